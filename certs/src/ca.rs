@@ -1,0 +1,294 @@
+//! The node's own small authority.
+//!
+//! It signs the gate's server certificate and, for callers that want one, client certificates. P-256
+//! throughout: the one curve that every client library speaks.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SerialNumber,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::files::{self, FileError};
+use crate::peer::printable;
+
+mod san;
+
+pub use san::San;
+
+/// Seconds in a year.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long a server certificate holds.
+pub const SERVER_LIFETIME: Duration = YEAR;
+/// How long the authority holds; nothing that it signs holds longer.
+const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// How far a certificate's beginning lies back: clocks differ.
+const SKEW: Duration = Duration::from_secs(300);
+/// The longest common name, in characters (RFC 5280, `ub-common-name`).
+const MAX_COMMON_NAME: usize = 64;
+
+/// A certificate authority: its certificate and its key. The key is zeroed when dropped.
+pub struct Ca {
+    certificate: String,
+    key: Zeroizing<String>,
+    /// When the authority itself ends.
+    ends: SystemTime,
+}
+
+/// A certificate that was issued, with its key, both in PEM. The chain ends with the authority.
+pub struct Issued {
+    /// Leaf first, then the authority.
+    pub chain: String,
+    /// PKCS#8, version 1.
+    pub key: Zeroizing<String>,
+}
+
+/// Why an authority cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The certificate library said no.
+    #[error("a certificate cannot be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// The authority has ended.
+    #[error("the authority's certificate has expired; move `ca.crt` and `ca.key` away and run `portcullis init`")]
+    Expired,
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The certificate and the key are not a pair.
+    #[error("the key `{key}` does not belong to the authority `{certificate}`; restore the pair from one backup")]
+    Mismatch {
+        /// The certificate file.
+        certificate: String,
+        /// The key file.
+        key: String,
+    },
+    /// It cannot stand in a certificate.
+    #[error(
+        "`{0}` cannot stand in a certificate, expected a name of 1 to {MAX_COMMON_NAME} printable \
+         characters, a host name, an address, or a URI such as `spiffe://domain/workload`"
+    )]
+    Name(String),
+    /// The file holds no authority.
+    #[error("`{0}` holds no certificate of an authority, expected one `BEGIN CERTIFICATE` block of a CA; restore it from a backup")]
+    NotAnAuthority(String),
+    /// The certificate file cannot be read.
+    #[error("cannot read `{path}`: {source}; `portcullis init` makes the authority")]
+    Read {
+        /// The file.
+        path: String,
+        /// What came of it.
+        source: std::io::Error,
+    },
+    /// The system has no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Ca {
+    /// A new authority for this node, for ten years.
+    ///
+    /// # Errors
+    /// When the name cannot stand in a certificate.
+    pub fn create(node: &str) -> Result<Self, CaError> {
+        let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
+        check_name(node)?;
+        let name: String = format!("Portcullis CA of {node}").chars().take(MAX_COMMON_NAME).collect();
+        let mut params = params(&name, CA_LIFETIME)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&*key)?.pem();
+        Ok(Self { certificate, key: key.serialize_pem().into(), ends: params.not_after.into() })
+    }
+
+    /// Reads an authority.
+    ///
+    /// # Errors
+    /// When a file is missing, too open, or does not hold what it should, or the two are not a pair.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, CaError> {
+        let shown = certificate.display().to_string();
+        let text = std::fs::read_to_string(certificate)
+            .map_err(|source| CaError::Read { path: shown.clone(), source })?;
+        let refuse = || CaError::NotAnAuthority(shown.clone());
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| refuse())?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| refuse())?;
+        if !parsed.is_ca() {
+            return Err(refuse());
+        }
+        let mismatch = || CaError::Mismatch { certificate: shown.clone(), key: key.display().to_string() };
+        let secret = files::read_private(key)?;
+        let pair = Zeroizing::new(KeyPair::from_pem(&secret).map_err(|_| mismatch())?);
+        if pair.der_bytes() != parsed.public_key().subject_public_key.data.as_ref() {
+            return Err(mismatch());
+        }
+        let ends = u64::try_from(parsed.validity().not_after.timestamp()).map_err(|_| CaError::Expired)?;
+        let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends)).ok_or_else(refuse)?;
+        Ok(Self { certificate: text, key: secret, ends })
+    }
+
+    /// Writes the authority to new files; never over others.
+    ///
+    /// # Errors
+    /// When a file exists or cannot be written.
+    pub fn save_new(&self, certificate: &Path, key: &Path) -> Result<(), CaError> {
+        for path in [certificate, key] {
+            if path.exists() {
+                return Err(FileError::Exists(path.to_owned()).into());
+            }
+        }
+        files::write_new_private(key, self.key.as_bytes())?;
+        Ok(files::write_new_private(certificate, self.certificate.as_bytes())?)
+    }
+
+    /// The authority's certificate, in PEM.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// Issues a server certificate for these names, the first of which is also its common name. It
+    /// ends with the authority at the latest.
+    ///
+    /// # Errors
+    /// When there is no name, one cannot stand in a certificate, or the authority has expired.
+    pub fn issue_server(&self, names: &[San], lifetime: Duration) -> Result<Issued, CaError> {
+        let first = names.first().map(San::text).unwrap_or_default();
+        // A host name may be longer than a common name; clients look at the full ones alone.
+        let name: String = first.chars().take(MAX_COMMON_NAME).collect();
+        self.issue(&name, names, lifetime, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// Issues a client certificate; a SPIFFE ID among its names becomes the caller's identity. It
+    /// ends with the authority at the latest.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate, or the authority has expired.
+    pub fn issue_client(&self, name: &str, names: &[San], lifetime: Duration) -> Result<Issued, CaError> {
+        self.issue(name, names, lifetime, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        names: &[San],
+        lifetime: Duration,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Result<Issued, CaError> {
+        let left = self.ends.duration_since(SystemTime::now()).map_err(|_| CaError::Expired)?;
+        let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
+        let mut params = params(name, lifetime.min(left))?;
+        // Says that it is none, and with it brings the subject key identifier.
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.subject_alt_names = names.iter().map(San::to_rcgen).collect::<Result<_, _>>()?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        let own = Zeroizing::new(KeyPair::from_pem(&self.key)?);
+        let leaf = params.signed_by(&*key, &Issuer::from_ca_cert_pem(&self.certificate, &*own)?)?;
+        Ok(Issued {
+            chain: format!("{}{}", leaf.pem(), self.certificate),
+            key: key.serialize_pem().into(),
+        })
+    }
+}
+
+/// What every certificate has: a common name, a random serial, and a time from a little before now.
+pub(crate) fn params(name: &str, lifetime: Duration) -> Result<CertificateParams, CaError> {
+    check_name(name)?;
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, name);
+    let mut serial = [0u8; 16];
+    getrandom::fill(&mut serial).map_err(CaError::Random)?;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    // Bounded, so that no lifetime leads to a date that cannot be written.
+    let now = SystemTime::now();
+    params.not_before = (now - SKEW).into();
+    params.not_after = (now + lifetime.min(CA_LIFETIME)).into();
+    Ok(params)
+}
+
+fn check_name(name: &str) -> Result<(), CaError> {
+    let fine = (1..=MAX_COMMON_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fine { Ok(()) } else { Err(CaError::Name(printable(name))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::PeerCert;
+    use std::process::Command;
+
+    #[test]
+    fn openssl_accepts_what_it_issues() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let ca = Ca::create("test").unwrap();
+        ca.save_new(&at("ca.crt"), &at("ca.key")).unwrap();
+        let ca = Ca::load(&at("ca.crt"), &at("ca.key")).unwrap();
+        let names = [San::Dns("localhost".to_owned()), San::Ip("127.0.0.1".parse().unwrap())];
+        let server = ca.issue_server(&names, SERVER_LIFETIME).unwrap();
+        let client = ca.issue_client("w", &[San::Uri("spiffe://td/w".to_owned())], YEAR).unwrap();
+        for (name, text) in [("server.crt", &server.chain), ("server.key", &server.key), ("client.crt", &client.chain)] {
+            files::write_private(&at(name), text.as_bytes()).unwrap();
+        }
+        for command in [
+            "verify -x509_strict -purpose sslserver -verify_hostname localhost -CAfile ca.crt server.crt",
+            "verify -x509_strict -purpose sslserver -verify_ip 127.0.0.1 -CAfile ca.crt server.crt",
+            "verify -x509_strict -purpose sslclient -CAfile ca.crt client.crt",
+            "pkey -noout -in server.key",
+            "pkey -noout -in ca.key",
+        ] {
+            match Command::new("openssl").args(command.split(' ')).current_dir(dir.path()).output() {
+                Ok(out) => assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr)),
+                Err(_) => eprintln!("skipped: openssl not found"),
+            }
+        }
+    }
+
+    #[test]
+    fn never_writes_over_half_an_authority() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("ca.crt"), "mine").unwrap();
+        let ca = Ca::create("test").unwrap();
+        assert!(matches!(ca.save_new(&at("ca.crt"), &at("ca.key")), Err(CaError::File(FileError::Exists(_)))));
+        assert_eq!(std::fs::read(at("ca.crt")).unwrap(), b"mine");
+        assert!(!at("ca.key").exists());
+    }
+
+    #[test]
+    fn refuses_halves_of_two_authorities_and_a_leaf() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let one = Ca::create("one").unwrap();
+        one.save_new(&at("1.crt"), &at("1.key")).unwrap();
+        Ca::create("two").unwrap().save_new(&at("2.crt"), &at("2.key")).unwrap();
+        assert!(matches!(Ca::load(&at("1.crt"), &at("2.key")), Err(CaError::Mismatch { .. })));
+        assert!(matches!(Ca::load(&at("3.crt"), &at("2.key")), Err(CaError::Read { .. })));
+        let leaf = one.issue_client("leaf", &[], YEAR).unwrap();
+        std::fs::write(at("leaf.crt"), &leaf.chain).unwrap();
+        files::write_private(&at("leaf.key"), leaf.key.as_bytes()).unwrap();
+        assert!(matches!(Ca::load(&at("leaf.crt"), &at("leaf.key")), Err(CaError::NotAnAuthority(_))));
+    }
+
+    #[test]
+    fn nothing_holds_longer_than_the_authority() {
+        let ca = Ca::create("test").unwrap();
+        let forever = ca.issue_client("w", &[], Duration::MAX).unwrap();
+        let ends = |pem: &str| {
+            PeerCert::parse(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap(), false).unwrap().not_after
+        };
+        assert!(ends(&forever.chain) <= ends(ca.certificate()));
+        for name in ["", "a\nb", &"x".repeat(65)] {
+            assert!(matches!(ca.issue_client(name, &[], YEAR), Err(CaError::Name(_))), "{name:?}");
+        }
+        assert!(matches!(ca.issue_server(&[], YEAR), Err(CaError::Name(_))), "a server needs a name");
+    }
+}

@@ -1,0 +1,192 @@
+//! Files that are private to their owner and are written whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The largest private file that is read, in bytes.
+pub const MAX_PRIVATE_FILE: u64 = 16 * 1024 * 1024;
+
+/// Why a private file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It exists, and must not be overwritten.
+    #[error("`{0}` exists already and is never overwritten; move it away first")]
+    Exists(PathBuf),
+    /// The operating system said no.
+    #[error("cannot {what} `{path}`: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What came of it.
+        source: io::Error,
+    },
+    /// It is far larger than any file of its kind.
+    #[error(
+        "`{0}` is no private file of this program, expected a regular file of at most \
+         {MAX_PRIVATE_FILE} bytes; look whether the path is the right one"
+    )]
+    NotAFile(PathBuf),
+    /// Others can read it.
+    #[error("`{path}` can be read by others (mode {mode:03o}), expected 600; mend it with `chmod 600 {path}`")]
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    move |source| FileError::Io { what, path: path.to_owned(), source }
+}
+
+/// Makes a directory, and those above it, that only its owner may enter (mode 0700). One that exists
+/// stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the directory", path))
+}
+
+/// Writes a file of mode 0600 whole or not at all: beside its place first, then renamed into it, both
+/// the file and the directory on disk before this returns. Replaces what was there.
+///
+/// # Errors
+/// When any step fails; the old file is then untouched.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let beside = write_beside(path, bytes)?;
+    fs::rename(&beside, path).map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        io_error("put in place", path)(error)
+    })?;
+    sync_parent(path)
+}
+
+/// As [`write_private`], but refuses to replace anything: for keys.
+///
+/// # Errors
+/// When the file exists, or any step fails.
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let beside = write_beside(path, bytes)?;
+    // A link refuses what exists in one step, where looking first and renaming then would not.
+    let linked = fs::hard_link(&beside, path);
+    let _ = fs::remove_file(&beside);
+    match linked {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(FileError::Exists(path.to_owned()))
+        }
+        // Not every file system has links (FAT, some network and FUSE mounts).
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            create_new(path, bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => FileError::Exists(path.to_owned()),
+                _ => io_error("write", path)(error),
+            })?;
+            sync_parent(path)
+        }
+        Err(error) => Err(io_error("put in place", path)(error)),
+    }
+}
+
+/// Refuses a file that others than its owner can read or write.
+///
+/// # Errors
+/// When it is not there, or is too open.
+pub fn check_private(path: &Path) -> Result<(), FileError> {
+    check(path, &fs::metadata(path).map_err(io_error("look at", path))?)
+}
+
+/// Reads a private file as text, refusing one that others can read.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8, larger than [`MAX_PRIVATE_FILE`], or too open.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    // The file that is checked is the one that is read, whatever happens to the name meanwhile.
+    let file = File::open(path).map_err(io_error("read", path))?;
+    let meta = file.metadata().map_err(io_error("look at", path))?;
+    check(path, &meta)?;
+    if !meta.is_file() || meta.len() > MAX_PRIVATE_FILE {
+        return Err(FileError::NotAFile(path.to_owned()));
+    }
+    // Room for all of it at once: a text that moves as it grows leaves copies of a secret behind.
+    let room = usize::try_from(meta.len()).unwrap_or_default().saturating_add(1);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.take(MAX_PRIVATE_FILE).read_to_string(&mut text).map_err(io_error("read", path))?;
+    Ok(text)
+}
+
+fn check(path: &Path, meta: &fs::Metadata) -> Result<(), FileError> {
+    let mode = meta.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::TooOpen { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
+    let mut salt = [0u8; 8];
+    getrandom::fill(&mut salt)
+        .map_err(|e| FileError::Io { what: "get random bytes for", path: path.to_owned(), source: io::Error::other(e) })?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", data_encoding::HEXLOWER.encode(&salt)));
+    let beside = path.with_file_name(name);
+    match create_new(&beside, bytes) {
+        Ok(()) => Ok(beside),
+        Err(source) => {
+            let _ = fs::remove_file(&beside);
+            Err(io_error("write", path)(source))
+        }
+    }
+}
+
+fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_parent(path: &Path) -> Result<(), FileError> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error("sync the directory of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn writes_privately_and_never_over_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_new_private(&path, b"one").unwrap();
+        check_private(&path).unwrap();
+        assert!(matches!(write_new_private(&path, b"two"), Err(FileError::Exists(_))));
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        write_private(&path, b"three").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let message = check_private(&path).unwrap_err().to_string();
+        assert!(message.contains("mode 640") && message.contains("chmod 600"), "{message}");
+        assert!(matches!(read_private(&path), Err(FileError::TooOpen { .. })));
+    }
+
+    #[test]
+    fn makes_directories_for_the_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/state");
+        create_private_dir(&path).unwrap();
+        create_private_dir(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        assert!(matches!(read_private(&path), Err(FileError::NotAFile(_))));
+        assert!(write_private(&dir.path().join("none/k"), b"x").is_err(), "no directory, no file");
+    }
+}

@@ -1,0 +1,116 @@
+//! What a client checks of a gate: that it holds the key that was pinned, as ssh does.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::{VerifyError, inspect, provider};
+use crate::fingerprint;
+use crate::peer::printable;
+
+/// Takes the one server whose certificate's key has this fingerprint, whatever name and authority the
+/// certificate has, as long as it is within its time. Colons and case do not matter.
+///
+/// # Errors
+/// When it is no fingerprint.
+pub fn pinned_server(fingerprint: &str) -> Result<Arc<dyn ServerCertVerifier>, VerifyError> {
+    let expected =
+        fingerprint::normalise(fingerprint).ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
+    Ok(pin(Some(expected)))
+}
+
+/// Takes no server at all: the handshake fails with a [`PinMismatch`] that says which fingerprint to
+/// show to a person. That the server holds the key is proven by the next, pinned, connection.
+#[must_use]
+pub fn first_contact() -> Arc<dyn ServerCertVerifier> {
+    pin(None)
+}
+
+/// Why a server was not taken: its key is not the pinned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinMismatch {
+    /// The pinned fingerprint; `None` at the first contact.
+    pub expected: Option<String>,
+    /// The fingerprint of the server's key.
+    pub presented: String,
+}
+
+impl PinMismatch {
+    /// The mismatch that a failed handshake ended with, if that is what it failed by.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<&Self> {
+        match error {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PinMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let presented = &self.presented;
+        match &self.expected {
+            None => write!(f, "the server shows the key `{presented}`, and none is pinned yet; compare it with its operator's"),
+            Some(expected) => write!(
+                f,
+                "the server shows the key `{presented}`, expected the pinned `{expected}`; somebody may be in \
+                 between: ask its operator before pinning another"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PinMismatch {}
+
+fn pin(expected: Option<String>) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Pin { expected, algorithms: provider().signature_verification_algorithms })
+}
+
+#[derive(Debug)]
+struct Pin {
+    expected: Option<String>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let presented = inspect(leaf, rest, now)?.fingerprint;
+        if self.expected.as_ref() == Some(&presented) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let mismatch = PinMismatch { expected: self.expected.clone(), presented };
+        Err(CertificateError::Other(OtherError(Arc::new(mismatch))).into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,73 @@
+//! The certificate that the gate shows, and how it is read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{VerifyError, provider};
+use crate::files::{self, FileError};
+
+/// Reads a certificate chain and its key, both in PEM.
+///
+/// # Errors
+/// When a file is missing, too open, empty, or the two do not belong together.
+pub fn load_certified_key(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, VerifyError> {
+    let chain = certificates(certificate)?;
+    let pem = files::read_private(key)?;
+    let private = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+    let private = private.map_err(|_| VerifyError::NoKey(key.to_owned()))?;
+    let signing = provider().key_provider.load_private_key(private);
+    let certified = CertifiedKey::new(chain, signing.map_err(|_| VerifyError::NoKey(key.to_owned()))?);
+    certified.keys_match().map_err(|source| VerifyError::Mismatch {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(certified))
+}
+
+/// The certificate that the gate shows, swappable while connections run: a handshake takes the one
+/// that is in force when it begins.
+#[derive(Debug)]
+pub struct ServerCertResolver(ArcSwap<CertifiedKey>);
+
+impl ServerCertResolver {
+    /// Shows this certificate.
+    #[must_use]
+    pub fn new(certified: Arc<CertifiedKey>) -> Self {
+        Self(ArcSwap::new(certified))
+    }
+
+    /// Shows another from now on.
+    pub fn swap(&self, certified: Arc<CertifiedKey>) {
+        self.0.store(certified);
+    }
+
+    /// The one that is shown.
+    #[must_use]
+    pub fn current(&self) -> Arc<CertifiedKey> {
+        self.0.load_full()
+    }
+}
+
+impl ResolvesServerCert for ServerCertResolver {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}
+
+/// The certificates in a PEM file, at least one.
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+    let text = std::fs::read(file)
+        .map_err(|source| FileError::Io { what: "read", path: file.to_owned(), source })?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        _ => Err(VerifyError::NoCertificate(file.to_owned())),
+    }
+}

@@ -1,0 +1,206 @@
+//! The canonical form of an entry: sorted keys, `", "` and `": "`, Python's escapes, whole numbers.
+
+/// One entry, without what the chain adds (`seq_no`, `timestamp`, `entry_hmac`). Texts from outside
+/// are cut to a bound and cleaned when they are written; an absent value is an empty text or 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entry<'a> {
+    /// What kind of entry it is: `request`, or an event of the log itself.
+    pub event_type: &'a str,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Who called.
+    pub node_id: &'a str,
+    /// What proved it.
+    pub identity_method: &'a str,
+    /// Which listener.
+    pub listener: &'a str,
+    /// The class of the route.
+    pub route_class: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path, decoded, without the query.
+    pub path: &'a str,
+    /// The model, in canonical form.
+    pub model: &'a str,
+    /// Which upstream.
+    pub upstream: &'a str,
+    /// `ALLOW` or `BLOCK`.
+    pub policy_decision: &'a str,
+    /// The filter that decided.
+    pub filter: &'a str,
+    /// The code it gave.
+    pub code: &'a str,
+    /// `L0` to `L4`.
+    pub data_level: &'a str,
+    /// The digest of the body that was judged, in hex.
+    pub prompt_sha256: &'a str,
+    /// The digest of the answer that left, in hex.
+    pub output_sha256: &'a str,
+    /// The size of the body, in bytes.
+    pub request_bytes: u64,
+    /// The size of the answer that left, in bytes.
+    pub response_bytes: u64,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// The task, for calls that have one.
+    pub task_id: &'a str,
+}
+
+/// The longest text in an entry, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Where, in a line, its seal is to be put.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap(pub(super) usize);
+
+/// Writes an entry in canonical form, without `entry_hmac`, and says where that would stand.
+pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, seq_no: u64, timestamp: &str) -> Gap {
+    out.push(b'{');
+    let mut line = Line { out, first: true };
+    line.text("code", entry.code);
+    line.text("data_level", entry.data_level);
+    line.number("duration_us", entry.duration_us);
+    let gap = Gap(line.out.len());
+    line.text("event_type", entry.event_type);
+    line.text("filter", entry.filter);
+    line.text("identity_method", entry.identity_method);
+    line.text("listener", entry.listener);
+    line.text("method", entry.method);
+    line.text("model", entry.model);
+    line.text("node_id", entry.node_id);
+    line.text("output_sha256", entry.output_sha256);
+    line.text("path", entry.path);
+    line.text("policy_decision", entry.policy_decision);
+    line.text("prompt_sha256", entry.prompt_sha256);
+    line.number("request_bytes", entry.request_bytes);
+    line.text("request_id", entry.request_id);
+    line.number("response_bytes", entry.response_bytes);
+    line.text("route_class", entry.route_class);
+    line.number("seq_no", seq_no);
+    line.text("task_id", entry.task_id);
+    line.text("timestamp", timestamp);
+    line.text("upstream", entry.upstream);
+    out.push(b'}');
+    gap
+}
+
+/// The text that puts a seal into its gap.
+pub(super) fn seal_text(hmac: &str) -> String {
+    format!(", \"entry_hmac\": \"{hmac}\"")
+}
+
+struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl Line<'_> {
+    fn key(&mut self, key: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.out.extend_from_slice(b", ");
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\": ");
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        let mut digits = [0u8; 20];
+        let mut rest = number;
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            used += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(digits.get(20 - used..).unwrap_or_default());
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.out.push(b'"');
+        let mut end = text.len().min(MAX_TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
+        if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\' && b < 0x7f) {
+            self.out.extend_from_slice(text.as_bytes());
+        } else {
+            self.escaped(text);
+        }
+        self.out.push(b'"');
+    }
+
+    /// Control characters are left out: they are nobody's name, and a terminal would obey them.
+    fn escaped(&mut self, text: &str) {
+        let mut buffer = [0u8; 4];
+        for c in text.chars().filter(|c| !c.is_control()) {
+            match c {
+                '"' => self.out.extend_from_slice(b"\\\""),
+                '\\' => self.out.extend_from_slice(b"\\\\"),
+                c => self.out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
+            }
+        }
+    }
+}
+
+/// A moment as `2026-11-21T02:03:04.123456+00:00`, from microseconds since 1970. Civil dates after
+/// Howard Hinnant's algorithm.
+#[must_use]
+pub(super) fn timestamp(micros: u64) -> String {
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let day_of_era = z % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sorted_and_the_gap_is_in_its_place() {
+        let mut out = Vec::new();
+        let entry = Entry { path: "/a\"b\\c\u{7}ä\n", event_type: "request", ..Entry::default() };
+        let gap = write(&mut out, &entry, 7, "t");
+        let seal = seal_text("ff");
+        out.splice(gap.0..gap.0, seal.bytes());
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        let text = String::from_utf8(out).unwrap();
+        let mut at = 0;
+        for key in &keys {
+            // serde_json's map is sorted; so must the text be.
+            let found = text.find(&format!("\"{key}\": ")).unwrap();
+            assert!(found >= at, "{key}");
+            at = found;
+        }
+        assert_eq!(value["path"], "/a\"b\\cä");
+        assert_eq!(value["seq_no"], 7);
+    }
+
+    #[test]
+    fn times_are_civil() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!(timestamp(1_709_208_000_000_001), "2024-02-29T12:00:00.000001+00:00");
+        for days in (0..40_000).step_by(13) {
+            let micros = days * 86_400_000_000 + 3_723_000_456;
+            let expected = jiff::Timestamp::from_microsecond(i64::try_from(micros).unwrap()).unwrap();
+            assert_eq!(timestamp(micros).replace("+00:00", "Z"), format!("{expected:.6}"));
+        }
+    }
+}

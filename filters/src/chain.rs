@@ -1,0 +1,287 @@
+//! Runs the filters in order; the only caller of a filter.
+//!
+//! An error, a panic and a time-out end here, each as a refusal. A filter in `shadow` mode is heard
+//! and noted, and its verdict dropped. What comes out is a proof: only this file makes an
+//! [`Admitted`] or a [`Cleared`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use portcullis_policies::routes::BodyKind;
+
+use crate::exchange::{Facts, Head, Request, Shadow};
+use crate::filter::{Filter, Mode, Phase};
+use crate::gate::{AnswerShape, Eye, Gate};
+use crate::json::{Json, JsonError};
+use crate::verdict::{Code, Outcome, Refusal, Verdict};
+
+/// What the chain tells the world: one call per happening, for metrics.
+pub trait Observer: Send + Sync {
+    /// A filter judged, for better or worse.
+    fn ran(&self, filter: &'static str, phase: Phase, took: Duration);
+    /// A filter panicked.
+    fn panicked(&self, filter: &'static str);
+    /// A filter in `shadow` mode would have refused.
+    fn shadowed(&self, filter: &'static str, code: Code);
+}
+
+/// A filter and what becomes of its verdicts.
+#[derive(Clone)]
+pub struct Member {
+    /// The filter.
+    pub filter: Arc<dyn Filter>,
+    /// Whether it is obeyed.
+    pub mode: Mode,
+}
+
+/// The filters of one generation of the config, in order.
+pub struct Chain {
+    head: Vec<Member>,
+    body: Vec<Member>,
+    reply: Vec<Member>,
+    names: Vec<&'static str>,
+    budget: Duration,
+    observer: Arc<dyn Observer>,
+}
+
+/// A chain without filters: one that checks nothing is never built by accident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the chain is empty, expected at least one filter that is not `off`")]
+pub struct EmptyChain;
+
+/// A request whose head has been let in. Reading the body asks for one.
+#[derive(Debug)]
+pub struct Admitted {
+    head: Head,
+    facts: Facts,
+}
+
+/// A request that every filter has let through. Only the chain makes one, and the relay takes
+/// nothing else.
+#[derive(Debug)]
+pub struct Cleared {
+    head: Head,
+    body: Bytes,
+    facts: Facts,
+}
+
+/// A refusal, and what was known of the exchange when it fell.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// What the filters before had established.
+    pub facts: Facts,
+}
+
+impl Chain {
+    /// A chain of these filters, each of which has `budget` for one call.
+    ///
+    /// # Errors
+    /// When no filter is on: a chain that checks nothing is a mistake.
+    pub fn new(
+        members: Vec<Member>,
+        budget: Duration,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, EmptyChain> {
+        let members: Vec<_> = members.into_iter().filter(|m| m.mode != Mode::Off).collect();
+        if members.is_empty() {
+            return Err(EmptyChain);
+        }
+        let at = |phase| -> Vec<Member> {
+            members.iter().filter(|m| m.filter.phases().contains(&phase)).cloned().collect()
+        };
+        Ok(Self {
+            head: at(Phase::Head),
+            body: at(Phase::Body),
+            reply: at(Phase::Reply),
+            names: members.iter().map(|m| m.filter.name()).collect(),
+            budget,
+            observer,
+        })
+    }
+
+    /// The names of the filters that are on, in order.
+    #[must_use]
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// Shows the head to every filter that looks at heads.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn admit(&self, head: Head) -> Result<Admitted, Box<Refused>> {
+        let mut facts = Facts::default();
+        for member in &self.head {
+            let call = member.filter.head(&head, &mut facts);
+            let said = self.ask(member, Phase::Head, call).await;
+            if let Err(refusal) = self.settle(member, said, &mut facts) {
+                return Err(Box::new(Refused { refusal, facts }));
+            }
+        }
+        Ok(Admitted { head, facts })
+    }
+
+    /// Shows the whole request to every filter that looks at bodies. No upstream knows of it yet.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn clear(&self, admitted: Admitted, body: Bytes) -> Result<Cleared, Box<Refused>> {
+        let Admitted { head, mut facts } = admitted;
+        match self.judge(&head, &mut facts, body).await {
+            Ok(body) => Ok(Cleared { head, body, facts }),
+            Err(refusal) => Err(Box::new(Refused { refusal, facts })),
+        }
+    }
+
+    async fn judge(&self, head: &Head, facts: &mut Facts, mut body: Bytes) -> Result<Bytes, Refusal> {
+        let mut next = 0;
+        loop {
+            let json = match head.route.body {
+                BodyKind::Json => Some(Json::parse(&body).map_err(|e| malformed(&e))?),
+                BodyKind::Blob | BodyKind::Multipart | BodyKind::None => None,
+            };
+            let mut replacement = None;
+            for (position, member) in self.body.iter().enumerate().skip(next) {
+                let request = Request { head, body: &body, json: json.as_ref() };
+                let said = self.ask(member, Phase::Body, member.filter.body(&request, facts)).await;
+                replacement = self.settle(member, said, facts)?;
+                if replacement.is_some() {
+                    // Later filters judge what will be sent, so they see it parsed anew.
+                    next = position + 1;
+                    break;
+                }
+            }
+            match replacement {
+                Some(new) => body = new,
+                None => return Ok(body),
+            }
+            if next == self.body.len() {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Puts the filters' eyes on the answer to come.
+    ///
+    /// # Errors
+    /// When a filter cannot watch: an answer that nobody watches is not fetched.
+    pub fn watch(&self, cleared: &Cleared, shape: AnswerShape) -> Result<Gate, Refusal> {
+        let mut eyes = Vec::with_capacity(self.reply.len());
+        for member in &self.reply {
+            let name = member.filter.name();
+            let made = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                member.filter.watch(&cleared.head, &cleared.facts)
+            }));
+            match made {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(watch))) => eyes.push(Eye::new(name, member.mode, watch)),
+                Ok(Err(error)) => return Err(Refusal::internal(name, error.to_string())),
+                Err(_) => {
+                    self.observer.panicked(name);
+                    return Err(Refusal::internal(name, "it panicked"));
+                }
+            }
+        }
+        Ok(Gate::new(eyes, shape, Arc::clone(&self.observer)))
+    }
+
+    /// The one place a filter is called: bounded in time, and a panic stops here.
+    async fn ask<T>(
+        &self,
+        member: &Member,
+        phase: Phase,
+        call: impl Future<Output = Outcome<T>>,
+    ) -> Result<Outcome<T>, Refusal> {
+        let name = member.filter.name();
+        let began = Instant::now();
+        let said = tokio::time::timeout(self.budget, AssertUnwindSafe(call).catch_unwind()).await;
+        self.observer.ran(name, phase, began.elapsed());
+        match said {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_panic)) => {
+                self.observer.panicked(name);
+                Err(Refusal::internal(name, "it panicked"))
+            }
+            Err(_elapsed) => Err(Refusal::internal(name, "it ran out of time")),
+        }
+    }
+
+    fn settle<T>(
+        &self,
+        member: &Member,
+        said: Result<Outcome<T>, Refusal>,
+        facts: &mut Facts,
+    ) -> Result<Option<T>, Refusal> {
+        let name = member.filter.name();
+        let refusal = match said {
+            Ok(Ok(Verdict::Pass)) => return Ok(None),
+            Ok(Ok(Verdict::Replace(_))) if member.mode == Mode::Shadow => return Ok(None),
+            Ok(Ok(Verdict::Replace(new))) => return Ok(Some(new)),
+            Ok(Ok(Verdict::Block(refusal))) => refusal,
+            Ok(Err(error)) => Refusal::internal(name, error.to_string()),
+            Err(refusal) => refusal,
+        };
+        facts.raise_level(refusal.level);
+        if member.mode == Mode::Shadow {
+            self.observer.shadowed(name, refusal.code);
+            facts.note_shadow(Shadow { filter: name, code: refusal.code });
+            return Ok(None);
+        }
+        Err(refusal)
+    }
+}
+
+impl Admitted {
+    /// The head.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Gives up on the request, keeping what was known for the record.
+    #[must_use]
+    pub fn refuse(self, refusal: Refusal) -> Box<Refused> {
+        Box::new(Refused { refusal, facts: self.facts })
+    }
+}
+
+impl Cleared {
+    /// The head.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The body that was judged, and the only one that may be sent.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What the filters established.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Ends the request's way, keeping what was established for the record.
+    #[must_use]
+    pub fn into_facts(self) -> Facts {
+        self.facts
+    }
+}
+
+fn malformed(error: &JsonError) -> Refusal {
+    Refusal::new("request", Code::RequestMalformed, format!("the body is not JSON as the gate takes it: {error}"))
+}

@@ -1,0 +1,204 @@
+//! One exchange as the filters see it: the head, the body, and the facts that filters establish.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use portcullis_policies::model::{ModelMatcher, ModelName};
+use portcullis_policies::routes::Route;
+use portcullis_policies::{DataLevel, Identity, IdentityMethod, UpstreamKind};
+
+use crate::json::Json;
+use crate::verdict::FilterError;
+
+/// A request before its body has been read.
+#[derive(Debug)]
+pub struct Head {
+    /// The method, as the caller wrote it.
+    pub method: Method,
+    /// The path: percent-decoded once, without dot segments, doubled slashes or control bytes.
+    pub path: String,
+    /// The query, decoded once into names and values, in order.
+    pub query: Vec<(String, String)>,
+    /// The headers that may influence a filter; never those that claim an identity.
+    pub headers: HeaderMap,
+    /// What the route table says of it.
+    pub route: Arc<Route>,
+    /// What kind of server it goes to.
+    pub upstream: UpstreamKind,
+    /// Who is on the other end of the connection.
+    pub presented: Presented,
+}
+
+/// What the connection itself proves about the caller.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// The address the connection came from.
+    pub address: IpAddr,
+    /// The client certificate's key, when there was one; shared by all requests of a connection.
+    pub certificate: Option<Arc<Certificate>>,
+    /// The client's own word for itself: its `User-Agent`, unchecked.
+    pub client: Option<String>,
+}
+
+/// A client certificate whose handshake signature was verified.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The identity that its key proves.
+    pub identity: Identity,
+    /// What a person compares: 16 bytes in hex pairs, joined by colons.
+    pub fingerprint: String,
+    /// The name it claims; proves nothing.
+    pub common_name: Option<String>,
+    /// Whether a trusted CA vouches for it.
+    pub ca_validated: bool,
+    /// When it ends, in Unix seconds: a connection may outlive its certificate.
+    pub not_after: i64,
+}
+
+/// A whole request: nothing of it has left for an upstream yet.
+pub struct Request<'a> {
+    /// The head that was admitted.
+    pub head: &'a Head,
+    /// The body, decoded from its content encoding.
+    pub body: &'a Bytes,
+    /// The body as JSON, where the route takes JSON; parsed once and strictly.
+    pub json: Option<&'a Json<'a>>,
+}
+
+/// Who the caller is, as the `identity` filter established it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The identity.
+    pub identity: Identity,
+    /// The operator's label for it.
+    pub name: Option<Arc<str>>,
+    /// What proved it.
+    pub method: IdentityMethod,
+}
+
+/// What filters establish and later ones rely on. Each fact is set once; the data level only rises.
+#[derive(Debug, Default)]
+pub struct Facts {
+    caller: Option<Caller>,
+    model: Option<ModelName>,
+    models: Option<Arc<ModelMatcher>>,
+    streams: Option<bool>,
+    target: Option<String>,
+    level: DataLevel,
+    shadows: Vec<Shadow>,
+}
+
+/// A block that a filter in `shadow` mode would have made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// The filter.
+    pub filter: &'static str,
+    /// The code it would have refused with.
+    pub code: crate::verdict::Code,
+}
+
+impl Facts {
+    /// Who calls, once the `identity` filter knows.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// States who calls.
+    ///
+    /// # Errors
+    /// When it was stated before: two filters must not disagree about the caller.
+    pub fn set_caller(&mut self, caller: Caller) -> Result<(), FilterError> {
+        set(&mut self.caller, caller, "the caller")
+    }
+
+    /// The model that is asked for, in canonical form.
+    #[must_use]
+    pub fn model(&self) -> Option<&ModelName> {
+        self.model.as_ref()
+    }
+
+    /// States the model.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_model(&mut self, model: ModelName) -> Result<(), FilterError> {
+        set(&mut self.model, model, "the model")
+    }
+
+    /// Which models the caller may use at all; model lists are filtered by it.
+    #[must_use]
+    pub fn models(&self) -> Option<&Arc<ModelMatcher>> {
+        self.models.as_ref()
+    }
+
+    /// States which models the caller may use.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_models(&mut self, models: Arc<ModelMatcher>) -> Result<(), FilterError> {
+        set(&mut self.models, models, "the granted models")
+    }
+
+    /// Whether the answer will be streamed, as far as the request tells.
+    #[must_use]
+    pub fn streams(&self) -> Option<bool> {
+        self.streams
+    }
+
+    /// States whether the answer will be streamed.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_streams(&mut self, streams: bool) -> Result<(), FilterError> {
+        set(&mut self.streams, streams, "whether it streams")
+    }
+
+    /// The path that the upstream receives, where it differs from the one that came.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// States the path that the upstream receives.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_target(&mut self, target: String) -> Result<(), FilterError> {
+        set(&mut self.target, target, "the target")
+    }
+
+    /// The data level so far.
+    #[must_use]
+    pub fn level(&self) -> DataLevel {
+        self.level
+    }
+
+    /// Raises the data level; it never falls.
+    pub fn raise_level(&mut self, level: DataLevel) {
+        self.level = self.level.max(level);
+    }
+
+    /// Blocks that filters in `shadow` mode would have made.
+    #[must_use]
+    pub fn shadows(&self) -> &[Shadow] {
+        &self.shadows
+    }
+
+    /// Notes a block that a filter in `shadow` mode would have made.
+    pub(crate) fn note_shadow(&mut self, shadow: Shadow) {
+        if self.shadows.len() < 16 {
+            self.shadows.push(shadow);
+        }
+    }
+}
+
+fn set<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), FilterError> {
+    if slot.is_some() {
+        return Err(FilterError::Failed(format!("{what} was established twice")));
+    }
+    *slot = Some(value);
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The one trait: a rule about exchanges, and its eye on one answer.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::exchange::{Facts, Head, Request};
+use crate::frame::Frame;
+use crate::verdict::{FilterError, Outcome, Refusal, Verdict};
+
+/// The parts of an exchange that a filter looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The whole request body, before any upstream is touched.
+    Body,
+    /// The request head, before the body is read.
+    Head,
+    /// The answer, frame by frame.
+    Reply,
+}
+
+impl Phase {
+    /// The word for it in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Head => "head",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// A rule about exchanges, shared by all of them. State about one answer lives in its [`Watch`].
+///
+/// A filter lists its phases and is called for those alone. The default methods refuse, so a phase
+/// that is listed and forgotten blocks in the first test and never passes in production.
+///
+/// A filter holds no sockets and does no I/O of its own; what it needs from the world is handed to
+/// it as a trait object when it is built. It must not keep a prompt, and must not put one into an
+/// error, a log line or a refusal.
+#[async_trait]
+pub trait Filter: Send + Sync + 'static {
+    /// Its name in config, audit and metrics.
+    fn name(&self) -> &'static str;
+
+    /// The phases it is called for.
+    fn phases(&self) -> &'static [Phase];
+
+    /// Judges the head: cheap refusals, before the body is read.
+    async fn head(&self, _head: &Head, _facts: &mut Facts) -> Outcome<()> {
+        Err(FilterError::NotImplemented)
+    }
+
+    /// Judges the whole request. Nothing has been sent to an upstream yet. A replacement is what
+    /// later filters see and what the upstream receives.
+    async fn body(&self, _request: &Request<'_>, _facts: &mut Facts) -> Outcome<Bytes> {
+        Err(FilterError::NotImplemented)
+    }
+
+    /// An eye on the answer to come; `None` costs nothing.
+    ///
+    /// # Errors
+    /// An error refuses the exchange before the upstream is asked.
+    fn watch(&self, _head: &Head, _facts: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+        Err(FilterError::NotImplemented)
+    }
+}
+
+/// One filter's eye on one answer: plain, synchronous, with its own state.
+pub trait Watch: Send {
+    /// Judges frame number `number` (from 0, without gaps). A replacement is what later watches see
+    /// and what the client receives.
+    ///
+    /// # Errors
+    /// An error ends the answer.
+    fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes>;
+
+    /// The first frame that must not leave yet, because what began in it is not decided.
+    /// `None` when everything that was shown may leave.
+    fn holds(&self) -> Option<u64> {
+        None
+    }
+
+    /// The answer has ended. Whatever is still held leaves only if this does not refuse.
+    ///
+    /// # Errors
+    /// An error ends the answer without the held frames.
+    fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
+        Ok(None)
+    }
+
+    /// Findings worth knowing though they did not block, raised by what was seen so far.
+    fn level(&self) -> portcullis_policies::DataLevel {
+        portcullis_policies::DataLevel::L0
+    }
+}
+
+/// What becomes of a filter's verdicts.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They count.
+    #[default]
+    Enforce,
+    /// The filter is not called.
+    Off,
+    /// It decides, counts and is audited, but everything passes: how a rule is tried.
+    Shadow,
+}
+
+/// Shorthand for a block.
+///
+/// # Errors
+/// Never: the `Result` is what filters return.
+pub fn block<T>(refusal: Refusal) -> Outcome<T> {
+    Ok(Verdict::Block(refusal))
+}

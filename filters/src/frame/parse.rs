@@ -1,0 +1,115 @@
+//! Reading what a frame says.
+
+use std::borrow::Cow;
+
+use super::{Bytes, Frame, FrameBody, StreamFormat};
+use crate::json::Json;
+
+/// Why a frame cannot be judged, and so cannot leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// JSON was expected.
+    #[error("the upstream sent what is not JSON where JSON was expected")]
+    NotJson,
+    /// Text was expected.
+    #[error("the upstream sent what is not UTF-8")]
+    NotText,
+}
+
+/// How the bytes of a frame are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// One JSON document.
+    Json,
+    /// One server-sent event.
+    Event,
+    /// Plain text.
+    Text,
+}
+
+impl Reading {
+    /// How frames of this stream format are read.
+    #[must_use]
+    pub const fn of(format: StreamFormat) -> Self {
+        match format {
+            StreamFormat::Ndjson => Self::Json,
+            StreamFormat::Sse => Self::Event,
+        }
+    }
+}
+
+/// Parses a frame and shows it.
+///
+/// # Errors
+/// When the bytes are not what they should be: what cannot be read cannot be judged.
+pub fn with_frame<T>(
+    raw: &Bytes,
+    reading: Reading,
+    show: impl FnOnce(&Frame<'_>) -> T,
+) -> Result<T, FrameError> {
+    match reading {
+        Reading::Json => {
+            if raw.iter().all(u8::is_ascii_whitespace) {
+                return Ok(show(&Frame { raw, body: FrameBody::Empty }));
+            }
+            let json = Json::parse(raw).map_err(|_| FrameError::NotJson)?;
+            Ok(show(&Frame { raw, body: FrameBody::Json(&json) }))
+        }
+        Reading::Text => {
+            let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
+            Ok(show(&Frame { raw, body: FrameBody::Text(text) }))
+        }
+        Reading::Event => {
+            let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
+            let Some(data) = event_data(text) else {
+                // Comments and bare fields reach nobody, but they leave the gate: judge them.
+                let body = if text.trim().len() > 1 { FrameBody::Text(text) } else { FrameBody::Empty };
+                return Ok(show(&Frame { raw, body }));
+            };
+            if data.trim() == "[DONE]" {
+                return Ok(show(&Frame { raw, body: FrameBody::End }));
+            }
+            match Json::parse(data.as_bytes()) {
+                Ok(json) if !has_loose_text(text) => {
+                    Ok(show(&Frame { raw, body: FrameBody::Json(&json) }))
+                }
+                // An event with text beside its data is judged as the text it is.
+                Ok(_) => Ok(show(&Frame { raw, body: FrameBody::Text(text) })),
+                Err(_) => Err(FrameError::NotJson),
+            }
+        }
+    }
+}
+
+/// The data of an event, its lines joined by `\n`; `None` when it has no data line.
+fn event_data(event: &str) -> Option<Cow<'_, str>> {
+    let mut data: Option<Cow<'_, str>> = None;
+    for line in lines(event) {
+        let Some(rest) = line.strip_prefix("data") else { continue };
+        let value = match rest.strip_prefix(':') {
+            Some(value) => value.strip_prefix(' ').unwrap_or(value),
+            None if rest.is_empty() => "",
+            None => continue,
+        };
+        data = Some(match data {
+            None => Cow::Borrowed(value),
+            Some(before) => Cow::Owned(format!("{before}\n{value}")),
+        });
+    }
+    data
+}
+
+/// Whether an event carries words outside its data that a short known vocabulary does not cover.
+fn has_loose_text(event: &str) -> bool {
+    lines(event).any(|line| {
+        let known = line.is_empty()
+            || line.starts_with("data")
+            || line.strip_prefix("event:").is_some_and(|name| name.len() <= 64)
+            || line.strip_prefix("retry:").is_some_and(|ms| ms.trim().bytes().all(|b| b.is_ascii_digit()));
+        !known
+    })
+}
+
+fn lines(event: &str) -> impl Iterator<Item = &str> {
+    event.split(['\n', '\r'])
+}

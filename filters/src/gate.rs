@@ -1,0 +1,275 @@
+//! The answer's side: cuts it into frames, shows each to every watch, keeps back what is undecided.
+//!
+//! 1. A chunk from the upstream is cut into frames; a whole answer is one frame.
+//! 2. Each frame is parsed once and shown to each watch, in the chain's order.
+//! 3. A frame leaves once no watch holds it or one before it. Only this file makes a
+//!    [`ClearedFrame`], and the writer to the client takes nothing else.
+//! 4. A refusal drops what is held; the frames before it have been judged and are gone.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use portcullis_policies::{DataLevel, StreamFormat};
+
+use crate::chain::Observer;
+use crate::dialect::Usage;
+use crate::exchange::Shadow;
+use crate::filter::{Mode, Phase, Watch};
+use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
+use crate::verdict::{Code, Outcome, Refusal, Verdict};
+
+/// How an answer is cut and read, and how much of it the gate holds.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerShape {
+    /// The stream format; `None` for one whole answer.
+    pub stream: Option<StreamFormat>,
+    /// How each frame is read.
+    pub reading: Reading,
+    /// The largest frame, in bytes.
+    pub frame_bytes: usize,
+    /// The most that may be held undecided, in bytes.
+    pub held_bytes: usize,
+}
+
+/// A frame that every watch has let through. The writer to the client takes nothing else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClearedFrame(Bytes);
+
+impl ClearedFrame {
+    /// The bytes to send.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+/// One filter's watch on one answer.
+pub(crate) struct Eye {
+    filter: &'static str,
+    mode: Mode,
+    watch: Box<dyn Watch>,
+    took: Duration,
+    /// A shadow watch that would have refused is not asked again.
+    done: bool,
+}
+
+impl Eye {
+    pub(crate) fn new(filter: &'static str, mode: Mode, watch: Box<dyn Watch>) -> Self {
+        Self { filter, mode, watch, took: Duration::ZERO, done: false }
+    }
+}
+
+/// The gate that one answer passes.
+pub struct Gate {
+    eyes: Vec<Eye>,
+    shape: AnswerShape,
+    cutter: Cutter,
+    held: VecDeque<Bytes>,
+    held_bytes: usize,
+    /// The number of the first held frame.
+    first: u64,
+    /// The number of the next frame to be shown.
+    next: u64,
+    usage: Usage,
+    shadows: Vec<Shadow>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Gate {
+    pub(crate) fn new(eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            eyes,
+            cutter: Cutter::new(shape.stream, shape.frame_bytes),
+            shape,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            first: 0,
+            next: 0,
+            usage: Usage::default(),
+            shadows: Vec::new(),
+            observer,
+        }
+    }
+
+    /// Takes a chunk of the answer in and gives out the frames that may leave.
+    ///
+    /// # Errors
+    /// The refusal that ends the answer. Frames that were put into `out` before it may still leave.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        self.cutter.push(chunk).map_err(|e| {
+            Refusal::new("upstream", Code::UpstreamInvalid, "the answer of the model server is too large")
+                .with_detail(e.to_string())
+        })?;
+        while let Some(raw) = self.cutter.next_frame() {
+            self.show(raw)?;
+            self.release(out);
+        }
+        if self.held_bytes > self.shape.held_bytes {
+            return Err(Refusal::internal("firewall", "too much of the answer is undecided"));
+        }
+        Ok(())
+    }
+
+    /// The answer has ended: judges what is left and gives out the rest.
+    ///
+    /// # Errors
+    /// The refusal that ends the answer; nothing that was held has left.
+    pub fn finish(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        if let Some(raw) = self.cutter.finish() {
+            self.show(raw)?;
+        }
+        for eye in self.eyes.iter_mut().filter(|eye| !eye.done) {
+            let began = Instant::now();
+            let said = std::panic::catch_unwind(AssertUnwindSafe(|| eye.watch.end()));
+            eye.took += began.elapsed();
+            let refusal = match said {
+                Ok(Ok(None)) => continue,
+                Ok(Ok(Some(refusal))) => refusal,
+                Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
+                Err(_) => panicked(eye.filter, &*self.observer),
+            };
+            heed(eye, refusal, &mut self.shadows, &*self.observer)?;
+        }
+        self.first += self.held.len() as u64;
+        self.held_bytes = 0;
+        out.extend(self.held.drain(..).map(ClearedFrame));
+        Ok(())
+    }
+
+    /// What the upstream said about tokens.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Blocks that watches in `shadow` mode would have made.
+    #[must_use]
+    pub fn shadows(&self) -> &[Shadow] {
+        &self.shadows
+    }
+
+    /// The level of what the watches saw.
+    #[must_use]
+    pub fn level(&self) -> DataLevel {
+        self.eyes.iter().map(|eye| eye.watch.level()).max().unwrap_or_default()
+    }
+
+    fn show(&mut self, mut raw: Bytes) -> Result<(), Refusal> {
+        let number = self.next;
+        let mut from = 0;
+        loop {
+            let eyes = self.eyes.get_mut(from..).unwrap_or_default();
+            let (shadows, observer, usage) = (&mut self.shadows, &*self.observer, &mut self.usage);
+            let shown = with_frame(&raw, self.shape.reading, |frame| {
+                if let FrameBody::Json(json) = &frame.body {
+                    usage.read(json);
+                }
+                show_to(eyes, number, frame, shadows, observer)
+            });
+            match shown {
+                Err(error) => {
+                    return Err(Refusal::new(
+                        "upstream",
+                        Code::UpstreamInvalid,
+                        "the model server sent an answer that cannot be judged",
+                    )
+                    .with_detail(error.to_string()));
+                }
+                Ok(Err(refusal)) => return Err(refusal),
+                Ok(Ok(None)) => break,
+                Ok(Ok(Some((position, new)))) => {
+                    raw = new;
+                    from += position + 1;
+                    if from >= self.eyes.len() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.next += 1;
+        self.held_bytes += raw.len();
+        self.held.push_back(raw);
+        Ok(())
+    }
+
+    fn release(&mut self, out: &mut Vec<ClearedFrame>) {
+        let held_from = self
+            .eyes
+            .iter()
+            .filter(|eye| eye.mode == Mode::Enforce)
+            .filter_map(|eye| eye.watch.holds())
+            .min()
+            .unwrap_or(self.next);
+        while self.first < held_from
+            && let Some(raw) = self.held.pop_front()
+        {
+            self.first += 1;
+            self.held_bytes -= raw.len();
+            out.push(ClearedFrame(raw));
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        for eye in &self.eyes {
+            self.observer.ran(eye.filter, Phase::Reply, eye.took);
+        }
+    }
+}
+
+/// Shows a frame to watches in order, until one replaces it: then its position and the new bytes.
+fn show_to(
+    eyes: &mut [Eye],
+    number: u64,
+    frame: &Frame<'_>,
+    shadows: &mut Vec<Shadow>,
+    observer: &dyn Observer,
+) -> Result<Option<(usize, Bytes)>, Refusal> {
+    for (position, eye) in eyes.iter_mut().enumerate().filter(|(_, eye)| !eye.done) {
+        let began = Instant::now();
+        let said: std::thread::Result<Outcome<Bytes>> =
+            std::panic::catch_unwind(AssertUnwindSafe(|| eye.watch.frame(number, frame)));
+        eye.took += began.elapsed();
+        let refusal = match said {
+            Ok(Ok(Verdict::Pass)) => continue,
+            Ok(Ok(Verdict::Replace(_))) if eye.mode == Mode::Shadow => continue,
+            Ok(Ok(Verdict::Replace(new))) => return Ok(Some((position, new))),
+            Ok(Ok(Verdict::Block(refusal))) => refusal,
+            Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
+            Err(_) => panicked(eye.filter, observer),
+        };
+        heed(eye, refusal, shadows, observer)?;
+    }
+    Ok(None)
+}
+
+fn panicked(filter: &'static str, observer: &dyn Observer) -> Refusal {
+    observer.panicked(filter);
+    Refusal::internal(filter, "it panicked")
+}
+
+/// Obeys a refusal, or only notes it when the filter is in `shadow` mode.
+fn heed(
+    eye: &mut Eye,
+    refusal: Refusal,
+    shadows: &mut Vec<Shadow>,
+    observer: &dyn Observer,
+) -> Result<(), Refusal> {
+    if eye.mode != Mode::Shadow {
+        return Err(refusal);
+    }
+    eye.done = true;
+    observer.shadowed(eye.filter, refusal.code);
+    shadows.push(Shadow { filter: eye.filter, code: refusal.code });
+    Ok(())
+}

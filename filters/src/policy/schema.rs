@@ -1,0 +1,217 @@
+//! Holds a request to the schema of its route: clamps, drops, or refuses.
+
+use portcullis_policies::fields::{Bounds, Field, FieldTable, Unknown};
+use portcullis_policies::policy::Limit;
+use serde_json::Number;
+
+use crate::json::{Json, fold_key};
+use crate::verdict::{Code, Refusal};
+
+/// A change to make to a request: at which keys, and to what; `None` takes the field out.
+#[derive(Debug, PartialEq)]
+pub(super) struct Edit {
+    path: Vec<String>,
+    value: Option<Json<'static>>,
+}
+
+/// How deep tables may nest: the shipped ones have two levels.
+const MAX_LEVELS: usize = 8;
+
+/// Checks an object against a table.
+///
+/// # Errors
+/// `policy.field_denied` for a field that is never let through, `schema.request` for a wrong type or
+/// a bound that is strict, `request.malformed` for a key that another parser would take for a known
+/// one.
+pub(super) fn check(json: &Json<'_>, table: &FieldTable, limits: &[Limit]) -> Result<Vec<Edit>, Refusal> {
+    let mut edits = Vec::new();
+    walk(json, table, limits, &mut Vec::new(), &mut edits)?;
+    Ok(edits)
+}
+
+/// Makes the changes.
+pub(super) fn apply(json: &mut Json<'_>, edits: &[Edit]) {
+    for edit in edits {
+        let Some((last, parents)) = edit.path.split_last() else { continue };
+        let mut at = Some(&mut *json);
+        for key in parents {
+            at = at.and_then(|json| json.get_mut(key));
+        }
+        match (at, &edit.value) {
+            (Some(Json::Object(entries)), None) => entries.retain(|(key, _)| key != last),
+            (Some(json), Some(value)) => {
+                if let Some(slot) = json.get_mut(last) {
+                    *slot = value.clone();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn walk(
+    json: &Json<'_>,
+    table: &FieldTable,
+    limits: &[Limit],
+    path: &mut Vec<String>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Refusal> {
+    let Some(entries) = json.as_object() else { return Ok(()) };
+    for (key, value) in entries {
+        let Some(field) = table.fields.get(key.as_ref()) else {
+            let folded = fold_key(key);
+            if table.fields.keys().any(|known| known.eq_ignore_ascii_case(&folded)) {
+                return Err(Refusal::new(
+                    "request",
+                    Code::RequestMalformed,
+                    "a key differs from a known one only in case, and servers differ in how they read it",
+                ));
+            }
+            match table.unknown {
+                Unknown::Keep => {}
+                Unknown::Drop => edits.push(edit(path, key, None)),
+                Unknown::Refuse => {
+                    return Err(Refusal::new("policy", Code::PolicyFieldDenied, "the request has a field that this route does not take"));
+                }
+            }
+            continue;
+        };
+        if *value == Json::Null {
+            continue;
+        }
+        let limit = limits.iter().find(|limit| limit.field == **key).map(|limit| limit.max);
+        check_field(key, value, field, limit, limits, path, edits)?;
+    }
+    Ok(())
+}
+
+fn check_field(
+    key: &str,
+    value: &Json<'_>,
+    field: &Field,
+    limit: Option<f64>,
+    limits: &[Limit],
+    path: &mut Vec<String>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Refusal> {
+    let wrong = |expected: &str| {
+        Err(Refusal::new("policy", Code::SchemaRequest, format!("the field `{key}` must be {expected}")))
+    };
+    match (field, value) {
+        (Field::Denied, _) => {
+            return Err(Refusal::new("policy", Code::PolicyFieldDenied, format!("the field `{key}` is not let through")));
+        }
+        (Field::Any, _) | (Field::Bool, Json::Bool(_)) => {}
+        (Field::Array(max), Json::Array(items)) if items.len() <= *max => {}
+        (Field::Array(max), Json::Array(_)) => return wrong(&format!("an array of at most {max} items")),
+        (Field::Array(_), _) => return wrong("an array"),
+        (Field::Bool, _) => return wrong("true or false"),
+        (Field::Text(max), Json::String(text)) if text.len() <= *max => {}
+        (Field::Text(max), Json::String(_)) => return wrong(&format!("a text of at most {max} bytes")),
+        (Field::Text(_), _) => return wrong("a text"),
+        (Field::Duration(max), value) => match duration(value) {
+            Some(seconds) => {
+                let settled = if seconds < 0.0 { *max as f64 } else { seconds.clamp(1.0, *max as f64) };
+                if (settled - seconds).abs() > f64::EPSILON {
+                    edits.push(edit(path, key, Some(Json::String(format!("{}s", settled as u64).into()))));
+                }
+            }
+            None => return wrong("a duration such as `5m` or a number of seconds"),
+        },
+        (Field::Integer(bounds), Json::Number(number)) => {
+            let Some(given) = number.as_f64().filter(|n| n.fract() == 0.0) else { return wrong("a whole number") };
+            match lowered(bounds, limit).settle(given) {
+                Some(settled) if settled == given => {}
+                Some(settled) => edits.push(edit(path, key, Some(Json::Number((settled as i64).into())))),
+                None => return wrong("within its bounds"),
+            }
+        }
+        (Field::Number(bounds), Json::Number(number)) => {
+            let given = number.as_f64().unwrap_or(f64::NAN);
+            match lowered(bounds, limit).settle(given) {
+                Some(settled) if settled == given => {}
+                Some(settled) => match Number::from_f64(settled) {
+                    Some(number) => edits.push(edit(path, key, Some(Json::Number(number)))),
+                    None => return wrong("a finite number"),
+                },
+                None => return wrong("within its bounds"),
+            }
+        }
+        (Field::Integer(_) | Field::Number(_), _) => return wrong("a number"),
+        (Field::Object(inner), Json::Object(_)) => {
+            if path.len() >= MAX_LEVELS {
+                return wrong("less deep");
+            }
+            path.push(key.to_owned());
+            walk(value, inner, limits, path, edits)?;
+            path.pop();
+        }
+        (Field::Object(_), _) => return wrong("an object"),
+    }
+    Ok(())
+}
+
+/// The bounds of the table, with the policy's own upper bound where that is lower.
+fn lowered(bounds: &Bounds, limit: Option<f64>) -> Bounds {
+    let max = limit.map_or(bounds.max, |limit| bounds.max.min(limit));
+    Bounds { max: max.max(bounds.min), ..*bounds }
+}
+
+fn edit(path: &[String], key: &str, value: Option<Json<'static>>) -> Edit {
+    let mut path = path.to_vec();
+    path.push(key.to_owned());
+    Edit { path, value }
+}
+
+/// A duration as Ollama reads it, in seconds: a number, or Go's notation (`1h30m`, `-1s`, `300ms`).
+fn duration(value: &Json<'_>) -> Option<f64> {
+    match value {
+        Json::Number(number) => number.as_f64(),
+        Json::String(text) => {
+            let text = text.trim();
+            if let Ok(plain) = text.parse::<f64>() {
+                return plain.is_finite().then_some(plain);
+            }
+            let (sign, mut rest) = match text.strip_prefix('-') {
+                Some(rest) => (-1.0, rest),
+                None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+            };
+            let mut total = 0.0;
+            while !rest.is_empty() {
+                let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+                let (number, unit) = rest.split_at_checked(digits)?;
+                let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+                let (unit, next) = unit.split_at_checked(end)?;
+                let scale = match unit {
+                    "h" => 3600.0,
+                    "m" => 60.0,
+                    "s" => 1.0,
+                    "ms" => 1e-3,
+                    "us" | "µs" | "μs" => 1e-6,
+                    "ns" => 1e-9,
+                    _ => return None,
+                };
+                total += number.parse::<f64>().ok()? * scale;
+                rest = next;
+            }
+            total.is_finite().then_some(sign * total)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations_as_ollama_does() {
+        for (text, seconds) in [("\"5m\"", 300.0), ("\"1h30m\"", 5400.0), ("-1", -1.0), ("\"-1s\"", -1.0), ("0", 0.0), ("\"24h\"", 86400.0)] {
+            assert_eq!(duration(&Json::parse(text.as_bytes()).unwrap()), Some(seconds), "{text}");
+        }
+        for text in ["\"5\u{00a0}m\"", "\"m\"", "\"5x\"", "true", "\"\""] {
+            let read = duration(&Json::parse(text.as_bytes()).unwrap());
+            assert!(read.is_none() || text == "\"\"", "{text}: {read:?}");
+        }
+    }
+}

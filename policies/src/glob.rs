@@ -1,0 +1,92 @@
+//! Patterns with `*` and `?`, matched in linear time.
+
+/// A pattern: `*` stands for any run of characters, `?` for one. Letters match in either case (ASCII),
+/// as Ollama compares names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(String);
+
+impl Glob {
+    /// A pattern as it is written.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_ascii_lowercase())
+    }
+
+    /// The pattern, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it has no wildcard.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
+    /// Whether the whole text fits.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut p, mut t) = (0, 0);
+        // Where the last `*` stood, and how much text it has taken so far.
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(byte) = text.get(t) {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, t));
+                    p += 1;
+                }
+                Some(b'?') => {
+                    p += 1;
+                    t += 1;
+                }
+                Some(wanted) if *wanted == byte.to_ascii_lowercase() => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => match star {
+                    Some((at, taken)) => {
+                        p = at + 1;
+                        t = taken + 1;
+                        star = Some((at, taken + 1));
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_whole_texts() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("*", "x", true),
+            ("llama3*", "llama3:latest", true),
+            ("llama3*", "xllama3", false),
+            ("*:7b", "qwen:7b", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("LLaMA", "llama", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(Glob::new(pattern).matches(text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_longer_than_they_must() {
+        let glob = Glob::new(&"a*".repeat(200));
+        assert!(!glob.matches(&format!("{}b", "a".repeat(4000)).replace('b', "")[..0]));
+        assert!(glob.matches(&"a".repeat(4000)));
+    }
+}

@@ -1,0 +1,265 @@
+//! The command line: one program, a handful of obvious commands.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::config::ConfigError;
+
+mod audit;
+mod check;
+mod client_config;
+mod config;
+mod demo;
+mod doctor;
+mod http;
+mod id;
+pub(crate) mod init;
+mod peers;
+mod run;
+mod status;
+
+/// A zero-trust sidecar proxy for local model servers.
+#[derive(Parser)]
+#[command(name = "portcullis", version, about, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Example:\n  portcullis init --upstream http://127.0.0.1:11434\n  portcullis run")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows the whole product on a bare machine: a gate, a model, real requests, and what becomes of them.
+    #[command(after_help = "Example:\n  portcullis demo --attack --once")]
+    Demo(DemoArgs),
+    /// Makes a config and a state directory with keys, a CA and a server certificate. Never overwrites.
+    #[command(after_help = "Example:\n  portcullis init --dir /etc/portcullis --upstream http://127.0.0.1:11434 --kind ollama")]
+    Init(init::InitArgs),
+    /// Runs the gate in the foreground. SIGTERM drains and stops, SIGHUP reloads.
+    #[command(after_help = "Example:\n  portcullis run --config /etc/portcullis/portcullis.yaml")]
+    Run(ConfigArg),
+    /// Checks the config and every file it names, and prints what the gate would do.
+    #[command(after_help = "Example:\n  portcullis check --config portcullis.yaml --json")]
+    Check(JsonArgs),
+    /// Shows this node: id, DID, public key, fingerprint.
+    #[command(after_help = "Example:\n  portcullis id show --json")]
+    Id(id::IdArgs),
+    /// Decides who is trusted.
+    #[command(after_help = "Example:\n  portcullis peers pending\n  portcullis peers approve 56:47:5a:a7 --name alice")]
+    Peers {
+        #[command(subcommand)]
+        what: peers::PeersCommand,
+    },
+    /// Reads and checks the audit log.
+    #[command(after_help = "Example:\n  portcullis audit verify\n  portcullis audit show --decision block --since 10m")]
+    Audit {
+        #[command(subcommand)]
+        what: audit::AuditCommand,
+    },
+    /// Checks what usually goes wrong, one line each, with the reason and the remedy.
+    #[command(after_help = "Example:\n  portcullis doctor --json")]
+    Doctor(JsonArgs),
+    /// Shows what the running gate does now.
+    #[command(after_help = "Example:\n  portcullis status --watch")]
+    Status(status::StatusArgs),
+    /// Shows the version.
+    #[command(after_help = "Example:\n  portcullis version --json")]
+    Version {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints a completion script.
+    #[command(after_help = "Example:\n  portcullis completions bash > /etc/bash_completion.d/portcullis")]
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
+    /// Shows the config's schema, or the config as it is understood.
+    #[command(after_help = "Example:\n  portcullis config schema > portcullis.schema.json\n  portcullis config show")]
+    Config {
+        #[command(subcommand)]
+        what: config::ConfigCommand,
+    },
+    /// Prints what a client needs to reach this gate.
+    #[command(after_help = "Example:\n  portcullis client-config openai-python")]
+    ClientConfig(client_config::ClientConfigArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Also sends one of every kind that must be refused.
+    #[arg(long)]
+    pub(crate) attack: bool,
+    /// Ends after the tour: 0 when every outcome was the expected one.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// A config file.
+#[derive(Args, Clone)]
+pub(crate) struct ConfigArg {
+    /// The config file. Default: $PORTCULLIS_CONFIG, ./portcullis.yaml, /etc/portcullis/portcullis.yaml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// A config file, and whether to print JSON.
+#[derive(Args, Clone)]
+pub(crate) struct JsonArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ConfigArg {
+    /// The file's path.
+    pub(crate) fn file(&self) -> Outcome<PathBuf> {
+        crate::config::find(self.config.as_deref()).map_err(Failure::usage)
+    }
+
+    /// The config, checked.
+    pub(crate) fn load(&self) -> Outcome<crate::config::Config> {
+        Ok(crate::config::load(&self.file()?)?)
+    }
+}
+
+/// Why a command ends with something else than 0.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+/// What commands return.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// The answer is no: a finding, a block, a verification that failed.
+    pub(crate) fn no(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
+    /// Wrong usage or config.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
+    }
+
+    /// The world did not play along.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { code: 3, message: message.into() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<ConfigError>() {
+            Ok(config) => config.into(),
+            Err(error) => Self::broken(format!("{error:#}")),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::broken(error.to_string())
+    }
+}
+
+/// Whether to colour what goes to standard output.
+pub(crate) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Prints a line; a reader that went away is no error.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
+pub(crate) use say;
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Run(args) => args.file().and_then(|file| Ok(run::run(&file)?)),
+        Command::Check(args) => check::run(&args),
+        Command::Id(args) => id::run(&args),
+        Command::Peers { what } => peers::run(&what),
+        Command::Audit { what } => audit::run(&what),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Version { json } => {
+            if json {
+                say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));
+            } else {
+                say!("portcullis {}", env!("CARGO_PKG_VERSION"));
+            }
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Config { what } => config::run(&what),
+        Command::ClientConfig(args) => client_config::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                use std::io::Write as _;
+                let _ = writeln!(std::io::stderr(), "portcullis: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The clients that `client-config` knows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ClientKind {
+    /// The Ollama command line.
+    Ollama,
+    /// The Python package `openai`.
+    OpenaiPython,
+    /// The Python package `ollama`.
+    OllamaPython,
+    /// Node.js.
+    Node,
+    /// curl.
+    Curl,
+    /// Open WebUI.
+    OpenWebui,
+    /// Continue.
+    Continue,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_an_example() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example:"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `portcullis init`: a config, keys, and the next two commands.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use portcullis_certs::{Ca, NodeKey, San, TrustStore, files};
+use portcullis_policies::UpstreamKind;
+
+use super::{Failure, Outcome, http, say};
+use crate::audit_log::AuditKey;
+
+/// How long the server certificate holds.
+const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Arguments of `init`.
+#[derive(Args, Clone)]
+pub(crate) struct InitArgs {
+    /// Where the config and the state directory go.
+    #[arg(long, default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// What this node is called. Default: the host's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The model server. Default: the one that answers on its usual loopback port.
+    #[arg(long)]
+    pub(crate) upstream: Option<String>,
+    /// What kind of server it is: ollama, llamacpp, openai. Default: what it says itself.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+}
+
+/// What `init` made and what was there before.
+pub(crate) struct Made {
+    pub(crate) config: PathBuf,
+    pub(crate) lines: Vec<String>,
+    pub(crate) fingerprint: String,
+}
+
+pub(super) fn run(args: &InitArgs) -> Outcome {
+    let made = init(args)?;
+    for line in &made.lines {
+        say!("{line}");
+    }
+    let config = made.config.display();
+    say!();
+    say!("This node's fingerprint: {}", made.fingerprint);
+    say!("Clients trust the gate by this file: {}", args.dir.join("state/ca.crt").display());
+    say!();
+    say!("Next:");
+    say!("  portcullis run --config {config}");
+    say!("  portcullis peers pending --config {config}     # once a client has knocked");
+    Ok(())
+}
+
+/// Makes what is missing. Nothing that is there is changed.
+pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
+    let state = args.dir.join("state");
+    let broken = |e: &dyn std::fmt::Display| Failure::broken(e.to_string());
+    if let Some(name) = &args.name
+        && (name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
+    {
+        return Err(Failure::usage(format!("`{name}` cannot be a node's name, expected 1 to 63 letters, digits, `-`, `_` or `.`")));
+    }
+    let name = args.name.clone().unwrap_or_else(host_name);
+    let (url, kind, note) = upstream(args)?;
+    std::fs::create_dir_all(&args.dir).map_err(|e| Failure::broken(format!("cannot make `{}`: {e}", args.dir.display())))?;
+    files::create_private_dir(&state).map_err(|e| broken(&e))?;
+    let mut lines = Vec::from_iter(note);
+    let mut told = |path: &Path, made: bool| {
+        lines.push(format!("{} {}", if made { "made    " } else { "exists  " }, path.display()));
+    };
+
+    let node_path = state.join("node.key");
+    let made = !node_path.exists();
+    if made {
+        NodeKey::generate().and_then(|key| key.save_new(&node_path)).map_err(|e| broken(&e))?;
+    }
+    told(&node_path, made);
+    let node = NodeKey::load(&node_path).map_err(|e| broken(&e))?.public();
+
+    let (ca_crt, ca_key) = (state.join("ca.crt"), state.join("ca.key"));
+    let made = !ca_key.exists();
+    if made {
+        Ca::create(&name).and_then(|ca| ca.save_new(&ca_crt, &ca_key)).map_err(|e| broken(&e))?;
+    }
+    told(&ca_crt, made);
+
+    let (crt, key) = (state.join("server.crt"), state.join("server.key"));
+    let made = !key.exists() || !crt.exists();
+    if made {
+        let issued = Ca::load(&ca_crt, &ca_key).and_then(|ca| ca.issue_server(&name, &names(&name), LIFETIME)).map_err(|e| broken(&e))?;
+        if !key.exists() {
+            files::write_new_private(&key, issued.key.as_bytes()).map_err(|e| broken(&e))?;
+            files::write_private(&crt, issued.chain.as_bytes()).map_err(|e| broken(&e))?;
+        } else {
+            return Err(Failure::broken(format!("`{}` is there without its certificate; move it away to make a new pair", key.display())));
+        }
+    }
+    told(&crt, made);
+
+    let audit = state.join("audit.key");
+    let made = !audit.exists();
+    AuditKey::load_or_create(&audit).map_err(|e| broken(&format!("{e:#}")))?;
+    told(&audit, made);
+
+    let token = state.join("admin.token");
+    let made = !token.exists();
+    if made {
+        let mut bytes = [0u8; 32];
+        getrandom::fill(&mut bytes).map_err(|e| broken(&e))?;
+        let text = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+        files::write_new_private(&token, text.as_bytes()).map_err(|e| broken(&e))?;
+    }
+    told(&token, made);
+    TrustStore::open(&state).map_err(|e| broken(&e))?;
+
+    let config = args.dir.join("portcullis.yaml");
+    let made = !config.exists();
+    if made {
+        std::fs::write(&config, template(&name, &url, kind)).map_err(|e| Failure::broken(format!("cannot write `{}`: {e}", config.display())))?;
+    }
+    told(&config, made);
+    Ok(Made { config, lines, fingerprint: node.fingerprint() })
+}
+
+/// The upstream's URL and kind, and a word about how they were found.
+fn upstream(args: &InitArgs) -> Outcome<(String, UpstreamKind, Option<String>)> {
+    let named = match args.kind.as_deref() {
+        None => None,
+        Some("ollama") => Some(UpstreamKind::Ollama),
+        Some("llamacpp") => Some(UpstreamKind::LlamaCpp),
+        Some("openai") => Some(UpstreamKind::OpenAi),
+        Some(other) => {
+            return Err(Failure::usage(format!("`{other}` is not a kind of server that this release knows, expected `ollama`, `llamacpp` or `openai`")));
+        }
+    };
+    if let Some(url) = &args.upstream {
+        let url = url.trim_end_matches('/').to_owned();
+        let kind = named.or_else(|| http::kind_of(&url));
+        let note = kind.is_none().then(|| format!("nothing answered at {url}; it is taken for an Ollama (`--kind` says otherwise)"));
+        return Ok((url, kind.unwrap_or(UpstreamKind::Ollama), note));
+    }
+    for url in ["http://127.0.0.1:11434", "http://127.0.0.1:8080", "http://127.0.0.1:9931"] {
+        if let Some(kind) = http::kind_of(url).filter(|k| named.is_none_or(|n| n == *k)) {
+            return Ok((url.to_owned(), kind, Some(format!("found    {} at {url}", kind.as_str()))));
+        }
+    }
+    let kind = named.unwrap_or(UpstreamKind::Ollama);
+    let url = if kind == UpstreamKind::Ollama { "http://127.0.0.1:11434" } else { "http://127.0.0.1:8080" };
+    Ok((url.to_owned(), kind, Some(format!("no model server answered on its usual port; {url} is written into the config"))))
+}
+
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(63).collect();
+    if plain.is_empty() { "portcullis".to_owned() } else { plain }
+}
+
+/// The names in the server certificate.
+fn names(name: &str) -> Vec<San> {
+    let mut names = vec![San::Dns("localhost".to_owned())];
+    for host in [name.to_owned(), host_name()] {
+        let dns = host.replace('_', "-");
+        if !names.contains(&San::Dns(dns.clone())) {
+            names.push(San::Dns(dns));
+        }
+    }
+    let mut addresses: Vec<IpAddr> = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
+    addresses.extend(outward_address());
+    names.extend(addresses.into_iter().map(San::Ip));
+    names
+}
+
+/// The address that this machine would speak from to others. Connecting a datagram socket sends
+/// nothing; it only asks the routing table.
+fn outward_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|a| a.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
+fn template(name: &str, url: &str, kind: UpstreamKind) -> String {
+    let host = host_name();
+    let kind = kind.as_str();
+    format!(
+        r#"# Portcullis: a gate in front of a model server. `portcullis check` explains this file.
+node:
+  name: {name}
+  state: ./state                 # keys, trust and the audit log
+gate:
+  listen: 0.0.0.0:8443
+  tls: mutual                    # clients show a certificate; an unknown one is pending until you approve it
+  drain: 30s                     # how long running answers may take to finish on SIGTERM
+  server_names: [{host}]         # names under which clients address this gate, beside localhost and addresses
+  # limits: {{connections: 10000, header_bytes: 32KiB, body_bytes: 16MiB, header_timeout: 10s, body_timeout: 60s, idle_timeout: 75s, h2_streams: 100}}
+admin:
+  listen: 127.0.0.1:9901
+upstreams:
+  local: {{url: "{url}", kind: {kind}}}
+routes:
+  - {{to: [local]}}                # which routes are open is the policy's to say
+chain: [identity, policy, firewall, audit]
+filters:
+  identity: {{accept: [mtls], trust: tofu}}       # tofu | ca | pinned
+  # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
+  firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off
+  audit: {{fsync: batch}}                         # batch | always | never
+watch: false                     # true: reload when this file changes; SIGHUP always does
+"#
+    )
+}

@@ -1,0 +1,181 @@
+//! `portcullis run`: the gate, in the foreground.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use portcullis_certs::verify;
+use portcullis_filters::identity::Trust as TrustMode;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::audit_log::{AuditKey, AuditLog};
+use crate::body::Memory;
+use crate::config::{self, Config};
+use crate::generation::{Generation, Surroundings};
+use crate::listener::{Handshake, Listener};
+use crate::metrics::Metrics;
+use crate::running::Running;
+use crate::service::{self, Service};
+use crate::trust::{Admission, Trust};
+use crate::{admin, logging};
+
+/// Runs the gate until it is told to stop.
+///
+/// # Errors
+/// When it cannot start. What it cannot do later it says in the log, and stays shut.
+pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
+    logging::start();
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let config = config::load(file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("admin")
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let state = config.node.state.clone();
+    let drain = config.gate.drain;
+    let metrics = Metrics::new()?;
+    let (audit, opened) = open_audit(&config)?;
+    if let Some(bytes) = opened.repaired {
+        tracing::warn!(bytes, "The audit log's last line was torn, as after a power cut; it was removed, and that was noted.");
+    }
+    let store = portcullis_certs::trust::TrustStore::open(&state)?;
+    let trust = Arc::new(Trust::new(store, Arc::clone(&metrics)));
+    metrics.know_rules(portcullis_filters::firewall::rules());
+    let surroundings = Surroundings {
+        metrics: Arc::clone(&metrics),
+        trust: Arc::clone(&trust) as _,
+        audit: Arc::clone(&audit) as _,
+        findings: Arc::clone(&metrics) as _,
+    };
+    let admin_socket = admin::bind(config.admin.listen)?;
+    let admin_address = admin_socket.local_addr()?;
+    let token = read_token(&state.join("admin.token"))?;
+    let handshake = handshake(&config, &metrics)?;
+    let generation = Generation::build(1, config, &surroundings)?;
+    let current = Arc::new(ArcSwap::from_pointee(generation));
+    let limits = current.load().limits.clone();
+    let running = Arc::new(Running {
+        current: Arc::clone(&current),
+        surroundings,
+        audit: Arc::clone(&audit),
+        trust: Arc::clone(&trust),
+        metrics: Arc::clone(&metrics),
+        listening: AtomicBool::new(false),
+        began: Instant::now(),
+    });
+    tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(Arc::clone(&running).watch_upstreams());
+    tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
+
+    // Signals are caught before the gate opens: one that comes early must not kill it mid-start.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let service = Service {
+        current: Arc::clone(&current),
+        audit: Arc::clone(&audit) as _,
+        metrics: Arc::clone(&metrics),
+        memory: Memory::new(limits.buffered_bytes),
+        options: service::options(limits.idle_timeout),
+    };
+    let listener = Listener::start(&current, service, handshake, &metrics)?;
+    running.listening.store(true, Ordering::Release);
+    tracing::info!(gate = %listener.address, admin = %admin_address, "The gate stands.");
+
+    let watched = watch_file(&running);
+    tokio::pin!(watched);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let running = Arc::clone(&running);
+                let _ = tokio::task::spawn_blocking(move || running.reload()).await;
+            }
+            () = &mut watched => {}
+        }
+    }
+    tracing::info!(?drain, "Stopping: no new connections, running answers may finish.");
+    running.listening.store(false, Ordering::Release);
+    let cut = tokio::task::spawn_blocking(move || listener.drain(drain)).await?;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "Some connections did not finish in time and were cut.");
+    }
+    let _ = trust.store().flush();
+    audit.close();
+    tracing::info!("Stopped.");
+    Ok(())
+}
+
+fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_log::Opened)> {
+    let state = &config.node.state;
+    anyhow::ensure!(
+        state.is_dir(),
+        "the state directory `{}` does not exist or is not a directory; `portcullis init` makes it",
+        state.display()
+    );
+    let key = AuditKey::load_or_create(&state.join("audit.key"))?;
+    let (log, opened) = AuditLog::open(&state.join("audit"), key, config.filters.audit.log_settings())?;
+    Ok((Arc::new(log), opened))
+}
+
+fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
+    portcullis_certs::files::check_private(path)?;
+    let token = std::fs::read_to_string(path)
+        .with_context(|| format!("the admin token `{}` cannot be read; `portcullis init` makes it", path.display()))?;
+    let token = token.trim();
+    anyhow::ensure!(token.len() >= 32, "the admin token `{}` is shorter than 32 characters; delete it and run `portcullis init`", path.display());
+    Ok(token.into())
+}
+
+fn handshake(config: &Config, metrics: &Metrics) -> anyhow::Result<Handshake> {
+    let state = &config.node.state;
+    let certificate = config.gate.certificate.clone().unwrap_or_else(|| state.join("server.crt"));
+    let key = config.gate.key.clone().unwrap_or_else(|| state.join("server.key"));
+    let certified = verify::load_certified_key(&certificate, &key)?;
+    for (name, der) in [("server", certified.cert.first()), ("ca", None)] {
+        if let Some(peer) = der.and_then(|der| portcullis_certs::PeerCert::parse(der, true).ok()) {
+            metrics.certificate(name, peer.not_after);
+        }
+    }
+    let by_ca = config.filters.identity.trust == TrustMode::Ca;
+    let verifier: Arc<dyn rustls::server::danger::ClientCertVerifier> = if by_ca {
+        let mut files = config.gate.client_ca.clone();
+        if files.is_empty() {
+            files.push(state.join("ca.crt"));
+        }
+        verify::ca(&files)?
+    } else {
+        verify::tofu()
+    };
+    Ok(Handshake {
+        tls: config.gate.tls,
+        resolver: Arc::new(verify::ServerCertResolver::new(certified)),
+        verifier,
+        admission: Arc::new(Admission { ca_validated: by_ca }),
+    })
+}
+
+/// With `watch: true`, reloads when the config file changes.
+async fn watch_file(running: &Arc<Running>) {
+    let stamp = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let mut seen = stamp(&running.current.load().config.file);
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let config = Arc::clone(&running.current.load().config);
+        let now = stamp(&config.file);
+        if config.watch && now.is_some() && now != seen {
+            seen = now;
+            let running = Arc::clone(running);
+            let _ = tokio::task::spawn_blocking(move || running.reload()).await;
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The config, as it is meant: checked whole, with every path absolute and every default filled in.
+//!
+//! How it is written is in `config/written.rs`; the way from there to here, with every mistake told at
+//! once, is `config/load.rs`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_filters::Mode;
+use portcullis_filters::firewall::FirewallSettings;
+use portcullis_filters::identity::Trust;
+use portcullis_policies::policy::Policy;
+use portcullis_policies::{Diagnostic, RouteClass, UpstreamKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+mod load;
+mod places;
+mod units;
+pub(crate) mod written;
+
+pub(crate) use load::{KNOWN_FILTERS, load};
+pub(crate) use places::find;
+
+/// A config that was checked.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) file: PathBuf,
+    pub(crate) node: Node,
+    pub(crate) gate: Gate,
+    pub(crate) admin: Admin,
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) routes: Vec<RouteRule>,
+    pub(crate) chain: Vec<Link>,
+    pub(crate) filters: Filters,
+    pub(crate) policy: Arc<Policy>,
+    /// Where the policy came from: a path, or a word for the built-in one.
+    pub(crate) policy_source: String,
+    pub(crate) watch: bool,
+    /// What is legal but probably not meant.
+    pub(crate) warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) state: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: Tls,
+    pub(crate) drain: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) server_names: Vec<String>,
+    pub(crate) client_ca: Vec<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) threads: usize,
+    pub(crate) filter_timeout: Duration,
+}
+
+/// Who must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tls {
+    /// Both sides.
+    #[default]
+    Mutual,
+    /// Nobody: plain HTTP. Only on loopback.
+    Off,
+    /// The gate alone.
+    Server,
+}
+
+impl Tls {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutual => "mutual",
+            Self::Off => "off",
+            Self::Server => "server",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) header_bytes: usize,
+    pub(crate) body_bytes: usize,
+    pub(crate) answer_bytes: usize,
+    pub(crate) held_bytes: usize,
+    pub(crate) buffered_bytes: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) h2_streams: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Admin {
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// `host:port`, for the `Host` header.
+    pub(crate) addr_text: String,
+    pub(crate) kind: UpstreamKind,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) first_byte_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) api_key: Option<Secret>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RouteRule {
+    /// Empty means every class.
+    pub(crate) class: Vec<RouteClass>,
+    /// A position in `upstreams`.
+    pub(crate) to: usize,
+}
+
+/// A filter's place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) name: &'static str,
+    pub(crate) mode: Mode,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters {
+    pub(crate) identity: IdentitySettings,
+    pub(crate) firewall: FirewallSettings,
+    pub(crate) audit: AuditSettings,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdentitySettings {
+    pub(crate) trust: Trust,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AuditSettings {
+    pub(crate) fsync: Fsync,
+    pub(crate) segment_bytes: u64,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { fsync: Fsync::Batch, segment_bytes: 256 * 1024 * 1024 }
+    }
+}
+
+/// When entries are brought from the system's memory to the medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Fsync {
+    /// With every entry: safest, and slow.
+    Always,
+    /// Several at once, at most 200 ms after they were written.
+    #[default]
+    Batch,
+    /// When the system finds time.
+    Never,
+}
+
+/// A secret from the config, its environment or a file. Never printed.
+#[derive(Clone)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a config is not one.
+#[derive(Debug)]
+pub(crate) struct ConfigError(pub(crate) Vec<Diagnostic>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, mistake) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            mistake.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+//! From what is written to what is meant, with every mistake told at once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_filters::Mode;
+use portcullis_filters::firewall::{FirewallSettings, RuleSet};
+use portcullis_policies::diagnostic::from_yaml;
+use portcullis_policies::policy::{self, Policy};
+use portcullis_policies::{DataLevel, Diagnostic, nearest};
+
+use super::{
+    Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, RouteRule, Secret,
+    Tls, Upstream, units, written,
+};
+
+/// The filters that this release has.
+pub(crate) const KNOWN_FILTERS: [&str; 4] = ["identity", "policy", "firewall", "audit"];
+/// Those that the interface names and later releases bring.
+const LATER_FILTERS: [&str; 5] = ["signature", "ratelimit", "schema", "sca", "mcp"];
+
+/// Reads and checks a config file and the files it names.
+///
+/// # Errors
+/// Every mistake, each with its place.
+pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        ConfigError(vec![
+            Diagnostic::at(&shown, 0, 0, "", format!("the config cannot be read: {e}"))
+                .with_hint("`portcullis init` makes one, `--config FILE` names another"),
+        ])
+    })?;
+    parse(&text, file)
+}
+
+/// Checks a config's text as if it stood in this file.
+pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+    let shown = file.display().to_string();
+    let written: written::Config = serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![from_yaml(&shown, &e)]))?;
+    let base = std::path::absolute(file).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
+    let mut check = Check { text, file: shown, base, mistakes: Vec::new(), warnings: Vec::new() };
+    let config = check.config(&written, file);
+    if check.mistakes.is_empty() {
+        Ok(Config { warnings: check.warnings, ..config })
+    } else {
+        Err(ConfigError(check.mistakes))
+    }
+}
+
+struct Check<'t> {
+    text: &'t str,
+    file: String,
+    base: PathBuf,
+    mistakes: Vec<Diagnostic>,
+    warnings: Vec<String>,
+}
+
+impl Check<'_> {
+    fn config(&mut self, w: &written::Config, file: &Path) -> Config {
+        let gate = self.gate(&w.gate);
+        let admin = Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ([127, 0, 0, 1], 9901).into()) };
+        if !admin.listen.ip().is_loopback() {
+            self.wrong("admin.listen", format!("`{}` is not a loopback address, and this listener has no TLS yet", admin.listen), Some("write `127.0.0.1:9901`"));
+        }
+        if admin.listen == gate.listen && gate.listen.port() != 0 {
+            self.wrong("admin.listen", "it is the gate's own address, expected another port".to_owned(), None);
+        }
+        let upstreams: Vec<Upstream> = w.upstreams.iter().map(|(name, u)| self.upstream(name, u, &gate)).collect();
+        if upstreams.is_empty() {
+            self.wrong("upstreams", "there is none, expected at least one model server".to_owned(), Some("write `local: {url: http://127.0.0.1:11434, kind: ollama}`"));
+        }
+        let routes = self.routes(&w.routes, &upstreams);
+        let chain = self.chain(w, &gate);
+        let name = w.node.name.clone().filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "portcullis".to_owned());
+        let state = self.path(w.node.state.as_deref().unwrap_or("./state"));
+        let (policy, policy_source) = self.policy(&w.filters.policy);
+        Config {
+            file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+            node: Node { name, state },
+            gate,
+            admin,
+            upstreams,
+            routes,
+            chain,
+            filters: self.filters(&w.filters),
+            policy,
+            policy_source,
+            watch: w.watch,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn gate(&mut self, w: &written::Gate) -> Gate {
+        let listen = self.address("gate.listen", w.listen.as_deref(), ([0, 0, 0, 0], 8443).into());
+        let tls = w.tls.unwrap_or_default();
+        if tls == Tls::Off && !listen.ip().is_loopback() {
+            self.wrong("gate.tls", format!("`off` would let everything pass {listen} in the clear, expected `mutual`"), Some("`off` is for loopback addresses"));
+        }
+        if w.certificate.is_some() != w.key.is_some() {
+            self.wrong("gate.certificate", "`gate.certificate` and `gate.key` go together, and one is missing".to_owned(), None);
+        }
+        let l = &w.limits;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let limits = Limits {
+            connections: self.count("gate.limits.connections", l.connections, 10_000),
+            header_bytes: self.size("gate.limits.header_bytes", l.header_bytes.as_ref(), 32 << 10),
+            body_bytes: self.size("gate.limits.body_bytes", l.body_bytes.as_ref(), 16 << 20),
+            answer_bytes: self.size("gate.limits.answer_bytes", l.answer_bytes.as_ref(), 64 << 20),
+            held_bytes: self.size("gate.limits.held_bytes", l.held_bytes.as_ref(), 1 << 20),
+            buffered_bytes: self.size("gate.limits.buffered_bytes", l.buffered_bytes.as_ref(), 256 << 20),
+            header_timeout: self.duration("gate.limits.header_timeout", l.header_timeout.as_deref(), 10),
+            body_timeout: self.duration("gate.limits.body_timeout", l.body_timeout.as_deref(), 60),
+            idle_timeout: self.duration("gate.limits.idle_timeout", l.idle_timeout.as_deref(), 75),
+            h2_streams: l.h2_streams.unwrap_or(100).max(1),
+        };
+        if limits.buffered_bytes < limits.body_bytes {
+            self.wrong("gate.limits.buffered_bytes", "it is less than `body_bytes`, so that no large body could ever be read".to_owned(), None);
+        }
+        let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.existing("gate.client_ca", p)).collect();
+        Gate {
+            listen,
+            tls,
+            drain: self.duration("gate.drain", w.drain.as_deref(), 30),
+            limits,
+            server_names: w.server_names.clone(),
+            client_ca,
+            certificate: w.certificate.as_deref().map(|p| self.existing("gate.certificate", p)),
+            key: w.key.as_deref().map(|p| self.existing("gate.key", p)),
+            threads: self.count("gate.threads", w.threads, threads).min(256),
+            filter_timeout: self.duration("gate.filter_timeout", w.filter_timeout.as_deref(), 5),
+        }
+    }
+
+    fn upstream(&mut self, name: &str, w: &written::Upstream, gate: &Gate) -> Upstream {
+        let key = format!("upstreams.{name}.url");
+        let rest = w.url.strip_prefix("http://").map(|r| r.strip_suffix('/').unwrap_or(r));
+        let (host, port) = match rest.map(|r| r.rsplit_once(':').unwrap_or((r, "80"))) {
+            Some((host, port)) if !host.is_empty() && !rest.unwrap_or_default().contains(['/', '?', '#', '@']) => {
+                (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port.parse().unwrap_or(0))
+            }
+            _ => (String::new(), 0),
+        };
+        if host.is_empty() || port == 0 {
+            let hint = if w.url.starts_with("https://") { "TLS to upstreams comes with a later release" } else { "write `http://127.0.0.1:11434`" };
+            self.wrong(&key, format!("`{}` is not the address of a model server, expected `http://HOST:PORT`", w.url), Some(hint));
+        }
+        let itself = port == gate.listen.port()
+            && host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback() || ip == gate.listen.ip());
+        if itself {
+            self.wrong(&key, "it is the gate's own address: every request would come back to the gate".to_owned(), None);
+        }
+        if !host.is_empty() && host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+            self.warnings.push(format!("upstream `{name}` is not on loopback: others may reach it past the gate, and what goes there is not encrypted"));
+        }
+        let api_key = w.api_key.as_deref().and_then(|text| self.secret(&format!("upstreams.{name}.api_key"), text));
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        Upstream {
+            name: name.to_owned(),
+            url: w.url.clone(),
+            addr_text: format!("{bracketed}:{port}"),
+            host,
+            port,
+            kind: w.kind,
+            connect_timeout: self.duration("connect_timeout", w.connect_timeout.as_deref(), 5),
+            first_byte_timeout: self.duration("first_byte_timeout", w.first_byte_timeout.as_deref(), 900),
+            idle_timeout: self.duration("idle_timeout", w.idle_timeout.as_deref(), 600),
+            api_key,
+        }
+    }
+
+    fn routes(&mut self, w: &[written::Route], upstreams: &[Upstream]) -> Vec<RouteRule> {
+        if w.is_empty() {
+            if upstreams.len() > 1 {
+                self.wrong("routes", "there are several upstreams and no routes, expected rules that say what goes where".to_owned(), None);
+            }
+            return vec![RouteRule { class: Vec::new(), to: 0 }];
+        }
+        let mut routes = Vec::new();
+        for route in w {
+            let [to] = route.to.as_slice() else {
+                self.wrong("routes.to", format!("`{}` is not one upstream, expected a list of one name", route.to.join(", ")), Some("balancing over several comes with a later release"));
+                continue;
+            };
+            match upstreams.iter().position(|u| u.name == *to) {
+                Some(position) => routes.push(RouteRule { class: route.matches.class.clone(), to: position }),
+                None => {
+                    let near = nearest(to, upstreams.iter().map(|u| u.name.as_str())).map(|n| format!("did you mean `{n}`?"));
+                    self.wrong("routes.to", format!("`{to}` is none of the upstreams"), near.as_deref());
+                }
+            }
+        }
+        routes
+    }
+
+    fn chain(&mut self, w: &written::Config, gate: &Gate) -> Vec<Link> {
+        let usual: Vec<String> = KNOWN_FILTERS.iter().map(|f| (*f).to_owned()).collect();
+        let names = w.chain.as_ref().unwrap_or(&usual);
+        let mut chain: Vec<Link> = Vec::new();
+        for name in names {
+            let Some(known) = known_filter(name) else {
+                let (message, hint) = if LATER_FILTERS.contains(&name.as_str()) {
+                    (format!("the filter `{name}` comes with a later release"), None)
+                } else {
+                    (format!("`{name}` is no filter, expected one of {}", KNOWN_FILTERS.join(", ")), nearest(name, KNOWN_FILTERS))
+                };
+                self.wrong("chain", message, hint.map(|h| format!("did you mean `{h}`?")).as_deref());
+                continue;
+            };
+            if chain.iter().any(|link| link.name == known) {
+                self.wrong("chain", format!("`{name}` stands twice"), None);
+            }
+            let mode = match known {
+                "identity" => w.filters.identity.mode,
+                "policy" => w.filters.policy.mode,
+                "firewall" => w.filters.firewall.mode,
+                "audit" => w.filters.audit.mode,
+                _ => None,
+            };
+            chain.push(Link { name: known, mode: mode.map_or(Mode::Enforce, Mode::from) });
+        }
+        let enforced = |name: &str| chain.iter().any(|link| link.name == name && link.mode == Mode::Enforce);
+        if !gate.listen.ip().is_loopback() {
+            for name in ["identity", "audit"] {
+                if !enforced(name) {
+                    self.wrong("chain", format!("`{name}` is missing, `off` or in `shadow`, and the gate is not on loopback: anybody could call, or nobody would know"), Some("add it, with `mode: enforce`"));
+                }
+            }
+        }
+        let place = |name: &str| chain.iter().position(|link| link.name == name && link.mode != Mode::Off);
+        if let Some(policy) = place("policy")
+            && place("identity").is_none_or(|identity| identity > policy)
+        {
+            self.wrong("chain", "`policy` asks who calls, so `identity` must stand before it".to_owned(), None);
+        }
+        if place("identity").is_some() && gate.tls == Tls::Off {
+            self.wrong("gate.tls", "`off` leaves no way to prove an identity, and the chain asks for one".to_owned(), Some("write `tls: mutual`, or take `identity` and `policy` out of the chain"));
+        }
+        chain
+    }
+
+    fn filters(&mut self, w: &written::Filters) -> Filters {
+        for word in &w.identity.accept {
+            match word.as_str() {
+                "mtls" => {}
+                "signature" | "api_key" | "jwt" | "ollama_key" => {
+                    self.wrong("filters.identity.accept", format!("`{word}` comes with a later release, expected `[mtls]`"), None);
+                }
+                other => self.wrong("filters.identity.accept", format!("`{other}` proves nothing, expected `[mtls]`"), None),
+            }
+        }
+        let rules = w.firewall.rules.clone().unwrap_or_else(|| vec![RuleSet::Builtin]);
+        if rules.is_empty() {
+            self.wrong("filters.firewall.rules", "the list is empty, so nothing would be found, expected `[builtin]`".to_owned(), Some("`mode: off` turns the filter off"));
+        }
+        let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
+        Filters {
+            identity: IdentitySettings { trust: w.identity.trust.unwrap_or_default() },
+            firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
+            audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
+        }
+    }
+
+    fn policy(&mut self, w: &written::Policy) -> (Arc<Policy>, String) {
+        let (text, source) = match &w.file {
+            None => (policy::DEFAULT.to_owned(), "built in".to_owned()),
+            Some(file) => {
+                let path = self.path(file);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => (text, path.display().to_string()),
+                    Err(error) => {
+                        self.wrong("filters.policy.file", format!("`{}` cannot be read: {error}", path.display()), Some("leave it out for the built-in policy"));
+                        (policy::DEFAULT.to_owned(), String::new())
+                    }
+                }
+            }
+        };
+        match Policy::parse(&text, &source) {
+            Ok(policy) => (Arc::new(policy), source),
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes);
+                (Arc::new(Policy::nothing()), source)
+            }
+        }
+    }
+
+    fn address(&mut self, key: &str, text: Option<&str>, usual: SocketAddr) -> SocketAddr {
+        let Some(text) = text else { return usual };
+        let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+        text.parse().unwrap_or_else(|_| {
+            self.wrong(key, format!("`{text}` is not an address, expected `IP:PORT`"), Some(&format!("write `{usual}`")));
+            usual
+        })
+    }
+
+    fn duration(&mut self, key: &str, text: Option<&str>, usual: u64) -> Duration {
+        let Some(text) = text else { return Duration::from_secs(usual) };
+        units::duration(text).unwrap_or_else(|| {
+            self.wrong(key, format!("`{text}` is not a duration, expected a number and `ms`, `s`, `m`, `h` or `d`"), Some(&format!("write `{usual}s`")));
+            Duration::from_secs(usual)
+        })
+    }
+
+    fn size(&mut self, key: &str, size: Option<&written::Size>, usual: usize) -> usize {
+        let meant = match size {
+            None => return usual,
+            Some(written::Size::Bytes(bytes)) => Some(*bytes).filter(|b| *b > 0),
+            Some(written::Size::Text(text)) => units::size(text),
+        };
+        meant.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_else(|| {
+            self.wrong(key, "it is not a size, expected a number and `KiB`, `MiB` or `GiB`".to_owned(), Some("write `16MiB`"));
+            usual
+        })
+    }
+
+    fn count(&mut self, key: &str, count: Option<usize>, usual: usize) -> usize {
+        match count {
+            Some(0) => {
+                self.wrong(key, "`0` would let nothing pass, expected at least 1".to_owned(), None);
+                usual
+            }
+            Some(count) => count,
+            None => usual,
+        }
+    }
+
+    fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
+        let found = if let Some(name) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')) {
+            std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
+        } else if let Some(path) = text.strip_prefix("file:") {
+            let path = self.path(path);
+            std::fs::read_to_string(&path).map(|t| t.trim().to_owned()).map_err(|e| format!("`{}` cannot be read: {e}", path.display()))
+        } else {
+            Ok(text.to_owned())
+        };
+        match found {
+            Ok(secret) if secret.bytes().all(|b| b.is_ascii_graphic()) && !secret.is_empty() => Some(Secret::new(secret)),
+            Ok(_) => {
+                self.wrong(key, "the secret is empty or holds characters that no header takes".to_owned(), None);
+                None
+            }
+            Err(why) => {
+                self.wrong(key, why, Some("write `${ENV_NAME}` or `file:PATH`"));
+                None
+            }
+        }
+    }
+
+    fn path(&self, text: &str) -> PathBuf {
+        self.base.join(text)
+    }
+
+    fn existing(&mut self, key: &str, text: &str) -> PathBuf {
+        let path = self.path(text);
+        if !path.is_file() {
+            self.wrong(key, format!("`{}` is not a file", path.display()), None);
+        }
+        path
+    }
+
+    /// Notes a mistake at the line of its key.
+    fn wrong(&mut self, key: &str, message: String, hint: Option<&str>) {
+        let (line, column) = locate(self.text, key);
+        let mistake = Diagnostic::at(&self.file, line, column, key, message);
+        self.mistakes.push(match hint {
+            Some(hint) => mistake.with_hint(hint),
+            None => mistake,
+        });
+    }
+}
+
+fn known_filter(name: &str) -> Option<&'static str> {
+    let known = KNOWN_FILTERS.into_iter().find(|known| *known == name);
+    let faulty = name == "test_fault" && cfg!(debug_assertions) && std::env::var_os("PORTCULLIS_TEST_FAULT").is_some();
+    known.or(faulty.then_some("test_fault"))
+}
+
+/// Finds where a key such as `gate.limits.drain` is written: its parts in order, each after the one
+/// before. The top of the file when a part is not written at all.
+fn locate(text: &str, key: &str) -> (u64, u64) {
+    let mut from = 0;
+    let mut found = None;
+    for part in key.split('.') {
+        let Some(at) = find_key(text, part, from) else { break };
+        found = Some(at);
+        from = at + part.len();
+    }
+    let Some(at) = found else { return (1, 1) };
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line as u64, column as u64)
+}
+
+/// The next place where a word stands as a key: followed by a colon, and not in a comment.
+fn find_key(text: &str, word: &str, from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(found) = text.get(at..)?.find(word) {
+        let start = at + found;
+        let end = start + word.len();
+        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        let line = text.get(..start)?.rsplit('\n').next()?;
+        let is_key = free(line.chars().last()) && text.get(end..)?.trim_start_matches(['"', '\'']).starts_with(':') && !line.contains('#');
+        if is_key {
+            return Some(start);
+        }
+        at = end;
+    }
+    None
+}

@@ -1,0 +1,97 @@
+use super::*;
+use std::path::Path;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    load::parse(text, Path::new("p.yaml"))
+}
+
+const UPSTREAM: &str = "upstreams:\n  local: {url: http://127.0.0.1:11434, kind: ollama}\n";
+
+#[test]
+fn little_is_needed() {
+    let config = parse(UPSTREAM).unwrap();
+    assert_eq!(config.gate.listen.to_string(), "0.0.0.0:8443");
+    assert_eq!(config.gate.tls, Tls::Mutual);
+    assert_eq!(config.chain.iter().map(|l| l.name).collect::<Vec<_>>(), KNOWN_FILTERS);
+    assert_eq!(config.gate.limits.body_bytes, 16 << 20);
+    assert_eq!(config.upstreams[0].first_byte_timeout.as_secs(), 900);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn every_mistake_says_where_and_what_to_write() {
+    for (text, line, words) in [
+        ("gate:\n  lisen: 1\n", 2, "did you mean `listen`?"),
+        ("gate:\n  listen: 8443\n", 2, ""),
+        ("gate:\n  listen: host:8443\n", 2, "`host:8443` is not an address"),
+        ("gate:\n  listen: 0.0.0.0:8443\n  tls: off\n", 3, "in the clear"),
+        ("gate:\n  drain: soon\n", 2, "`soon` is not a duration"),
+        ("gate:\n  limits:\n    body_bytes: lots\n", 3, "not a size"),
+        ("gate:\n  limits: {connections: 0}\n", 2, "at least 1"),
+        ("admin: {listen: 0.0.0.0:9901}\n", 1, "not a loopback address"),
+        ("chain: [identity, polcy, firewall, audit]\n", 1, "did you mean `policy`?"),
+        ("chain: [identity, signature, policy, audit]\n", 1, "later release"),
+        ("chain: [policy, identity, audit]\n", 1, "must stand before"),
+        ("chain: [identity, policy]\n", 1, "`audit` is missing"),
+        ("filters:\n  audit: {mode: shadow}\n", 1, "`audit` is missing, `off` or in `shadow`"),
+        ("filters:\n  identity: {accept: [jwt]}\n", 2, "`jwt` comes with a later release"),
+        ("filters:\n  policy: {file: none.yaml}\n", 2, "cannot be read"),
+        ("routes:\n  - {to: [locl]}\n", 2, "did you mean `local`?"),
+    ] {
+        let whole = format!("{text}{UPSTREAM}");
+        let Err(ConfigError(mistakes)) = parse(&whole) else { panic!("{text}") };
+        let said = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(said.contains(words), "{said}");
+        assert!(mistakes.iter().any(|m| m.line == line && m.column > 0), "{said}");
+        assert!(said.starts_with("p.yaml:"), "{said}");
+    }
+}
+
+#[test]
+fn upstreams_are_checked() {
+    for (text, words) in [
+        ("upstreams: {}\n", "there is none"),
+        ("upstreams:\n  a: {url: https://x:1, kind: ollama}\n", "later release"),
+        ("upstreams:\n  a: {url: 'http://u@x:1', kind: ollama}\n", "expected `http://HOST:PORT`"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:8443', kind: ollama}\n", "own address"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: olama}\n", "did you mean `ollama`?"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, api_key: '${NOT_SET_ANYWHERE}'}\n", "is not set"),
+        ("gate: {}\n", "upstreams"),
+        ("upstreams: [\n", ""),
+    ] {
+        let Err(error) = parse(text) else { panic!("{text}") };
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let Err(ConfigError(mistakes)) = parse("gate: {drain: x, listen: y}\nchain: [a]\nupstreams: {}\n") else { panic!() };
+    assert!(mistakes.len() >= 5, "{mistakes:?}");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = parse("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, api_key: hunter22}\n").unwrap();
+    assert_eq!(config.upstreams[0].api_key.as_ref().unwrap().expose(), "hunter22");
+    assert!(!format!("{:?}", config.upstreams).contains("hunter22"));
+}
+
+#[test]
+fn a_loopback_gate_may_do_without() {
+    let text = format!("gate: {{listen: '127.0.0.1:8443', tls: off}}\nchain: [firewall, audit]\n{UPSTREAM}");
+    assert!(parse(&text).is_ok(), "{:?}", parse(&text).err());
+}
+
+#[test]
+fn every_example_is_a_config() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).unwrap().filter_map(|f| f.ok().map(|f| f.path())) {
+        if file.extension().is_some_and(|e| e == "yaml") {
+            load(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2);
+}

@@ -1,0 +1,252 @@
+//! The config as it is written. The comments here are the schema's descriptions.
+
+use std::collections::BTreeMap;
+
+use portcullis_filters::Mode;
+use portcullis_filters::firewall::RuleSet;
+use portcullis_filters::identity::Trust;
+use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fsync, Tls};
+
+/// The config of a gate.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// This installation.
+    #[serde(default)]
+    pub(crate) node: Node,
+    /// The listener that others reach.
+    #[serde(default)]
+    pub(crate) gate: Gate,
+    /// The operator's own listener: metrics, health, status. Loopback only.
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    /// The model servers behind the gate, by name.
+    pub(crate) upstreams: BTreeMap<String, Upstream>,
+    /// Which classes of routes go where; the first that fits wins. Without any, everything goes to the
+    /// only upstream.
+    #[serde(default)]
+    pub(crate) routes: Vec<Route>,
+    /// The filters, in order.
+    #[serde(default)]
+    pub(crate) chain: Option<Vec<String>>,
+    /// What the filters are set to.
+    #[serde(default)]
+    pub(crate) filters: Filters,
+    /// Reload when this file changes.
+    #[serde(default)]
+    pub(crate) watch: bool,
+}
+
+/// This installation.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Node {
+    /// What it is called.
+    pub(crate) name: Option<String>,
+    /// Where keys, trust and the audit log are kept; relative to this file.
+    pub(crate) state: Option<String>,
+}
+
+/// The listener that others reach.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gate {
+    /// Address and port.
+    pub(crate) listen: Option<String>,
+    /// Who must show a certificate. `off` is refused unless the address is loopback.
+    pub(crate) tls: Option<Tls>,
+    /// How long running answers may take to finish when the gate is stopped.
+    pub(crate) drain: Option<String>,
+    /// Bounds.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// Names under which clients address this gate, beside `localhost`, the node's name and addresses.
+    #[serde(default)]
+    pub(crate) server_names: Vec<String>,
+    /// With `trust: ca`: the authorities of client certificates. Default: the node's own.
+    #[serde(default)]
+    pub(crate) client_ca: Vec<String>,
+    /// The server certificate, in PEM. Default: the one that `init` made.
+    pub(crate) certificate: Option<String>,
+    /// Its key, in PEM.
+    pub(crate) key: Option<String>,
+    /// Worker threads. Default: one for each processor.
+    pub(crate) threads: Option<usize>,
+    /// How long one filter may take for one call.
+    pub(crate) filter_timeout: Option<String>,
+}
+
+/// Bounds.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Connections at once.
+    pub(crate) connections: Option<usize>,
+    /// The headers of a request.
+    pub(crate) header_bytes: Option<Size>,
+    /// The body of a request.
+    pub(crate) body_bytes: Option<Size>,
+    /// A whole answer, or one frame of a stream.
+    pub(crate) answer_bytes: Option<Size>,
+    /// What of one stream may be held undecided.
+    pub(crate) held_bytes: Option<Size>,
+    /// Request bodies that are in memory at once, over all connections.
+    pub(crate) buffered_bytes: Option<Size>,
+    /// How long the head of a connection's first request may take.
+    pub(crate) header_timeout: Option<String>,
+    /// How long a body may take.
+    pub(crate) body_timeout: Option<String>,
+    /// How long a connection may be idle.
+    pub(crate) idle_timeout: Option<String>,
+    /// HTTP/2 streams at once on one connection.
+    pub(crate) h2_streams: Option<u32>,
+}
+
+/// A size such as `16MiB`, or a number of bytes.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Size {
+    /// Bytes.
+    Bytes(u64),
+    /// With a unit.
+    Text(String),
+}
+
+/// The operator's own listener.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address and port; loopback only.
+    pub(crate) listen: Option<String>,
+}
+
+/// A model server.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// Such as `http://127.0.0.1:11434`.
+    pub(crate) url: String,
+    /// What kind of server it is.
+    pub(crate) kind: UpstreamKind,
+    /// How long a connection may take.
+    pub(crate) connect_timeout: Option<String>,
+    /// How long the first byte of an answer may take: cold loads are slow.
+    pub(crate) first_byte_timeout: Option<String>,
+    /// How long an answer may pause.
+    pub(crate) idle_timeout: Option<String>,
+    /// The key that the server itself asks for: `${ENV_NAME}`, `file:PATH`, or the key.
+    pub(crate) api_key: Option<String>,
+}
+
+/// Which requests go where.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// Which ones; without it, all.
+    #[serde(default, rename = "match")]
+    pub(crate) matches: Match,
+    /// The upstream, by name.
+    pub(crate) to: Vec<String>,
+}
+
+/// Which requests.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Match {
+    /// Those of these classes.
+    #[serde(default)]
+    pub(crate) class: Vec<RouteClass>,
+}
+
+/// What the filters are set to.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filters {
+    /// Who calls.
+    #[serde(default)]
+    pub(crate) identity: Identity,
+    /// Who may do what.
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// What must not leave or come in.
+    #[serde(default)]
+    pub(crate) firewall: Firewall,
+    /// The log of decisions.
+    #[serde(default)]
+    pub(crate) audit: Audit,
+}
+
+/// Who calls.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// `enforce`, `shadow` or `off`.
+    pub(crate) mode: Option<ModeWord>,
+    /// What proves an identity. This release takes `mtls`.
+    #[serde(default)]
+    pub(crate) accept: Vec<String>,
+    /// How a certificate becomes trusted.
+    pub(crate) trust: Option<Trust>,
+}
+
+/// Who may do what.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// `enforce`, `shadow` or `off`.
+    pub(crate) mode: Option<ModeWord>,
+    /// The policy document; relative to this file. Default: the built-in one.
+    pub(crate) file: Option<String>,
+}
+
+/// What must not leave or come in.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Firewall {
+    /// `enforce`, `shadow` or `off`.
+    pub(crate) mode: Option<ModeWord>,
+    /// Findings of this level and above are refused.
+    pub(crate) block_at: Option<DataLevel>,
+    /// Rule sets.
+    pub(crate) rules: Option<Vec<RuleSet>>,
+}
+
+/// The log of decisions.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// `enforce`, `shadow` or `off`.
+    pub(crate) mode: Option<ModeWord>,
+    /// When entries are brought to the medium.
+    pub(crate) fsync: Option<Fsync>,
+    /// The size after which a new segment begins.
+    pub(crate) segment_bytes: Option<Size>,
+    /// How many entries lie between two checkpoints. Taken now, used by a later release.
+    pub(crate) checkpoint_every: Option<u64>,
+}
+
+/// What becomes of a filter's verdicts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModeWord {
+    /// They count.
+    Enforce,
+    /// The filter is not called.
+    Off,
+    /// It decides, counts and is audited, but everything passes.
+    Shadow,
+}
+
+impl From<ModeWord> for Mode {
+    fn from(word: ModeWord) -> Self {
+        match word {
+            ModeWord::Enforce => Self::Enforce,
+            ModeWord::Off => Self::Off,
+            ModeWord::Shadow => Self::Shadow,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One immutable set of config, chain, routes and upstreams: built whole or not at all.
+//!
+//! A reload builds the next generation beside the running one and swaps it in; an exchange keeps the
+//! one it began with.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use portcullis_filters::chain::{Chain, Member, Observer};
+use portcullis_filters::identity::TrustView;
+use portcullis_filters::{Filter, Mode};
+use portcullis_policies::RouteClass;
+use portcullis_policies::routes::{self, RouteTable};
+
+use crate::config::Config;
+pub(crate) use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::upstream::Upstream;
+
+/// What every exchange of one config shares.
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) limits: Limits,
+    pub(crate) hosts: Hosts,
+    pub(crate) ways: Vec<Way>,
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) chain: Arc<Chain>,
+    /// Models that may be a metric's label.
+    labels: HashSet<String>,
+}
+
+/// A route rule: which classes of which table go to which upstream.
+pub(crate) struct Way {
+    /// Empty means every class.
+    pub(crate) class: Vec<RouteClass>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) table: Arc<RouteTable>,
+}
+
+/// What the filters need from the world.
+pub(crate) struct Surroundings {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) trust: Arc<dyn TrustView>,
+    pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
+    pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
+}
+
+impl Generation {
+    pub(crate) fn build(number: u64, config: Config, around: &Surroundings) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let upstreams: Vec<_> =
+            config.upstreams.iter().map(|u| Arc::new(Upstream::new(u, config.gate.threads))).collect();
+        for upstream in &upstreams {
+            around.metrics.know_upstream(&upstream.name);
+        }
+        let mut ways = Vec::new();
+        for rule in &config.routes {
+            let upstream = upstreams
+                .get(rule.to)
+                .ok_or_else(|| anyhow::anyhow!("a route leads to an upstream that does not exist"))?;
+            ways.push(Way {
+                class: rule.class.clone(),
+                upstream: Arc::clone(upstream),
+                table: Arc::clone(routes::builtin(upstream.kind)),
+            });
+        }
+        let mut members = Vec::new();
+        for link in &config.chain {
+            members.push(Member { filter: make(link.name, &config, around)?, mode: link.mode });
+        }
+        let observer: Arc<dyn Observer> = Arc::clone(&around.metrics) as _;
+        let chain = Chain::new(members, config.gate.filter_timeout, observer)?;
+        Ok(Self {
+            number,
+            limits: config.gate.limits.clone(),
+            hosts: Hosts::new(&config),
+            ways,
+            upstreams,
+            chain: Arc::new(chain),
+            labels: config.policy.literal_models().into_iter().take(64).collect(),
+            config,
+        })
+    }
+
+    /// The label under which a model is counted: its name when the policy spells it out.
+    pub(crate) fn model_label<'m>(&self, model: &'m str) -> &'m str {
+        if self.labels.contains(model) { model } else { "other" }
+    }
+
+    /// The mode of a filter in this chain.
+    pub(crate) fn mode(&self, filter: &str) -> Mode {
+        self.config.chain.iter().find(|link| link.name == filter).map_or(Mode::Off, |link| link.mode)
+    }
+}
+
+/// The one list of filters: name to filter.
+fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Arc<dyn Filter>> {
+    use portcullis_filters::{audit, firewall, identity, policy};
+    Ok(match name {
+        "identity" => Arc::new(identity::IdentityFilter::new(config.filters.identity.trust, Arc::clone(&around.trust))),
+        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy))),
+        "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
+        "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
+        #[cfg(debug_assertions)]
+        "test_fault" => Arc::new(crate::test_fault::TestFault),
+        other => anyhow::bail!("`{other}` is not a filter of this build"),
+    })
+}
+
+/// The names under which this gate may be addressed: a page that rebinds its name to this machine
+/// is not among them.
+pub(crate) struct Hosts {
+    names: HashSet<String>,
+    listen: SocketAddr,
+}
+
+impl Hosts {
+    fn new(config: &Config) -> Self {
+        let mut names: HashSet<String> = config.gate.server_names.iter().map(|n| n.to_ascii_lowercase()).collect();
+        names.insert("localhost".to_owned());
+        names.insert(config.node.name.to_ascii_lowercase());
+        Self { names, listen: config.gate.listen }
+    }
+
+    /// Whether a `Host` or `:authority` is one of them. The port is not looked at: it may be mapped.
+    pub(crate) fn allow(&self, host: &str) -> bool {
+        let Some(name) = without_port(host) else { return false };
+        if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            return self.listen.ip().is_unspecified() || address == self.listen.ip() || self.names.contains(name);
+        }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        self.names.contains(&name.to_ascii_lowercase())
+    }
+}
+
+/// The name in a `host[:port]`; `None` when it is not one.
+fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let fine = !name.is_empty()
+        && port.is_none_or(|p| !p.is_empty() && p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    fine.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(listen: &str) -> Hosts {
+        Hosts { names: ["localhost", "gpu-box"].map(str::to_owned).into(), listen: listen.parse().unwrap() }
+    }
+
+    #[test]
+    fn knows_its_own_names_only() {
+        let any = hosts("0.0.0.0:8443");
+        for host in ["localhost", "LOCALHOST:8443", "gpu-box.:1", "127.0.0.1:8443", "[::1]:8443", "192.0.2.7"] {
+            assert!(any.allow(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost:", "localhost:x", "localhost@evil", "a/b", "gpu-box:1:2"] {
+            assert!(!any.allow(host), "{host}");
+        }
+        let one = hosts("127.0.0.1:8443");
+        assert!(one.allow("127.0.0.1:8443"));
+        assert!(!one.allow("192.0.2.7:8443"));
+    }
+}

@@ -1,0 +1,32 @@
+//! Portcullis: a zero-trust sidecar proxy for local model servers.
+//!
+//! Where to begin reading: `service.rs` is one request's walk, `relay.rs` carries it to the model
+//! server, `listener.rs` owns sockets and threads, `cli/run.rs` puts everything together. What is
+//! judged, and how, is in the crate `portcullis-filters`.
+
+use std::process::ExitCode;
+
+mod admin;
+mod audit_log;
+mod body;
+mod cli;
+mod config;
+mod demo;
+mod generation;
+mod listener;
+mod logging;
+mod metrics;
+mod record;
+mod refuse;
+mod relay;
+mod route;
+mod running;
+mod service;
+#[cfg(debug_assertions)]
+mod test_fault;
+mod trust;
+mod upstream;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,208 @@
+//! The record of one exchange: one audit entry and one round of counters, whatever happens.
+//!
+//! It is closed by the service, or on drop, so that a panic or a cancelled task leaves its line, too.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use portcullis_filters::audit::{AuditError, AuditSink, Entry};
+use portcullis_filters::exchange::Facts;
+use portcullis_filters::{Code, Refusal};
+use portcullis_policies::DataLevel;
+use sha2::{Digest as _, Sha256};
+use ulid::Ulid;
+
+use crate::metrics::{Finished, LISTENER, Metrics};
+
+/// What becomes one line of the audit log.
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) class: &'static str,
+    pub(crate) upstream: Option<Arc<str>>,
+    pub(crate) status: u16,
+    caller: String,
+    identity_method: &'static str,
+    model: String,
+    level: DataLevel,
+    shadow: Option<(&'static str, &'static str)>,
+    prompt: String,
+    request_bytes: u64,
+    response_bytes: u64,
+    answer: Sha256,
+    began: Instant,
+    closed: bool,
+    sink: Arc<dyn AuditSink>,
+    metrics: Arc<Metrics>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Ending<'r> {
+    /// The answer was given, or is about to be.
+    Allowed,
+    /// The client left in the middle of an allowed answer.
+    ClientLeft,
+    /// It was refused.
+    Refused(&'r Refusal),
+}
+
+impl Record {
+    pub(crate) fn open(sink: Arc<dyn AuditSink>, metrics: Arc<Metrics>) -> Self {
+        metrics.requests_in_flight.inc();
+        Self {
+            id: Ulid::new().to_string(),
+            method: String::new(),
+            path: String::new(),
+            class: "unknown",
+            upstream: None,
+            status: 0,
+            caller: String::new(),
+            identity_method: "",
+            model: String::new(),
+            level: DataLevel::L0,
+            shadow: None,
+            prompt: String::new(),
+            request_bytes: 0,
+            response_bytes: 0,
+            answer: Sha256::new(),
+            began: Instant::now(),
+            closed: false,
+            sink,
+            metrics,
+        }
+    }
+
+    /// Notes the request body: its size and its digest, never its text.
+    pub(crate) fn prompt(&mut self, body: &Bytes) {
+        self.request_bytes = body.len() as u64;
+        if !body.is_empty() {
+            self.prompt = hex(&Sha256::digest(body));
+        }
+    }
+
+    /// Notes a piece of the answer that is about to leave.
+    pub(crate) fn answer(&mut self, piece: &[u8]) {
+        self.response_bytes += piece.len() as u64;
+        self.answer.update(piece);
+    }
+
+    /// Notes what the filters established.
+    pub(crate) fn facts(&mut self, facts: &Facts) {
+        if let Some(caller) = facts.caller() {
+            caller.identity.as_str().clone_into(&mut self.caller);
+            self.identity_method = caller.method.as_str();
+        }
+        if let Some(model) = facts.model() {
+            model.as_str().clone_into(&mut self.model);
+        }
+        self.level = self.level.max(facts.level());
+        if let Some(shadow) = facts.shadows().first() {
+            self.shadow(shadow.filter, shadow.code);
+        }
+    }
+
+    /// Notes the key of a caller that no filter accepted, so that a refusal says whom it met.
+    pub(crate) fn presented(&mut self, identity: &str) {
+        if self.caller.is_empty() {
+            identity.clone_into(&mut self.caller);
+            self.identity_method = "mtls";
+        }
+    }
+
+    /// Notes a block that a filter in `shadow` mode would have made; the first one is told.
+    pub(crate) fn shadow(&mut self, filter: &'static str, code: Code) {
+        self.shadow.get_or_insert((filter, code.as_str()));
+    }
+
+    /// Raises the data level.
+    pub(crate) fn level(&mut self, level: DataLevel) {
+        self.level = self.level.max(level);
+    }
+
+    /// The time since the request's head was read.
+    pub(crate) fn age(&self) -> std::time::Duration {
+        self.began.elapsed()
+    }
+
+    /// Writes the entry. Called before the last byte of an answer leaves.
+    ///
+    /// # Errors
+    /// When it cannot be written: then the exchange must be refused.
+    pub(crate) fn close(&mut self, ending: Ending<'_>) -> Result<(), AuditError> {
+        if self.closed {
+            return Ok(());
+        }
+        let (blocked, filter, code) = match ending {
+            Ending::Allowed => {
+                let (filter, code) = self.shadow.unwrap_or_default();
+                (false, filter, code)
+            }
+            Ending::ClientLeft => (false, "request", "client.left"),
+            Ending::Refused(refusal) => {
+                self.level = self.level.max(refusal.level);
+                (true, refusal.filter, refusal.code.as_str())
+            }
+        };
+        let took = self.began.elapsed();
+        let output = if self.response_bytes == 0 {
+            String::new()
+        } else {
+            hex(&std::mem::take(&mut self.answer).finalize())
+        };
+        let entry = Entry {
+            event_type: "request",
+            request_id: &self.id,
+            node_id: &self.caller,
+            identity_method: self.identity_method,
+            listener: LISTENER,
+            route_class: self.class,
+            method: &self.method,
+            path: &self.path,
+            model: &self.model,
+            upstream: self.upstream.as_deref().unwrap_or_default(),
+            policy_decision: if blocked { "BLOCK" } else { "ALLOW" },
+            filter,
+            code,
+            data_level: self.level.as_str(),
+            prompt_sha256: &self.prompt,
+            output_sha256: &output,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            task_id: "",
+        };
+        let written = self.sink.append(&entry);
+        self.closed = true;
+        // A shadow block is told in the audit log; in the metrics the request was let through. One
+        // whose entry was lost is refused, whatever was decided.
+        let (blocked, filter, code) = match (&written, blocked) {
+            (Err(_), _) => (true, "audit", Code::AuditUnavailable.as_str()),
+            (Ok(()), true) => (true, filter, code),
+            (Ok(()), false) => (false, "", ""),
+        };
+        let status = if written.is_err() { 503 } else { self.status };
+        self.metrics.requests_in_flight.dec();
+        self.metrics.finished(&Finished { class: self.class, blocked, filter, code, status, took });
+        written
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        let broke = Refusal::internal("request", "the exchange ended in the middle");
+        let ending = if std::thread::panicking() { Ending::Refused(&broke) } else { Ending::ClientLeft };
+        if let Err(error) = self.close(ending) {
+            tracing::error!(%error, request = self.id, "An audit entry was lost.");
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}

@@ -1,0 +1,76 @@
+//! Says no, in the dialect of the route that was called.
+
+use bytes::Bytes;
+use http::header;
+use pingora_core::protocols::http::ServerSession;
+use pingora_http::ResponseHeader;
+use portcullis_filters::{Refusal, dialect};
+use portcullis_policies::Dialect;
+
+use crate::body::DRAIN;
+
+/// The name of the header that carries the request's id.
+pub(crate) const REQUEST_ID: &str = "Portcullis-Request-Id";
+/// The name of the header that carries the verdict.
+pub(crate) const VERDICT: &str = "Portcullis-Verdict";
+
+/// The most of an unread body that is thrown away so that the client gets to read its refusal.
+const MAX_DISCARD: usize = 64 * 1024 * 1024;
+
+/// Answers with a refusal. A client that is gone already is no error.
+pub(crate) async fn answer(session: &mut ServerSession, kind: Dialect, refusal: &Refusal, id: &str) {
+    let body = dialect::whole(kind, refusal, id);
+    let Ok(head) = head(refusal, id, body.len()) else { return };
+    let unread = session.as_http1().is_some() && !session_done(session);
+    if session.write_response_header(Box::new(head)).await.is_err() {
+        return;
+    }
+    if session.write_response_body(body, true).await.is_err() {
+        return;
+    }
+    if unread {
+        discard(session).await;
+    }
+}
+
+/// The verdict header's text for a refusal.
+pub(crate) fn verdict(refusal: &Refusal) -> String {
+    format!("block; filter={}; code={}", refusal.filter, refusal.code)
+}
+
+fn head(refusal: &Refusal, id: &str, length: usize) -> pingora_error::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(refusal.code.status(), Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CONTENT_LENGTH, length)?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    head.insert_header(REQUEST_ID, id)?;
+    head.insert_header(VERDICT, verdict(refusal))?;
+    if let Some(seconds) = refusal.retry_after {
+        head.insert_header(header::RETRY_AFTER, seconds)?;
+    }
+    if refusal.code.status() == 405 {
+        head.insert_header(header::ALLOW, "")?;
+    }
+    Ok(head)
+}
+
+/// Whether the request was read to its end. A head that could not even be parsed was not.
+fn session_done(session: &mut ServerSession) -> bool {
+    match session {
+        ServerSession::H1(h1) if h1.get_headers().is_none() => false,
+        other => other.is_body_done(),
+    }
+}
+
+/// Throws the rest of a body away, for a bounded time and size. Closing a socket with unread bytes
+/// resets it, and the client would lose the refusal that it is about to read.
+async fn discard(session: &mut ServerSession) {
+    let read = async {
+        let mut left = MAX_DISCARD;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            let Some(less) = left.checked_sub(Bytes::len(&chunk)) else { return };
+            left = less;
+        }
+    };
+    let _ = pingora_timeout::timeout(DRAIN * 4, read).await;
+}

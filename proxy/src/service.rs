@@ -1,0 +1,318 @@
+//! One request's walk through the house.
+//!
+//! The head is checked and finds its route; the chain admits it; the body is read; the chain clears
+//! it; the relay carries it. Each step asks for the proof that the one before gives out.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::header;
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::server::ShutdownWatch;
+use pingora_error::ErrorType;
+use pingora_http::ResponseHeader;
+use portcullis_filters::audit::AuditSink;
+use portcullis_filters::chain::Refused;
+use portcullis_filters::exchange::{Certificate, Presented};
+use portcullis_filters::{Code, Refusal};
+use portcullis_policies::{Dialect, RouteClass};
+
+use crate::body::{self, Body, Memory};
+use crate::generation::{Generation, Way};
+use crate::metrics::Metrics;
+use crate::record::{Ending, Record};
+use crate::refuse::{self, REQUEST_ID, VERDICT};
+use crate::relay::{Relay, Relayed};
+use crate::route;
+
+/// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
+/// the worker's other connections.
+const OFFLOAD: usize = 256 * 1024;
+
+/// The application behind the gate's listener.
+pub(crate) struct Service {
+    pub(crate) current: Arc<ArcSwap<Generation>>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) memory: Memory,
+    pub(crate) options: HttpServerOptions,
+}
+
+/// What the handshake leaves on a connection.
+pub(crate) struct Peer(pub(crate) Arc<Certificate>);
+
+/// Marks a connection that has carried a request.
+struct Reused;
+
+/// Why a request's walk ended early.
+enum Stop {
+    /// It is refused, in this dialect.
+    Refused(Dialect, Refusal),
+    /// It is dealt with.
+    Done,
+}
+
+#[async_trait]
+impl HttpServerApp for Service {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let generation = self.current.load_full();
+        if !self.next_request(&mut session, &generation, shutdown).await? {
+            return None;
+        }
+        let mut record = Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics));
+        let walk = AssertUnwindSafe(self.walk(&mut session, &generation, &mut record)).catch_unwind();
+        let stop = walk.await.unwrap_or_else(|_| {
+            Stop::Refused(Dialect::Plain, Refusal::internal("request", "the gate itself panicked"))
+        });
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        if let Stop::Refused(dialect, refusal) = stop {
+            self.refuse(&mut session, &mut record, dialect, refusal).await;
+        }
+        drop(record);
+        if session.is_http2() {
+            let _ = session.finish().await;
+            return None;
+        }
+        let mut settings = HttpPersistentSettings::for_session(&session);
+        settings.set_user_context(Box::new(Reused));
+        let stream = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let limits = &self.current.load().limits;
+        let mut options = default_h2_options();
+        options.max_concurrent_streams(limits.h2_streams);
+        options.max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(64 * 1024));
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
+
+impl Service {
+    /// Waits for the next request on a connection. `None` or `false` when there is none to serve.
+    async fn next_request(
+        &self,
+        session: &mut ServerSession,
+        generation: &Generation,
+        shutdown: &ShutdownWatch,
+    ) -> Option<bool> {
+        let limits = &generation.limits;
+        let reused = session.take_connection_user_context().is_some();
+        let patience = if reused { limits.idle_timeout } else { limits.header_timeout };
+        session.set_read_timeout(Some(patience));
+        session.set_write_timeout(Some(limits.idle_timeout));
+        session.set_total_drain_timeout(Some(body::DRAIN));
+        session.set_pipelining_enabled(true);
+        let mut stopping = shutdown.clone();
+        let read = tokio::select! {
+            biased;
+            read = pingora_timeout::timeout(patience, session.read_request()) => read.ok()?,
+            _ = stopping.wait_for(|stop| *stop) => return None,
+        };
+        match read {
+            Ok(there) => Some(there),
+            Err(error) if matches!(error.etype(), ErrorType::InvalidHTTPHeader) => {
+                // Its text quotes the header, which may hold a secret: it is not logged.
+                let mut record = Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics));
+                let refusal = Refusal::new("request", Code::RequestMalformed, "the request is not well-formed HTTP");
+                self.refuse(session, &mut record, Dialect::Plain, refusal).await;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn walk(&self, session: &mut ServerSession, generation: &Arc<Generation>, record: &mut Record) -> Stop {
+        let began = Instant::now();
+        let request = session.req_header();
+        record.method = request.method.as_str().chars().take(16).collect();
+        record.path = String::from_utf8_lossy(request.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
+        let mut dialect = Dialect::of_path(&record.path);
+        match self.head(session, generation, record, &mut dialect) {
+            Ok(Headed::Public) => self.public(session, record).await,
+            Ok(Headed::Judged(way, head)) => self.judge(session, generation, record, way, *head, began).await,
+            Err(refusal) => Stop::Refused(dialect, refusal),
+        }
+    }
+
+    /// The head: framing, target, route, and what the connection proves.
+    fn head<'g>(
+        &self,
+        session: &ServerSession,
+        generation: &'g Generation,
+        record: &mut Record,
+        dialect: &mut Dialect,
+    ) -> Result<Headed<'g>, Refusal> {
+        let request = session.req_header();
+        let presented = presented(session);
+        if let Some(certificate) = &presented.certificate {
+            record.presented(certificate.identity.as_str());
+        }
+        let raw = session.as_http1().map(|h1| h1.get_headers_raw_bytes());
+        route::check_framing(request, raw.as_deref(), generation)?;
+        let target = route::target(request)?;
+        record.path.clone_from(&target.path);
+        let (way, route) = route::find(generation, &request.method, &target.path)?;
+        *dialect = route.dialect;
+        record.class = route.class.as_str();
+        if route.class == RouteClass::Public {
+            return Ok(Headed::Public);
+        }
+        record.upstream = Some(Arc::clone(&way.upstream.name));
+        Ok(Headed::Judged(way, Box::new(route::head(target, request, way, route, presented))))
+    }
+
+    /// The chain, the body, the chain again, the relay.
+    async fn judge(
+        &self,
+        session: &mut ServerSession,
+        generation: &Arc<Generation>,
+        record: &mut Record,
+        way: &Way,
+        head: portcullis_filters::exchange::Head,
+        began: Instant,
+    ) -> Stop {
+        let dialect = head.route.dialect;
+        let refused = |record: &mut Record, refused: Refused| {
+            record.facts(&refused.facts);
+            Stop::Refused(dialect, refused.refusal)
+        };
+        let admitted = match generation.chain.admit(head).await {
+            Ok(admitted) => admitted,
+            Err(no) => return refused(record, *no),
+        };
+        let reading = Instant::now();
+        let read = body::read(session, &admitted, &generation.limits, &self.memory).await;
+        let waited = reading.elapsed();
+        let Body { bytes, memory } = match read {
+            Ok(body) => body,
+            Err(refusal) => return refused(record, *admitted.refuse(refusal)),
+        };
+        record.prompt(&bytes);
+        let cleared = match clear(generation, admitted, bytes).await {
+            Ok(cleared) => cleared,
+            Err(no) => return refused(record, *no),
+        };
+        record.facts(cleared.facts());
+        self.metrics.overhead_request(began.elapsed().saturating_sub(waited));
+        let relay = Relay { session, generation, upstream: &way.upstream, metrics: &self.metrics, record };
+        let relayed = relay.run(cleared).await;
+        drop(memory);
+        match relayed {
+            Relayed::Answered => Stop::Done,
+            Relayed::ClientLeft => {
+                session.set_keepalive(None);
+                let _ = record.close(Ending::ClientLeft);
+                Stop::Done
+            }
+            Relayed::Refused(refusal) => Stop::Refused(dialect, refusal),
+        }
+    }
+
+    /// Liveness is answered by the gate itself, to anybody: it says nothing of what is behind.
+    async fn public(&self, session: &mut ServerSession, record: &mut Record) -> Stop {
+        let body = Bytes::from_static(b"{\"status\":\"ok\"}");
+        record.status = 200;
+        if record.close(Ending::Allowed).is_err() {
+            return Stop::Refused(Dialect::Plain, Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written"));
+        }
+        let written = async {
+            let mut head = ResponseHeader::build(200, Some(6))?;
+            head.insert_header(header::CONTENT_TYPE, "application/json")?;
+            head.insert_header(header::CONTENT_LENGTH, body.len())?;
+            head.insert_header(REQUEST_ID, record.id.as_str())?;
+            head.insert_header(VERDICT, "allow")?;
+            session.write_response_header(Box::new(head)).await?;
+            session.write_response_body(body, true).await
+        };
+        let _: pingora_error::Result<()> = written.await;
+        Stop::Done
+    }
+
+    /// Writes the entry of a refusal, then says it.
+    async fn refuse(&self, session: &mut ServerSession, record: &mut Record, dialect: Dialect, refusal: Refusal) {
+        record.status = refusal.code.status();
+        let refusal = match record.close(Ending::Refused(&refusal)) {
+            Ok(()) => refusal,
+            Err(error) => {
+                tracing::error!(%error, request = record.id, "The audit log cannot be written.");
+                Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written")
+            }
+        };
+        tracing::info!(
+            request = record.id, filter = refusal.filter, code = refusal.code.as_str(), detail = refusal.detail,
+            "A request was refused."
+        );
+        refuse::answer(session, dialect, &refusal, &record.id).await;
+    }
+}
+
+/// What the head turned out to be.
+enum Headed<'g> {
+    Judged(&'g Way, Box<portcullis_filters::exchange::Head>),
+    Public,
+}
+
+/// Shows a whole request to the chain, off this thread when it is large.
+async fn clear(
+    generation: &Arc<Generation>,
+    admitted: portcullis_filters::chain::Admitted,
+    bytes: Bytes,
+) -> Result<portcullis_filters::chain::Cleared, Box<Refused>> {
+    if bytes.len() <= OFFLOAD {
+        return generation.chain.clear(admitted, bytes).await;
+    }
+    let chain = Arc::clone(&generation.chain);
+    let runtime = tokio::runtime::Handle::current();
+    let judged = tokio::task::spawn_blocking(move || runtime.block_on(chain.clear(admitted, bytes)));
+    judged.await.unwrap_or_else(|_| {
+        Err(Box::new(Refused {
+            refusal: Refusal::internal("request", "the judgement was cut off"),
+            facts: portcullis_filters::exchange::Facts::default(),
+        }))
+    })
+}
+
+/// What the connection proves about the caller.
+fn presented(session: &ServerSession) -> Presented {
+    let digest = session.digest();
+    let certificate = digest
+        .and_then(|d| d.ssl_digest.as_ref())
+        .and_then(|tls| tls.extension.get::<Peer>())
+        .map(|peer| Arc::clone(&peer.0));
+    let address = session
+        .client_addr()
+        .and_then(|a| a.as_inet())
+        .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |a| a.ip());
+    let client = session
+        .req_header()
+        .headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .map(|text| text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect());
+    Presented { address, certificate, client }
+}
+
+/// HTTP/2 connections without a request are closed after this.
+pub(crate) fn options(idle: Duration) -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(idle);
+    options
+}

@@ -1,0 +1,57 @@
+//! A filter that breaks on command, so that the tests can watch the gate stay shut. Debug builds
+//! only, and only where `PORTCULLIS_TEST_FAULT` is set.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use portcullis_filters::exchange::{Facts, Head, Request};
+use portcullis_filters::frame::Frame;
+use portcullis_filters::{Filter, FilterError, Outcome, Phase, Verdict, Watch};
+
+/// Breaks in the way that the request's body or the answer names: `fault: panic`, `fault: error`,
+/// `fault: hang`, `fault: panic in the answer`.
+pub(crate) struct TestFault;
+
+struct FaultyEye;
+
+fn holds(text: &[u8], word: &str) -> bool {
+    text.windows(word.len()).any(|w| w == word.as_bytes())
+}
+
+#[async_trait]
+impl Filter for TestFault {
+    fn name(&self) -> &'static str {
+        "test_fault"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Body, Phase::Reply]
+    }
+
+    #[expect(clippy::panic, reason = "panicking is what it is for")]
+    async fn body(&self, request: &Request<'_>, _: &mut Facts) -> Outcome<Bytes> {
+        if holds(request.body, "fault: panic now") {
+            panic!("the test asked for it");
+        }
+        if holds(request.body, "fault: error") {
+            return Err(FilterError::Failed("the test asked for it".to_owned()));
+        }
+        if holds(request.body, "fault: hang") {
+            std::future::pending::<()>().await;
+        }
+        Ok(Verdict::Pass)
+    }
+
+    fn watch(&self, _: &Head, _: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+        Ok(Some(Box::new(FaultyEye)))
+    }
+}
+
+impl Watch for FaultyEye {
+    #[expect(clippy::panic, reason = "panicking is what it is for")]
+    fn frame(&mut self, _: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        if holds(frame.raw, "fault: panic in the answer") {
+            panic!("the test asked for it");
+        }
+        Ok(Verdict::Pass)
+    }
+}

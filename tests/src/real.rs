@@ -1,0 +1,60 @@
+//! Real counterparts: a llama.cpp server and Python clients, where they are installed.
+//!
+//! `cargo xtask test --real` prepares them and says where by `PORTCULLIS_REAL_PYTHON` and
+//! `PORTCULLIS_REAL_MODELS`. Without those a test that needs them skips, and says so.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// The Python interpreter and the models, or `None` with a visible word about what is missing.
+pub fn prepared(test: &str) -> Option<(PathBuf, PathBuf)> {
+    let find = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.exists());
+    match (find("PORTCULLIS_REAL_PYTHON"), find("PORTCULLIS_REAL_MODELS")) {
+        (Some(python), Some(models)) => Some((python, models)),
+        _ => {
+            eprintln!("skipped: {test} needs a real llama.cpp server; `cargo xtask test --real` prepares one");
+            None
+        }
+    }
+}
+
+/// A running llama.cpp server. Ended on drop.
+pub struct LlamaServer {
+    child: Child,
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+}
+
+impl LlamaServer {
+    /// Starts one with this model file.
+    pub fn start(python: &PathBuf, model: &PathBuf) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/real/llama_upstream.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg(model)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the llama.cpp server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let url = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let said: serde_json::Value = serde_json::from_str(&line).ok()?;
+                Some(said["listening"].as_str()?.to_owned())
+            })
+            .expect("the llama.cpp server says where it listens");
+        std::thread::spawn(move || for _ in lines {});
+        Self { child, url }
+    }
+}
+
+impl Drop for LlamaServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

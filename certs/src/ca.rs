@@ -56,13 +56,17 @@ pub enum CaError {
     #[error("a certificate cannot be made: {0}")]
     Certificate(#[from] rcgen::Error),
     /// The authority has ended.
-    #[error("the authority's certificate has expired; move `ca.crt` and `ca.key` away and run `portcullis init`")]
+    #[error(
+        "the authority's certificate has expired; move `ca.crt` and `ca.key` away and run `portcullis init`"
+    )]
     Expired,
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
     /// The certificate and the key are not a pair.
-    #[error("the key `{key}` does not belong to the authority `{certificate}`; restore the pair from one backup")]
+    #[error(
+        "the key `{key}` does not belong to the authority `{certificate}`; restore the pair from one backup"
+    )]
     Mismatch {
         /// The certificate file.
         certificate: String,
@@ -76,7 +80,9 @@ pub enum CaError {
     )]
     Name(String),
     /// The file holds no authority.
-    #[error("`{0}` holds no certificate of an authority, expected one `BEGIN CERTIFICATE` block of a CA; restore it from a backup")]
+    #[error(
+        "`{0}` holds no certificate of an authority, expected one `BEGIN CERTIFICATE` block of a CA; restore it from a backup"
+    )]
     NotAnAuthority(String),
     /// The certificate file cannot be read.
     #[error("cannot read `{path}`: {source}; `portcullis init` makes the authority")]
@@ -99,12 +105,19 @@ impl Ca {
     pub fn create(node: &str) -> Result<Self, CaError> {
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
         check_name(node)?;
-        let name: String = format!("Portcullis CA of {node}").chars().take(MAX_COMMON_NAME).collect();
+        let name: String = format!("Portcullis CA of {node}")
+            .chars()
+            .take(MAX_COMMON_NAME)
+            .collect();
         let mut params = params(&name, CA_LIFETIME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&*key)?.pem();
-        Ok(Self { certificate, key: key.serialize_pem().into(), ends: params.not_after.into() })
+        Ok(Self {
+            certificate,
+            key: key.serialize_pem().into(),
+            ends: params.not_after.into(),
+        })
     }
 
     /// Reads an authority.
@@ -113,23 +126,35 @@ impl Ca {
     /// When a file is missing, too open, or does not hold what it should, or the two are not a pair.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CaError> {
         let shown = certificate.display().to_string();
-        let text = std::fs::read_to_string(certificate)
-            .map_err(|source| CaError::Read { path: shown.clone(), source })?;
+        let text = std::fs::read_to_string(certificate).map_err(|source| CaError::Read {
+            path: shown.clone(),
+            source,
+        })?;
         let refuse = || CaError::NotAnAuthority(shown.clone());
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| refuse())?;
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| refuse())?;
         if !parsed.is_ca() {
             return Err(refuse());
         }
-        let mismatch = || CaError::Mismatch { certificate: shown.clone(), key: key.display().to_string() };
+        let mismatch = || CaError::Mismatch {
+            certificate: shown.clone(),
+            key: key.display().to_string(),
+        };
         let secret = files::read_private(key)?;
         let pair = Zeroizing::new(KeyPair::from_pem(&secret).map_err(|_| mismatch())?);
         if pair.der_bytes() != parsed.public_key().subject_public_key.data.as_ref() {
             return Err(mismatch());
         }
-        let ends = u64::try_from(parsed.validity().not_after.timestamp()).map_err(|_| CaError::Expired)?;
-        let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends)).ok_or_else(refuse)?;
-        Ok(Self { certificate: text, key: secret, ends })
+        let ends =
+            u64::try_from(parsed.validity().not_after.timestamp()).map_err(|_| CaError::Expired)?;
+        let ends = SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(ends))
+            .ok_or_else(refuse)?;
+        Ok(Self {
+            certificate: text,
+            key: secret,
+            ends,
+        })
     }
 
     /// Writes the authority to new files; never over others.
@@ -143,7 +168,10 @@ impl Ca {
             }
         }
         files::write_new_private(key, self.key.as_bytes())?;
-        Ok(files::write_new_private(certificate, self.certificate.as_bytes())?)
+        Ok(files::write_new_private(
+            certificate,
+            self.certificate.as_bytes(),
+        )?)
     }
 
     /// The authority's certificate, in PEM.
@@ -169,7 +197,12 @@ impl Ca {
     ///
     /// # Errors
     /// When a name cannot stand in a certificate, or the authority has expired.
-    pub fn issue_client(&self, name: &str, names: &[San], lifetime: Duration) -> Result<Issued, CaError> {
+    pub fn issue_client(
+        &self,
+        name: &str,
+        names: &[San],
+        lifetime: Duration,
+    ) -> Result<Issued, CaError> {
         self.issue(name, names, lifetime, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
@@ -180,7 +213,10 @@ impl Ca {
         lifetime: Duration,
         usage: ExtendedKeyUsagePurpose,
     ) -> Result<Issued, CaError> {
-        let left = self.ends.duration_since(SystemTime::now()).map_err(|_| CaError::Expired)?;
+        let left = self
+            .ends
+            .duration_since(SystemTime::now())
+            .map_err(|_| CaError::Expired)?;
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
         let mut params = params(name, lifetime.min(left))?;
         // Says that it is none, and with it brings the subject key identifier.
@@ -215,8 +251,13 @@ pub(crate) fn params(name: &str, lifetime: Duration) -> Result<CertificateParams
 }
 
 fn check_name(name: &str) -> Result<(), CaError> {
-    let fine = (1..=MAX_COMMON_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fine { Ok(()) } else { Err(CaError::Name(printable(name))) }
+    let fine = (1..=MAX_COMMON_NAME).contains(&name.chars().count())
+        && !name.chars().any(char::is_control);
+    if fine {
+        Ok(())
+    } else {
+        Err(CaError::Name(printable(name)))
+    }
 }
 
 #[cfg(test)]
@@ -232,10 +273,19 @@ mod tests {
         let ca = Ca::create("test").unwrap();
         ca.save_new(&at("ca.crt"), &at("ca.key")).unwrap();
         let ca = Ca::load(&at("ca.crt"), &at("ca.key")).unwrap();
-        let names = [San::Dns("localhost".to_owned()), San::Ip("127.0.0.1".parse().unwrap())];
+        let names = [
+            San::Dns("localhost".to_owned()),
+            San::Ip("127.0.0.1".parse().unwrap()),
+        ];
         let server = ca.issue_server(&names, SERVER_LIFETIME).unwrap();
-        let client = ca.issue_client("w", &[San::Uri("spiffe://td/w".to_owned())], YEAR).unwrap();
-        for (name, text) in [("server.crt", &server.chain), ("server.key", &server.key), ("client.crt", &client.chain)] {
+        let client = ca
+            .issue_client("w", &[San::Uri("spiffe://td/w".to_owned())], YEAR)
+            .unwrap();
+        for (name, text) in [
+            ("server.crt", &server.chain),
+            ("server.key", &server.key),
+            ("client.crt", &client.chain),
+        ] {
             files::write_private(&at(name), text.as_bytes()).unwrap();
         }
         for command in [
@@ -245,8 +295,16 @@ mod tests {
             "pkey -noout -in server.key",
             "pkey -noout -in ca.key",
         ] {
-            match Command::new("openssl").args(command.split(' ')).current_dir(dir.path()).output() {
-                Ok(out) => assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr)),
+            match Command::new("openssl")
+                .args(command.split(' '))
+                .current_dir(dir.path())
+                .output()
+            {
+                Ok(out) => assert!(
+                    out.status.success(),
+                    "{command}: {}",
+                    String::from_utf8_lossy(&out.stderr)
+                ),
                 Err(_) => eprintln!("skipped: openssl not found"),
             }
         }
@@ -258,7 +316,10 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("ca.crt"), "mine").unwrap();
         let ca = Ca::create("test").unwrap();
-        assert!(matches!(ca.save_new(&at("ca.crt"), &at("ca.key")), Err(CaError::File(FileError::Exists(_)))));
+        assert!(matches!(
+            ca.save_new(&at("ca.crt"), &at("ca.key")),
+            Err(CaError::File(FileError::Exists(_)))
+        ));
         assert_eq!(std::fs::read(at("ca.crt")).unwrap(), b"mine");
         assert!(!at("ca.key").exists());
     }
@@ -269,13 +330,25 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         let one = Ca::create("one").unwrap();
         one.save_new(&at("1.crt"), &at("1.key")).unwrap();
-        Ca::create("two").unwrap().save_new(&at("2.crt"), &at("2.key")).unwrap();
-        assert!(matches!(Ca::load(&at("1.crt"), &at("2.key")), Err(CaError::Mismatch { .. })));
-        assert!(matches!(Ca::load(&at("3.crt"), &at("2.key")), Err(CaError::Read { .. })));
+        Ca::create("two")
+            .unwrap()
+            .save_new(&at("2.crt"), &at("2.key"))
+            .unwrap();
+        assert!(matches!(
+            Ca::load(&at("1.crt"), &at("2.key")),
+            Err(CaError::Mismatch { .. })
+        ));
+        assert!(matches!(
+            Ca::load(&at("3.crt"), &at("2.key")),
+            Err(CaError::Read { .. })
+        ));
         let leaf = one.issue_client("leaf", &[], YEAR).unwrap();
         std::fs::write(at("leaf.crt"), &leaf.chain).unwrap();
         files::write_private(&at("leaf.key"), leaf.key.as_bytes()).unwrap();
-        assert!(matches!(Ca::load(&at("leaf.crt"), &at("leaf.key")), Err(CaError::NotAnAuthority(_))));
+        assert!(matches!(
+            Ca::load(&at("leaf.crt"), &at("leaf.key")),
+            Err(CaError::NotAnAuthority(_))
+        ));
     }
 
     #[test]
@@ -283,12 +356,23 @@ mod tests {
         let ca = Ca::create("test").unwrap();
         let forever = ca.issue_client("w", &[], Duration::MAX).unwrap();
         let ends = |pem: &str| {
-            PeerCert::parse(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap(), false).unwrap().not_after
+            PeerCert::parse(
+                &CertificateDer::from_pem_slice(pem.as_bytes()).unwrap(),
+                false,
+            )
+            .unwrap()
+            .not_after
         };
         assert!(ends(&forever.chain) <= ends(ca.certificate()));
         for name in ["", "a\nb", &"x".repeat(65)] {
-            assert!(matches!(ca.issue_client(name, &[], YEAR), Err(CaError::Name(_))), "{name:?}");
+            assert!(
+                matches!(ca.issue_client(name, &[], YEAR), Err(CaError::Name(_))),
+                "{name:?}"
+            );
         }
-        assert!(matches!(ca.issue_server(&[], YEAR), Err(CaError::Name(_))), "a server needs a name");
+        assert!(
+            matches!(ca.issue_server(&[], YEAR), Err(CaError::Name(_))),
+            "a server needs a name"
+        );
     }
 }

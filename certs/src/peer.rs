@@ -43,7 +43,9 @@ pub enum PeerError {
     #[error("this is not an X.509 certificate of at most {MAX_CERTIFICATE} bytes")]
     NotACertificate,
     /// Its key is none that can be used.
-    #[error("the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)")]
+    #[error(
+        "the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)"
+    )]
     BadKey,
 }
 
@@ -60,7 +62,8 @@ impl PeerCert {
         if der.len() > MAX_CERTIFICATE {
             return Err(PeerError::NotACertificate);
         }
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+        let (rest, certificate) =
+            X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
         if !rest.is_empty() {
             return Err(PeerError::NotACertificate);
         }
@@ -68,14 +71,21 @@ impl PeerCert {
         let spki_sha256: [u8; 32] = Sha256::digest(key.raw).into();
         let (mut identity, fingerprint) = if key.algorithm.algorithm.to_id_string() == ED25519 {
             let bits = &key.subject_public_key;
-            let bytes: &[u8; 32] = bits.data.as_ref().try_into().map_err(|_| PeerError::BadKey)?;
+            let bytes: &[u8; 32] = bits
+                .data
+                .as_ref()
+                .try_into()
+                .map_err(|_| PeerError::BadKey)?;
             if bits.unused_bits != 0 {
                 return Err(PeerError::BadKey);
             }
             let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
             (node.identity(), node.fingerprint())
         } else {
-            (Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)), fingerprint::of(&spki_sha256))
+            (
+                Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)),
+                fingerprint::of(&spki_sha256),
+            )
         };
         let names = alternative_names(&certificate);
         let mut spiffe = None;
@@ -87,7 +97,11 @@ impl PeerCert {
             spiffe = Some((*uri).to_owned());
             identity = id;
         }
-        let common_name = certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
+        let common_name = certificate
+            .subject()
+            .iter_common_name()
+            .next()
+            .and_then(|cn| cn.as_str().ok());
         let common_name = common_name.map(printable).filter(|name| !name.is_empty());
         Ok(Self {
             identity,
@@ -134,10 +148,14 @@ struct Names<'c> {
 
 fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
     let mut names = Names::default();
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return names };
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return names;
+    };
     for name in &extension.value.general_names {
         match name {
-            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => names.dns.push(printable(dns)),
+            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => {
+                names.dns.push(printable(dns))
+            }
             GeneralName::URI(uri) => names.uris.push(uri),
             _ => {}
         }
@@ -148,20 +166,29 @@ fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
 /// Whether this is the SPIFFE ID of a workload in its one spelling (SPIFFE-ID, section 2): a trust
 /// domain in lower case, and a path without empty segments, dots, or anything to decode.
 pub(crate) fn is_spiffe_id(uri: &str) -> bool {
-    let Some((domain, path)) = uri.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')) else {
+    let Some((domain, path)) = uri
+        .strip_prefix("spiffe://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return false;
     };
     let common = |b: u8| b.is_ascii_digit() || b"-_.".contains(&b);
     (1..=255).contains(&domain.len())
         && domain.bytes().all(|b| b.is_ascii_lowercase() || common(b))
         && path.split('/').all(|segment| {
-            !matches!(segment, "" | "." | "..") && segment.bytes().all(|b| b.is_ascii_alphabetic() || common(b))
+            !matches!(segment, "" | "." | "..")
+                && segment
+                    .bytes()
+                    .all(|b| b.is_ascii_alphabetic() || common(b))
         })
 }
 
 /// A name from outside, safe to show: printable ASCII, at most 64 characters.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect()
+    text.chars()
+        .filter(|c| c.is_ascii_graphic() || *c == ' ')
+        .take(64)
+        .collect()
 }
 
 #[cfg(test)]
@@ -195,7 +222,12 @@ mod tests {
     fn a_spiffe_id_counts_only_when_an_authority_vouches() {
         let ca = Ca::create("test").unwrap();
         let uri = |text: &str| San::Uri(text.to_owned());
-        let issue = |names: &[San]| der(&ca.issue_client("w", names, Duration::from_secs(60)).unwrap().chain);
+        let issue = |names: &[San]| {
+            der(&ca
+                .issue_client("w", names, Duration::from_secs(60))
+                .unwrap()
+                .chain)
+        };
         let one = issue(&[uri("spiffe://td/w"), San::Dns("w.lan".to_owned())]);
         let vouched = PeerCert::parse(&one, true).unwrap();
         assert_eq!(vouched.identity.as_str(), "spiffe://td/w");
@@ -210,7 +242,13 @@ mod tests {
         many.extend((0..100).map(|i| San::Dns(format!("h{i}.lan"))));
         many.push(uri("spiffe://td/admin"));
         for names in [&many[..], &[uri("https://td/w")]] {
-            assert!(PeerCert::parse(&issue(names), true).unwrap().identity.as_str().starts_with("cert:"));
+            assert!(
+                PeerCert::parse(&issue(names), true)
+                    .unwrap()
+                    .identity
+                    .as_str()
+                    .starts_with("cert:")
+            );
         }
     }
 
@@ -220,9 +258,21 @@ mod tests {
             assert!(is_spiffe_id(id), "{id}");
         }
         for id in [
-            "spiffe://td", "spiffe://td/", "spiffe:///w", "spiffe://TD/w", "spiffe://td/w/", "spiffe://td//w",
-            "spiffe://td/../w", "spiffe://td/./w", "spiffe://td/%77", "spiffe://td/w?x", "spiffe://td/w#x",
-            "spiffe://u@td/w", "spiffe://td:1/w", "SPIFFE://td/w", "https://td/w",
+            "spiffe://td",
+            "spiffe://td/",
+            "spiffe:///w",
+            "spiffe://TD/w",
+            "spiffe://td/w/",
+            "spiffe://td//w",
+            "spiffe://td/../w",
+            "spiffe://td/./w",
+            "spiffe://td/%77",
+            "spiffe://td/w?x",
+            "spiffe://td/w#x",
+            "spiffe://u@td/w",
+            "spiffe://td:1/w",
+            "SPIFFE://td/w",
+            "https://td/w",
         ] {
             assert!(!is_spiffe_id(id), "{id}");
         }
@@ -230,15 +280,32 @@ mod tests {
 
     #[test]
     fn garbage_has_no_identity() {
-        for der in [&b""[..], b"x", &[0x30, 0x03, 1, 2, 3], &vec![0x30; MAX_CERTIFICATE + 1]] {
-            assert_eq!(PeerCert::parse(der, true).unwrap_err(), PeerError::NotACertificate);
+        for der in [
+            &b""[..],
+            b"x",
+            &[0x30, 0x03, 1, 2, 3],
+            &vec![0x30; MAX_CERTIFICATE + 1],
+        ] {
+            assert_eq!(
+                PeerCert::parse(der, true).unwrap_err(),
+                PeerError::NotACertificate
+            );
         }
-        let (pem, _) = NodeKey::generate().unwrap().self_signed_cert("alice").unwrap();
+        let (pem, _) = NodeKey::generate()
+            .unwrap()
+            .self_signed_cert("alice")
+            .unwrap();
         let good = der(&pem);
         let trailing = [&good[..], b"x"].concat();
-        assert_eq!(PeerCert::parse(&trailing, false).unwrap_err(), PeerError::NotACertificate);
+        assert_eq!(
+            PeerCert::parse(&trailing, false).unwrap_err(),
+            PeerError::NotACertificate
+        );
         for end in 0..good.len() {
-            assert!(PeerCert::parse(&good[..end], false).is_err(), "cut at {end}");
+            assert!(
+                PeerCert::parse(&good[..end], false).is_err(),
+                "cut at {end}"
+            );
         }
         for at in 0..good.len() {
             let mut bent = good.to_vec();

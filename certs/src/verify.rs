@@ -13,7 +13,8 @@ use rustls::crypto::{
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
@@ -37,7 +38,9 @@ pub enum VerifyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// It is no fingerprint.
-    #[error("`{0}` is not a fingerprint, expected 16 bytes in hex such as `56:47:5a:…`; the gate's operator can read it out")]
+    #[error(
+        "`{0}` is not a fingerprint, expected 16 bytes in hex such as `56:47:5a:…`; the gate's operator can read it out"
+    )]
     Fingerprint(String),
     /// The certificate and the key are not a pair, or not usable.
     #[error(
@@ -53,13 +56,19 @@ pub enum VerifyError {
         source: Error,
     },
     /// A file holds no certificate.
-    #[error("`{0}` holds no certificate, expected one or more whole `BEGIN CERTIFICATE` blocks in PEM")]
+    #[error(
+        "`{0}` holds no certificate, expected one or more whole `BEGIN CERTIFICATE` blocks in PEM"
+    )]
     NoCertificate(PathBuf),
     /// A file holds no key.
-    #[error("`{0}` holds no private key that can be used, expected a `BEGIN PRIVATE KEY` block in PEM, not encrypted")]
+    #[error(
+        "`{0}` holds no private key that can be used, expected a `BEGIN PRIVATE KEY` block in PEM, not encrypted"
+    )]
     NoKey(PathBuf),
     /// A certificate of an authority cannot be used.
-    #[error("the authorities cannot be used: {0}; expected files with certificates of authorities in PEM")]
+    #[error(
+        "the authorities cannot be used: {0}; expected files with certificates of authorities in PEM"
+    )]
     Roots(String),
 }
 
@@ -79,7 +88,10 @@ pub fn pinned() -> Arc<dyn ClientCertVerifier> {
 /// As [`tofu`], and where a certificate is `mandatory` a client without one fails the handshake.
 #[must_use]
 pub fn any_key(mandatory: bool) -> Arc<dyn ClientCertVerifier> {
-    Arc::new(AnyKey { mandatory, algorithms: provider().signature_verification_algorithms })
+    Arc::new(AnyKey {
+        mandatory,
+        algorithms: provider().signature_verification_algorithms,
+    })
 }
 
 /// Takes client certificates that one of the authorities in these PEM files signed, with a chain of at
@@ -111,7 +123,11 @@ fn provider() -> CryptoProvider {
 ///
 /// The key that is read is the one that the handshake's signature is checked with: two parsers look
 /// at the certificate, and must agree.
-fn inspect(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime) -> Result<PeerCert, Error> {
+fn inspect(
+    leaf: &CertificateDer<'_>,
+    rest: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<PeerCert, Error> {
     bounded(leaf, rest)?;
     let peer = PeerCert::parse(leaf, false).map_err(|_| CertificateError::BadEncoding)?;
     let proven = ParsedCertificate::try_from(leaf)?.subject_public_key_info();
@@ -126,14 +142,20 @@ fn inspect(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime
 }
 
 fn bounded(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), Error> {
-    if rest.len() < MAX_CHAIN && std::iter::once(leaf).chain(rest).all(|c| c.len() <= MAX_CERTIFICATE) {
+    if rest.len() < MAX_CHAIN
+        && std::iter::once(leaf)
+            .chain(rest)
+            .all(|c| c.len() <= MAX_CERTIFICATE)
+    {
         return Ok(());
     }
     Err(CertificateError::Other(OtherError(Arc::new(TooLarge))).into())
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the certificate chain is too large, expected at most {MAX_CHAIN} certificates of {MAX_CERTIFICATE} bytes each")]
+#[error(
+    "the certificate chain is too large, expected at most {MAX_CHAIN} certificates of {MAX_CERTIFICATE} bytes each"
+)]
 struct TooLarge;
 
 #[derive(Debug)]
@@ -216,7 +238,8 @@ impl ClientCertVerifier for Bounded {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -225,7 +248,8 @@ impl ClientCertVerifier for Bounded {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

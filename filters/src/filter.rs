@@ -67,7 +67,7 @@ pub trait Filter: Send + Sync + 'static {
 }
 
 /// One filter's eye on one answer: plain, synchronous, with its own state.
-pub trait Watch: Send {
+pub trait Watch: Send + Sync {
     /// Judges frame number `number` (from 0, without gaps). A replacement is what later watches see
     /// and what the client receives.
     ///

@@ -60,11 +60,12 @@ impl PolicyFilter {
         if json.as_object().is_none() {
             return Err(Refusal::new("policy", Code::SchemaRequest, "the body must be a JSON object"));
         }
-        let names = self.judge_body_models(json, head, caller)?;
+        // The schema first: a key that only looks like a known one must not pass for a missing one.
         let edits = match &route.fields {
             Some(table) => schema::check(json, table, self.policy.limits())?,
             None => Vec::new(),
         };
+        let names = self.judge_body_models(json, head, caller)?;
         if let Some(what) = egress::leaves(json, &route.class)
             && self.decide(caller, RouteClass::Egress, &route.name, None).is_some()
         {

@@ -68,13 +68,7 @@ pub(crate) async fn serve(socket: std::net::TcpListener, running: Arc<Running>, 
 
 /// Refuses a request whose `Host` is not this listener's, or that another origin's page sent.
 async fn at_home(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    let text = |name| request.headers().get(name).map(|v| v.to_str().unwrap_or("?").to_owned());
-    let host = text(header::HOST).unwrap_or_default();
-    let port = admin.address.port();
-    let ours = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), admin.address.ip().to_string()];
-    let ours = |name: &str| ours.iter().any(|own| name == format!("{own}:{port}") || (port == 80 && name == own));
-    let origin_ours = text(header::ORIGIN).is_none_or(|o| o.strip_prefix("http://").is_some_and(ours));
-    if !ours(&host) || !origin_ours {
+    if !is_home(request.headers(), admin.address) {
         return problem(StatusCode::FORBIDDEN, "the Host or Origin header is not this listener's own");
     }
     let mut response = next.run(request).await;
@@ -87,6 +81,15 @@ async fn at_home(State(admin): State<Admin>, request: Request, next: Next) -> Re
         headers.insert(name, header::HeaderValue::from_static(value));
     }
     response
+}
+
+fn is_home(headers: &HeaderMap, address: SocketAddr) -> bool {
+    let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
+    let port = address.port();
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), address.ip().to_string()];
+    let ours = |name: &str| names.iter().any(|own| name == format!("{own}:{port}") || (port == 80 && name == own));
+    text(header::HOST).is_some_and(ours)
+        && text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://").is_some_and(ours))
 }
 
 /// Lets a request through that carries the admin token.

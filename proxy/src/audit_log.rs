@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use portcullis_filters::audit::{AuditError, AuditSink, Chain, Entry, SealKey};
+use portcullis_filters::audit::{AuditError, AuditSink, Chain, Entry};
 use serde_json::{Value, json};
 
 use crate::config::{AuditSettings, Fsync};

@@ -23,7 +23,9 @@ mod places;
 mod units;
 pub(crate) mod written;
 
-pub(crate) use load::{KNOWN_FILTERS, load};
+#[cfg(test)]
+pub(crate) use load::KNOWN_FILTERS;
+pub(crate) use load::load;
 pub(crate) use places::find;
 
 /// A config that was checked.

@@ -18,10 +18,11 @@ pub(crate) const VERDICT: &str = "Portcullis-Verdict";
 const MAX_DISCARD: usize = 64 * 1024 * 1024;
 
 /// Answers with a refusal. A client that is gone already is no error.
-pub(crate) async fn answer(session: &mut ServerSession, kind: Dialect, refusal: &Refusal, id: &str) {
+/// `parsed` says whether the request's head could be read at all.
+pub(crate) async fn answer(session: &mut ServerSession, kind: Dialect, refusal: &Refusal, id: &str, parsed: bool) {
     let body = dialect::whole(kind, refusal, id);
     let Ok(head) = head(refusal, id, body.len()) else { return };
-    let unread = session.as_http1().is_some() && !session_done(session);
+    let unread = parsed && !session.is_http2() && !session.is_body_done();
     if session.write_response_header(Box::new(head)).await.is_err() {
         return;
     }
@@ -48,18 +49,7 @@ fn head(refusal: &Refusal, id: &str, length: usize) -> pingora_error::Result<Res
     if let Some(seconds) = refusal.retry_after {
         head.insert_header(header::RETRY_AFTER, seconds)?;
     }
-    if refusal.code.status() == 405 {
-        head.insert_header(header::ALLOW, "")?;
-    }
     Ok(head)
-}
-
-/// Whether the request was read to its end. A head that could not even be parsed was not.
-fn session_done(session: &mut ServerSession) -> bool {
-    match session {
-        ServerSession::H1(h1) if h1.get_headers().is_none() => false,
-        other => other.is_body_done(),
-    }
 }
 
 /// Throws the rest of a body away, for a bounded time and size. Closing a socket with unread bytes

@@ -86,14 +86,18 @@ impl Relay<'_> {
             let reused = connection.reused;
             let head = request_head(cleared, self.upstream)?;
             let asking = async {
+                let answer: pingora_error::Result<HttpSession> = async {
                 let mut answer = connection.send(Box::new(head), cleared.body().clone()).await?;
                 loop {
                     answer.read_response().await?;
                     // 1xx say nothing that the client could use: the gate speaks for itself.
                     if !answer.get_status().is_some_and(|s| s.is_informational() && s != StatusCode::SWITCHING_PROTOCOLS) {
-                        return pingora_error::Result::Ok(answer);
+                        return Ok(answer);
                     }
                 }
+                }
+                .await;
+                answer
             };
             let limit = self.upstream.first_byte_timeout;
             let answered = tokio::select! {

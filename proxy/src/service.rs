@@ -79,7 +79,7 @@ impl HttpServerApp for Service {
             session.set_keepalive(None);
         }
         if let Stop::Refused(dialect, refusal) = stop {
-            self.refuse(&mut session, &mut record, dialect, refusal).await;
+            self.refuse(&mut session, &mut record, dialect, refusal, true).await;
         }
         drop(record);
         if session.is_http2() {
@@ -132,7 +132,7 @@ impl Service {
                 // Its text quotes the header, which may hold a secret: it is not logged.
                 let mut record = Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics));
                 let refusal = Refusal::new("request", Code::RequestMalformed, "the request is not well-formed HTTP");
-                self.refuse(session, &mut record, Dialect::Plain, refusal).await;
+                self.refuse(session, &mut record, Dialect::Plain, refusal, false).await;
                 None
             }
             Err(_) => None,
@@ -247,7 +247,7 @@ impl Service {
     }
 
     /// Writes the entry of a refusal, then says it.
-    async fn refuse(&self, session: &mut ServerSession, record: &mut Record, dialect: Dialect, refusal: Refusal) {
+    async fn refuse(&self, session: &mut ServerSession, record: &mut Record, dialect: Dialect, refusal: Refusal, parsed: bool) {
         record.status = refusal.code.status();
         let refusal = match record.close(Ending::Refused(&refusal)) {
             Ok(()) => refusal,
@@ -260,7 +260,7 @@ impl Service {
             request = record.id, filter = refusal.filter, code = refusal.code.as_str(), detail = refusal.detail,
             "A request was refused."
         );
-        refuse::answer(session, dialect, &refusal, &record.id).await;
+        refuse::answer(session, dialect, &refusal, &record.id, parsed).await;
     }
 }
 

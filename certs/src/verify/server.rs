@@ -17,8 +17,8 @@ use crate::peer::printable;
 /// # Errors
 /// When it is no fingerprint.
 pub fn pinned_server(fingerprint: &str) -> Result<Arc<dyn ServerCertVerifier>, VerifyError> {
-    let expected =
-        fingerprint::normalise(fingerprint).ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
+    let expected = fingerprint::normalise(fingerprint)
+        .ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
     Ok(pin(Some(expected)))
 }
 
@@ -43,7 +43,9 @@ impl PinMismatch {
     #[must_use]
     pub fn of(error: &Error) -> Option<&Self> {
         match error {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref(),
+            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
+                why.downcast_ref()
+            }
             _ => None,
         }
     }
@@ -53,7 +55,10 @@ impl std::fmt::Display for PinMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let presented = &self.presented;
         match &self.expected {
-            None => write!(f, "the server shows the key `{presented}`, and none is pinned yet; compare it with its operator's"),
+            None => write!(
+                f,
+                "the server shows the key `{presented}`, and none is pinned yet; compare it with its operator's"
+            ),
             Some(expected) => write!(
                 f,
                 "the server shows the key `{presented}`, expected the pinned `{expected}`; somebody may be in \
@@ -66,7 +71,10 @@ impl std::fmt::Display for PinMismatch {
 impl std::error::Error for PinMismatch {}
 
 fn pin(expected: Option<String>) -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Pin { expected, algorithms: provider().signature_verification_algorithms })
+    Arc::new(Pin {
+        expected,
+        algorithms: provider().signature_verification_algorithms,
+    })
 }
 
 #[derive(Debug)]
@@ -88,7 +96,10 @@ impl ServerCertVerifier for Pin {
         if self.expected.as_ref() == Some(&presented) {
             return Ok(ServerCertVerified::assertion());
         }
-        let mismatch = PinMismatch { expected: self.expected.clone(), presented };
+        let mismatch = PinMismatch {
+            expected: self.expected.clone(),
+            presented,
+        };
         Err(CertificateError::Other(OtherError(Arc::new(mismatch))).into())
     }
 

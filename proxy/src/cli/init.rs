@@ -90,7 +90,7 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     let (crt, key) = (state.join("server.crt"), state.join("server.key"));
     let made = !key.exists() || !crt.exists();
     if made {
-        let issued = Ca::load(&ca_crt, &ca_key).and_then(|ca| ca.issue_server(&name, &names(&name), LIFETIME)).map_err(|e| broken(&e))?;
+        let issued = Ca::load(&ca_crt, &ca_key).and_then(|ca| ca.issue_server(&names(&name), LIFETIME)).map_err(|e| broken(&e))?;
         if !key.exists() {
             files::write_new_private(&key, issued.key.as_bytes()).map_err(|e| broken(&e))?;
             files::write_private(&crt, issued.chain.as_bytes()).map_err(|e| broken(&e))?;

@@ -123,7 +123,7 @@ fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_lo
         state.display()
     );
     let key = AuditKey::load_or_create(&state.join("audit.key"))?;
-    let (log, opened) = AuditLog::open(&state.join("audit"), key, config.filters.audit.log_settings())?;
+    let (log, opened) = AuditLog::open(&state.join("audit"), &key, config.filters.audit.clone())?;
     Ok((Arc::new(log), opened))
 }
 

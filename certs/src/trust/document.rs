@@ -1,0 +1,160 @@
+//! The trust store as it is written, and the changes that a person makes to it.
+
+use std::collections::HashSet;
+
+use portcullis_policies::Identity;
+use serde::{Deserialize, Serialize};
+
+use super::TrustError;
+use super::entry::{Entry, State, rfc3339};
+use crate::fingerprint;
+use crate::peer::printable;
+
+/// The most strangers that are remembered.
+pub const MAX_PENDING: usize = 256;
+
+/// The version of the file that this release reads and writes.
+pub(super) const VERSION: u32 = 1;
+
+/// `trust.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    pub(super) version: u32,
+    pub(super) peers: Vec<Entry>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            peers: Vec::new(),
+        }
+    }
+}
+
+impl Document {
+    /// Reads a file's text; the error says what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let document: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        if document.version != VERSION {
+            return Err(format!(
+                "it has version {}, this release reads {VERSION}",
+                document.version
+            ));
+        }
+        let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+        for peer in &document.peers {
+            Identity::parse(&peer.id).map_err(|e| e.to_string())?;
+            if !ids.insert(&peer.id) {
+                return Err(format!("`{}` stands in it twice", peer.id));
+            }
+            if let Some(name) = &peer.name
+                && !names.insert(name.to_ascii_lowercase())
+            {
+                return Err(format!("two peers have the name `{}`", printable(name)));
+            }
+        }
+        Ok(document)
+    }
+
+    /// Where a peer stands, entered as pending if it is new. What it is called by people has to agree
+    /// with the identity.
+    pub(super) fn position_or_new(
+        &mut self,
+        id: &str,
+        given: &str,
+        now: i64,
+    ) -> Result<usize, TrustError> {
+        let refuse = || TrustError::Identity(printable(id));
+        let identity = Identity::parse(id).map_err(|_| refuse())?;
+        let implied = fingerprint::implied(&identity);
+        if implied.is_none() && !id.starts_with("spiffe://") {
+            return Err(refuse());
+        }
+        let given_normal = fingerprint::normalise(given);
+        let Some(print) = given_normal.filter(|g| implied.as_ref().is_none_or(|i| i == g)) else {
+            return Err(TrustError::Fingerprint {
+                id: printable(id),
+                given: printable(given),
+                expected: implied.unwrap_or_else(|| "16 bytes in hex pairs".to_owned()),
+            });
+        };
+        if let Some(position) = self.peers.iter().position(|p| p.id == id) {
+            return Ok(position);
+        }
+        self.peers.push(Entry::new(id, &print, now));
+        Ok(self.peers.len() - 1)
+    }
+
+    /// Enters what a person decided at this Unix second, and the name if one is given.
+    pub(super) fn decide(
+        &mut self,
+        position: usize,
+        state: State,
+        name: Option<&str>,
+        now: i64,
+    ) -> Result<Entry, TrustError> {
+        if let Some(name) = name {
+            self.name(position, name)?;
+        }
+        let entry = self.at(position)?;
+        if state == State::Approved && entry.state != State::Approved {
+            entry.approved_at = rfc3339(now);
+        }
+        entry.state = state;
+        Ok(entry.clone())
+    }
+
+    /// Gives a peer a name. One that is revoked or blocked gives its name up to whoever gets it: the
+    /// way a peer with a new key takes its old place.
+    pub(super) fn name(&mut self, position: usize, name: &str) -> Result<Entry, TrustError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let like_a_print = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) || like_a_print {
+            return Err(TrustError::Name(printable(name)));
+        }
+        for (i, other) in self.peers.iter_mut().enumerate() {
+            if i == position || !other.has_name(name) {
+                continue;
+            }
+            if matches!(other.state, State::Approved | State::Pending) {
+                return Err(TrustError::NameTaken {
+                    name: name.to_owned(),
+                    owner: other.id.clone(),
+                });
+            }
+            other.name = None;
+        }
+        let entry = self.at(position)?;
+        entry.name = Some(name.into());
+        Ok(entry.clone())
+    }
+
+    /// Pushes those out who have been pending and silent the longest, above the bound.
+    pub(super) fn bound_pending(&mut self) {
+        let mut pending: Vec<_> = self
+            .peers
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.state == State::Pending)
+            .collect();
+        let Some(excess) = pending.len().checked_sub(MAX_PENDING).filter(|n| *n > 0) else {
+            return;
+        };
+        // Within one second the order in the file is the order of arrival.
+        pending.sort_by(|(i, a), (j, b)| (&a.last_seen, i).cmp(&(&b.last_seen, j)));
+        let out: HashSet<_> = pending.into_iter().take(excess).map(|(i, _)| i).collect();
+        let mut position = 0;
+        self.peers.retain(|_| {
+            position += 1;
+            !out.contains(&(position - 1))
+        });
+    }
+
+    fn at(&mut self, position: usize) -> Result<&mut Entry, TrustError> {
+        self.peers
+            .get_mut(position)
+            .ok_or_else(|| super::SelectError::Nobody(String::new()).into())
+    }
+}

@@ -1,0 +1,4 @@
+//! `portcullis demo`.
+pub(super) fn run(_args: &super::DemoArgs) -> super::Outcome {
+    Ok(())
+}

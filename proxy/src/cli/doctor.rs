@@ -1,0 +1,242 @@
+//! `portcullis doctor`: what usually goes wrong, one line each, with the reason and the remedy.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portcullis_certs::{PeerCert, files};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde::Serialize;
+
+use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
+use crate::config::Config;
+
+/// How one thing is.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Health {
+    Fail,
+    Ok,
+    Warn,
+}
+
+/// One line.
+#[derive(Serialize)]
+struct Line {
+    check: &'static str,
+    health: Health,
+    what: String,
+    fix: String,
+}
+
+pub(super) fn run(args: &JsonArgs) -> Outcome {
+    let mut lines = Vec::new();
+    let mut line = |check, health, what: String, fix: &str| lines.push(Line { check, health, what, fix: fix.to_owned() });
+    let config = match args.config.load() {
+        Ok(config) => {
+            line("config", Health::Ok, format!("{} is fine", config.file.display()), "");
+            for warning in &config.warnings {
+                line("config", Health::Warn, warning.clone(), "bind the model server to loopback, beside the gate");
+            }
+            Some(config)
+        }
+        Err(failure) => {
+            line("config", Health::Fail, failure.message, "mend the file; `portcullis check` reads it again");
+            None
+        }
+    };
+    if let Some(config) = &config {
+        keys(config, &mut line);
+        certificates(config, &mut line);
+        log(config, &mut line);
+        disk(&config.node.state, &mut line);
+        gate(config, &mut line);
+        upstreams(config, &mut line);
+    }
+    let failed = lines.iter().any(|l| l.health == Health::Fail);
+    if args.json {
+        say!("{}", serde_json::to_string(&lines).unwrap_or_default());
+    } else {
+        for l in &lines {
+            let (word, on) = match l.health {
+                Health::Ok => ("ok  ", "\u{1b}[32m"),
+                Health::Warn => ("warn", "\u{1b}[33m"),
+                Health::Fail => ("FAIL", "\u{1b}[31m"),
+            };
+            let (on, off) = if colour() { (on, "\u{1b}[0m") } else { ("", "") };
+            let fix = if l.fix.is_empty() { String::new() } else { format!(" -> {}", l.fix) };
+            say!("{on}{word}{off} {:<12} {}{fix}", l.check, l.what);
+        }
+    }
+    if failed { Err(Failure::no("")) } else { Ok(()) }
+}
+
+type Say<'l> = dyn FnMut(&'static str, Health, String, &str) + 'l;
+
+fn keys(config: &Config, line: &mut Say<'_>) {
+    for file in ["node.key", "ca.key", "server.key", "audit.key", "admin.token"] {
+        let path = config.node.state.join(file);
+        match files::check_private(&path) {
+            Ok(()) => {}
+            Err(error) => return line("keys", Health::Fail, error.to_string(), "`portcullis init` makes what is missing"),
+        }
+    }
+    line("keys", Health::Ok, "all there, and private".to_owned(), "");
+}
+
+fn certificates(config: &Config, line: &mut Say<'_>) {
+    let state = &config.node.state;
+    let server = config.gate.certificate.clone().unwrap_or_else(|| state.join("server.crt"));
+    for (name, path) in [("server", server), ("CA", state.join("ca.crt"))] {
+        let peer = std::fs::read(&path)
+            .ok()
+            .and_then(|pem| CertificateDer::from_pem_slice(&pem).ok())
+            .and_then(|der| PeerCert::parse(&der, true).ok());
+        let Some(peer) = peer else {
+            line("certificate", Health::Fail, format!("`{}` holds no certificate", path.display()), "`portcullis init` makes it");
+            continue;
+        };
+        let left = (peer.not_after - now()) / 86_400;
+        let (health, fix) = match left {
+            ..=0 => (Health::Fail, "move the pair away and run `portcullis init`"),
+            1..=30 => (Health::Warn, "move the pair away and run `portcullis init`, at a quiet hour"),
+            _ => (Health::Ok, ""),
+        };
+        line("certificate", health, format!("the {name} certificate ends in {left} days"), fix);
+    }
+}
+
+fn log(config: &Config, line: &mut Say<'_>) {
+    if !config.node.state.join("audit").exists() {
+        return line("audit", Health::Ok, "no log yet; `portcullis run` begins one".to_owned(), "");
+    }
+    match audit::check(&config.node.state, &[]) {
+        Ok(checked) => match checked.bad {
+            None => {
+                line("audit", Health::Ok, format!("the chain of {} entries holds", checked.summary.entries), "");
+                clock(&checked.summary.last, line);
+            }
+            Some((file, number, why)) => line(
+                "audit",
+                Health::Fail,
+                format!("{}:{number}: {why}", file.display()),
+                "keep a copy of the folder and find out who wrote to it",
+            ),
+        },
+        Err(failure) => line("audit", Health::Fail, failure.message, "`portcullis audit verify` tells more"),
+    }
+}
+
+fn clock(newest: &str, line: &mut Say<'_>) {
+    let newest = newest.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second());
+    if newest > now() + 60 {
+        line("clock", Health::Fail, format!("the clock is {} s before the newest audit entry", newest - now()), "set the clock; certificates and signatures depend on it");
+    } else {
+        line("clock", Health::Ok, "not before the newest audit entry".to_owned(), "");
+    }
+}
+
+fn disk(state: &Path, line: &mut Say<'_>) {
+    match rustix::fs::statvfs(state) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
+            let (health, fix) = if free < 256 { (Health::Warn, "make room: a full disk closes the gate") } else { (Health::Ok, "") };
+            line("disk", health, format!("{free} MiB free for the state directory"), fix);
+        }
+        Err(error) => line("disk", Health::Fail, format!("`{}`: {error}", state.display()), "`portcullis init` makes the state directory"),
+    }
+}
+
+fn gate(config: &Config, line: &mut Say<'_>) {
+    let admin = config.admin.listen.to_string();
+    if let Some(answer) = http::ask(&admin, "GET", "/readyz", None, Duration::from_secs(2)) {
+        return if answer.status == 200 {
+            line("gate", Health::Ok, format!("runs, and is ready ({})", config.gate.listen), "");
+        } else {
+            line("gate", Health::Warn, format!("runs, and is not ready: {}", answer.body), "`portcullis status` tells more");
+        };
+    }
+    match std::net::TcpListener::bind(config.gate.listen) {
+        Ok(_) => line("gate", Health::Ok, format!("does not run; {} is free", config.gate.listen), ""),
+        Err(error) => line("gate", Health::Fail, format!("does not run, and {} cannot be bound: {error}", config.gate.listen), "stop what uses the port, or set gate.listen"),
+    }
+}
+
+fn upstreams(config: &Config, line: &mut Say<'_>) {
+    for upstream in &config.upstreams {
+        let name = &upstream.name;
+        match http::ask(&upstream.addr_text, "GET", "/", None, Duration::from_secs(3)) {
+            Some(_) => line("upstream", Health::Ok, format!("`{name}` answers at {}", upstream.url), ""),
+            None => line("upstream", Health::Fail, format!("`{name}` does not answer at {}", upstream.url), "start the model server, or set its url"),
+        }
+        let open = exposed(upstream.port, config.gate.listen.port());
+        if open.is_empty() {
+            line("exposure", Health::Ok, format!("`{name}` is not reachable past the gate"), "");
+        } else {
+            line(
+                "exposure",
+                Health::Fail,
+                format!("port {} of `{name}` also listens on {}: anybody there reaches it past the gate", upstream.port, open.join(", ")),
+                "for Ollama set OLLAMA_HOST=127.0.0.1:PORT, for llama-server --host 127.0.0.1",
+            );
+        }
+    }
+}
+
+/// The addresses beyond loopback on which a port is listened to, as the kernel lists them.
+pub(crate) fn exposed(port: u16, gate_port: u16) -> Vec<String> {
+    let mut found = Vec::new();
+    if port == gate_port {
+        return found;
+    }
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(text) = std::fs::read_to_string(table) else { continue };
+        for row in text.lines().skip(1) {
+            let mut columns = row.split_whitespace().skip(1);
+            let (Some(local), Some(state)) = (columns.next(), columns.nth(1)) else { continue };
+            let Some((address, hex_port)) = local.split_once(':') else { continue };
+            if state != "0A" || u16::from_str_radix(hex_port, 16) != Ok(port) {
+                continue;
+            }
+            if let Some(ip) = kernel_address(address).filter(|ip| !ip.is_loopback()) {
+                found.push(ip.to_string());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// An address as `/proc/net/tcp` writes it: words of 32 bits in the machine's own order.
+fn kernel_address(hex: &str) -> Option<IpAddr> {
+    let words: Vec<[u8; 4]> = (0..hex.len() / 8)
+        .map(|i| hex.get(i * 8..i * 8 + 8).and_then(|w| u32::from_str_radix(w, 16).ok()).map(u32::to_ne_bytes))
+        .collect::<Option<_>>()?;
+    match words.as_slice() {
+        [one] => Some(IpAddr::from(*one)),
+        [_, _, _, _] => {
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Some(IpAddr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_listens_beyond_loopback() {
+        let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(exposed(inside.local_addr().unwrap().port(), 0).is_empty());
+        let outside = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        assert_eq!(exposed(outside.local_addr().unwrap().port(), 0), ["0.0.0.0"]);
+    }
+}

@@ -62,7 +62,7 @@ mod tests {
         for text in [
             "",
             "56:47",
-            &plain[2..],
+            "475AA75463474C0285DF5DBF2BCAB7",
             &format!("{plain}00"),
             "SHA256:abc",
         ] {

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::files::FileError;
-
 mod document;
 mod entry;
+mod error;
 mod file;
 mod select;
 mod snapshot;
@@ -23,6 +22,7 @@ mod tests;
 
 pub use document::MAX_PENDING;
 pub use entry::{Entry, State};
+pub use error::{NameError, TrustError};
 pub use select::SelectError;
 
 use document::Document;
@@ -60,62 +60,6 @@ pub enum Standing {
     Revoked,
     /// Never seen.
     Unknown,
-}
-
-/// Why the trust store cannot be used or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// Another process holds the lock.
-    #[error(
-        "the trust store is being changed by another process for too long; look who holds `{0}` and try again"
-    )]
-    Busy(std::path::PathBuf),
-    /// The file is not what it should be.
-    #[error(
-        "the trust store `{path}` is damaged: {why}; restore it from a backup, or move it away to begin anew with nobody trusted"
-    )]
-    Damaged {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The fingerprint is not that of the identity.
-    #[error(
-        "`{given}` is not the fingerprint of `{id}`, expected `{expected}`; compare both with the peer's operator"
-    )]
-    Fingerprint {
-        /// The identity.
-        id: String,
-        /// What was given.
-        given: String,
-        /// What follows from the identity, or the form where nothing does.
-        expected: String,
-    },
-    /// It is not an identity that a certificate can prove.
-    #[error(
-        "`{0}` is not the identity of a peer, expected `peer:` and a public key, `cert:` and a digest, or a `spiffe://` id"
-    )]
-    Identity(String),
-    /// It cannot be a name.
-    #[error(
-        "`{0}` cannot be a name, expected 1 to 64 letters, digits, `-`, `_` or `.` that do not look like a fingerprint"
-    )]
-    Name(String),
-    /// The name is another's.
-    #[error("the name `{name}` belongs to `{owner}`; rename or revoke that peer first")]
-    NameTaken {
-        /// The name.
-        name: String,
-        /// Whose it is.
-        owner: String,
-    },
-    /// Nobody, or more than one, is meant.
-    #[error(transparent)]
-    Select(#[from] SelectError),
 }
 
 impl TrustStore {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use portcullis_policies::Identity;
 use serde::{Deserialize, Serialize};
 
-use super::TrustError;
 use super::entry::{Entry, State, rfc3339};
+use super::{NameError, TrustError};
 use crate::fingerprint;
 use crate::peer::printable;
 
@@ -112,17 +112,19 @@ impl Document {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         let like_a_print = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
         if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) || like_a_print {
-            return Err(TrustError::Name(printable(name)));
+            return Err(NameError::Invalid(printable(name)).into());
         }
         for (i, other) in self.peers.iter_mut().enumerate() {
             if i == position || !other.has_name(name) {
                 continue;
             }
             if matches!(other.state, State::Approved | State::Pending) {
-                return Err(TrustError::NameTaken {
+                let owner = other.id.clone();
+                return Err(NameError::Taken {
                     name: name.to_owned(),
-                    owner: other.id.clone(),
-                });
+                    owner,
+                }
+                .into());
             }
             other.name = None;
         }

@@ -183,11 +183,14 @@ fn names_are_unique_and_selectors_exact() {
     store.approve("peer:a", Some("one")).unwrap();
     assert!(matches!(
         store.rename("peer:b", "ONE"),
-        Err(TrustError::NameTaken { .. })
+        Err(TrustError::Name(NameError::Taken { .. }))
     ));
     for name in ["", "a b", "deadbeef", "peer:a", &"x".repeat(65)] {
         assert!(
-            matches!(store.rename("peer:b", name), Err(TrustError::Name(_))),
+            matches!(
+                store.rename("peer:b", name),
+                Err(TrustError::Name(NameError::Invalid(_)))
+            ),
             "{name:?}"
         );
     }
@@ -218,7 +221,7 @@ fn a_new_key_takes_the_place_of_a_revoked_one() {
     );
     assert!(matches!(
         store.approve("peer:new", Some("alice")),
-        Err(TrustError::NameTaken { .. })
+        Err(TrustError::Name(NameError::Taken { .. }))
     ));
     assert_eq!(
         store.standing("peer:new"),

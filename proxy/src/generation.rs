@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::identity::TrustView;
-use portcullis_filters::{Filter, Mode};
+use portcullis_filters::Filter;
 use portcullis_policies::RouteClass;
 use portcullis_policies::routes::{self, RouteTable};
 
@@ -87,11 +87,6 @@ impl Generation {
     /// The label under which a model is counted: its name when the policy spells it out.
     pub(crate) fn model_label<'m>(&self, model: &'m str) -> &'m str {
         if self.labels.contains(model) { model } else { "other" }
-    }
-
-    /// The mode of a filter in this chain.
-    pub(crate) fn mode(&self, filter: &str) -> Mode {
-        self.config.chain.iter().find(|link| link.name == filter).map_or(Mode::Off, |link| link.mode)
     }
 }
 

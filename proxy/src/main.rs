@@ -12,6 +12,7 @@ mod body;
 mod cli;
 mod config;
 mod demo;
+mod exposure;
 mod generation;
 mod listener;
 mod logging;

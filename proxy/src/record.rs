@@ -122,11 +122,6 @@ impl Record {
         self.level = self.level.max(level);
     }
 
-    /// The time since the request's head was read.
-    pub(crate) fn age(&self) -> std::time::Duration {
-        self.began.elapsed()
-    }
-
     /// Writes the entry. Called before the last byte of an answer leaves.
     ///
     /// # Errors

@@ -148,6 +148,8 @@ impl Running {
                 let up = upstream.probe().await;
                 upstream.sweep();
                 self.metrics.upstream_up(&upstream.name, up);
+                let exposed = crate::exposure::beyond_loopback(upstream.port, generation.config.gate.listen.port());
+                self.metrics.upstream_exposed(&upstream.name, upstream.is_local() && !exposed.is_empty());
             }
             let seen = generation.number;
             let until = tokio::time::Instant::now() + PROBE;

@@ -104,8 +104,9 @@ impl TrustView for Trust {
             return Ok(());
         }
         self.dirty.notify_one();
-        // Two rounds: the one that is under way may have begun before this entry was made.
-        let on_disk = written.wait_for(|now| *now >= round + 1);
+        // Two rounds: the one that is under way may have begun before this entry was made. The next
+        // comes by itself within the poll.
+        let on_disk = written.wait_for(|now| *now >= round + 2);
         match tokio::time::timeout(NOTED, on_disk).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(FilterError::Failed("the trust store cannot be written".to_owned())),

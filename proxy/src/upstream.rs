@@ -51,7 +51,7 @@ pub(crate) struct Upstream {
     pub(crate) idle_timeout: Duration,
     pub(crate) api_key: Option<config::Secret>,
     host: String,
-    port: u16,
+    pub(crate) port: u16,
     connect_timeout: Duration,
     address: ArcSwapOption<SocketAddr>,
     idle: Vec<Mutex<Vec<Idle>>>,
@@ -86,6 +86,11 @@ impl Upstream {
             idle: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
             up: ArcSwapOption::from_pointee("it was not asked yet".to_owned()),
         }
+    }
+
+    /// Whether it runs on this machine, so that the kernel here knows where it listens.
+    pub(crate) fn is_local(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
     /// Why the upstream is not usable, as of the last probe; `None` when it is.

@@ -126,11 +126,17 @@ impl Gate {
     /// Makes contact, then has the operator approve it.
     #[track_caller]
     pub fn approve(&self, client: &Client) {
-        let answer = client.get("/api/version");
+        self.approve_by(client, "/api/version");
+    }
+
+    /// The same, by way of a route that the server behind this gate has.
+    #[track_caller]
+    pub fn approve_by(&self, client: &Client, path: &str) {
+        let answer = client.get(path);
         assert_eq!(answer.code(), "identity.pending", "{}", answer.text());
         let output = self.cli(&["peers", "approve", &client.id]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        until("the approval to bite", || (client.get("/api/version").status == 200).then_some(()));
+        until("the approval to bite", || (client.get(path).status == 200).then_some(()));
     }
 
     /// Every entry of the audit log, oldest first.

@@ -162,9 +162,11 @@ pub(crate) fn host_name() -> String {
 fn names(name: &str) -> Vec<San> {
     let mut names = vec![San::Dns("localhost".to_owned())];
     for host in [name.to_owned(), host_name()] {
-        let dns = host.replace('_', "-");
-        if !names.contains(&San::Dns(dns.clone())) {
-            names.push(San::Dns(dns));
+        // A host may be called what no certificate can say; then it is reached by its address.
+        if let Ok(san @ San::Dns(_)) = host.replace('_', "-").parse::<San>()
+            && !names.contains(&san)
+        {
+            names.push(san);
         }
     }
     let mut addresses: Vec<IpAddr> = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];

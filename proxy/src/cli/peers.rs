@@ -92,7 +92,8 @@ fn list(args: &JsonArgs, which: impl Fn(&TrustStore) -> Vec<Entry>) -> Outcome {
 
 fn change(args: &JsonArgs, done: &str, change: impl Fn(&TrustStore) -> Result<Entry, TrustError>) -> Outcome {
     let entry = change(&open(args)?).map_err(|e| match e {
-        TrustError::Select(_) | TrustError::Name(_) => Failure::no(e.to_string()),
+        TrustError::Select(_) | TrustError::Name(_) | TrustError::Fingerprint { .. } => Failure::no(e.to_string()),
+        TrustError::Identity(_) => Failure::usage(e.to_string()),
         other => Failure::broken(other.to_string()),
     })?;
     if args.json {

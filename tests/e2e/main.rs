@@ -1,0 +1,12 @@
+//! What Portcullis promises, seen from outside: real gate processes, real TLS, a fake model server
+//! that remembers what reached it.
+
+mod audit;
+mod bad_input;
+mod commands;
+mod fail_closed;
+mod identity;
+mod lifecycle;
+mod llama;
+mod requests;
+mod streams;

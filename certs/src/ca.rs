@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SerialNumber,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -56,17 +56,13 @@ pub enum CaError {
     #[error("a certificate cannot be made: {0}")]
     Certificate(#[from] rcgen::Error),
     /// The authority has ended.
-    #[error(
-        "the authority's certificate has expired; move `ca.crt` and `ca.key` away and run `portcullis init`"
-    )]
+    #[error("the authority's certificate has expired; move `ca.crt` and `ca.key` away and run `portcullis init`")]
     Expired,
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
     /// The certificate and the key are not a pair.
-    #[error(
-        "the key `{key}` does not belong to the authority `{certificate}`; restore the pair from one backup"
-    )]
+    #[error("the key `{key}` does not belong to the authority `{certificate}`; restore the pair from one backup")]
     Mismatch {
         /// The certificate file.
         certificate: String,
@@ -105,19 +101,12 @@ impl Ca {
     pub fn create(node: &str) -> Result<Self, CaError> {
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
         check_name(node)?;
-        let name: String = format!("Portcullis CA of {node}")
-            .chars()
-            .take(MAX_COMMON_NAME)
-            .collect();
+        let name: String = format!("Portcullis CA of {node}").chars().take(MAX_COMMON_NAME).collect();
         let mut params = params(&name, CA_LIFETIME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&*key)?.pem();
-        Ok(Self {
-            certificate,
-            key: key.serialize_pem().into(),
-            ends: params.not_after.into(),
-        })
+        Ok(Self { certificate, key: key.serialize_pem().into(), ends: params.not_after.into() })
     }
 
     /// Reads an authority.
@@ -126,35 +115,23 @@ impl Ca {
     /// When a file is missing, too open, or does not hold what it should, or the two are not a pair.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CaError> {
         let shown = certificate.display().to_string();
-        let text = std::fs::read_to_string(certificate).map_err(|source| CaError::Read {
-            path: shown.clone(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(certificate).map_err(|source| CaError::Read { path: shown.clone(), source })?;
         let refuse = || CaError::NotAnAuthority(shown.clone());
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| refuse())?;
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| refuse())?;
         if !parsed.is_ca() {
             return Err(refuse());
         }
-        let mismatch = || CaError::Mismatch {
-            certificate: shown.clone(),
-            key: key.display().to_string(),
-        };
+        let mismatch = || CaError::Mismatch { certificate: shown.clone(), key: key.display().to_string() };
         let secret = files::read_private(key)?;
         let pair = Zeroizing::new(KeyPair::from_pem(&secret).map_err(|_| mismatch())?);
         if pair.der_bytes() != parsed.public_key().subject_public_key.data.as_ref() {
             return Err(mismatch());
         }
-        let ends =
-            u64::try_from(parsed.validity().not_after.timestamp()).map_err(|_| CaError::Expired)?;
-        let ends = SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_secs(ends))
-            .ok_or_else(refuse)?;
-        Ok(Self {
-            certificate: text,
-            key: secret,
-            ends,
-        })
+        let ends = u64::try_from(parsed.validity().not_after.timestamp()).map_err(|_| CaError::Expired)?;
+        let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends)).ok_or_else(refuse)?;
+        Ok(Self { certificate: text, key: secret, ends })
     }
 
     /// Writes the authority to new files; never over others.
@@ -168,10 +145,7 @@ impl Ca {
             }
         }
         files::write_new_private(key, self.key.as_bytes())?;
-        Ok(files::write_new_private(
-            certificate,
-            self.certificate.as_bytes(),
-        )?)
+        Ok(files::write_new_private(certificate, self.certificate.as_bytes())?)
     }
 
     /// The authority's certificate, in PEM.
@@ -197,12 +171,7 @@ impl Ca {
     ///
     /// # Errors
     /// When a name cannot stand in a certificate, or the authority has expired.
-    pub fn issue_client(
-        &self,
-        name: &str,
-        names: &[San],
-        lifetime: Duration,
-    ) -> Result<Issued, CaError> {
+    pub fn issue_client(&self, name: &str, names: &[San], lifetime: Duration) -> Result<Issued, CaError> {
         self.issue(name, names, lifetime, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
@@ -213,10 +182,7 @@ impl Ca {
         lifetime: Duration,
         usage: ExtendedKeyUsagePurpose,
     ) -> Result<Issued, CaError> {
-        let left = self
-            .ends
-            .duration_since(SystemTime::now())
-            .map_err(|_| CaError::Expired)?;
+        let left = self.ends.duration_since(SystemTime::now()).map_err(|_| CaError::Expired)?;
         let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
         let mut params = params(name, lifetime.min(left))?;
         // Says that it is none, and with it brings the subject key identifier.
@@ -227,10 +193,7 @@ impl Ca {
         params.use_authority_key_identifier_extension = true;
         let own = Zeroizing::new(KeyPair::from_pem(&self.key)?);
         let leaf = params.signed_by(&*key, &Issuer::from_ca_cert_pem(&self.certificate, &*own)?)?;
-        Ok(Issued {
-            chain: format!("{}{}", leaf.pem(), self.certificate),
-            key: key.serialize_pem().into(),
-        })
+        Ok(Issued { chain: format!("{}{}", leaf.pem(), self.certificate), key: key.serialize_pem().into() })
     }
 }
 
@@ -251,13 +214,8 @@ pub(crate) fn params(name: &str, lifetime: Duration) -> Result<CertificateParams
 }
 
 fn check_name(name: &str) -> Result<(), CaError> {
-    let fine = (1..=MAX_COMMON_NAME).contains(&name.chars().count())
-        && !name.chars().any(char::is_control);
-    if fine {
-        Ok(())
-    } else {
-        Err(CaError::Name(printable(name)))
-    }
+    let fine = (1..=MAX_COMMON_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fine { Ok(()) } else { Err(CaError::Name(printable(name))) }
 }
 
 #[cfg(test)]

@@ -33,9 +33,7 @@ pub enum FileError {
     )]
     NotAFile(PathBuf),
     /// Others can read it.
-    #[error(
-        "`{path}` can be read by others (mode {mode:03o}), expected 600; mend it with `chmod 600 {path}`"
-    )]
+    #[error("`{path}` can be read by others (mode {mode:03o}), expected 600; mend it with `chmod 600 {path}`")]
     TooOpen {
         /// The file.
         path: PathBuf,
@@ -45,11 +43,7 @@ pub enum FileError {
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
-    move |source| FileError::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| FileError::Io { what, path: path.to_owned(), source }
 }
 
 /// Makes a directory, and those above it, that only its owner may enter (mode 0700). One that exists
@@ -58,11 +52,7 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileEr
 /// # Errors
 /// When it cannot be made.
 pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error("make the directory", path))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the directory", path))
 }
 
 /// Writes a file of mode 0600 whole or not at all: beside its place first, then renamed into it, both
@@ -90,16 +80,9 @@ pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let _ = fs::remove_file(&beside);
     match linked {
         Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(FileError::Exists(path.to_owned()))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(FileError::Exists(path.to_owned())),
         // Not every file system has links (FAT, some network and FUSE mounts).
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
             create_new(path, bytes).map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => FileError::Exists(path.to_owned()),
                 _ => io_error("write", path)(error),
@@ -115,10 +98,7 @@ pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// When it is not there, or is too open.
 pub fn check_private(path: &Path) -> Result<(), FileError> {
-    check(
-        path,
-        &fs::metadata(path).map_err(io_error("look at", path))?,
-    )
+    check(path, &fs::metadata(path).map_err(io_error("look at", path))?)
 }
 
 /// Reads a private file as text, refusing one that others can read.
@@ -134,23 +114,16 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<String>, FileError> {
         return Err(FileError::NotAFile(path.to_owned()));
     }
     // Room for all of it at once: a text that moves as it grows leaves copies of a secret behind.
-    let room = usize::try_from(meta.len())
-        .unwrap_or_default()
-        .saturating_add(1);
+    let room = usize::try_from(meta.len()).unwrap_or_default().saturating_add(1);
     let mut text = Zeroizing::new(String::with_capacity(room));
-    file.take(MAX_PRIVATE_FILE)
-        .read_to_string(&mut text)
-        .map_err(io_error("read", path))?;
+    file.take(MAX_PRIVATE_FILE).read_to_string(&mut text).map_err(io_error("read", path))?;
     Ok(text)
 }
 
 fn check(path: &Path, meta: &fs::Metadata) -> Result<(), FileError> {
     let mode = meta.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(FileError::TooOpen {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(FileError::TooOpen { path: path.to_owned(), mode });
     }
     Ok(())
 }
@@ -175,23 +148,14 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
 }
 
 fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 fn sync_parent(path: &Path) -> Result<(), FileError> {
-    let parent = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(parent)
-        .and_then(|dir| dir.sync_all())
-        .map_err(io_error("sync the directory of", path))
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error("sync the directory of", path))
 }
 
 #[cfg(test)]
@@ -205,28 +169,15 @@ mod tests {
         let path = dir.path().join("k");
         write_new_private(&path, b"one").unwrap();
         check_private(&path).unwrap();
-        assert!(matches!(
-            write_new_private(&path, b"two"),
-            Err(FileError::Exists(_))
-        ));
+        assert!(matches!(write_new_private(&path, b"two"), Err(FileError::Exists(_))));
         assert_eq!(fs::read(&path).unwrap(), b"one");
         write_private(&path, b"three").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "nothing is left beside it"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let message = check_private(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("mode 640") && message.contains("chmod 600"),
-            "{message}"
-        );
-        assert!(matches!(
-            read_private(&path),
-            Err(FileError::TooOpen { .. })
-        ));
+        assert!(message.contains("mode 640") && message.contains("chmod 600"), "{message}");
+        assert!(matches!(read_private(&path), Err(FileError::TooOpen { .. })));
     }
 
     #[test]
@@ -237,9 +188,6 @@ mod tests {
         create_private_dir(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
         assert!(matches!(read_private(&path), Err(FileError::NotAFile(_))));
-        assert!(
-            write_private(&dir.path().join("none/k"), b"x").is_err(),
-            "no directory, no file"
-        );
+        assert!(write_private(&dir.path().join("none/k"), b"x").is_err(), "no directory, no file");
     }
 }

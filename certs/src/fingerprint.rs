@@ -13,12 +13,7 @@ pub const FINGERPRINT_BYTES: usize = 16;
 /// matter. `None` when it is not 32 hex digits.
 #[must_use]
 pub fn normalise(text: &str) -> Option<String> {
-    let digits: String = text
-        .trim()
-        .chars()
-        .filter(|c| *c != ':')
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let digits: String = text.trim().chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect();
     let bytes = HEXLOWER.decode(digits.as_bytes()).ok()?;
     (bytes.len() == FINGERPRINT_BYTES).then(|| of(&bytes))
 }
@@ -28,24 +23,14 @@ pub fn normalise(text: &str) -> Option<String> {
 #[must_use]
 pub fn implied(identity: &Identity) -> Option<String> {
     if let Some(hex) = identity.as_str().strip_prefix("cert:") {
-        return HEXLOWER
-            .decode(hex.as_bytes())
-            .ok()
-            .filter(|d| d.len() == 32)
-            .map(|d| of(&d));
+        return HEXLOWER.decode(hex.as_bytes()).ok().filter(|d| d.len() == 32).map(|d| of(&d));
     }
-    NodePublic::from_node_id(identity.as_str())
-        .ok()
-        .map(|node| node.fingerprint())
+    NodePublic::from_node_id(identity.as_str()).ok().map(|node| node.fingerprint())
 }
 
 /// The first 16 bytes of a digest as lower-case hex pairs joined by colons.
 pub(crate) fn of(digest: &[u8]) -> String {
-    let pairs: Vec<_> = digest
-        .iter()
-        .take(FINGERPRINT_BYTES)
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let pairs: Vec<_> = digest.iter().take(FINGERPRINT_BYTES).map(|b| format!("{b:02x}")).collect();
     pairs.join(":")
 }
 
@@ -59,13 +44,7 @@ mod tests {
         let print = "56:47:5a:a7:54:63:47:4c:02:85:df:5d:bf:2b:ca:b7";
         assert_eq!(normalise(plain).as_deref(), Some(print));
         assert_eq!(normalise(&format!(" {print}\n")).as_deref(), Some(print));
-        for text in [
-            "",
-            "56:47",
-            "475AA75463474C0285DF5DBF2BCAB7",
-            &format!("{plain}00"),
-            "SHA256:abc",
-        ] {
+        for text in ["", "56:47", "475AA75463474C0285DF5DBF2BCAB7", &format!("{plain}00"), "SHA256:abc"] {
             assert_eq!(normalise(text), None, "{text:?}");
         }
     }
@@ -73,14 +52,8 @@ mod tests {
     #[test]
     fn follows_from_the_identity() {
         let node = Identity::parse("peer:FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF").unwrap();
-        assert_eq!(
-            implied(&node).as_deref(),
-            Some("56:47:5a:a7:54:63:47:4c:02:85:df:5d:bf:2b:ca:b7")
-        );
-        assert_eq!(
-            implied(&Identity::cert(&"0a".repeat(32))).unwrap(),
-            ["0a"; 16].join(":")
-        );
+        assert_eq!(implied(&node).as_deref(), Some("56:47:5a:a7:54:63:47:4c:02:85:df:5d:bf:2b:ca:b7"));
+        assert_eq!(implied(&Identity::cert(&"0a".repeat(32))).unwrap(), ["0a"; 16].join(":"));
         assert_eq!(implied(&Identity::cert("0a")), None);
         assert_eq!(implied(&Identity::parse("spiffe://td/w").unwrap()), None);
     }

@@ -41,9 +41,7 @@ pub enum NodeError {
     )]
     NotANodeId,
     /// It is not a public key.
-    #[error(
-        "this is not an Ed25519 public key that can be used, expected the 32 bytes that `portcullis id` shows"
-    )]
+    #[error("this is not an Ed25519 public key that can be used, expected the 32 bytes that `portcullis id` shows")]
     NotAPublicKey,
     /// The system has no random bytes.
     #[error("the system gives no random bytes: {0}")]
@@ -75,9 +73,7 @@ impl NodeKey {
     /// # Errors
     /// When it is no such key; `what` says in the error where it stood.
     pub fn from_pem(pem: &str, what: &str) -> Result<Self, NodeError> {
-        SigningKey::from_pkcs8_pem(pem)
-            .map(Self)
-            .map_err(|_| NodeError::NotAKey(what.to_owned()))
+        SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|_| NodeError::NotAKey(what.to_owned()))
     }
 
     /// Reads a key from a private PEM file.
@@ -102,13 +98,8 @@ impl NodeKey {
     /// # Errors
     /// Never in practice; the encoder's own.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, NodeError> {
-        let bytes = KeypairBytes {
-            secret_key: self.0.to_bytes(),
-            public_key: None,
-        };
-        bytes
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|_| NodeError::NotAKey("the node key".to_owned()))
+        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
+        bytes.to_pkcs8_pem(LineEnding::LF).map_err(|_| NodeError::NotAKey("the node key".to_owned()))
     }
 
     /// The public half.
@@ -152,15 +143,8 @@ mod tests {
 
     fn pem(der: &str) -> String {
         let text = BASE64.encode(&HEXLOWER.decode(der.as_bytes()).unwrap());
-        let lines: Vec<_> = text
-            .as_bytes()
-            .chunks(64)
-            .map(|l| str::from_utf8(l).unwrap())
-            .collect();
-        format!(
-            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-            lines.join("\n")
-        )
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(|l| str::from_utf8(l).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
     }
 
     #[test]
@@ -171,16 +155,8 @@ mod tests {
         node.save_new(&path).unwrap();
         assert_eq!(NodeKey::load(&path).unwrap().public(), node.public());
         assert!(node.save_new(&path).is_err(), "a key is never overwritten");
-        match std::process::Command::new("openssl")
-            .args(["pkey", "-noout", "-in"])
-            .arg(&path)
-            .output()
-        {
-            Ok(out) => assert!(
-                out.status.success(),
-                "{}",
-                String::from_utf8_lossy(&out.stderr)
-            ),
+        match std::process::Command::new("openssl").args(["pkey", "-noout", "-in"]).arg(&path).output() {
+            Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr)),
             Err(_) => eprintln!("skipped: openssl not found"),
         }
     }
@@ -198,26 +174,15 @@ mod tests {
             assert_eq!(*node.to_pem().unwrap(), pem(&v1));
         }
         let other = v2.replace("19bf44", "19bf45");
-        let error = NodeKey::from_pem(&pem(&other), "node.key")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("`node.key`") && !error.contains(seed),
-            "{error}"
-        );
+        let error = NodeKey::from_pem(&pem(&other), "node.key").unwrap_err().to_string();
+        assert!(error.contains("`node.key`") && !error.contains(seed), "{error}");
     }
 
     #[test]
     fn shows_no_secret() {
         let node = NodeKey::from_seed(&[7; 32]);
         let shown = format!("{node:?}");
-        assert!(
-            shown.contains("peer:") && !shown.contains("PRIVATE") && !shown.contains("7, 7"),
-            "{shown}"
-        );
-        assert!(
-            node.self_signed_cert("").is_err(),
-            "a certificate needs a name"
-        );
+        assert!(shown.contains("peer:") && !shown.contains("PRIVATE") && !shown.contains("7, 7"), "{shown}");
+        assert!(node.self_signed_cert("").is_err(), "a certificate needs a name");
     }
 }

@@ -43,9 +43,7 @@ pub enum PeerError {
     #[error("this is not an X.509 certificate of at most {MAX_CERTIFICATE} bytes")]
     NotACertificate,
     /// Its key is none that can be used.
-    #[error(
-        "the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)"
-    )]
+    #[error("the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)")]
     BadKey,
 }
 
@@ -62,8 +60,7 @@ impl PeerCert {
         if der.len() > MAX_CERTIFICATE {
             return Err(PeerError::NotACertificate);
         }
-        let (rest, certificate) =
-            X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
         if !rest.is_empty() {
             return Err(PeerError::NotACertificate);
         }
@@ -71,21 +68,14 @@ impl PeerCert {
         let spki_sha256: [u8; 32] = Sha256::digest(key.raw).into();
         let (mut identity, fingerprint) = if key.algorithm.algorithm.to_id_string() == ED25519 {
             let bits = &key.subject_public_key;
-            let bytes: &[u8; 32] = bits
-                .data
-                .as_ref()
-                .try_into()
-                .map_err(|_| PeerError::BadKey)?;
+            let bytes: &[u8; 32] = bits.data.as_ref().try_into().map_err(|_| PeerError::BadKey)?;
             if bits.unused_bits != 0 {
                 return Err(PeerError::BadKey);
             }
             let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
             (node.identity(), node.fingerprint())
         } else {
-            (
-                Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)),
-                fingerprint::of(&spki_sha256),
-            )
+            (Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)), fingerprint::of(&spki_sha256))
         };
         let names = alternative_names(&certificate);
         let mut spiffe = None;
@@ -97,11 +87,7 @@ impl PeerCert {
             spiffe = Some((*uri).to_owned());
             identity = id;
         }
-        let common_name = certificate
-            .subject()
-            .iter_common_name()
-            .next()
-            .and_then(|cn| cn.as_str().ok());
+        let common_name = certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
         let common_name = common_name.map(printable).filter(|name| !name.is_empty());
         Ok(Self {
             identity,
@@ -153,9 +139,7 @@ fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
     };
     for name in &extension.value.general_names {
         match name {
-            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => {
-                names.dns.push(printable(dns))
-            }
+            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => names.dns.push(printable(dns)),
             GeneralName::URI(uri) => names.uris.push(uri),
             _ => {}
         }
@@ -166,29 +150,20 @@ fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
 /// Whether this is the SPIFFE ID of a workload in its one spelling (SPIFFE-ID, section 2): a trust
 /// domain in lower case, and a path without empty segments, dots, or anything to decode.
 pub(crate) fn is_spiffe_id(uri: &str) -> bool {
-    let Some((domain, path)) = uri
-        .strip_prefix("spiffe://")
-        .and_then(|rest| rest.split_once('/'))
-    else {
+    let Some((domain, path)) = uri.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')) else {
         return false;
     };
     let common = |b: u8| b.is_ascii_digit() || b"-_.".contains(&b);
     (1..=255).contains(&domain.len())
         && domain.bytes().all(|b| b.is_ascii_lowercase() || common(b))
         && path.split('/').all(|segment| {
-            !matches!(segment, "" | "." | "..")
-                && segment
-                    .bytes()
-                    .all(|b| b.is_ascii_alphabetic() || common(b))
+            !matches!(segment, "" | "." | "..") && segment.bytes().all(|b| b.is_ascii_alphabetic() || common(b))
         })
 }
 
 /// A name from outside, safe to show: printable ASCII, at most 64 characters.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_ascii_graphic() || *c == ' ')
-        .take(64)
-        .collect()
+    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect()
 }
 
 #[cfg(test)]

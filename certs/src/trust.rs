@@ -100,11 +100,7 @@ impl TrustStore {
         if let Some(name) = presented_name.and_then(|name| snapshot.approved_name(name)) {
             return Standing::KeyChanged { name };
         }
-        if known.is_some() || self.strangers().contains(id) {
-            Standing::Pending
-        } else {
-            Standing::Unknown
-        }
+        if known.is_some() || self.strangers().contains(id) { Standing::Pending } else { Standing::Unknown }
     }
 
     /// Notes a stranger in memory, at once pending in this process. Returns whether the file knows it
@@ -118,8 +114,7 @@ impl TrustStore {
         address: &str,
         client: &str,
     ) -> bool {
-        self.strangers()
-            .note(id, fingerprint, presented_name, address, client, now());
+        self.strangers().note(id, fingerprint, presented_name, address, client, now());
         self.snapshot.load().find(id).is_some()
     }
 
@@ -198,12 +193,7 @@ impl TrustStore {
     /// # Errors
     /// When the identity is none, the fingerprint is not its own, the name is taken, or the file
     /// cannot be written.
-    pub fn add(
-        &self,
-        id: &str,
-        fingerprint: &str,
-        name: Option<&str>,
-    ) -> Result<Entry, TrustError> {
+    pub fn add(&self, id: &str, fingerprint: &str, name: Option<&str>) -> Result<Entry, TrustError> {
         self.change(|document| {
             let position = document.position_or_new(id, fingerprint, now())?;
             document.decide(position, State::Approved, name, now())
@@ -226,30 +216,19 @@ impl TrustStore {
     /// Those who wait for a decision.
     #[must_use]
     pub fn pending(&self) -> Vec<Entry> {
-        self.list()
-            .into_iter()
-            .filter(|e| e.state == State::Pending)
-            .collect()
+        self.list().into_iter().filter(|e| e.state == State::Pending).collect()
     }
 
     /// How many the file has in each state.
     #[must_use]
     pub fn counts(&self) -> [(&'static str, usize); 4] {
         let snapshot = self.snapshot.load();
-        [
-            State::Approved,
-            State::Blocked,
-            State::Pending,
-            State::Revoked,
-        ]
-        .map(|state| (state.as_str(), snapshot.count(state)))
+        [State::Approved, State::Blocked, State::Pending, State::Revoked]
+            .map(|state| (state.as_str(), snapshot.count(state)))
     }
 
     /// One change: under the lock, from the file as it is now, written before it is in force.
-    fn change<T>(
-        &self,
-        apply: impl FnOnce(&mut Document) -> Result<T, TrustError>,
-    ) -> Result<T, TrustError> {
+    fn change<T>(&self, apply: impl FnOnce(&mut Document) -> Result<T, TrustError>) -> Result<T, TrustError> {
         let _ordered = lock(&self.order);
         let _locked = self.file.lock()?;
         let (mut document, _) = self.file.read()?;

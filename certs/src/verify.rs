@@ -7,14 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
@@ -56,19 +53,13 @@ pub enum VerifyError {
         source: Error,
     },
     /// A file holds no certificate.
-    #[error(
-        "`{0}` holds no certificate, expected one or more whole `BEGIN CERTIFICATE` blocks in PEM"
-    )]
+    #[error("`{0}` holds no certificate, expected one or more whole `BEGIN CERTIFICATE` blocks in PEM")]
     NoCertificate(PathBuf),
     /// A file holds no key.
-    #[error(
-        "`{0}` holds no private key that can be used, expected a `BEGIN PRIVATE KEY` block in PEM, not encrypted"
-    )]
+    #[error("`{0}` holds no private key that can be used, expected a `BEGIN PRIVATE KEY` block in PEM, not encrypted")]
     NoKey(PathBuf),
     /// A certificate of an authority cannot be used.
-    #[error(
-        "the authorities cannot be used: {0}; expected files with certificates of authorities in PEM"
-    )]
+    #[error("the authorities cannot be used: {0}; expected files with certificates of authorities in PEM")]
     Roots(String),
 }
 
@@ -88,10 +79,7 @@ pub fn pinned() -> Arc<dyn ClientCertVerifier> {
 /// As [`tofu`], and where a certificate is `mandatory` a client without one fails the handshake.
 #[must_use]
 pub fn any_key(mandatory: bool) -> Arc<dyn ClientCertVerifier> {
-    Arc::new(AnyKey {
-        mandatory,
-        algorithms: provider().signature_verification_algorithms,
-    })
+    Arc::new(AnyKey { mandatory, algorithms: provider().signature_verification_algorithms })
 }
 
 /// Takes client certificates that one of the authorities in these PEM files signed, with a chain of at
@@ -123,11 +111,7 @@ fn provider() -> CryptoProvider {
 ///
 /// The key that is read is the one that the handshake's signature is checked with: two parsers look
 /// at the certificate, and must agree.
-fn inspect(
-    leaf: &CertificateDer<'_>,
-    rest: &[CertificateDer<'_>],
-    now: UnixTime,
-) -> Result<PeerCert, Error> {
+fn inspect(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime) -> Result<PeerCert, Error> {
     bounded(leaf, rest)?;
     let peer = PeerCert::parse(leaf, false).map_err(|_| CertificateError::BadEncoding)?;
     let proven = ParsedCertificate::try_from(leaf)?.subject_public_key_info();
@@ -142,11 +126,7 @@ fn inspect(
 }
 
 fn bounded(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), Error> {
-    if rest.len() < MAX_CHAIN
-        && std::iter::once(leaf)
-            .chain(rest)
-            .all(|c| c.len() <= MAX_CERTIFICATE)
-    {
+    if rest.len() < MAX_CHAIN && std::iter::once(leaf).chain(rest).all(|c| c.len() <= MAX_CERTIFICATE) {
         return Ok(());
     }
     Err(CertificateError::Other(OtherError(Arc::new(TooLarge))).into())
@@ -238,8 +218,7 @@ impl ClientCertVerifier for Bounded {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        self.0.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -248,8 +227,7 @@ impl ClientCertVerifier for Bounded {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        self.0.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

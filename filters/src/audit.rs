@@ -20,7 +20,7 @@ mod chain;
 mod verify;
 
 pub use canonical::Entry;
-pub use chain::{Chain, GENESIS, Sealed, SealKey};
+pub use chain::{Chain, GENESIS, SealKey, Sealed};
 pub use verify::{BadLine, Summary, Verifier, read_tail};
 
 /// An entry could not be written. Says what the disk said, nothing of the entry.

@@ -82,18 +82,13 @@ impl Chain {
     ///
     /// # Errors
     /// When no filter is on: a chain that checks nothing is a mistake.
-    pub fn new(
-        members: Vec<Member>,
-        budget: Duration,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Self, EmptyChain> {
+    pub fn new(members: Vec<Member>, budget: Duration, observer: Arc<dyn Observer>) -> Result<Self, EmptyChain> {
         let members: Vec<_> = members.into_iter().filter(|m| m.mode != Mode::Off).collect();
         if members.is_empty() {
             return Err(EmptyChain);
         }
-        let at = |phase| -> Vec<Member> {
-            members.iter().filter(|m| m.filter.phases().contains(&phase)).cloned().collect()
-        };
+        let at =
+            |phase| -> Vec<Member> { members.iter().filter(|m| m.filter.phases().contains(&phase)).cloned().collect() };
         Ok(Self {
             head: at(Phase::Head),
             body: at(Phase::Body),
@@ -174,9 +169,8 @@ impl Chain {
         let mut eyes = Vec::with_capacity(self.reply.len());
         for member in &self.reply {
             let name = member.filter.name();
-            let made = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                member.filter.watch(&cleared.head, &cleared.facts)
-            }));
+            let made =
+                std::panic::catch_unwind(AssertUnwindSafe(|| member.filter.watch(&cleared.head, &cleared.facts)));
             match made {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(watch))) => eyes.push(Eye::new(name, member.mode, watch)),

@@ -16,12 +16,7 @@ pub fn whole(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Bytes {
 
 /// The end of a stream that is refused midway, in its dialect: never silence.
 #[must_use]
-pub fn midstream(
-    dialect: Dialect,
-    format: StreamFormat,
-    refusal: &Refusal,
-    request_id: &str,
-) -> Bytes {
+pub fn midstream(dialect: Dialect, format: StreamFormat, refusal: &Refusal, request_id: &str) -> Bytes {
     let body = body(dialect, refusal, request_id);
     match (format, dialect) {
         (StreamFormat::Ndjson, _) => format!("{body}\n"),
@@ -115,9 +110,7 @@ mod tests {
 
     #[test]
     fn every_dialect_ends_a_stream() {
-        let said = |dialect, format| {
-            String::from_utf8(midstream(dialect, format, &refusal(), "R1").to_vec()).unwrap()
-        };
+        let said = |dialect, format| String::from_utf8(midstream(dialect, format, &refusal(), "R1").to_vec()).unwrap();
         assert!(said(Dialect::Ollama, StreamFormat::Ndjson).ends_with("}\n"));
         assert!(said(Dialect::OpenAi, StreamFormat::Sse).ends_with("}\n\ndata: [DONE]\n\n"));
         assert!(said(Dialect::Anthropic, StreamFormat::Sse).starts_with("event: error\ndata: {"));

@@ -138,7 +138,9 @@ impl Filter for Firewall {
                 join::scan(json, &judge.scanner, &mut |finding| found.take(judge, &finding));
             }
             // A form or a blob: whatever text is in it.
-            None => judge.scanner.scan(&String::from_utf8_lossy(request.body), &mut |finding| found.take(judge, &finding)),
+            None => {
+                judge.scanner.scan(&String::from_utf8_lossy(request.body), &mut |finding| found.take(judge, &finding))
+            }
         }
         for (name, value) in &request.head.query {
             for text in [name, value] {
@@ -159,7 +161,9 @@ impl Filter for Firewall {
 
 fn refuse(rule: &'static Rule) -> Refusal {
     let (code, message) = match rule.family {
-        Family::Secret => (Code::FirewallSecret, "the prompt contains what looks like a secret; take it out and try again"),
+        Family::Secret => {
+            (Code::FirewallSecret, "the prompt contains what looks like a secret; take it out and try again")
+        }
         Family::Structure => (Code::FirewallStructural, "the prompt contains a structure that is not let through"),
     };
     Refusal::new("firewall", code, message).with_detail(format!("rule {}", rule.id)).with_level(rule.level)
@@ -169,8 +173,20 @@ fn refuse(rule: &'static Rule) -> Refusal {
 fn is_prose(key: &str) -> bool {
     matches!(
         key,
-        "content" | "text" | "prompt" | "system" | "input" | "suffix" | "thinking" | "instructions" | "arguments" | "query"
-            | "template" | "input_prefix" | "input_suffix" | "output"
+        "content"
+            | "text"
+            | "prompt"
+            | "system"
+            | "input"
+            | "suffix"
+            | "thinking"
+            | "instructions"
+            | "arguments"
+            | "query"
+            | "template"
+            | "input_prefix"
+            | "input_suffix"
+            | "output"
     )
 }
 

@@ -51,8 +51,20 @@ pub enum Channel {
 
 /// Keys under which streamed answers carry pieces of a growing text.
 const GROWING: &[&str] = &[
-    "arguments", "content", "delta", "partial_json", "reasoning", "reasoning_content", "refusal",
-    "response", "text", "thinking", "token", "output_text", "transcript", "signature",
+    "arguments",
+    "content",
+    "delta",
+    "partial_json",
+    "reasoning",
+    "reasoning_content",
+    "refusal",
+    "response",
+    "text",
+    "thinking",
+    "token",
+    "output_text",
+    "transcript",
+    "signature",
 ];
 
 impl Frame<'_> {

@@ -259,12 +259,7 @@ fn panicked(filter: &'static str, observer: &dyn Observer) -> Refusal {
 }
 
 /// Obeys a refusal, or only notes it when the filter is in `shadow` mode.
-fn heed(
-    eye: &mut Eye,
-    refusal: Refusal,
-    shadows: &mut Vec<Shadow>,
-    observer: &dyn Observer,
-) -> Result<(), Refusal> {
+fn heed(eye: &mut Eye, refusal: Refusal, shadows: &mut Vec<Shadow>, observer: &dyn Observer) -> Result<(), Refusal> {
     if eye.mode != Mode::Shadow {
         return Err(refusal);
     }

@@ -86,8 +86,7 @@ impl IdentityFilter {
             format!(
                 "this caller is not approved yet. Its fingerprint is {}; the operator approves it \
                  with `portcullis peers approve {}`",
-                certificate.fingerprint,
-                certificate.identity,
+                certificate.fingerprint, certificate.identity,
             ),
         ))
     }
@@ -132,23 +131,12 @@ impl Filter for IdentityFilter {
                 ));
             }
             Standing::Revoked => {
-                return block(refuse(
-                    Code::IdentityRevoked,
-                    "the trust in this caller was taken back".to_owned(),
-                ));
+                return block(refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()));
             }
-            Standing::Pending | Standing::Unknown
-                if self.trust == Trust::Ca && certificate.ca_validated =>
-            {
-                None
-            }
+            Standing::Pending | Standing::Unknown if self.trust == Trust::Ca && certificate.ca_validated => None,
             Standing::Pending | Standing::Unknown => return self.stranger(certificate, head).await,
         };
-        facts.set_caller(Caller {
-            identity: certificate.identity.clone(),
-            name,
-            method: IdentityMethod::Mtls,
-        })?;
+        facts.set_caller(Caller { identity: certificate.identity.clone(), name, method: IdentityMethod::Mtls })?;
         Ok(Verdict::Pass)
     }
 }

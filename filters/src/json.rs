@@ -85,11 +85,7 @@ impl<'a> Json<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
         let budget = Budget { left: Cell::new(MAX_VALUES), kind: Cell::new(JsonErrorKind::Syntax) };
         let mut reader = serde_json::Deserializer::from_slice(text);
-        let located = |e: serde_json::Error| JsonError {
-            kind: budget.kind.get(),
-            line: e.line(),
-            column: e.column(),
-        };
+        let located = |e: serde_json::Error| JsonError { kind: budget.kind.get(), line: e.line(), column: e.column() };
         let value = Seed { depth: 0, budget: &budget }.deserialize(&mut reader).map_err(located)?;
         reader.end().map_err(located)?;
         Ok(value)
@@ -321,27 +317,24 @@ impl Keys {
     const SMALL: usize = 12;
 
     fn clash(&mut self, object: &[(Cow<'_, str>, Json<'_>)], key: &str) -> Option<JsonErrorKind> {
-        let clashes = if object.len() < Self::SMALL {
-            if key.is_ascii() {
-                // A non-ASCII key can fold to an ASCII one, so those take the slow way.
-                object.iter().any(|(k, _)| {
-                    if k.is_ascii() { k.eq_ignore_ascii_case(key) } else { fold_key(k) == fold_key(key) }
-                })
+        let clashes =
+            if object.len() < Self::SMALL {
+                if key.is_ascii() {
+                    // A non-ASCII key can fold to an ASCII one, so those take the slow way.
+                    object.iter().any(|(k, _)| {
+                        if k.is_ascii() { k.eq_ignore_ascii_case(key) } else { fold_key(k) == fold_key(key) }
+                    })
+                } else {
+                    object.iter().any(|(k, _)| fold_key(k) == fold_key(key))
+                }
             } else {
-                object.iter().any(|(k, _)| fold_key(k) == fold_key(key))
-            }
-        } else {
-            if self.folded.is_empty() {
-                self.folded = object.iter().map(|(k, _)| fold_key(k).into_owned()).collect();
-            }
-            !self.folded.insert(fold_key(key).into_owned())
-        };
+                if self.folded.is_empty() {
+                    self.folded = object.iter().map(|(k, _)| fold_key(k).into_owned()).collect();
+                }
+                !self.folded.insert(fold_key(key).into_owned())
+            };
         clashes.then(|| {
-            if object.iter().any(|(k, _)| k == key) {
-                JsonErrorKind::DuplicateKey
-            } else {
-                JsonErrorKind::SimilarKeys
-            }
+            if object.iter().any(|(k, _)| k == key) { JsonErrorKind::DuplicateKey } else { JsonErrorKind::SimilarKeys }
         })
     }
 }

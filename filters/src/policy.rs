@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use portcullis_policies::RouteClass;
 use portcullis_policies::model::{InvalidModel, ModelName};
 use portcullis_policies::policy::{Ask, Decision, Denial, Policy};
 use portcullis_policies::routes::{BodyKind, ModelPlace, Route, Streaming};
-use portcullis_policies::RouteClass;
 
 use crate::exchange::{Caller, Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
@@ -54,7 +54,13 @@ impl PolicyFilter {
         }
     }
 
-    fn judge_json(&self, request: &Request<'_>, json: &Json<'_>, caller: &Caller, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
+    fn judge_json(
+        &self,
+        request: &Request<'_>,
+        json: &Json<'_>,
+        caller: &Caller,
+        facts: &mut Facts,
+    ) -> Result<Option<Bytes>, Refusal> {
         let head = request.head;
         let route = &head.route;
         if json.as_object().is_none() {
@@ -140,7 +146,11 @@ impl PolicyFilter {
     fn judge_target(&self, head: &Head, caller: &Caller, facts: &mut Facts) -> Result<(), Refusal> {
         for (name, _) in &head.query {
             if !head.route.query.iter().any(|known| **known == **name) {
-                return Err(Refusal::new("policy", Code::PolicyFieldDenied, "this route takes no such query parameter"));
+                return Err(Refusal::new(
+                    "policy",
+                    Code::PolicyFieldDenied,
+                    "this route takes no such query parameter",
+                ));
             }
         }
         for place in &head.route.models {
@@ -232,7 +242,10 @@ impl Filter for PolicyFilter {
 }
 
 fn caller(facts: &Facts) -> Result<Caller, FilterError> {
-    facts.caller().cloned().ok_or_else(|| FilterError::Failed("no filter before `policy` established the caller".to_owned()))
+    facts
+        .caller()
+        .cloned()
+        .ok_or_else(|| FilterError::Failed("no filter before `policy` established the caller".to_owned()))
 }
 
 fn ask<'a>(caller: &'a Caller, class: RouteClass, route: &'a str, model: Option<&'a ModelName>) -> Ask<'a> {
@@ -241,11 +254,17 @@ fn ask<'a>(caller: &'a Caller, class: RouteClass, route: &'a str, model: Option<
 
 fn denied(denial: Denial, rule: Option<&str>, model: Option<&ModelName>) -> Refusal {
     let refusal = match denial {
-        Denial::Egress => Refusal::new("policy", Code::PolicyEgressDenied, "this would leave the machine, and no grant of yours allows that"),
+        Denial::Egress => Refusal::new(
+            "policy",
+            Code::PolicyEgressDenied,
+            "this would leave the machine, and no grant of yours allows that",
+        ),
         Denial::Model => Refusal::new(
             "policy",
             Code::PolicyModelDenied,
-            model.map_or("the model is not granted to you".into(), |m| format!("the model `{}` is not granted to you", shown(m))),
+            model.map_or("the model is not granted to you".into(), |m| {
+                format!("the model `{}` is not granted to you", shown(m))
+            }),
         ),
         Denial::Route => Refusal::new("policy", Code::PolicyRouteDenied, "no grant of yours allows this route"),
     };

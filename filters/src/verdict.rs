@@ -53,14 +53,7 @@ impl Refusal {
     /// A refusal with its public sentence and nothing else.
     #[must_use]
     pub fn new(filter: &'static str, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            filter,
-            code,
-            message: message.into(),
-            detail: String::new(),
-            retry_after: None,
-            level: DataLevel::L0,
-        }
+        Self { filter, code, message: message.into(), detail: String::new(), retry_after: None, level: DataLevel::L0 }
     }
 
     /// Adds what only the operator may read.

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What calling a route means. A route that no table lists has no class: it is refused.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteClass {
     /// Changes state: pull, push, create, delete, load, unload. Needs a grant that names it.
@@ -24,8 +22,7 @@ pub enum RouteClass {
 
 impl RouteClass {
     /// Every class, in alphabetical order.
-    pub const ALL: [Self; 6] =
-        [Self::Admin, Self::Egress, Self::Inference, Self::Public, Self::Read, Self::Sensitive];
+    pub const ALL: [Self; 6] = [Self::Admin, Self::Egress, Self::Inference, Self::Public, Self::Read, Self::Sensitive];
 
     /// The word for it in config, audit and metrics.
     #[must_use]
@@ -42,9 +39,7 @@ impl RouteClass {
 }
 
 /// The API family a route belongs to: how it says an error, whole and mid-stream.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// `/v1/messages`.
@@ -85,9 +80,7 @@ pub enum StreamFormat {
 }
 
 /// What kind of server stands behind the gate.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// llama.cpp's `llama-server`.

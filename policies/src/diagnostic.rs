@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn names_place_key_and_remedy() {
-        let said = Diagnostic::at("p.yaml", 3, 5, "gate.listen", "`x` is not an address").with_hint("write `0.0.0.0:8443`");
+        let said =
+            Diagnostic::at("p.yaml", 3, 5, "gate.listen", "`x` is not an address").with_hint("write `0.0.0.0:8443`");
         assert_eq!(said.to_string(), "p.yaml:3:5: gate.listen: `x` is not an address (write `0.0.0.0:8443`)");
     }
 }

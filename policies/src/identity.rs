@@ -20,9 +20,7 @@ pub struct Identity(Arc<str>);
 
 /// A text that is not an identity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "`{0}` is not an identity, expected `peer:`, `cert:`, `spiffe://`, `key:`, `jwt:` or `ollama:` and a value"
-)]
+#[error("`{0}` is not an identity, expected `peer:`, `cert:`, `spiffe://`, `key:`, `jwt:` or `ollama:` and a value")]
 pub struct InvalidIdentity(String);
 
 /// The longest identity that is taken, in bytes.

@@ -54,7 +54,8 @@ impl ModelName {
         if raw.len() > MAX_NAME {
             return Err(InvalidModel::TooLong);
         }
-        if !raw.bytes().all(|b| b.is_ascii_graphic()) || raw.contains("..") || raw.contains(['\\', '%', '"', '?', '#']) {
+        if !raw.bytes().all(|b| b.is_ascii_graphic()) || raw.contains("..") || raw.contains(['\\', '%', '"', '?', '#'])
+        {
             return Err(InvalidModel::Form);
         }
         match kind {
@@ -99,13 +100,11 @@ fn ollama(raw: &str) -> Result<ModelName, InvalidModel> {
         _ => return Err(InvalidModel::Form),
     };
     let (name, tag) = last.split_once(':').unwrap_or((last, "latest"));
-    let plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     // A host may have a port; nothing else may have a colon.
-    let host_fine = host.split_once(':').map_or(plain(host), |(h, port)| {
-        plain(h) && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
-    });
+    let host_fine = host
+        .split_once(':')
+        .map_or(plain(host), |(h, port)| plain(h) && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
     if !host_fine || !plain(namespace) || !plain(name) || !plain(tag) {
         return Err(InvalidModel::Form);
     }
@@ -156,9 +155,7 @@ pub(crate) fn fits(patterns: &[Glob], model: &ModelName) -> bool {
     let text = model.as_str();
     // The tag is what follows the last colon, if no slash comes after it.
     let untagged = text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(text, |(name, _)| name);
-    patterns
-        .iter()
-        .any(|p| p.matches(text) || (!p.as_str().contains(':') && p.matches(untagged)))
+    patterns.iter().any(|p| p.matches(text) || (!p.as_str().contains(':') && p.matches(untagged)))
 }
 
 #[cfg(test)]
@@ -173,8 +170,14 @@ mod tests {
     #[test]
     fn rule_05_every_spelling_has_one_form() {
         for raw in [
-            "llama3", "LLaMA3", " llama3 ", "llama3:latest", "library/llama3", "registry.ollama.ai/library/llama3",
-            "https://registry.ollama.ai/library/LLAMA3:LATEST", "ollama://llama3",
+            "llama3",
+            "LLaMA3",
+            " llama3 ",
+            "llama3:latest",
+            "library/llama3",
+            "registry.ollama.ai/library/llama3",
+            "https://registry.ollama.ai/library/LLAMA3:LATEST",
+            "ollama://llama3",
         ] {
             assert_eq!(name(raw).as_str(), "llama3:latest", "{raw}");
         }
@@ -188,8 +191,15 @@ mod tests {
     #[test]
     fn every_spelling_of_a_cloud_model_is_one() {
         for raw in [
-            "gpt-oss:120b-cloud", "GPT-OSS:120B-CLOUD", "qwen:cloud", "qwen:Cloud", "library/qwen:cloud",
-            "https://registry.ollama.ai/library/qwen:cloud", "user/qwen:cloud", " qwen:cloud", "qwen-cloud",
+            "gpt-oss:120b-cloud",
+            "GPT-OSS:120B-CLOUD",
+            "qwen:cloud",
+            "qwen:Cloud",
+            "library/qwen:cloud",
+            "https://registry.ollama.ai/library/qwen:cloud",
+            "user/qwen:cloud",
+            " qwen:cloud",
+            "qwen-cloud",
         ] {
             assert!(name(raw).is_cloud(), "{raw}");
         }
@@ -201,8 +211,26 @@ mod tests {
     #[test]
     fn refuses_what_could_be_two_names() {
         for raw in [
-            "", "  ", "a/b/c/d", "a:b:c", "qwen:cloud:local", "a b", "../x", "a\\b", "a\u{0}", "lläma", "\u{212a}imi",
-            "a//b", "/a", "a/", ":tag", "a:", "a%2fb", "a@sha256:0", "x?y", "x#y",
+            "",
+            "  ",
+            "a/b/c/d",
+            "a:b:c",
+            "qwen:cloud:local",
+            "a b",
+            "../x",
+            "a\\b",
+            "a\u{0}",
+            "lläma",
+            "\u{212a}imi",
+            "a//b",
+            "/a",
+            "a/",
+            ":tag",
+            "a:",
+            "a%2fb",
+            "a@sha256:0",
+            "x?y",
+            "x#y",
         ] {
             assert!(ModelName::canonical(raw, UpstreamKind::Ollama).is_err(), "{raw:?}");
         }

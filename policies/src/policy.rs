@@ -2,10 +2,10 @@
 //!
 //! The document as it is written is read in `policy/document.rs`; here it is kept as it is meant.
 
+use crate::class::RouteClass;
 use crate::glob::Glob;
 use crate::identity::{Identity, IdentityMethod};
 use crate::model::{ModelMatcher, ModelName, fits};
-use crate::class::RouteClass;
 
 mod document;
 
@@ -246,15 +246,25 @@ mod tests {
             "  - {name: not-this, effect: deny, who: ['name:alice'], classes: [inference], models: ['secret*']}\n",
         ));
         assert_eq!(decide(&policy, RouteClass::Inference, Some("tiny")), Decision::Allow("yes"));
-        assert_eq!(decide(&policy, RouteClass::Inference, Some("secret:7b")), Decision::Deny(Denial::Model, Some("not-this")));
+        assert_eq!(
+            decide(&policy, RouteClass::Inference, Some("secret:7b")),
+            Decision::Deny(Denial::Model, Some("not-this"))
+        );
         assert_eq!(decide(&policy, RouteClass::Inference, None), Decision::Allow("yes"));
     }
 
     #[test]
     fn rules_are_about_whom_they_name() {
         for (who, meant) in [
-            ("'*'", true), ("'peer:abc'", true), ("'peer:*'", true), ("'peer:abd'", false), ("'name:Alice'", true),
-            ("'name:bob'", false), ("'method:mtls'", true), ("'method:jwt'", false), ("'spiffe://td/*'", false),
+            ("'*'", true),
+            ("'peer:abc'", true),
+            ("'peer:*'", true),
+            ("'peer:abd'", false),
+            ("'name:Alice'", true),
+            ("'name:bob'", false),
+            ("'method:mtls'", true),
+            ("'method:jwt'", false),
+            ("'spiffe://td/*'", false),
         ] {
             let policy = policy(&format!("  - {{name: r, effect: allow, who: [{who}], classes: [read]}}\n"));
             assert_eq!(matches!(decide(&policy, RouteClass::Read, None), Decision::Allow(_)), meant, "{who}");
@@ -263,7 +273,9 @@ mod tests {
 
     #[test]
     fn a_route_can_be_named() {
-        let policy = policy("  - {name: r, effect: allow, who: ['*'], classes: [inference], routes: ['ollama.embed'], models: ['*']}\n");
+        let policy = policy(
+            "  - {name: r, effect: allow, who: ['*'], classes: [inference], routes: ['ollama.embed'], models: ['*']}\n",
+        );
         assert_eq!(decide(&policy, RouteClass::Inference, Some("x")), Decision::Deny(Denial::Route, None));
     }
 

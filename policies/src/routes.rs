@@ -104,5 +104,4 @@ pub struct ModelList {
 }
 
 /// The kinds of upstream that a table exists for.
-pub const KINDS: [UpstreamKind; 3] =
-    [UpstreamKind::LlamaCpp, UpstreamKind::Ollama, UpstreamKind::OpenAi];
+pub const KINDS: [UpstreamKind; 3] = [UpstreamKind::LlamaCpp, UpstreamKind::Ollama, UpstreamKind::OpenAi];

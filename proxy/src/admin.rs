@@ -33,7 +33,9 @@ struct Admin {
 /// When the address cannot be bound.
 pub(crate) fn bind(listen: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
     let socket = std::net::TcpListener::bind(listen).with_context(|| {
-        format!("cannot listen on {listen} (admin.listen): is another program using this port? Choose another, or stop it")
+        format!(
+            "cannot listen on {listen} (admin.listen): is another program using this port? Choose another, or stop it"
+        )
     })?;
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -101,8 +103,10 @@ async fn authorised(State(admin): State<Admin>, headers: HeaderMap, request: Req
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map_or("", |(_, token)| token.trim());
     if !bool::from(given.as_bytes().ct_eq(admin.token.as_bytes())) {
-        let mut response =
-            problem(StatusCode::UNAUTHORIZED, "this needs the admin token: `Authorization: Bearer` and the text in state/admin.token");
+        let mut response = problem(
+            StatusCode::UNAUTHORIZED,
+            "this needs the admin token: `Authorization: Bearer` and the text in state/admin.token",
+        );
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         return response;
     }

@@ -35,7 +35,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) enum AuditLogError {
     #[error("the audit log `{0}` is in use by another process; only one gate may write it")]
     Busy(PathBuf),
-    #[error("the audit log `{path}` cannot be continued: {why}; look with `portcullis audit verify`, and move the folder away to begin a new log")]
+    #[error(
+        "the audit log `{path}` cannot be continued: {why}; look with `portcullis audit verify`, and move the folder away to begin a new log"
+    )]
     Damaged { path: PathBuf, why: String },
     #[error("cannot {what} `{path}`: {source}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
@@ -95,7 +97,8 @@ impl AuditLog {
             Some((number, length)) => (number, length, open_segment(dir, number)?),
             None => (1, 0, open_segment(dir, 1)?),
         };
-        let writer = Writer { chain: Chain::resume(seal, &end.previous, end.next_seq), file: Arc::new(file), segment, length };
+        let writer =
+            Writer { chain: Chain::resume(seal, &end.previous, end.next_seq), file: Arc::new(file), segment, length };
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             settings,
@@ -109,10 +112,10 @@ impl AuditLog {
             wake: Condvar::new(),
         });
         let syncing = Arc::clone(&shared);
-        let syncer = std::thread::Builder::new()
-            .name("audit-sync".to_owned())
-            .spawn(move || syncing.sync_in_groups())
-            .map_err(|source| AuditLogError::Io { what: "start the syncing thread of", path: dir.to_owned(), source })?;
+        let syncer =
+            std::thread::Builder::new().name("audit-sync".to_owned()).spawn(move || syncing.sync_in_groups()).map_err(
+                |source| AuditLogError::Io { what: "start the syncing thread of", path: dir.to_owned(), source },
+            )?;
         let log = Self { shared, syncer: Mutex::new(Some(syncer)), _lock: lock };
         if let Some(bytes) = end.repaired {
             let note = Entry { event_type: "audit.repaired", response_bytes: bytes, ..Entry::default() };

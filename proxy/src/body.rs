@@ -71,7 +71,12 @@ pub(crate) async fn read(
         return Err(Refusal::new("request", Code::RequestMalformed, "this route takes no body"));
     }
     let mut granted = vec![memory.take(expected.unwrap_or(16 * 1024))?];
-    if session.req_header().headers.get(header::EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if session
+        .req_header()
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         session.write_continue_response().await.map_err(|_| gone())?;
     }
     let collected = collect(session, expected, limits, memory, &mut granted);
@@ -177,9 +182,7 @@ fn check_media(session: &mut ServerSession, kind: BodyKind) -> Result<Packing, R
 
 /// Unpacks a body, reading at most one byte past the cap.
 fn unpack(packed: &[u8], packing: Packing, cap: usize) -> Result<Bytes, Refusal> {
-    let broken = || {
-        Refusal::new("request", Code::RequestMalformed, "the body is not what its Content-Encoding says")
-    };
+    let broken = || Refusal::new("request", Code::RequestMalformed, "the body is not what its Content-Encoding says");
     let limit = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
     let mut plain = Vec::new();
     match packing {

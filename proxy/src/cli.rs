@@ -36,7 +36,9 @@ enum Command {
     #[command(after_help = "Example:\n  portcullis demo --attack --once")]
     Demo(DemoArgs),
     /// Makes a config and a state directory with keys, a CA and a server certificate. Never overwrites.
-    #[command(after_help = "Example:\n  portcullis init --dir /etc/portcullis --upstream http://127.0.0.1:11434 --kind ollama")]
+    #[command(
+        after_help = "Example:\n  portcullis init --dir /etc/portcullis --upstream http://127.0.0.1:11434 --kind ollama"
+    )]
     Init(init::InitArgs),
     /// Runs the gate in the foreground. SIGTERM drains and stops, SIGHUP reloads.
     #[command(after_help = "Example:\n  portcullis run --config /etc/portcullis/portcullis.yaml")]

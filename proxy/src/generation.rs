@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use portcullis_filters::Filter;
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::identity::TrustView;
-use portcullis_filters::Filter;
 use portcullis_policies::RouteClass;
 use portcullis_policies::routes::{self, RouteTable};
 

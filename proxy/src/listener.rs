@@ -68,8 +68,7 @@ impl Listener {
         let listen = generation.config.gate.listen;
         let socket = bind(listen)?;
         let address = socket.local_addr()?;
-        let workers: Vec<_> =
-            (0..generation.config.gate.threads.max(1)).map(worker).collect::<anyhow::Result<_>>()?;
+        let workers: Vec<_> = (0..generation.config.gate.threads.max(1)).map(worker).collect::<anyhow::Result<_>>()?;
         let (stop, stopping) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
         let acceptor = acceptor(handshake)?.map(Arc::new);
@@ -107,7 +106,9 @@ impl Listener {
 
 fn bind(listen: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
     let what = || {
-        format!("cannot listen on {listen} (gate.listen): is another program using this port? Choose another, or stop it")
+        format!(
+            "cannot listen on {listen} (gate.listen): is another program using this port? Choose another, or stop it"
+        )
     };
     let socket = std::net::TcpListener::bind(listen).with_context(what)?;
     socket.set_nonblocking(true)?;

@@ -11,17 +11,16 @@ use portcullis_filters::chain::Observer;
 use portcullis_filters::{Code, Phase};
 use portcullis_policies::{DataLevel, RouteClass};
 use prometheus::{
-    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// The filters that exist, for label sets that start at 0.
 const FILTERS: [&str; 5] = ["audit", "firewall", "identity", "policy", "test_fault"];
 
 /// Seconds: from 10 µs, which a judgement takes, to 10 s.
-const FINE: &[f64] = &[
-    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0, 10.0,
-];
+const FINE: &[f64] =
+    &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0, 10.0];
 /// Seconds: from 1 ms to 15 minutes, which a cold load may take.
 const COARSE: &[f64] =
     &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
@@ -76,7 +75,11 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let filter_duration = histograms(
-            r, "portcullis_filter_duration_seconds", "Time a filter took for one call.", FINE, &["filter", "phase"],
+            r,
+            "portcullis_filter_duration_seconds",
+            "Time a filter took for one call.",
+            FINE,
+            &["filter", "phase"],
         )?;
         let by_filter = FILTERS
             .iter()
@@ -85,79 +88,97 @@ impl Metrics {
                 (*filter, [of(Phase::Head), of(Phase::Body), of(Phase::Reply)])
             })
             .collect();
-        let overhead = histograms(
-            r, "portcullis_overhead_seconds", "Time spent in the gate itself.", FINE, &["phase"],
-        )?;
+        let overhead =
+            histograms(r, "portcullis_overhead_seconds", "Time spent in the gate itself.", FINE, &["phase"])?;
         let build = int_gauges(r, "portcullis_build_info", "The version that runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self {
             requests: counters(
-                r, "portcullis_requests_total", "Requests, by what was decided.",
+                r,
+                "portcullis_requests_total",
+                "Requests, by what was decided.",
                 &["listener", "class", "decision", "filter", "code"],
             )?,
             request_duration: histograms(
-                r, "portcullis_request_duration_seconds", "From the request's head to the answer's end.",
-                COARSE, &["listener", "class"],
+                r,
+                "portcullis_request_duration_seconds",
+                "From the request's head to the answer's end.",
+                COARSE,
+                &["listener", "class"],
             )?,
             overhead: [overhead.with_label_values(&["request"]), overhead.with_label_values(&["response"])],
             filter_duration: by_filter,
-            filter_panics: counters(
-                r, "portcullis_filter_panics_total", "Panics that became refusals.", &["filter"],
-            )?,
+            filter_panics: counters(r, "portcullis_filter_panics_total", "Panics that became refusals.", &["filter"])?,
             firewall_findings: counters(
-                r, "portcullis_firewall_findings_total", "What the firewall found.", &["rule", "level", "action"],
+                r,
+                "portcullis_firewall_findings_total",
+                "What the firewall found.",
+                &["rule", "level", "action"],
             )?,
             responses: counters(
-                r, "portcullis_responses_total", "Answers, by class of status.", &["class", "code_class"],
+                r,
+                "portcullis_responses_total",
+                "Answers, by class of status.",
+                &["class", "code_class"],
             )?,
-            upstream_up: int_gauges(
-                r, "portcullis_upstream_up", "Whether the upstream answers.", &["upstream"],
-            )?,
+            upstream_up: int_gauges(r, "portcullis_upstream_up", "Whether the upstream answers.", &["upstream"])?,
             upstream_exposed: int_gauges(
-                r, "portcullis_upstream_exposed", "Whether the upstream was found reachable past the gate.",
+                r,
+                "portcullis_upstream_exposed",
+                "Whether the upstream was found reachable past the gate.",
                 &["upstream"],
             )?,
             upstream_duration: histograms(
-                r, "portcullis_upstream_duration_seconds", "From the request sent to the answer's end.",
-                COARSE, &["upstream"],
+                r,
+                "portcullis_upstream_duration_seconds",
+                "From the request sent to the answer's end.",
+                COARSE,
+                &["upstream"],
             )?,
             first_token: histograms(
-                r, "portcullis_time_to_first_token_seconds", "From the request sent to the first frame.",
-                COARSE, &["upstream"],
+                r,
+                "portcullis_time_to_first_token_seconds",
+                "From the request sent to the first frame.",
+                COARSE,
+                &["upstream"],
             )?,
             per_token: histograms(
-                r, "portcullis_time_per_output_token_seconds", "Time per token after the first.",
-                COARSE, &["upstream"],
+                r,
+                "portcullis_time_per_output_token_seconds",
+                "Time per token after the first.",
+                COARSE,
+                &["upstream"],
             )?,
             tokens: counters(
-                r, "portcullis_tokens_total", "Tokens, as the upstream counts them.",
+                r,
+                "portcullis_tokens_total",
+                "Tokens, as the upstream counts them.",
                 &["upstream", "model", "direction"],
             )?,
-            handshakes: counters(
-                r, "portcullis_handshakes_total", "TLS handshakes.", &["listener", "result"],
-            )?,
-            connections: int_gauges(
-                r, "portcullis_connections_active", "Open connections.", &["listener"],
-            )?,
+            handshakes: counters(r, "portcullis_handshakes_total", "TLS handshakes.", &["listener", "result"])?,
+            connections: int_gauges(r, "portcullis_connections_active", "Open connections.", &["listener"])?,
             peers: int_gauges(r, "portcullis_peers", "Callers in the trust store.", &["state"])?,
             certificate_expiry: int_gauges(
-                r, "portcullis_certificate_expiry_timestamp_seconds", "When a certificate ends.", &["name"],
+                r,
+                "portcullis_certificate_expiry_timestamp_seconds",
+                "When a certificate ends.",
+                &["name"],
             )?,
-            reloads: counters(
-                r, "portcullis_config_reloads_total", "Attempts to load a changed config.", &["result"],
-            )?,
+            reloads: counters(r, "portcullis_config_reloads_total", "Attempts to load a changed config.", &["result"])?,
             requests_in_flight: int_gauge(r, "portcullis_requests_in_flight", "Requests being handled.")?,
             streams_active: int_gauge(r, "portcullis_streams_active", "Answers being streamed.")?,
             last_reload_successful: int_gauge(
-                r, "portcullis_config_last_reload_successful", "Whether the last reload took effect.",
+                r,
+                "portcullis_config_last_reload_successful",
+                "Whether the last reload took effect.",
             )?,
             audit_entries: counter(r, "portcullis_audit_entries_total", "Entries written to the audit log.")?,
-            audit_failures: counter(
-                r, "portcullis_audit_failures_total", "Entries that could not be written.",
-            )?,
+            audit_failures: counter(r, "portcullis_audit_failures_total", "Entries that could not be written.")?,
             audit_write: histogram(r, "portcullis_audit_write_seconds", "Time to write one entry.", FINE)?,
             audit_chain_ok: int_gauge(
-                r, "portcullis_audit_chain_ok", "Whether the chain held when it was last checked.",
+                r,
+                "portcullis_audit_chain_ok",
+                "Whether the chain held when it was last checked.",
             )?,
             audit_sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
             registry: registry.clone(),
@@ -299,9 +320,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn ran(&self, filter: &'static str, phase: Phase, took: Duration) {
-        let Some((_, [head, body, reply])) =
-            self.filter_duration.iter().find(|(name, _)| *name == filter)
-        else {
+        let Some((_, [head, body, reply])) = self.filter_duration.iter().find(|(name, _)| *name == filter) else {
             return;
         };
         let histogram = match phase {
@@ -352,7 +371,11 @@ fn gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<Gauge> {
 }
 
 fn histograms(
-    r: &Registry, name: &str, help: &str, buckets: &[f64], labels: &[&str],
+    r: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+    labels: &[&str],
 ) -> prometheus::Result<HistogramVec> {
     let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
     r.register(Box::new(made.clone()))?;

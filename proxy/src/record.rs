@@ -142,11 +142,8 @@ impl Record {
             }
         };
         let took = self.began.elapsed();
-        let output = if self.response_bytes == 0 {
-            String::new()
-        } else {
-            hex(&std::mem::take(&mut self.answer).finalize())
-        };
+        let output =
+            if self.response_bytes == 0 { String::new() } else { hex(&std::mem::take(&mut self.answer).finalize()) };
         let entry = Entry {
             event_type: "request",
             request_id: &self.id,

@@ -87,14 +87,17 @@ impl Relay<'_> {
             let head = request_head(cleared, self.upstream)?;
             let asking = async {
                 let answer: pingora_error::Result<HttpSession> = async {
-                let mut answer = connection.send(Box::new(head), cleared.body().clone()).await?;
-                loop {
-                    answer.read_response().await?;
-                    // 1xx say nothing that the client could use: the gate speaks for itself.
-                    if !answer.get_status().is_some_and(|s| s.is_informational() && s != StatusCode::SWITCHING_PROTOCOLS) {
-                        return Ok(answer);
+                    let mut answer = connection.send(Box::new(head), cleared.body().clone()).await?;
+                    loop {
+                        answer.read_response().await?;
+                        // 1xx say nothing that the client could use: the gate speaks for itself.
+                        if !answer
+                            .get_status()
+                            .is_some_and(|s| s.is_informational() && s != StatusCode::SWITCHING_PROTOCOLS)
+                        {
+                            return Ok(answer);
+                        }
                     }
-                }
                 }
                 .await;
                 answer
@@ -253,7 +256,10 @@ impl Relay<'_> {
         self.record.answer(&last);
         self.record.level(flow.gate.level());
         tracing::warn!(
-            request = self.record.id, filter = refusal.filter, code = refusal.code.as_str(), detail = refusal.detail,
+            request = self.record.id,
+            filter = refusal.filter,
+            code = refusal.code.as_str(),
+            detail = refusal.detail,
             "An answer was cut off."
         );
         let refusal = match self.record.close(Ending::Refused(&refusal)) {
@@ -356,7 +362,8 @@ fn request_head(cleared: &Cleared, upstream: &Upstream) -> Result<RequestHeader,
         let mut request = RequestHeader::build(head.method.clone(), target.as_bytes(), Some(8))?;
         request.insert_header(header::HOST, upstream.authority.as_str())?;
         request.insert_header(header::USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")))?;
-        request.insert_header(header::ACCEPT, "application/json, application/x-ndjson, text/event-stream, text/plain")?;
+        request
+            .insert_header(header::ACCEPT, "application/json, application/x-ndjson, text/event-stream, text/plain")?;
         match head.route.body {
             BodyKind::Json => request.insert_header(header::CONTENT_TYPE, "application/json")?,
             BodyKind::Blob => request.insert_header(header::CONTENT_TYPE, "application/octet-stream")?,

@@ -116,11 +116,7 @@ fn decode(raw: &str, form: bool) -> Result<String, Refusal> {
 ///
 /// # Errors
 /// A refusal for anything that could be read in two ways, or that the gate does not speak.
-pub(crate) fn check_framing(
-    head: &RequestHeader,
-    raw: Option<&[u8]>,
-    generation: &Generation,
-) -> Result<(), Refusal> {
+pub(crate) fn check_framing(head: &RequestHeader, raw: Option<&[u8]>, generation: &Generation) -> Result<(), Refusal> {
     let headers = &head.headers;
     if head.method == Method::CONNECT || headers.contains_key(header::UPGRADE) {
         return Err(malformed("the gate takes neither CONNECT nor Upgrade"));
@@ -132,7 +128,13 @@ pub(crate) fn check_framing(
     if bytes > generation.limits.header_bytes {
         return Err(Refusal::new("request", Code::RequestTooLarge, "the headers are larger than the gate takes"));
     }
-    for single in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::HOST, header::TRANSFER_ENCODING] {
+    for single in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+    ] {
         if headers.get_all(&single).iter().nth(1).is_some() {
             return Err(malformed("a header that frames or types the message stands twice"));
         }
@@ -202,11 +204,9 @@ pub(crate) fn find<'g>(
     Err(match known {
         Some(class) => Refusal::new("policy", Code::PolicyNoRoute, "no route of this gate leads to an upstream")
             .with_detail(format!("class {}", class.as_str())),
-        None => Refusal::new(
-            "policy",
-            Code::PolicyUnknownRoute,
-            "this method and path are not a route that the gate knows",
-        ),
+        None => {
+            Refusal::new("policy", Code::PolicyUnknownRoute, "this method and path are not a route that the gate knows")
+        }
     })
 }
 
@@ -264,10 +264,26 @@ mod tests {
     #[test]
     fn rule_01_refuses_what_two_decoders_could_read_differently() {
         for target in [
-            "//api/chat", "/api//chat", "/api/chat/", "/api/./chat", "/api/../api/chat", "/api/%2e%2e/x",
-            "/api/chat/..;/delete", "/api/chat;x=1", "/api%2fchat", "/api%5cchat", "/api\\chat", "/api/%00",
-            "/api/%2563hat", "/api/%zz", "/api/%6", "/api/ch%0dat", "/api/chat?a=1&a=2", "/api/chat?a=1&A=2",
-            "/api/chat?a=%00", "/api/%ff",
+            "//api/chat",
+            "/api//chat",
+            "/api/chat/",
+            "/api/./chat",
+            "/api/../api/chat",
+            "/api/%2e%2e/x",
+            "/api/chat/..;/delete",
+            "/api/chat;x=1",
+            "/api%2fchat",
+            "/api%5cchat",
+            "/api\\chat",
+            "/api/%00",
+            "/api/%2563hat",
+            "/api/%zz",
+            "/api/%6",
+            "/api/ch%0dat",
+            "/api/chat?a=1&a=2",
+            "/api/chat?a=1&A=2",
+            "/api/chat?a=%00",
+            "/api/%ff",
         ] {
             let refusal = read(target).expect_err(target);
             assert_eq!(refusal.code, Code::RequestMalformed, "{target}");

@@ -45,8 +45,7 @@ impl Running {
     pub(crate) fn ready(&self) -> Vec<String> {
         let mut reasons = self.started();
         let generation = self.current.load();
-        let down: Vec<_> =
-            generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
+        let down: Vec<_> = generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
         if down.len() == generation.upstreams.len() {
             reasons.extend(down.iter().map(|(u, why)| format!("upstream `{}`: {why}", u.name)));
         }
@@ -73,8 +72,7 @@ impl Running {
                 })
             })
             .collect();
-        let chain: Vec<_> =
-            config.chain.iter().map(|link| json!({"filter": link.name, "mode": link.mode})).collect();
+        let chain: Vec<_> = config.chain.iter().map(|link| json!({"filter": link.name, "mode": link.mode})).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "node": config.node.name,

@@ -143,7 +143,8 @@ impl Service {
         let began = Instant::now();
         let request = session.req_header();
         record.method = request.method.as_str().chars().take(16).collect();
-        record.path = String::from_utf8_lossy(request.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
+        record.path =
+            String::from_utf8_lossy(request.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
         let mut dialect = Dialect::of_path(&record.path);
         match self.head(session, generation, record, &mut dialect) {
             Ok(Headed::Public) => self.public(session, record).await,
@@ -231,7 +232,10 @@ impl Service {
         let body = Bytes::from_static(b"{\"status\":\"ok\"}");
         record.status = 200;
         if record.close(Ending::Allowed).is_err() {
-            return Stop::Refused(Dialect::Plain, Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written"));
+            return Stop::Refused(
+                Dialect::Plain,
+                Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written"),
+            );
         }
         let written = async {
             let mut head = ResponseHeader::build(200, Some(6))?;
@@ -247,7 +251,14 @@ impl Service {
     }
 
     /// Writes the entry of a refusal, then says it.
-    async fn refuse(&self, session: &mut ServerSession, record: &mut Record, dialect: Dialect, refusal: Refusal, parsed: bool) {
+    async fn refuse(
+        &self,
+        session: &mut ServerSession,
+        record: &mut Record,
+        dialect: Dialect,
+        refusal: Refusal,
+        parsed: bool,
+    ) {
         record.status = refusal.code.status();
         let refusal = match record.close(Ending::Refused(&refusal)) {
             Ok(()) => refusal,
@@ -257,7 +268,10 @@ impl Service {
             }
         };
         tracing::info!(
-            request = record.id, filter = refusal.filter, code = refusal.code.as_str(), detail = refusal.detail,
+            request = record.id,
+            filter = refusal.filter,
+            code = refusal.code.as_str(),
+            detail = refusal.detail,
             "A request was refused."
         );
         refuse::answer(session, dialect, &refusal, &record.id, parsed).await;

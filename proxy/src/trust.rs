@@ -74,9 +74,9 @@ impl Trust {
 #[async_trait]
 impl TrustView for Trust {
     fn standing(&self, certificate: &Certificate) -> Standing {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |d| {
-            i64::try_from(d.as_secs()).unwrap_or(i64::MAX)
-        });
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(i64::MAX, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
         if now > certificate.not_after {
             return Standing::Expired;
         }

@@ -208,11 +208,7 @@ impl Upstream {
 impl Connection {
     /// Writes a whole request. What it sends was put together from judged parts; nothing of the
     /// client's framing survives.
-    pub(crate) async fn send(
-        self,
-        head: Box<RequestHeader>,
-        body: Bytes,
-    ) -> pingora_error::Result<HttpSession> {
+    pub(crate) async fn send(self, head: Box<RequestHeader>, body: Bytes) -> pingora_error::Result<HttpSession> {
         if head.method == Method::HEAD || body.len() > ONE_WRITE {
             let mut session = HttpSession::new(self.stream);
             session.write_request_header(head).await?;

@@ -8,12 +8,26 @@ fn every_decision_leaves_one_whole_line() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
-    let answer = alice.post("/api/chat", &json!({"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": false}));
+    let answer = alice.post(
+        "/api/chat",
+        &json!({"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": false}),
+    );
     let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
     for (key, value) in [
-        ("event_type", "request"), ("identity_method", "mtls"), ("listener", "gate"), ("route_class", "inference"), ("method", "POST"),
-        ("path", "/api/chat"), ("model", "tiny:latest"), ("upstream", "local"), ("policy_decision", "ALLOW"), ("filter", ""), ("code", ""),
-        ("data_level", "L0"), ("task_id", ""), ("node_id", &alice.id),
+        ("event_type", "request"),
+        ("identity_method", "mtls"),
+        ("listener", "gate"),
+        ("route_class", "inference"),
+        ("method", "POST"),
+        ("path", "/api/chat"),
+        ("model", "tiny:latest"),
+        ("upstream", "local"),
+        ("policy_decision", "ALLOW"),
+        ("filter", ""),
+        ("code", ""),
+        ("data_level", "L0"),
+        ("task_id", ""),
+        ("node_id", &alice.id),
     ] {
         assert_eq!(entry[key], value, "{key}");
     }
@@ -42,11 +56,14 @@ fn any_change_is_noticed() {
     let whole = std::fs::read(&file).unwrap();
     assert!(gate.cli(&["audit", "verify"]).status.success());
     let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
-    let mut changed: Vec<Vec<u8>> = (0..whole.len()).step_by(97).map(|at| {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1;
-        bytes
-    }).collect();
+    let mut changed: Vec<Vec<u8>> = (0..whole.len())
+        .step_by(97)
+        .map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            bytes
+        })
+        .collect();
     let mut without = lines.clone();
     without.remove(2);
     changed.push(without.concat());

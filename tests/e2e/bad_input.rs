@@ -11,8 +11,11 @@ fn post(path: &str, body: &[u8]) -> Vec<u8> {
 
 /// The same with more header lines.
 fn with(path: &str, lines: &str, body: &[u8]) -> Vec<u8> {
-    let media = if lines.to_ascii_lowercase().contains("content-type") { "" } else { "Content-Type: application/json\r\n" };
-    let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{media}{lines}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let media =
+        if lines.to_ascii_lowercase().contains("content-type") { "" } else { "Content-Type: application/json\r\n" };
+    let mut bytes =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{media}{lines}Content-Length: {}\r\n\r\n", body.len())
+            .into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
@@ -121,7 +124,12 @@ fn every_bad_input_is_refused_told_once_and_goes_nowhere() {
         let entries = gate.audit().len();
         let answer = alice.raw(&bytes);
         if (answer.status, answer.code().as_str()) != (status, code) {
-            wrong.push(format!("{what}: {} {} instead of {status} {code}: {}", answer.status, answer.code(), answer.text()));
+            wrong.push(format!(
+                "{what}: {} {} instead of {status} {code}: {}",
+                answer.status,
+                answer.code(),
+                answer.text()
+            ));
             continue;
         }
         let id = answer.header("portcullis-request-id").expect("an id").to_owned();
@@ -133,7 +141,11 @@ fn every_bad_input_is_refused_told_once_and_goes_nowhere() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(server.seen().len(), before, "nothing reached the server: {:?}", server.seen().last());
     assert!(gate.metric(r#"portcullis_requests_total{class="unknown",code="request.malformed",decision="block",filter="request",listener="gate"}"#) > 10.0);
-    assert_eq!(alice.post("/api/chat", &json!({"model": "tiny", "messages": [], "stream": false})).status, 200, "the gate goes on");
+    assert_eq!(
+        alice.post("/api/chat", &json!({"model": "tiny", "messages": [], "stream": false})).status,
+        200,
+        "the gate goes on"
+    );
 }
 
 #[test]
@@ -179,7 +191,10 @@ fn the_same_holds_over_http_2() {
     let gate = Gate::before(&server).start();
     let alice = gate.approved_h2_client("alice");
     let send = |path: &str, media: &str, body: &[u8], length: bool| {
-        let request = Request::post(format!("https://localhost{path}")).header("content-type", media).body(body.to_vec()).unwrap();
+        let request = Request::post(format!("https://localhost{path}"))
+            .header("content-type", media)
+            .body(body.to_vec())
+            .unwrap();
         alice.send(request, length)
     };
     let before = server.seen().len();
@@ -205,7 +220,9 @@ fn a_body_that_never_comes_ends_in_time() {
     let gate = Gate::before(&server).gate("limits: {body_timeout: 1s, header_timeout: 1s}").start();
     let alice: Client = gate.approved_client("alice");
     let before = server.seen().len();
-    let answer = alice.raw(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{");
+    let answer = alice.raw(
+        b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{",
+    );
     assert_eq!((answer.status, answer.code().as_str()), (400, "request.malformed"));
     let slow = alice.raw(b"GET /api/tags HTTP/1.1\r\nHost:");
     assert_eq!(slow.status, 0, "a head that never ends gets nothing");

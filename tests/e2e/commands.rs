@@ -9,7 +9,14 @@ fn init_never_overwrites() {
     let args = ["init", "--dir", dir, "--name", "box", "--upstream", "http://127.0.0.1:1", "--kind", "ollama"];
     assert!(run(&args).status.success());
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-    let names = ["portcullis.yaml", "state/node.key", "state/ca.key", "state/server.key", "state/audit.key", "state/admin.token"];
+    let names = [
+        "portcullis.yaml",
+        "state/node.key",
+        "state/ca.key",
+        "state/server.key",
+        "state/audit.key",
+        "state/admin.token",
+    ];
     let before: Vec<_> = names.iter().map(|n| read(n)).collect();
     let again = run(&args);
     assert!(again.status.success());
@@ -27,7 +34,10 @@ fn every_command_does_what_it_says() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();
     let id = gate.cli_json(&["id", "show"]);
-    assert!(id["node_id"].as_str().unwrap().starts_with("peer:") && id["did"].as_str().unwrap().starts_with("did:llmesh:1:z"));
+    assert!(
+        id["node_id"].as_str().unwrap().starts_with("peer:")
+            && id["did"].as_str().unwrap().starts_with("did:llmesh:1:z")
+    );
     assert_eq!(id["public_key_hex"].as_str().unwrap().len(), 64);
     assert_eq!(gate.cli_json(&["id"]), id);
     assert_eq!(gate.cli_json(&["check"])["ok"], true);
@@ -86,11 +96,33 @@ fn the_metrics_are_the_promised_ones() {
     let gate = Gate::before(&server).start();
     let (_, text) = gate.ask_admin("GET", "/metrics", None);
     for name in [
-        "build_info", "requests_total", "request_duration_seconds", "overhead_seconds", "filter_duration_seconds", "upstream_up",
-        "upstream_duration_seconds", "time_to_first_token_seconds", "tokens_total", "streams_active", "connections_active",
-        "handshakes_total", "replays_total", "firewall_findings_total", "audit_entries_total", "audit_write_seconds",
-        "audit_failures_total", "peers", "certificate_expiry_timestamp_seconds", "config_reloads_total", "config_last_reload_successful",
-        "filter_panics_total", "audit_chain_ok", "audit_sequence", "upstream_exposed", "requests_in_flight", "responses_total",
+        "build_info",
+        "requests_total",
+        "request_duration_seconds",
+        "overhead_seconds",
+        "filter_duration_seconds",
+        "upstream_up",
+        "upstream_duration_seconds",
+        "time_to_first_token_seconds",
+        "tokens_total",
+        "streams_active",
+        "connections_active",
+        "handshakes_total",
+        "replays_total",
+        "firewall_findings_total",
+        "audit_entries_total",
+        "audit_write_seconds",
+        "audit_failures_total",
+        "peers",
+        "certificate_expiry_timestamp_seconds",
+        "config_reloads_total",
+        "config_last_reload_successful",
+        "filter_panics_total",
+        "audit_chain_ok",
+        "audit_sequence",
+        "upstream_exposed",
+        "requests_in_flight",
+        "responses_total",
         "time_per_output_token_seconds",
     ] {
         assert!(text.contains(&format!("# TYPE portcullis_{name} ")), "portcullis_{name}");

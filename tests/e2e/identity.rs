@@ -11,7 +11,10 @@ fn a_stranger_is_pending_until_a_person_says_yes() {
     let chat = json!({"model": "tiny", "messages": []});
     let answer = alice.post("/api/chat", &chat);
     assert_eq!((answer.status, answer.code().as_str()), (403, "identity.pending"));
-    assert!(answer.json()["error"].as_str().unwrap().contains(&format!("portcullis peers approve {}", alice.id)), "in Ollama's words");
+    assert!(
+        answer.json()["error"].as_str().unwrap().contains(&format!("portcullis peers approve {}", alice.id)),
+        "in Ollama's words"
+    );
     let openai = alice.post("/v1/chat/completions", &chat);
     assert_eq!(openai.json()["error"]["code"], "identity.pending", "in OpenAI's words");
     assert_eq!(openai.json()["error"]["type"], "portcullis_refused");
@@ -78,7 +81,11 @@ fn the_operator_s_authority_can_vouch() {
     let gate = Gate::before(&server).filter("identity: {trust: ca}").start();
     let ca = portcullis_certs::Ca::load(&gate.state().join("ca.crt"), &gate.state().join("ca.key")).unwrap();
     let issued = ca
-        .issue_client("worker", &[portcullis_certs::San::Uri("spiffe://example.org/worker".to_owned())], std::time::Duration::from_secs(3600))
+        .issue_client(
+            "worker",
+            &[portcullis_certs::San::Uri("spiffe://example.org/worker".to_owned())],
+            std::time::Duration::from_secs(3600),
+        )
         .unwrap();
     let worker = portcullis_tests::Client::new(gate.address, &gate.ca(), Some((&issued.chain, &issued.key)), "worker");
     assert_eq!(worker.get("/api/version").status, 200);

@@ -50,7 +50,8 @@ fn stopping_lets_fifty_streams_finish() {
 fn what_does_not_finish_in_time_is_cut_and_told() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();
-    std::fs::write(gate.config(), std::fs::read_to_string(gate.config()).unwrap().replace("drain: 10s", "drain: 1s")).unwrap();
+    std::fs::write(gate.config(), std::fs::read_to_string(gate.config()).unwrap().replace("drain: 10s", "drain: 1s"))
+        .unwrap();
     drop(gate);
     let gate = Gate::before(&server).gate("filter_timeout: 5s").start();
     let alice = gate.approved_client("alice");
@@ -74,7 +75,9 @@ fn a_reload_is_all_or_nothing() {
     let good = std::fs::read_to_string(gate.config()).unwrap();
     std::fs::write(gate.config(), good.replace("routes:", "rutes:")).unwrap();
     gate.signal(Signal::HUP);
-    until("the failure to be counted", || (gate.metric(r#"portcullis_config_reloads_total{result="failure"}"#) == 1.0).then_some(()));
+    until("the failure to be counted", || {
+        (gate.metric(r#"portcullis_config_reloads_total{result="failure"}"#) == 1.0).then_some(())
+    });
     assert_eq!(gate.metric("portcullis_config_last_reload_successful"), 0.0);
     assert_eq!(alice.get("/api/version").status, 200, "the old config stays in force");
     assert!(gate.log().contains("did you mean `routes`?"), "{}", gate.log());
@@ -113,18 +116,33 @@ fn a_gate_that_cannot_start_says_why_in_a_sentence() {
     let config = folder.path().join("portcullis.yaml");
     let path = config.to_str().unwrap().to_owned();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let text = std::fs::read_to_string(&config).unwrap().replace("0.0.0.0:8443", &taken.local_addr().unwrap().to_string()).replace("127.0.0.1:9901", &format!("127.0.0.1:{}", free_port()));
+    let text = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("0.0.0.0:8443", &taken.local_addr().unwrap().to_string())
+        .replace("127.0.0.1:9901", &format!("127.0.0.1:{}", free_port()));
     std::fs::write(&config, &text).unwrap();
     let run = || portcullis_tests::run(&["run", "--config", &path]);
     let used = run();
     assert_eq!(used.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&used.stderr).contains("another program using this port"), "{}", String::from_utf8_lossy(&used.stderr));
+    assert!(
+        String::from_utf8_lossy(&used.stderr).contains("another program using this port"),
+        "{}",
+        String::from_utf8_lossy(&used.stderr)
+    );
     std::fs::remove_dir_all(folder.path().join("state")).unwrap();
     let missing = run();
     assert_eq!(missing.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("portcullis init"), "{}", String::from_utf8_lossy(&missing.stderr));
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).contains("portcullis init"),
+        "{}",
+        String::from_utf8_lossy(&missing.stderr)
+    );
     std::fs::write(&config, "gate: {listn: x}\n").unwrap();
     let wrong = run();
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("portcullis.yaml:1:"), "{}", String::from_utf8_lossy(&wrong.stderr));
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("portcullis.yaml:1:"),
+        "{}",
+        String::from_utf8_lossy(&wrong.stderr)
+    );
 }

@@ -19,7 +19,11 @@ fn direct(url: &str, method: &str, path: &str, body: &str) -> String {
 /// The words of an answer, whole or streamed, without what differs from call to call.
 fn words(text: &str) -> String {
     if let Ok(whole) = serde_json::from_str::<Value>(text) {
-        return whole["choices"][0]["message"]["content"].as_str().or(whole["content"].as_str()).unwrap_or_default().to_owned();
+        return whole["choices"][0]["message"]["content"]
+            .as_str()
+            .or(whole["content"].as_str())
+            .unwrap_or_default()
+            .to_owned();
     }
     text.lines()
         .filter_map(|l| serde_json::from_str::<Value>(l.strip_prefix("data: ")?).ok())

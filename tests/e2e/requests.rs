@@ -20,7 +20,8 @@ fn a_secret_in_a_prompt_is_refused_wherever_it_hides() {
         json!({"model": "tiny", "messages": [{"role": "user", "content": format!("see {token}")}]}).to_string(),
         escaped,
         split.to_string(),
-        json!({"model": "tiny", "messages": [], "tools": [{"type": "function", "function": {"name": token}}]}).to_string(),
+        json!({"model": "tiny", "messages": [], "tools": [{"type": "function", "function": {"name": token}}]})
+            .to_string(),
         json!({"model": "tiny", "messages": [{"role": "user", "content": "x"}], "format": {&token: 1}}).to_string(),
     ];
     for body in bodies {
@@ -42,7 +43,8 @@ fn whole_answers_are_judged_too() {
     let alice = gate.approved_client("alice");
     let chat = json!({"model": "tiny", "messages": [], "stream": false});
     let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
-    server.next(Script::json(&format!(r#"{{"message":{{"role":"assistant","content":"here: {token}"}},"done":true}}"#)));
+    server
+        .next(Script::json(&format!(r#"{{"message":{{"role":"assistant","content":"here: {token}"}},"done":true}}"#)));
     let answer = alice.post("/api/chat", &chat);
     assert_eq!((answer.status, answer.code().as_str()), (502, "firewall.output_secret"), "{}", answer.text());
     for (script, code) in [
@@ -67,7 +69,8 @@ fn whole_answers_are_judged_too() {
 #[test]
 fn lists_show_only_what_is_granted() {
     let server = FakeServer::start();
-    let policy = "version: 1\nrules:\n  - {name: r, effect: allow, who: ['*'], classes: [inference, read], models: ['tiny']}\n";
+    let policy =
+        "version: 1\nrules:\n  - {name: r, effect: allow, who: ['*'], classes: [inference, read], models: ['tiny']}\n";
     let gate = Gate::before(&server).policy(policy).start();
     let alice = gate.approved_client("alice");
     server.next(Script::json(r#"{"models":[{"name":"tiny:latest","model":"tiny:latest"},{"name":"secret:7b","model":"secret:7b"},{"name":"x:cloud","model":"x:cloud"}]}"#));

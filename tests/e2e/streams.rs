@@ -4,11 +4,19 @@ use portcullis_tests::{FakeServer, Gate, Script, until};
 use serde_json::json;
 
 fn ndjson(content: &str) -> Vec<u8> {
-    format!("{}\n", json!({"model": "tiny:latest", "message": {"role": "assistant", "content": content}, "done": false})).into_bytes()
+    format!(
+        "{}\n",
+        json!({"model": "tiny:latest", "message": {"role": "assistant", "content": content}, "done": false})
+    )
+    .into_bytes()
 }
 
 fn sse(content: &str) -> Vec<u8> {
-    format!("data: {}\n\n", json!({"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": content}}]})).into_bytes()
+    format!(
+        "data: {}\n\n",
+        json!({"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": content}}]})
+    )
+    .into_bytes()
 }
 
 #[test]
@@ -38,7 +46,9 @@ fn of_a_leaking_stream_nothing_past_the_prefix_leaves() {
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
     let pem = format!("-----BEGIN {} KEY-----\nMIIEvQIBADANBgkq", "RSA PRIVATE");
-    for secret in [format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"), format!("AKIA{}", "Q7ZX2345ABCDEFG2"), pem] {
+    for secret in
+        [format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"), format!("AKIA{}", "Q7ZX2345ABCDEFG2"), pem]
+    {
         let text = format!("Sure: {secret} is it. And more.");
         let prefix = if secret.starts_with('-') { 10 } else { 4 };
         for size in [1, 3, 7, 13, 64] {
@@ -53,13 +63,19 @@ fn of_a_leaking_stream_nothing_past_the_prefix_leaves() {
                 }
                 drop(sender);
                 let path = if openai { "/v1/chat/completions" } else { "/api/chat" };
-                let answer = alice.post_streamed(path, &json!({"model": "tiny", "messages": [], "stream": true})).finish();
+                let answer =
+                    alice.post_streamed(path, &json!({"model": "tiny", "messages": [], "stream": true})).finish();
                 assert!(answer.complete, "it ends as a stream must");
                 let said: String = answer
                     .text()
                     .lines()
                     .filter_map(|l| serde_json::from_str::<serde_json::Value>(l.trim_start_matches("data: ")).ok())
-                    .filter_map(|v| v["message"]["content"].as_str().or(v["choices"][0]["delta"]["content"].as_str()).map(str::to_owned))
+                    .filter_map(|v| {
+                        v["message"]["content"]
+                            .as_str()
+                            .or(v["choices"][0]["delta"]["content"].as_str())
+                            .map(str::to_owned)
+                    })
                     .collect();
                 assert!(said.len() <= "Sure: ".len() + prefix, "{said:?} left, of {secret} in pieces of {size}");
                 assert!(answer.text().contains("firewall.output_secret"), "{}", answer.text());
@@ -68,7 +84,10 @@ fn of_a_leaking_stream_nothing_past_the_prefix_leaves() {
                     assert!(if openai { last.ends_with("data: [DONE]\n\n") } else { last.ends_with("}\n") }, "{last}");
                 }
                 let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
-                assert_eq!((entry["policy_decision"].as_str(), entry["code"].as_str()), (Some("BLOCK"), Some("firewall.output_secret")));
+                assert_eq!(
+                    (entry["policy_decision"].as_str(), entry["code"].as_str()),
+                    (Some("BLOCK"), Some("firewall.output_secret"))
+                );
             }
         }
     }
@@ -94,7 +113,9 @@ fn a_client_that_leaves_ends_the_server_s_work() {
     until("the request to arrive", || server.seen().last().filter(|s| s.text().contains("tiny:latest")).map(drop));
     drop(tls);
     until("the server to notice before its first token", || (server.abandoned() == 2).then_some(()));
-    until("both audit lines", || (gate.audit().iter().filter(|e| e["code"] == "client.left").count() == 2).then_some(()));
+    until("both audit lines", || {
+        (gate.audit().iter().filter(|e| e["code"] == "client.left").count() == 2).then_some(())
+    });
     drop(sender);
 }
 
@@ -103,7 +124,8 @@ fn a_server_that_breaks_off_is_told_in_the_stream() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
-    for (tail, code) in [(&b"this is no JSON\n"[..], "upstream.invalid"), (b"{\"a\":1,\"a\":2}\n", "upstream.invalid")] {
+    for (tail, code) in [(&b"this is no JSON\n"[..], "upstream.invalid"), (b"{\"a\":1,\"a\":2}\n", "upstream.invalid")]
+    {
         let (sender, script) = Script::paced("application/x-ndjson");
         server.next(script);
         sender.send(ndjson("one ")).unwrap();
@@ -115,8 +137,13 @@ fn a_server_that_breaks_off_is_told_in_the_stream() {
         assert!(answer.complete && answer.text().contains(code), "{}", answer.text());
         assert!(serde_json::from_str::<serde_json::Value>(answer.text().trim()).is_ok(), "one NDJSON line");
     }
-    server.next(Script::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n".to_vec()));
-    assert_eq!(alice.post("/api/chat", &json!({"model": "tiny"})).code(), "upstream.invalid", "the wrong kind of stream");
+    server
+        .next(Script::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    assert_eq!(
+        alice.post("/api/chat", &json!({"model": "tiny"})).code(),
+        "upstream.invalid",
+        "the wrong kind of stream"
+    );
 }
 
 #[test]

@@ -101,14 +101,21 @@ impl Client {
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|c| c.expect("a certificate")).collect();
+                let chain =
+                    CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|c| c.expect("a certificate")).collect();
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
                 builder.with_client_auth_cert(chain, key).expect("a matching key")
             }
         };
         config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
         let (certificate, key) = identity.unwrap_or_default();
-        Self { address, config: Arc::new(config), id: id.to_owned(), certificate: certificate.to_owned(), key: key.to_owned() }
+        Self {
+            address,
+            config: Arc::new(config),
+            id: id.to_owned(),
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     pub(crate) fn tls(&self) -> (SocketAddr, Arc<ClientConfig>) {
@@ -128,10 +135,8 @@ impl Client {
     /// Sends these bytes on a new connection and reads one answer. A connection that ends without
     /// one is an answer with status 0.
     pub fn raw(&self, bytes: &[u8]) -> Answer {
-        self.begin(bytes).map_or_else(
-            || Answer { status: 0, headers: vec![], body: vec![], complete: false },
-            Stream::finish,
-        )
+        self.begin(bytes)
+            .map_or_else(|| Answer { status: 0, headers: vec![], body: vec![], complete: false }, Stream::finish)
     }
 
     /// Sends these bytes on a new connection and reads the head of the answer.

@@ -39,6 +39,7 @@ pub struct Gate {
     /// Where its operator talks to it.
     pub admin: SocketAddr,
     state: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl Gate {
@@ -81,7 +82,9 @@ impl Gate {
         let config = self.config();
         let mut all = args.to_vec();
         all.extend(["--config", config.to_str().expect("a path")]);
-        run(&all)
+        let mut command = Command::new(portcullis());
+        command.args(all).envs(self.env.iter().map(|(n, v)| (n, v)));
+        command.output().expect("portcullis runs")
     }
 
     /// Runs a command that must succeed and print JSON.
@@ -280,7 +283,8 @@ impl GateBuilder {
     pub fn start(self) -> Gate {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().to_str().expect("a path");
-        let made = run(&["init", "--dir", path, "--name", "test-gate", "--upstream", &self.upstream, "--kind", self.kind]);
+        let made =
+            run(&["init", "--dir", path, "--name", "test-gate", "--upstream", &self.upstream, "--kind", self.kind]);
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         if let Some(folder) = &self.state {
             std::os::unix::fs::symlink(folder, dir.path().join("state/audit")).expect("a link");
@@ -294,7 +298,7 @@ impl GateBuilder {
         command.envs(self.env.iter().map(|(n, v)| (n, v)));
         let child = command.spawn().expect("portcullis starts");
         let state = dir.path().join("state");
-        let gate = Gate { child: Mutex::new(Some(child)), dir, address, admin, state };
+        let gate = Gate { child: Mutex::new(Some(child)), dir, address, admin, state, env: self.env };
         until("the gate to be ready", || {
             let ended = gate.child.lock().expect("the child").as_mut().expect("a child").try_wait().expect("a child");
             assert!(ended.is_none(), "the gate ended: {}", gate.log());
@@ -348,13 +352,15 @@ pub(crate) fn ask(admin: SocketAddr, method: &str, path: &str, token: Option<&st
     let mut tcp = std::net::TcpStream::connect(admin).ok()?;
     tcp.set_read_timeout(Some(std::time::Duration::from_secs(10))).ok()?;
     let bearer = token.map(|t| format!("Authorization: Bearer {t}\r\n")).unwrap_or_default();
-    write!(tcp, "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\nContent-Length: 0\r\n{bearer}\r\n").ok()?;
+    write!(tcp, "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\nContent-Length: 0\r\n{bearer}\r\n")
+        .ok()?;
     let mut bytes = Vec::new();
     tcp.read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_owned() };
+    let body =
+        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_owned() };
     Some((status, body))
 }
 

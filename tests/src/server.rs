@@ -51,11 +51,8 @@ impl Script {
     /// A whole answer.
     pub fn whole(status: u16, media: &str, body: &str) -> Self {
         Self::Raw(
-            format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes(),
+            format!("HTTP/1.1 {status} X\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .into_bytes(),
         )
     }
 
@@ -104,11 +101,17 @@ fn usual(seen: &Seen) -> Script {
         );
     }
     let frame = |content: &str, rest: &str| {
-        format!(r#"{{"model":"tiny:latest","created_at":"2026-01-01T00:00:00Z","message":{{"role":"assistant","content":"{content}"}},{rest}}}"#)
+        format!(
+            r#"{{"model":"tiny:latest","created_at":"2026-01-01T00:00:00Z","message":{{"role":"assistant","content":"{content}"}},{rest}}}"#
+        )
     };
     let done = r#""done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":2"#;
     if streams {
-        let pieces = [frame("Hello", "\"done\":false") + "\n", frame(" there.", "\"done\":false") + "\n", frame("", done) + "\n"];
+        let pieces = [
+            frame("Hello", "\"done\":false") + "\n",
+            frame(" there.", "\"done\":false") + "\n",
+            frame("", done) + "\n",
+        ];
         Script::stream("application/x-ndjson", &pieces.iter().map(String::as_str).collect::<Vec<_>>())
     } else {
         Script::json(&frame("Hello there.", done))

@@ -11,11 +11,7 @@ use crate::process::output;
 use crate::workspace::Workspace;
 
 /// Crates and modules that a folder must not use.
-const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("policies/", NO_NETWORK),
-    ("filters/", NO_NETWORK),
-    ("certs/", &["pingora"]),
-];
+const FORBIDDEN: &[(&str, &[&str])] = &[("policies/", NO_NETWORK), ("filters/", NO_NETWORK), ("certs/", &["pingora"])];
 
 const NO_NETWORK: &[&str] = &["pingora", "rustls", "hyper", "tokio::net", "std::net::Tcp"];
 
@@ -42,15 +38,9 @@ const SAMPLE_HOMES: &[&str] = &[
 /// Checks every file that is, or would be, under version control.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     let mut git = Command::new("git");
-    git.args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "-z",
-    ]);
-    let files = output(git.current_dir(workspace.root()))
-        .context("the architecture check reads the list of files from git")?;
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
+    let files =
+        output(git.current_dir(workspace.root())).context("the architecture check reads the list of files from git")?;
     let mut problems = Vec::new();
     for file in files.split('\0').filter(|file| !file.is_empty()) {
         // A file that is deleted but still listed, or is no text, has nothing to check.
@@ -61,29 +51,18 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     for problem in &problems {
         eprintln!("{problem}");
     }
-    ensure!(
-        problems.is_empty(),
-        "the architecture check found {} problem(s)",
-        problems.len()
-    );
+    ensure!(problems.is_empty(), "the architecture check found {} problem(s)", problems.len());
     println!("xtask: the architecture holds");
     Ok(())
 }
 
 fn problems_in(file: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    if Path::new(file)
-        .file_name()
-        .is_some_and(|name| name == "mod.rs")
-    {
-        problems.push(format!(
-            "{file}: name the module's file after the module, not mod.rs"
-        ));
+    if Path::new(file).file_name().is_some_and(|name| name == "mod.rs") {
+        problems.push(format!("{file}: name the module's file after the module, not mod.rs"));
     }
-    let forbidden = FORBIDDEN
-        .iter()
-        .find(|(folder, _)| file.starts_with(folder))
-        .map_or(&[][..], |(_, forbidden)| forbidden);
+    let forbidden =
+        FORBIDDEN.iter().find(|(folder, _)| file.starts_with(folder)).map_or(&[][..], |(_, forbidden)| forbidden);
     let comment = if file.ends_with(".rs") { "//" } else { "#" };
     let is_code = file.ends_with(".rs") || file.ends_with("Cargo.toml");
     for (number, line) in (1..).zip(text.lines()) {
@@ -104,9 +83,7 @@ fn problems_in(file: &str, text: &str) -> Vec<String> {
 fn uses(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
         let before = line.get(..at).and_then(|text| text.chars().next_back());
-        let after = line
-            .get(at + name.len()..)
-            .and_then(|text| text.chars().next());
+        let after = line.get(at + name.len()..).and_then(|text| text.chars().next());
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-')
             && !after.is_some_and(|c| c.is_lowercase() || c.is_numeric())
     })
@@ -115,11 +92,7 @@ fn uses(line: &str, name: &str) -> bool {
 /// The first absolute path in a line that can only be right on one machine.
 fn machine_path(line: &str) -> Option<&str> {
     // Written in two parts so that this file does not name what it looks for.
-    let roots = [
-        concat!("/wo", "rk/"),
-        concat!("/ho", "me/"),
-        concat!("/Us", "ers/"),
-    ];
+    let roots = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
     roots.into_iter().find_map(|root| {
         line.match_indices(root).find_map(|(at, _)| {
             let before = line.get(..at)?.chars().next_back();
@@ -150,21 +123,12 @@ mod tests {
 
     #[test]
     fn prose_and_other_words_are_no_use() {
-        assert_eq!(
-            problems_in("filters/src/lib.rs", "//! Knows no pingora.\n"),
-            [""; 0]
-        );
+        assert_eq!(problems_in("filters/src/lib.rs", "//! Knows no pingora.\n"), [""; 0]);
         assert!(!uses("let hyperbole = 1;", "hyper"));
         assert!(!uses("let my_hyper = 1;", "hyper"));
         assert!(uses("rustls = { version = \"0.23\" }", "rustls"));
-        assert_eq!(
-            problems_in("certs/src/tls.rs", "use rustls::sign;\n"),
-            [""; 0]
-        );
-        assert_eq!(
-            problems_in("certs/src/tls.rs", "use pingora_error::Error;\n").len(),
-            1
-        );
+        assert_eq!(problems_in("certs/src/tls.rs", "use rustls::sign;\n"), [""; 0]);
+        assert_eq!(problems_in("certs/src/tls.rs", "use pingora_error::Error;\n").len(), 1);
     }
 
     #[test]
@@ -178,13 +142,7 @@ mod tests {
         assert_eq!(machine_path(&own), Some(concat!("/wo", "rk/main")));
         let home = format!("\"{}q7x/keys\"", concat!("/ho", "me/"));
         assert!(machine_path(&home).is_some());
-        for fine in [
-            "/home/alice/.ssh",
-            "docs/work/items",
-            "~/work/x",
-            "/home/{name}",
-            "/home/",
-        ] {
+        for fine in ["/home/alice/.ssh", "docs/work/items", "~/work/x", "/home/{name}", "/home/"] {
             assert_eq!(machine_path(fine), None, "{fine}");
         }
     }

@@ -37,14 +37,7 @@ pub(crate) struct BenchOptions {
 
 impl Default for BenchOptions {
     fn default() -> Self {
-        Self {
-            quick: false,
-            repetitions: 3,
-            gate: true,
-            others: true,
-            with_envoy: false,
-            json: false,
-        }
+        Self { quick: false, repetitions: 3, gate: true, others: true, with_envoy: false, json: false }
     }
 }
 
@@ -56,9 +49,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Co
     let rest: Vec<String> = args.collect();
     match command.as_str() {
         "bench" => Ok(Command::Bench(parse_bench(rest)?)),
-        "demo" => Ok(Command::Demo {
-            args: after_separator(rest),
-        }),
+        "demo" => Ok(Command::Demo { args: after_separator(rest) }),
         "help" | "--help" | "-h" => Ok(Command::Help),
         "lint" => {
             ensure!(rest.is_empty(), "`lint` takes no arguments");
@@ -92,18 +83,13 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
             "--quick" => options.quick = true,
             "--reps" => {
                 let value = args.next().context("`--reps` needs a number")?;
-                options.repetitions = value
-                    .parse()
-                    .with_context(|| format!("bad number `{value}`"))?;
+                options.repetitions = value.parse().with_context(|| format!("bad number `{value}`"))?;
             }
             "--with-envoy" => options.with_envoy = true,
             _ => bail!("`bench` has no option `{name}`\n{USAGE}"),
         }
     }
-    ensure!(
-        options.gate || options.others,
-        "--gate-only and --no-gate leave nothing to measure"
-    );
+    ensure!(options.gate || options.others, "--gate-only and --no-gate leave nothing to measure");
     ensure!(options.repetitions > 0, "`--reps` must be at least 1");
     Ok(options)
 }
@@ -122,49 +108,30 @@ mod tests {
 
     #[test]
     fn demo_takes_its_arguments_with_and_without_a_separator() {
-        let expected = Command::Demo {
-            args: strings(&["--once", "--attack"]),
-        };
+        let expected = Command::Demo { args: strings(&["--once", "--attack"]) };
         assert_eq!(parsed("demo -- --once --attack").unwrap(), expected);
         assert_eq!(parsed("demo --once --attack").unwrap(), expected);
     }
 
     #[test]
     fn test_passes_on_what_is_not_its_own() {
-        let expected = Command::Test {
-            real: true,
-            args: strings(&["--test", "it", "--", "x"]),
-        };
+        let expected = Command::Test { real: true, args: strings(&["--test", "it", "--", "x"]) };
         assert_eq!(parsed("test --real -- --test it -- x").unwrap(), expected);
-        let expected = Command::Test {
-            real: false,
-            args: strings(&["name"]),
-        };
+        let expected = Command::Test { real: false, args: strings(&["name"]) };
         assert_eq!(parsed("test name").unwrap(), expected);
     }
 
     #[test]
     fn bench_options_are_read() {
-        let expected = BenchOptions {
-            quick: true,
-            repetitions: 5,
-            others: false,
-            json: true,
-            ..BenchOptions::default()
-        };
+        let expected =
+            BenchOptions { quick: true, repetitions: 5, others: false, json: true, ..BenchOptions::default() };
         let command = parsed("bench --json --quick --gate-only --reps 5").unwrap();
         assert_eq!(command, Command::Bench(expected));
     }
 
     #[test]
     fn mistakes_are_named() {
-        for line in [
-            "fly",
-            "lint now",
-            "bench --fast",
-            "bench --reps",
-            "bench --reps 0",
-        ] {
+        for line in ["fly", "lint now", "bench --fast", "bench --reps", "bench --reps 0"] {
             assert!(parsed(line).is_err(), "{line}");
         }
         assert!(parsed("bench --gate-only --no-gate").is_err());

@@ -63,12 +63,7 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
 
     let upstream = free_address()?;
     let mut stub = with_descriptors(&bench.program("perf-stub"));
-    stub.args([
-        "--listen",
-        &upstream.to_string(),
-        "--threads",
-        &THREADS.to_string(),
-    ]);
+    stub.args(["--listen", &upstream.to_string(), "--threads", &THREADS.to_string()]);
     let mut stub = Background::start("the stub", &mut stub, &bench.log("stub"))?;
     stub.wait_for_port(upstream)?;
 
@@ -92,41 +87,21 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
 }
 
 fn build(workspace: &Workspace, options: &BenchOptions) -> anyhow::Result<()> {
-    let tools = [
-        "build",
-        "--profile",
-        PROFILE,
-        "-p",
-        "perf-stub",
-        "-p",
-        "perf-loadgen",
-    ];
+    let tools = ["build", "--profile", PROFILE, "-p", "perf-stub", "-p", "perf-loadgen"];
     run_command(workspace.cargo().args(tools))?;
     // The floor and the gate are built apart, so that neither gets features of the other's.
     if options.others {
-        run_command(
-            workspace
-                .cargo()
-                .args(["build", "--profile", PROFILE, "-p", "perf-floor"]),
-        )?;
+        run_command(workspace.cargo().args(["build", "--profile", PROFILE, "-p", "perf-floor"]))?;
     }
     if options.gate {
-        run_command(
-            workspace
-                .cargo()
-                .args(["build", "--profile", PROFILE, "-p", "portcullis"]),
-        )?;
+        run_command(workspace.cargo().args(["build", "--profile", PROFILE, "-p", "portcullis"]))?;
     }
     Ok(())
 }
 
 fn report(bench: &Bench, arms: &[Arm], options: &BenchOptions) -> anyhow::Result<()> {
     let names: Vec<_> = arms.iter().map(|arm| arm.name).collect();
-    println!(
-        "xtask: measuring {}, {} repetition(s)",
-        names.join(", "),
-        options.repetitions
-    );
+    println!("xtask: measuring {}, {} repetition(s)", names.join(", "), options.repetitions);
     let mut results = Results::default();
     for repetition in 0..options.repetitions {
         for cell in cell::all(options.quick) {
@@ -135,16 +110,12 @@ fn report(bench: &Bench, arms: &[Arm], options: &BenchOptions) -> anyhow::Result
                 continue;
             }
             for arm in arms.iter().filter(|arm| cell.fits(arm)) {
-                let sample = measure::measure(bench, arm, &cell)
-                    .with_context(|| format!("{} at {}", arm.name, cell.name))?;
+                let sample =
+                    measure::measure(bench, arm, &cell).with_context(|| format!("{} at {}", arm.name, cell.name))?;
                 results.add(cell.name, arm.name, sample);
             }
         }
-        println!(
-            "xtask: repetition {} of {} done",
-            repetition + 1,
-            options.repetitions
-        );
+        println!("xtask: repetition {} of {} done", repetition + 1, options.repetitions);
     }
     print!("{}", table::render(&results));
     if options.json {

@@ -29,17 +29,11 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     // Offline means what it says only when the crates of every platform are here.
     run(workspace.cargo().args(["fetch", "--locked", "--quiet"]))?;
     let checks = ["--offline", "check", "bans", "licenses", "sources"];
-    run(Command::new(deny)
-        .args(checks)
-        .current_dir(workspace.root()))
+    run(Command::new(deny).args(checks).current_dir(workspace.root()))
 }
 
 fn install(workspace: &Workspace, deny: PathBuf) -> anyhow::Result<PathBuf> {
     let install = ["install", "--locked", "cargo-deny", "--version", VERSION];
-    run(workspace
-        .cargo()
-        .args(install)
-        .arg("--root")
-        .arg(workspace.tools()))?;
+    run(workspace.cargo().args(install).arg("--root").arg(workspace.tools()))?;
     Ok(deny)
 }

@@ -18,14 +18,7 @@ pub(crate) fn run(workspace: &mut Workspace) -> anyhow::Result<()> {
     // Seconds, before the minutes of clippy.
     architecture::check(workspace)?;
     ensure_cmake(workspace)?;
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run_command(workspace.cargo().args(clippy))?;
     deny::check(workspace)
 }

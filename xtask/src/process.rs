@@ -17,34 +17,23 @@ const STOP: Duration = Duration::from_secs(8);
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = describe(command);
     println!("$ {line}");
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
     ensure!(status.success(), "`{line}` failed ({status})");
     Ok(())
 }
 
 /// Whether the command can be started and succeeds, its output thrown away.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
 /// What the command writes to its standard output.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let line = describe(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
     if !output.status.success() {
-        bail!(
-            "`{line}` failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`{line}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -52,11 +41,7 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
 /// Program and arguments, the program without its folder.
 fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut line = program
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let mut line = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in command.get_args() {
         line.push(' ');
         line.push_str(&arg.to_string_lossy());
@@ -88,10 +73,7 @@ impl Background {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), child })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -111,11 +93,7 @@ impl Background {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at once ({status})", self.name);
             }
-            ensure!(
-                start.elapsed() < START,
-                "{} was not ready in time",
-                self.name
-            );
+            ensure!(start.elapsed() < START, "{} was not ready in time", self.name);
             sleep(Duration::from_millis(50));
         }
         Ok(())

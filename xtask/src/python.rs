@@ -15,15 +15,9 @@ pub(crate) struct Venv {
 /// Makes a virtual environment where there is none yet.
 pub(crate) fn venv(dir: &Path) -> anyhow::Result<Venv> {
     let python = dir.join("bin/python");
-    let has_pip = |python: &Path| {
-        python.is_file() && succeeds(Command::new(python).args(["-m", "pip", "--version"]))
-    };
+    let has_pip = |python: &Path| python.is_file() && succeeds(Command::new(python).args(["-m", "pip", "--version"]));
     if !has_pip(&python) {
-        output(
-            Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(dir),
-        )?;
+        output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(dir))?;
         ensure!(has_pip(&python), "the virtual environment has no pip");
     }
     Ok(Venv { python })
@@ -47,15 +41,7 @@ pub(crate) fn install_flat(dir: &Path, packages: &[&str]) -> anyhow::Result<()> 
 }
 
 fn pip_install(python: &mut Command, packages: &[&str]) -> anyhow::Result<()> {
-    python.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    python.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     python.env("PIP_NO_INPUT", "1").args(packages);
-    output(python)
-        .map(drop)
-        .with_context(|| format!("pip cannot install {}", packages.join(" ")))
+    output(python).map(drop).with_context(|| format!("pip cannot install {}", packages.join(" ")))
 }

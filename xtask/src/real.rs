@@ -22,12 +22,7 @@ const MODELS: &[(&str, &[&str])] = &[
     ("tiny.gguf", &[]),
     ("noise.gguf", &["--style", "random"]),
     // Heavy enough to be slow, for tests of cancelled and slow streams.
-    (
-        "slow.gguf",
-        &[
-            "--style", "random", "--layers", "8", "--dim", "512", "--ffn", "2048",
-        ],
-    ),
+    ("slow.gguf", &["--style", "random", "--layers", "8", "--dim", "512", "--ffn", "2048"]),
 ];
 
 /// Where the suite finds them.
@@ -39,10 +34,7 @@ pub(crate) struct Upstream {
 /// Prepares everything, or what is missing of it.
 pub(crate) fn prepare(workspace: &Workspace) -> anyhow::Result<Upstream> {
     let maker = maker(workspace.root())?;
-    println!(
-        "xtask: preparing a real llama.cpp server in {}",
-        workspace.target().display()
-    );
+    println!("xtask: preparing a real llama.cpp server in {}", workspace.target().display());
     let venv = python::venv(&workspace.target().join("real-venv"))?;
     venv.install(SERVER)?;
     for client in CLIENTS {
@@ -55,22 +47,14 @@ pub(crate) fn prepare(workspace: &Workspace) -> anyhow::Result<Upstream> {
     for (name, options) in MODELS {
         make(&venv, &maker, &models.join(name), options)?;
     }
-    Ok(Upstream {
-        python: venv.python().to_owned(),
-        models,
-    })
+    Ok(Upstream { python: venv.python().to_owned(), models })
 }
 
 /// The script that writes a tiny model.
 fn maker(root: &Path) -> anyhow::Result<PathBuf> {
-    [
-        "tests/real/make_tiny_gguf.py",
-        "../shared/tools/make_tiny_gguf.py",
-    ]
-    .into_iter()
-    .map(|script| root.join(script))
-    .find(|script| script.is_file())
-    .context("tests/real/make_tiny_gguf.py is not there")
+    let script = root.join("tests/real/make_tiny_gguf.py");
+    anyhow::ensure!(script.is_file(), "`{}` is not there", script.display());
+    Ok(script)
 }
 
 /// Makes a model unless it is there and newer than its maker.
@@ -83,11 +67,6 @@ fn make(venv: &Venv, maker: &Path, model: &Path, options: &[&str]) -> anyhow::Re
     }
     // A maker that is interrupted must not leave half a model behind.
     let partial = model.with_extension("partial");
-    output(
-        Command::new(venv.python())
-            .arg(maker)
-            .args(options)
-            .arg(&partial),
-    )?;
+    output(Command::new(venv.python()).arg(maker).args(options).arg(&partial))?;
     fs::rename(&partial, model).with_context(|| format!("cannot write {}", model.display()))
 }

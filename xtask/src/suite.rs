@@ -9,8 +9,7 @@ pub(crate) fn run(workspace: &mut Workspace, real: bool, args: &[String]) -> any
     ensure_cmake(workspace)?;
     let mut test = workspace.cargo();
     // The floor brings a second proxy stack that only the benchmarks need.
-    test.args(["test", "--workspace", "--exclude", "perf-floor"])
-        .args(args);
+    test.args(["test", "--workspace", "--exclude", "perf-floor"]).args(args);
     if real {
         match real::prepare(workspace) {
             Ok(upstream) => {

@@ -17,9 +17,7 @@ const CMAKE_PACKAGE: &str = "cmake<4.2";
 /// The path of a program on the PATH.
 pub(crate) fn which(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// Makes sure that a CMake can be run by build scripts (zlib-ng, below Pingora, is built with it).
@@ -48,13 +46,7 @@ fn may_use_apt() -> bool {
 }
 
 fn apt_install_cmake() -> bool {
-    let apt = |args: &[&str]| {
-        succeeds(
-            Command::new("apt-get")
-                .args(args)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
+    let apt = |args: &[&str]| succeeds(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"));
     let install = ["install", "-y", "--no-install-recommends", "cmake"];
     apt(&install) || (apt(&["update"]) && apt(&install))
 }
@@ -66,10 +58,7 @@ fn cmake_from_pip(tools: &Path) -> anyhow::Result<PathBuf> {
     if let Some(cmake) = cmake_below(&venv).or_else(|| cmake_below(&flat)) {
         return Ok(cmake);
     }
-    println!(
-        "xtask: cmake is missing; fetching its Python wheel into {}",
-        tools.display()
-    );
+    println!("xtask: cmake is missing; fetching its Python wheel into {}", tools.display());
     if let Err(error) = python::venv(&venv).and_then(|pip| pip.install(&[CMAKE_PACKAGE])) {
         println!("xtask: no virtual environment ({error:#}); trying pip alone");
         python::install_flat(&flat, &[CMAKE_PACKAGE])?;
@@ -84,10 +73,7 @@ fn cmake_from_pip(tools: &Path) -> anyhow::Result<PathBuf> {
 /// `cmake/data/bin/cmake` in a flat folder, or in a virtual environment's site packages.
 fn cmake_below(dir: &Path) -> Option<PathBuf> {
     let inside = Path::new("cmake/data/bin/cmake");
-    let versions = fs::read_dir(dir.join("lib"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let versions = fs::read_dir(dir.join("lib")).into_iter().flatten().flatten();
     versions
         .map(|version| version.path().join("site-packages"))
         .chain([dir.to_owned()])
@@ -109,10 +95,7 @@ mod tests {
     fn cmake_is_found_in_both_layouts() {
         let dir = env::temp_dir().join(format!("xtask-cmake-{}", std::process::id()));
         assert_eq!(cmake_below(&dir), None);
-        for inside in [
-            "cmake/data/bin",
-            "lib/python3.11/site-packages/cmake/data/bin",
-        ] {
+        for inside in ["cmake/data/bin", "lib/python3.11/site-packages/cmake/data/bin"] {
             let bin = dir.join(inside);
             fs::create_dir_all(&bin).unwrap();
             fs::write(bin.join("cmake"), "").unwrap();

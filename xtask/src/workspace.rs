@@ -17,21 +17,14 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let manifest = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest
-            .parent()
-            .context("xtask lies in no workspace")?
-            .to_owned();
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().context("xtask lies in no workspace")?.to_owned();
         let target = match env::var_os("CARGO_TARGET_DIR") {
             Some(dir) => root.join(dir),
             None => root.join("target"),
         };
-        Ok(Self {
-            root,
-            target,
-            cmake: None,
-        })
+        Ok(Self { root, target, cmake: None })
     }
 
     pub(crate) fn root(&self) -> &Path {

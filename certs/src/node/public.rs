@@ -42,15 +42,9 @@ impl NodePublic {
     /// When it is not a node id in its one spelling.
     pub fn from_node_id(id: &str) -> Result<Self, NodeError> {
         let text = id.strip_prefix(NODE_ID).filter(|t| t.len() <= MAX_BASE58);
-        let bytes = text
-            .and_then(|t| bs58::decode(t).into_vec().ok())
-            .and_then(|b| b.try_into().ok());
+        let bytes = text.and_then(|t| bs58::decode(t).into_vec().ok()).and_then(|b| b.try_into().ok());
         let key = Self::from_bytes(&bytes.ok_or(NodeError::NotANodeId)?)?;
-        if key.node_id() == id {
-            Ok(key)
-        } else {
-            Err(NodeError::NotANodeId)
-        }
+        if key.node_id() == id { Ok(key) } else { Err(NodeError::NotANodeId) }
     }
 
     /// The 32 bytes.
@@ -96,9 +90,7 @@ impl NodePublic {
     /// # Errors
     /// When it does not hold.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), NodeError> {
-        self.0
-            .verify_strict(message, &Signature::from_bytes(signature))
-            .map_err(|_| NodeError::Signature)
+        self.0.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| NodeError::Signature)
     }
 }
 
@@ -157,16 +149,10 @@ mod tests {
         ] {
             assert!(NodePublic::from_node_id(id).is_err(), "{id:?}");
         }
-        assert!(
-            NodePublic::from_bytes(&[0; 32]).is_err(),
-            "a key of small order"
-        );
+        assert!(NodePublic::from_bytes(&[0; 32]).is_err(), "a key of small order");
         let mut second = [0xff; 32];
         (second[0], second[31]) = (0xed + 3, 0x7f);
-        assert!(
-            !is_canonical(&second),
-            "3 is a point's y, and so would be p + 3"
-        );
+        assert!(!is_canonical(&second), "3 is a point's y, and so would be p + 3");
         assert!(NodePublic::from_bytes(&second).is_err());
         second[0] = 0xec;
         assert!(is_canonical(&second));
@@ -179,10 +165,7 @@ mod tests {
         node.public().verify(b"message", &signature).unwrap();
         assert!(node.public().verify(b"Message", &signature).is_err());
         signature[63] |= 0x80;
-        assert!(
-            node.public().verify(b"message", &signature).is_err(),
-            "S out of range"
-        );
+        assert!(node.public().verify(b"message", &signature).is_err(), "S out of range");
         assert!(node.public().verify(b"message", &[0; 64]).is_err());
     }
 }

@@ -27,12 +27,7 @@ fn an_ed25519_certificate_is_its_node() {
 fn a_spiffe_id_counts_only_when_an_authority_vouches() {
     let ca = Ca::create("test").unwrap();
     let uri = |text: &str| San::Uri(text.to_owned());
-    let issue = |names: &[San]| {
-        der(&ca
-            .issue_client("w", names, Duration::from_secs(60))
-            .unwrap()
-            .chain)
-    };
+    let issue = |names: &[San]| der(&ca.issue_client("w", names, Duration::from_secs(60)).unwrap().chain);
     let one = issue(&[uri("spiffe://td/w"), San::Dns("w.lan".to_owned())]);
     let vouched = PeerCert::parse(&one, true).unwrap();
     assert_eq!(vouched.identity.as_str(), "spiffe://td/w");
@@ -47,13 +42,7 @@ fn a_spiffe_id_counts_only_when_an_authority_vouches() {
     many.extend((0..100).map(|i| San::Dns(format!("h{i}.lan"))));
     many.push(uri("spiffe://td/admin"));
     for names in [&many[..], &[uri("https://td/w")]] {
-        assert!(
-            PeerCert::parse(&issue(names), true)
-                .unwrap()
-                .identity
-                .as_str()
-                .starts_with("cert:")
-        );
+        assert!(PeerCert::parse(&issue(names), true).unwrap().identity.as_str().starts_with("cert:"));
     }
 }
 
@@ -85,32 +74,15 @@ fn spiffe_ids_have_one_spelling() {
 
 #[test]
 fn garbage_has_no_identity() {
-    for der in [
-        &b""[..],
-        b"x",
-        &[0x30, 0x03, 1, 2, 3],
-        &vec![0x30; MAX_CERTIFICATE + 1],
-    ] {
-        assert_eq!(
-            PeerCert::parse(der, true).unwrap_err(),
-            PeerError::NotACertificate
-        );
+    for der in [&b""[..], b"x", &[0x30, 0x03, 1, 2, 3], &vec![0x30; MAX_CERTIFICATE + 1]] {
+        assert_eq!(PeerCert::parse(der, true).unwrap_err(), PeerError::NotACertificate);
     }
-    let (pem, _) = NodeKey::generate()
-        .unwrap()
-        .self_signed_cert("alice")
-        .unwrap();
+    let (pem, _) = NodeKey::generate().unwrap().self_signed_cert("alice").unwrap();
     let good = der(&pem);
     let trailing = [&good[..], b"x"].concat();
-    assert_eq!(
-        PeerCert::parse(&trailing, false).unwrap_err(),
-        PeerError::NotACertificate
-    );
+    assert_eq!(PeerCert::parse(&trailing, false).unwrap_err(), PeerError::NotACertificate);
     for end in 0..good.len() {
-        assert!(
-            PeerCert::parse(&good[..end], false).is_err(),
-            "cut at {end}"
-        );
+        assert!(PeerCert::parse(&good[..end], false).is_err(), "cut at {end}");
     }
     for at in 0..good.len() {
         let mut bent = good.to_vec();

@@ -26,10 +26,7 @@ pub(super) struct Document {
 
 impl Default for Document {
     fn default() -> Self {
-        Self {
-            version: VERSION,
-            peers: Vec::new(),
-        }
+        Self { version: VERSION, peers: Vec::new() }
     }
 }
 
@@ -38,10 +35,7 @@ impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let document: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if document.version != VERSION {
-            return Err(format!(
-                "it has version {}, this release reads {VERSION}",
-                document.version
-            ));
+            return Err(format!("it has version {}, this release reads {VERSION}", document.version));
         }
         let (mut ids, mut names) = (HashSet::new(), HashSet::new());
         for peer in &document.peers {
@@ -60,12 +54,7 @@ impl Document {
 
     /// Where a peer stands, entered as pending if it is new. What it is called by people has to agree
     /// with the identity.
-    pub(super) fn position_or_new(
-        &mut self,
-        id: &str,
-        given: &str,
-        now: i64,
-    ) -> Result<usize, TrustError> {
+    pub(super) fn position_or_new(&mut self, id: &str, given: &str, now: i64) -> Result<usize, TrustError> {
         let refuse = || TrustError::Identity(printable(id));
         let identity = Identity::parse(id).map_err(|_| refuse())?;
         let implied = fingerprint::implied(&identity);
@@ -120,11 +109,7 @@ impl Document {
             }
             if matches!(other.state, State::Approved | State::Pending) {
                 let owner = other.id.clone();
-                return Err(NameError::Taken {
-                    name: name.to_owned(),
-                    owner,
-                }
-                .into());
+                return Err(NameError::Taken { name: name.to_owned(), owner }.into());
             }
             other.name = None;
         }
@@ -135,12 +120,7 @@ impl Document {
 
     /// Pushes those out who have been pending and silent the longest, above the bound.
     pub(super) fn bound_pending(&mut self) {
-        let mut pending: Vec<_> = self
-            .peers
-            .iter()
-            .enumerate()
-            .filter(|(_, p)| p.state == State::Pending)
-            .collect();
+        let mut pending: Vec<_> = self.peers.iter().enumerate().filter(|(_, p)| p.state == State::Pending).collect();
         let Some(excess) = pending.len().checked_sub(MAX_PENDING).filter(|n| *n > 0) else {
             return;
         };
@@ -155,8 +135,6 @@ impl Document {
     }
 
     fn at(&mut self, position: usize) -> Result<&mut Entry, TrustError> {
-        self.peers
-            .get_mut(position)
-            .ok_or_else(|| super::SelectError::Nobody(String::new()).into())
+        self.peers.get_mut(position).ok_or_else(|| super::SelectError::Nobody(String::new()).into())
     }
 }

@@ -86,14 +86,10 @@ impl Entry {
 
     /// Whether the operator calls it so, in whatever case.
     pub(super) fn has_name(&self, name: &str) -> bool {
-        self.name
-            .as_deref()
-            .is_some_and(|own| own.eq_ignore_ascii_case(name))
+        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
 pub(super) fn rfc3339(unix_seconds: i64) -> String {
-    jiff::Timestamp::from_second(unix_seconds)
-        .map(|t| t.to_string())
-        .unwrap_or_default()
+    jiff::Timestamp::from_second(unix_seconds).map(|t| t.to_string()).unwrap_or_default()
 }

@@ -9,9 +9,7 @@ use crate::files::FileError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Another process holds the lock.
-    #[error(
-        "the trust store is being changed by another process for too long; look who holds `{0}` and try again"
-    )]
+    #[error("the trust store is being changed by another process for too long; look who holds `{0}` and try again")]
     Busy(PathBuf),
     /// The file is not what it should be.
     #[error(
@@ -27,9 +25,7 @@ pub enum TrustError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The fingerprint is not that of the identity.
-    #[error(
-        "`{given}` is not the fingerprint of `{id}`, expected `{expected}`; compare both with the peer's operator"
-    )]
+    #[error("`{given}` is not the fingerprint of `{id}`, expected `{expected}`; compare both with the peer's operator")]
     Fingerprint {
         /// The identity.
         id: String,

@@ -36,10 +36,7 @@ pub(super) struct Stamp {
 
 impl TrustFile {
     pub(super) fn of(state: &Path) -> Self {
-        Self {
-            path: state.join("trust.json"),
-            lock: state.join("trust.lock"),
-        }
+        Self { path: state.join("trust.json"), lock: state.join("trust.lock") }
     }
 
     /// The file's content, empty where there is none.
@@ -56,8 +53,7 @@ impl TrustFile {
     }
 
     pub(super) fn write(&self, document: &Document) -> Result<Option<Stamp>, TrustError> {
-        let mut bytes =
-            serde_json::to_vec_pretty(document).map_err(|e| self.damaged(e.to_string()))?;
+        let mut bytes = serde_json::to_vec_pretty(document).map_err(|e| self.damaged(e.to_string()))?;
         bytes.push(b'\n');
         files::write_private(&self.path, &bytes)?;
         self.stamp()
@@ -65,42 +61,24 @@ impl TrustFile {
 
     pub(super) fn stamp(&self) -> Result<Option<Stamp>, TrustError> {
         match fs::metadata(&self.path) {
-            Ok(meta) => Ok(Some(Stamp {
-                modified: (meta.mtime(), meta.mtime_nsec()),
-                length: meta.len(),
-                inode: meta.ino(),
-            })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FileError::Io {
-                what: "look at",
-                path: self.path.clone(),
-                source,
+            Ok(meta) => {
+                Ok(Some(Stamp { modified: (meta.mtime(), meta.mtime_nsec()), length: meta.len(), inode: meta.ino() }))
             }
-            .into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FileError::Io { what: "look at", path: self.path.clone(), source }.into()),
         }
     }
 
     /// Waits for this writer's turn, which lasts until the handle is dropped.
     pub(super) fn lock(&self) -> Result<File, TrustError> {
-        let io = |source| FileError::Io {
-            what: "lock",
-            path: self.lock.clone(),
-            source,
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&self.lock)
-            .map_err(io)?;
+        let io = |source| FileError::Io { what: "lock", path: self.lock.clone(), source };
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock).map_err(io)?;
         let until = Instant::now() + PATIENCE;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),
-                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => {
-                    thread::sleep(PAUSE)
-                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => thread::sleep(PAUSE),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     return Err(TrustError::Busy(self.lock.clone()));
                 }
@@ -110,9 +88,6 @@ impl TrustFile {
     }
 
     fn damaged(&self, why: String) -> TrustError {
-        TrustError::Damaged {
-            path: self.path.clone(),
-            why,
-        }
+        TrustError::Damaged { path: self.path.clone(), why }
     }
 }

@@ -28,11 +28,7 @@ pub(super) fn one(peers: &[Entry], selector: &str) -> Result<usize, SelectError>
     if let Some(position) = exact.or_else(|| peers.iter().position(|p| p.has_name(selector))) {
         return Ok(position);
     }
-    let digits: String = selector
-        .chars()
-        .filter(|c| *c != ':')
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let digits: String = selector.chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect();
     let is_prefix = digits.len() >= MIN_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let fits = |p: &Entry| is_prefix && p.fingerprint.replace(':', "").starts_with(&digits);
     let found: Vec<_> = peers.iter().enumerate().filter(|(_, p)| fits(p)).collect();
@@ -40,11 +36,7 @@ pub(super) fn one(peers: &[Entry], selector: &str) -> Result<usize, SelectError>
         [] => Err(SelectError::Nobody(printable(selector))),
         [(position, _)] => Ok(*position),
         many => {
-            let mut shown: Vec<_> = many
-                .iter()
-                .take(MAX_SHOWN)
-                .map(|(_, p)| format!("`{}`", p.id))
-                .collect();
+            let mut shown: Vec<_> = many.iter().take(MAX_SHOWN).map(|(_, p)| format!("`{}`", p.id)).collect();
             if many.len() > MAX_SHOWN {
                 shown.push(format!("and {} more", many.len() - MAX_SHOWN));
             }

@@ -20,14 +20,8 @@ impl Snapshot {
         let approved = document.peers.iter().filter(|e| e.state == State::Approved);
         let names = approved.filter_map(|e| e.name.as_ref());
         Self {
-            approved_names: names
-                .map(|n| (n.to_ascii_lowercase(), Arc::clone(n)))
-                .collect(),
-            by_id: document
-                .peers
-                .into_iter()
-                .map(|e| (e.id.clone(), e))
-                .collect(),
+            approved_names: names.map(|n| (n.to_ascii_lowercase(), Arc::clone(n))).collect(),
+            by_id: document.peers.into_iter().map(|e| (e.id.clone(), e)).collect(),
             stamp,
         }
     }
@@ -46,10 +40,7 @@ impl Snapshot {
     }
 
     pub(super) fn document(&self) -> Document {
-        Document {
-            version: VERSION,
-            peers: self.by_id.values().cloned().collect(),
-        }
+        Document { version: VERSION, peers: self.by_id.values().cloned().collect() }
     }
 
     pub(super) fn stamp(&self) -> Option<Stamp> {

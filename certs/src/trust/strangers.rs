@@ -55,18 +55,12 @@ impl Strangers {
             return;
         }
         if self.knocks.len() >= MAX_PENDING {
-            let oldest = self
-                .knocks
-                .iter()
-                .min_by_key(|(_, knock)| knock.turn)
-                .map(|(id, _)| id.clone());
+            let oldest = self.knocks.iter().min_by_key(|(_, knock)| knock.turn).map(|(id, _)| id.clone());
             oldest.and_then(|id| self.knocks.remove(&id));
         }
         let knock = Knock {
             fingerprint: printable(fingerprint),
-            presented_name: presented_name
-                .map(printable)
-                .filter(|name| !name.is_empty()),
+            presented_name: presented_name.map(printable).filter(|name| !name.is_empty()),
             address: printable(address),
             client: printable(client),
             count: 1,
@@ -87,19 +81,11 @@ impl Strangers {
 
     /// Brings them into a document, in the order in which they came, and keeps its bound.
     pub(super) fn merge_into(&self, document: &mut Document) {
-        let positions: HashMap<_, _> = document
-            .peers
-            .iter()
-            .enumerate()
-            .map(|(i, p)| (p.id.clone(), i))
-            .collect();
+        let positions: HashMap<_, _> = document.peers.iter().enumerate().map(|(i, p)| (p.id.clone(), i)).collect();
         let mut knocks: Vec<_> = self.knocks.iter().collect();
         knocks.sort_by_key(|(_, knock)| knock.turn);
         for (id, knock) in knocks {
-            match positions
-                .get(id)
-                .and_then(|position| document.peers.get_mut(*position))
-            {
+            match positions.get(id).and_then(|position| document.peers.get_mut(*position)) {
                 Some(entry) => {
                     entry.count = entry.count.saturating_add(knock.count);
                     entry.last_seen = rfc3339(knock.last);

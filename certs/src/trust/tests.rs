@@ -7,13 +7,7 @@ use crate::node::NodeKey;
 const PRINT: &str = "aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99";
 
 fn knock(store: &TrustStore, id: &str) -> bool {
-    store.note_pending(
-        id,
-        PRINT,
-        Some("alice\u{7}"),
-        "192.0.2.1",
-        &"c\u{1b}".repeat(100),
-    )
+    store.note_pending(id, PRINT, Some("alice\u{7}"), "192.0.2.1", &"c\u{1b}".repeat(100))
 }
 
 fn node(seed: u8) -> (String, String) {
@@ -38,49 +32,23 @@ fn two_handles_see_each_other() {
     let cli = TrustStore::open(dir.path()).unwrap();
     assert_eq!(gate.standing("peer:a"), Standing::Unknown);
     assert!(!knock(&gate, "peer:a"), "not on disk yet");
-    assert_eq!(
-        gate.standing("peer:a"),
-        Standing::Pending,
-        "at once in this process"
-    );
+    assert_eq!(gate.standing("peer:a"), Standing::Pending, "at once in this process");
     assert_eq!(gate.pending().len(), 1);
     gate.flush().unwrap();
     assert!(knock(&gate, "peer:a"), "on disk");
     assert!(cli.reload_if_changed().unwrap());
     assert!(!cli.reload_if_changed().unwrap());
-    let [waiting] = &cli.pending()[..] else {
-        panic!("one waits")
-    };
+    let [waiting] = &cli.pending()[..] else { panic!("one waits") };
     assert_eq!(waiting.presented_name.as_deref(), Some("alice"));
-    assert_eq!(
-        (
-            waiting.name.as_deref(),
-            waiting.client.as_str(),
-            waiting.count
-        ),
-        (None, &*"c".repeat(64), 1)
-    );
+    assert_eq!((waiting.name.as_deref(), waiting.client.as_str(), waiting.count), (None, &*"c".repeat(64), 1));
     cli.approve("aabbccdd", Some("alice")).unwrap();
     assert!(gate.reload_if_changed().unwrap());
-    assert_eq!(
-        gate.standing("peer:a"),
-        Standing::Approved {
-            name: Some("alice".into())
-        }
-    );
-    assert_eq!(
-        gate.standing_named("peer:b", Some("Alice")),
-        Standing::KeyChanged {
-            name: "alice".into()
-        }
-    );
+    assert_eq!(gate.standing("peer:a"), Standing::Approved { name: Some("alice".into()) });
+    assert_eq!(gate.standing_named("peer:b", Some("Alice")), Standing::KeyChanged { name: "alice".into() });
     cli.revoke("alice").unwrap();
     gate.reload_if_changed().unwrap();
     assert_eq!(gate.standing("peer:a"), Standing::Revoked);
-    assert_eq!(
-        gate.standing_named("peer:b", Some("Alice")),
-        Standing::Unknown
-    );
+    assert_eq!(gate.standing_named("peer:b", Some("Alice")), Standing::Unknown);
     for name in ["trust.json", "trust.lock"] {
         files::check_private(&dir.path().join(name)).unwrap();
     }
@@ -105,28 +73,17 @@ fn a_damaged_file_opens_nothing_and_forgets_nothing() {
     ] {
         fs::write(&file, bad).unwrap();
         let error = store.reload_if_changed().unwrap_err().to_string();
-        assert!(
-            error.contains("damaged") && error.contains("trust.json"),
-            "{error}"
-        );
+        assert!(error.contains("damaged") && error.contains("trust.json"), "{error}");
         assert!(matches!(store.standing(&id), Standing::Approved { .. }));
         assert!(TrustStore::open(dir.path()).is_err(), "{bad}");
         assert!(store.revoke(&id).is_err(), "a change starts from the file");
         knock(&store, "peer:b");
         assert!(store.flush().is_err());
-        assert_eq!(
-            fs::read_to_string(&file).unwrap(),
-            bad,
-            "nothing is written over it"
-        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), bad, "nothing is written over it");
     }
     fs::write(&file, good).unwrap();
     store.flush().unwrap();
-    assert_eq!(
-        store.standing("peer:b"),
-        Standing::Pending,
-        "kept for the next try"
-    );
+    assert_eq!(store.standing("peer:b"), Standing::Pending, "kept for the next try");
 }
 
 #[test]
@@ -144,27 +101,11 @@ fn strangers_are_bounded_and_decisions_are_kept() {
     }
     let again = TrustStore::open(dir.path()).unwrap();
     assert_eq!(again.pending().len(), MAX_PENDING, "on disk");
-    assert_eq!(
-        again.standing(&format!("peer:2x{}", MAX_PENDING + 9)),
-        Standing::Pending,
-        "the last one stays"
-    );
-    assert_eq!(
-        again.standing("peer:2x0"),
-        Standing::Unknown,
-        "the oldest one went"
-    );
+    assert_eq!(again.standing(&format!("peer:2x{}", MAX_PENDING + 9)), Standing::Pending, "the last one stays");
+    assert_eq!(again.standing("peer:2x0"), Standing::Unknown, "the oldest one went");
     assert!(matches!(again.standing(&friend), Standing::Approved { .. }));
     assert_eq!(again.standing(&foe), Standing::Revoked);
-    assert_eq!(
-        again.counts(),
-        [
-            ("approved", 1),
-            ("blocked", 1),
-            ("pending", MAX_PENDING),
-            ("revoked", 0)
-        ]
-    );
+    assert_eq!(again.counts(), [("approved", 1), ("blocked", 1), ("pending", MAX_PENDING), ("revoked", 0)]);
 }
 
 #[test]
@@ -181,27 +122,15 @@ fn names_are_unique_and_selectors_exact() {
     store.note_pending("peer:a", "aa:bb:cc:dd:01", None, "", "");
     store.note_pending("peer:b", "aa:bb:cc:dd:02", None, "", "");
     store.approve("peer:a", Some("one")).unwrap();
-    assert!(matches!(
-        store.rename("peer:b", "ONE"),
-        Err(TrustError::Name(NameError::Taken { .. }))
-    ));
+    assert!(matches!(store.rename("peer:b", "ONE"), Err(TrustError::Name(NameError::Taken { .. }))));
     for name in ["", "a b", "deadbeef", "peer:a", &"x".repeat(65)] {
-        assert!(
-            matches!(
-                store.rename("peer:b", name),
-                Err(TrustError::Name(NameError::Invalid(_)))
-            ),
-            "{name:?}"
-        );
+        assert!(matches!(store.rename("peer:b", name), Err(TrustError::Name(NameError::Invalid(_)))), "{name:?}");
     }
     let error = store.approve("aabbccdd", None).unwrap_err().to_string();
     assert!(error.contains("`peer:a`, `peer:b`"), "{error}");
     for nobody in ["aabbcc", "aabbccdf", "", "peer:", "none"] {
         let error = store.approve(nobody, None);
-        assert!(
-            matches!(error, Err(TrustError::Select(SelectError::Nobody(_)))),
-            "{nobody:?}"
-        );
+        assert!(matches!(error, Err(TrustError::Select(SelectError::Nobody(_)))), "{nobody:?}");
     }
     assert_eq!(store.approve("AA:bb:cc:dd:02", None).unwrap().id, "peer:b");
     assert_eq!(store.approve("One", None).unwrap().id, "peer:a");
@@ -213,59 +142,26 @@ fn a_new_key_takes_the_place_of_a_revoked_one() {
     store.note_pending("peer:old", "aa:bb:cc:dd:01", None, "", "");
     store.note_pending("peer:new", "aa:bb:cc:dd:02", Some("alice"), "", "");
     store.approve("peer:old", Some("alice")).unwrap();
-    assert_eq!(
-        store.standing_named("peer:new", Some("alice")),
-        Standing::KeyChanged {
-            name: "alice".into()
-        }
-    );
-    assert!(matches!(
-        store.approve("peer:new", Some("alice")),
-        Err(TrustError::Name(NameError::Taken { .. }))
-    ));
-    assert_eq!(
-        store.standing("peer:new"),
-        Standing::Pending,
-        "a change that fails changes nothing"
-    );
+    assert_eq!(store.standing_named("peer:new", Some("alice")), Standing::KeyChanged { name: "alice".into() });
+    assert!(matches!(store.approve("peer:new", Some("alice")), Err(TrustError::Name(NameError::Taken { .. }))));
+    assert_eq!(store.standing("peer:new"), Standing::Pending, "a change that fails changes nothing");
     store.revoke("alice").unwrap();
     store.approve("peer:new", Some("alice")).unwrap();
     assert_eq!(store.approve("alice", None).unwrap().id, "peer:new");
-    assert_eq!(
-        store.approve("peer:old", None).unwrap().name,
-        None,
-        "no two have one name"
-    );
+    assert_eq!(store.approve("peer:old", None).unwrap().name, None, "no two have one name");
 }
 
 #[test]
 fn what_is_added_agrees_with_itself() {
     let (_dir, store) = open();
     let ((id, print), (_, other)) = (node(1), node(2));
-    assert!(matches!(
-        store.add(&id, &other, None),
-        Err(TrustError::Fingerprint { .. })
-    ));
-    assert!(matches!(
-        store.add("spiffe://td/w", "aa", None),
-        Err(TrustError::Fingerprint { .. })
-    ));
+    assert!(matches!(store.add(&id, &other, None), Err(TrustError::Fingerprint { .. })));
+    assert!(matches!(store.add("spiffe://td/w", "aa", None), Err(TrustError::Fingerprint { .. })));
     for nobody in ["peer:a", "cert:00", "key:ci", "root"] {
-        assert!(
-            matches!(
-                store.add(nobody, &print, None),
-                Err(TrustError::Identity(_))
-            ),
-            "{nobody:?}"
-        );
+        assert!(matches!(store.add(nobody, &print, None), Err(TrustError::Identity(_))), "{nobody:?}");
     }
-    let entry = store
-        .add(&id, &print.replace(':', "").to_uppercase(), None)
-        .unwrap();
-    assert_eq!(
-        (entry.fingerprint, entry.state),
-        (print.clone(), State::Approved)
-    );
+    let entry = store.add(&id, &print.replace(':', "").to_uppercase(), None).unwrap();
+    assert_eq!((entry.fingerprint, entry.state), (print.clone(), State::Approved));
     store.add(&id, &print, Some("one")).unwrap();
     store.add("spiffe://td/w", &print, None).unwrap();
     assert_eq!(store.list().len(), 2);
@@ -290,11 +186,7 @@ fn writers_lose_nothing_of_each_other() {
     });
     let all = TrustStore::open(dir.path()).unwrap().list();
     assert_eq!(all.len(), 80);
-    assert_eq!(
-        all.iter().map(|e| e.count).sum::<u64>(),
-        40,
-        "no knock is lost or counted twice"
-    );
+    assert_eq!(all.iter().map(|e| e.count).sum::<u64>(), 40, "no knock is lost or counted twice");
 }
 
 #[test]

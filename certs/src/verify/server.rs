@@ -17,8 +17,8 @@ use crate::peer::printable;
 /// # Errors
 /// When it is no fingerprint.
 pub fn pinned_server(fingerprint: &str) -> Result<Arc<dyn ServerCertVerifier>, VerifyError> {
-    let expected = fingerprint::normalise(fingerprint)
-        .ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
+    let expected =
+        fingerprint::normalise(fingerprint).ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
     Ok(pin(Some(expected)))
 }
 
@@ -43,9 +43,7 @@ impl PinMismatch {
     #[must_use]
     pub fn of(error: &Error) -> Option<&Self> {
         match error {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
-                why.downcast_ref()
-            }
+            Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref(),
             _ => None,
         }
     }
@@ -71,10 +69,7 @@ impl std::fmt::Display for PinMismatch {
 impl std::error::Error for PinMismatch {}
 
 fn pin(expected: Option<String>) -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Pin {
-        expected,
-        algorithms: provider().signature_verification_algorithms,
-    })
+    Arc::new(Pin { expected, algorithms: provider().signature_verification_algorithms })
 }
 
 #[derive(Debug)]
@@ -96,10 +91,7 @@ impl ServerCertVerifier for Pin {
         if self.expected.as_ref() == Some(&presented) {
             return Ok(ServerCertVerified::assertion());
         }
-        let mismatch = PinMismatch {
-            expected: self.expected.clone(),
-            presented,
-        };
+        let mismatch = PinMismatch { expected: self.expected.clone(), presented };
         Err(CertificateError::Other(OtherError(Arc::new(mismatch))).into())
     }
 

@@ -16,26 +16,18 @@ use crate::files::{self, FileError};
 ///
 /// # Errors
 /// When a file is missing, too open, empty, or the two do not belong together.
-pub fn load_certified_key(
-    certificate: &Path,
-    key: &Path,
-) -> Result<Arc<CertifiedKey>, VerifyError> {
+pub fn load_certified_key(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, VerifyError> {
     let chain = certificates(certificate)?;
     let pem = files::read_private(key)?;
     let private = PrivateKeyDer::from_pem_slice(pem.as_bytes());
     let private = private.map_err(|_| VerifyError::NoKey(key.to_owned()))?;
     let signing = provider().key_provider.load_private_key(private);
-    let certified = CertifiedKey::new(
-        chain,
-        signing.map_err(|_| VerifyError::NoKey(key.to_owned()))?,
-    );
-    certified
-        .keys_match()
-        .map_err(|source| VerifyError::Mismatch {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        })?;
+    let certified = CertifiedKey::new(chain, signing.map_err(|_| VerifyError::NoKey(key.to_owned()))?);
+    certified.keys_match().map_err(|source| VerifyError::Mismatch {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    })?;
     Ok(Arc::new(certified))
 }
 
@@ -71,11 +63,7 @@ impl ResolvesServerCert for ServerCertResolver {
 
 /// The certificates in a PEM file, at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
-    let text = std::fs::read(file).map_err(|source| FileError::Io {
-        what: "read",
-        path: file.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read(file).map_err(|source| FileError::Io { what: "read", path: file.to_owned(), source })?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),

@@ -2,9 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
@@ -18,9 +16,7 @@ fn der(pem: &str) -> CertificateDer<'static> {
 }
 
 fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .map(Result::unwrap)
-        .collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
 }
 
 fn key(pem: &str) -> PrivateKeyDer<'static> {
@@ -50,17 +46,13 @@ impl Gate {
     }
 
     fn certified(dir: &Path, ca: &Ca) -> Arc<rustls::sign::CertifiedKey> {
-        let issued = ca
-            .issue_server(&[San::Dns("localhost".to_owned())], SERVER_LIFETIME)
-            .unwrap();
+        let issued = ca.issue_server(&[San::Dns("localhost".to_owned())], SERVER_LIFETIME).unwrap();
         let certificate = write(dir, "server.crt", &issued.chain);
         load_certified_key(&certificate, &write(dir, "server.key", &issued.key)).unwrap()
     }
 
     fn fingerprint(&self) -> String {
-        PeerCert::parse(&self.resolver.current().cert[0], false)
-            .unwrap()
-            .fingerprint
+        PeerCert::parse(&self.resolver.current().cert[0], false).unwrap().fingerprint
     }
 
     /// One handshake: what the server knows of its client, or why it failed and on which side.
@@ -82,9 +74,7 @@ impl Gate {
             .dangerous()
             .with_custom_certificate_verifier(server_verifier);
         let config = match client {
-            Some((pem, secret)) => builder
-                .with_client_auth_cert(chain(pem), key(secret))
-                .unwrap(),
+            Some((pem, secret)) => builder.with_client_auth_cert(chain(pem), key(secret)).unwrap(),
             None => builder.with_no_client_auth(),
         };
         let mut server = ServerConnection::new(Arc::new(server)).unwrap();
@@ -111,9 +101,7 @@ impl Gate {
             }
         }
         assert!(!server.is_handshaking() && !client.is_handshaking());
-        Ok(server
-            .peer_certificates()
-            .map(|c| PeerCert::parse(&c[0], false).unwrap()))
+        Ok(server.peer_certificates().map(|c| PeerCert::parse(&c[0], false).unwrap()))
     }
 
     fn pin(&self) -> Arc<dyn rustls::client::danger::ServerCertVerifier> {
@@ -126,36 +114,14 @@ fn any_key_is_taken_when_it_is_proven() {
     let gate = Gate::new();
     let node = NodeKey::generate().unwrap();
     let (pem, secret) = node.self_signed_cert("alice").unwrap();
-    let issued = Ca::create("foreign")
-        .unwrap()
-        .issue_client("bob", &[], SERVER_LIFETIME)
-        .unwrap();
+    let issued = Ca::create("foreign").unwrap().issue_client("bob", &[], SERVER_LIFETIME).unwrap();
     for version in VERSIONS {
-        let peer = gate
-            .meet(version, &tofu(), gate.pin(), Some((&pem, &secret)))
-            .unwrap()
-            .unwrap();
+        let peer = gate.meet(version, &tofu(), gate.pin(), Some((&pem, &secret))).unwrap().unwrap();
         assert_eq!(peer.identity, node.public().identity());
-        let peer = gate
-            .meet(
-                version,
-                &pinned(),
-                gate.pin(),
-                Some((&issued.chain, &issued.key)),
-            )
-            .unwrap()
-            .unwrap();
+        let peer = gate.meet(version, &pinned(), gate.pin(), Some((&issued.chain, &issued.key))).unwrap().unwrap();
         assert!(peer.identity.as_str().starts_with("cert:"));
-        assert!(
-            gate.meet(version, &tofu(), gate.pin(), None)
-                .unwrap()
-                .is_none(),
-            "refused later, readably"
-        );
-        assert!(
-            gate.meet(version, &any_key(true), gate.pin(), None)
-                .is_err()
-        );
+        assert!(gate.meet(version, &tofu(), gate.pin(), None).unwrap().is_none(), "refused later, readably");
+        assert!(gate.meet(version, &any_key(true), gate.pin(), None).is_err());
     }
 }
 
@@ -165,11 +131,7 @@ fn a_certificate_without_its_key_is_refused() {
     #[derive(Debug)]
     struct Stolen(Arc<rustls::sign::CertifiedKey>);
     impl rustls::client::ResolvesClientCert for Stolen {
-        fn resolve(
-            &self,
-            _: &[&[u8]],
-            _: &[SignatureScheme],
-        ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
             Some(Arc::clone(&self.0))
         }
         fn has_certs(&self) -> bool {
@@ -177,19 +139,10 @@ fn a_certificate_without_its_key_is_refused() {
         }
     }
     let gate = Gate::new();
-    let (alice, _) = NodeKey::generate()
-        .unwrap()
-        .self_signed_cert("alice")
-        .unwrap();
+    let (alice, _) = NodeKey::generate().unwrap().self_signed_cert("alice").unwrap();
     let thief = NodeKey::generate().unwrap().to_pem().unwrap();
-    let signing = provider()
-        .key_provider
-        .load_private_key(key(&thief))
-        .unwrap();
-    let stolen = Stolen(Arc::new(rustls::sign::CertifiedKey::new(
-        chain(&alice),
-        signing,
-    )));
+    let signing = provider().key_provider.load_private_key(key(&thief)).unwrap();
+    let stolen = Stolen(Arc::new(rustls::sign::CertifiedKey::new(chain(&alice), signing)));
     for version in VERSIONS {
         let config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[version])
@@ -203,9 +156,7 @@ fn a_certificate_without_its_key_is_refused() {
             .with_client_cert_verifier(tofu())
             .with_cert_resolver(Arc::clone(&gate.resolver) as _);
         let mut server = ServerConnection::new(Arc::new(server)).unwrap();
-        let mut client =
-            ClientConnection::new(Arc::new(config), ServerName::try_from("any.name").unwrap())
-                .unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), ServerName::try_from("any.name").unwrap()).unwrap();
         let mut outcome = Ok(());
         for _ in 0..4 {
             let mut wire = Vec::new();
@@ -235,36 +186,18 @@ fn an_authority_takes_its_own_and_no_others() {
     let gate = Gate::new();
     let verifier = ca(&[gate.dir.path().join("ca.crt")]).unwrap();
     let own = gate.ca.issue_client("bob", &[], SERVER_LIFETIME).unwrap();
-    let foreign = Ca::create("foreign")
-        .unwrap()
-        .issue_client("bob", &[], SERVER_LIFETIME)
-        .unwrap();
-    let server = gate
-        .ca
-        .issue_server(&[San::Dns("bob.lan".to_owned())], SERVER_LIFETIME)
-        .unwrap();
+    let foreign = Ca::create("foreign").unwrap().issue_client("bob", &[], SERVER_LIFETIME).unwrap();
+    let server = gate.ca.issue_server(&[San::Dns("bob.lan".to_owned())], SERVER_LIFETIME).unwrap();
     for version in VERSIONS {
         let met = |client| gate.meet(version, &verifier, gate.pin(), client);
         assert!(met(Some((&own.chain, &own.key))).unwrap().is_some());
         assert!(met(None).unwrap().is_none());
         assert!(met(Some((&foreign.chain, &foreign.key))).is_err());
-        assert!(
-            met(Some((&server.chain, &server.key))).is_err(),
-            "a server's certificate is no client's"
-        );
+        assert!(met(Some((&server.chain, &server.key))).is_err(), "a server's certificate is no client's");
     }
-    assert!(
-        matches!(ca(&[]), Err(VerifyError::Roots(_))),
-        "nobody is no authority"
-    );
-    assert!(matches!(
-        ca(&[gate.dir.path().join("server.key")]),
-        Err(VerifyError::NoCertificate(_))
-    ));
-    assert!(matches!(
-        ca(&[gate.dir.path().join("none")]),
-        Err(VerifyError::File(_))
-    ));
+    assert!(matches!(ca(&[]), Err(VerifyError::Roots(_))), "nobody is no authority");
+    assert!(matches!(ca(&[gate.dir.path().join("server.key")]), Err(VerifyError::NoCertificate(_))));
+    assert!(matches!(ca(&[gate.dir.path().join("none")]), Err(VerifyError::File(_))));
 }
 
 #[test]
@@ -272,38 +205,18 @@ fn a_server_is_known_by_its_key() {
     let gate = Gate::new();
     let first = gate.fingerprint();
     for version in VERSIONS {
-        let error = gate
-            .meet(version, &tofu(), first_contact(), None)
-            .unwrap_err();
+        let error = gate.meet(version, &tofu(), first_contact(), None).unwrap_err();
         let seen = PinMismatch::of(&error).unwrap();
-        assert_eq!(
-            (&seen.expected, &seen.presented),
-            (&None, &gate.fingerprint())
-        );
+        assert_eq!((&seen.expected, &seen.presented), (&None, &gate.fingerprint()));
         let wrong = pinned_server(&"00".repeat(16)).unwrap();
-        assert!(
-            PinMismatch::of(&gate.meet(version, &tofu(), wrong, None).unwrap_err())
-                .unwrap()
-                .expected
-                .is_some()
-        );
+        assert!(PinMismatch::of(&gate.meet(version, &tofu(), wrong, None).unwrap_err()).unwrap().expected.is_some());
     }
     let pin = pinned_server(&first.replace(':', "").to_uppercase()).unwrap();
-    assert!(
-        gate.meet(VERSIONS[0], &tofu(), Arc::clone(&pin), None)
-            .is_ok()
-    );
-    gate.resolver
-        .swap(Gate::certified(gate.dir.path(), &gate.ca));
+    assert!(gate.meet(VERSIONS[0], &tofu(), Arc::clone(&pin), None).is_ok());
+    gate.resolver.swap(Gate::certified(gate.dir.path(), &gate.ca));
     let error = gate.meet(VERSIONS[0], &tofu(), pin, None).unwrap_err();
-    assert!(
-        PinMismatch::of(&error).is_some(),
-        "the new certificate is shown at once"
-    );
-    assert!(matches!(
-        pinned_server("56:47"),
-        Err(VerifyError::Fingerprint(_))
-    ));
+    assert!(PinMismatch::of(&error).is_some(), "the new certificate is shown at once");
+    assert!(matches!(pinned_server("56:47"), Err(VerifyError::Fingerprint(_))));
 }
 
 #[test]
@@ -313,37 +226,17 @@ fn certificates_are_bounded_in_time_and_size() {
     let now = UnixTime::now().as_secs();
     let verifier = tofu();
     let check = |leaf: &[u8], rest: &[CertificateDer<'_>], seconds| {
-        verifier
-            .verify_client_cert(&CertificateDer::from(leaf), rest, at(seconds))
-            .err()
+        verifier.verify_client_cert(&CertificateDer::from(leaf), rest, at(seconds)).err()
     };
     let leaf = der(&pem);
     assert_eq!(check(&leaf, &[], now), None);
-    assert_eq!(
-        check(&leaf, &[], now + 400 * 86_400),
-        Some(CertificateError::Expired.into())
-    );
-    assert_eq!(
-        check(&leaf, &[], now - 86_400),
-        Some(CertificateError::NotValidYet.into())
-    );
-    assert_eq!(
-        check(&[1, 2, 3], &[], now),
-        Some(CertificateError::BadEncoding.into())
-    );
+    assert_eq!(check(&leaf, &[], now + 400 * 86_400), Some(CertificateError::Expired.into()));
+    assert_eq!(check(&leaf, &[], now - 86_400), Some(CertificateError::NotValidYet.into()));
+    assert_eq!(check(&[1, 2, 3], &[], now), Some(CertificateError::BadEncoding.into()));
     assert_eq!(check(&leaf, &vec![leaf.clone(); MAX_CHAIN - 1], now), None);
-    let error = check(&leaf, &vec![leaf.clone(); MAX_CHAIN], now)
-        .unwrap()
-        .to_string();
+    let error = check(&leaf, &vec![leaf.clone(); MAX_CHAIN], now).unwrap().to_string();
     assert!(error.contains("TooLarge"), "{error}");
-    assert!(
-        check(
-            &leaf,
-            &[CertificateDer::from(vec![0; MAX_CERTIFICATE + 1])],
-            now
-        )
-        .is_some()
-    );
+    assert!(check(&leaf, &[CertificateDer::from(vec![0; MAX_CERTIFICATE + 1])], now).is_some());
 }
 
 #[test]
@@ -353,25 +246,10 @@ fn a_certificate_and_a_key_that_do_not_fit_are_refused() {
     let certificate = write(dir.path(), "c", &one.self_signed_cert("a").unwrap().0);
     let key = write(dir.path(), "k", &other.to_pem().unwrap());
     let none = dir.path().join("none");
-    assert!(matches!(
-        load_certified_key(&certificate, &key),
-        Err(VerifyError::Mismatch { .. })
-    ));
-    assert!(matches!(
-        load_certified_key(&key, &key),
-        Err(VerifyError::NoCertificate(_))
-    ));
-    assert!(matches!(
-        load_certified_key(&certificate, &certificate),
-        Err(VerifyError::NoKey(_))
-    ));
+    assert!(matches!(load_certified_key(&certificate, &key), Err(VerifyError::Mismatch { .. })));
+    assert!(matches!(load_certified_key(&key, &key), Err(VerifyError::NoCertificate(_))));
+    assert!(matches!(load_certified_key(&certificate, &certificate), Err(VerifyError::NoKey(_))));
     let error = load_certified_key(&none, &key).unwrap_err().to_string();
-    assert!(
-        error.contains("cannot read") && error.contains("none"),
-        "{error}"
-    );
-    assert!(matches!(
-        load_certified_key(&certificate, &none),
-        Err(VerifyError::File(_))
-    ));
+    assert!(error.contains("cannot read") && error.contains("none"), "{error}");
+    assert!(matches!(load_certified_key(&certificate, &none), Err(VerifyError::File(_))));
 }

@@ -149,7 +149,13 @@ mod tests {
         (0..entries)
             .map(|i| {
                 let path = format!("/api/ch\u{e4}t/{i}");
-                let entry = Entry { event_type: "request", path: &path, policy_decision: "ALLOW", request_bytes: i, ..Entry::default() };
+                let entry = Entry {
+                    event_type: "request",
+                    path: &path,
+                    policy_decision: "ALLOW",
+                    request_bytes: i,
+                    ..Entry::default()
+                };
                 let sealed = chain.seal(&entry, 1_700_000_000_000_000 + i);
                 let line = chain.line().to_vec();
                 chain.commit(sealed);

@@ -9,9 +9,20 @@ pub(super) fn is_placeholder(body: &str) -> bool {
     let plain = lower.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     lower.bytes().all(filler)
         || lower.starts_with("your")
-        || ["example", "your-", "your_", "changeme", "placeholder", "redacted", "xxxxxxxx", "dummy", "insert", "00000000000000"]
-            .iter()
-            .any(|word| lower.contains(word))
+        || [
+            "example",
+            "your-",
+            "your_",
+            "changeme",
+            "placeholder",
+            "redacted",
+            "xxxxxxxx",
+            "dummy",
+            "insert",
+            "00000000000000",
+        ]
+        .iter()
+        .any(|word| lower.contains(word))
         || matches!(plain, "" | "null" | "none" | "true" | "false" | "undefined" | "secret" | "password" | "token")
         || body.contains("...")
         || body.contains("***")
@@ -54,7 +65,8 @@ pub(super) fn openai(body: &str) -> bool {
 
 /// `SG.`, 22 characters, a dot, 43 characters.
 pub(super) fn sendgrid(body: &str) -> bool {
-    body.split_once('.').is_some_and(|(a, b)| (20..=24).contains(&a.len()) && (39..=50).contains(&b.len()) && !b.contains('.'))
+    body.split_once('.')
+        .is_some_and(|(a, b)| (20..=24).contains(&a.len()) && (39..=50).contains(&b.len()) && !b.contains('.'))
 }
 
 /// Slack: groups of digits and letters between dashes.
@@ -71,7 +83,8 @@ pub(super) fn slack_hook(body: &str) -> bool {
 
 /// Grafana: 32 characters, an underscore, a checksum of 8 hex digits.
 pub(super) fn grafana(body: &str) -> bool {
-    body.rsplit_once('_').is_some_and(|(key, sum)| key.len() >= 32 && sum.len() == 8 && sum.bytes().all(|b| b.is_ascii_hexdigit()))
+    body.rsplit_once('_')
+        .is_some_and(|(key, sum)| key.len() >= 32 && sum.len() == 8 && sum.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// `.` and `_` stand where a format has them.
@@ -82,21 +95,28 @@ pub(super) fn has_dot(body: &str) -> bool {
 /// A JSON web token: three parts, and a header that says how it is signed (RFC 7519).
 pub(super) fn jwt(body: &str) -> bool {
     let mut parts = body.split('.');
-    let (Some(head), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(head), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     // The rule's literal is the beginning of the header.
     let header = format!("eyJ{head}");
     claims.len() >= 8
         && signature.len() >= 16
-        && decode(&header).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()).is_some_and(|h| h.get("alg").is_some())
+        && decode(&header)
+            .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
+            .is_some_and(|h| h.get("alg").is_some())
 }
 
 /// `user:password` in front of a host, and the password is meant.
 pub(super) fn userinfo(body: &str) -> bool {
     let Some((credentials, _)) = body.rsplit_once('@') else { return false };
     let Some((user, password)) = credentials.split_once(':') else { return false };
-    password.len() >= 3 && !is_placeholder(password) && !is_variable(password) && password != user && !password.starts_with("//")
+    password.len() >= 3
+        && !is_placeholder(password)
+        && !is_variable(password)
+        && password != user
+        && !password.starts_with("//")
 }
 
 /// `Basic` and base64 of `user:password`.
@@ -104,7 +124,10 @@ pub(super) fn basic(body: &str) -> bool {
     decode(body.trim_end_matches('=')).is_some_and(|bytes| {
         std::str::from_utf8(&bytes).is_ok_and(|text| {
             text.split_once(':').is_some_and(|(user, password)| {
-                !user.is_empty() && password.len() >= 3 && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !is_placeholder(password)
+                !user.is_empty()
+                    && password.len() >= 3
+                    && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+                    && !is_placeholder(password)
             })
         })
     })
@@ -148,7 +171,11 @@ pub(super) fn bearer(body: &str) -> bool {
 }
 
 fn is_variable(text: &str) -> bool {
-    text.starts_with(['$', '%', '{', '<']) || text.contains("${") || text.contains("{{") || text.contains("process.env") || text.contains("os.environ")
+    text.starts_with(['$', '%', '{', '<'])
+        || text.contains("${")
+        || text.contains("{{")
+        || text.contains("process.env")
+        || text.contains("os.environ")
 }
 
 /// `config.password`, `get_secret_2`: names, not values.

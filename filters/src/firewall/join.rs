@@ -23,7 +23,11 @@ pub(super) fn scan(json: &Value<'_>, scanner: &Scanner, found: &mut dyn FnMut(Fi
             let window = format!("{before}{head}");
             scanner.scan_from(&window, 0, true, &mut |finding| {
                 // An assignment over a border is two people talking; a token is a token.
-                if finding.start < border && finding.end > border && finding.rule.kind != Kind::Assignment && finding.rule.kind != Kind::Hint {
+                if finding.start < border
+                    && finding.end > border
+                    && finding.rule.kind != Kind::Assignment
+                    && finding.rule.kind != Kind::Hint
+                {
                     found(finding);
                 }
             });

@@ -6,7 +6,9 @@
 
 use portcullis_policies::DataLevel::{self, L2, L3, L4};
 
-use super::alphabet::Alphabet::{self, Base32, Base62, Base64, Base64Url, Dotted, Header, Hex, Path, Upper, UserInfo, Value};
+use super::alphabet::Alphabet::{
+    self, Base32, Base62, Base64, Base64Url, Dotted, Header, Hex, Path, Upper, UserInfo, Value,
+};
 use super::check;
 
 /// What a rule is about.
@@ -55,7 +57,16 @@ pub(super) enum Kind {
 }
 
 const fn token(id: &'static str, begins: &'static [&'static str], body: Alphabet, min: usize, max: usize) -> Rule {
-    Rule { id, level: L4, family: Family::Secret, begins, body, length: (min, max), check: check::any, kind: Kind::Token }
+    Rule {
+        id,
+        level: L4,
+        family: Family::Secret,
+        begins,
+        body,
+        length: (min, max),
+        check: check::any,
+        kind: Kind::Token,
+    }
 }
 
 const fn checked(rule: Rule, check: fn(&str) -> bool) -> Rule {
@@ -67,7 +78,16 @@ const fn inner(rule: Rule) -> Rule {
 }
 
 const fn hint(id: &'static str, begins: &'static [&'static str]) -> Rule {
-    Rule { id, level: L2, family: Family::Structure, begins, body: Value, length: (0, 0), check: check::any, kind: Kind::Hint }
+    Rule {
+        id,
+        level: L2,
+        family: Family::Structure,
+        begins,
+        body: Value,
+        length: (0, 0),
+        check: check::any,
+        kind: Kind::Hint,
+    }
 }
 
 /// Every rule.
@@ -75,7 +95,16 @@ pub(super) const RULES: &[Rule] = &[
     // Code hosting and packages.
     token("github-token", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], Base62, 36, 255),
     token("github-fine-grained", &["github_pat_"], Base64Url, 60, 255),
-    checked(token("gitlab-token", &["glpat-", "glrt-", "gldt-", "glft-", "glcbt-", "glptt-", "glsoat-", "gloas-"], Dotted, 20, 300), check::random),
+    checked(
+        token(
+            "gitlab-token",
+            &["glpat-", "glrt-", "gldt-", "glft-", "glcbt-", "glptt-", "glsoat-", "gloas-"],
+            Dotted,
+            20,
+            300,
+        ),
+        check::random,
+    ),
     token("npm-token", &["npm_"], Base62, 36, 36),
     token("pypi-token", &["pypi-AgEIcHlwaS5vcmc"], Base64Url, 50, 1000),
     token("rubygems-key", &["rubygems_"], Hex, 48, 48),
@@ -106,12 +135,24 @@ pub(super) const RULES: &[Rule] = &[
     token("perplexity-key", &["pplx-"], Base62, 48, 56),
     token("replicate-token", &["r8_"], Base62, 36, 40),
     // Payments, mail, messages.
-    checked(token("stripe-key", &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk_prod_", "rk_prod_"], Base62, 10, 200), check::random),
+    checked(
+        token("stripe-key", &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk_prod_", "rk_prod_"], Base62, 10, 200),
+        check::random,
+    ),
     checked(token("square-secret", &["sq0atp-", "sq0csp-"], Base64Url, 22, 60), check::random),
     token("shopify-token", &["shpat_", "shpca_", "shppa_", "shpss_"], Hex, 32, 32),
     checked(token("sendgrid-key", &["SG."], Dotted, 60, 75), check::sendgrid),
     token("mailgun-key", &["key-"], Hex, 32, 32),
-    checked(token("slack-token", &["xoxb-", "xoxp-", "xoxe-", "xoxa-", "xoxr-", "xoxs-", "xapp-", "xoxe.xoxp-"], Base64Url, 20, 250), check::slack),
+    checked(
+        token(
+            "slack-token",
+            &["xoxb-", "xoxp-", "xoxe-", "xoxa-", "xoxr-", "xoxs-", "xapp-", "xoxe.xoxp-"],
+            Base64Url,
+            20,
+            250,
+        ),
+        check::slack,
+    ),
     inner(checked(token("slack-webhook", &["hooks.slack.com/services/"], Path, 30, 80), check::slack_hook)),
     token("telegram-token", &[":AA"], Base64Url, 32, 34),
     checked(token("twilio-key", &["SK"], Hex, 32, 32), check::mixed),
@@ -128,8 +169,26 @@ pub(super) const RULES: &[Rule] = &[
     token("sentry-org-token", &["sntrys_eyJpYXQiO"], Dotted, 40, 400),
     token("onepassword-token", &["ops_eyJ"], Base64, 200, 1000),
     // Keys.
-    Rule { id: "private-key", level: L4, family: Family::Secret, begins: &["-----BEGIN "], body: Header, length: (11, 64), check: check::private_key, kind: Kind::Open },
-    Rule { id: "putty-key", level: L4, family: Family::Secret, begins: &["PuTTY-User-Key-File-"], body: Base62, length: (1, 2), check: check::any, kind: Kind::Open },
+    Rule {
+        id: "private-key",
+        level: L4,
+        family: Family::Secret,
+        begins: &["-----BEGIN "],
+        body: Header,
+        length: (11, 64),
+        check: check::private_key,
+        kind: Kind::Open,
+    },
+    Rule {
+        id: "putty-key",
+        level: L4,
+        family: Family::Secret,
+        begins: &["PuTTY-User-Key-File-"],
+        body: Base62,
+        length: (1, 2),
+        check: check::any,
+        kind: Kind::Open,
+    },
     token("age-key", &["AGE-SECRET-KEY-1"], Upper, 58, 58),
     checked(token("wireguard-key", &["PrivateKey = "], Base64, 44, 44), check::wireguard),
     checked(token("json-web-token", &["eyJ"], Dotted, 40, 4000), check::jwt),
@@ -141,7 +200,20 @@ pub(super) const RULES: &[Rule] = &[
         id: "assigned-secret",
         level: L3,
         family: Family::Secret,
-        begins: &["password", "passwd", "secret", "api_key", "apikey", "api-key", "access_key", "accesskey", "auth_token", "access_token", "client_secret", "private_key"],
+        begins: &[
+            "password",
+            "passwd",
+            "secret",
+            "api_key",
+            "apikey",
+            "api-key",
+            "access_key",
+            "accesskey",
+            "auth_token",
+            "access_token",
+            "client_secret",
+            "private_key",
+        ],
         body: Value,
         length: (8, 256),
         check: check::assigned,
@@ -149,7 +221,10 @@ pub(super) const RULES: &[Rule] = &[
     },
     // Hints: told, and refused only where the operator says so.
     hint("absolute-path", &["/home/", "/Users/", "/root/", "/etc/", "C:\\Users\\"]),
-    hint("internal-import", &["import internal.", "from internal.", "import company.", "from company.", "import corp.", "from corp."]),
+    hint(
+        "internal-import",
+        &["import internal.", "from internal.", "import company.", "from company.", "import corp.", "from corp."],
+    ),
     hint("template-token", &["<|im_start|>", "<|im_end|>", "<|system|>", "<|eot_id|>", "<<SYS>>"]),
 ];
 

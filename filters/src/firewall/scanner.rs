@@ -68,7 +68,8 @@ impl Scanner {
                 }
             }
         }
-        let failed = |e: aho_corasick::BuildError| FilterError::Failed(format!("the firewall's rules cannot be compiled: {e}"));
+        let failed =
+            |e: aho_corasick::BuildError| FilterError::Failed(format!("the firewall's rules cannot be compiled: {e}"));
         let mut builder = AhoCorasickBuilder::new();
         builder.match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA));
         let exact = builder.build(literals.iter().map(|(l, _)| l)).map_err(failed)?;
@@ -94,12 +95,10 @@ impl Scanner {
         let bytes = text.as_bytes();
         let mut open = Undecided { hold: bytes.len(), rescan: bytes.len() };
         let tail = bytes.get(from..).unwrap_or_default();
-        let mut judge = |rule: &'static Rule, start: usize, end: usize| {
-            match place(rule, text, start, end, ended) {
-                Place::Found(until) => found(Finding { rule, start, end: until }),
-                Place::Open(at) => open = open.earliest(at),
-                Place::Nothing => {}
-            }
+        let mut judge = |rule: &'static Rule, start: usize, end: usize| match place(rule, text, start, end, ended) {
+            Place::Found(until) => found(Finding { rule, start, end: until }),
+            Place::Open(at) => open = open.earliest(at),
+            Place::Nothing => {}
         };
         for hit in self.exact.find_overlapping_iter(tail) {
             if let Some(rule) = self.exact_rules.get(hit.pattern().as_usize()) {
@@ -199,7 +198,11 @@ fn assignment(rule: &'static Rule, text: &str, key: usize, after_key: usize, end
         return Place::Nothing;
     }
     if at == bytes.len() {
-        return if ended || at >= after_key + NEAR { Place::Nothing } else { Place::Open(Undecided { hold: at, rescan: key }) };
+        return if ended || at >= after_key + NEAR {
+            Place::Nothing
+        } else {
+            Place::Open(Undecided { hold: at, rescan: key })
+        };
     }
     if at == after_key || signs > 2 {
         return Place::Nothing;

@@ -70,11 +70,19 @@ fn samples() -> Vec<(&'static str, String, String)> {
         ("private-key", "-----BEGIN ", "RSA PRIVATE KEY-----\nMIIE".to_owned()),
         ("age-key", "AGE-SECRET-KEY-1", body(UPPER, 58, 14)),
         ("url-password", "://", format!("admin:{}@db.example.org", b62(14))),
-        ("json-web-token", "eyJ", format!("{}.{}.{}", &data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"HS256"}"#)[3..], b62(40), b62(43))),
+        (
+            "json-web-token",
+            "eyJ",
+            format!("{}.{}.{}", &data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"HS256"}"#)[3..], b62(40), b62(43)),
+        ),
     ]
     .map(|(rule, begin, rest)| (rule, begin.to_owned(), rest))
     .to_vec();
-    all.push(("basic-auth", "Basic ".to_owned(), data_encoding::BASE64.encode(format!("admin:{}", b62(12)).as_bytes())));
+    all.push((
+        "basic-auth",
+        "Basic ".to_owned(),
+        data_encoding::BASE64.encode(format!("admin:{}", b62(12)).as_bytes()),
+    ));
     all
 }
 
@@ -87,7 +95,9 @@ fn found_in(text: &str) -> Vec<&'static str> {
 #[test]
 fn knows_every_format_in_prose() {
     for (rule, begin, rest) in samples() {
-        for text in [format!("my key is {begin}{rest} please use it"), format!("{begin}{rest}"), format!("KEY={begin}{rest}\n")] {
+        for text in
+            [format!("my key is {begin}{rest} please use it"), format!("{begin}{rest}"), format!("KEY={begin}{rest}\n")]
+        {
             assert!(found_in(&text).contains(&rule), "{rule} in {text}");
         }
     }
@@ -98,11 +108,24 @@ fn knows_every_format_in_prose() {
 #[test]
 fn leaves_alone_what_is_no_secret() {
     for text in [
-        "AKIAIOSFODNN7EXAMPLE", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "sk-your-api-key-goes-here-and-nowhere-else-please",
-        "password = os.environ['DB']", "the password is: hunter", "-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----",
-        "https://example.com/a:b@c", "postgres://user:${PASSWORD}@host/db", "skghp_1234567890", "token: config.token_value",
-        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "eyJhbGciOiJub25lIn0", "Basic understanding of it",
-        "SKIP this and that", "path is fine", "keyboard-shortcuts", "550e8400-e29b-41d4-a716-446655440000",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "sk-your-api-key-goes-here-and-nowhere-else-please",
+        "password = os.environ['DB']",
+        "the password is: hunter",
+        "-----BEGIN PUBLIC KEY-----",
+        "-----BEGIN CERTIFICATE-----",
+        "https://example.com/a:b@c",
+        "postgres://user:${PASSWORD}@host/db",
+        "skghp_1234567890",
+        "token: config.token_value",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "eyJhbGciOiJub25lIn0",
+        "Basic understanding of it",
+        "SKIP this and that",
+        "path is fine",
+        "keyboard-shortcuts",
+        "550e8400-e29b-41d4-a716-446655440000",
     ] {
         assert_eq!(found_in(text), Vec::<&str>::new(), "{text}");
     }
@@ -112,7 +135,9 @@ fn leaves_alone_what_is_no_secret() {
 fn sees_assignments_and_disguises() {
     let secret = body(B62, 20, 3);
     for text in [
-        format!("password = \"{secret}\""), format!("DB_PASSWORD={secret}"), format!("\"client_secret\": \"{secret}\""),
+        format!("password = \"{secret}\""),
+        format!("DB_PASSWORD={secret}"),
+        format!("\"client_secret\": \"{secret}\""),
         format!("api_key: {secret}"),
     ] {
         assert!(found_in(&text).contains(&"assigned-secret"), "{text}");
@@ -252,7 +277,9 @@ fn holds_its_own_on_the_development_corpus() {
         }
         let mut rules = vec![];
         scanner.scan(item["text"].as_str().unwrap(), &mut |f| {
-            if f.rule.level >= DataLevel::L3 { rules.push(f.rule.id) }
+            if f.rule.level >= DataLevel::L3 {
+                rules.push(f.rule.id)
+            }
         });
         match (item["label"].as_str().unwrap(), rules.first()) {
             ("secret", Some(_)) => hit += 1,
@@ -260,7 +287,10 @@ fn holds_its_own_on_the_development_corpus() {
                 missed += 1;
                 *by_rule.entry(item["rule"].as_str().unwrap_or("?").to_owned()).or_default() += 1;
             }
-            ("clean", Some(rule)) => { wrong += 1; *wrongly.entry(rule).or_default() += 1; }
+            ("clean", Some(rule)) => {
+                wrong += 1;
+                *wrongly.entry(rule).or_default() += 1;
+            }
             ("clean", None) => clean += 1,
             _ => {}
         }

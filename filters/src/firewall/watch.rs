@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_policies::DataLevel;
 
+use super::Judge;
 use super::plain::plain;
 use super::rules::Family;
 use super::scanner::Finding;
-use super::Judge;
 use crate::filter::Watch;
 use crate::frame::{Channel, Frame};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
@@ -131,7 +131,9 @@ impl Watch for SecretWatch {
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         let Self { judge, channels, level, refusal } = self;
         for text in channels.values_mut() {
-            judge.scanner.scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
+            judge
+                .scanner
+                .scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
             text.frames.clear();
         }
         Ok(self.refusal.take())

@@ -42,11 +42,7 @@ impl Reading {
 ///
 /// # Errors
 /// When the bytes are not what they should be: what cannot be read cannot be judged.
-pub fn with_frame<T>(
-    raw: &Bytes,
-    reading: Reading,
-    show: impl FnOnce(&Frame<'_>) -> T,
-) -> Result<T, FrameError> {
+pub fn with_frame<T>(raw: &Bytes, reading: Reading, show: impl FnOnce(&Frame<'_>) -> T) -> Result<T, FrameError> {
     match reading {
         Reading::Json => {
             if raw.iter().all(u8::is_ascii_whitespace) {
@@ -70,9 +66,7 @@ pub fn with_frame<T>(
                 return Ok(show(&Frame { raw, body: FrameBody::End }));
             }
             match Json::parse(data.as_bytes()) {
-                Ok(json) if !has_loose_text(text) => {
-                    Ok(show(&Frame { raw, body: FrameBody::Json(&json) }))
-                }
+                Ok(json) if !has_loose_text(text) => Ok(show(&Frame { raw, body: FrameBody::Json(&json) })),
                 // An event with text beside its data is judged as the text it is.
                 Ok(_) => Ok(show(&Frame { raw, body: FrameBody::Text(text) })),
                 Err(_) => Err(FrameError::NotJson),

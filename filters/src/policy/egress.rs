@@ -20,7 +20,9 @@ pub(super) fn leaves(json: &Json<'_>, class: &RouteClass) -> Option<&'static str
     }
     let tools = json.get("tools").and_then(Json::as_array).unwrap_or_default();
     let searches = |tool: &Json<'_>| {
-        tool.get("type").and_then(Json::as_str).is_some_and(|kind| kind.starts_with("web_search") || kind.starts_with("web_fetch"))
+        tool.get("type")
+            .and_then(Json::as_str)
+            .is_some_and(|kind| kind.starts_with("web_search") || kind.starts_with("web_fetch"))
     };
     tools.iter().any(searches).then_some("the request asks for a web search, which leaves the machine")
 }
@@ -33,7 +35,10 @@ fn fetches(json: &Json<'_>, depth: usize) -> bool {
     match json {
         Json::Array(items) => items.iter().any(|item| fetches(item, depth + 1)),
         Json::Object(entries) => entries.iter().any(|(key, value)| {
-            let named = matches!(key.as_ref(), "image_url" | "input_audio" | "video_url" | "audio_url" | "file_url" | "source" | "images");
+            let named = matches!(
+                key.as_ref(),
+                "image_url" | "input_audio" | "video_url" | "audio_url" | "file_url" | "source" | "images"
+            );
             (named && refers(value)) || fetches(value, depth + 1)
         }),
         _ => false,

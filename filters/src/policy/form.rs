@@ -37,9 +37,11 @@ pub(super) fn model(request: &Request<'_>) -> Result<String, Refusal> {
 
 fn boundary(media: &str) -> Option<&str> {
     let mut parameters = media.split(';').skip(1).map(str::trim);
-    let value = parameters.find_map(|p| p.split_once('=').filter(|(n, _)| n.trim().eq_ignore_ascii_case("boundary")))?.1.trim();
+    let value =
+        parameters.find_map(|p| p.split_once('=').filter(|(n, _)| n.trim().eq_ignore_ascii_case("boundary")))?.1.trim();
     let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-    let plain = (1..=70).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&b));
+    let plain = (1..=70).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&b));
     plain.then_some(value)
 }
 
@@ -47,7 +49,8 @@ fn boundary(media: &str) -> Option<&str> {
 fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<(&'b str, &'b [u8])>, Refusal> {
     let first = format!("--{boundary}");
     let between = format!("\r\n--{boundary}");
-    let mut rest = body.strip_prefix(first.as_bytes()).ok_or_else(|| bad("the form does not begin with its boundary"))?;
+    let mut rest =
+        body.strip_prefix(first.as_bytes()).ok_or_else(|| bad("the form does not begin with its boundary"))?;
     let mut parts = Vec::new();
     loop {
         if rest == b"--" || rest == b"--\r\n" {
@@ -57,7 +60,10 @@ fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<(&'b str, &'b [u8])>,
         let end = memmem::find(rest, between.as_bytes()).ok_or_else(|| bad("the form has no end"))?;
         let (part, next) = rest.split_at_checked(end).ok_or_else(|| bad("the form has no end"))?;
         let split = memmem::find(part, b"\r\n\r\n").ok_or_else(|| bad("a part of the form has no head"))?;
-        let head = part.get(..split).and_then(|h| std::str::from_utf8(h).ok()).ok_or_else(|| bad("the head of a part is not text"))?;
+        let head = part
+            .get(..split)
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .ok_or_else(|| bad("the head of a part is not text"))?;
         parts.push((head, part.get(split + 4..).unwrap_or_default()));
         if parts.len() > MAX_PARTS {
             return Err(bad("the form has too many parts"));
@@ -68,7 +74,10 @@ fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<(&'b str, &'b [u8])>,
 
 /// The field name of a part. One that two readers could take for different names is refused.
 fn name(head: &str) -> Result<&str, Refusal> {
-    let mut dispositions = head.split("\r\n").filter_map(|line| line.split_once(':')).filter(|(n, _)| n.trim().eq_ignore_ascii_case("content-disposition"));
+    let mut dispositions = head
+        .split("\r\n")
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(n, _)| n.trim().eq_ignore_ascii_case("content-disposition"));
     let (Some((_, disposition)), None) = (dispositions.next(), dispositions.next()) else {
         return Err(bad("a part of the form needs one Content-Disposition"));
     };
@@ -104,10 +113,17 @@ mod tests {
 
     #[test]
     fn refuses_what_two_readers_could_cut_differently() {
-        for body in [&b""[..], b"--x", b"--xy\r\n", b"preamble\r\n--x--", b"--x\r\nA: b\r\n\r\nc", b"--x\nA: b\n\nc\n--x--"] {
+        for body in
+            [&b""[..], b"--x", b"--xy\r\n", b"preamble\r\n--x--", b"--x\r\nA: b\r\n\r\nc", b"--x\nA: b\n\nc\n--x--"]
+        {
             assert!(parts(body, "x").is_err(), "{body:?}");
         }
-        for head in ["A: b", "Content-Disposition: form-data", "Content-Disposition: form-data; name=model", "Content-Disposition: form-data; name=\"a\"; name*=utf-8''b"] {
+        for head in [
+            "A: b",
+            "Content-Disposition: form-data",
+            "Content-Disposition: form-data; name=model",
+            "Content-Disposition: form-data; name=\"a\"; name*=utf-8''b",
+        ] {
             assert!(name(head).is_err(), "{head}");
         }
         assert_eq!(boundary("multipart/form-data; boundary=\"a b\""), None);

@@ -28,7 +28,9 @@ impl ListWatch {
     fn shows(&self, entry: &Json<'_>, names: &[Arc<str>]) -> bool {
         let given: Vec<_> = names.iter().filter_map(|name| entry.get(name).and_then(Json::as_str)).collect();
         !given.is_empty()
-            && given.iter().all(|raw| ModelName::canonical(raw, self.kind).is_ok_and(|model| self.models.matches(&model)))
+            && given
+                .iter()
+                .all(|raw| ModelName::canonical(raw, self.kind).is_ok_and(|model| self.models.matches(&model)))
     }
 }
 

@@ -71,7 +71,11 @@ fn walk(
                 Unknown::Keep => {}
                 Unknown::Drop => edits.push(edit(path, key, None)),
                 Unknown::Refuse => {
-                    return Err(Refusal::new("policy", Code::PolicyFieldDenied, "the request has a field that this route does not take"));
+                    return Err(Refusal::new(
+                        "policy",
+                        Code::PolicyFieldDenied,
+                        "the request has a field that this route does not take",
+                    ));
                 }
             }
             continue;
@@ -99,7 +103,11 @@ fn check_field(
     };
     match (field, value) {
         (Field::Denied, _) => {
-            return Err(Refusal::new("policy", Code::PolicyFieldDenied, format!("the field `{key}` is not let through")));
+            return Err(Refusal::new(
+                "policy",
+                Code::PolicyFieldDenied,
+                format!("the field `{key}` is not let through"),
+            ));
         }
         (Field::Any, _) | (Field::Bool, Json::Bool(_)) => {}
         (Field::Array(max), Json::Array(items)) if items.len() <= *max => {}
@@ -206,7 +214,14 @@ mod tests {
 
     #[test]
     fn reads_durations_as_ollama_does() {
-        for (text, seconds) in [("\"5m\"", 300.0), ("\"1h30m\"", 5400.0), ("-1", -1.0), ("\"-1s\"", -1.0), ("0", 0.0), ("\"24h\"", 86400.0)] {
+        for (text, seconds) in [
+            ("\"5m\"", 300.0),
+            ("\"1h30m\"", 5400.0),
+            ("-1", -1.0),
+            ("\"-1s\"", -1.0),
+            ("0", 0.0),
+            ("\"24h\"", 86400.0),
+        ] {
             assert_eq!(duration(&Json::parse(text.as_bytes()).unwrap()), Some(seconds), "{text}");
         }
         for text in ["\"5\u{00a0}m\"", "\"m\"", "\"5x\"", "true", "\"\""] {

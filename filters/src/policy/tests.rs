@@ -73,7 +73,12 @@ fn rule_03_only_exact_keys_count() {
 
 #[test]
 fn rule_05_the_canonical_name_is_judged_and_goes_on() {
-    for body in [r#"{"model":"Tiny"}"#, r#"{"model":" tiny "}"#, r#"{"model":"registry.ollama.ai/library/tiny"}"#, r#"{"name":"tiny"}"#] {
+    for body in [
+        r#"{"model":"Tiny"}"#,
+        r#"{"model":" tiny "}"#,
+        r#"{"model":"registry.ollama.ai/library/tiny"}"#,
+        r#"{"name":"tiny"}"#,
+    ] {
         assert!(chat(body).unwrap().contains(r#""tiny:latest""#), "{body}");
     }
     assert_eq!(chat(r#"{"model":"tiny:latest"}"#).unwrap(), r#"{"model":"tiny:latest"}"#);
@@ -88,7 +93,16 @@ fn rule_05_the_canonical_name_is_judged_and_goes_on() {
 
 #[test]
 fn every_spelling_of_a_cloud_model_is_refused() {
-    for name in ["tiny:cloud", "TINY:CLOUD", "llama3:120b-cloud", "llama3:120B-Cloud", "library/tiny:cloud", "https://registry.ollama.ai/library/tiny:cloud", "tiny:cloud ", "llama3-cloud"] {
+    for name in [
+        "tiny:cloud",
+        "TINY:CLOUD",
+        "llama3:120b-cloud",
+        "llama3:120B-Cloud",
+        "library/tiny:cloud",
+        "https://registry.ollama.ai/library/tiny:cloud",
+        "tiny:cloud ",
+        "llama3-cloud",
+    ] {
         assert_eq!(chat(&format!("{{\"model\":{name:?}}}")), Err("policy.egress_denied"), "{name}");
     }
 }
@@ -107,7 +121,24 @@ fn rule_06_models_count_wherever_they_stand() {
 
 #[test]
 fn rule_07_every_alias_is_judged_alike() {
-    for path in ["/completion", "/completions", "/v1/completions", "/chat/completions", "/v1/chat/completions", "/v1/messages", "/responses", "/v1/responses", "/infill", "/embedding", "/embeddings", "/v1/embeddings", "/rerank", "/v1/reranking", "/tokenize", "/apply-template"] {
+    for path in [
+        "/completion",
+        "/completions",
+        "/v1/completions",
+        "/chat/completions",
+        "/v1/chat/completions",
+        "/v1/messages",
+        "/responses",
+        "/v1/responses",
+        "/infill",
+        "/embedding",
+        "/embeddings",
+        "/v1/embeddings",
+        "/rerank",
+        "/v1/reranking",
+        "/tokenize",
+        "/apply-template",
+    ] {
         assert_eq!(judge(UpstreamKind::LlamaCpp, path, r#"{"model":"other"}"#), Err("policy.model_denied"), "{path}");
         assert!(judge(UpstreamKind::LlamaCpp, path, r#"{"model":"tiny"}"#).is_ok(), "{path}");
     }
@@ -125,7 +156,9 @@ fn rule_09_reading_routes_take_no_commands() {
 #[test]
 fn fields_are_held_to_their_bounds() {
     let goes_on = |body: &str| -> serde_json::Value { serde_json::from_str(&chat(body).unwrap()).unwrap() };
-    let body = goes_on(r#"{"model":"tiny","options":{"num_ctx":999999,"num_predict":-1,"num_gpu":99,"temperature":0.5},"keep_alive":-1,"unknown":1}"#);
+    let body = goes_on(
+        r#"{"model":"tiny","options":{"num_ctx":999999,"num_predict":-1,"num_gpu":99,"temperature":0.5},"keep_alive":-1,"unknown":1}"#,
+    );
     assert_eq!(body["options"]["num_ctx"], 4096, "the policy's limit");
     assert_eq!(body["options"]["num_predict"], 32768, "without end becomes the most");
     assert_eq!(body["options"]["temperature"], 0.5);
@@ -143,7 +176,12 @@ fn fields_are_held_to_their_bounds() {
 
 #[test]
 fn routes_outside_the_grant_are_refused() {
-    for (path, code) in [("/api/pull", "policy.route_denied"), ("/api/create", "policy.route_denied"), ("/api/push", "policy.egress_denied"), ("/api/experimental/web_search", "policy.egress_denied")] {
+    for (path, code) in [
+        ("/api/pull", "policy.route_denied"),
+        ("/api/create", "policy.route_denied"),
+        ("/api/push", "policy.egress_denied"),
+        ("/api/experimental/web_search", "policy.egress_denied"),
+    ] {
         assert_eq!(judge(UpstreamKind::Ollama, path, r#"{"model":"tiny"}"#), Err(code), "{path}");
     }
 }
@@ -162,18 +200,45 @@ fn rule_02_unknown_routes_and_methods_are_none() {
 fn every_known_route_has_its_class() {
     use UpstreamKind::{LlamaCpp, Ollama};
     for (kind, method, path, class) in [
-        (Ollama, "GET", "/", "public"), (Ollama, "GET", "/api/version", "read"), (Ollama, "GET", "/api/tags", "read"), (Ollama, "GET", "/api/ps", "read"),
-        (Ollama, "POST", "/api/show", "read"), (Ollama, "POST", "/api/generate", "inference"), (Ollama, "POST", "/api/chat", "inference"),
-        (Ollama, "POST", "/api/embed", "inference"), (Ollama, "POST", "/api/embeddings", "inference"), (Ollama, "POST", "/api/pull", "admin"),
-        (Ollama, "POST", "/api/push", "egress"), (Ollama, "POST", "/api/create", "admin"), (Ollama, "POST", "/api/copy", "admin"),
-        (Ollama, "DELETE", "/api/delete", "admin"), (Ollama, "POST", "/api/blobs/sha256:00", "admin"), (Ollama, "HEAD", "/api/blobs/sha256:00", "sensitive"),
-        (Ollama, "POST", "/api/me", "egress"), (Ollama, "POST", "/api/signout", "admin"), (Ollama, "DELETE", "/api/user/keys/x", "admin"),
-        (Ollama, "POST", "/api/experimental/web_fetch", "egress"), (Ollama, "POST", "/v1/chat/completions", "inference"), (Ollama, "POST", "/v1/responses", "inference"),
-        (Ollama, "POST", "/v1/messages", "inference"), (Ollama, "POST", "/v1/audio/transcriptions", "inference"), (Ollama, "GET", "/v1/models", "read"),
-        (LlamaCpp, "GET", "/health", "public"), (LlamaCpp, "GET", "/metrics", "sensitive"), (LlamaCpp, "GET", "/props", "sensitive"), (LlamaCpp, "POST", "/props", "admin"),
-        (LlamaCpp, "GET", "/slots", "sensitive"), (LlamaCpp, "POST", "/slots/0", "admin"), (LlamaCpp, "POST", "/models/load", "admin"), (LlamaCpp, "DELETE", "/models", "admin"),
-        (LlamaCpp, "POST", "/lora-adapters", "admin"), (LlamaCpp, "GET", "/v1/stream", "sensitive"), (LlamaCpp, "POST", "/tools", "admin"), (LlamaCpp, "GET", "/cors-proxy", "egress"),
-        (LlamaCpp, "POST", "/v1/systemone", "inference"), (LlamaCpp, "POST", "/v1/messages/count_tokens", "read"),
+        (Ollama, "GET", "/", "public"),
+        (Ollama, "GET", "/api/version", "read"),
+        (Ollama, "GET", "/api/tags", "read"),
+        (Ollama, "GET", "/api/ps", "read"),
+        (Ollama, "POST", "/api/show", "read"),
+        (Ollama, "POST", "/api/generate", "inference"),
+        (Ollama, "POST", "/api/chat", "inference"),
+        (Ollama, "POST", "/api/embed", "inference"),
+        (Ollama, "POST", "/api/embeddings", "inference"),
+        (Ollama, "POST", "/api/pull", "admin"),
+        (Ollama, "POST", "/api/push", "egress"),
+        (Ollama, "POST", "/api/create", "admin"),
+        (Ollama, "POST", "/api/copy", "admin"),
+        (Ollama, "DELETE", "/api/delete", "admin"),
+        (Ollama, "POST", "/api/blobs/sha256:00", "admin"),
+        (Ollama, "HEAD", "/api/blobs/sha256:00", "sensitive"),
+        (Ollama, "POST", "/api/me", "egress"),
+        (Ollama, "POST", "/api/signout", "admin"),
+        (Ollama, "DELETE", "/api/user/keys/x", "admin"),
+        (Ollama, "POST", "/api/experimental/web_fetch", "egress"),
+        (Ollama, "POST", "/v1/chat/completions", "inference"),
+        (Ollama, "POST", "/v1/responses", "inference"),
+        (Ollama, "POST", "/v1/messages", "inference"),
+        (Ollama, "POST", "/v1/audio/transcriptions", "inference"),
+        (Ollama, "GET", "/v1/models", "read"),
+        (LlamaCpp, "GET", "/health", "public"),
+        (LlamaCpp, "GET", "/metrics", "sensitive"),
+        (LlamaCpp, "GET", "/props", "sensitive"),
+        (LlamaCpp, "POST", "/props", "admin"),
+        (LlamaCpp, "GET", "/slots", "sensitive"),
+        (LlamaCpp, "POST", "/slots/0", "admin"),
+        (LlamaCpp, "POST", "/models/load", "admin"),
+        (LlamaCpp, "DELETE", "/models", "admin"),
+        (LlamaCpp, "POST", "/lora-adapters", "admin"),
+        (LlamaCpp, "GET", "/v1/stream", "sensitive"),
+        (LlamaCpp, "POST", "/tools", "admin"),
+        (LlamaCpp, "GET", "/cors-proxy", "egress"),
+        (LlamaCpp, "POST", "/v1/systemone", "inference"),
+        (LlamaCpp, "POST", "/v1/messages/count_tokens", "read"),
     ] {
         let Found::Route(route) = builtin(kind).find(method, path) else { panic!("{method} {path}") };
         assert_eq!(route.class.as_str(), class, "{method} {path}");
@@ -190,7 +255,8 @@ fn lists_show_what_is_granted() {
     assert!(matches!(runtime.block_on(filter.head(&list, &mut facts)).unwrap(), Verdict::Pass));
     let mut watch = filter.watch(&list, &facts).unwrap().unwrap();
     let raw: Bytes = r#"{"models":[{"name":"tiny:latest","model":"tiny:latest"},{"name":"secret:7b","model":"secret:7b"},{"name":"tiny:latest","model":"secret"},{"name":"llama3:x-cloud"},{}],"x":1}"#.into();
-    let said = crate::frame::with_frame(&raw, crate::frame::Reading::Json, |frame| watch.frame(0, frame)).unwrap().unwrap();
+    let said =
+        crate::frame::with_frame(&raw, crate::frame::Reading::Json, |frame| watch.frame(0, frame)).unwrap().unwrap();
     let Verdict::Replace(shown) = said else { panic!("the list is filtered") };
     assert_eq!(shown, r#"{"models":[{"name":"tiny:latest","model":"tiny:latest"}],"x":1}"#);
 }

@@ -61,20 +61,40 @@ impl Policy {
             });
         };
         if document.version.value != 1 {
-            note(place(&document.version), "version", format!("`{}` is not a version that this release reads, expected `1`", document.version.value), None);
+            note(
+                place(&document.version),
+                "version",
+                format!("`{}` is not a version that this release reads, expected `1`", document.version.value),
+                None,
+            );
         }
         let mut names = HashSet::new();
         let mut rules = Vec::new();
         for written in &document.rules {
             let name = &written.name.value;
             if name.is_empty() || !names.insert(name.clone()) {
-                note(place(&written.name), "rules.name", format!("`{name}` is empty or used by another rule, expected a name of its own"), None);
+                note(
+                    place(&written.name),
+                    "rules.name",
+                    format!("`{name}` is empty or used by another rule, expected a name of its own"),
+                    None,
+                );
             }
             if written.who.value.is_empty() {
-                note(place(&written.who), "rules.who", "the list is empty, so the rule is about nobody".to_owned(), Some("write `['*']` for every approved caller"));
+                note(
+                    place(&written.who),
+                    "rules.who",
+                    "the list is empty, so the rule is about nobody".to_owned(),
+                    Some("write `['*']` for every approved caller"),
+                );
             }
             if written.classes.value.is_empty() {
-                note(place(&written.classes), "rules.classes", "the list is empty, so the rule covers nothing".to_owned(), Some("write `[inference, read]`"));
+                note(
+                    place(&written.classes),
+                    "rules.classes",
+                    "the list is empty, so the rule covers nothing".to_owned(),
+                    Some("write `[inference, read]`"),
+                );
             }
             let mut who = Vec::new();
             for word in &written.who.value {
@@ -83,7 +103,10 @@ impl Policy {
                     None => note(
                         place(word),
                         "rules.who",
-                        format!("`{}` is nobody, expected `*`, an identity such as `peer:…`, `name:` or `method:` and a value", word.value),
+                        format!(
+                            "`{}` is nobody, expected `*`, an identity such as `peer:…`, `name:` or `method:` and a value",
+                            word.value
+                        ),
                         None,
                     ),
                 }
@@ -101,7 +124,12 @@ impl Policy {
         }
         for (field, limit) in &document.limits {
             if !limit.max.is_finite() || limit.max < 1.0 {
-                note((0, 0), &format!("limits.{field}.max"), format!("`{}` is not a limit, expected a number of at least 1", limit.max), None);
+                note(
+                    (0, 0),
+                    &format!("limits.{field}.max"),
+                    format!("`{}` is not a limit, expected a number of at least 1", limit.max),
+                    None,
+                );
             }
         }
         if !mistakes.is_empty() {
@@ -141,9 +169,17 @@ mod tests {
             ("version: 2\nrules: []\n", 1, "expected `1`"),
             ("version: 1\nrules:\n  - {name: a, effect: permit, who: ['*'], classes: [read]}\n", 3, "permit"),
             ("version: 1\nrules:\n  - {name: a, effect: allow, who: [], classes: [read]}\n", 3, "about nobody"),
-            ("version: 1\nrules:\n  - {name: a, effect: allow, who: [alice], classes: [read]}\n", 3, "`alice` is nobody"),
+            (
+                "version: 1\nrules:\n  - {name: a, effect: allow, who: [alice], classes: [read]}\n",
+                3,
+                "`alice` is nobody",
+            ),
             ("version: 1\nrules:\n  - {name: a, effect: allow, who: ['*'], classes: [inferense]}\n", 3, "inferense"),
-            ("version: 1\nrules:\n  - {name: a, effect: allow, who: ['*'], classes: [read]}\n  - {name: a, effect: deny, who: ['*'], classes: [read]}\n", 4, "used by another rule"),
+            (
+                "version: 1\nrules:\n  - {name: a, effect: allow, who: ['*'], classes: [read]}\n  - {name: a, effect: deny, who: ['*'], classes: [read]}\n",
+                4,
+                "used by another rule",
+            ),
             ("version: 1\nrules: [\n", 2, ""),
         ] {
             let mistakes = Policy::parse(text, "p.yaml").unwrap_err();

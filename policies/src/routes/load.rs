@@ -82,10 +82,8 @@ impl RouteTable {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, RouteTableError> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|e| RouteTableError {
-            table: "?".to_owned(),
-            why: e.without_snippet().to_string(),
-        })?;
+        let document: Document = serde_saphyr::from_str(text)
+            .map_err(|e| RouteTableError { table: "?".to_owned(), why: e.without_snippet().to_string() })?;
         let fail = |why: String| RouteTableError { table: document.table.clone(), why };
         let tables = fields::tables(&document.tables).map_err(fail)?;
         let mut routes = Vec::new();
@@ -100,7 +98,9 @@ impl RouteTable {
             let models: Vec<_> = written
                 .model
                 .iter()
-                .map(|text| place(text).ok_or_else(|| fail(format!("`{}`: `{text}` is no place of a model", written.name))))
+                .map(|text| {
+                    place(text).ok_or_else(|| fail(format!("`{}`: `{text}` is no place of a model", written.name)))
+                })
                 .collect::<Result<_, _>>()?;
             for path in &written.paths {
                 routes.push(Arc::new(Route {

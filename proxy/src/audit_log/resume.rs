@@ -63,17 +63,25 @@ pub(super) fn end_of_chain(dir: &Path, key: &SealKey) -> Result<End, AuditLogErr
             break;
         }
     }
-    let end = |previous: &str, next_seq| End { previous: previous.to_owned(), next_seq, segment: newest.map(|n| (n, length)), repaired };
+    let end = |previous: &str, next_seq| End {
+        previous: previous.to_owned(),
+        next_seq,
+        segment: newest.map(|n| (n, length)),
+        repaired,
+    };
     let mut lines = lines.into_iter();
     let Some(last) = lines.next() else { return Ok(end(GENESIS, 0)) };
     let name = files.last().map_or(dir, PathBuf::as_path);
     let before = match lines.next() {
-        Some(line) => Some(read_tail(key, None, &line).ok_or_else(|| damaged(name, "the line before its last is not an entry"))?.0),
+        Some(line) => Some(
+            read_tail(key, None, &line).ok_or_else(|| damaged(name, "the line before its last is not an entry"))?.0,
+        ),
         None => None,
     };
     let previous = before.as_deref().unwrap_or(GENESIS);
-    let (hmac, seq) = read_tail(key, Some(previous), &last)
-        .ok_or_else(|| damaged(name, "the seal of its last line does not hold, or `audit.key` is not the key it was written with"))?;
+    let (hmac, seq) = read_tail(key, Some(previous), &last).ok_or_else(|| {
+        damaged(name, "the seal of its last line does not hold, or `audit.key` is not the key it was written with")
+    })?;
     Ok(end(&hmac, seq + 1))
 }
 

@@ -84,9 +84,18 @@ fn verify(files: &[PathBuf], args: &JsonArgs) -> Outcome {
     let (sum, bad) = (&checked.summary, &checked.bad);
     if args.json {
         let bad = bad.as_ref().map(|(file, line, why)| json!({"file": file, "line": line, "reason": why}));
-        say!("{}", json!({"ok": bad.is_none(), "entries": sum.entries, "segments": checked.segments, "first": sum.first, "last": sum.last, "head": sum.head, "bad": bad}));
+        say!(
+            "{}",
+            json!({"ok": bad.is_none(), "entries": sum.entries, "segments": checked.segments, "first": sum.first, "last": sum.last, "head": sum.head, "bad": bad})
+        );
     } else {
-        say!("{} entries in {} file(s), {} to {}", sum.entries, checked.segments, or_dash(&sum.first), or_dash(&sum.last));
+        say!(
+            "{} entries in {} file(s), {} to {}",
+            sum.entries,
+            checked.segments,
+            or_dash(&sum.first),
+            or_dash(&sum.last)
+        );
         say!("head {}", or_dash(&sum.head));
     }
     match bad {
@@ -96,7 +105,9 @@ fn verify(files: &[PathBuf], args: &JsonArgs) -> Outcome {
             }
             Ok(())
         }
-        Some((file, line, why)) => Err(Failure::no(format!("the chain does not hold: {}:{line}: {why}", file.display()))),
+        Some((file, line, why)) => {
+            Err(Failure::no(format!("the chain does not hold: {}:{line}: {why}", file.display())))
+        }
     }
 }
 
@@ -171,7 +182,8 @@ fn fits(entry: &Value, which: &Which, since: Option<&str>) -> bool {
 
 /// A time as entries write it, from a time or an age.
 fn moment(text: &str) -> Outcome<String> {
-    let bad = || Failure::usage(format!("`{text}` is neither a time nor an age, expected `2026-11-21T08:00:00Z` or `10m`"));
+    let bad =
+        || Failure::usage(format!("`{text}` is neither a time nor an age, expected `2026-11-21T08:00:00Z` or `10m`"));
     let time = match text.parse::<jiff::Timestamp>() {
         Ok(time) => time,
         Err(_) => {

@@ -28,7 +28,8 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
     };
     if args.json {
         let chain: Vec<_> = config.chain.iter().map(|l| json!({"filter": l.name, "mode": l.mode})).collect();
-        let routes: serde_json::Map<_, _> = RouteClass::ALL.iter().map(|c| (c.as_str().to_owned(), json!(routed(*c)))).collect();
+        let routes: serde_json::Map<_, _> =
+            RouteClass::ALL.iter().map(|c| (c.as_str().to_owned(), json!(routed(*c)))).collect();
         let rules: Vec<_> = config.policy.rule_names().collect();
         say!(
             "{}",

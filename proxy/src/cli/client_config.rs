@@ -24,7 +24,9 @@ pub(super) fn run(args: &ClientConfigArgs) -> Outcome {
     let url = format!("https://{host}:{}", listen.port());
     let ca = config.node.state.join("ca.crt");
     say!("# Once on the client: a key of its own. The gate shows it as pending until you approve it.");
-    say!("#   openssl req -x509 -newkey ed25519 -nodes -keyout client.key -out client.crt -days 365 -subj \"/CN=$(hostname)\"");
+    say!(
+        "#   openssl req -x509 -newkey ed25519 -nodes -keyout client.key -out client.crt -days 365 -subj \"/CN=$(hostname)\""
+    );
     say!("# Copy the gate's CA to the client as ca.crt; here it is {}", ca.display());
     say!("# On the gate, after the first try: portcullis peers pending; portcullis peers approve ID");
     say!();

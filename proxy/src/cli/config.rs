@@ -56,7 +56,10 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                 },
                 "watch": config.watch,
             });
-            say!("{}", if args.json { shown.to_string() } else { serde_json::to_string_pretty(&shown).unwrap_or_default() });
+            say!(
+                "{}",
+                if args.json { shown.to_string() } else { serde_json::to_string_pretty(&shown).unwrap_or_default() }
+            );
         }
     }
     Ok(())

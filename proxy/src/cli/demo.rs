@@ -44,7 +44,9 @@ pub(super) fn run(args: &DemoArgs) -> Outcome {
     rustls::crypto::ring::default_provider().install_default().ok();
     let server = server()?;
     match &server.demo {
-        Some(_) => say!("No Ollama or llama-server answers on loopback: the embedded demo model stands in ({}).", server.url),
+        Some(_) => {
+            say!("No Ollama or llama-server answers on loopback: the embedded demo model stands in ({}).", server.url)
+        }
         None => say!("Found {} at {}, model {}.", server.kind.as_str(), server.url, server.model),
     }
     let stage = Stage::set(server)?;
@@ -128,7 +130,10 @@ impl Stage {
             if self.gate.try_wait()?.is_some() || Instant::now() > until {
                 let log = std::fs::read_to_string(self.dir.path().join("gate.log")).unwrap_or_default();
                 let end: Vec<_> = log.lines().rev().take(5).collect();
-                return Err(Failure::broken(format!("the gate does not stand: {}", end.into_iter().rev().collect::<Vec<_>>().join("\n"))));
+                return Err(Failure::broken(format!(
+                    "the gate does not stand: {}",
+                    end.into_iter().rev().collect::<Vec<_>>().join("\n")
+                )));
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -150,7 +155,11 @@ impl Stage {
     /// Runs the product's own command line against this gate.
     fn command(&self, args: &[&str]) -> Outcome {
         let output = Command::new(std::env::current_exe()?).args(args).arg("--config").arg(self.config()).output()?;
-        if output.status.success() { Ok(()) } else { Err(Failure::broken(String::from_utf8_lossy(&output.stderr).into_owned())) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(Failure::broken(String::from_utf8_lossy(&output.stderr).into_owned()))
+        }
     }
 }
 
@@ -171,8 +180,14 @@ impl Drop for Stage {
 }
 
 fn sum_up(stage: &Stage, outcomes: &[tour::Told]) -> Outcome {
-    let refused: std::collections::BTreeSet<_> = outcomes.iter().filter(|o| o.code != "allow").map(|o| o.code.as_str()).collect();
-    say!("{} outcomes, {} kinds of refusal: {}.", outcomes.len(), refused.len(), refused.into_iter().collect::<Vec<_>>().join(", "));
+    let refused: std::collections::BTreeSet<_> =
+        outcomes.iter().filter(|o| o.code != "allow").map(|o| o.code.as_str()).collect();
+    say!(
+        "{} outcomes, {} kinds of refusal: {}.",
+        outcomes.len(),
+        refused.len(),
+        refused.into_iter().collect::<Vec<_>>().join(", ")
+    );
     if let Some(demo) = &stage.server.demo {
         let reached = demo.seen().prompts.load(Ordering::Relaxed);
         let sent = outcomes.iter().filter(|o| o.is_prompt).count();
@@ -200,7 +215,10 @@ fn stay(stage: &Stage) -> Outcome {
     say!("The gate stays up. Try it from another terminal:");
     say!("  curl --cacert {} --cert {} --key {} \\", path(&stage.state().join("ca.crt")), path(&crt), path(&key));
     say!("    https://localhost:{}/api/chat -H 'Content-Type: application/json' \\", stage.gate_port);
-    say!("    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'", stage.server.model);
+    say!(
+        "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
+        stage.server.model
+    );
     say!("  {} peers pending --config {}", path(&exe), path(&stage.config()));
     say!("  {} peers approve {} --config {}", path(&exe), me.id, path(&stage.config()));
     say!("  {} audit tail -f --config {}", path(&exe), path(&stage.config()));

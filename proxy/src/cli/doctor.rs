@@ -31,7 +31,8 @@ struct Line {
 
 pub(super) fn run(args: &JsonArgs) -> Outcome {
     let mut lines = Vec::new();
-    let mut line = |check, health, what: String, fix: &str| lines.push(Line { check, health, what, fix: fix.to_owned() });
+    let mut line =
+        |check, health, what: String, fix: &str| lines.push(Line { check, health, what, fix: fix.to_owned() });
     let config = match args.config.load() {
         Ok(config) => {
             line("config", Health::Ok, format!("{} is fine", config.file.display()), "");
@@ -78,7 +79,9 @@ fn keys(config: &Config, line: &mut Say<'_>) {
         let path = config.node.state.join(file);
         match files::check_private(&path) {
             Ok(()) => {}
-            Err(error) => return line("keys", Health::Fail, error.to_string(), "`portcullis init` makes what is missing"),
+            Err(error) => {
+                return line("keys", Health::Fail, error.to_string(), "`portcullis init` makes what is missing");
+            }
         }
     }
     line("keys", Health::Ok, "all there, and private".to_owned(), "");
@@ -93,7 +96,12 @@ fn certificates(config: &Config, line: &mut Say<'_>) {
             .and_then(|pem| CertificateDer::from_pem_slice(&pem).ok())
             .and_then(|der| PeerCert::parse(&der, true).ok());
         let Some(peer) = peer else {
-            line("certificate", Health::Fail, format!("`{}` holds no certificate", path.display()), "`portcullis init` makes it");
+            line(
+                "certificate",
+                Health::Fail,
+                format!("`{}` holds no certificate", path.display()),
+                "`portcullis init` makes it",
+            );
             continue;
         };
         let left = (peer.not_after - now()) / 86_400;
@@ -130,7 +138,12 @@ fn log(config: &Config, line: &mut Say<'_>) {
 fn clock(newest: &str, line: &mut Say<'_>) {
     let newest = newest.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second());
     if newest > now() + 60 {
-        line("clock", Health::Fail, format!("the clock is {} s before the newest audit entry", newest - now()), "set the clock; certificates and signatures depend on it");
+        line(
+            "clock",
+            Health::Fail,
+            format!("the clock is {} s before the newest audit entry", newest - now()),
+            "set the clock; certificates and signatures depend on it",
+        );
     } else {
         line("clock", Health::Ok, "not before the newest audit entry".to_owned(), "");
     }
@@ -140,10 +153,16 @@ fn disk(state: &Path, line: &mut Say<'_>) {
     match rustix::fs::statvfs(state) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
-            let (health, fix) = if free < 256 { (Health::Warn, "make room: a full disk closes the gate") } else { (Health::Ok, "") };
+            let (health, fix) =
+                if free < 256 { (Health::Warn, "make room: a full disk closes the gate") } else { (Health::Ok, "") };
             line("disk", health, format!("{free} MiB free for the state directory"), fix);
         }
-        Err(error) => line("disk", Health::Fail, format!("`{}`: {error}", state.display()), "`portcullis init` makes the state directory"),
+        Err(error) => line(
+            "disk",
+            Health::Fail,
+            format!("`{}`: {error}", state.display()),
+            "`portcullis init` makes the state directory",
+        ),
     }
 }
 
@@ -153,12 +172,22 @@ fn gate(config: &Config, line: &mut Say<'_>) {
         return if answer.status == 200 {
             line("gate", Health::Ok, format!("runs, and is ready ({})", config.gate.listen), "");
         } else {
-            line("gate", Health::Warn, format!("runs, and is not ready: {}", answer.body), "`portcullis status` tells more");
+            line(
+                "gate",
+                Health::Warn,
+                format!("runs, and is not ready: {}", answer.body),
+                "`portcullis status` tells more",
+            );
         };
     }
     match std::net::TcpListener::bind(config.gate.listen) {
         Ok(_) => line("gate", Health::Ok, format!("does not run; {} is free", config.gate.listen), ""),
-        Err(error) => line("gate", Health::Fail, format!("does not run, and {} cannot be bound: {error}", config.gate.listen), "stop what uses the port, or set gate.listen"),
+        Err(error) => line(
+            "gate",
+            Health::Fail,
+            format!("does not run, and {} cannot be bound: {error}", config.gate.listen),
+            "stop what uses the port, or set gate.listen",
+        ),
     }
 }
 
@@ -167,7 +196,12 @@ fn upstreams(config: &Config, line: &mut Say<'_>) {
         let name = &upstream.name;
         match http::ask(&upstream.addr_text, "GET", "/", None, Duration::from_secs(3)) {
             Some(_) => line("upstream", Health::Ok, format!("`{name}` answers at {}", upstream.url), ""),
-            None => line("upstream", Health::Fail, format!("`{name}` does not answer at {}", upstream.url), "start the model server, or set its url"),
+            None => line(
+                "upstream",
+                Health::Fail,
+                format!("`{name}` does not answer at {}", upstream.url),
+                "start the model server, or set its url",
+            ),
         }
         let open = crate::exposure::beyond_loopback(upstream.port, config.gate.listen.port());
         if open.is_empty() {
@@ -176,7 +210,11 @@ fn upstreams(config: &Config, line: &mut Say<'_>) {
             line(
                 "exposure",
                 Health::Fail,
-                format!("port {} of `{name}` also listens on {}: anybody there reaches it past the gate", upstream.port, open.join(", ")),
+                format!(
+                    "port {} of `{name}` also listens on {}: anybody there reaches it past the gate",
+                    upstream.port,
+                    open.join(", ")
+                ),
                 "for Ollama set OLLAMA_HOST=127.0.0.1:PORT, for llama-server --host 127.0.0.1",
             );
         }

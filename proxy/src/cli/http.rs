@@ -23,13 +23,18 @@ pub(crate) fn ask(address: &str, method: &str, path: &str, token: Option<&str>, 
     tcp.set_read_timeout(Some(patience)).ok()?;
     tcp.set_write_timeout(Some(patience)).ok()?;
     let bearer = token.map(|t| format!("Authorization: Bearer {t}\r\n")).unwrap_or_default();
-    write!(tcp, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n{bearer}\r\n").ok()?;
+    write!(
+        tcp,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n{bearer}\r\n"
+    )
+    .ok()?;
     let mut bytes = Vec::new();
     tcp.take(MAX_ANSWER).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body)? } else { body.to_owned() };
+    let body =
+        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body)? } else { body.to_owned() };
     Some(Answer { status, head: head.to_owned(), body })
 }
 

@@ -59,13 +59,18 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     let state = args.dir.join("state");
     let broken = |e: &dyn std::fmt::Display| Failure::broken(e.to_string());
     if let Some(name) = &args.name
-        && (name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
+        && (name.is_empty()
+            || name.len() > 63
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
     {
-        return Err(Failure::usage(format!("`{name}` cannot be a node's name, expected 1 to 63 letters, digits, `-`, `_` or `.`")));
+        return Err(Failure::usage(format!(
+            "`{name}` cannot be a node's name, expected 1 to 63 letters, digits, `-`, `_` or `.`"
+        )));
     }
     let name = args.name.clone().unwrap_or_else(host_name);
     let (url, kind, note) = upstream(args)?;
-    std::fs::create_dir_all(&args.dir).map_err(|e| Failure::broken(format!("cannot make `{}`: {e}", args.dir.display())))?;
+    std::fs::create_dir_all(&args.dir)
+        .map_err(|e| Failure::broken(format!("cannot make `{}`: {e}", args.dir.display())))?;
     files::create_private_dir(&state).map_err(|e| broken(&e))?;
     let mut lines = Vec::from_iter(note);
     let mut told = |path: &Path, made: bool| {
@@ -90,12 +95,17 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     let (crt, key) = (state.join("server.crt"), state.join("server.key"));
     let made = !key.exists() || !crt.exists();
     if made {
-        let issued = Ca::load(&ca_crt, &ca_key).and_then(|ca| ca.issue_server(&names(&name), LIFETIME)).map_err(|e| broken(&e))?;
+        let issued = Ca::load(&ca_crt, &ca_key)
+            .and_then(|ca| ca.issue_server(&names(&name), LIFETIME))
+            .map_err(|e| broken(&e))?;
         if !key.exists() {
             files::write_new_private(&key, issued.key.as_bytes()).map_err(|e| broken(&e))?;
             files::write_private(&crt, issued.chain.as_bytes()).map_err(|e| broken(&e))?;
         } else {
-            return Err(Failure::broken(format!("`{}` is there without its certificate; move it away to make a new pair", key.display())));
+            return Err(Failure::broken(format!(
+                "`{}` is there without its certificate; move it away to make a new pair",
+                key.display()
+            )));
         }
     }
     told(&crt, made);
@@ -119,7 +129,8 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     let config = args.dir.join("portcullis.yaml");
     let made = !config.exists();
     if made {
-        std::fs::write(&config, template(&name, &url, kind)).map_err(|e| Failure::broken(format!("cannot write `{}`: {e}", config.display())))?;
+        std::fs::write(&config, template(&name, &url, kind))
+            .map_err(|e| Failure::broken(format!("cannot write `{}`: {e}", config.display())))?;
     }
     told(&config, made);
     Ok(Made { config, lines, fingerprint: node.fingerprint() })
@@ -133,13 +144,17 @@ fn upstream(args: &InitArgs) -> Outcome<(String, UpstreamKind, Option<String>)> 
         Some("llamacpp") => Some(UpstreamKind::LlamaCpp),
         Some("openai") => Some(UpstreamKind::OpenAi),
         Some(other) => {
-            return Err(Failure::usage(format!("`{other}` is not a kind of server that this release knows, expected `ollama`, `llamacpp` or `openai`")));
+            return Err(Failure::usage(format!(
+                "`{other}` is not a kind of server that this release knows, expected `ollama`, `llamacpp` or `openai`"
+            )));
         }
     };
     if let Some(url) = &args.upstream {
         let url = url.trim_end_matches('/').to_owned();
         let kind = named.or_else(|| http::kind_of(&url));
-        let note = kind.is_none().then(|| format!("nothing answered at {url}; it is taken for an Ollama (`--kind` says otherwise)"));
+        let note = kind
+            .is_none()
+            .then(|| format!("nothing answered at {url}; it is taken for an Ollama (`--kind` says otherwise)"));
         return Ok((url, kind.unwrap_or(UpstreamKind::Ollama), note));
     }
     for url in ["http://127.0.0.1:11434", "http://127.0.0.1:8080", "http://127.0.0.1:9931"] {
@@ -149,7 +164,11 @@ fn upstream(args: &InitArgs) -> Outcome<(String, UpstreamKind, Option<String>)> 
     }
     let kind = named.unwrap_or(UpstreamKind::Ollama);
     let url = if kind == UpstreamKind::Ollama { "http://127.0.0.1:11434" } else { "http://127.0.0.1:8080" };
-    Ok((url.to_owned(), kind, Some(format!("no model server answered on its usual port; {url} is written into the config"))))
+    Ok((
+        url.to_owned(),
+        kind,
+        Some(format!("no model server answered on its usual port; {url} is written into the config")),
+    ))
 }
 
 pub(crate) fn host_name() -> String {

@@ -85,7 +85,12 @@ fn list(args: &JsonArgs, which: impl Fn(&TrustStore) -> Vec<Entry>) -> Outcome {
         let name = e.name.as_deref().or(e.presented_name.as_deref()).unwrap_or("-");
         let claimed = if e.name.is_none() && e.presented_name.is_some() { " (its own word)" } else { "" };
         say!("{:<9} {}  {name}{claimed}", e.state.as_str(), e.fingerprint);
-        say!("          {}  first seen {}  from {}", e.id, e.first_seen, if e.address.is_empty() { "-" } else { &e.address });
+        say!(
+            "          {}  first seen {}  from {}",
+            e.id,
+            e.first_seen,
+            if e.address.is_empty() { "-" } else { &e.address }
+        );
     }
     Ok(())
 }
@@ -106,7 +111,9 @@ fn change(args: &JsonArgs, done: &str, change: impl Fn(&TrustStore) -> Result<En
 
 fn add(args: &JsonArgs, id: &str, fingerprint: &str, name: Option<&str>) -> Outcome {
     if id.contains("://") && !id.starts_with("spiffe://") {
-        return Err(Failure::usage("a gate's address cannot be resolved to its key yet; give its id (`portcullis id` there shows it)"));
+        return Err(Failure::usage(
+            "a gate's address cannot be resolved to its key yet; give its id (`portcullis id` there shows it)",
+        ));
     }
     let identity = Identity::parse(id).map_err(|e| Failure::usage(e.to_string()))?;
     let plain = fingerprint.replace(':', "").to_ascii_lowercase();
@@ -116,7 +123,9 @@ fn add(args: &JsonArgs, id: &str, fingerprint: &str, name: Option<&str>) -> Outc
     if identity.is_node() {
         let key = portcullis_certs::NodePublic::from_node_id(id).map_err(|e| Failure::usage(e.to_string()))?;
         if key.fingerprint().replace(':', "") != plain {
-            return Err(Failure::no("the fingerprint is not that of this id: one of the two was misread, or somebody stands between"));
+            return Err(Failure::no(
+                "the fingerprint is not that of this id: one of the two was misread, or somebody stands between",
+            ));
         }
     }
     let pairs: Vec<_> = plain.as_bytes().chunks(2).map(|c| String::from_utf8_lossy(c).into_owned()).collect();

@@ -30,11 +30,8 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
     logging::start();
     rustls::crypto::ring::default_provider().install_default().ok();
     let config = config::load(file)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("admin")
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("admin").enable_all().build()?;
     runtime.block_on(serve(config))
 }
 
@@ -44,7 +41,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::new()?;
     let (audit, opened) = open_audit(&config)?;
     if let Some(bytes) = opened.repaired {
-        tracing::warn!(bytes, "The audit log's last line was torn, as after a power cut; it was removed, and that was noted.");
+        tracing::warn!(
+            bytes,
+            "The audit log's last line was torn, as after a power cut; it was removed, and that was noted."
+        );
     }
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let trust = Arc::new(Trust::new(store, Arc::clone(&metrics)));
@@ -132,7 +132,11 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
     let token = std::fs::read_to_string(path)
         .with_context(|| format!("the admin token `{}` cannot be read; `portcullis init` makes it", path.display()))?;
     let token = token.trim();
-    anyhow::ensure!(token.len() >= 32, "the admin token `{}` is shorter than 32 characters; delete it and run `portcullis init`", path.display());
+    anyhow::ensure!(
+        token.len() >= 32,
+        "the admin token `{}` is shorter than 32 characters; delete it and run `portcullis init`",
+        path.display()
+    );
     Ok(token.into())
 }
 

@@ -21,14 +21,19 @@ pub(crate) struct StatusArgs {
 pub(super) fn run(args: &StatusArgs) -> Outcome {
     let config = args.args.config.load()?;
     let admin = config.admin.listen.to_string();
-    let token = files::read_private(&config.node.state.join("admin.token")).map_err(|e| Failure::broken(e.to_string()))?;
+    let token =
+        files::read_private(&config.node.state.join("admin.token")).map_err(|e| Failure::broken(e.to_string()))?;
     loop {
         let answer = http::ask(&admin, "GET", "/api/v1/status", Some(token.trim()), Duration::from_secs(5))
             .ok_or_else(|| Failure::broken(format!("no gate answers on {admin}; `portcullis run` starts it")))?;
         if answer.status != 200 {
-            return Err(Failure::broken(format!("{admin} answered {}: is another program using this port?", answer.status)));
+            return Err(Failure::broken(format!(
+                "{admin} answered {}: is another program using this port?",
+                answer.status
+            )));
         }
-        let status: Value = serde_json::from_str(&answer.body).map_err(|_| Failure::broken(format!("what answers on {admin} is not a gate")))?;
+        let status: Value = serde_json::from_str(&answer.body)
+            .map_err(|_| Failure::broken(format!("what answers on {admin} is not a gate")))?;
         if args.args.json {
             say!("{status}");
         } else {
@@ -42,17 +47,35 @@ pub(super) fn run(args: &StatusArgs) -> Outcome {
 }
 
 fn show(status: &Value) {
-    let text = |at: &str| status.pointer(at).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default();
-    say!("{} {} on {}, up {} s, config generation {}", text("/node"), text("/version"), text("/gate/listen"), text("/uptime_s"), text("/generation"));
+    let text = |at: &str| {
+        status.pointer(at).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default()
+    };
+    say!(
+        "{} {} on {}, up {} s, config generation {}",
+        text("/node"),
+        text("/version"),
+        text("/gate/listen"),
+        text("/uptime_s"),
+        text("/generation")
+    );
     say!("ready     {}", text("/ready"));
     for reason in status.pointer("/reasons").and_then(Value::as_array).into_iter().flatten() {
         say!("          {}", reason.as_str().unwrap_or_default());
     }
     for upstream in status.pointer("/upstreams").and_then(Value::as_array).into_iter().flatten() {
         let up = upstream.get("up").and_then(Value::as_bool).unwrap_or(false);
-        say!("upstream  {} {}", upstream.get("name").and_then(Value::as_str).unwrap_or_default(), if up { "up" } else { "down" });
+        say!(
+            "upstream  {} {}",
+            upstream.get("name").and_then(Value::as_str).unwrap_or_default(),
+            if up { "up" } else { "down" }
+        );
     }
     say!("requests  {} running, {} streams", text("/requests_in_flight"), text("/streams_active"));
-    say!("peers     {} approved, {} pending, {} revoked", text("/peers/approved"), text("/peers/pending"), text("/peers/revoked"));
+    say!(
+        "peers     {} approved, {} pending, {} revoked",
+        text("/peers/approved"),
+        text("/peers/pending"),
+        text("/peers/revoked")
+    );
     say!("audit     {} entries, {} failures", text("/audit/entries"), text("/audit/failures"));
 }

@@ -39,7 +39,8 @@ pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
 /// Checks a config's text as if it stood in this file.
 pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     let shown = file.display().to_string();
-    let written: written::Config = serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![from_yaml(&shown, &e)]))?;
+    let written: written::Config =
+        serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![from_yaml(&shown, &e)]))?;
     let base = std::path::absolute(file).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
     let mut check = Check { text, file: shown, base, mistakes: Vec::new(), warnings: Vec::new() };
     let config = check.config(&written, file);
@@ -61,16 +62,25 @@ struct Check<'t> {
 impl Check<'_> {
     fn config(&mut self, w: &written::Config, file: &Path) -> Config {
         let gate = self.gate(&w.gate);
-        let admin = Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ([127, 0, 0, 1], 9901).into()) };
+        let admin =
+            Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ([127, 0, 0, 1], 9901).into()) };
         if !admin.listen.ip().is_loopback() {
-            self.wrong("admin.listen", format!("`{}` is not a loopback address, and this listener has no TLS yet", admin.listen), Some("write `127.0.0.1:9901`"));
+            self.wrong(
+                "admin.listen",
+                format!("`{}` is not a loopback address, and this listener has no TLS yet", admin.listen),
+                Some("write `127.0.0.1:9901`"),
+            );
         }
         if admin.listen == gate.listen && gate.listen.port() != 0 {
             self.wrong("admin.listen", "it is the gate's own address, expected another port".to_owned(), None);
         }
         let upstreams: Vec<Upstream> = w.upstreams.iter().map(|(name, u)| self.upstream(name, u, &gate)).collect();
         if upstreams.is_empty() {
-            self.wrong("upstreams", "there is none, expected at least one model server".to_owned(), Some("write `local: {url: http://127.0.0.1:11434, kind: ollama}`"));
+            self.wrong(
+                "upstreams",
+                "there is none, expected at least one model server".to_owned(),
+                Some("write `local: {url: http://127.0.0.1:11434, kind: ollama}`"),
+            );
         }
         let routes = self.routes(&w.routes, &upstreams);
         let chain = self.chain(w, &gate);
@@ -97,10 +107,18 @@ impl Check<'_> {
         let listen = self.address("gate.listen", w.listen.as_deref(), ([0, 0, 0, 0], 8443).into());
         let tls = w.tls.unwrap_or_default();
         if tls == Tls::Off && !listen.ip().is_loopback() {
-            self.wrong("gate.tls", format!("`off` would let everything pass {listen} in the clear, expected `mutual`"), Some("`off` is for loopback addresses"));
+            self.wrong(
+                "gate.tls",
+                format!("`off` would let everything pass {listen} in the clear, expected `mutual`"),
+                Some("`off` is for loopback addresses"),
+            );
         }
         if w.certificate.is_some() != w.key.is_some() {
-            self.wrong("gate.certificate", "`gate.certificate` and `gate.key` go together, and one is missing".to_owned(), None);
+            self.wrong(
+                "gate.certificate",
+                "`gate.certificate` and `gate.key` go together, and one is missing".to_owned(),
+                None,
+            );
         }
         let l = &w.limits;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -117,7 +135,11 @@ impl Check<'_> {
             h2_streams: l.h2_streams.unwrap_or(100).max(1),
         };
         if limits.buffered_bytes < limits.body_bytes {
-            self.wrong("gate.limits.buffered_bytes", "it is less than `body_bytes`, so that no large body could ever be read".to_owned(), None);
+            self.wrong(
+                "gate.limits.buffered_bytes",
+                "it is less than `body_bytes`, so that no large body could ever be read".to_owned(),
+                None,
+            );
         }
         let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.existing("gate.client_ca", p)).collect();
         Gate {
@@ -144,13 +166,25 @@ impl Check<'_> {
             _ => (String::new(), 0),
         };
         if host.is_empty() || port == 0 {
-            let hint = if w.url.starts_with("https://") { "TLS to upstreams comes with a later release" } else { "write `http://127.0.0.1:11434`" };
-            self.wrong(&key, format!("`{}` is not the address of a model server, expected `http://HOST:PORT`", w.url), Some(hint));
+            let hint = if w.url.starts_with("https://") {
+                "TLS to upstreams comes with a later release"
+            } else {
+                "write `http://127.0.0.1:11434`"
+            };
+            self.wrong(
+                &key,
+                format!("`{}` is not the address of a model server, expected `http://HOST:PORT`", w.url),
+                Some(hint),
+            );
         }
         let itself = port == gate.listen.port()
             && host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback() || ip == gate.listen.ip());
         if itself {
-            self.wrong(&key, "it is the gate's own address: every request would come back to the gate".to_owned(), None);
+            self.wrong(
+                &key,
+                "it is the gate's own address: every request would come back to the gate".to_owned(),
+                None,
+            );
         }
         if !host.is_empty() && host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
             self.warnings.push(format!("upstream `{name}` is not on loopback: others may reach it past the gate, and what goes there is not encrypted"));
@@ -174,20 +208,29 @@ impl Check<'_> {
     fn routes(&mut self, w: &[written::Route], upstreams: &[Upstream]) -> Vec<RouteRule> {
         if w.is_empty() {
             if upstreams.len() > 1 {
-                self.wrong("routes", "there are several upstreams and no routes, expected rules that say what goes where".to_owned(), None);
+                self.wrong(
+                    "routes",
+                    "there are several upstreams and no routes, expected rules that say what goes where".to_owned(),
+                    None,
+                );
             }
             return vec![RouteRule { class: Vec::new(), to: 0 }];
         }
         let mut routes = Vec::new();
         for route in w {
             let [to] = route.to.as_slice() else {
-                self.wrong("routes.to", format!("`{}` is not one upstream, expected a list of one name", route.to.join(", ")), Some("balancing over several comes with a later release"));
+                self.wrong(
+                    "routes.to",
+                    format!("`{}` is not one upstream, expected a list of one name", route.to.join(", ")),
+                    Some("balancing over several comes with a later release"),
+                );
                 continue;
             };
             match upstreams.iter().position(|u| u.name == *to) {
                 Some(position) => routes.push(RouteRule { class: route.matches.class.clone(), to: position }),
                 None => {
-                    let near = nearest(to, upstreams.iter().map(|u| u.name.as_str())).map(|n| format!("did you mean `{n}`?"));
+                    let near =
+                        nearest(to, upstreams.iter().map(|u| u.name.as_str())).map(|n| format!("did you mean `{n}`?"));
                     self.wrong("routes.to", format!("`{to}` is none of the upstreams"), near.as_deref());
                 }
             }
@@ -204,7 +247,10 @@ impl Check<'_> {
                 let (message, hint) = if LATER_FILTERS.contains(&name.as_str()) {
                     (format!("the filter `{name}` comes with a later release"), None)
                 } else {
-                    (format!("`{name}` is no filter, expected one of {}", KNOWN_FILTERS.join(", ")), nearest(name, KNOWN_FILTERS))
+                    (
+                        format!("`{name}` is no filter, expected one of {}", KNOWN_FILTERS.join(", ")),
+                        nearest(name, KNOWN_FILTERS),
+                    )
                 };
                 self.wrong("chain", message, hint.map(|h| format!("did you mean `{h}`?")).as_deref());
                 continue;
@@ -236,7 +282,11 @@ impl Check<'_> {
             self.wrong("chain", "`policy` asks who calls, so `identity` must stand before it".to_owned(), None);
         }
         if place("identity").is_some() && gate.tls == Tls::Off {
-            self.wrong("gate.tls", "`off` leaves no way to prove an identity, and the chain asks for one".to_owned(), Some("write `tls: mutual`, or take `identity` and `policy` out of the chain"));
+            self.wrong(
+                "gate.tls",
+                "`off` leaves no way to prove an identity, and the chain asks for one".to_owned(),
+                Some("write `tls: mutual`, or take `identity` and `policy` out of the chain"),
+            );
         }
         chain
     }
@@ -246,14 +296,24 @@ impl Check<'_> {
             match word.as_str() {
                 "mtls" => {}
                 "signature" | "api_key" | "jwt" | "ollama_key" => {
-                    self.wrong("filters.identity.accept", format!("`{word}` comes with a later release, expected `[mtls]`"), None);
+                    self.wrong(
+                        "filters.identity.accept",
+                        format!("`{word}` comes with a later release, expected `[mtls]`"),
+                        None,
+                    );
                 }
-                other => self.wrong("filters.identity.accept", format!("`{other}` proves nothing, expected `[mtls]`"), None),
+                other => {
+                    self.wrong("filters.identity.accept", format!("`{other}` proves nothing, expected `[mtls]`"), None)
+                }
             }
         }
         let rules = w.firewall.rules.clone().unwrap_or_else(|| vec![RuleSet::Builtin]);
         if rules.is_empty() {
-            self.wrong("filters.firewall.rules", "the list is empty, so nothing would be found, expected `[builtin]`".to_owned(), Some("`mode: off` turns the filter off"));
+            self.wrong(
+                "filters.firewall.rules",
+                "the list is empty, so nothing would be found, expected `[builtin]`".to_owned(),
+                Some("`mode: off` turns the filter off"),
+            );
         }
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         Filters {
@@ -271,7 +331,11 @@ impl Check<'_> {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => (text, path.display().to_string()),
                     Err(error) => {
-                        self.wrong("filters.policy.file", format!("`{}` cannot be read: {error}", path.display()), Some("leave it out for the built-in policy"));
+                        self.wrong(
+                            "filters.policy.file",
+                            format!("`{}` cannot be read: {error}", path.display()),
+                            Some("leave it out for the built-in policy"),
+                        );
                         (policy::DEFAULT.to_owned(), String::new())
                     }
                 }
@@ -290,7 +354,11 @@ impl Check<'_> {
         let Some(text) = text else { return usual };
         let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
         text.parse().unwrap_or_else(|_| {
-            self.wrong(key, format!("`{text}` is not an address, expected `IP:PORT`"), Some(&format!("write `{usual}`")));
+            self.wrong(
+                key,
+                format!("`{text}` is not an address, expected `IP:PORT`"),
+                Some(&format!("write `{usual}`")),
+            );
             usual
         })
     }
@@ -298,7 +366,11 @@ impl Check<'_> {
     fn duration(&mut self, key: &str, text: Option<&str>, usual: u64) -> Duration {
         let Some(text) = text else { return Duration::from_secs(usual) };
         units::duration(text).unwrap_or_else(|| {
-            self.wrong(key, format!("`{text}` is not a duration, expected a number and `ms`, `s`, `m`, `h` or `d`"), Some(&format!("write `{usual}s`")));
+            self.wrong(
+                key,
+                format!("`{text}` is not a duration, expected a number and `ms`, `s`, `m`, `h` or `d`"),
+                Some(&format!("write `{usual}s`")),
+            );
             Duration::from_secs(usual)
         })
     }
@@ -310,7 +382,11 @@ impl Check<'_> {
             Some(written::Size::Text(text)) => units::size(text),
         };
         meant.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_else(|| {
-            self.wrong(key, "it is not a size, expected a number and `KiB`, `MiB` or `GiB`".to_owned(), Some("write `16MiB`"));
+            self.wrong(
+                key,
+                "it is not a size, expected a number and `KiB`, `MiB` or `GiB`".to_owned(),
+                Some("write `16MiB`"),
+            );
             usual
         })
     }
@@ -331,12 +407,16 @@ impl Check<'_> {
             std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
         } else if let Some(path) = text.strip_prefix("file:") {
             let path = self.path(path);
-            std::fs::read_to_string(&path).map(|t| t.trim().to_owned()).map_err(|e| format!("`{}` cannot be read: {e}", path.display()))
+            std::fs::read_to_string(&path)
+                .map(|t| t.trim().to_owned())
+                .map_err(|e| format!("`{}` cannot be read: {e}", path.display()))
         } else {
             Ok(text.to_owned())
         };
         match found {
-            Ok(secret) if secret.bytes().all(|b| b.is_ascii_graphic()) && !secret.is_empty() => Some(Secret::new(secret)),
+            Ok(secret) if secret.bytes().all(|b| b.is_ascii_graphic()) && !secret.is_empty() => {
+                Some(Secret::new(secret))
+            }
             Ok(_) => {
                 self.wrong(key, "the secret is empty or holds characters that no header takes".to_owned(), None);
                 None
@@ -402,7 +482,9 @@ fn find_key(text: &str, word: &str, from: usize) -> Option<usize> {
         let end = start + word.len();
         let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
         let line = text.get(..start)?.rsplit('\n').next()?;
-        let is_key = free(line.chars().last()) && text.get(end..)?.trim_start_matches(['"', '\'']).starts_with(':') && !line.contains('#');
+        let is_key = free(line.chars().last())
+            && text.get(end..)?.trim_start_matches(['"', '\'']).starts_with(':')
+            && !line.contains('#');
         if is_key {
             return Some(start);
         }

@@ -66,7 +66,9 @@ fn upstreams_are_checked() {
 
 #[test]
 fn all_mistakes_come_at_once() {
-    let Err(ConfigError(mistakes)) = parse("gate: {drain: x, listen: y}\nchain: [a]\nupstreams: {}\n") else { panic!() };
+    let Err(ConfigError(mistakes)) = parse("gate: {drain: x, listen: y}\nchain: [a]\nupstreams: {}\n") else {
+        panic!()
+    };
     assert!(mistakes.len() >= 5, "{mistakes:?}");
 }
 

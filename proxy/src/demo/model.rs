@@ -75,7 +75,9 @@ impl DemoModel {
 fn app(seen: Arc<Seen>) -> Router {
     let ollama_list = || async {
         let details = json!({"format": "none", "family": "demo", "families": ["demo"], "parameter_size": "0", "quantization_level": "none"});
-        Json(json!({"models": [{"name": MODEL, "model": MODEL, "modified_at": now(), "size": 0, "digest": "demo", "details": details}]}))
+        Json(
+            json!({"models": [{"name": MODEL, "model": MODEL, "modified_at": now(), "size": 0, "digest": "demo", "details": details}]}),
+        )
     };
     Router::new()
         .route("/", get(|| async { "Portcullis's demo model is running" }))
@@ -152,7 +154,10 @@ async fn openai(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
     }
     let event = |delta: Value, finish: Value| {
         let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
-        format!("data: {}\n\n", json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}))
+        format!(
+            "data: {}\n\n",
+            json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]})
+        )
     };
     let mut frames: Vec<String> = tokens.iter().map(|t| event(json!({"content": t}), Value::Null)).collect();
     frames.push(event(json!({}), json!("stop")));

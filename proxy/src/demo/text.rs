@@ -20,7 +20,11 @@ pub(super) enum Wish {
 impl Wish {
     /// Reads it from a request's body.
     pub(super) fn of(body: &str) -> Self {
-        let wishes = [("demo: leak a secret", Self::Leak), ("demo: answer with broken json", Self::Break), ("demo: be slow", Self::Slow)];
+        let wishes = [
+            ("demo: leak a secret", Self::Leak),
+            ("demo: answer with broken json", Self::Break),
+            ("demo: be slow", Self::Slow),
+        ];
         wishes.into_iter().find(|(words, _)| body.contains(words)).map_or(Self::Answer, |(_, wish)| wish)
     }
 

@@ -29,27 +29,12 @@ pub(crate) struct Arm {
 impl Arm {
     /// The stub itself, without a proxy.
     pub(crate) fn direct(stub: Background, addr: SocketAddr) -> Self {
-        Self {
-            name: DIRECT,
-            addr,
-            tls: None,
-            process: stub,
-        }
+        Self { name: DIRECT, addr, tls: None, process: stub }
     }
 
     /// A proxy with mTLS.
-    pub(crate) fn proxy(
-        name: &'static str,
-        process: Background,
-        addr: SocketAddr,
-        tls: ClientFiles,
-    ) -> Self {
-        Self {
-            name,
-            addr,
-            tls: Some(tls),
-            process,
-        }
+    pub(crate) fn proxy(name: &'static str, process: Background, addr: SocketAddr, tls: ClientFiles) -> Self {
+        Self { name, addr, tls: Some(tls), process }
     }
 
     pub(crate) fn pid(&self) -> u32 {

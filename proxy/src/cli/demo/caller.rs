@@ -57,7 +57,13 @@ impl Caller {
         let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|e| broken(&e))?];
         let private = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|e| broken(&e))?;
         let config = builder.with_client_auth_cert(chain, private).map_err(|e| broken(&e))?;
-        Ok(Self { port, config: Arc::new(config), id: node.public().node_id(), certificate, key: key.as_str().to_owned() })
+        Ok(Self {
+            port,
+            config: Arc::new(config),
+            id: node.public().node_id(),
+            certificate,
+            key: key.as_str().to_owned(),
+        })
     }
 
     /// A new connection.
@@ -111,7 +117,10 @@ fn whole(bytes: &[u8], began: Instant, first: Option<Duration>) -> Option<Reply>
     let head = String::from_utf8_lossy(bytes.get(..at)?).into_owned();
     let body = bytes.get(at..)?;
     let header = |name: &str| {
-        head.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned())
+        head.lines()
+            .filter_map(|l| l.split_once(':'))
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim().to_owned())
     };
     let body = match header("content-length").and_then(|v| v.parse::<usize>().ok()) {
         Some(length) => body.get(..length)?.to_vec(),

@@ -68,23 +68,52 @@ impl Tour<'_> {
 
         let ollama = stage.server.kind == UpstreamKind::Ollama;
         let (admin, body) = if ollama { ("/api/pull", json!({"model": "evil"})) } else { ("/props", json!({})) };
-        self.step("managing the server, which no grant allows", "policy.route_denied", false, alice.send(&post(admin, &body))?);
-        self.step("a route that nobody knows", "policy.unknown_route", false, alice.send(&post("/api/nonsense", &json!({})))?);
+        self.step(
+            "managing the server, which no grant allows",
+            "policy.route_denied",
+            false,
+            alice.send(&post(admin, &body))?,
+        );
+        self.step(
+            "a route that nobody knows",
+            "policy.unknown_route",
+            false,
+            alice.send(&post("/api/nonsense", &json!({})))?,
+        );
         self.step("the path in disguise: //api/chat", "request.malformed", false, alice.send(&with_path(&hello, "/"))?);
         if ollama {
             let cloud = json!({"model": "Demo:120B-CLOUD", "messages": [{"role": "user", "content": "Hello!"}]});
-            self.step("a model that would run elsewhere", "policy.egress_denied", true, alice.send(&post("/api/chat", &cloud))?);
+            self.step(
+                "a model that would run elsewhere",
+                "policy.egress_denied",
+                true,
+                alice.send(&post("/api/chat", &cloud))?,
+            );
         } else {
             let image = json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://192.0.2.1/x.png"}}]}]});
-            self.step("an image that the server would fetch", "policy.egress_denied", true, alice.send(&post("/v1/chat/completions", &image))?);
+            self.step(
+                "an image that the server would fetch",
+                "policy.egress_denied",
+                true,
+                alice.send(&post("/v1/chat/completions", &image))?,
+            );
         }
         let twice = self.chat_raw(r#""model":"a","MODEL":"b","#);
         self.step("two models in one request", "request.malformed", true, alice.send(&twice)?);
         let text = self.chat_as("text/plain");
-        self.step("JSON that says it is text, as a web page would send it", "request.unsupported_media", true, alice.send(&text)?);
-        let large = format!("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 17825792\r\n\r\n", self.route());
+        self.step(
+            "JSON that says it is text, as a web page would send it",
+            "request.unsupported_media",
+            true,
+            alice.send(&text)?,
+        );
+        let large = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 17825792\r\n\r\n",
+            self.route()
+        );
         self.step("17 MiB, announced", "request.too_large", true, alice.send(large.as_bytes())?);
-        let (field, code) = if ollama { ("_debug_render_only", "policy.field_denied") } else { ("lora", "policy.field_denied") };
+        let (field, code) =
+            if ollama { ("_debug_render_only", "policy.field_denied") } else { ("lora", "policy.field_denied") };
         let denied = self.chat_raw(&format!("\"{field}\":true,"));
         self.step("a field that shows what is not one's own", code, true, alice.send(&denied)?);
 
@@ -129,7 +158,12 @@ impl Tour<'_> {
         let filter = code.split_once('.').map_or("-", |(filter, _)| filter);
         let millis = reply.took.as_secs_f64() * 1000.0;
         let remark = if as_expected { "as expected".to_owned() } else { format!("NOT as expected: {}", step.expected) };
-        say!("{number:>3}. {:<58} {on}{:<26}{off} {filter:<9} {} {millis:>8.1} ms  {remark}", step.what, code, reply.status);
+        say!(
+            "{number:>3}. {:<58} {on}{:<26}{off} {filter:<9} {} {millis:>8.1} ms  {remark}",
+            step.what,
+            code,
+            reply.status
+        );
         self.told.push(Told { code, as_expected, is_prompt: step.is_prompt });
     }
 
@@ -181,9 +215,17 @@ impl Tour<'_> {
 
     /// A chat request with these fields written in by hand.
     fn chat_raw(&self, fields: &str) -> Vec<u8> {
-        let model = if fields.contains("\"model\"") { String::new() } else { format!("\"model\":{},", json!(self.stage.server.model)) };
-        let body = format!("{{{fields}{model}\"stream\":false,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}");
-        sized(&format!("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n{body}", self.route()))
+        let model = if fields.contains("\"model\"") {
+            String::new()
+        } else {
+            format!("\"model\":{},", json!(self.stage.server.model))
+        };
+        let body =
+            format!("{{{fields}{model}\"stream\":false,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}");
+        sized(&format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n{body}",
+            self.route()
+        ))
     }
 
     fn chat_as(&self, media: &str) -> Vec<u8> {
@@ -197,7 +239,11 @@ fn get(path: &str) -> Vec<u8> {
 
 fn post(path: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
-    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A request with something put in front of its path.
@@ -210,7 +256,13 @@ fn sized(request: &str) -> Vec<u8> {
     let Some((head, body)) = request.split_once("\r\n\r\n") else { return request.as_bytes().to_vec() };
     let head: Vec<String> = head
         .split("\r\n")
-        .map(|line| if line.to_ascii_lowercase().starts_with("content-length:") { format!("Content-Length: {}", body.len()) } else { line.to_owned() })
+        .map(|line| {
+            if line.to_ascii_lowercase().starts_with("content-length:") {
+                format!("Content-Length: {}", body.len())
+            } else {
+                line.to_owned()
+            }
+        })
         .collect();
     format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
 }

@@ -39,11 +39,7 @@ impl ProxyHttp for Floor {
 
     fn new_ctx(&self) -> Self::CTX {}
 
-    async fn upstream_peer(
-        &self,
-        _session: &mut Session,
-        _ctx: &mut Self::CTX,
-    ) -> pingora_core::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut Self::CTX) -> pingora_core::Result<Box<HttpPeer>> {
         Ok(self.peer.clone())
     }
 }
@@ -60,11 +56,7 @@ fn main() -> anyhow::Result<()> {
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let peer = Box::new(HttpPeer::new(
-        options.upstream.as_str(),
-        false,
-        String::new(),
-    ));
+    let peer = Box::new(HttpPeer::new(options.upstream.as_str(), false, String::new()));
     let mut service = http_proxy_service(&server.configuration, Floor { peer });
     if let Some(app) = service.app_logic_mut() {
         let mut http = HttpServerOptions::default();
@@ -91,10 +83,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Options> {
         http2: false,
     };
     while let Some(name) = args.next() {
-        let mut value = || {
-            args.next()
-                .with_context(|| format!("`{name}` needs a value\n{USAGE}"))
-        };
+        let mut value = || args.next().with_context(|| format!("`{name}` needs a value\n{USAGE}"));
         match name.as_str() {
             "--listen" => options.listen = value()?,
             "--upstream" => options.upstream = value()?,
@@ -137,19 +126,9 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let args = [
-            "--listen",
-            "127.0.0.1:1",
-            "--threads",
-            "2",
-            "--no-steal",
-            "--h2",
-        ];
+        let args = ["--listen", "127.0.0.1:1", "--threads", "2", "--no-steal", "--h2"];
         let options = parse(args.into_iter().map(str::to_owned)).unwrap();
-        assert_eq!(
-            (options.listen.as_str(), options.threads),
-            ("127.0.0.1:1", 2)
-        );
+        assert_eq!((options.listen.as_str(), options.threads), ("127.0.0.1:1", 2));
         assert!(!options.work_stealing && options.http2);
         assert!(parse(["--chain".to_owned()].into_iter()).is_err());
     }

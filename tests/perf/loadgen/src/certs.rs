@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use serde_json::{Value, json};
 
@@ -65,12 +65,8 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("perf-pki-{}", std::process::id()));
         write_pki(&dir).unwrap();
         let file = |name: &str| Some(dir.join(name).to_string_lossy().into_owned());
-        let options = Options {
-            ca: file("ca.crt"),
-            cert: file("client.crt"),
-            key: file("client.key"),
-            ..Options::default()
-        };
+        let options =
+            Options { ca: file("ca.crt"), cert: file("client.crt"), key: file("client.key"), ..Options::default() };
         client_config(&options).unwrap();
         fs::remove_dir_all(&dir).unwrap();
     }

@@ -24,11 +24,7 @@ pub(crate) struct Chunked {
 impl Chunked {
     /// Decodes `input`, hands every run of content to `content`, and returns the bytes used and
     /// whether the body has ended.
-    pub(crate) fn feed(
-        &mut self,
-        input: &[u8],
-        mut content: impl FnMut(&[u8]),
-    ) -> anyhow::Result<(usize, bool)> {
+    pub(crate) fn feed(&mut self, input: &[u8], mut content: impl FnMut(&[u8])) -> anyhow::Result<(usize, bool)> {
         let mut rest = input;
         while let Some((&byte, tail)) = rest.split_first() {
             match self.state {
@@ -76,11 +72,7 @@ impl Chunked {
             (b'\n', _) => {
                 ensure!(self.line > 0, "a chunk has no size");
                 self.line = 0;
-                self.state = if self.left == 0 {
-                    State::Trailer
-                } else {
-                    State::Data
-                };
+                self.state = if self.left == 0 { State::Trailer } else { State::Data };
             }
             _ => bail!("a chunk's size is not hexadecimal"),
         }
@@ -100,18 +92,13 @@ mod tests {
             let mut content = Vec::new();
             let mut used = 0;
             for part in body.chunks(size) {
-                let (bytes, end) = decoder
-                    .feed(part, |run| content.extend_from_slice(run))
-                    .unwrap();
+                let (bytes, end) = decoder.feed(part, |run| content.extend_from_slice(run)).unwrap();
                 used += bytes;
                 if end {
                     break;
                 }
             }
-            assert_eq!(
-                content, b"helloabcdefghijklmnopqrstuvwxyz",
-                "parts of {size}"
-            );
+            assert_eq!(content, b"helloabcdefghijklmnopqrstuvwxyz", "parts of {size}");
             assert_eq!(used, body.len() - 4, "parts of {size}");
         }
     }

@@ -35,9 +35,7 @@ impl Connection {
     /// Connects; the second value is the nanoseconds from `connect` to ready.
     pub(crate) async fn open(plan: &Plan) -> anyhow::Result<(Self, u64)> {
         let start = monotonic_ns();
-        let tcp = TcpStream::connect(plan.target.addr)
-            .await
-            .context("connect")?;
+        let tcp = TcpStream::connect(plan.target.addr).await.context("connect")?;
         tcp.set_nodelay(true)?;
         if plan.options.new_conn {
             // No port is left in TIME_WAIT, of which one per request would soon be too many.
@@ -49,10 +47,7 @@ impl Connection {
                 let connector = TlsConnector::from(config.clone());
                 let tls = connector.connect(name.clone(), tcp).await.context("TLS")?;
                 let chosen = tls.get_ref().1.alpn_protocol();
-                ensure!(
-                    !plan.options.http2 || chosen == Some(b"h2"),
-                    "the server did not choose h2"
-                );
+                ensure!(!plan.options.http2 || chosen == Some(b"h2"), "the server did not choose h2");
                 Io::Tls(Box::new(tls))
             }
         };
@@ -88,11 +83,7 @@ pub(crate) enum Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
@@ -101,11 +92,7 @@ impl AsyncRead for Io {
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_write(cx, buf),

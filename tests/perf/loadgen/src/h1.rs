@@ -32,11 +32,7 @@ struct Head {
 
 impl Http1 {
     pub(crate) fn new(io: Io) -> Self {
-        Self {
-            io,
-            input: Vec::with_capacity(16 * 1024),
-            output: Vec::with_capacity(4096),
-        }
+        Self { io, input: Vec::with_capacity(16 * 1024), output: Vec::with_capacity(4096) }
     }
 
     pub(crate) async fn request(&mut self, plan: &Plan, start: u64) -> anyhow::Result<Response> {
@@ -62,12 +58,7 @@ impl Http1 {
             self.sized_body(head.content_length, &mut stream).await?
         };
         let bytes = head.bytes as u64 + body;
-        Ok(Response {
-            status: head.status,
-            bytes,
-            close: head.close,
-            stream,
-        })
+        Ok(Response { status: head.status, bytes, close: head.close, stream })
     }
 
     fn render_head(&mut self, plan: &Plan) -> anyhow::Result<()> {
@@ -77,10 +68,7 @@ impl Http1 {
         write!(out, "{method} {path} HTTP/1.1\r\nhost: {host}\r\n")?;
         if !plan.body.is_empty() {
             let length = plan.body.len();
-            write!(
-                out,
-                "content-type: application/json\r\ncontent-length: {length}\r\n"
-            )?;
+            write!(out, "content-type: application/json\r\ncontent-length: {length}\r\n")?;
         }
         for (name, value) in &plan.options.headers {
             write!(out, "{name}: {value}\r\n")?;
@@ -130,11 +118,7 @@ impl Http1 {
         }
     }
 
-    async fn sized_body(
-        &mut self,
-        length: Option<usize>,
-        stream: &mut Option<StreamRecord>,
-    ) -> anyhow::Result<u64> {
+    async fn sized_body(&mut self, length: Option<usize>, stream: &mut Option<StreamRecord>) -> anyhow::Result<u64> {
         let Some(length) = length else {
             bail!("the response has neither a length nor chunks");
         };
@@ -170,9 +154,7 @@ fn parse_head(input: &[u8]) -> anyhow::Result<Option<Head>> {
     };
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") && head.content_length.is_none() {
-            let length = std::str::from_utf8(header.value)
-                .ok()
-                .and_then(|v| v.trim().parse().ok());
+            let length = std::str::from_utf8(header.value).ok().and_then(|v| v.trim().parse().ok());
             head.content_length = Some(length.context("bad content-length")?);
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             head.chunked = header.value.eq_ignore_ascii_case(b"chunked");
@@ -191,14 +173,9 @@ mod tests {
     fn heads_say_how_to_read_on() {
         let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\nhello";
         let head = parse_head(raw).unwrap().unwrap();
-        assert_eq!(
-            (head.status, head.content_length, head.close),
-            (200, Some(12), true)
-        );
+        assert_eq!((head.status, head.content_length, head.close), (200, Some(12), true));
         assert_eq!(head.bytes, raw.len() - 5);
-        let empty = parse_head(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .unwrap()
-            .unwrap();
+        let empty = parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
         assert_eq!(empty.content_length, Some(0));
         assert!(parse_head(b"HTTP/1.1 200").unwrap().is_none());
         assert!(parse_head(b"SSH-2.0-OpenSSH\r\n").is_err());

@@ -22,24 +22,12 @@ pub(crate) async fn handshake(io: Io) -> anyhow::Result<SendRequest<Bytes>> {
     Ok(send)
 }
 
-pub(crate) async fn request(
-    send: &mut SendRequest<Bytes>,
-    plan: &Plan,
-    start: u64,
-) -> anyhow::Result<Response> {
-    let scheme = if plan.target.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+pub(crate) async fn request(send: &mut SendRequest<Bytes>, plan: &Plan, start: u64) -> anyhow::Result<Response> {
+    let scheme = if plan.target.tls.is_some() { "https" } else { "http" };
     let uri = format!("{scheme}://{}{}", plan.target.authority, plan.target.path);
-    let mut builder = http::Request::builder()
-        .method(plan.method.as_str())
-        .uri(uri);
+    let mut builder = http::Request::builder().method(plan.method.as_str()).uri(uri);
     if !plan.body.is_empty() {
-        builder = builder
-            .header("content-type", "application/json")
-            .header("content-length", plan.body.len());
+        builder = builder.header("content-type", "application/json").header("content-length", plan.body.len());
     }
     for (name, value) in &plan.options.headers {
         builder = builder.header(name, value);
@@ -65,10 +53,5 @@ pub(crate) async fn request(
             stream.feed(&part, monotonic_ns());
         }
     }
-    Ok(Response {
-        status: parts.status.as_u16(),
-        bytes,
-        close: false,
-        stream,
-    })
+    Ok(Response { status: parts.status.as_u16(), bytes, close: false, stream })
 }

@@ -35,9 +35,7 @@ where
         .map(|thread| {
             let (plan, worker) = (plan.clone(), worker.clone());
             std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()?;
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let stats = Rc::new(RefCell::new(Stats::new()?));
                 LocalSet::new().block_on(&runtime, async {
                     let tasks: Vec<_> = (thread..connections)
@@ -55,9 +53,7 @@ where
                     };
                     let _ = tokio::time::timeout(GRACE, rest).await;
                 });
-                Rc::try_unwrap(stats)
-                    .map(RefCell::into_inner)
-                    .map_err(|_| anyhow!("a worker did not end"))
+                Rc::try_unwrap(stats).map(RefCell::into_inner).map_err(|_| anyhow!("a worker did not end"))
             })
         })
         .collect()
@@ -67,11 +63,7 @@ where
 pub(crate) fn join(threads: Vec<JoinHandle<anyhow::Result<Stats>>>) -> anyhow::Result<Stats> {
     let mut all = Stats::new()?;
     for thread in threads {
-        all.merge(
-            thread
-                .join()
-                .map_err(|_| anyhow!("a load thread panicked"))??,
-        )?;
+        all.merge(thread.join().map_err(|_| anyhow!("a load thread panicked"))??)?;
     }
     Ok(all)
 }

@@ -107,9 +107,7 @@ impl Options {
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Command> {
     let command = args.next().context(USAGE)?;
     match command.as_str() {
-        "certs" => Ok(Command::Certs {
-            dir: args.next().context(USAGE)?.into(),
-        }),
+        "certs" => Ok(Command::Certs { dir: args.next().context(USAGE)?.into() }),
         "idle" => Ok(Command::Idle(parse_options(args)?)),
         "run" => Ok(Command::Run(parse_options(args)?)),
         _ => bail!("{USAGE}"),
@@ -119,10 +117,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Co
 fn parse_options(mut args: impl Iterator<Item = String>) -> anyhow::Result<Options> {
     let mut options = Options::default();
     while let Some(name) = args.next() {
-        let mut value = || {
-            args.next()
-                .with_context(|| format!("`{name}` needs a value"))
-        };
+        let mut value = || args.next().with_context(|| format!("`{name}` needs a value"));
         let bad = || format!("bad value for `{name}`");
         let seconds = |value: String| {
             let seconds = value.parse().with_context(bad)?;
@@ -152,9 +147,7 @@ fn parse_options(mut args: impl Iterator<Item = String>) -> anyhow::Result<Optio
                 let header = value()?;
                 let (name, value) = header.split_once(':').with_context(bad)?;
                 let value = value.trim().to_owned();
-                options
-                    .headers
-                    .push((name.trim().to_ascii_lowercase(), value));
+                options.headers.push((name.trim().to_ascii_lowercase(), value));
             }
             "--stub-tokens" => options.headers.push(("x-stub-tokens".to_owned(), value()?)),
             "--stub-gap-us" => options.headers.push(("x-stub-gap-us".to_owned(), value()?)),

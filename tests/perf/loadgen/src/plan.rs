@@ -49,23 +49,10 @@ impl Plan {
     pub(crate) fn new(options: Options) -> anyhow::Result<Arc<Self>> {
         let target = target(&options)?;
         let default_method = if options.no_body { "GET" } else { "POST" };
-        let method = options
-            .method
-            .clone()
-            .unwrap_or_else(|| default_method.to_owned());
-        let body = if options.no_body {
-            Bytes::new()
-        } else {
-            body(&options)?.into()
-        };
+        let method = options.method.clone().unwrap_or_else(|| default_method.to_owned());
+        let body = if options.no_body { Bytes::new() } else { body(&options)?.into() };
         let signer = match &options.sign_key {
-            Some(file) => Some(Signer::load(
-                file,
-                &options.node_id,
-                &method,
-                &target,
-                &body,
-            )?),
+            Some(file) => Some(Signer::load(file, &options.node_id, &method, &target, &body)?),
             None => None,
         };
         Ok(Arc::new(Self {
@@ -141,12 +128,7 @@ fn target(options: &Options) -> anyhow::Result<Target> {
     } else {
         None
     };
-    Ok(Target {
-        addr,
-        authority: authority.to_owned(),
-        path,
-        tls,
-    })
+    Ok(Target { addr, authority: authority.to_owned(), path, tls })
 }
 
 /// A JSON body of exactly `--body-size` bytes (or the shortest possible one), of plain words
@@ -154,26 +136,17 @@ fn target(options: &Options) -> anyhow::Result<Target> {
 fn body(options: &Options) -> anyhow::Result<Vec<u8>> {
     let (model, stream) = (&options.model, options.stream);
     let (before, after) = match options.api.as_str() {
-        "generate" => (
-            format!(r#"{{"model":"{model}","prompt":""#),
-            format!(r#"","stream":{stream}}}"#),
-        ),
+        "generate" => (format!(r#"{{"model":"{model}","prompt":""#), format!(r#"","stream":{stream}}}"#)),
         "ollama" | "openai" => (
             format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":""#),
             format!(r#""}}],"stream":{stream}}}"#),
         ),
         other => bail!("`--api {other}` is none of ollama, generate, openai"),
     };
-    ensure!(
-        !model.contains(['"', '\\']),
-        "the model's name must need no escapes"
-    );
+    ensure!(!model.contains(['"', '\\']), "the model's name must need no escapes");
     let words = b"please summarise the following passage about rivers and mountains in plain \
                   language for a reader ";
-    let fill = options
-        .body_size
-        .saturating_sub(before.len() + after.len())
-        .max(1);
+    let fill = options.body_size.saturating_sub(before.len() + after.len()).max(1);
     let mut body = before.into_bytes();
     body.extend(words.iter().cycle().take(fill));
     body.extend_from_slice(after.as_bytes());
@@ -188,11 +161,7 @@ mod tests {
     fn bodies_are_json_of_the_size_asked_for() {
         for api in ["ollama", "generate", "openai"] {
             for body_size in [1024, 65536] {
-                let options = Options {
-                    api: api.to_owned(),
-                    body_size,
-                    ..Options::default()
-                };
+                let options = Options { api: api.to_owned(), body_size, ..Options::default() };
                 let body = body(&options).unwrap();
                 assert_eq!(body.len(), body_size);
                 let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -205,22 +174,12 @@ mod tests {
     #[test]
     fn urls_are_taken_apart() {
         let url = "http://127.0.0.1:8080/api/chat?a=b".to_owned();
-        let target = target(&Options {
-            url,
-            ..Options::default()
-        })
-        .unwrap();
+        let target = target(&Options { url, ..Options::default() }).unwrap();
         assert_eq!(target.authority, "127.0.0.1:8080");
         assert_eq!(target.path, "/api/chat?a=b");
         assert!(target.tls.is_none());
         for url in ["ftp://a", "http://127.0.0.1:x/"] {
-            assert!(
-                super::target(&Options {
-                    url: url.to_owned(),
-                    ..Options::default()
-                })
-                .is_err()
-            );
+            assert!(super::target(&Options { url: url.to_owned(), ..Options::default() }).is_err());
         }
     }
 }

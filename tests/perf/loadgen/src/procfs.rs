@@ -11,10 +11,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(roots: &[u32], tree: bool) -> Self {
-        Self {
-            roots: roots.to_vec(),
-            tree,
-        }
+        Self { roots: roots.to_vec(), tree }
     }
 
     /// This process alone.
@@ -38,10 +35,7 @@ impl Watch {
         }
         let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let pid = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok());
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if let Some((pid, Some(parent))) = pid.map(|pid| (pid, parent(pid))) {
                 children.entry(parent).or_default().push(pid);
             }
@@ -78,9 +72,7 @@ fn parent(pid: u32) -> Option<u32> {
 
 fn rss_kib(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

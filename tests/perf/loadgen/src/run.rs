@@ -25,11 +25,7 @@ pub(crate) fn measure(options: Options) -> anyhow::Result<Value> {
     let (server, client) = (Watch::new(&options.pids, options.tree), Watch::own());
     let threads = spawn(&plan, worker);
     plan.wait_until_ready();
-    ensure!(
-        plan.failed() < options.connections,
-        "no connection to {} could be opened",
-        options.url
-    );
+    ensure!(plan.failed() < options.connections, "no connection to {} could be opened", options.url);
 
     plan.enter(Phase::WarmUp);
     std::thread::sleep(options.warmup);
@@ -50,11 +46,7 @@ pub(crate) fn measure(options: Options) -> anyhow::Result<Value> {
 fn report(plan: &Plan, stats: &Stats, spent: &Spent) -> Value {
     let options = &plan.options;
     let requests = stats.requests.max(1) as f64;
-    let status: Map<_, _> = stats
-        .status
-        .iter()
-        .map(|(status, count)| (status.to_string(), json!(count)))
-        .collect();
+    let status: Map<_, _> = stats.status.iter().map(|(status, count)| (status.to_string(), json!(count))).collect();
     let mut report = json!({
         "label": options.label,
         "url": options.url,
@@ -80,16 +72,10 @@ fn report(plan: &Plan, stats: &Stats, spent: &Spent) -> Value {
     };
     if options.stream {
         fields.insert("first_token_us".to_owned(), stats.first_token.report());
-        fields.insert(
-            "token_delivery_us".to_owned(),
-            stats.token_delivery.report(),
-        );
+        fields.insert("token_delivery_us".to_owned(), stats.token_delivery.report());
         fields.insert("token_gap_us".to_owned(), stats.token_gap.report());
         fields.insert("tokens".to_owned(), json!(stats.tokens));
-        fields.insert(
-            "tokens_per_s".to_owned(),
-            json!(stats.tokens as f64 / spent.seconds),
-        );
+        fields.insert("tokens_per_s".to_owned(), json!(stats.tokens as f64 / spent.seconds));
     }
     if !options.pids.is_empty() {
         let server = json!({

@@ -82,18 +82,15 @@ impl Stats {
         let Some(first) = record.tokens.first() else {
             return;
         };
-        self.first_token
-            .record(first.arrived.saturating_sub(record.start));
+        self.first_token.record(first.arrived.saturating_sub(record.start));
         self.tokens += record.tokens.len() as u64;
         let mut previous = None;
         for token in &record.tokens {
             if let Some(sent) = token.sent {
-                self.token_delivery
-                    .record(token.arrived.saturating_sub(sent));
+                self.token_delivery.record(token.arrived.saturating_sub(sent));
             }
             if let Some(previous) = previous.replace(token.arrived) {
-                self.token_gap
-                    .record(token.arrived.saturating_sub(previous));
+                self.token_gap.record(token.arrived.saturating_sub(previous));
             }
         }
     }

@@ -22,11 +22,7 @@ pub(crate) struct StreamRecord {
 
 impl StreamRecord {
     pub(crate) fn new(start: u64) -> Self {
-        Self {
-            start,
-            tokens: Vec::new(),
-            partial: Vec::new(),
-        }
+        Self { start, tokens: Vec::new(), partial: Vec::new() }
     }
 
     /// Takes what arrived at `now`.
@@ -46,13 +42,9 @@ impl StreamRecord {
     }
 
     fn line(&mut self, line: &[u8], now: u64) {
-        let is_last = line.starts_with(b"data: [DONE]")
-            || memchr::memmem::find(line, br#""done":true"#).is_some();
+        let is_last = line.starts_with(b"data: [DONE]") || memchr::memmem::find(line, br#""done":true"#).is_some();
         if line.len() > 2 && !is_last {
-            self.tokens.push(Token {
-                arrived: now,
-                sent: stamp(line),
-            });
+            self.tokens.push(Token { arrived: now, sent: stamp(line) });
         }
     }
 }
@@ -76,16 +68,7 @@ mod tests {
         record.feed(b"{\"content\":\" tok@@gggggggg", 10);
         record.feed(b"ggggggih\"}\n{\"conte", 20);
         record.feed(b"nt\":\"plain\"}\n{\"done\":true}\n\n", 30);
-        let expected = [
-            Token {
-                arrived: 20,
-                sent: Some(0x21),
-            },
-            Token {
-                arrived: 30,
-                sent: None,
-            },
-        ];
+        let expected = [Token { arrived: 20, sent: Some(0x21) }, Token { arrived: 30, sent: None }];
         assert_eq!(record.tokens, expected);
     }
 }

@@ -16,17 +16,11 @@ use crate::options::Options;
 /// A configuration without session resumption: every connection pays for a full handshake.
 pub(crate) fn client_config(options: &Options) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let builder = if options.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
     } else {
-        let file = options
-            .ca
-            .as_ref()
-            .context("https needs --ca or --insecure")?;
+        let file = options.ca.as_ref().context("https needs --ca or --insecure")?;
         let mut roots = RootCertStore::empty();
         for cert in read_certs(file)? {
             roots.add(cert)?;
@@ -35,8 +29,7 @@ pub(crate) fn client_config(options: &Options) -> anyhow::Result<Arc<ClientConfi
     };
     let mut config = match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key)
-                .with_context(|| format!("cannot read the key {key}"))?;
+            let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("cannot read the key {key}"))?;
             builder.with_client_auth_cert(read_certs(cert)?, key)?
         }
         _ => builder.with_no_client_auth(),
@@ -76,12 +69,7 @@ impl ServerCertVerifier for AnyServer {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -90,12 +78,7 @@ impl ServerCertVerifier for AnyServer {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

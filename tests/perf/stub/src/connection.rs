@@ -35,12 +35,7 @@ impl Stats {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(
-    mut stream: TcpStream,
-    pace: Pace,
-    replies: &Replies,
-    stats: &Stats,
-) -> io::Result<()> {
+pub(crate) async fn serve(mut stream: TcpStream, pace: Pace, replies: &Replies, stats: &Stats) -> io::Result<()> {
     stats.connections.fetch_add(1, Relaxed);
     stream.set_nodelay(true)?;
     let mut buf = Vec::with_capacity(16 * 1024);
@@ -58,11 +53,7 @@ pub(crate) async fn serve(
                 stream_tokens(&mut stream, dialect, request.pace).await?;
             }
             _ if request.route == Route::Stats => stream.write_all(&stats.render()).await?,
-            _ => {
-                stream
-                    .write_all(replies.whole(request.route, request.is_post))
-                    .await?
-            }
+            _ => stream.write_all(replies.whole(request.route, request.is_post)).await?,
         }
         if request.close {
             break;
@@ -83,8 +74,7 @@ fn wants_stream(body: &[u8]) -> bool {
             || memchr::memmem::find(part, br#""stream": true"#).is_some()
     };
     let edge = body.len().min(1024);
-    asks(body.get(..edge).unwrap_or_default())
-        || asks(body.get(body.len() - edge..).unwrap_or_default())
+    asks(body.get(..edge).unwrap_or_default()) || asks(body.get(body.len() - edge..).unwrap_or_default())
 }
 
 async fn stream_tokens(stream: &mut TcpStream, dialect: Dialect, pace: Pace) -> io::Result<()> {

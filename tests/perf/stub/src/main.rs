@@ -68,16 +68,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Options> {
         listen: SocketAddr::from(([127, 0, 0, 1], 11434)),
         threads: 1,
         content_bytes: 200,
-        pace: Pace {
-            tokens: 64,
-            gap_us: 0,
-            delay_us: 0,
-        },
+        pace: Pace { tokens: 64, gap_us: 0, delay_us: 0 },
     };
     while let Some(name) = args.next() {
-        let value = args
-            .next()
-            .with_context(|| format!("`{name}` needs a value\n{USAGE}"))?;
+        let value = args.next().with_context(|| format!("`{name}` needs a value\n{USAGE}"))?;
         let bad = || format!("bad value `{value}` for `{name}`");
         match name.as_str() {
             "--listen" => options.listen = value.parse().with_context(bad)?,
@@ -93,26 +87,13 @@ fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Options> {
 }
 
 /// Accepts connections for ever on a listener of its own.
-fn listen_on(
-    addr: SocketAddr,
-    pace: Pace,
-    replies: &Arc<Replies>,
-    stats: &Arc<Stats>,
-) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+fn listen_on(addr: SocketAddr, pace: Pace, replies: &Arc<Replies>, stats: &Arc<Stats>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let socket = if addr.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.set_reuseport(true)?;
-        socket
-            .bind(addr)
-            .with_context(|| format!("cannot listen on {addr}"))?;
+        socket.bind(addr).with_context(|| format!("cannot listen on {addr}"))?;
         let listener = socket.listen(4096)?;
         loop {
             match listener.accept().await {

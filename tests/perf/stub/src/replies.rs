@@ -113,9 +113,7 @@ impl Replies {
         let tail = r#""done":true,"done_reason":"stop","total_duration":1,"load_duration":1,"prompt_eval_count":1,"prompt_eval_duration":1,"eval_count":1,"eval_duration":1}"#;
         let digest = "0".repeat(64);
         Self {
-            chat: json(&format!(
-                r#"{head},"message":{{"role":"assistant","content":"{content}"}},{tail}"#
-            )),
+            chat: json(&format!(r#"{head},"message":{{"role":"assistant","content":"{content}"}},{tail}"#)),
             generate: json(&format!(r#"{head},"response":"{content}",{tail}"#)),
             models: json(
                 r#"{"object":"list","data":[{"id":"stub","object":"model","created":1767225600,"owned_by":"library"}]}"#,
@@ -180,25 +178,12 @@ mod tests {
     #[test]
     fn whole_answers_announce_their_length() {
         let replies = Replies::render(100);
-        for route in [
-            Route::Chat,
-            Route::Generate,
-            Route::OpenAiChat,
-            Route::Tags,
-            Route::Root,
-        ] {
+        for route in [Route::Chat, Route::Generate, Route::OpenAiChat, Route::Tags, Route::Root] {
             let text = std::str::from_utf8(replies.whole(route, true)).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
-            assert!(
-                head.ends_with(&format!("Content-Length: {}", body.len())),
-                "{route:?}"
-            );
+            assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{route:?}");
         }
-        assert!(
-            replies
-                .whole(Route::Chat, false)
-                .starts_with(b"HTTP/1.1 404")
-        );
+        assert!(replies.whole(Route::Chat, false).starts_with(b"HTTP/1.1 404"));
     }
 
     #[test]

@@ -32,11 +32,7 @@ struct Head {
 }
 
 /// The next request, or `None` when the client closed the connection or wrote no HTTP.
-pub(crate) async fn read(
-    stream: &mut TcpStream,
-    buf: &mut Vec<u8>,
-    pace: Pace,
-) -> io::Result<Option<Request>> {
+pub(crate) async fn read(stream: &mut TcpStream, buf: &mut Vec<u8>, pace: Pace) -> io::Result<Option<Request>> {
     let head = loop {
         match parse_head(buf, pace) {
             Ok(Some(head)) => break head,
@@ -61,10 +57,7 @@ pub(crate) async fn read(
     } else {
         read_until(stream, buf, head.bytes.saturating_add(head.content_length)).await?
     };
-    Ok(end.map(|end| Request {
-        body: head.bytes..end,
-        ..head.request
-    }))
+    Ok(end.map(|end| Request { body: head.bytes..end, ..head.request }))
 }
 
 fn parse_head(buf: &[u8], pace: Pace) -> Result<Option<Head>, httparse::Error> {
@@ -114,11 +107,7 @@ fn number(value: &[u8]) -> Option<u64> {
 }
 
 /// Reads until the buffer holds `end` bytes; `None` when the client closed before.
-async fn read_until(
-    stream: &mut TcpStream,
-    buf: &mut Vec<u8>,
-    end: usize,
-) -> io::Result<Option<usize>> {
+async fn read_until(stream: &mut TcpStream, buf: &mut Vec<u8>, end: usize) -> io::Result<Option<usize>> {
     buf.reserve(end.saturating_sub(buf.len()));
     while buf.len() < end {
         if stream.read_buf(buf).await? == 0 {
@@ -129,11 +118,7 @@ async fn read_until(
 }
 
 /// Reads a chunked body that starts at `start` and replaces it in the buffer by its content.
-async fn read_chunked(
-    stream: &mut TcpStream,
-    buf: &mut Vec<u8>,
-    start: usize,
-) -> io::Result<Option<usize>> {
+async fn read_chunked(stream: &mut TcpStream, buf: &mut Vec<u8>, start: usize) -> io::Result<Option<usize>> {
     let mut content = Vec::new();
     let mut at = start;
     loop {
@@ -165,20 +150,14 @@ async fn read_chunked(
 fn chunk_size(line: &[u8]) -> Option<usize> {
     let line = std::str::from_utf8(line).ok()?;
     let size = line.split(';').next()?.trim();
-    usize::from_str_radix(size, 16)
-        .ok()
-        .filter(|size| *size <= 1 << 30)
+    usize::from_str_radix(size, 16).ok().filter(|size| *size <= 1 << 30)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace {
-        tokens: 64,
-        gap_us: 0,
-        delay_us: 0,
-    };
+    const PACE: Pace = Pace { tokens: 64, gap_us: 0, delay_us: 0 };
 
     #[test]
     fn a_head_is_read_with_its_pace() {
@@ -188,20 +167,13 @@ mod tests {
         assert_eq!(head.request.route, Route::Chat);
         assert!(head.request.is_post && !head.chunked);
         assert_eq!(head.content_length, 7);
-        assert_eq!(
-            (head.request.pace.tokens, head.request.pace.gap_us),
-            (3, 5000)
-        );
+        assert_eq!((head.request.pace.tokens, head.request.pace.gap_us), (3, 5000));
         assert_eq!(head.bytes, raw.len() - 2);
     }
 
     #[test]
     fn a_partial_head_waits_for_more() {
-        assert!(
-            parse_head(b"GET / HTTP/1.1\r\nHost", PACE)
-                .unwrap()
-                .is_none()
-        );
+        assert!(parse_head(b"GET / HTTP/1.1\r\nHost", PACE).unwrap().is_none());
         assert!(parse_head(b"\0\0\0", PACE).is_err());
     }
 

@@ -24,6 +24,8 @@ pub struct Frame<'a> {
     pub raw: &'a Bytes,
     /// What they say.
     pub body: FrameBody<'a>,
+    /// Text beside it that leaves the gate with it: an event's id, a comment.
+    pub beside: Option<&'a str>,
 }
 
 /// What a frame says.
@@ -70,6 +72,9 @@ const GROWING: &[&str] = &[
 impl Frame<'_> {
     /// Calls `see` with every text of the frame, keys included, and the channel it belongs to.
     pub fn each_text(&self, see: &mut dyn FnMut(Channel, &str)) {
+        if let Some(text) = self.beside {
+            see(Channel::Single, text);
+        }
         match &self.body {
             FrameBody::Empty | FrameBody::End => {}
             FrameBody::Text(text) => see(Channel::Growing(0), text),

@@ -18,8 +18,11 @@
 //! There are no sockets, files or clocks in here, and no proxy library: what a filter needs from the
 //! world is handed to it as a trait object.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
+
 // A panicking filter must become a refusal, which needs unwinding.
 const _: () = assert!(cfg!(panic = "unwind"), "the chain turns panics into refusals: build with panic = unwind");
+
 
 pub mod audit;
 pub mod chain;

@@ -47,7 +47,7 @@ impl PolicyFilter {
 
     /// Judges a model's name as the client wrote it.
     fn judge_model(&self, raw: &str, head: &Head, caller: &Caller) -> Result<ModelName, Refusal> {
-        let model = ModelName::canonical(raw, head.upstream).map_err(|e| not_a_model(e))?;
+        let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
         match self.decide(caller, head.route.class, &head.route.name, Some(&model)) {
             Some(no) => Err(no),
             None => Ok(model),

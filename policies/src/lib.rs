@@ -8,6 +8,8 @@
 //! Nothing here does I/O, and nothing here knows HTTP libraries, sockets or TLS: this crate lies
 //! at the bottom of the house, and every other crate points to it.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
+
 pub mod class;
 pub mod diagnostic;
 pub mod fields;

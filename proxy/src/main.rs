@@ -4,6 +4,8 @@
 //! server, `listener.rs` owns sockets and threads, `cli/run.rs` puts everything together. What is
 //! judged, and how, is in the crate `portcullis-filters`.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
+
 use std::process::ExitCode;
 
 mod admin;

@@ -62,6 +62,42 @@ fn whole_and_streamed_answers_equal_the_direct_ones() {
 }
 
 #[test]
+fn the_openai_package_and_curl_get_through() {
+    let Some((python, models)) = prepared("the openai package through the gate") else { return };
+    let llama = LlamaServer::start(&python, &models.join("tiny.gguf"));
+    let gate = Gate::before_url(&llama.url, "llamacpp").start();
+    let alice = gate.stranger("alice");
+    gate.approve_by(&alice, "/v1/models");
+    let file = |name: &str, text: &str| {
+        let path = gate.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (cert, key, ca) = (file("c.crt", &alice.certificate), file("c.key", &alice.key), gate.state().join("ca.crt"));
+    let base = format!("https://localhost:{}", gate.address.port());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/real/openai_client.py");
+    let output = std::process::Command::new(&python).arg(script).arg(format!("{base}/v1")).args([&ca, &cert, &key]).arg("tiny").output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    if errors.contains("No module named 'openai'") {
+        eprintln!("skipped: the openai package is not installed");
+    } else {
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {errors}"));
+        assert!(said["whole"].as_str().unwrap().starts_with("Hello from the tiny test model"), "{said}");
+        assert_eq!(said["whole"], said["streamed"]);
+    }
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["-sS", "--cacert"]).arg(&ca).arg("--cert").arg(&cert).arg("--key").arg(&key);
+    curl.args(["-H", "Content-Type: application/json", "-d", r#"{"prompt":"Hi","n_predict":30}"#]).arg(format!("{base}/completion"));
+    match curl.output() {
+        Err(_) => eprintln!("skipped: curl not found"),
+        Ok(output) => {
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+            assert!(said["content"].as_str().unwrap().contains("tiny test model"), "curl reads a PKCS#8 version 1 key");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_leaves_frees_the_slot() {
     let Some((python, models)) = prepared("cancelling a real generation") else { return };
     let llama = LlamaServer::start(&python, &models.join("slow.gguf"));

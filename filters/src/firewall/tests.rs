@@ -222,6 +222,20 @@ fn assigned_values_do_not_leave() {
 }
 
 #[test]
+fn a_thought_that_stops_in_a_beginning_does_not_hold_the_answer() {
+    let mut watch = watch::SecretWatch::new(Arc::clone(&firewall().judge));
+    let mut show = |number: u64, frame: String| {
+        let said = with_frame(&frame.into(), Reading::Json, |frame| watch.frame(number, frame)).unwrap().unwrap();
+        assert!(matches!(said, Verdict::Pass));
+        watch.holds()
+    };
+    assert_eq!(show(0, "{\"message\":{\"thinking\":\"so it is x\"}}\n".to_owned()), Some(0));
+    let held: Vec<_> = (1..40).map(|n| show(n, "{\"message\":{\"content\":\"word \"}}\n".to_owned())).collect();
+    assert_eq!(held[10], Some(0));
+    assert_eq!(held[30], None);
+}
+
+#[test]
 fn ordinary_words_are_not_held() {
     let words = "The quick brown fox jumps over the lazy dog and then it says hello to everybody in the house.";
     let pieces: Vec<&str> = words.split_inclusive(' ').collect();

@@ -23,6 +23,9 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 const MAX_CHANNELS: usize = 256;
 /// What is kept of a text that has left.
 const CONTEXT: usize = 64;
+/// After so many frames without more of it, a text counts as ended: a thought that stops at the
+/// beginning of a word must not hold the answer that follows it.
+const PATIENCE: u64 = 16;
 /// The most that is held undecided in one text. A fixed format that takes longer is refused: to let it
 /// go would be to guess.
 const MAX_HELD: usize = 8 * 1024;
@@ -32,6 +35,8 @@ pub(super) struct SecretWatch {
     channels: HashMap<u64, Text>,
     level: DataLevel,
     refusal: Option<Refusal>,
+    /// The number of the newest frame.
+    last: u64,
 }
 
 /// One growing text.
@@ -44,15 +49,17 @@ struct Text {
     rescan: usize,
     /// Up to where in `kept` each undecided frame reaches, with its number.
     frames: VecDeque<(usize, u64)>,
+    /// The number of the frame that brought its newest piece.
+    last: u64,
 }
 
 impl SecretWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
-        Self { judge, channels: HashMap::new(), level: DataLevel::L0, refusal: None }
+        Self { judge, channels: HashMap::new(), level: DataLevel::L0, refusal: None, last: 0 }
     }
 
     fn take(&mut self, number: u64, channel: Channel, piece: &str) {
-        let Self { judge, channels, level, refusal } = self;
+        let Self { judge, channels, level, refusal, .. } = self;
         let mut found = |finding: Finding| weigh(judge, &finding, level, refusal);
         match channel {
             Channel::Single => judge.scanner.scan(piece, &mut found),
@@ -74,6 +81,19 @@ impl SecretWatch {
     }
 }
 
+impl SecretWatch {
+    /// Decides texts that have not grown for a while as if they had ended. They are scanned again from
+    /// where they were open when they do grow.
+    fn settle_quiet_texts(&mut self) {
+        let Self { judge, channels, level, refusal, last } = self;
+        let quiet = channels.values_mut().filter(|t| !t.frames.is_empty() && last.saturating_sub(t.last) > PATIENCE);
+        for text in quiet {
+            judge.scanner.scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
+            text.frames.clear();
+        }
+    }
+}
+
 /// Notes a finding, and refuses for it when it is one that blocks.
 fn weigh(judge: &Judge, finding: &Finding, level: &mut DataLevel, refusal: &mut Option<Refusal>) {
     *level = (*level).max(finding.rule.level);
@@ -90,6 +110,7 @@ fn weigh(judge: &Judge, finding: &Finding, level: &mut DataLevel, refusal: &mut 
 impl Text {
     fn add(&mut self, number: u64, piece: &str) {
         self.kept.push_str(piece);
+        self.last = number;
         match self.frames.back_mut() {
             Some((end, last)) if *last == number => *end = self.kept.len(),
             _ => self.frames.push_back((self.kept.len(), number)),
@@ -120,16 +141,19 @@ impl Text {
 
 impl Watch for SecretWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        self.last = number;
         frame.each_text(&mut |channel, piece| self.take(number, channel, piece));
+        self.settle_quiet_texts();
         Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
 
     fn holds(&self) -> Option<u64> {
-        self.channels.values().filter_map(|text| text.frames.front().map(|(_, number)| *number)).min()
+        let waiting = self.channels.values().filter(|text| self.last.saturating_sub(text.last) <= PATIENCE);
+        waiting.filter_map(|text| text.frames.front().map(|(_, number)| *number)).min()
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let Self { judge, channels, level, refusal } = self;
+        let Self { judge, channels, level, refusal, .. } = self;
         for text in channels.values_mut() {
             judge
                 .scanner

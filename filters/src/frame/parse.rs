@@ -46,31 +46,28 @@ pub fn with_frame<T>(raw: &Bytes, reading: Reading, show: impl FnOnce(&Frame<'_>
     match reading {
         Reading::Json => {
             if raw.iter().all(u8::is_ascii_whitespace) {
-                return Ok(show(&Frame { raw, body: FrameBody::Empty }));
+                return Ok(show(&Frame { raw, body: FrameBody::Empty, beside: None }));
             }
             let json = Json::parse(raw).map_err(|_| FrameError::NotJson)?;
-            Ok(show(&Frame { raw, body: FrameBody::Json(&json) }))
+            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside: None }))
         }
         Reading::Text => {
             let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
-            Ok(show(&Frame { raw, body: FrameBody::Text(text) }))
+            Ok(show(&Frame { raw, body: FrameBody::Text(text), beside: None }))
         }
         Reading::Event => {
             let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
             let Some(data) = event_data(text) else {
                 // Comments and bare fields reach nobody, but they leave the gate: judge them.
                 let body = if text.trim().len() > 1 { FrameBody::Text(text) } else { FrameBody::Empty };
-                return Ok(show(&Frame { raw, body }));
+                return Ok(show(&Frame { raw, body, beside: None }));
             };
             if data.trim() == "[DONE]" {
-                return Ok(show(&Frame { raw, body: FrameBody::End }));
+                return Ok(show(&Frame { raw, body: FrameBody::End, beside: has_loose_text(text).then_some(text) }));
             }
-            match Json::parse(data.as_bytes()) {
-                Ok(json) if !has_loose_text(text) => Ok(show(&Frame { raw, body: FrameBody::Json(&json) })),
-                // An event with text beside its data is judged as the text it is.
-                Ok(_) => Ok(show(&Frame { raw, body: FrameBody::Text(text) })),
-                Err(_) => Err(FrameError::NotJson),
-            }
+            let json = Json::parse(data.as_bytes()).map_err(|_| FrameError::NotJson)?;
+            let beside = has_loose_text(text).then_some(text);
+            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside }))
         }
     }
 }

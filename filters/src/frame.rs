@@ -4,8 +4,6 @@
 //! answer that is not streamed. [`Cutter`] finds where frames end, at any chunking; [`Frame`] shows
 //! one to the watches, parsed once.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use bytes::{Bytes, BytesMut};
 use portcullis_policies::StreamFormat;
 
@@ -51,23 +49,26 @@ pub enum Channel {
     Single,
 }
 
-/// Keys under which streamed answers carry pieces of a growing text.
-const GROWING: &[&str] = &[
-    "arguments",
-    "content",
-    "delta",
-    "partial_json",
-    "reasoning",
-    "reasoning_content",
-    "refusal",
-    "response",
-    "text",
-    "thinking",
-    "token",
-    "output_text",
-    "transcript",
-    "signature",
-];
+/// Whether a key is one under which streamed answers carry pieces of a growing text.
+fn grows(key: &str) -> bool {
+    matches!(
+        key,
+        "arguments"
+            | "content"
+            | "delta"
+            | "output_text"
+            | "partial_json"
+            | "reasoning"
+            | "reasoning_content"
+            | "refusal"
+            | "response"
+            | "signature"
+            | "text"
+            | "thinking"
+            | "token"
+            | "transcript"
+    )
+}
 
 impl Frame<'_> {
     /// Calls `see` with every text of the frame, keys included, and the channel it belongs to.
@@ -83,34 +84,40 @@ impl Frame<'_> {
     }
 }
 
-fn walk(json: &Json<'_>, place: u64, grows: bool, see: &mut dyn FnMut(Channel, &str)) {
+fn walk(json: &Json<'_>, place: u64, growing: bool, see: &mut dyn FnMut(Channel, &str)) {
     match json {
-        Json::String(text) => {
-            see(if grows { Channel::Growing(place) } else { Channel::Single }, text);
-        }
+        Json::String(text) => see(if growing { Channel::Growing(place) } else { Channel::Single }, text),
         Json::Array(items) => {
             for (position, item) in items.iter().enumerate() {
                 // `index` says which choice or tool call it is; the position is only a stand-in.
                 let index = item.get("index").and_then(Json::as_u64).unwrap_or(position as u64);
-                walk(item, step(place, index), grows, see);
+                walk(item, step(place, b"[", index), growing, see);
             }
         }
         Json::Object(entries) => {
             // Anthropic and Responses events say at the top which content block they belong to.
-            let place = ["index", "output_index", "content_index"].iter().fold(place, |place, key| {
-                json.get(key).and_then(Json::as_u64).map_or(place, |index| step(place, (key, index)))
-            });
+            let mut place = place;
+            for (key, value) in entries {
+                if let ("index" | "output_index" | "content_index", Some(index)) = (key.as_ref(), value.as_u64()) {
+                    place = step(place, key.as_bytes(), index);
+                }
+            }
             for (key, value) in entries {
                 see(Channel::Single, key);
-                walk(value, step(place, key), GROWING.contains(&key.as_ref()), see);
+                match value {
+                    Json::Bool(_) | Json::Null | Json::Number(_) => {}
+                    value => walk(value, step(place, key.as_bytes(), 0), grows(key), see),
+                }
             }
         }
         Json::Bool(_) | Json::Null | Json::Number(_) => {}
     }
 }
 
-fn step(place: u64, with: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (place, with).hash(&mut hasher);
-    hasher.finish()
+/// Mixes a step into a place (FNV-1a). Two places that fall together are judged as one text, which
+/// can only hold more.
+fn step(place: u64, key: &[u8], index: u64) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let seed = (place ^ 0xcbf2_9ce4_8422_2325).wrapping_mul(PRIME) ^ index;
+    key.iter().fold(seed.wrapping_mul(PRIME), |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }

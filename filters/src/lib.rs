@@ -23,7 +23,6 @@
 // A panicking filter must become a refusal, which needs unwinding.
 const _: () = assert!(cfg!(panic = "unwind"), "the chain turns panics into refusals: build with panic = unwind");
 
-
 pub mod audit;
 pub mod chain;
 pub mod dialect;

@@ -76,7 +76,13 @@ fn the_openai_package_and_curl_get_through() {
     let (cert, key, ca) = (file("c.crt", &alice.certificate), file("c.key", &alice.key), gate.state().join("ca.crt"));
     let base = format!("https://localhost:{}", gate.address.port());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/real/openai_client.py");
-    let output = std::process::Command::new(&python).arg(script).arg(format!("{base}/v1")).args([&ca, &cert, &key]).arg("tiny").output().unwrap();
+    let output = std::process::Command::new(&python)
+        .arg(script)
+        .arg(format!("{base}/v1"))
+        .args([&ca, &cert, &key])
+        .arg("tiny")
+        .output()
+        .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     if errors.contains("No module named 'openai'") {
         eprintln!("skipped: the openai package is not installed");
@@ -87,11 +93,13 @@ fn the_openai_package_and_curl_get_through() {
     }
     let mut curl = std::process::Command::new("curl");
     curl.args(["-sS", "--cacert"]).arg(&ca).arg("--cert").arg(&cert).arg("--key").arg(&key);
-    curl.args(["-H", "Content-Type: application/json", "-d", r#"{"prompt":"Hi","n_predict":30}"#]).arg(format!("{base}/completion"));
+    curl.args(["-H", "Content-Type: application/json", "-d", r#"{"prompt":"Hi","n_predict":30}"#])
+        .arg(format!("{base}/completion"));
     match curl.output() {
         Err(_) => eprintln!("skipped: curl not found"),
         Ok(output) => {
-            let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+            let said: Value = serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
             assert!(said["content"].as_str().unwrap().contains("tiny test model"), "curl reads a PKCS#8 version 1 key");
         }
     }

@@ -28,15 +28,17 @@ pub(super) struct Undecided {
     pub(super) rescan: usize,
 }
 
-/// All rules, compiled.
+/// The shortest text that can hold a finding.
+const SHORTEST: usize = 5;
+
+/// All rules, compiled: one automaton over every literal, in any case. Whether a literal stands there
+/// in its own case is looked at where it is found.
 pub struct Scanner {
-    exact: AhoCorasick,
-    /// Of each literal of `exact`: its rule.
-    exact_rules: Vec<&'static Rule>,
-    keys: AhoCorasick,
-    key_rules: Vec<&'static Rule>,
-    /// Literals by their first byte, for what the end of a text may be the beginning of.
-    literals: Vec<(&'static [u8], &'static Rule)>,
+    automaton: AhoCorasick,
+    /// Of each pattern of the automaton: its text and its rule.
+    patterns: Vec<(&'static [u8], &'static Rule)>,
+    /// Literals of tokens by their first byte, for what the end of a text may be the beginning of.
+    by_first: Vec<Vec<(&'static [u8], bool)>>,
     longest: usize,
 }
 
@@ -56,26 +58,26 @@ impl Scanner {
     /// # Errors
     /// When they cannot be compiled; then nothing gets through.
     pub fn new() -> Result<Self, FilterError> {
-        let (mut literals, mut exact_rules, mut keys, mut key_rules) = (vec![], vec![], vec![], vec![]);
-        for rule in RULES {
-            for begin in rule.begins {
-                if rule.kind == Kind::Assignment {
-                    keys.push(*begin);
-                    key_rules.push(rule);
-                } else {
-                    literals.push((begin.as_bytes(), rule));
-                    exact_rules.push(rule);
-                }
+        let patterns: Vec<_> =
+            RULES.iter().flat_map(|rule| rule.begins.iter().map(move |begin| (begin.as_bytes(), rule))).collect();
+        let automaton = AhoCorasickBuilder::new()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .ascii_case_insensitive(true)
+            .build(patterns.iter().map(|(literal, _)| literal))
+            .map_err(|e| FilterError::Failed(format!("the firewall's rules cannot be compiled: {e}")))?;
+        let mut by_first = vec![Vec::new(); 256];
+        let mut longest = 0;
+        for (literal, rule) in &patterns {
+            if matches!(rule.kind, Kind::Assignment | Kind::Hint) {
+                continue;
+            }
+            longest = longest.max(literal.len());
+            if let Some(slot) = literal.first().and_then(|b| by_first.get_mut(usize::from(*b))) {
+                slot.push((*literal, rule.kind == Kind::Inner));
             }
         }
-        let failed =
-            |e: aho_corasick::BuildError| FilterError::Failed(format!("the firewall's rules cannot be compiled: {e}"));
-        let mut builder = AhoCorasickBuilder::new();
-        builder.match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA));
-        let exact = builder.build(literals.iter().map(|(l, _)| l)).map_err(failed)?;
-        let keys = builder.ascii_case_insensitive(true).build(keys).map_err(failed)?;
-        let longest = literals.iter().map(|(l, _)| l.len()).max().unwrap_or(0);
-        Ok(Self { exact, exact_rules, keys, key_rules, literals, longest })
+        Ok(Self { automaton, patterns, by_first, longest })
     }
 
     /// Scans a whole text, as it stands and, where that differs, as a reader sees it.
@@ -95,33 +97,25 @@ impl Scanner {
         let bytes = text.as_bytes();
         let mut open = Undecided { hold: bytes.len(), rescan: bytes.len() };
         let tail = bytes.get(from..).unwrap_or_default();
-        let mut judge = |rule: &'static Rule, start: usize, end: usize| match place(rule, text, start, end, ended) {
-            Place::Found(until) => found(Finding { rule, start, end: until }),
-            Place::Open(at) => open = open.earliest(at),
-            Place::Nothing => {}
-        };
-        for hit in self.exact.find_overlapping_iter(tail) {
-            if let Some(rule) = self.exact_rules.get(hit.pattern().as_usize()) {
-                judge(rule, from + hit.start(), from + hit.end());
-            }
-        }
-        for hit in self.keys.find_overlapping_iter(tail) {
-            if let Some(rule) = self.key_rules.get(hit.pattern().as_usize()) {
-                judge(rule, from + hit.start(), from + hit.end());
+        if tail.len() >= SHORTEST {
+            for hit in self.automaton.find_overlapping_iter(tail) {
+                let Some((literal, rule)) = self.patterns.get(hit.pattern().as_usize()) else { continue };
+                let (start, end) = (from + hit.start(), from + hit.end());
+                if rule.kind != Kind::Assignment && bytes.get(start..end) != Some(literal) {
+                    continue;
+                }
+                match place(rule, text, start, end, ended) {
+                    Place::Found(until) => found(Finding { rule, start, end: until }),
+                    Place::Open(at) => open = open.earliest(at),
+                    Place::Nothing => {}
+                }
             }
         }
         if ended {
             return open;
         }
         let beginning = self.beginning(bytes);
-        open.earliest(Undecided { hold: beginning, rescan: beginning.min(self.beginning_of_key(bytes)) })
-    }
-
-    /// Where the end of a text may be the beginning of a key: it may leave, but is scanned again.
-    fn beginning_of_key(&self, text: &[u8]) -> usize {
-        const LONGEST_KEY: usize = 16;
-        let first = text.len().saturating_sub(LONGEST_KEY);
-        if text.get(first..).unwrap_or_default().iter().any(u8::is_ascii_alphabetic) { first } else { text.len() }
+        open.earliest(Undecided { hold: beginning, rescan: beginning.min(beginning_of_key(bytes)) })
     }
 
     /// Where the end of a text may be the beginning of a literal.
@@ -129,16 +123,26 @@ impl Scanner {
         let first = text.len().saturating_sub(self.longest.saturating_sub(1));
         (first..text.len())
             .find(|start| {
+                let Some((byte, _)) = text.get(*start..).and_then(<[u8]>::split_first) else { return false };
+                let literals = self.by_first.get(usize::from(*byte)).map(Vec::as_slice).unwrap_or_default();
+                if literals.is_empty() {
+                    return false;
+                }
                 let end = text.get(*start..).unwrap_or_default();
-                self.literals.iter().any(|(literal, rule)| {
-                    literal.len() > end.len()
-                        && literal.starts_with(end)
-                        && rule.kind != Kind::Hint
-                        && (rule.kind == Kind::Inner || boundary(text, *start))
-                })
+                let free = boundary(text, *start);
+                literals
+                    .iter()
+                    .any(|(literal, inner)| (free || *inner) && literal.len() > end.len() && literal.starts_with(end))
             })
             .unwrap_or(text.len())
     }
+}
+
+/// Where the end of a text may be the beginning of a key: it may leave, but is scanned again.
+fn beginning_of_key(text: &[u8]) -> usize {
+    const LONGEST_KEY: usize = 16;
+    let first = text.len().saturating_sub(LONGEST_KEY);
+    if text.get(first..).unwrap_or_default().iter().any(u8::is_ascii_alphabetic) { first } else { text.len() }
 }
 
 /// Whether a token may begin here: not in the middle of a word.

@@ -88,7 +88,9 @@ impl SecretWatch {
         let Self { judge, channels, level, refusal, last } = self;
         let quiet = channels.values_mut().filter(|t| !t.frames.is_empty() && last.saturating_sub(t.last) > PATIENCE);
         for text in quiet {
-            judge.scanner.scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
+            judge
+                .scanner
+                .scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
             text.frames.clear();
         }
     }

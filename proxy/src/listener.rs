@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Tls;
+use crate::corked::Corked;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -242,18 +243,18 @@ impl Drop for Open {
     }
 }
 
-fn wrap(tcp: std::net::TcpStream) -> std::io::Result<l4::stream::Stream> {
+fn wrap(tcp: std::net::TcpStream) -> std::io::Result<Corked> {
     tcp.set_nodelay(true)?;
     let digest = SocketDigest::from_raw_fd(tcp.as_raw_fd());
     let mut stream = l4::stream::Stream::from(TcpStream::from_std(tcp)?);
     // Looked up now, while the descriptor is certainly this connection's.
     let _ = digest.peer_addr();
     stream.set_socket_digest(digest);
-    Ok(stream)
+    Ok(Corked::new(stream))
 }
 
 async fn shake_hands(
-    stream: l4::stream::Stream,
+    stream: Corked,
     acceptor: Option<&Acceptor>,
     metrics: &Metrics,
     from: SocketAddr,

@@ -13,6 +13,7 @@ mod audit_log;
 mod body;
 mod cli;
 mod config;
+mod corked;
 mod demo;
 mod exposure;
 mod generation;

@@ -6,6 +6,7 @@ pub(crate) const USAGE: &str = "\
 cargo xtask demo [-- ARGS]           build the proxy and run `portcullis demo ARGS`
 cargo xtask test [--real] [-- ARGS]  run every test; --real also prepares a real llama.cpp server
                                      and real clients (Python packages, in target/)
+cargo xtask dist                     the shipping build, with link-time optimisation
 cargo xtask lint                     formatting, clippy, architecture, dependencies
 cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora proxy and peers
     --quick                          only 1 KB bodies at 16 and 64 connections
@@ -18,6 +19,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Bench(BenchOptions),
+    Dist,
     Demo { args: Vec<String> },
     Help,
     Lint,
@@ -50,6 +52,10 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Co
     match command.as_str() {
         "bench" => Ok(Command::Bench(parse_bench(rest)?)),
         "demo" => Ok(Command::Demo { args: after_separator(rest) }),
+        "dist" => {
+            ensure!(rest.is_empty(), "`dist` takes no arguments");
+            Ok(Command::Dist)
+        }
         "help" | "--help" | "-h" => Ok(Command::Help),
         "lint" => {
             ensure!(rest.is_empty(), "`lint` takes no arguments");

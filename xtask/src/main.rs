@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo | test | lint | bench`.
+//! The project's commands: `cargo xtask demo | test | dist | lint | bench`.
 //!
 //! Each command first makes sure of the tools that the build needs, says what it runs, and stops
 //! at the first failure. Nothing outside `target/` is written, but for a system package of CMake
@@ -32,11 +32,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// The shipping build.
+fn dist(workspace: &mut Workspace) -> anyhow::Result<()> {
+    tools::ensure_cmake(workspace)?;
+    process::run(workspace.cargo().args(["build", "--profile", "dist", "-p", "portcullis"]))?;
+    println!("xtask: {}", workspace.binary("dist", "portcullis").display());
+    Ok(())
+}
+
 fn run() -> anyhow::Result<ExitCode> {
     let command = args::parse(std::env::args().skip(1))?;
     let mut workspace = Workspace::find()?;
     match command {
         Command::Bench(options) => bench::run(&mut workspace, &options)?,
+        Command::Dist => dist(&mut workspace)?,
         Command::Demo { args } => return demo::run(&mut workspace, &args),
         Command::Help => println!("{}", args::USAGE),
         Command::Lint => lint::run(&mut workspace)?,

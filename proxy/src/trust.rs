@@ -16,6 +16,8 @@ use crate::service::Peer;
 
 /// How often the store on disk is looked at: a decision made by the command line bites within this.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
+/// The least time between two writes.
+const BREATH: Duration = Duration::from_millis(25);
 /// How long a first contact waits for its entry to be on disk.
 const NOTED: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ impl Trust {
             }
             let this = Arc::clone(&self);
             let _ = tokio::task::spawn_blocking(move || this.settle()).await;
+            // Strangers that knock in a flood share their writes.
+            tokio::time::sleep(BREATH).await;
         }
     }
 

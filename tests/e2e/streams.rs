@@ -163,3 +163,19 @@ fn whole_and_streamed_answers_are_the_server_s_own_bytes() {
     let answer = alice.post_streamed("/api/chat", &json!({"model": "tiny", "messages": []})).finish();
     assert_eq!(answer.body, whole);
 }
+
+#[test]
+fn an_old_client_gets_a_stream_that_ends_with_its_connection() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let alice = gate.approved_client("alice");
+    let body = json!({"model": "tiny", "messages": []}).to_string();
+    let request = format!(
+        "POST /api/chat HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = alice.raw(request.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("transfer-encoding"), None);
+    assert_eq!(answer.text().lines().count(), 3);
+}

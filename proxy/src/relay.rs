@@ -308,7 +308,9 @@ impl Relay<'_> {
         }
         match length {
             Some(length) => head.insert_header(header::CONTENT_LENGTH, length)?,
-            None if self.session.req_header().version == http::Version::HTTP_11 => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
+            None if self.session.req_header().version == http::Version::HTTP_11 => {
+                head.insert_header(header::TRANSFER_ENCODING, "chunked")?
+            }
             None => {}
         }
         if flow.shape.stream.is_some() {

@@ -114,3 +114,19 @@ fn other_sites_pages_get_no_cors() {
         assert_eq!(answer.header(header), None, "{header}");
     }
 }
+
+#[test]
+fn pipelined_requests_are_judged_one_by_one() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let alice = gate.approved_client("alice");
+    let one = "GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let other = "GET /api/nonsense HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let before = gate.audit().len();
+    let first = alice.begin(format!("{one}{other}{one}").as_bytes()).unwrap();
+    assert_eq!(first.status, 200);
+    let second = first.again(b"").expect("the second answer");
+    assert_eq!(second.status, 403);
+    assert_eq!(second.again(b"").expect("the third answer").status, 200);
+    assert_eq!(gate.audit().len(), before + 3);
+}

@@ -176,8 +176,12 @@ pub(crate) fn post(path: &str, media: &str, body: &[u8]) -> Vec<u8> {
 }
 
 impl Stream {
-    pub(crate) fn head(mut tls: StreamOwned<ClientConnection, TcpStream>) -> Option<Self> {
-        let mut buffer = Vec::new();
+    pub(crate) fn head(tls: StreamOwned<ClientConnection, TcpStream>) -> Option<Self> {
+        Self::head_from(tls, Vec::new())
+    }
+
+    /// Reads a head of which this much has come already.
+    fn head_from(mut tls: StreamOwned<ClientConnection, TcpStream>, mut buffer: Vec<u8>) -> Option<Self> {
         loop {
             let end = loop {
                 if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -275,7 +279,7 @@ impl Stream {
         while let Ok(Some(_)) = self.piece() {}
         let mut tls = self.tls;
         tls.write_all(bytes).and_then(|()| tls.flush()).ok()?;
-        Self::head(tls)
+        Self::head_from(tls, self.buffer)
     }
 }
 

@@ -107,12 +107,18 @@ impl TrustView for Trust {
             // Seen before: its counters reach the disk with the next round.
             return Ok(());
         }
-        self.dirty.notify_one();
-        // Two rounds: the one that is under way may have begun before this entry was made. The next
-        // comes by itself within the poll.
-        let on_disk = written.wait_for(|now| *now >= round + 2);
+        // Two rounds: the one that is under way may have begun before this entry was made.
+        let on_disk = async {
+            for more in 1..=2 {
+                self.dirty.notify_one();
+                if written.wait_for(|now| *now >= round + more).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
         match tokio::time::timeout(NOTED, on_disk).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(true) => Ok(()),
             _ => Err(FilterError::Failed("the trust store cannot be written".to_owned())),
         }
     }

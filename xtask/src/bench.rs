@@ -64,6 +64,8 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
     let upstream = free_address()?;
     let mut stub = with_descriptors(&bench.program("perf-stub"));
     stub.args(["--listen", &upstream.to_string(), "--threads", &THREADS.to_string()]);
+    // The pace is the stub's own: the gate forwards no header that a client chose.
+    stub.args(["--tokens", &cell::TOKENS.to_string(), "--gap-us", &cell::GAP_US.to_string()]);
     let mut stub = Background::start("the stub", &mut stub, &bench.log("stub"))?;
     stub.wait_for_port(upstream)?;
 

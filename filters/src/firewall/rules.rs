@@ -114,7 +114,7 @@ pub(super) const RULES: &[Rule] = &[
     token("aws-bedrock-key", &["ABSK"], Base64, 100, 300),
     token("google-api-key", &["AIza"], Base64Url, 35, 35),
     token("google-oauth-secret", &["GOCSPX-"], Base64Url, 28, 28),
-    inner(checked(token("azure-storage-key", &["AccountKey="], Base64, 88, 88), check::storage_key)),
+    checked(token("azure-storage-key", &["AccountKey="], Base64, 88, 88), check::storage_key),
     token("alibaba-key-id", &["LTAI"], Base62, 17, 26),
     token("digitalocean-token", &["dop_v1_", "doo_v1_", "dor_v1_"], Hex, 64, 64),
     checked(token("fly-token", &["fo1_", "fm2_"], Base64, 40, 1000), check::random),
@@ -153,7 +153,7 @@ pub(super) const RULES: &[Rule] = &[
         ),
         check::slack,
     ),
-    inner(checked(token("slack-webhook", &["hooks.slack.com/services/"], Path, 30, 80), check::slack_hook)),
+    checked(token("slack-webhook", &["hooks.slack.com/services/"], Path, 30, 80), check::slack_hook),
     token("telegram-token", &[":AA"], Base64Url, 32, 34),
     checked(token("twilio-key", &["SK"], Hex, 32, 32), check::mixed),
     // Work.

@@ -5,6 +5,11 @@ use super::arm::Arm;
 /// The two cells that the ratios are computed from.
 pub(crate) const RATIO_CELLS: [&str; 2] = ["1 KB, 16 conn", "1 KB, 64 conn"];
 
+/// How many tokens a streamed answer has.
+pub(crate) const TOKENS: usize = 64;
+/// The pause between two of them, in microseconds.
+pub(crate) const GAP_US: usize = 5000;
+
 /// The kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
@@ -15,7 +20,7 @@ pub(crate) enum Load {
     /// Open connections that were used once.
     Idle { connections: usize },
     /// Streamed answers with a pause between the tokens.
-    Stream { connections: usize, tokens: usize, gap_us: usize },
+    Stream { connections: usize },
 }
 
 /// A named load.
@@ -45,7 +50,7 @@ pub(crate) fn all(quick: bool) -> Vec<Cell> {
         http1("64 KB, 16 conn", 16, 64),
         http1("1 MB, 16 conn", 16, 1024),
         Cell { name: "1 KB, h2 4x16", load: Load::Http2 { connections: 4, streams: 16, body: 1024 } },
-        Cell { name: "stream, 16 x 5 ms", load: Load::Stream { connections: 16, tokens: 64, gap_us: 5000 } },
+        Cell { name: "stream, 16 x 5 ms", load: Load::Stream { connections: 16 } },
     ]
 }
 
@@ -67,9 +72,7 @@ impl Cell {
                 format!("--http2 --h2-streams {streams} -c {connections} --body-size {body}")
             }
             Load::Idle { connections } => format!("-c {connections} --no-body --prime --hold 1"),
-            Load::Stream { connections, tokens, gap_us } => {
-                format!("--stream -c {connections} --stub-tokens {tokens} --stub-gap-us {gap_us}")
-            }
+            Load::Stream { connections } => format!("--stream -c {connections}"),
         };
         line.split(' ').map(str::to_owned).collect()
     }

@@ -70,7 +70,7 @@ mod tests {
         let plain = sample(Load::Http1 { connections: 1, body: 1 }, &report);
         assert_eq!((plain.p50_us, plain.cpu_us, plain.errors), (Some(10.0), Some(38.0), 3));
         assert_eq!(plain.first_token_us, None);
-        let stream = sample(Load::Stream { connections: 1, tokens: 1, gap_us: 1 }, &report);
+        let stream = sample(Load::Stream { connections: 1 }, &report);
         assert_eq!((stream.p99_us, stream.cpu_us), (Some(179.0), Some(2.0)));
         assert_eq!(stream.first_token_us, Some(260.0));
     }

@@ -180,7 +180,9 @@ impl AuditSink for AuditLog {
         match written {
             Ok(()) => {
                 self.shared.entries.fetch_add(1, Ordering::Relaxed);
-                self.shared.failing.store(false, Ordering::Release);
+                if self.shared.failing.load(Ordering::Acquire) && self.shared.has_room() {
+                    self.shared.failing.store(false, Ordering::Release);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -204,6 +206,9 @@ impl AuditSink for AuditLog {
         }
         *probed = Instant::now();
         drop(probed);
+        if !self.shared.has_room() {
+            return false;
+        }
         let recovered = self.append(&Entry { event_type: "audit.recovered", ..Entry::default() }).is_ok();
         if recovered {
             tracing::info!("The audit log can be written again.");
@@ -213,6 +218,19 @@ impl AuditSink for AuditLog {
 }
 
 impl Shared {
+    /// Whether the disk takes more than one entry again: the short one that marks a recovery may fit
+    /// where the next request's would not. A file system that cannot say is tried.
+    fn has_room(&self) -> bool {
+        const ROOM: u64 = 16 * 1024;
+        let writer = self.writer();
+        let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
+        let reserved = rustix::fs::fallocate(&*writer.file, keep, writer.length, ROOM);
+        !matches!(
+            reserved,
+            Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT | rustix::io::Errno::FBIG | rustix::io::Errno::IO)
+        )
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

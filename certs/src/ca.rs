@@ -27,7 +27,7 @@ pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long a server certificate holds.
 pub const SERVER_LIFETIME: Duration = YEAR;
 /// How long the authority holds; nothing that it signs holds longer.
-const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub(crate) const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How far a certificate's beginning lies back: clocks differ.
 const SKEW: Duration = Duration::from_secs(300);
 /// The longest common name, in characters (RFC 5280, `ub-common-name`).

@@ -17,6 +17,7 @@
 pub mod ca;
 pub mod files;
 pub mod fingerprint;
+pub mod ledger;
 pub mod node;
 pub mod peer;
 pub mod trust;
@@ -24,6 +25,7 @@ pub mod verify;
 
 pub use ca::{Ca, CaError, Issued, San};
 pub use files::FileError;
+pub use ledger::{Ledger, LedgerError};
 pub use node::{NodeError, NodeKey, NodePublic};
 pub use peer::{PeerCert, PeerError};
 pub use trust::{Standing, TrustError, TrustStore};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
@@ -120,11 +121,29 @@ impl NodeKey {
     /// # Errors
     /// When the name cannot stand in a certificate.
     pub fn self_signed_cert(&self, name: &str) -> Result<(String, Zeroizing<String>), NodeError> {
+        self.self_signed(name, ca::YEAR, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    /// A self-signed server certificate for this key, valid as long as an authority, and the key, both
+    /// in PEM: whoever pins the key looks at nothing else.
+    ///
+    /// # Errors
+    /// When the name cannot stand in a certificate.
+    pub fn self_signed_server_cert(&self, name: &str) -> Result<(String, Zeroizing<String>), NodeError> {
+        self.self_signed(name, ca::CA_LIFETIME, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    fn self_signed(
+        &self,
+        name: &str,
+        lifetime: Duration,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Result<(String, Zeroizing<String>), NodeError> {
         let key = self.to_pem()?;
         let pair = Zeroizing::new(KeyPair::from_pem(&key).map_err(CaError::from)?);
-        let mut params: CertificateParams = ca::params(name, ca::YEAR)?;
+        let mut params: CertificateParams = ca::params(name, lifetime)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![usage];
         let certificate = params.self_signed(&*pair).map_err(CaError::from)?;
         Ok((certificate.pem(), key))
     }

@@ -13,7 +13,6 @@ use arc_swap::ArcSwap;
 mod document;
 mod entry;
 mod error;
-mod file;
 mod select;
 mod snapshot;
 mod strangers;
@@ -26,13 +25,15 @@ pub use error::{NameError, TrustError};
 pub use select::SelectError;
 
 use document::Document;
-use file::TrustFile;
+
+use crate::ledger::{LedgerFile, Stamp};
+
 use snapshot::Snapshot;
 use strangers::Strangers;
 
 /// The trust store of one node.
 pub struct TrustStore {
-    file: TrustFile,
+    file: LedgerFile,
     /// What the file said when it was last read or written, for readers.
     snapshot: ArcSwap<Snapshot>,
     /// Those who knocked since the last write, to be merged into the file.
@@ -69,8 +70,8 @@ impl TrustStore {
     /// When the file is there and cannot be read: nobody is trusted by accident, and nobody is
     /// forgotten by accident either.
     pub fn open(state: &Path) -> Result<Self, TrustError> {
-        let file = TrustFile::of(state);
-        let (document, stamp) = file.read()?;
+        let file = LedgerFile::at(&state.join("trust.json"));
+        let (document, stamp) = read(&file)?;
         Ok(Self {
             snapshot: ArcSwap::from_pointee(Snapshot::of(document, stamp)),
             file,
@@ -138,7 +139,7 @@ impl TrustStore {
         if self.file.stamp()? == self.snapshot.load().stamp() {
             return Ok(false);
         }
-        let (document, stamp) = self.file.read()?;
+        let (document, stamp) = read(&self.file)?;
         self.snapshot.store(Arc::new(Snapshot::of(document, stamp)));
         Ok(true)
     }
@@ -231,7 +232,7 @@ impl TrustStore {
     fn change<T>(&self, apply: impl FnOnce(&mut Document) -> Result<T, TrustError>) -> Result<T, TrustError> {
         let _ordered = lock(&self.order);
         let _locked = self.file.lock()?;
-        let (mut document, _) = self.file.read()?;
+        let (mut document, _) = read(&self.file)?;
         // A copy: who knocks while the disk works does not wait for it, and is not lost either.
         let noted = self.strangers().clone();
         noted.merge_into(&mut document);
@@ -245,6 +246,12 @@ impl TrustStore {
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
         lock(&self.strangers)
     }
+}
+
+fn read(file: &LedgerFile) -> Result<(Document, Option<Stamp>), TrustError> {
+    let (text, stamp) = file.read()?;
+    let document = text.map_or_else(|| Ok(Document::default()), |text| Document::parse(&text));
+    Ok((document.map_err(|why| file.damaged(why))?, stamp))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -58,6 +58,9 @@ pub enum VerifyError {
     /// A file holds no key.
     #[error("`{0}` holds no private key that can be used, expected a `BEGIN PRIVATE KEY` block in PEM, not encrypted")]
     NoKey(PathBuf),
+    /// No certificate can be made for the node's own key.
+    #[error("no certificate can be made for the node's own key: {0}")]
+    Node(String),
     /// A certificate of an authority cannot be used.
     #[error("the authorities cannot be used: {0}; expected files with certificates of authorities in PEM")]
     Roots(String),

@@ -41,7 +41,9 @@ pub struct Member {
 pub struct Chain {
     head: Vec<Member>,
     body: Vec<Member>,
+    account: Vec<Member>,
     reply: Vec<Member>,
+    all: Vec<Member>,
     names: Vec<&'static str>,
     budget: Duration,
     observer: Arc<dyn Observer>,
@@ -92,8 +94,10 @@ impl Chain {
         Ok(Self {
             head: at(Phase::Head),
             body: at(Phase::Body),
+            account: at(Phase::Account),
             reply: at(Phase::Reply),
             names: members.iter().map(|m| m.filter.name()).collect(),
+            all: members,
             budget,
             observer,
         })
@@ -151,14 +155,37 @@ impl Chain {
                     break;
                 }
             }
-            match replacement {
-                Some(new) => body = new,
-                None => return Ok(body),
-            }
-            if next == self.body.len() {
+            if let Some(new) = replacement {
+                body = new;
+                if next < self.body.len() || !self.account.is_empty() {
+                    continue;
+                }
                 return Ok(body);
             }
+            for member in &self.account {
+                let request = Request { head, body: &body, json: json.as_ref() };
+                let said = self.ask(member, Phase::Account, member.filter.account(&request, facts)).await;
+                self.settle(member, said, facts)?;
+            }
+            return Ok(body);
         }
+    }
+
+    /// Asks whether everything that was decided still holds.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn still(&self, cleared: &Cleared) -> Result<(), Refusal> {
+        for member in self.all.iter().filter(|m| m.mode == Mode::Enforce) {
+            let name = member.filter.name();
+            let said =
+                std::panic::catch_unwind(AssertUnwindSafe(|| member.filter.still(&cleared.head, &cleared.facts)));
+            said.unwrap_or_else(|_| {
+                self.observer.panicked(name);
+                Err(Refusal::internal(name, "it panicked"))
+            })?;
+        }
+        Ok(())
     }
 
     /// Puts the filters' eyes on the answer to come.

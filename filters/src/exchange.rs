@@ -1,5 +1,6 @@
 //! One exchange as the filters see it: the head, the body, and the facts that filters establish.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,8 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
-use portcullis_policies::{DataLevel, Identity, IdentityMethod, UpstreamKind};
+use portcullis_policies::{Claims, DataLevel, Identity, IdentityMethod, Scope, UpstreamKind};
+use zeroize::Zeroizing;
 
+use crate::dialect::Usage;
 use crate::json::Json;
 use crate::verdict::FilterError;
 
@@ -29,6 +32,59 @@ pub struct Head {
     pub upstream: UpstreamKind,
     /// Who is on the other end of the connection.
     pub presented: Presented,
+    /// What the request itself brings along to say who calls.
+    pub credentials: Credentials,
+}
+
+/// Credentials that stand in a request. They are never forwarded, and never shown.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// `Authorization: Bearer`, the password of `Authorization: Basic`, `X-Api-Key` or `Api-Key`.
+    pub bearer: Option<Credential>,
+    /// Why what stands in those headers is no one credential: more than one, or not readable.
+    pub broken: Option<&'static str>,
+    /// The stock Ollama command line's device signature.
+    pub device: Option<DeviceSignature>,
+    /// `Portcullis-Enroll`: a one-time token that an operator made.
+    pub enroll: Option<Credential>,
+    /// `Portcullis-Grant`: a delegated grant.
+    pub grant: Option<Credential>,
+}
+
+/// A text that proves something. Zeroed when dropped, and not printed.
+#[derive(Clone)]
+pub struct Credential(Zeroizing<String>);
+
+impl Credential {
+    /// Takes a text in.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What the stock Ollama command line sends with `OLLAMA_AUTH=1`: `<key>:<signature>`, both in base64,
+/// over `METHOD,path?ts=SECONDS`.
+#[derive(Clone, Debug)]
+pub struct DeviceSignature {
+    /// The key and the signature, as they came.
+    pub proof: Credential,
+    /// What the client calls the time, in Unix seconds.
+    pub ts: i64,
+    /// The text that was signed.
+    pub signed: String,
 }
 
 /// What the connection itself proves about the caller.
@@ -76,6 +132,29 @@ pub struct Caller {
     pub name: Option<Arc<str>>,
     /// What proved it.
     pub method: IdentityMethod,
+    /// The profile that it was enrolled with: such a caller is nobody's `*`.
+    pub profile: Option<Arc<str>>,
+    /// What its identity provider says of it.
+    pub claims: Option<Arc<Claims>>,
+    /// What its credentials allow at most; every one of them must agree.
+    pub scopes: Vec<Arc<Scope>>,
+    /// Whose rights it uses, where a part of them was passed on to it.
+    pub delegator: Option<Arc<Caller>>,
+}
+
+impl Caller {
+    /// A caller with this identity and nothing else to say of it.
+    #[must_use]
+    pub fn new(identity: Identity, method: IdentityMethod) -> Self {
+        Self { identity, name: None, method, profile: None, claims: None, scopes: Vec::new(), delegator: None }
+    }
+}
+
+/// Something that an exchange holds until it ends: a place among the caller's requests, a part of its
+/// budget. Given back when dropped.
+pub trait Lease: Send + Sync {
+    /// What the exchange used in the end, as far as is known. Called at most once.
+    fn settle(&self, usage: Usage);
 }
 
 /// What filters establish and later ones rely on. Each fact is set once; the data level only rises.
@@ -88,6 +167,16 @@ pub struct Facts {
     target: Option<String>,
     level: DataLevel,
     shadows: Vec<Shadow>,
+    leases: Leases,
+}
+
+#[derive(Default)]
+struct Leases(Vec<Box<dyn Lease>>);
+
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} leases", self.0.len())
+    }
 }
 
 /// A block that a filter in `shadow` mode would have made.
@@ -179,6 +268,16 @@ impl Facts {
     /// Raises the data level; it never falls.
     pub fn raise_level(&mut self, level: DataLevel) {
         self.level = self.level.max(level);
+    }
+
+    /// Holds something until the exchange ends.
+    pub fn hold(&mut self, lease: Box<dyn Lease>) {
+        self.leases.0.push(lease);
+    }
+
+    /// Tells everything that is held what the exchange used.
+    pub fn settle(&self, usage: Usage) {
+        self.leases.0.iter().for_each(|lease| lease.settle(usage));
     }
 
     /// Blocks that filters in `shadow` mode would have made.

@@ -10,6 +10,9 @@ use crate::verdict::{FilterError, Outcome, Refusal, Verdict};
 /// The parts of an exchange that a filter looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// The whole request as it will be sent, when every filter has let it through: what it may cost is
+    /// set aside.
+    Account,
     /// The whole request body, before any upstream is touched.
     Body,
     /// The request head, before the body is read.
@@ -23,6 +26,7 @@ impl Phase {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Account => "account",
             Self::Body => "body",
             Self::Head => "head",
             Self::Reply => "reply",
@@ -55,6 +59,20 @@ pub trait Filter: Send + Sync + 'static {
     /// later filters see and what the upstream receives.
     async fn body(&self, _request: &Request<'_>, _facts: &mut Facts) -> Outcome<Bytes> {
         Err(FilterError::NotImplemented)
+    }
+
+    /// Sets aside what the request may cost. It is final: every filter has let it through.
+    async fn account(&self, _request: &Request<'_>, _facts: &mut Facts) -> Outcome<()> {
+        Err(FilterError::NotImplemented)
+    }
+
+    /// Whether what was decided still holds, asked again and again while the upstream works: a grant
+    /// ends, trust is taken back. No I/O; the default is a yes.
+    ///
+    /// # Errors
+    /// The refusal that ends the exchange.
+    fn still(&self, _head: &Head, _facts: &Facts) -> Result<(), Refusal> {
+        Ok(())
     }
 
     /// An eye on the answer to come; `None` costs nothing.

@@ -145,6 +145,12 @@ impl Gate {
         Ok(())
     }
 
+    /// How many frames were shown so far.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.next
+    }
+
     /// What the upstream said about tokens.
     #[must_use]
     pub fn usage(&self) -> Usage {

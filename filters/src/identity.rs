@@ -136,7 +136,7 @@ impl Filter for IdentityFilter {
             Standing::Pending | Standing::Unknown if self.trust == Trust::Ca && certificate.ca_validated => None,
             Standing::Pending | Standing::Unknown => return self.stranger(certificate, head).await,
         };
-        facts.set_caller(Caller { identity: certificate.identity.clone(), name, method: IdentityMethod::Mtls })?;
+        facts.set_caller(Caller { name, ..Caller::new(certificate.identity.clone(), IdentityMethod::Mtls) })?;
         Ok(Verdict::Pass)
     }
 }

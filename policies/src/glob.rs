@@ -2,8 +2,14 @@
 
 /// A pattern: `*` stands for any run of characters, `?` for one. Letters match in either case (ASCII),
 /// as Ollama compares names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Glob(String);
+
+impl<'de> serde::Deserialize<'de> for Glob {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::new(&String::deserialize(from)?))
+    }
+}
 
 impl Glob {
     /// A pattern as it is written.

@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
 
+pub mod claims;
 pub mod class;
 pub mod diagnostic;
 pub mod fields;
@@ -18,9 +19,14 @@ pub mod identity;
 pub mod level;
 pub mod model;
 pub mod policy;
+pub mod rate;
 pub mod routes;
+pub mod scope;
 
+pub use claims::Claims;
 pub use class::{Dialect, RouteClass, StreamFormat, UpstreamKind};
 pub use diagnostic::{Diagnostic, nearest};
 pub use identity::{Identity, IdentityMethod, InvalidIdentity};
 pub use level::DataLevel;
+pub use rate::{InvalidRate, Rate};
+pub use scope::Scope;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::HeaderValue;
 use portcullis_filters::Filter;
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::identity::TrustView;
@@ -27,6 +28,8 @@ pub(crate) struct Generation {
     pub(crate) ways: Vec<Way>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) chain: Arc<Chain>,
+    /// This node's id, as answers carry it.
+    pub(crate) node: HeaderValue,
     /// Models that may be a metric's label.
     labels: HashSet<String>,
 }
@@ -41,6 +44,8 @@ pub(crate) struct Way {
 
 /// What the filters need from the world.
 pub(crate) struct Surroundings {
+    /// This node's id, as answers carry it.
+    pub(crate) node: HeaderValue,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust: Arc<dyn TrustView>,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
@@ -79,6 +84,7 @@ impl Generation {
             ways,
             upstreams,
             chain: Arc::new(chain),
+            node: around.node.clone(),
             labels: config.policy.literal_models().into_iter().take(64).collect(),
             config,
         })

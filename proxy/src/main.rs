@@ -14,6 +14,7 @@ mod body;
 mod cli;
 mod config;
 mod corked;
+mod credentials;
 mod demo;
 mod exposure;
 mod generation;

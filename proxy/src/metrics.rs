@@ -32,7 +32,7 @@ pub(crate) struct Metrics {
     request_duration: HistogramVec,
     overhead: [Histogram; 2],
     /// By filter, then by phase.
-    filter_duration: Vec<(&'static str, [Histogram; 3])>,
+    filter_duration: Vec<(&'static str, [Histogram; 4])>,
     filter_panics: IntCounterVec,
     firewall_findings: IntCounterVec,
     responses: IntCounterVec,
@@ -85,7 +85,7 @@ impl Metrics {
             .iter()
             .map(|filter| {
                 let of = |phase: Phase| filter_duration.with_label_values(&[*filter, phase.as_str()]);
-                (*filter, [of(Phase::Head), of(Phase::Body), of(Phase::Reply)])
+                (*filter, [of(Phase::Head), of(Phase::Body), of(Phase::Account), of(Phase::Reply)])
             })
             .collect();
         let overhead =
@@ -320,12 +320,14 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn ran(&self, filter: &'static str, phase: Phase, took: Duration) {
-        let Some((_, [head, body, reply])) = self.filter_duration.iter().find(|(name, _)| *name == filter) else {
+        let Some((_, [head, body, account, reply])) = self.filter_duration.iter().find(|(name, _)| *name == filter)
+        else {
             return;
         };
         let histogram = match phase {
             Phase::Head => head,
             Phase::Body => body,
+            Phase::Account => account,
             Phase::Reply => reply,
         };
         histogram.observe(took.as_secs_f64());

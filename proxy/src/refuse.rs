@@ -1,7 +1,7 @@
 //! Says no, in the dialect of the route that was called.
 
 use bytes::Bytes;
-use http::header;
+use http::header::{self, HeaderValue};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use portcullis_filters::{Refusal, dialect};
@@ -11,6 +11,8 @@ use crate::body::DRAIN;
 
 /// The name of the header that carries the request's id.
 pub(crate) const REQUEST_ID: &str = "Portcullis-Request-Id";
+/// The name of the header that says which gate answered: its node id.
+pub(crate) const NODE: &str = "Portcullis-Node";
 /// The name of the header that carries the verdict.
 pub(crate) const VERDICT: &str = "Portcullis-Verdict";
 
@@ -19,9 +21,16 @@ const MAX_DISCARD: usize = 64 * 1024 * 1024;
 
 /// Answers with a refusal. A client that is gone already is no error.
 /// `parsed` says whether the request's head could be read at all.
-pub(crate) async fn answer(session: &mut ServerSession, kind: Dialect, refusal: &Refusal, id: &str, parsed: bool) {
+pub(crate) async fn answer(
+    session: &mut ServerSession,
+    node: &HeaderValue,
+    kind: Dialect,
+    refusal: &Refusal,
+    id: &str,
+    parsed: bool,
+) {
     let body = dialect::whole(kind, refusal, id);
-    let Ok(head) = head(refusal, id, body.len()) else { return };
+    let Ok(head) = head(node, refusal, id, body.len()) else { return };
     let unread = parsed && !session.is_http2() && !session.is_body_done();
     if session.write_response_header(Box::new(head)).await.is_err() {
         return;
@@ -39,12 +48,13 @@ pub(crate) fn verdict(refusal: &Refusal) -> String {
     format!("block; filter={}; code={}", refusal.filter, refusal.code)
 }
 
-fn head(refusal: &Refusal, id: &str, length: usize) -> pingora_error::Result<ResponseHeader> {
+fn head(node: &HeaderValue, refusal: &Refusal, id: &str, length: usize) -> pingora_error::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(refusal.code.status(), Some(8))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
     head.insert_header(header::CONTENT_LENGTH, length)?;
     head.insert_header(header::CACHE_CONTROL, "no-store")?;
     head.insert_header(REQUEST_ID, id)?;
+    head.insert_header(NODE, node.clone())?;
     head.insert_header(VERDICT, verdict(refusal))?;
     if let Some(seconds) = refusal.retry_after {
         head.insert_header(header::RETRY_AFTER, seconds)?;

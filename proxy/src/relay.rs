@@ -4,6 +4,7 @@
 //! ride on. The answer's head waits for the first frame that may leave: until then a refusal is a
 //! clean status. A client that leaves ends the upstream's work at once.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,8 +13,8 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_timeout::timeout;
-use portcullis_filters::chain::Cleared;
-use portcullis_filters::dialect;
+use portcullis_filters::chain::{Chain, Cleared};
+use portcullis_filters::dialect::{self, Usage};
 use portcullis_filters::frame::Reading;
 use portcullis_filters::gate::{AnswerShape, ClearedFrame, Gate};
 use portcullis_filters::{Code, Refusal};
@@ -23,8 +24,11 @@ use portcullis_policies::routes::BodyKind;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
-use crate::refuse::{REQUEST_ID, VERDICT};
+use crate::refuse::{NODE, REQUEST_ID, VERDICT};
 use crate::upstream::Upstream;
+
+/// How often it is asked, while the upstream works, whether what was decided still holds.
+const RECHECK: Duration = Duration::from_millis(250);
 
 /// How a relayed exchange ended.
 pub(crate) enum Relayed {
@@ -103,10 +107,12 @@ impl Relay<'_> {
                 answer
             };
             let limit = self.upstream.first_byte_timeout;
+            let chain = &self.generation.chain;
             let answered = tokio::select! {
                 biased;
                 answered = timeout(limit, asking) => answered,
                 _ = self.session.read_body_or_idle(true) => return Ok(None),
+                refusal = until_revoked(chain, cleared) => return Err(refusal),
             };
             match answered {
                 Ok(Ok(answer)) => return Ok(Some(answer)),
@@ -171,9 +177,14 @@ impl Relay<'_> {
     /// Pours the answer through the gate to the client.
     async fn pour(&mut self, answer: &mut HttpSession, cleared: &Cleared, flow: &mut Flow) -> Relayed {
         let mut out: Vec<ClearedFrame> = Vec::new();
+        // Shared with the generation, so that it does not borrow from what the loop writes to.
+        let chain = Arc::clone(&self.generation.chain);
+        let mut revoked = std::pin::pin!(until_revoked(&chain, cleared));
         loop {
             let read = tokio::select! {
+                // What ends an exchange is seen even when the upstream never pauses.
                 biased;
+                refusal = &mut revoked => return self.cut(&mut out, cleared, flow, refusal).await,
                 read = timeout(self.upstream.idle_timeout, answer.read_body_ref()) => read,
                 _ = self.session.read_body_or_idle(true) => return Relayed::ClientLeft,
             };
@@ -319,6 +330,7 @@ impl Relay<'_> {
             head.insert_header("X-Accel-Buffering", "no")?;
         }
         head.insert_header(REQUEST_ID, self.record.id.as_str())?;
+        head.insert_header(NODE, self.generation.node.clone())?;
         head.insert_header(VERDICT, "allow")?;
         Ok(head)
     }
@@ -329,6 +341,9 @@ impl Relay<'_> {
         self.metrics.upstream_answered(name, took);
         self.metrics.overhead_response(flow.judging);
         let usage = flow.gate.usage();
+        let answered = if usage.output == 0 && flow.shape.stream.is_some() { flow.gate.frames() } else { usage.output };
+        // A client that leaves before the upstream has counted does not get its tokens for nothing.
+        cleared.facts().settle(Usage { output: answered, ..usage });
         if usage.input + usage.output > 0 {
             let model = cleared.facts().model().map_or("other", |m| self.generation.model_label(m.as_str()));
             self.metrics.tokens(name, model, usage.input, usage.output);
@@ -338,6 +353,16 @@ impl Relay<'_> {
             if let Some(others) = u32::try_from(usage.output).ok().and_then(|n| n.checked_sub(1)).filter(|n| *n > 0) {
                 self.metrics.per_token(name, took.saturating_sub(first) / others);
             }
+        }
+    }
+}
+
+/// Comes back with the refusal once something that was decided holds no more.
+async fn until_revoked(chain: &Chain, cleared: &Cleared) -> Refusal {
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        if let Err(refusal) = chain.still(cleared) {
+            return refusal;
         }
     }
 }

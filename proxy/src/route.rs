@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap};
 use http::{Method, Version};
 use pingora_http::RequestHeader;
-use portcullis_filters::exchange::{Head, Presented};
+use portcullis_filters::exchange::{Credentials, Head, Presented};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::routes::{Found, Route};
 
@@ -217,6 +217,7 @@ pub(crate) fn head(
     way: &Way,
     route: Arc<Route>,
     presented: Presented,
+    credentials: Credentials,
 ) -> Head {
     Head {
         method: request.method.clone(),
@@ -226,6 +227,7 @@ pub(crate) fn head(
         route,
         upstream: way.upstream.kind,
         presented,
+        credentials,
     }
 }
 

@@ -25,10 +25,11 @@ use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body, Memory};
+use crate::credentials;
 use crate::generation::{Generation, Way};
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
-use crate::refuse::{self, REQUEST_ID, VERDICT};
+use crate::refuse::{self, NODE, REQUEST_ID, VERDICT};
 use crate::relay::{Relay, Relayed};
 use crate::route;
 
@@ -168,7 +169,8 @@ impl Service {
         }
         let raw = session.as_http1().map(|h1| h1.get_headers_raw_bytes());
         route::check_framing(request, raw.as_deref(), generation)?;
-        let target = route::target(request)?;
+        let mut target = route::target(request)?;
+        let credentials = credentials::read(request, &mut target);
         record.path.clone_from(&target.path);
         let (way, route) = route::find(generation, &request.method, &target.path)?;
         *dialect = route.dialect;
@@ -177,7 +179,7 @@ impl Service {
             return Ok(Headed::Public);
         }
         record.upstream = Some(Arc::clone(&way.upstream.name));
-        Ok(Headed::Judged(way, Box::new(route::head(target, request, way, route, presented))))
+        Ok(Headed::Judged(way, Box::new(route::head(target, request, way, route, presented, credentials))))
     }
 
     /// The chain, the body, the chain again, the relay.
@@ -242,6 +244,7 @@ impl Service {
             head.insert_header(header::CONTENT_TYPE, "application/json")?;
             head.insert_header(header::CONTENT_LENGTH, body.len())?;
             head.insert_header(REQUEST_ID, record.id.as_str())?;
+            head.insert_header(NODE, self.current.load().node.clone())?;
             head.insert_header(VERDICT, "allow")?;
             session.write_response_header(Box::new(head)).await?;
             session.write_response_body(body, true).await
@@ -274,7 +277,8 @@ impl Service {
             detail = refusal.detail,
             "A request was refused."
         );
-        refuse::answer(session, dialect, &refusal, &record.id, parsed).await;
+        let node = self.current.load().node.clone();
+        refuse::answer(session, &node, dialect, &refusal, &record.id, parsed).await;
     }
 }
 

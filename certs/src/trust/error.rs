@@ -1,29 +1,14 @@
 //! Why the trust store cannot be used or changed.
 
-use std::path::PathBuf;
-
 use super::select::SelectError;
-use crate::files::FileError;
+use crate::ledger::LedgerError;
 
 /// Why the trust store cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// Another process holds the lock.
-    #[error("the trust store is being changed by another process for too long; look who holds `{0}` and try again")]
-    Busy(PathBuf),
-    /// The file is not what it should be.
-    #[error(
-        "the trust store `{path}` is damaged: {why}; restore it from a backup, or move it away to begin anew with nobody trusted"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The file cannot be read or written.
+    /// The file cannot be read, written or locked, or is damaged.
     #[error(transparent)]
-    File(#[from] FileError),
+    Ledger(#[from] LedgerError),
     /// The fingerprint is not that of the identity.
     #[error("`{given}` is not the fingerprint of `{id}`, expected `{expected}`; compare both with the peer's operator")]
     Fingerprint {

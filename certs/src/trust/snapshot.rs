@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::document::{Document, VERSION};
 use super::entry::{Entry, State};
-use super::file::Stamp;
+use crate::ledger::Stamp;
 
 /// One version of the file.
 pub(super) struct Snapshot {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
@@ -11,6 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{VerifyError, provider};
 use crate::files::{self, FileError};
+use crate::node::NodeKey;
 
 /// Reads a certificate chain and its key, both in PEM.
 ///
@@ -34,29 +36,53 @@ pub fn load_certified_key(certificate: &Path, key: &Path) -> Result<Arc<Certifie
 /// The certificate that the gate shows, swappable while connections run: a handshake takes the one
 /// that is in force when it begins.
 #[derive(Debug)]
-pub struct ServerCertResolver(ArcSwap<CertifiedKey>);
+pub struct ServerCertResolver {
+    shown: ArcSwap<CertifiedKey>,
+    /// The node's own key, self-signed, for who asks for nothing but Ed25519: a door, which pins it.
+    node: Option<Arc<CertifiedKey>>,
+}
 
 impl ServerCertResolver {
     /// Shows this certificate.
     #[must_use]
     pub fn new(certified: Arc<CertifiedKey>) -> Self {
-        Self(ArcSwap::new(certified))
+        Self { shown: ArcSwap::new(certified), node: None }
+    }
+
+    /// Proves the node's own key to those who ask for nothing but Ed25519. Its fingerprint is the one
+    /// that the operator reads out, and stays when the shown certificate is renewed.
+    ///
+    /// # Errors
+    /// When no certificate can be made for the key.
+    pub fn with_node(mut self, node: &NodeKey, name: &str) -> Result<Self, VerifyError> {
+        let refuse = |why: String| VerifyError::Node(why);
+        let (certificate, key) = node.self_signed_server_cert(name).map_err(|e| refuse(e.to_string()))?;
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|e| refuse(e.to_string()))?];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|e| refuse(e.to_string()))?;
+        let signing = provider().key_provider.load_private_key(key).map_err(|e| refuse(e.to_string()))?;
+        self.node = Some(Arc::new(CertifiedKey::new(chain, signing)));
+        Ok(self)
     }
 
     /// Shows another from now on.
     pub fn swap(&self, certified: Arc<CertifiedKey>) {
-        self.0.store(certified);
+        self.shown.store(certified);
     }
 
     /// The one that is shown.
     #[must_use]
     pub fn current(&self) -> Arc<CertifiedKey> {
-        self.0.load_full()
+        self.shown.load_full()
     }
 }
 
 impl ResolvesServerCert for ServerCertResolver {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(node) = &self.node
+            && hello.signature_schemes().iter().all(|scheme| *scheme == SignatureScheme::ED25519)
+        {
+            return Some(Arc::clone(node));
+        }
         Some(self.current())
     }
 }

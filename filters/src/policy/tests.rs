@@ -15,12 +15,13 @@ fn head(kind: UpstreamKind, method: &str, path: &str) -> Head {
         route: Arc::clone(route),
         upstream: kind,
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
+        credentials: Default::default(),
     }
 }
 
 fn facts() -> Facts {
     let mut facts = Facts::default();
-    let caller = Caller { identity: Identity::peer("abc"), name: Some("alice".into()), method: IdentityMethod::Mtls };
+    let caller = Caller { name: Some("alice".into()), ..Caller::new(Identity::peer("abc"), IdentityMethod::Mtls) };
     facts.set_caller(caller).unwrap();
     facts
 }

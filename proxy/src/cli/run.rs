@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use portcullis_certs::verify;
+use portcullis_certs::{NodeKey, verify};
 use portcullis_filters::identity::Trust as TrustMode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,7 +49,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let trust = Arc::new(Trust::new(store, Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
+    let node =
+        NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let surroundings = Surroundings {
+        node: http::HeaderValue::from_str(&node.public().node_id())?,
         metrics: Arc::clone(&metrics),
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
@@ -58,7 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
     let token = read_token(&state.join("admin.token"))?;
-    let handshake = handshake(&config, &metrics)?;
+    let handshake = handshake(&config, &node, &metrics)?;
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
@@ -140,7 +143,7 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
     Ok(token.into())
 }
 
-fn handshake(config: &Config, metrics: &Metrics) -> anyhow::Result<Handshake> {
+fn handshake(config: &Config, node: &NodeKey, metrics: &Metrics) -> anyhow::Result<Handshake> {
     let state = &config.node.state;
     let certificate = config.gate.certificate.clone().unwrap_or_else(|| state.join("server.crt"));
     let key = config.gate.key.clone().unwrap_or_else(|| state.join("server.key"));
@@ -162,7 +165,7 @@ fn handshake(config: &Config, metrics: &Metrics) -> anyhow::Result<Handshake> {
     };
     Ok(Handshake {
         tls: config.gate.tls,
-        resolver: Arc::new(verify::ServerCertResolver::new(certified)),
+        resolver: Arc::new(verify::ServerCertResolver::new(certified).with_node(node, &config.node.name)?),
         verifier,
         admission: Arc::new(Admission { ca_validated: by_ca }),
     })

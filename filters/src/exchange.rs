@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
-use portcullis_policies::{Claims, DataLevel, Identity, IdentityMethod, Scope, UpstreamKind};
+use portcullis_policies::{Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
 use zeroize::Zeroizing;
 
 use crate::dialect::Usage;
@@ -150,6 +150,21 @@ impl Caller {
     }
 }
 
+/// How much one credential, rule or grant allows, and under which name that is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// What shares the count, such as `key:ci` or `rule:night peer:…`.
+    pub key: String,
+    /// Requests in a span of time.
+    pub requests: Option<Rate>,
+    /// Tokens in a span of time.
+    pub tokens: Option<Rate>,
+    /// Requests at once.
+    pub concurrent: Option<u32>,
+    /// Tokens in all, ever.
+    pub budget: Option<u64>,
+}
+
 /// Something that an exchange holds until it ends: a place among the caller's requests, a part of its
 /// budget. Given back when dropped.
 pub trait Lease: Send + Sync {
@@ -167,6 +182,7 @@ pub struct Facts {
     target: Option<String>,
     level: DataLevel,
     shadows: Vec<Shadow>,
+    quotas: Vec<Quota>,
     leases: Leases,
 }
 
@@ -268,6 +284,17 @@ impl Facts {
     /// Raises the data level; it never falls.
     pub fn raise_level(&mut self, level: DataLevel) {
         self.level = self.level.max(level);
+    }
+
+    /// How much what allowed this request allows.
+    #[must_use]
+    pub fn quotas(&self) -> &[Quota] {
+        &self.quotas
+    }
+
+    /// States a quota that the request counts against.
+    pub fn add_quota(&mut self, quota: Quota) {
+        self.quotas.push(quota);
     }
 
     /// Holds something until the exchange ends.

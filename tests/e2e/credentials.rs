@@ -226,7 +226,7 @@ fn every_credential_has_its_answer_and_its_line() {
             machine.clone(),
             "ollama_key",
         ),
-        ("a device signature again", &nobody, used, 409, "signature.replayed", empty(), ""),
+        ("a device signature again", &nobody, used, 409, "signature.replayed", machine.clone(), "ollama_key"),
         ("an old device signature", &nobody, device.get(path, at - 120), 403, "signature.stale", empty(), ""),
         ("one from the future", &nobody, device.get(path, at + 120), 403, "signature.stale", empty(), ""),
         (

@@ -141,9 +141,12 @@ impl IdentityFilter {
     async fn device(&self, signature: &DeviceSignature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
         let device = self.credentials.device(signature).map_err(unusable)?;
         facts.meet(device.identity.clone(), IdentityMethod::OllamaKey);
-        self.credentials.take_once(signature).map_err(unusable)?;
         let key = Proven { identity: &device.identity, fingerprint: &device.fingerprint, claimed_name: None };
         let standing = self.trust.device_standing(&device.identity);
+        // Only those who would get in take up memory: anybody can make a key and sign with it.
+        if matches!(standing, Standing::Approved { .. }) {
+            self.credentials.take_once(signature).map_err(unusable)?;
+        }
         self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await
     }
 

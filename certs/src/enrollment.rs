@@ -120,10 +120,7 @@ impl Enrollments {
         };
         // An invented token costs a look at the file's times, not its lock.
         let known = || self.0.get().invitations.iter().any(is_it);
-        if !known() && !(self.0.reload_if_changed()? && known()) {
-            return Ok(None);
-        }
-        self.take(now, is_it)
+        if known() || (self.0.reload_if_changed()? && known()) { self.take(now, is_it) } else { Ok(None) }
     }
 
     /// Goes through the open window, if there is one, and closes it.

@@ -19,6 +19,7 @@ mod demo;
 mod door;
 mod exposure;
 mod generation;
+mod keyring;
 mod listener;
 mod logging;
 mod metrics;

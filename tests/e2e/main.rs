@@ -4,6 +4,8 @@
 mod audit;
 mod bad_input;
 mod commands;
+mod credentials;
+mod enrolment;
 mod fail_closed;
 mod identity;
 mod lifecycle;

@@ -20,6 +20,7 @@ mod client;
 mod gate;
 mod h2_client;
 mod program;
+pub mod provider;
 pub mod real;
 mod server;
 

@@ -5,7 +5,7 @@
 //! program as they are. To follow a request, read `guard.rs`, `carry.rs`, `link.rs`, `dial.rs`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderValue, Request};
@@ -55,6 +55,8 @@ pub(crate) struct Door {
     doubt: Notify,
     /// A delegated grant, which goes with every request.
     grant: Option<HeaderValue>,
+    /// A token of enrolment, until the gate has seen it.
+    token: Mutex<Option<HeaderValue>>,
 }
 
 impl Door {
@@ -64,9 +66,9 @@ impl Door {
         guard: Guard,
         link: Link,
         watch: Watch,
-        grant: Option<HeaderValue>,
+        (token, grant): (Option<HeaderValue>, Option<HeaderValue>),
     ) -> Self {
-        Self { gate, node, guard, link, watch, doubt: Notify::new(), grant }
+        Self { gate, node, guard, link, watch, doubt: Notify::new(), grant, token: Mutex::new(token) }
     }
 
     /// Serves local programs until it is told to stop, and lets running answers finish for a moment.

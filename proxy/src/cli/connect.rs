@@ -177,8 +177,14 @@ async fn make(
     );
     let guard = Guard::new(listen, plan.origins.clone());
     let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), plan.name.clone());
-    let door = Arc::new(Door::new((gate.clone(), known.node_id), guard, link, watch, plan.grant.clone()));
-    if let Standing::Foreign(_) = door.greet(plan.token.as_ref()).await {
+    let door = Arc::new(Door::new(
+        (gate.clone(), known.node_id),
+        guard,
+        link,
+        watch,
+        (plan.token.clone(), plan.grant.clone()),
+    ));
+    if let Standing::Foreign(_) = door.greet().await {
         return Err(Failure::no(format!("the door to {gate} stays shut.")));
     }
     tell(&format!("http://{listen} leads to {gate}."));

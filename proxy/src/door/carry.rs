@@ -47,13 +47,13 @@ impl Door {
             Ok(Caller::Program) => None,
             Ok(Caller::Page(origin)) => Some(origin),
             Ok(Caller::Preflight(origin)) => return preflight(origin, &head.headers),
-            Err(refusal) => return refused(dialect, &refusal, ""),
+            Err(refusal) => return refused(dialect, &refusal),
         };
         let answered = match self.address_to_gate(&mut head) {
             Ok(()) => self.fetch(Request::from_parts(head, Either::Left(Sent::new(body))), dialect).await,
-            Err(refusal) => Err((refusal, String::new())),
+            Err(refusal) => Err(refusal),
         };
-        let mut answer = answered.unwrap_or_else(|(refusal, id)| refused(dialect, &refusal, &id));
+        let mut answer = answered.unwrap_or_else(|refusal| refused(dialect, &refusal));
         if let Some(origin) = page {
             open_to(answer.headers_mut(), origin);
             answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
@@ -80,18 +80,18 @@ impl Door {
         &self,
         request: Request<super::link::Outgoing>,
         dialect: Dialect,
-    ) -> Result<Response<Answer>, (Refusal, String)> {
+    ) -> Result<Response<Answer>, Refusal> {
         let (answer, room) = self.link.send(request).await.map_err(|error| {
             self.watch.note(Standing::from(&error));
             self.doubt.notify_one();
-            (no_answer(&error), String::new())
+            no_answer(&error)
         })?;
         self.read_standing(&answer)?;
         Ok(pour(answer, room, dialect))
     }
 
     /// Who answered, and what that says about the door.
-    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), (Refusal, String)> {
+    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), Refusal> {
         let text = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         if !self.is_gate(answer.headers()) {
             let refusal = Refusal::new(
@@ -99,10 +99,12 @@ impl Door {
                 Code::UpstreamInvalid,
                 "the answer does not name the gate that this door leads to, and was thrown away",
             );
-            return Err((refusal, String::new()));
+            return Err(refusal);
         }
         let verdict = text(VERDICT);
         match Standing::of_verdict(verdict) {
+            // Why, it says to the door's own question.
+            Some(Standing::Refused(_)) => self.doubt.notify_one(),
             Some(standing) => {
                 self.watch.note(standing);
                 self.doubt.notify_one();
@@ -203,8 +205,8 @@ fn no_answer(error: &LinkError) -> Refusal {
 }
 
 /// The door's own refusal, in the words of the route that was called.
-fn refused(kind: Dialect, refusal: &Refusal, id: &str) -> Response<Answer> {
-    let mut answer = Response::new(Answer::Whole(Some(dialect::whole(kind, refusal, id))));
+fn refused(kind: Dialect, refusal: &Refusal) -> Response<Answer> {
+    let mut answer = Response::new(Answer::Whole(Some(dialect::whole(kind, refusal, ""))));
     *answer.status_mut() = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_certs::PinMismatch;
+use portcullis_certs::trust::is_name;
 use portcullis_policies::Identity;
 
 use super::address::GateAddress;
@@ -23,7 +24,7 @@ pub(crate) enum Standing {
     KeyChanged,
     /// Nobody approved the door yet.
     Pending,
-    /// It refuses the door for another reason; its code.
+    /// It refuses the door for another reason: its own words, or its code.
     Refused(String),
     /// Its trust in the door was taken back.
     Revoked,
@@ -103,11 +104,16 @@ impl Watch {
                 "{gate} knows another key by the name `{name}`, and refuses this one. Take another name with \
                  --name, or have its operator revoke the old key."
             ),
-            Standing::Pending => format!(
-                "{gate} does not know this door yet. Its operator compares the fingerprint {fingerprint} and runs:\n  \
-                 portcullis peers approve {identity} --name {name}\nThe door waits, and says when it is let in."
-            ),
-            Standing::Refused(code) => format!("{gate} refuses this door ({code})."),
+            Standing::Pending => {
+                // An operator's labels are of fewer letters than a certificate's names.
+                let name = if is_name(name) { format!(" --name {name}") } else { String::new() };
+                format!(
+                    "{gate} does not know this door yet. Its operator compares the fingerprint {fingerprint} and \
+                     runs:\n  portcullis peers approve {identity}{name}\n\
+                     The door waits, and says when it is let in."
+                )
+            }
+            Standing::Refused(why) => format!("{gate} refuses this door: {why}"),
             Standing::Revoked => format!(
                 "{gate} took its trust in this door back. Its operator can give it again:\n  \
                  portcullis peers approve {identity}"

@@ -21,7 +21,7 @@ mod issuers;
 
 use devices::Devices;
 use issuers::Issuers;
-pub(crate) use issuers::is_safe;
+pub(crate) use issuers::{is_safe, keys_of};
 
 /// How often the lists on disk are looked at: a key that was taken back is refused within this.
 const POLL: Duration = Duration::from_millis(250);
@@ -112,15 +112,17 @@ impl CredentialView for Keyring {
     }
 
     fn device(&self, signature: &DeviceSignature) -> Result<Device, DeviceProblem> {
-        let now = now();
-        self.shared.devices.check_time(signature.ts, now)?;
+        self.shared.devices.check_time(signature.ts, now())?;
         let device = device::verify(signature.proof.expose(), &signature.signed).map_err(|_| DeviceProblem::Invalid)?;
-        self.shared.devices.take_once(signature.proof.expose(), signature.ts, now).inspect_err(|problem| {
-            if *problem == DeviceProblem::Replayed {
-                self.shared.metrics.replays.inc();
-            }
-        })?;
         Ok(Device { identity: device.identity, fingerprint: device.fingerprint })
+    }
+
+    fn take_once(&self, signature: &DeviceSignature) -> Result<(), DeviceProblem> {
+        let taken = self.shared.devices.take_once(signature.proof.expose(), signature.ts, now());
+        if taken == Err(DeviceProblem::Replayed) {
+            self.shared.metrics.replays.inc();
+        }
+        taken
     }
 
     fn grant(&self, grant: &str, to: &Identity) -> Result<Delegated, &'static str> {

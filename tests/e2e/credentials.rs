@@ -60,10 +60,20 @@ fn every_credential_has_its_answer_and_its_line() {
     let device = Device::new(7);
     let path = "/api/version";
     let at = now();
-    let used = device.get(path, at);
-    let asked = nobody.raw(&used);
+    let asked = nobody.raw(&device.get(path, at));
     let machine = gate.audit_of(asked.header("portcullis-request-id").unwrap())["node_id"].as_str().unwrap().to_owned();
     assert!(machine.starts_with("ollama:SHA256:"), "{machine}");
+    assert!(gate.cli(&["peers", "approve", &machine]).status.success());
+    let mut ahead = 0;
+    let used = until("the approval to bite", || {
+        ahead += 1;
+        let request = device.get(path, at + ahead % 25);
+        (nobody.raw(&request).status == 200).then_some(request)
+    });
+    let newcomer = Device::new(8);
+    let met = nobody.raw(&newcomer.get(path, at));
+    let newcomer_id =
+        gate.audit_of(met.header("portcullis-request-id").unwrap())["node_id"].as_str().unwrap().to_owned();
     let signed = |proof: &str, query: &str| {
         format!("GET {path}{query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {proof}\r\n\r\n").into_bytes()
     };
@@ -217,16 +227,8 @@ fn every_credential_has_its_answer_and_its_line() {
         ),
         ("an encrypted token", &nobody, bearer("a.b.c.d.e"), 401, "identity.invalid", empty(), ""),
         // Device signatures.
-        (
-            "a device nobody knows",
-            &nobody,
-            device.get(path, at - 1),
-            403,
-            "identity.pending",
-            machine.clone(),
-            "ollama_key",
-        ),
-        ("a device signature again", &nobody, used, 409, "signature.replayed", empty(), ""),
+        ("a device nobody knows", &nobody, newcomer.get(path, at), 403, "identity.pending", newcomer_id, "ollama_key"),
+        ("a device signature again", &nobody, used, 409, "signature.replayed", machine.clone(), "ollama_key"),
         ("an old device signature", &nobody, device.get(path, at - 120), 403, "signature.stale", empty(), ""),
         ("one from the future", &nobody, device.get(path, at + 120), 403, "signature.stale", empty(), ""),
         (

@@ -11,5 +11,6 @@ mod fail_closed;
 mod identity;
 mod lifecycle;
 mod llama;
+mod ollama;
 mod requests;
 mod streams;

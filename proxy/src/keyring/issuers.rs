@@ -126,11 +126,11 @@ impl Issuers {
             KeySource::File(path) => modified(path),
             _ => None,
         };
-        let fetched = read(issuer).and_then(|text| Ok((KeySet::parse(&text)?, Sha256::digest(text.as_bytes()))));
+        let fetched = keys_of(issuer);
         let mut all = self.known();
         let known = all.entry(name.clone()).or_default();
         match fetched {
-            Ok((keys, _)) => {
+            Ok(keys) => {
                 if known.failing || known.keys.is_none() {
                     tracing::info!(issuer = name, "The keys of an identity provider are at hand.");
                 }
@@ -161,6 +161,14 @@ impl Issuers {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+/// Reads or fetches an issuer's keys. Blocks.
+///
+/// # Errors
+/// A sentence, when they cannot be had.
+pub(crate) fn keys_of(issuer: &Issuer) -> Result<KeySet, String> {
+    KeySet::parse(&read(issuer)?)
 }
 
 /// The text of an issuer's key set.

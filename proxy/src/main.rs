@@ -16,6 +16,7 @@ mod config;
 mod corked;
 mod credentials;
 mod demo;
+mod door;
 mod exposure;
 mod generation;
 mod keyring;

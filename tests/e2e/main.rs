@@ -4,6 +4,7 @@
 mod audit;
 mod bad_input;
 mod commands;
+mod connect;
 mod credentials;
 mod enrolment;
 mod fail_closed;

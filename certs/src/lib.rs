@@ -14,12 +14,18 @@
 //! Key files are private to their owner and written whole or not at all ([`files`]). No key is ever
 //! printed, logged, or part of an error.
 
+pub mod api_keys;
 pub mod ca;
+pub mod delegation;
+pub mod device;
+pub mod enrollment;
 pub mod files;
 pub mod fingerprint;
+pub mod jwt;
 pub mod ledger;
 pub mod node;
 pub mod peer;
+pub mod token;
 pub mod trust;
 pub mod verify;
 

@@ -91,9 +91,9 @@ impl Record {
 
     /// Notes what the filters established.
     pub(crate) fn facts(&mut self, facts: &Facts) {
-        if let Some(caller) = facts.caller() {
-            caller.identity.as_str().clone_into(&mut self.caller);
-            self.identity_method = caller.method.as_str();
+        if let Some((identity, method)) = facts.met() {
+            identity.as_str().clone_into(&mut self.caller);
+            self.identity_method = method.as_str();
         }
         if let Some(model) = facts.model() {
             model.as_str().clone_into(&mut self.model);

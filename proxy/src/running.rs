@@ -101,7 +101,7 @@ impl Running {
     }
 
     pub(crate) fn approve(&self, selector: &str) -> Result<Value, String> {
-        let peer = self.trust.store().approve(selector, None).map_err(|e| e.to_string())?;
+        let peer = self.trust.store().approve(selector, None, None).map_err(|e| e.to_string())?;
         serde_json::to_value(peer).map_err(|e| e.to_string())
     }
 

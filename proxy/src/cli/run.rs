@@ -15,6 +15,7 @@ use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
 use crate::config::{self, Config};
 use crate::generation::{Generation, Surroundings};
+use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::metrics::Metrics;
 use crate::running::Running;
@@ -47,11 +48,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
-    let trust = Arc::new(Trust::new(store, Arc::clone(&metrics)));
+    let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
+    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
+    let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
     let surroundings = Surroundings {
+        keyring: keyring.clone(),
         node: http::HeaderValue::from_str(&node.public().node_id())?,
         metrics: Arc::clone(&metrics),
         trust: Arc::clone(&trust) as _,
@@ -75,6 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 

@@ -159,6 +159,10 @@ impl Lease for Reserved {
     fn settle(&self, usage: Usage) {
         self.held.settle(self.estimate.charge(usage));
     }
+
+    fn waive(&self) {
+        self.held.settle(0);
+    }
 }
 
 /// What a class of routes is counted by, beside requests.

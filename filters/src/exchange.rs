@@ -148,6 +148,16 @@ impl Caller {
     pub fn new(identity: Identity, method: IdentityMethod) -> Self {
         Self { identity, name: None, method, profile: None, claims: None, scopes: Vec::new(), delegator: None }
     }
+
+    /// The caller whose rights are used in the end: this one, or the first that passed them on.
+    #[must_use]
+    pub fn owner(&self) -> &Self {
+        let mut owner = self;
+        while let Some(delegator) = &owner.delegator {
+            owner = delegator;
+        }
+        owner
+    }
 }
 
 /// How much one credential, rule or grant allows, and under which name that is counted.
@@ -170,6 +180,9 @@ pub struct Quota {
 pub trait Lease: Send + Sync {
     /// What the exchange used in the end, as far as is known. Called at most once.
     fn settle(&self, usage: Usage);
+
+    /// The exchange ended and used nothing. Called at most once, in place of `settle`.
+    fn waive(&self);
 }
 
 /// What filters establish and later ones rely on. Each fact is set once; the data level only rises.
@@ -318,6 +331,11 @@ impl Facts {
     /// Tells everything that is held what the exchange used.
     pub fn settle(&self, usage: Usage) {
         self.leases.0.iter().for_each(|lease| lease.settle(usage));
+    }
+
+    /// Tells everything that is held that the exchange used nothing.
+    pub fn waive(&self) {
+        self.leases.0.iter().for_each(|lease| lease.waive());
     }
 
     /// Blocks that filters in `shadow` mode would have made.

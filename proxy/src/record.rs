@@ -23,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) class: &'static str,
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) status: u16,
+    /// Its audit entry is written together with those of others.
+    pub(crate) told_with_others: bool,
     caller: String,
     identity_method: &'static str,
     model: String,
@@ -59,6 +61,7 @@ impl Record {
             class: "unknown",
             upstream: None,
             status: 0,
+            told_with_others: false,
             caller: String::new(),
             identity_method: "",
             model: String::new(),
@@ -166,7 +169,7 @@ impl Record {
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             task_id: "",
         };
-        let written = self.sink.append(&entry);
+        let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
         // A shadow block is told in the audit log; in the metrics the request was let through. One
         // whose entry was lost is refused, whatever was decided.

@@ -32,6 +32,7 @@ use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
 use crate::route;
+use crate::strangers::{self, Strangers};
 
 /// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
 /// the worker's other connections.
@@ -43,6 +44,7 @@ pub(crate) struct Service {
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Memory,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) options: HttpServerOptions,
 }
 
@@ -197,9 +199,19 @@ impl Service {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
+        let address = head.presented.address;
         let admitted = match generation.chain.admit(head).await {
             Ok(admitted) => admitted,
-            Err(no) => return refused(record, *no),
+            Err(mut no) => {
+                if strangers::is_unknown(&no.refusal)
+                    && let Some(one_of_many) = self.strangers.count(address, generation.strangers)
+                {
+                    no.refusal = one_of_many;
+                    record.told_with_others = true;
+                    session.set_keepalive(None);
+                }
+                return refused(record, *no);
+            }
         };
         let reading = Instant::now();
         let read = body::read(session, &admitted, &generation.limits, &self.memory).await;
@@ -270,13 +282,15 @@ impl Service {
                 Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written")
             }
         };
-        tracing::info!(
-            request = record.id,
-            filter = refusal.filter,
-            code = refusal.code.as_str(),
-            detail = refusal.detail,
-            "A request was refused."
-        );
+        if !record.told_with_others {
+            tracing::info!(
+                request = record.id,
+                filter = refusal.filter,
+                code = refusal.code.as_str(),
+                detail = refusal.detail,
+                "A request was refused."
+            );
+        }
         let node = self.current.load().node.clone();
         refuse::answer(session, &node, dialect, &refusal, &record.id, parsed).await;
     }

@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod doctor;
 mod enroll;
+mod grants;
 mod http;
 mod id;
 pub(crate) mod init;
@@ -61,6 +62,14 @@ enum Command {
     /// Prints a one-time token that lets a client in without an operator.
     #[command(after_help = "Example:\n  portcullis enroll --ttl 15m --name alice --grant chat")]
     Enroll(enroll::EnrollArgs),
+    /// Rights for a time, for one caller.
+    #[command(
+        after_help = "Example:\n  portcullis grants add alice --routes inference --models 'llama3*' --for 8h\n  portcullis grants list"
+    )]
+    Grants {
+        #[command(subcommand)]
+        what: grants::GrantsCommand,
+    },
     /// Bearer API keys.
     #[command(
         after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*'\n  portcullis keys revoke ci"
@@ -225,6 +234,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Id(args) => id::run(&args),
         Command::Peers { what } => peers::run(&what),
         Command::Enroll(args) => enroll::run(&args),
+        Command::Grants { what } => grants::run(&what),
         Command::Keys { what } => keys::run(&what),
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),

@@ -16,6 +16,7 @@ use portcullis_policies::routes::{self, RouteTable};
 
 use crate::config::Config;
 pub(crate) use crate::config::Limits;
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
@@ -50,6 +51,7 @@ pub(crate) struct Surroundings {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust: Arc<dyn TrustView>,
     pub(crate) keyring: Keyring,
+    pub(crate) grants: Arc<GrantBook>,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
 }
@@ -108,7 +110,7 @@ fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Ar
             let keyring = Arc::new(around.keyring.with_issuers(&meant.issuers));
             Arc::new(identity::IdentityFilter::new(settings, Arc::clone(&around.trust), keyring))
         }
-        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy))),
+        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy), Arc::clone(&around.grants) as _)),
         "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]

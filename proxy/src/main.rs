@@ -18,6 +18,7 @@ mod credentials;
 mod demo;
 mod exposure;
 mod generation;
+mod grants;
 mod keyring;
 mod listener;
 mod logging;

@@ -15,6 +15,7 @@ use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
 use crate::config::{self, Config};
 use crate::generation::{Generation, Surroundings};
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::metrics::Metrics;
@@ -54,7 +55,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
+    let grants = Arc::new(GrantBook::open(&state)?);
     let surroundings = Surroundings {
+        grants: Arc::clone(&grants),
         keyring: keyring.clone(),
         node: http::HeaderValue::from_str(&node.public().node_id())?,
         metrics: Arc::clone(&metrics),
@@ -79,6 +82,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));

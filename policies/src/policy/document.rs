@@ -291,3 +291,82 @@ fn read_who(text: &str) -> Option<Who> {
     }
     Identity::parse(text).ok().map(|_| Who::Identity(ExactGlob::new(text)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(text: &str) -> String {
+        let mistakes = Policy::parse(text, "p.yaml").expect_err(text);
+        assert!(mistakes.iter().all(|m| m.line > 0 && m.column > 0), "{mistakes:?}");
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_mistake_has_its_place_and_a_hint() {
+        let rule =
+            |more: &str| format!("version: 1\nrules:\n  - {{name: a, effect: allow, classes: [read], {more}}}\n");
+        for (text, line, words) in [
+            ("version: 1\nrulez: []\n".to_owned(), 2, "did you mean `rules`?"),
+            ("version: 2\nrules: []\n".to_owned(), 1, "expected `1`"),
+            (
+                "version: 1\nrules:\n  - {name: a, effect: permit, who: ['*'], classes: [read]}\n".to_owned(),
+                3,
+                "permit",
+            ),
+            (rule("who: []"), 3, "about nobody"),
+            (rule("who: [alice]"), 3, "write `name:alice`"),
+            (rule("who: ['nam:alice']"), 3, "did you mean `name:`?"),
+            (rule("who: ['profile:']"), 3, "is nobody"),
+            (rule("who: ['claim:groups']"), 3, "is nobody"),
+            (rule("who: ['method:mtlss']"), 3, "is nobody"),
+            (rule("who: ['group:team']"), 3, "no group of this document"),
+            (rule("who: ['*'], max_tokens: 0"), 3, "expected at least 1"),
+            (rule("who: ['*'], max_tokens: many"), 3, "u64"),
+            (rule("who: ['*'], tools: none"), 3, "`deny` or"),
+            (rule("who: ['*'], tools: {allow: []}"), 3, "tools: deny"),
+            (rule("who: ['*'], limits: {requests: 600}"), 3, "600"),
+            (rule("who: ['*'], limits: {requests: 0/m}"), 3, "is not a rate"),
+            (rule("who: ['*'], limits: {concurrent: 0}"), 3, "expected at least 1"),
+            (rule("who: ['*'], when: {hours: '8-18'}"), 3, "expected such as `08:00-18:00`"),
+            (rule("who: ['*'], when: {days: [monday]}"), 3, "mon..fri"),
+            (rule("who: ['*'], when: {days: []}"), 3, "never holds"),
+            (rule("who: ['*'], when: {until: tomorrow}"), 3, "2026-12-24"),
+            (rule("who: ['*'], when: {timezone: Mars/Phobos}"), 3, "Europe/Berlin"),
+            (rule("who: ['*'], when: {hour: '1'}"), 3, "did you mean `hours`?"),
+            (rule("who: ['*'], mode: off"), 3, "expected one of enforce"),
+            (rule("who: ['*']").replace("[read]", "[inferense]"), 3, "inferense"),
+            (rule("who: ['*']").replace("[read]", "[]"), 3, "covers nothing"),
+            (rule("who: ['*'], tools: deny").replace("allow", "deny"), 3, "nothing to bound"),
+            (
+                format!("{0}{1}", rule("who: ['*']"), "  - {name: a, effect: deny, who: ['*'], classes: [read]}\n"),
+                4,
+                "used by another rule",
+            ),
+            ("version: 1\ngroups: {team: ['*']}\nrules: []\n".to_owned(), 2, "cannot be a member"),
+            ("version: 1\ngroups: {team: []}\nrules: []\n".to_owned(), 2, "no members"),
+            ("version: 1\nrules: []\nlimits: {num_ctx: {max: 0}}\n".to_owned(), 3, "at least 1"),
+            ("version: 1\nrules: [\n".to_owned(), 2, ""),
+        ] {
+            let said = mistakes(&text);
+            assert!(said.contains(words), "{text}\n{said}");
+            assert!(said.contains(&format!("p.yaml:{line}:")) || words.is_empty(), "{text}\n{said}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once() {
+        let text = "version: 3\nrules:\n  - {name: '', effect: allow, who: [x], classes: []}\n";
+        assert_eq!(Policy::parse(text, "p.yaml").unwrap_err().len(), 4);
+    }
+
+    #[test]
+    fn groups_are_bounded() {
+        let members = vec!["'name:x'"; 1_000].join(", ");
+        let rules: String = (0..201)
+            .map(|n| format!("  - {{name: r{n}, effect: allow, who: ['group:g'], classes: [read]}}\n"))
+            .collect();
+        let text = format!("version: 1\ngroups: {{g: [{members}]}}\nrules:\n{rules}");
+        assert!(mistakes(&text).contains("callers stand in the rules"));
+    }
+}

@@ -89,6 +89,7 @@ impl PolicyFilter {
             edits = schema::check(json, table, limits)?;
             edits.extend(schema::fill(json, table, &route.name, allowance.bounds));
         }
+        allowance.basis.iter().for_each(|basis| facts.note_basis(Arc::clone(basis)));
         tools::check(json, &allowance.tools)?;
         allowance.note(facts);
         set(facts.set_streams(streams(route, json)))?;

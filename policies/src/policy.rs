@@ -341,6 +341,12 @@ impl Policy {
         &self.file
     }
 
+    /// The line of the rule of this name.
+    #[must_use]
+    pub fn line_of(&self, rule: &str) -> Option<u64> {
+        self.rules.iter().find(|known| *known.name == *rule).map(|known| known.line)
+    }
+
     /// The names of the rules, in order.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.name)

@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod doctor;
 mod enroll;
+mod explain;
 mod grants;
 mod http;
 mod id;
@@ -24,6 +25,7 @@ mod peers;
 mod run;
 mod scope;
 mod status;
+mod tail;
 
 /// A zero-trust sidecar proxy for local model servers.
 #[derive(Parser)]
@@ -90,6 +92,12 @@ enum Command {
     /// Shows what the running gate does now.
     #[command(after_help = "Example:\n  portcullis status --watch")]
     Status(status::StatusArgs),
+    /// Tells which filter and rule decided a request, where the rule stands, and what would have been needed.
+    #[command(after_help = "Example:\n  portcullis explain 01KAJ3Y7Z6M1R4T8V0X2B5D7FH --json")]
+    Explain(explain::ExplainArgs),
+    /// Follows the running gate's decisions as they fall.
+    #[command(after_help = "Example:\n  portcullis tail --denied")]
+    Tail(tail::TailArgs),
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -239,6 +247,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));

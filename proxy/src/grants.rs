@@ -164,6 +164,16 @@ pub(crate) fn shown(grant: &Grant) -> Value {
     })
 }
 
+/// The Unix second at which a grant for this long ends: `8h`.
+///
+/// # Errors
+/// When it is no duration.
+pub(crate) fn ends_after(ttl: &str) -> Result<i64, String> {
+    let ttl = crate::config::duration(ttl).filter(|d| !d.is_zero());
+    let ttl = ttl.ok_or_else(|| "`for` is not a duration, expected such as `15m`, `8h` or `30d`".to_owned())?;
+    Ok(now().saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)))
+}
+
 /// One word for where a grant stands.
 pub(crate) fn state(grant: &Grant) -> &'static str {
     if grant.revoked.is_some() {

@@ -207,12 +207,10 @@ impl<'r> Rights<'r> {
             let own = Bounds { max_tokens: scope.max_tokens, max_context: scope.max_context };
             allowance.bounds = allowance.bounds.and(own);
         }
-        for caller in self.callers() {
-            let via = if self.hands.is_empty() { String::new() } else { format!(" of {}", self.holder.identity) };
-            for (number, scope) in caller.scopes.iter().enumerate() {
-                let key = format!("scope:{}{via}:{number}:{}", caller.identity, scope.until.unwrap_or_default());
-                allowance.quotas.extend(quota(key, scope));
-            }
+        for (number, scope) in self.scopes().enumerate() {
+            // A credential is counted under its own name, whoever holds it.
+            let unnamed = || format!("scope:{}:{number}", self.holder.identity);
+            allowance.quotas.extend(quota(scope.name.as_deref().map_or_else(unnamed, str::to_owned), scope));
         }
         Ok(())
     }

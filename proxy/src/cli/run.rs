@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
 use crate::config::{self, Config};
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::grants::GrantBook;
 use crate::keyring::Keyring;
@@ -72,12 +73,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
+    let decisions = Decisions::new();
     let running = Arc::new(Running {
         current: Arc::clone(&current),
         surroundings,
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         metrics: Arc::clone(&metrics),
+        decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
@@ -95,6 +98,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         current: Arc::clone(&current),
         audit: Arc::clone(&audit) as _,
         metrics: Arc::clone(&metrics),
+        decisions,
         memory: Memory::new(limits.buffered_bytes),
         options: service::options(limits.idle_timeout),
     };

@@ -341,6 +341,12 @@ impl Policy {
         &self.file
     }
 
+    /// The line on which the rules begin.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The line of the rule of this name.
     #[must_use]
     pub fn line_of(&self, rule: &str) -> Option<u64> {

@@ -73,6 +73,10 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
         ("BLOCK", filter) => by_another(decision, filter, &mut explained),
         _ => allowed(decision, sources, &mut explained),
     }
+    if explained.line.is_none() && decision.policy_decision == "BLOCK" && decision.filter == "policy" {
+        // No rule is at fault: where the rules begin.
+        at(&mut explained, sources.policy, sources.policy.line());
+    }
     if explained.rule.is_empty() {
         decision.code.rsplit('.').next().unwrap_or_default().clone_into(&mut explained.rule);
     }

@@ -35,6 +35,7 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
         Some(explained) => explained,
         None => of_log(&config, id)?,
     };
+    let explained = located(explained, &config);
     if args.args.json {
         say!("{}", serde_json::to_string(&explained).unwrap_or_default());
     } else {
@@ -49,6 +50,27 @@ pub(super) fn of_gate(config: &Config, id: &str) -> Option<Explained> {
     let path = format!("/api/v1/decisions/{id}");
     let answer = http::ask(&config.admin.listen.to_string(), "GET", &path, Some(token.trim()), Duration::from_secs(5))?;
     if answer.status == 200 { serde_json::from_str(&answer.body).ok() } else { None }
+}
+
+/// The same with the place in the config, for what the policy says nothing about.
+pub(super) fn located(mut explained: Explained, config: &Config) -> Explained {
+    if explained.line.is_some() || explained.decision != "BLOCK" {
+        return explained;
+    }
+    let text = std::fs::read_to_string(&config.file).unwrap_or_default();
+    let section = match explained.filter.as_str() {
+        "request" => "gate:",
+        "upstream" => "upstreams:",
+        "policy" => "routes:",
+        _ => "filters:",
+    };
+    let line_of = |wanted: &str| text.lines().position(|line| line.trim_start().starts_with(wanted));
+    let found = line_of(&format!("{}:", explained.filter)).or_else(|| line_of(section)).or_else(|| line_of("chain:"));
+    if let Some(line) = found {
+        explained.file = Some(config.file.display().to_string());
+        explained.line = u64::try_from(line + 1).ok();
+    }
+    explained
 }
 
 fn of_log(config: &Config, id: &str) -> Outcome<Explained> {

@@ -7,6 +7,8 @@ mod commands;
 mod fail_closed;
 mod identity;
 mod lifecycle;
+mod limits;
 mod llama;
+mod queue;
 mod requests;
 mod streams;

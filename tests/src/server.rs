@@ -165,7 +165,7 @@ impl FakeServer {
         self
     }
 
-    /// From now on a request is answered only when the test allows it.
+    /// From now on a POST is answered only when the test allows it.
     pub fn hold(&self) -> &Self {
         self.inner.holding.lock().expect("holding").on = true;
         self
@@ -241,8 +241,11 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
             let mut scripts = inner.scripts.lock().expect("scripts");
             if scripts.is_empty() { usual(&seen) } else { scripts.remove(0) }
         };
+        let runs = seen.line.starts_with("POST ");
         inner.seen.lock().expect("seen").push(seen);
-        inner.wait();
+        if runs {
+            inner.wait();
+        }
         match script {
             Script::Raw(bytes) => writer.write_all(&bytes)?,
             Script::HangUp => return Ok(()),

@@ -17,6 +17,7 @@ use portcullis_policies::{Rate, RouteClass};
 
 pub(crate) use crate::config::Limits;
 use crate::config::{self, Config};
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::queue::Queues;
@@ -54,6 +55,7 @@ pub(crate) struct Surroundings {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust: Arc<dyn TrustView>,
     pub(crate) keyring: Keyring,
+    pub(crate) grants: Arc<GrantBook>,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
     /// What was used so far. It outlives a reload, as the queues do.
@@ -124,7 +126,7 @@ fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Ar
         "ratelimit" => {
             Arc::new(ratelimit::RateLimit::new(config.filters.ratelimit.filter, Arc::clone(&around.counters)))
         }
-        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy))),
+        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy), Arc::clone(&around.grants) as _)),
         "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]

@@ -275,7 +275,7 @@ impl Relay<'_> {
     ) -> Relayed {
         self.record.level(flow.gate.level());
         for shadow in flow.gate.shadows() {
-            self.record.shadow(shadow.filter, shadow.code);
+            self.record.shadow(shadow.clone());
         }
         let bytes = join(out);
         self.record.answer(&bytes);

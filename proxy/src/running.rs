@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::audit_log::AuditLog;
 use crate::config::{self, Config};
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
 use crate::trust::Trust;
@@ -23,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) decisions: Arc<Decisions>,
     pub(crate) listening: AtomicBool,
     pub(crate) began: Instant,
 }

@@ -4,11 +4,15 @@
 mod audit;
 mod bad_input;
 mod commands;
+mod connect;
+mod credentials;
+mod enrolment;
 mod fail_closed;
 mod identity;
 mod lifecycle;
 mod limits;
 mod llama;
 mod queue;
+mod ollama;
 mod requests;
 mod streams;

@@ -16,7 +16,9 @@ use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
 use crate::budgets::{self, Budgets};
 use crate::config::{self, Config};
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::metrics::Metrics;
@@ -61,7 +63,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
     let strangers = Arc::new(Strangers::new(Arc::clone(&counters)));
+    let grants = Arc::new(GrantBook::open(&state)?);
     let surroundings = Surroundings {
+        grants: Arc::clone(&grants),
         keyring: keyring.clone(),
         node: http::HeaderValue::from_str(&node.public().node_id())?,
         metrics: Arc::clone(&metrics),
@@ -78,16 +82,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
+    let decisions = Decisions::new();
     let running = Arc::new(Running {
         current: Arc::clone(&current),
         surroundings,
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         metrics: Arc::clone(&metrics),
+        decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
@@ -102,6 +109,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         current: Arc::clone(&current),
         audit: Arc::clone(&audit) as _,
         metrics: Arc::clone(&metrics),
+        decisions,
         memory: Memory::new(limits.buffered_bytes),
         strangers: Arc::clone(&strangers),
         options: service::options(limits.idle_timeout),

@@ -166,12 +166,12 @@ impl RateLimits {
                 "concurrent": concurrent(limits.concurrent),
             })
         };
-        let mut all = limits(self.filter.caller);
-        all["per_model"] = limits(self.filter.model);
-        all["global"] = limits(self.filter.global);
-        all["strangers"] = json!(rate(self.strangers));
-        all["answer_tokens"] = json!(self.filter.answer_tokens);
-        all
+        let own = self.filter.caller;
+        json!({
+            "requests": rate(own.requests), "tokens": rate(own.tokens), "concurrent": concurrent(own.concurrent),
+            "per_model": limits(self.filter.model), "global": limits(self.filter.global),
+            "strangers": rate(self.strangers), "answer_tokens": self.filter.answer_tokens,
+        })
     }
 
     pub(super) fn check(check: &mut Check<'_>, w: &RateLimit) -> Self {

@@ -203,6 +203,72 @@ fn models_and_everybody_together_have_limits_of_their_own() {
 }
 
 #[test]
+fn a_budget_outlives_the_gate_and_each_way_it_ends() {
+    let server = FakeServer::start();
+    let policy = "version: 1\nrules:\n  - {name: look, effect: allow, who: ['*'], classes: [read]}\n";
+    let gate = Gate::before(&server).policy(policy).start();
+    let alice = gate.approved_client("alice");
+    let granted = gate.cli(&["grants", "add", &alice.id, "--routes", "inference", "--budget", "1000", "--for", "1h"]);
+    assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
+    until("the grant to bite", || (ask(&alice, 1).status == 200).then_some(()));
+    server.next(long_answer(600));
+    assert_eq!(ask(&alice, 300).status, 200);
+    let spent = |gate: &Gate| {
+        let text = std::fs::read_to_string(gate.state().join("budgets.json")).unwrap_or_default();
+        let book: Value = serde_json::from_str(&text).unwrap_or_default();
+        book["spent"].as_object().and_then(|spent| spent.values().next()?.as_u64()).unwrap_or_default()
+    };
+    let whole = |answer: &Answer| {
+        let after = refused(&gate, answer, "ratelimit.tokens");
+        assert!(answer.text().contains("the budget of 1000 tokens"), "{}", answer.text());
+        after
+    };
+    assert_eq!(whole(&ask(&alice, 500)), 86_400, "a budget does not fill up again");
+    gate.signal(rustix::process::Signal::TERM);
+    assert!(gate.wait().success());
+    gate.restart(|| assert!((600..650).contains(&spent(&gate)), "{} were spent", spent(&gate)));
+    whole(&ask(&alice, 500));
+    // Killed while an answer runs: all that was set aside for it counts.
+    server.next(Script::Silence);
+    let request = json!({"model": "tiny", "messages": [], "options": {"num_predict": 250}}).to_string();
+    let mut tls = alice.connect();
+    let head = format!(
+        "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        request.len()
+    );
+    std::io::Write::write_all(&mut tls, (head + &request).as_bytes()).unwrap();
+    std::io::Write::flush(&mut tls).unwrap();
+    until("what is set aside to be on disk", || (spent(&gate) > 850).then_some(()));
+    gate.signal(rustix::process::Signal::KILL);
+    gate.restart(|| {});
+    drop(tls);
+    whole(&ask(&alice, 150));
+    assert_eq!(ask(&alice, 20).status, 200);
+}
+
+#[test]
+fn a_key_has_limits_of_its_own_beside_its_holder_s() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).gate("tls: server").filter("identity: {accept: [api_key]}").start();
+    let add = |name: &str, more: &[&str]| {
+        let mut args = vec!["keys", "add", name];
+        args.extend(more);
+        gate.cli_json(&args)["key"].as_str().expect("a key").to_owned()
+    };
+    let (ci, other) = (add("ci", &["--requests", "2/d"]), add("other", &[]));
+    let call = |key: &str| {
+        let body = r#"{"model":"tiny","stream":false}"#;
+        gate.nobody().raw(format!("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+    };
+    until("the keys to be known", || (call(&other).status == 200).then_some(()));
+    let codes: Vec<_> = (0..3).map(|_| call(&ci)).collect();
+    assert_eq!(codes.iter().map(|a| a.status).collect::<Vec<_>>(), [200, 200, 429]);
+    let after = refused(&gate, &codes[2], "ratelimit.requests");
+    assert!((43_000..=43_200).contains(&after), "one of two a day comes after half a day, not {after} s");
+    assert_eq!(call(&other).status, 200);
+}
+
+#[test]
 fn a_flood_of_strangers_fills_no_log_and_holds_up_nobody() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).filter("ratelimit: {strangers: 40/d}").start();

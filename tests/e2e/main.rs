@@ -12,7 +12,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod llama;
-mod queue;
 mod ollama;
+mod queue;
 mod requests;
 mod streams;

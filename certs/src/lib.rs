@@ -14,6 +14,7 @@
 //! Key files are private to their owner and written whole or not at all ([`files`]). No key is ever
 //! printed, logged, or part of an error.
 
+pub mod authorities;
 pub mod ca;
 pub mod files;
 pub mod fingerprint;
@@ -23,6 +24,7 @@ pub mod peer;
 pub mod trust;
 pub mod verify;
 
+pub use authorities::{Authorities, AuthorityFiles, Judged};
 pub use ca::{Ca, CaError, Issued, San};
 pub use files::FileError;
 pub use ledger::{Ledger, LedgerError};

@@ -1,17 +1,26 @@
 //! Who the peer of a TLS connection is, read from its certificate.
 
-use portcullis_policies::Identity;
+use portcullis_policies::{CertificateProblem, Identity};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::fingerprint;
 use crate::node::NodePublic;
 
+mod usage;
+
+pub(crate) use usage::Usage;
+
 /// The largest certificate that is looked at, in bytes.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
-/// The most host names that are kept of one certificate.
-const MAX_DNS_NAMES: usize = 64;
+/// The most host names, and the most URIs, that are kept of one certificate.
+const MAX_NAMES: usize = 64;
+/// The longest URI that is shown, in characters.
+const MAX_URI: usize = 512;
+/// The least RSA key that is taken, in bits.
+const MIN_RSA_BITS: usize = 2048;
 
 /// What a peer's certificate says.
 #[derive(Clone, Debug)]
@@ -34,6 +43,14 @@ pub struct PeerCert {
     pub not_after: i64,
     /// The host names in it, safe to show.
     pub dns_names: Vec<String>,
+    /// The URIs in it, safe to show.
+    pub uris: Vec<String>,
+    /// Its serial number: the bytes of the integer, without leading zeros.
+    pub serial: Box<[u8]>,
+    /// The SHA-256 of its issuer's name in DER.
+    pub issuer_sha256: [u8; 32],
+    /// What it says it may be used for.
+    pub(crate) usage: Usage,
 }
 
 /// Why a certificate has no identity.
@@ -45,6 +62,9 @@ pub enum PeerError {
     /// Its key is none that can be used.
     #[error("the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)")]
     BadKey,
+    /// Its key can be broken.
+    #[error("the certificate's RSA key is shorter than {MIN_RSA_BITS} bits; expected a longer one, or P-256 or Ed25519")]
+    WeakKey,
 }
 
 /// The OID of an Ed25519 key (RFC 8410).
@@ -75,6 +95,11 @@ impl PeerCert {
             let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
             (node.identity(), node.fingerprint())
         } else {
+            if let Ok(PublicKey::RSA(rsa)) = key.parsed()
+                && rsa.key_size() < MIN_RSA_BITS
+            {
+                return Err(PeerError::WeakKey);
+            }
             (Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)), fingerprint::of(&spki_sha256))
         };
         let names = alternative_names(&certificate);
@@ -98,7 +123,22 @@ impl PeerCert {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             dns_names: names.dns,
+            uris: names.uris.iter().take(MAX_NAMES).map(|uri| printable_uri(uri)).collect(),
+            serial: serial(&certificate),
+            issuer_sha256: Sha256::digest(certificate.issuer().as_raw()).into(),
+            usage: Usage::of(&certificate),
         })
+    }
+
+    /// What is wrong with it by itself at this Unix second, whoever issued it: its time, its encoding,
+    /// what it is for, and what it demands to be understood.
+    #[must_use]
+    pub fn problem_at(&self, unix_seconds: i64) -> Option<CertificateProblem> {
+        match self.validity_at(unix_seconds) {
+            Validity::Expired => Some(CertificateProblem::Expired),
+            Validity::NotYet => Some(CertificateProblem::NotYetValid),
+            Validity::Holds => self.usage.problem(),
+        }
     }
 
     /// Whether it is within its time at this Unix second, or on which side of it.
@@ -112,6 +152,33 @@ impl PeerCert {
             Validity::Holds
         }
     }
+}
+
+/// What is needed of an authority's certificate beside its name and key.
+pub(crate) struct AuthorityCert {
+    pub(crate) is_ca: bool,
+    /// In Unix seconds.
+    pub(crate) not_before: i64,
+    /// In Unix seconds.
+    pub(crate) not_after: i64,
+}
+
+impl AuthorityCert {
+    /// Reads a certificate of a bundle or a chain.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, PeerError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+        Ok(Self {
+            is_ca: certificate.is_ca(),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
+}
+
+/// The public-key info of a certificate in DER.
+pub(crate) fn public_key_info(der: &[u8]) -> Result<Vec<u8>, PeerError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+    Ok(certificate.public_key().raw.to_vec())
 }
 
 /// Where a moment lies against a certificate's time.
@@ -139,7 +206,7 @@ fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
     };
     for name in &extension.value.general_names {
         match name {
-            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => names.dns.push(printable(dns)),
+            GeneralName::DNSName(dns) if names.dns.len() < MAX_NAMES => names.dns.push(printable(dns)),
             GeneralName::URI(uri) => names.uris.push(uri),
             _ => {}
         }
@@ -159,6 +226,24 @@ pub(crate) fn is_spiffe_id(uri: &str) -> bool {
         && path.split('/').all(|segment| {
             !matches!(segment, "" | "." | "..") && segment.bytes().all(|b| b.is_ascii_alphabetic() || common(b))
         })
+}
+
+/// The serial number as revocation lists and people compare it: without the zero that DER puts before
+/// a high bit.
+fn serial(certificate: &X509Certificate<'_>) -> Box<[u8]> {
+    let raw = certificate.raw_serial();
+    let zeros = raw.iter().take_while(|b| **b == 0).count();
+    raw.get(zeros..).unwrap_or_default().into()
+}
+
+/// A URI from outside, safe to show. What cannot be shown becomes a `?`, and one that is too long ends
+/// with one: neither may turn into another URI that is valid.
+fn printable_uri(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_URI).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+    if text.len() > MAX_URI {
+        shown.push('?');
+    }
+    shown
 }
 
 /// A name from outside, safe to show: printable ASCII, at most 64 characters.

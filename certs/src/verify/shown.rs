@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{VerifyError, provider};
-use crate::files::{self, FileError};
+use crate::files;
 use crate::node::NodeKey;
 
 /// Reads a certificate chain and its key, both in PEM.
@@ -88,8 +88,8 @@ impl ResolvesServerCert for ServerCertResolver {
 }
 
 /// The certificates in a PEM file, at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
-    let text = std::fs::read(file).map_err(|source| FileError::Io { what: "read", path: file.to_owned(), source })?;
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+    let text = crate::authorities::read_bounded(file)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),

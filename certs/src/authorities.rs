@@ -1,0 +1,300 @@
+//! Who vouches for clients: the operator's authorities, SPIFFE trust domains, revocation lists.
+//!
+//! The handshake proves that the peer holds its key, and nothing more; this looks at the whole chain,
+//! once for a connection, and says what is wrong with it in words for a person. `rustls-webpki` walks
+//! the path (RFC 5280); what it leaves open is checked here: the leaf's own uses, the time of the
+//! authority itself, and the rules of X.509-SVID.
+
+use std::path::PathBuf;
+
+use portcullis_policies::glob::Glob;
+use portcullis_policies::{CertificateProblem, Identity};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use sha2::{Digest as _, Sha256};
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList, VerifiedPath};
+
+use crate::files::FileError;
+use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id};
+use crate::verify::{self, VerifyError};
+
+mod problem;
+mod spiffe;
+#[cfg(test)]
+mod tests;
+
+pub use spiffe::{TrustDomain, valid_trust_domain};
+
+/// The most certificates that one bundle may hold.
+const MAX_BUNDLE: usize = 1024;
+/// The largest bundle or revocation list that is read, in bytes.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+/// Which files say who vouches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthorityFiles {
+    /// Bundles of authorities whose clients are trusted without a person's word; none where a person
+    /// decides about every key.
+    pub clients: Vec<PathBuf>,
+    /// SPIFFE trust domains, each with its own bundles.
+    pub domains: Vec<(String, Vec<PathBuf>)>,
+    /// The SPIFFE IDs that are let in.
+    pub allow: Vec<String>,
+    /// Revocation lists of these authorities.
+    pub crls: Vec<PathBuf>,
+}
+
+impl AuthorityFiles {
+    /// Every file that is read.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.clients.iter().chain(self.domains.iter().flat_map(|(_, files)| files)).chain(&self.crls)
+    }
+}
+
+/// Who vouches, read whole or not at all.
+#[derive(Default)]
+pub struct Authorities {
+    clients: Option<Bundle>,
+    domains: Vec<TrustDomain>,
+    allow: Vec<Glob>,
+    crls: Vec<CertRevocationList<'static>>,
+}
+
+/// What came of looking at a chain.
+pub struct Judged {
+    /// The leaf. Its identity is the SPIFFE ID only where an authority vouches for it.
+    pub peer: PeerCert,
+    /// Whether an authority vouches for it.
+    pub vouched: bool,
+    /// What is wrong with it.
+    pub problem: Option<CertificateProblem>,
+    /// When the first certificate of the path ends, in Unix seconds.
+    pub not_after: i64,
+}
+
+impl Authorities {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one cannot be read, is not PEM, or holds no authority.
+    pub fn load(files: &AuthorityFiles) -> Result<Self, VerifyError> {
+        let domain = |(name, files): &(String, Vec<PathBuf>)| {
+            Ok(TrustDomain { name: name.clone(), bundle: Bundle::load(files)? })
+        };
+        Ok(Self {
+            clients: if files.clients.is_empty() { None } else { Some(Bundle::load(&files.clients)?) },
+            domains: files.domains.iter().map(domain).collect::<Result<_, VerifyError>>()?,
+            allow: files.allow.iter().map(|pattern| Glob::new(pattern)).collect(),
+            crls: crls(&files.crls)?,
+        })
+    }
+
+    /// When the first of the clients' authorities ends, in Unix seconds.
+    #[must_use]
+    pub fn clients_end(&self) -> Option<i64> {
+        self.clients.as_ref().and_then(Bundle::ends)
+    }
+
+    /// When the first of the trust domains' authorities ends, in Unix seconds.
+    #[must_use]
+    pub fn domains_end(&self) -> Option<i64> {
+        self.domains.iter().filter_map(|domain| domain.bundle.ends()).min()
+    }
+
+    /// Looks at a chain, the leaf first, at this Unix second.
+    ///
+    /// # Errors
+    /// When the leaf is no certificate at all: then it has no identity that could be told.
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: i64) -> Result<Judged, PeerError> {
+        let (leaf, rest) = chain.split_first().ok_or(PeerError::NotACertificate)?;
+        let peer = PeerCert::parse(leaf, false)?;
+        let mut judged = Judged { vouched: false, problem: peer.problem_at(now), not_after: peer.not_after, peer };
+        if judged.problem.is_some() {
+            return Ok(judged);
+        }
+        let vouched = if !self.domains.is_empty() && judged.peer.uris.iter().any(|uri| spiffe::is_meant(uri)) {
+            self.svid(&judged.peer, leaf, rest, now).map(Some)
+        } else if let Some(bundle) = &self.clients {
+            self.path(bundle, &judged.peer, leaf, rest, now).map(Some)
+        } else {
+            Ok(None)
+        };
+        match vouched {
+            Ok(None) => {}
+            Ok(Some(ends)) => {
+                judged.not_after = ends;
+                judged.vouched = true;
+                if let [uri] = judged.peer.uris.as_slice()
+                    && is_spiffe_id(uri)
+                    && let Ok(identity) = Identity::spiffe(uri)
+                {
+                    judged.peer.spiffe = Some(uri.clone());
+                    judged.peer.identity = identity;
+                }
+            }
+            Err(problem) => judged.problem = Some(problem),
+        }
+        Ok(judged)
+    }
+
+    /// An X.509-SVID: vouched for by its own trust domain alone.
+    fn svid(
+        &self,
+        peer: &PeerCert,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: i64,
+    ) -> Result<i64, CertificateProblem> {
+        let (id, domain) = spiffe::check(peer)?;
+        let domain = self.domains.iter().find(|d| d.name == domain).ok_or(CertificateProblem::SpiffeDomain)?;
+        let ends = self.path(&domain.bundle, peer, leaf, rest, now)?;
+        if self.allow.iter().any(|pattern| pattern.matches(id)) {
+            Ok(ends)
+        } else {
+            Err(CertificateProblem::SpiffeNotAllowed)
+        }
+    }
+
+    /// Walks from the leaf to one of these authorities. Returns when the first on the way ends.
+    fn path(
+        &self,
+        bundle: &Bundle,
+        peer: &PeerCert,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: i64,
+    ) -> Result<i64, CertificateProblem> {
+        if peer.usage.is_ca {
+            return Err(CertificateProblem::AuthorityAsLeaf);
+        }
+        if peer.usage.may_not_sign {
+            return Err(CertificateProblem::KeyUsage);
+        }
+        let end = EndEntityCert::try_from(leaf).map_err(|e| problem::of(&e))?;
+        // Two parsers look at the leaf: the key that was proven must be the key that is vouched for.
+        if <[u8; 32]>::from(Sha256::digest(&*end.subject_public_key_info())) != peer.spki_sha256 {
+            return Err(CertificateProblem::Unreadable);
+        }
+        let crls: Vec<_> = self.crls.iter().collect();
+        let revocation = webpki::RevocationOptionsBuilder::new(&crls).ok().map(|options| {
+            options
+                .with_status_policy(webpki::UnknownStatusPolicy::Allow)
+                .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
+                .build()
+        });
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(now).unwrap_or(0)));
+        let algorithms = verify::provider().signature_verification_algorithms.all;
+        // webpki does not look at an anchor's own time.
+        let in_time = |path: &VerifiedPath<'_>| bundle.in_time(path, now);
+        let path = end
+            .verify_for_usage(
+                algorithms,
+                &bundle.anchors,
+                rest,
+                time,
+                KeyUsage::client_auth(),
+                revocation,
+                Some(&in_time),
+            )
+            .map_err(|e| problem::of(&e))?;
+        let above = path.intermediate_certificates().filter_map(|c| not_after(c.der().as_ref()));
+        Ok(above.chain(bundle.ends_of(&path)).fold(peer.not_after, i64::min))
+    }
+}
+
+/// Authorities that one party keeps together.
+struct Bundle {
+    anchors: Vec<TrustAnchor<'static>>,
+    /// Of each, when it begins and ends.
+    times: Vec<(i64, i64)>,
+}
+
+impl Bundle {
+    fn load(files: &[PathBuf]) -> Result<Self, VerifyError> {
+        let mut bundle = Self { anchors: Vec::new(), times: Vec::new() };
+        for file in files {
+            for certificate in verify::certificates(file)? {
+                let refuse = |why: &str| VerifyError::Roots(format!("`{}`: {why}", file.display()));
+                let anchor = webpki::anchor_from_trusted_cert(&certificate)
+                    .map_err(|_| refuse("a certificate in it cannot be read"))?
+                    .to_owned();
+                let authority = AuthorityCert::parse(&certificate)
+                    .map_err(|_| refuse("a certificate in it cannot be read"))?;
+                if !authority.is_ca {
+                    return Err(refuse("a certificate in it is not one of an authority (CA:FALSE)"));
+                }
+                bundle.anchors.push(anchor);
+                bundle.times.push((authority.not_before, authority.not_after));
+                if bundle.anchors.len() > MAX_BUNDLE {
+                    return Err(refuse("it holds more certificates than any bundle needs"));
+                }
+            }
+        }
+        if bundle.anchors.is_empty() {
+            return Err(VerifyError::Roots("no file is named".to_owned()));
+        }
+        Ok(bundle)
+    }
+
+    fn ends(&self) -> Option<i64> {
+        self.times.iter().map(|(_, ends)| *ends).min()
+    }
+
+    /// The times of the path's end. Several certificates of one authority may be in the bundle.
+    fn times_of<'b>(&'b self, path: &'b VerifiedPath<'_>) -> impl Iterator<Item = (i64, i64)> + 'b {
+        let anchor = path.anchor();
+        let same = move |own: &TrustAnchor<'_>| {
+            own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
+        };
+        self.anchors.iter().zip(&self.times).filter(move |(own, _)| same(own)).map(|(_, times)| *times)
+    }
+
+    fn in_time(&self, path: &VerifiedPath<'_>, now: i64) -> Result<(), webpki::Error> {
+        let mut all = self.times_of(path);
+        let time = |seconds: i64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds.max(0).unsigned_abs()));
+        if all.any(|(begins, ends)| (begins..=ends).contains(&now)) {
+            return Ok(());
+        }
+        let not_after = self.times_of(path).map(|(_, ends)| ends).max().unwrap_or_default();
+        Err(webpki::Error::CertExpired { time: time(now), not_after: time(not_after) })
+    }
+
+    fn ends_of(&self, path: &VerifiedPath<'_>) -> Option<i64> {
+        self.times_of(path).map(|(_, ends)| ends).max()
+    }
+}
+
+fn not_after(der: &[u8]) -> Option<i64> {
+    AuthorityCert::parse(der).ok().map(|authority| authority.not_after)
+}
+
+fn crls(files: &[PathBuf]) -> Result<Vec<CertRevocationList<'static>>, VerifyError> {
+    let mut crls = Vec::new();
+    for file in files {
+        let refuse =
+            |why: String| VerifyError::Crl(format!("`{}`: {why}; expected revocation lists in PEM", file.display()));
+        let text = read_bounded(file)?;
+        for crl in CertificateRevocationListDer::pem_slice_iter(&text) {
+            let crl = crl.map_err(|e| refuse(e.to_string()))?;
+            let owned = OwnedCertRevocationList::from_der(&crl).map_err(|e| refuse(e.to_string()))?;
+            crls.push(owned.into());
+        }
+        if crls.is_empty() {
+            return Err(refuse("it holds none".to_owned()));
+        }
+    }
+    Ok(crls)
+}
+
+/// Reads a public file whole, as long as it is of a size that is meant.
+pub(crate) fn read_bounded(file: &std::path::Path) -> Result<Vec<u8>, VerifyError> {
+    use std::io::Read as _;
+    let io = |source| FileError::Io { what: "read", path: file.to_owned(), source };
+    let opened = std::fs::File::open(file).map_err(io)?;
+    let mut bytes = Vec::new();
+    opened.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(FileError::NotAFile(file.to_owned()).into());
+    }
+    Ok(bytes)
+}

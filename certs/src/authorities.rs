@@ -5,17 +5,20 @@
 //! the path (RFC 5280); what it leaves open is checked here: the leaf's own uses, the time of the
 //! authority itself, and the rules of X.509-SVID.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use portcullis_policies::glob::Glob;
 use portcullis_policies::{CertificateProblem, Identity};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use sha2::{Digest as _, Sha256};
 use webpki::{CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList, VerifiedPath};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList as X509Crl;
 
 use crate::files::FileError;
-use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id};
+use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id, significant};
 use crate::verify::{self, VerifyError};
 
 mod problem;
@@ -56,9 +59,13 @@ impl AuthorityFiles {
 pub struct Authorities {
     clients: Option<Bundle>,
     domains: Vec<TrustDomain>,
-    allow: Vec<Glob>,
+    allow: Vec<String>,
     crls: Vec<CertRevocationList<'static>>,
+    revoked: Revoked,
 }
+
+/// Serial numbers that were taken back, by the SHA-256 of their issuer's name in DER.
+type Revoked = HashMap<[u8; 32], HashSet<Box<[u8]>>>;
 
 /// What came of looking at a chain.
 pub struct Judged {
@@ -81,12 +88,21 @@ impl Authorities {
         let domain = |(name, files): &(String, Vec<PathBuf>)| {
             Ok(TrustDomain { name: name.clone(), bundle: Bundle::load(files)? })
         };
+        let (crls, revoked) = revocation_lists(&files.crls)?;
         Ok(Self {
             clients: if files.clients.is_empty() { None } else { Some(Bundle::load(&files.clients)?) },
             domains: files.domains.iter().map(domain).collect::<Result<_, VerifyError>>()?,
-            allow: files.allow.iter().map(|pattern| Glob::new(pattern)).collect(),
-            crls: crls(&files.crls)?,
+            allow: files.allow.clone(),
+            crls,
+            revoked,
         })
+    }
+
+    /// Whether a revocation list names this certificate: its issuer's name, by its SHA-256, and its
+    /// serial number. For connections that are open already; new ones walk the whole path.
+    #[must_use]
+    pub fn has_revoked(&self, issuer_sha256: &[u8; 32], serial: &[u8]) -> bool {
+        self.revoked.get(issuer_sha256).is_some_and(|serials| serials.contains(serial))
     }
 
     /// When the first of the clients' authorities ends, in Unix seconds.
@@ -148,7 +164,7 @@ impl Authorities {
         let (id, domain) = spiffe::check(peer)?;
         let domain = self.domains.iter().find(|d| d.name == domain).ok_or(CertificateProblem::SpiffeDomain)?;
         let ends = self.path(&domain.bundle, peer, leaf, rest, now)?;
-        if self.allow.iter().any(|pattern| pattern.matches(id)) {
+        if self.allow.iter().any(|pattern| spiffe::fits(pattern, id)) {
             Ok(ends)
         } else {
             Err(CertificateProblem::SpiffeNotAllowed)
@@ -182,10 +198,9 @@ impl Authorities {
                 .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
                 .build()
         });
-        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(now).unwrap_or(0)));
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or(0)));
         let algorithms = verify::provider().signature_verification_algorithms.all;
-        // webpki does not look at an anchor's own time.
-        let in_time = |path: &VerifiedPath<'_>| bundle.in_time(path, now);
+        let sound = |path: &VerifiedPath<'_>| bundle.is_sound(path, now);
         let path = end
             .verify_for_usage(
                 algorithms,
@@ -194,37 +209,41 @@ impl Authorities {
                 time,
                 KeyUsage::client_auth(),
                 revocation,
-                Some(&in_time),
+                Some(&sound),
             )
             .map_err(|e| problem::of(&e))?;
-        let above = path.intermediate_certificates().filter_map(|c| not_after(c.der().as_ref()));
-        Ok(above.chain(bundle.ends_of(&path)).fold(peer.not_after, i64::min))
+        let above = path.intermediate_certificates().filter_map(|c| AuthorityCert::parse(&c.der()).ok());
+        let above = above.map(|authority| authority.not_after).chain(bundle.ends_of(&path));
+        Ok(above.fold(peer.not_after, i64::min))
     }
 }
 
 /// Authorities that one party keeps together.
 struct Bundle {
     anchors: Vec<TrustAnchor<'static>>,
-    /// Of each, when it begins and ends.
-    times: Vec<(i64, i64)>,
+    /// Of each, what the path walk does not look at.
+    details: Vec<AuthorityCert>,
 }
 
 impl Bundle {
     fn load(files: &[PathBuf]) -> Result<Self, VerifyError> {
-        let mut bundle = Self { anchors: Vec::new(), times: Vec::new() };
+        let mut bundle = Self { anchors: Vec::new(), details: Vec::new() };
         for file in files {
-            for certificate in verify::certificates(file)? {
+            for certificate in verify::read_certificates(file)? {
                 let refuse = |why: &str| VerifyError::Roots(format!("`{}`: {why}", file.display()));
                 let anchor = webpki::anchor_from_trusted_cert(&certificate)
                     .map_err(|_| refuse("a certificate in it cannot be read"))?
                     .to_owned();
-                let authority = AuthorityCert::parse(&certificate)
-                    .map_err(|_| refuse("a certificate in it cannot be read"))?;
+                let authority =
+                    AuthorityCert::parse(&certificate).map_err(|_| refuse("a certificate in it cannot be read"))?;
                 if !authority.is_ca {
                     return Err(refuse("a certificate in it is not one of an authority (CA:FALSE)"));
                 }
+                if !authority.may_issue {
+                    return Err(refuse("a certificate in it may not sign others (its key usage lacks keyCertSign)"));
+                }
                 bundle.anchors.push(anchor);
-                bundle.times.push((authority.not_before, authority.not_after));
+                bundle.details.push(authority);
                 if bundle.anchors.len() > MAX_BUNDLE {
                     return Err(refuse("it holds more certificates than any bundle needs"));
                 }
@@ -237,53 +256,69 @@ impl Bundle {
     }
 
     fn ends(&self) -> Option<i64> {
-        self.times.iter().map(|(_, ends)| *ends).min()
+        self.details.iter().map(|authority| authority.not_after).min()
     }
 
-    /// The times of the path's end. Several certificates of one authority may be in the bundle.
-    fn times_of<'b>(&'b self, path: &'b VerifiedPath<'_>) -> impl Iterator<Item = (i64, i64)> + 'b {
+    /// The path's end in this bundle. Several certificates of one authority may be in it.
+    fn ends_at<'b>(&'b self, path: &'b VerifiedPath<'_>) -> impl Iterator<Item = &'b AuthorityCert> + 'b {
         let anchor = path.anchor();
         let same = move |own: &TrustAnchor<'_>| {
             own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
         };
-        self.anchors.iter().zip(&self.times).filter(move |(own, _)| same(own)).map(|(_, times)| *times)
+        self.anchors.iter().zip(&self.details).filter(move |(own, _)| same(own)).map(|(_, details)| details)
     }
 
-    fn in_time(&self, path: &VerifiedPath<'_>, now: i64) -> Result<(), webpki::Error> {
-        let mut all = self.times_of(path);
-        let time = |seconds: i64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds.max(0).unsigned_abs()));
-        if all.any(|(begins, ends)| (begins..=ends).contains(&now)) {
-            return Ok(());
+    /// What `webpki` leaves open: the time and the path length of the authority at the end, and the key
+    /// usage of those on the way.
+    fn is_sound(&self, path: &VerifiedPath<'_>, now: i64) -> Result<(), webpki::Error> {
+        let mut between = 0u32;
+        for certificate in path.intermediate_certificates() {
+            between = between.saturating_add(1);
+            match AuthorityCert::parse(&certificate.der()) {
+                Ok(authority) if authority.may_issue => {}
+                Ok(_) => return Err(webpki::Error::EndEntityUsedAsCa),
+                Err(_) => return Err(webpki::Error::BadDer),
+            }
         }
-        let not_after = self.times_of(path).map(|(_, ends)| ends).max().unwrap_or_default();
-        Err(webpki::Error::CertExpired { time: time(now), not_after: time(not_after) })
+        let in_time = |authority: &&AuthorityCert| (authority.not_before..=authority.not_after).contains(&now);
+        let mut living = self.ends_at(path).filter(in_time).peekable();
+        if living.peek().is_none() {
+            let time =
+                |seconds: i64| UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+            let not_after = self.ends_of(path).unwrap_or_default();
+            return Err(webpki::Error::CertExpired { time: time(now), not_after: time(not_after) });
+        }
+        if living.all(|authority| authority.path_length.is_some_and(|most| between > most)) {
+            return Err(webpki::Error::PathLenConstraintViolated);
+        }
+        Ok(())
     }
 
     fn ends_of(&self, path: &VerifiedPath<'_>) -> Option<i64> {
-        self.times_of(path).map(|(_, ends)| ends).max()
+        self.ends_at(path).map(|authority| authority.not_after).max()
     }
 }
 
-fn not_after(der: &[u8]) -> Option<i64> {
-    AuthorityCert::parse(der).ok().map(|authority| authority.not_after)
-}
-
-fn crls(files: &[PathBuf]) -> Result<Vec<CertRevocationList<'static>>, VerifyError> {
-    let mut crls = Vec::new();
+fn revocation_lists(files: &[PathBuf]) -> Result<(Vec<CertRevocationList<'static>>, Revoked), VerifyError> {
+    let (mut crls, mut revoked) = (Vec::new(), Revoked::new());
     for file in files {
         let refuse =
-            |why: String| VerifyError::Crl(format!("`{}`: {why}; expected revocation lists in PEM", file.display()));
+            |why: &str| VerifyError::Crl(format!("`{}`: {why}; expected revocation lists in PEM", file.display()));
         let text = read_bounded(file)?;
-        for crl in CertificateRevocationListDer::pem_slice_iter(&text) {
-            let crl = crl.map_err(|e| refuse(e.to_string()))?;
-            let owned = OwnedCertRevocationList::from_der(&crl).map_err(|e| refuse(e.to_string()))?;
-            crls.push(owned.into());
+        let before = crls.len();
+        for der in CertificateRevocationListDer::pem_slice_iter(&text) {
+            let der = der.map_err(|e| refuse(&e.to_string()))?;
+            let list = OwnedCertRevocationList::from_der(&der).map_err(|e| refuse(&e.to_string()))?;
+            let (_, parsed) = X509Crl::from_der(&der).map_err(|_| refuse("a list in it cannot be read"))?;
+            let serials = revoked.entry(Sha256::digest(parsed.issuer().as_raw()).into()).or_default();
+            serials.extend(parsed.iter_revoked_certificates().map(|one| significant(one.raw_serial())));
+            crls.push(list.into());
         }
-        if crls.is_empty() {
-            return Err(refuse("it holds none".to_owned()));
+        if crls.len() == before {
+            return Err(refuse("it holds none"));
         }
     }
-    Ok(crls)
+    Ok((crls, revoked))
 }
 
 /// Reads a public file whole, as long as it is of a size that is meant.

@@ -19,12 +19,12 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 
-pub use document::MAX_PENDING;
+pub use document::{MAX_PENDING, is_name};
 pub use entry::{Entry, State};
 pub use error::{NameError, TrustError};
 pub use select::SelectError;
 
-use document::Document;
+use document::{Document, Known};
 
 use crate::ledger::{LedgerFile, Stamp};
 
@@ -49,6 +49,8 @@ pub enum Standing {
     Approved {
         /// The operator's label.
         name: Option<Arc<str>>,
+        /// The profile that it came in with.
+        profile: Option<Arc<str>>,
     },
     /// It claims the name of an approved peer whose key is another.
     KeyChanged {
@@ -93,8 +95,10 @@ impl TrustStore {
     pub fn standing_named(&self, id: &str, presented_name: Option<&str>) -> Standing {
         let snapshot = self.snapshot.load();
         let known = snapshot.find(id);
-        match known.map(|entry| (entry.state, &entry.name)) {
-            Some((State::Approved, name)) => return Standing::Approved { name: name.clone() },
+        match known.map(|entry| (entry.state, entry)) {
+            Some((State::Approved, entry)) => {
+                return Standing::Approved { name: entry.name.clone(), profile: entry.profile.clone() };
+            }
             Some((State::Revoked | State::Blocked, _)) => return Standing::Revoked,
             Some((State::Pending, _)) | None => {}
         }
@@ -144,15 +148,46 @@ impl TrustStore {
         Ok(true)
     }
 
-    /// Trusts a peer, under this name if one is given. `selector` is an identity, a name, or 8 or more
+    /// Trusts a peer, under this name and with this profile if they are given. `selector` is an identity, a name, or 8 or more
     /// hex digits of the fingerprint's beginning.
     ///
     /// # Errors
     /// When nobody or more than one is meant, or the name is taken.
-    pub fn approve(&self, selector: &str, name: Option<&str>) -> Result<Entry, TrustError> {
+    pub fn approve(&self, selector: &str, name: Option<&str>, profile: Option<&str>) -> Result<Entry, TrustError> {
         self.change(|document| {
             let position = select::one(&document.peers, selector)?;
-            document.decide(position, State::Approved, name, now())
+            let entry = document.decide(position, State::Approved, name, now())?;
+            match profile {
+                None => Ok(entry),
+                Some(profile) => document.give_profile(position, profile),
+            }
+        })
+    }
+
+    /// Trusts a caller that came with an invitation. One that was decided about before is not decided
+    /// about again.
+    ///
+    /// # Errors
+    /// When it was decided about, or the file cannot be written.
+    pub fn enroll(
+        &self,
+        id: &str,
+        fingerprint: &str,
+        claimed_name: Option<&str>,
+        name: Option<&str>,
+        profile: Option<&str>,
+    ) -> Result<Entry, TrustError> {
+        self.change(|document| document.enroll(&Known { id, fingerprint, claimed_name }, name, profile, now()))
+    }
+
+    /// Forgets a peer that is pending; it may knock again.
+    ///
+    /// # Errors
+    /// When nobody or more than one is meant, or it was decided about.
+    pub fn dismiss(&self, selector: &str) -> Result<Entry, TrustError> {
+        self.change(|document| {
+            let position = select::one(&document.peers, selector)?;
+            document.dismiss(position)
         })
     }
 

@@ -25,8 +25,7 @@ mod server;
 mod shown;
 
 pub use server::{PinMismatch, first_contact, pinned_server};
-pub(crate) use shown::certificates;
-pub use shown::{ServerCertResolver, load_certified_key};
+pub use shown::{ServerCertResolver, first_certificate, load_certified_key, read_certificates};
 
 /// The longest chain that a peer may send, the leaf included: as far as a path is walked.
 pub const MAX_CHAIN: usize = 6;
@@ -81,17 +80,15 @@ pub fn possession() -> Arc<dyn ClientCertVerifier> {
 }
 
 /// Whether a handshake failed because of the client's certificate: one that is too large, cannot be
-/// read, has a key that cannot be used, or whose key the client does not hold.
+/// read, has a key that cannot be used, or whose key the client does not hold. Takes the text of the
+/// error, which is all that the layer between hands on.
 #[must_use]
-pub fn blames_certificate(error: &Error) -> bool {
-    match error {
-        Error::InvalidCertificate(_) => true,
-        // Nothing else that a client sends in a handshake is ever that large.
-        Error::InvalidMessage(why) => {
-            matches!(why, InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge)
-        }
-        _ => false,
-    }
+pub fn blames_certificate(why: &str) -> bool {
+    let bad = Error::InvalidCertificate(CertificateError::BadEncoding).to_string();
+    let kind = bad.split(':').next().unwrap_or_default();
+    // Nothing else that a client sends in a handshake is ever that large.
+    let too_large = [InvalidMessage::CertificatePayloadTooLarge, InvalidMessage::HandshakePayloadTooLarge];
+    why.contains(kind) || too_large.into_iter().any(|what| why.contains(&Error::InvalidMessage(what).to_string()))
 }
 
 /// The one crypto provider of the program.

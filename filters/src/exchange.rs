@@ -186,6 +186,7 @@ pub trait Lease: Send + Sync {
 #[derive(Debug, Default)]
 pub struct Facts {
     caller: Option<Caller>,
+    met: Option<(Identity, IdentityMethod)>,
     model: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
     streams: Option<bool>,
@@ -227,6 +228,18 @@ impl Facts {
     /// When it was stated before: two filters must not disagree about the caller.
     pub fn set_caller(&mut self, caller: Caller) -> Result<(), FilterError> {
         set(&mut self.caller, caller, "the caller")
+    }
+
+    /// Whom a refusal met: the caller, or else the one who proved a key and was not let in.
+    #[must_use]
+    pub fn met(&self) -> Option<(&Identity, IdentityMethod)> {
+        let caller = self.caller.as_ref().map(|caller| (&caller.identity, caller.method));
+        caller.or_else(|| self.met.as_ref().map(|(identity, method)| (identity, *method)))
+    }
+
+    /// States who proved a key, before it is decided whether that one is let in.
+    pub fn meet(&mut self, identity: Identity, method: IdentityMethod) {
+        self.met = Some((identity, method));
     }
 
     /// The model that is asked for, in canonical form.

@@ -1,18 +1,27 @@
 //! The `identity` filter: who calls, and whether a person ever said yes to them.
 //!
-//! The connection proves a key; the trust store knows what a person decided about it. An unknown
-//! key becomes *pending*, with a refusal that shows its fingerprint and the command that approves
-//! it. The decision is looked up for every request, so a revocation bites on open connections.
+//! A caller shows one credential: a client certificate, a device signature, an API key, or a token of
+//! an identity provider. Two that would name different callers are refused. A key that nobody decided
+//! about becomes *pending*, with a refusal that shows its fingerprint and the command that approves
+//! it, unless it comes with an invitation. Every decision is looked up for every request, and again
+//! while an answer streams, so that a revocation bites on what is open.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis_policies::IdentityMethod;
+use portcullis_policies::{CertificateProblem, Identity, IdentityMethod};
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Caller, Certificate, Facts, Head, Presented};
+use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Facts, Head};
 use crate::filter::{Filter, Phase, block};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+
+mod world;
+
+pub use world::{
+    CredentialView, Delegated, Device, DeviceProblem, Enrolled, KeyStanding, Proven, Standing, TokenError, TrustView,
+    Verified,
+};
 
 /// How a certificate becomes trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -27,68 +36,230 @@ pub enum Trust {
     Tofu,
 }
 
-/// What was decided about a key.
+/// What the filter is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A person said yes.
-    Approved {
-        /// The operator's label.
-        name: Option<Arc<str>>,
-    },
-    /// The certificate has ended, or has not begun.
-    Expired,
-    /// It claims the name of an approved caller whose key is another.
-    KeyChanged {
-        /// That name.
-        name: Arc<str>,
-    },
-    /// Seen before, not decided.
-    Pending,
-    /// A person said no, or took a yes back.
-    Revoked,
-    /// Never seen.
-    Unknown,
+pub struct IdentitySettings {
+    /// What proves an identity; nothing else is looked at.
+    pub accept: Vec<IdentityMethod>,
+    /// How a certificate becomes trusted.
+    pub trust: Trust,
 }
 
-/// What the filter needs from the trust store.
-#[async_trait]
-pub trait TrustView: Send + Sync + 'static {
-    /// What was decided about this key. Called for every request: no I/O, no allocation.
-    fn standing(&self, certificate: &Certificate) -> Standing;
-
-    /// Notes a caller that is not decided, and returns once an operator can see it.
-    async fn note(&self, certificate: &Certificate, from: &Presented) -> Result<(), FilterError>;
+impl Default for IdentitySettings {
+    fn default() -> Self {
+        Self { accept: vec![IdentityMethod::Mtls], trust: Trust::default() }
+    }
 }
 
 /// The filter.
 pub struct IdentityFilter {
-    trust: Trust,
-    view: Arc<dyn TrustView>,
+    settings: IdentitySettings,
+    trust: Arc<dyn TrustView>,
+    credentials: Arc<dyn CredentialView>,
+}
+
+/// What every API key begins with.
+const API_KEY: &str = "pck_";
+
+/// The one credential that a request is judged by.
+enum Shown<'h> {
+    ApiKey(&'h Credential),
+    Certificate(&'h Certificate),
+    Device(&'h DeviceSignature),
+    Token(&'h Credential),
 }
 
 impl IdentityFilter {
-    /// A filter that trusts in this way.
+    /// A filter with these settings.
     #[must_use]
-    pub fn new(trust: Trust, view: Arc<dyn TrustView>) -> Self {
-        Self { trust, view }
+    pub fn new(settings: IdentitySettings, trust: Arc<dyn TrustView>, credentials: Arc<dyn CredentialView>) -> Self {
+        Self { settings, trust, credentials }
     }
 
-    async fn stranger(&self, certificate: &Certificate, head: &Head) -> Outcome<()> {
-        if self.trust == Trust::Pinned {
-            return block(refuse(
-                Code::IdentityInvalid,
-                "this client certificate is not one that the operator listed".to_owned(),
-            ));
+    fn accepts(&self, method: IdentityMethod) -> bool {
+        self.settings.accept.contains(&method)
+    }
+
+    /// Finds the credential to judge by. One that is not in a form of this gate's, as client libraries
+    /// send it when they must send something, does not count beside a certificate.
+    fn shown<'h>(&self, head: &'h Head) -> Result<Shown<'h>, Refusal> {
+        let certificate = head.presented.certificate.as_deref().filter(|_| self.accepts(IdentityMethod::Mtls));
+        let device = head.credentials.device.as_ref().filter(|_| self.accepts(IdentityMethod::OllamaKey));
+        let bearer = head.credentials.bearer.as_ref();
+        let key = bearer.filter(|b| self.accepts(IdentityMethod::ApiKey) && b.expose().starts_with(API_KEY));
+        let token = bearer.filter(|b| self.accepts(IdentityMethod::Jwt) && looks_like_token(b.expose()));
+        let takes_bearer = self.accepts(IdentityMethod::ApiKey) || self.accepts(IdentityMethod::Jwt);
+        if let Some(why) = head.credentials.broken.filter(|_| takes_bearer) {
+            return Err(refuse(Code::IdentityInvalid, why.to_owned()));
         }
-        self.view.note(certificate, &head.presented).await?;
-        block(refuse(
+        let mut all = certificate
+            .map(Shown::Certificate)
+            .into_iter()
+            .chain(device.map(Shown::Device))
+            .chain(key.map(Shown::ApiKey))
+            .chain(token.map(Shown::Token));
+        match (all.next(), all.next()) {
+            (Some(one), None) => Ok(one),
+            (Some(_), Some(_)) => Err(refuse(
+                Code::IdentityInvalid,
+                "the request shows two credentials that name different callers; leave one out".to_owned(),
+            )),
+            (None, _) if bearer.is_some() && takes_bearer => {
+                Err(refuse(Code::IdentityInvalid, "this is no credential of this gate".to_owned()))
+            }
+            (None, _) => Err(refuse(Code::IdentityRequired, self.wanted())),
+        }
+    }
+
+    /// What this gate asks for, in words.
+    fn wanted(&self) -> String {
+        let words: Vec<_> = self
+            .settings
+            .accept
+            .iter()
+            .filter_map(|method| match method {
+                IdentityMethod::ApiKey => Some("an API key"),
+                IdentityMethod::Jwt => Some("a token of an identity provider"),
+                IdentityMethod::Mtls => Some("a client certificate"),
+                IdentityMethod::OllamaKey => Some("a device signature (OLLAMA_AUTH=1)"),
+                _ => None,
+            })
+            .collect();
+        format!("this gate asks for {}, and none was presented", words.join(" or "))
+    }
+
+    async fn certificate(&self, certificate: &Certificate, head: &Head) -> Result<Caller, Stop> {
+        if let Some(problem) = certificate.problem {
+            return Err(unproven(problem).into());
+        }
+        let key = Proven {
+            identity: &certificate.identity,
+            fingerprint: &certificate.fingerprint,
+            claimed_name: certificate.common_name.as_deref(),
+        };
+        self.proven(&key, self.trust.standing(certificate), certificate.ca_validated, IdentityMethod::Mtls, head).await
+    }
+
+    async fn device(&self, signature: &DeviceSignature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
+        let device = self.credentials.device(signature).map_err(|problem| match problem {
+            DeviceProblem::Invalid => refuse(Code::IdentityInvalid, "the device signature does not hold".to_owned()),
+            DeviceProblem::Overloaded => Refusal::internal("identity", "too many device signatures are remembered"),
+            DeviceProblem::Replayed => {
+                refuse(Code::SignatureReplayed, "this device signature was used before; sign anew".to_owned())
+            }
+            DeviceProblem::Stale => refuse(
+                Code::SignatureStale,
+                "the device signature is too old or from the future; look at the clocks".to_owned(),
+            ),
+        })?;
+        facts.meet(device.identity.clone(), IdentityMethod::OllamaKey);
+        let key = Proven { identity: &device.identity, fingerprint: &device.fingerprint, claimed_name: None };
+        let standing = self.trust.device_standing(&device.identity);
+        self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await
+    }
+
+    /// What becomes of a caller who proved a key.
+    async fn proven(
+        &self,
+        key: &Proven<'_>,
+        standing: Standing,
+        vouched_for: bool,
+        method: IdentityMethod,
+        head: &Head,
+    ) -> Result<Caller, Stop> {
+        let caller = |name, profile| Caller { name, profile, ..Caller::new(key.identity.clone(), method) };
+        match standing {
+            Standing::Approved { name, profile } => self.with_grant(caller(name, profile), head),
+            Standing::Pending | Standing::Unknown if vouched_for => self.with_grant(caller(None, None), head),
+            Standing::Pending | Standing::Unknown => self.stranger(key, method, head).await,
+            undecided => Err(unwelcome(&undecided, key.fingerprint).into()),
+        }
+    }
+
+    /// Somebody whom nobody decided about: let in by an invitation or in another's right, or noted.
+    async fn stranger(&self, key: &Proven<'_>, method: IdentityMethod, head: &Head) -> Result<Caller, Stop> {
+        let token = head.credentials.enroll.as_ref();
+        if token.is_some() || (self.settings.trust == Trust::Tofu && self.trust.has_window()) {
+            match (self.trust.enroll(key, token).await?, token) {
+                (Enrolled::Yes { name, profile }, _) => {
+                    tracing::info!(caller = key.identity.as_str(), "A caller came in by an invitation.");
+                    return Ok(Caller { name, profile, ..Caller::new(key.identity.clone(), method) });
+                }
+                (Enrolled::No, Some(_)) => {
+                    return Err(refuse(
+                        Code::IdentityInvalid,
+                        "the enrolment token is not valid: it is over, used up, or none of this gate's".to_owned(),
+                    )
+                    .into());
+                }
+                // Somebody else went through the window.
+                (Enrolled::No, None) => {}
+            }
+        }
+        if head.credentials.grant.is_some() {
+            return self.with_grant(Caller::new(key.identity.clone(), method), head);
+        }
+        if self.settings.trust == Trust::Pinned {
+            return Err(refuse(Code::IdentityInvalid, "this key is not one that the operator listed".to_owned()).into());
+        }
+        self.trust.note(key, &head.presented).await?;
+        Err(refuse(
             Code::IdentityPending,
             format!(
                 "this caller is not approved yet. Its fingerprint is {}; the operator approves it \
                  with `portcullis peers approve {}`",
-                certificate.fingerprint, certificate.identity,
+                key.fingerprint, key.identity,
             ),
-        ))
+        )
+        .into())
+    }
+
+    /// Adds whose rights the caller uses, where it brings a delegated grant along.
+    fn with_grant(&self, caller: Caller, head: &Head) -> Result<Caller, Stop> {
+        let Some(grant) = &head.credentials.grant else { return Ok(caller) };
+        match self.credentials.grant(grant.expose(), &caller.identity) {
+            Ok(Delegated { by, scopes }) => Ok(Caller { delegator: Some(Arc::new(by)), scopes, ..caller }),
+            Err(why) => Err(refuse(Code::IdentityInvalid, format!("the delegated grant is not valid: {why}")).into()),
+        }
+    }
+
+    /// Whose key it is, also where it does not let anybody in any more.
+    fn api_key(&self, key: &Credential, facts: &mut Facts) -> Result<Caller, Refusal> {
+        let standing = self.credentials.api_key(key.expose());
+        let (KeyStanding::Expired(name) | KeyStanding::Revoked(name) | KeyStanding::Valid { name, .. }) = &standing
+        else {
+            return Err(refuse(Code::IdentityInvalid, "this is no API key of this gate".to_owned()));
+        };
+        let identity =
+            Identity::parse(&format!("key:{name}")).map_err(|e| Refusal::internal("identity", e.to_string()))?;
+        facts.meet(identity.clone(), IdentityMethod::ApiKey);
+        match standing {
+            KeyStanding::Valid { name, profile, scope } => Ok(Caller {
+                name: Some(name),
+                profile,
+                scopes: vec![scope],
+                ..Caller::new(identity, IdentityMethod::ApiKey)
+            }),
+            KeyStanding::Revoked(_) => Err(refuse(Code::IdentityRevoked, "this API key was taken back".to_owned())),
+            _ => Err(refuse(Code::IdentityInvalid, "this API key has ended".to_owned())),
+        }
+    }
+
+    fn still_key(&self, key: &Credential) -> Result<(), Refusal> {
+        self.api_key(key, &mut Facts::default()).map(drop)
+    }
+
+    fn token(&self, token: &Credential) -> Result<Caller, Refusal> {
+        match self.credentials.token(token.expose()) {
+            Ok(Verified { identity, profile, claims, scope }) => Ok(Caller {
+                profile,
+                claims: Some(claims),
+                scopes: vec![scope],
+                ..Caller::new(identity, IdentityMethod::Jwt)
+            }),
+            Err(TokenError::NoKeys) => Err(Refusal::internal("identity", TokenError::NoKeys.to_string())),
+            Err(error) => Err(refuse(Code::IdentityInvalid, error.to_string())),
+        }
     }
 }
 
@@ -103,42 +274,126 @@ impl Filter for IdentityFilter {
     }
 
     async fn head(&self, head: &Head, facts: &mut Facts) -> Outcome<()> {
-        let Some(certificate) = &head.presented.certificate else {
-            return block(refuse(
-                Code::IdentityRequired,
-                "this gate asks for a client certificate, and none was presented".to_owned(),
-            ));
+        let judged = match self.shown(head) {
+            Ok(Shown::Certificate(certificate)) => self.certificate(certificate, head).await,
+            Ok(Shown::Device(signature)) => self.device(signature, head, facts).await,
+            Ok(Shown::ApiKey(key)) => self.api_key(key, facts).map_err(Stop::from),
+            Ok(Shown::Token(token)) => {
+                if self.credentials.token(token.expose()).err() == Some(TokenError::UnknownKey) {
+                    self.credentials.fetch_keys(token.expose()).await;
+                }
+                self.token(token).map_err(Stop::from)
+            }
+            Err(refusal) => Err(refusal.into()),
         };
-        let name = match self.view.standing(certificate) {
-            Standing::Approved { name } => name,
-            Standing::Expired => {
-                return block(refuse(
-                    Code::IdentityInvalid,
-                    "the client certificate has ended or has not begun".to_owned(),
-                ));
+        match judged {
+            Ok(caller) => {
+                facts.set_caller(caller)?;
+                Ok(Verdict::Pass)
             }
-            Standing::KeyChanged { name } => {
-                tracing::error!(
-                    name = &*name,
-                    fingerprint = certificate.fingerprint,
-                    "A caller claims a known name with another key."
-                );
-                return block(refuse(
-                    Code::IdentityKeyChanged,
-                    "an approved caller of this name has another key; nothing was changed. If the \
-                     key was renewed on purpose, the operator revokes the old one and approves this"
-                        .to_owned(),
-                ));
-            }
-            Standing::Revoked => {
-                return block(refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()));
-            }
-            Standing::Pending | Standing::Unknown if self.trust == Trust::Ca && certificate.ca_validated => None,
-            Standing::Pending | Standing::Unknown => return self.stranger(certificate, head).await,
-        };
-        facts.set_caller(Caller { name, ..Caller::new(certificate.identity.clone(), IdentityMethod::Mtls) })?;
-        Ok(Verdict::Pass)
+            Err(Stop::Refused(refusal)) => block(*refusal),
+            Err(Stop::Broken(error)) => Err(error),
+        }
     }
+
+    fn still(&self, head: &Head, facts: &Facts) -> Result<(), Refusal> {
+        let Some(caller) = facts.caller() else { return Ok(()) };
+        match (caller.method, &head.presented.certificate, &head.credentials.bearer) {
+            (IdentityMethod::Mtls, Some(certificate), _) => {
+                let (standing, vouched_for) = (self.trust.standing(certificate), certificate.ca_validated);
+                self.still_stands(caller, standing, vouched_for, &certificate.fingerprint)?;
+            }
+            (IdentityMethod::OllamaKey, _, _) => {
+                self.still_stands(caller, self.trust.device_standing(&caller.identity), false, "")?;
+            }
+            (IdentityMethod::ApiKey, _, Some(key)) => self.still_key(key)?,
+            (IdentityMethod::Jwt, _, Some(token)) => drop(self.token(token)?),
+            _ => return Err(Refusal::internal("identity", "the caller's credential is gone")),
+        }
+        match (&caller.delegator, &head.credentials.grant) {
+            (Some(_), Some(grant)) => self
+                .credentials
+                .grant(grant.expose(), &caller.identity)
+                .map(drop)
+                .map_err(|why| refuse(Code::IdentityInvalid, format!("the delegated grant is not valid: {why}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl IdentityFilter {
+    fn still_stands(
+        &self,
+        caller: &Caller,
+        standing: Standing,
+        vouched_for: bool,
+        fingerprint: &str,
+    ) -> Result<(), Refusal> {
+        match standing {
+            Standing::Approved { .. } => Ok(()),
+            // In another's right, or vouched for by an authority: it was never approved by itself.
+            Standing::Pending | Standing::Unknown if vouched_for || caller.delegator.is_some() => Ok(()),
+            Standing::Pending | Standing::Unknown => {
+                Err(refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()))
+            }
+            other => Err(unwelcome(&other, fingerprint)),
+        }
+    }
+}
+
+/// The refusal of a certificate that proves nothing.
+fn unproven(problem: CertificateProblem) -> Refusal {
+    let code = match problem {
+        CertificateProblem::Revoked => Code::IdentityRevoked,
+        _ => Code::IdentityInvalid,
+    };
+    refuse(code, problem.to_string())
+}
+
+/// The refusal of a key that somebody decided against, or that is not what it claims.
+fn unwelcome(standing: &Standing, fingerprint: &str) -> Refusal {
+    match standing {
+        Standing::Expired => {
+            refuse(Code::IdentityInvalid, "the client certificate has ended or has not begun".to_owned())
+        }
+        Standing::KeyChanged { name } => {
+            tracing::error!(name = &**name, fingerprint, "A caller claims a known name with another key.");
+            refuse(
+                Code::IdentityKeyChanged,
+                "an approved caller of this name has another key; nothing was changed. If the \
+                 key was renewed on purpose, the operator revokes the old one and approves this"
+                    .to_owned(),
+            )
+        }
+        _ => refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()),
+    }
+}
+
+/// Why a caller is not let in.
+enum Stop {
+    Broken(FilterError),
+    Refused(Box<Refusal>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<FilterError> for Stop {
+    fn from(error: FilterError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Three parts of base64url with dots between, as a signed token is (RFC 7515, section 7.1).
+fn looks_like_token(text: &str) -> bool {
+    let mut parts = 0;
+    text.split('.').all(|part| {
+        parts += 1;
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    }) && parts == 3
 }
 
 fn refuse(code: Code, message: String) -> Refusal {

@@ -176,6 +176,10 @@ codes! {
     RequestUnsupportedMedia = "request.unsupported_media", 415;
     /// The request does not fit its schema.
     SchemaRequest = "schema.request", 422;
+    /// A signature that was used before.
+    SignatureReplayed = "signature.replayed", 409;
+    /// A signature whose time is outside the window.
+    SignatureStale = "signature.stale", 403;
     /// A shared store is away.
     StoreUnavailable = "store.unavailable", 503;
     /// The upstream answered what the gate cannot read.

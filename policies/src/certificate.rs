@@ -55,7 +55,9 @@ pub enum CertificateProblem {
     #[error("the SPIFFE ID in the client certificate is none that this gate allows; its operator can")]
     SpiffeNotAllowed,
     /// The chain asks for more work than any honest one.
-    #[error("the client certificate's chain is too complex to be checked; send the leaf and what leads to the root, once")]
+    #[error(
+        "the client certificate's chain is too complex to be checked; send the leaf and what leads to the root, once"
+    )]
     TooComplex,
     /// An extension that must be understood is not.
     #[error("the client certificate has a critical extension that this gate does not understand")]

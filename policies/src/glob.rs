@@ -65,6 +65,14 @@ impl Glob {
     }
 }
 
+impl std::str::FromStr for Glob {
+    type Err = std::convert::Infallible;
+
+    fn from_str(pattern: &str) -> Result<Self, Self::Err> {
+        Ok(Self::new(pattern))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,8 @@
 //!
 //! A scope never gives anything: it is held against a request beside the policy, and both must agree.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::class::RouteClass;
@@ -13,6 +15,9 @@ use crate::rate::Rate;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
+    /// What it belongs to, such as `key:ci`: what is counted is counted under this name. Never written.
+    #[serde(skip)]
+    pub name: Option<Arc<str>>,
     /// Classes of routes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<RouteClass>,

@@ -14,11 +14,14 @@ mod client_config;
 mod config;
 mod demo;
 mod doctor;
+mod enroll;
 mod http;
 mod id;
 pub(crate) mod init;
+mod keys;
 mod peers;
 mod run;
+mod scope;
 mod status;
 
 /// A zero-trust sidecar proxy for local model servers.
@@ -54,6 +57,17 @@ enum Command {
     Peers {
         #[command(subcommand)]
         what: peers::PeersCommand,
+    },
+    /// Prints a one-time token that lets a client in without an operator.
+    #[command(after_help = "Example:\n  portcullis enroll --ttl 15m --name alice --grant chat")]
+    Enroll(enroll::EnrollArgs),
+    /// Bearer API keys.
+    #[command(
+        after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*'\n  portcullis keys revoke ci"
+    )]
+    Keys {
+        #[command(subcommand)]
+        what: keys::KeysCommand,
     },
     /// Reads and checks the audit log.
     #[command(after_help = "Example:\n  portcullis audit verify\n  portcullis audit show --decision block --since 10m")]
@@ -180,6 +194,13 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Reads a policy profile's name.
+pub(crate) fn profile(text: &str) -> Result<String, String> {
+    portcullis_certs::trust::is_name(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected 1 to 64 letters, digits, `-`, `_` or `.`".to_owned())
+}
+
 /// Whether to colour what goes to standard output.
 pub(crate) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
@@ -203,6 +224,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Id(args) => id::run(&args),
         Command::Peers { what } => peers::run(&what),
+        Command::Enroll(args) => enroll::run(&args),
+        Command::Keys { what } => keys::run(&what),
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),

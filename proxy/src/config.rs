@@ -11,22 +11,26 @@ use std::time::Duration;
 
 use portcullis_filters::Mode;
 use portcullis_filters::firewall::FirewallSettings;
-use portcullis_filters::identity::Trust;
 use portcullis_policies::policy::Policy;
 use portcullis_policies::{Diagnostic, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod identity;
 mod load;
 mod places;
+mod spiffe;
 mod units;
 pub(crate) mod written;
 
+pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::find;
+pub(crate) use spiffe::Spiffe;
+pub(crate) use units::duration;
 
 /// A config that was checked.
 #[derive(Clone)]
@@ -63,6 +67,8 @@ pub(crate) struct Gate {
     pub(crate) client_ca: Vec<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// How long the server certificate holds that the gate renews itself.
+    pub(crate) certificate_lifetime: Duration,
     pub(crate) threads: usize,
     pub(crate) filter_timeout: Duration,
 }
@@ -144,11 +150,6 @@ pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IdentitySettings {
-    pub(crate) trust: Trust,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -80,11 +80,12 @@ fn basic(found: &mut Credentials, text: &str) {
 fn device(request: &RequestHeader, target: &Target, text: &str) -> Option<DeviceSignature> {
     text.split_once(':')?;
     let raw = std::str::from_utf8(request.raw_path()).ok()?;
+    let path = raw.split('?').next().unwrap_or_default();
     let ts = target.query.iter().find(|(name, _)| name == "ts").and_then(|(_, value)| value.parse().ok())?;
     Some(DeviceSignature {
         proof: Credential::new(text.to_owned()),
         ts,
-        signed: format!("{},{raw}", request.method.as_str()),
+        signed: format!("{},{path}?ts={ts}", request.method.as_str()),
     })
 }
 
@@ -130,7 +131,7 @@ mod tests {
     fn takes_the_time_of_a_device_signature_out_of_the_query() {
         let (found, target) = of(&[("Authorization", "AAAA:BBBB")], "/api/tags?x=1&ts=17");
         let device = found.device.unwrap();
-        assert_eq!((device.ts, device.signed.as_str()), (17, "GET,/api/tags?x=1&ts=17"));
+        assert_eq!((device.ts, device.signed.as_str()), (17, "GET,/api/tags?ts=17"));
         assert_eq!(target.query, [("x".to_owned(), "1".to_owned())]);
         assert!(found.bearer.is_none());
         let (found, target) = of(&[], "/api/tags?ts=17");

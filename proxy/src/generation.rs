@@ -16,6 +16,7 @@ use portcullis_policies::routes::{self, RouteTable};
 
 use crate::config::Config;
 pub(crate) use crate::config::Limits;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 
@@ -48,6 +49,7 @@ pub(crate) struct Surroundings {
     pub(crate) node: HeaderValue,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust: Arc<dyn TrustView>,
+    pub(crate) keyring: Keyring,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
 }
@@ -100,7 +102,12 @@ impl Generation {
 fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Arc<dyn Filter>> {
     use portcullis_filters::{audit, firewall, identity, policy};
     Ok(match name {
-        "identity" => Arc::new(identity::IdentityFilter::new(config.filters.identity.trust, Arc::clone(&around.trust))),
+        "identity" => {
+            let meant = &config.filters.identity;
+            let settings = identity::IdentitySettings { accept: meant.accept.clone(), trust: meant.trust };
+            let keyring = Arc::new(around.keyring.with_issuers(&meant.issuers));
+            Arc::new(identity::IdentityFilter::new(settings, Arc::clone(&around.trust), keyring))
+        }
         "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy))),
         "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),

@@ -55,6 +55,7 @@ pub(crate) struct Metrics {
     pub(crate) audit_write: Histogram,
     pub(crate) audit_chain_ok: IntGauge,
     pub(crate) audit_sequence: Gauge,
+    pub(crate) replays: IntCounter,
 }
 
 /// What one finished request adds to the counters.
@@ -180,11 +181,10 @@ impl Metrics {
                 "portcullis_audit_chain_ok",
                 "Whether the chain held when it was last checked.",
             )?,
+            replays: counter(r, "portcullis_replays_total", "Requests refused as replays.")?,
             audit_sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
             registry: registry.clone(),
         };
-        let replays = counter(r, "portcullis_replays_total", "Requests refused as replays.")?;
-        replays.reset();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         metrics.start_at_zero();

@@ -2,17 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use portcullis_certs::enrollment::Enrollments;
 use portcullis_certs::trust::{self as store, TrustStore};
 use portcullis_filters::FilterError;
-use portcullis_filters::exchange::{Certificate, Presented};
-use portcullis_filters::identity::{Standing, TrustView};
+use portcullis_filters::exchange::{Certificate, Credential, Presented};
+use portcullis_filters::identity::{Enrolled, Proven, Standing, TrustView};
+use portcullis_policies::Identity;
 use tokio::sync::Notify;
 
+use crate::certificates::Certificates;
+use crate::keyring::now;
 use crate::metrics::Metrics;
-use crate::service::Peer;
 
 /// How often the store on disk is looked at: a decision made by the command line bites within this.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
@@ -23,7 +26,9 @@ const NOTED: Duration = Duration::from_secs(2);
 
 /// The trust store, as the running gate sees it.
 pub(crate) struct Trust {
-    store: TrustStore,
+    store: Arc<TrustStore>,
+    invitations: Arc<Enrollments>,
+    certificates: Arc<Certificates>,
     /// Wakes the writer.
     dirty: Notify,
     /// Told after every write.
@@ -32,8 +37,21 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn new(store: TrustStore, metrics: Arc<Metrics>) -> Self {
-        let trust = Self { store, dirty: Notify::new(), written: tokio::sync::watch::channel(0).0, metrics };
+    pub(crate) fn new(
+        store: TrustStore,
+        invitations: Enrollments,
+        certificates: Arc<Certificates>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (store, invitations) = (Arc::new(store), Arc::new(invitations));
+        let trust = Self {
+            store,
+            invitations,
+            certificates,
+            dirty: Notify::new(),
+            written: tokio::sync::watch::channel(0).0,
+            metrics,
+        };
         trust.count();
         trust
     }
@@ -61,6 +79,9 @@ impl Trust {
             tracing::error!(%error, "The trust store on disk cannot be read; the last good one stays in force.");
             return;
         }
+        if let Err(error) = self.invitations.reload_if_changed() {
+            tracing::error!(%error, "The invitations on disk cannot be read; the last good ones stay in force.");
+        }
         match self.store.flush() {
             Ok(()) => self.written.send_modify(|round| *round += 1),
             Err(error) => tracing::error!(%error, "The trust store cannot be written."),
@@ -78,28 +99,26 @@ impl Trust {
 #[async_trait]
 impl TrustView for Trust {
     fn standing(&self, certificate: &Certificate) -> Standing {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(i64::MAX, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        if now > certificate.not_after {
+        if !(certificate.not_before..=certificate.not_after).contains(&now()) {
             return Standing::Expired;
         }
-        match self.store.standing_named(certificate.identity.as_str(), certificate.common_name.as_deref()) {
-            store::Standing::Approved { name } => Standing::Approved { name },
-            store::Standing::Pending => Standing::Pending,
-            store::Standing::Revoked => Standing::Revoked,
-            store::Standing::Unknown => Standing::Unknown,
-            store::Standing::KeyChanged { name } => Standing::KeyChanged { name },
+        if self.certificates.revoked(certificate) {
+            return Standing::Revoked;
         }
+        self.decided(&certificate.identity, certificate.common_name.as_deref())
     }
 
-    async fn note(&self, certificate: &Certificate, from: &Presented) -> Result<(), FilterError> {
+    fn device_standing(&self, identity: &Identity) -> Standing {
+        self.decided(identity, None)
+    }
+
+    async fn note(&self, key: &Proven<'_>, from: &Presented) -> Result<(), FilterError> {
         let mut written = self.written.subscribe();
         let round = *written.borrow_and_update();
         let known = self.store.note_pending(
-            certificate.identity.as_str(),
-            &certificate.fingerprint,
-            certificate.common_name.as_deref(),
+            key.identity.as_str(),
+            key.fingerprint,
+            key.claimed_name,
             &text(from.address),
             from.client.as_deref().unwrap_or_default(),
         );
@@ -122,28 +141,46 @@ impl TrustView for Trust {
             _ => Err(FilterError::Failed("the trust store cannot be written".to_owned())),
         }
     }
+
+    fn has_window(&self) -> bool {
+        self.invitations.has_window(now())
+    }
+
+    async fn enroll(&self, key: &Proven<'_>, token: Option<&Credential>) -> Result<Enrolled, FilterError> {
+        let (id, fingerprint) = (key.identity.to_string(), key.fingerprint.to_owned());
+        let (claimed, token) = (key.claimed_name.map(str::to_owned), token.cloned());
+        let (store, invitations) = (Arc::clone(&self.store), Arc::clone(&self.invitations));
+        let done = tokio::task::spawn_blocking(move || {
+            // The invitation is used up first: whatever breaks after that, it is not used twice.
+            let invitation = match token {
+                Some(token) => invitations.redeem(token.expose(), now()),
+                None => invitations.enter_window(now()),
+            };
+            let Some(invitation) = invitation.map_err(|e| e.to_string())? else { return Ok(Enrolled::No) };
+            let (name, profile) = (invitation.name.as_deref(), invitation.profile.as_deref());
+            let entry =
+                store.enroll(&id, &fingerprint, claimed.as_deref(), name, profile).map_err(|e| e.to_string())?;
+            Ok(Enrolled::Yes { name: entry.name, profile: entry.profile })
+        });
+        match done.await {
+            Ok(outcome) => outcome.map_err(FilterError::Failed),
+            Err(_) => Err(FilterError::Failed("the enrolment was cut off".to_owned())),
+        }
+    }
+}
+
+impl Trust {
+    fn decided(&self, identity: &Identity, claimed_name: Option<&str>) -> Standing {
+        match self.store.standing_named(identity.as_str(), claimed_name) {
+            store::Standing::Approved { name, profile } => Standing::Approved { name, profile },
+            store::Standing::Pending => Standing::Pending,
+            store::Standing::Revoked => Standing::Revoked,
+            store::Standing::Unknown => Standing::Unknown,
+            store::Standing::KeyChanged { name } => Standing::KeyChanged { name },
+        }
+    }
 }
 
 fn text(address: IpAddr) -> String {
     address.to_canonical().to_string()
-}
-
-/// Reads who the peer of a finished handshake is.
-pub(crate) struct Admission {
-    /// Whether the verifier checked the chain against the operator's authorities.
-    pub(crate) ca_validated: bool,
-}
-
-impl Admission {
-    /// The peer's certificate, or `None` for one that cannot be read: it then has no identity.
-    pub(crate) fn peer(&self, der: &[u8]) -> Option<Peer> {
-        let peer = portcullis_certs::PeerCert::parse(der, self.ca_validated).ok()?;
-        Some(Peer(Arc::new(Certificate {
-            identity: peer.identity,
-            fingerprint: peer.fingerprint,
-            common_name: peer.common_name,
-            ca_validated: self.ca_validated,
-            not_after: peer.not_after,
-        })))
-    }
 }

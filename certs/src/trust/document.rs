@@ -13,6 +13,21 @@ use crate::peer::printable;
 /// The most strangers that are remembered.
 pub const MAX_PENDING: usize = 256;
 
+/// A caller as it presents itself.
+pub(super) struct Known<'k> {
+    pub(super) id: &'k str,
+    pub(super) fingerprint: &'k str,
+    pub(super) claimed_name: Option<&'k str>,
+}
+
+/// Whether this can be a name that an operator gives: nothing that looks like a fingerprint.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let like_a_print = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !like_a_print
+}
+
 /// The version of the file that this release reads and writes.
 pub(super) const VERSION: u32 = 1;
 
@@ -95,12 +110,17 @@ impl Document {
         Ok(entry.clone())
     }
 
+    /// Gives a peer a profile.
+    pub(super) fn give_profile(&mut self, position: usize, profile: &str) -> Result<Entry, TrustError> {
+        let entry = self.at(position)?;
+        entry.profile = Some(profile.into());
+        Ok(entry.clone())
+    }
+
     /// Gives a peer a name. One that is revoked or blocked gives its name up to whoever gets it: the
     /// way a peer with a new key takes its old place.
     pub(super) fn name(&mut self, position: usize, name: &str) -> Result<Entry, TrustError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let like_a_print = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
-        if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) || like_a_print {
+        if !is_name(name) {
             return Err(NameError::Invalid(printable(name)).into());
         }
         for (i, other) in self.peers.iter_mut().enumerate() {
@@ -132,6 +152,46 @@ impl Document {
             position += 1;
             !out.contains(&(position - 1))
         });
+    }
+
+    /// Forgets a peer that nobody decided about.
+    pub(super) fn dismiss(&mut self, position: usize) -> Result<Entry, TrustError> {
+        let entry = self.at(position)?.clone();
+        if entry.state != State::Pending {
+            return Err(TrustError::Decided { id: entry.id, state: entry.state.as_str() });
+        }
+        self.peers.remove(position);
+        Ok(entry)
+    }
+
+    /// Trusts a key that came with an invitation: under the name that the operator gave, else under the
+    /// one that it claims, where that is free.
+    pub(super) fn enroll(
+        &mut self,
+        known: &Known<'_>,
+        name: Option<&str>,
+        profile: Option<&str>,
+        now: i64,
+    ) -> Result<Entry, TrustError> {
+        let position = match self.peers.iter().position(|p| p.id == known.id) {
+            Some(position) => position,
+            None => {
+                self.peers.push(Entry::new(known.id, known.fingerprint, now));
+                self.peers.len() - 1
+            }
+        };
+        let entry = self.at(position)?;
+        if !matches!(entry.state, State::Pending) {
+            return Err(TrustError::Decided { id: entry.id.clone(), state: entry.state.as_str() });
+        }
+        entry.profile = profile.map(Into::into);
+        if let Some(name) = name {
+            // Whoever comes second by the same invitation has no name yet.
+            let _ = self.name(position, name);
+        } else if let Some(claimed) = known.claimed_name.filter(|name| is_name(name)) {
+            let _ = self.name(position, claimed);
+        }
+        self.decide(position, State::Approved, None, now)
     }
 
     fn at(&mut self, position: usize) -> Result<&mut Entry, TrustError> {

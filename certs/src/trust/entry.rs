@@ -17,6 +17,9 @@ pub struct Entry {
     pub fingerprint: String,
     /// What was decided.
     pub state: State,
+    /// The profile that it came in with: what it may do is what the policy gives that profile.
+    #[serde(default)]
+    pub profile: Option<Arc<str>>,
     /// When it first knocked.
     pub first_seen: String,
     /// When it last knocked.
@@ -74,6 +77,7 @@ impl Entry {
             name: None,
             fingerprint: fingerprint.to_owned(),
             state: State::Pending,
+            profile: None,
             first_seen: rfc3339(first_seen),
             last_seen: rfc3339(first_seen),
             approved_at: String::new(),

@@ -6,6 +6,14 @@ use crate::ledger::LedgerError;
 /// Why the trust store cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
+    /// It was decided about already.
+    #[error("`{id}` is {state} already; `portcullis peers list` shows it")]
+    Decided {
+        /// The identity.
+        id: String,
+        /// What was decided.
+        state: &'static str,
+    },
     /// The file cannot be read, written or locked, or is damaged.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

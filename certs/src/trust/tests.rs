@@ -41,9 +41,9 @@ fn two_handles_see_each_other() {
     let [waiting] = &cli.pending()[..] else { panic!("one waits") };
     assert_eq!(waiting.presented_name.as_deref(), Some("alice"));
     assert_eq!((waiting.name.as_deref(), waiting.client.as_str(), waiting.count), (None, &*"c".repeat(64), 1));
-    cli.approve("aabbccdd", Some("alice")).unwrap();
+    cli.approve("aabbccdd", Some("alice"), None).unwrap();
     assert!(gate.reload_if_changed().unwrap());
-    assert_eq!(gate.standing("peer:a"), Standing::Approved { name: Some("alice".into()) });
+    assert_eq!(gate.standing("peer:a"), Standing::Approved { name: Some("alice".into()), profile: None });
     assert_eq!(gate.standing_named("peer:b", Some("Alice")), Standing::KeyChanged { name: "alice".into() });
     cli.revoke("alice").unwrap();
     gate.reload_if_changed().unwrap();
@@ -121,19 +121,19 @@ fn names_are_unique_and_selectors_exact() {
     let (_dir, store) = open();
     store.note_pending("peer:a", "aa:bb:cc:dd:01", None, "", "");
     store.note_pending("peer:b", "aa:bb:cc:dd:02", None, "", "");
-    store.approve("peer:a", Some("one")).unwrap();
+    store.approve("peer:a", Some("one"), None).unwrap();
     assert!(matches!(store.rename("peer:b", "ONE"), Err(TrustError::Name(NameError::Taken { .. }))));
     for name in ["", "a b", "deadbeef", "peer:a", &"x".repeat(65)] {
         assert!(matches!(store.rename("peer:b", name), Err(TrustError::Name(NameError::Invalid(_)))), "{name:?}");
     }
-    let error = store.approve("aabbccdd", None).unwrap_err().to_string();
+    let error = store.approve("aabbccdd", None, None).unwrap_err().to_string();
     assert!(error.contains("`peer:a`, `peer:b`"), "{error}");
     for nobody in ["aabbcc", "aabbccdf", "", "peer:", "none"] {
-        let error = store.approve(nobody, None);
+        let error = store.approve(nobody, None, None);
         assert!(matches!(error, Err(TrustError::Select(SelectError::Nobody(_)))), "{nobody:?}");
     }
-    assert_eq!(store.approve("AA:bb:cc:dd:02", None).unwrap().id, "peer:b");
-    assert_eq!(store.approve("One", None).unwrap().id, "peer:a");
+    assert_eq!(store.approve("AA:bb:cc:dd:02", None, None).unwrap().id, "peer:b");
+    assert_eq!(store.approve("One", None, None).unwrap().id, "peer:a");
 }
 
 #[test]
@@ -141,14 +141,14 @@ fn a_new_key_takes_the_place_of_a_revoked_one() {
     let (_dir, store) = open();
     store.note_pending("peer:old", "aa:bb:cc:dd:01", None, "", "");
     store.note_pending("peer:new", "aa:bb:cc:dd:02", Some("alice"), "", "");
-    store.approve("peer:old", Some("alice")).unwrap();
+    store.approve("peer:old", Some("alice"), None).unwrap();
     assert_eq!(store.standing_named("peer:new", Some("alice")), Standing::KeyChanged { name: "alice".into() });
-    assert!(matches!(store.approve("peer:new", Some("alice")), Err(TrustError::Name(NameError::Taken { .. }))));
+    assert!(matches!(store.approve("peer:new", Some("alice"), None), Err(TrustError::Name(NameError::Taken { .. }))));
     assert_eq!(store.standing("peer:new"), Standing::Pending, "a change that fails changes nothing");
     store.revoke("alice").unwrap();
-    store.approve("peer:new", Some("alice")).unwrap();
-    assert_eq!(store.approve("alice", None).unwrap().id, "peer:new");
-    assert_eq!(store.approve("peer:old", None).unwrap().name, None, "no two have one name");
+    store.approve("peer:new", Some("alice"), None).unwrap();
+    assert_eq!(store.approve("alice", None, None).unwrap().id, "peer:new");
+    assert_eq!(store.approve("peer:old", None, None).unwrap().name, None, "no two have one name");
 }
 
 #[test]

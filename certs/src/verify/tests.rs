@@ -189,7 +189,9 @@ fn a_server_is_known_by_its_key() {
         let seen = PinMismatch::of(&error).unwrap();
         assert_eq!((&seen.expected, &seen.presented), (&None, &gate.fingerprint()));
         let wrong = pinned_server(&"00".repeat(16)).unwrap();
-        assert!(PinMismatch::of(&gate.meet(version, &possession(), wrong, None).unwrap_err()).unwrap().expected.is_some());
+        assert!(
+            PinMismatch::of(&gate.meet(version, &possession(), wrong, None).unwrap_err()).unwrap().expected.is_some()
+        );
     }
     let pin = pinned_server(&first.replace(':', "").to_uppercase()).unwrap();
     assert!(gate.meet(VERSIONS[0], &possession(), Arc::clone(&pin), None).is_ok());

@@ -21,6 +21,23 @@ pub(crate) enum PeersCommand {
         /// What to call it.
         #[arg(long)]
         name: Option<String>,
+        /// Its policy profile: it may then do what the rules for this profile say, and no more.
+        #[arg(long, value_name = "PROFILE", value_parser = super::profile)]
+        grant: Option<String>,
+        #[command(flatten)]
+        args: JsonArgs,
+    },
+    /// Forgets a caller who waits, without deciding: it may ask again.
+    Dismiss {
+        /// Id, name, or 8 or more hex digits of the fingerprint.
+        id: String,
+        #[command(flatten)]
+        args: JsonArgs,
+    },
+    /// Refuses a peer for good, also on open connections, and stops listing it as pending.
+    Block {
+        /// Id, name, or 8 or more hex digits of the fingerprint.
+        id: String,
         #[command(flatten)]
         args: JsonArgs,
     },
@@ -59,7 +76,11 @@ pub(super) fn run(command: &PeersCommand) -> Outcome {
     match command {
         PeersCommand::List(args) => list(args, TrustStore::list),
         PeersCommand::Pending(args) => list(args, TrustStore::pending),
-        PeersCommand::Approve { id, name, args } => change(args, "approved", |s| s.approve(id, name.as_deref())),
+        PeersCommand::Approve { id, name, grant, args } => {
+            change(args, "approved", |s| s.approve(id, name.as_deref(), grant.as_deref()))
+        }
+        PeersCommand::Block { id, args } => change(args, "blocked", |s| s.block(id)),
+        PeersCommand::Dismiss { id, args } => change(args, "dismissed", |s| s.dismiss(id)),
         PeersCommand::Revoke { id, args } => change(args, "revoked", |s| s.revoke(id)),
         PeersCommand::Rename { id, name, args } => change(args, "renamed", |s| s.rename(id, name)),
         PeersCommand::Add { id, fingerprint, name, args } => add(args, id, fingerprint, name.as_deref()),
@@ -83,21 +104,28 @@ fn list(args: &JsonArgs, which: impl Fn(&TrustStore) -> Vec<Entry>) -> Outcome {
     }
     for e in &entries {
         let name = e.name.as_deref().or(e.presented_name.as_deref()).unwrap_or("-");
+        let profile = e.profile.as_deref().map(|p| format!("  profile {p}")).unwrap_or_default();
         let claimed = if e.name.is_none() && e.presented_name.is_some() { " (its own word)" } else { "" };
-        say!("{:<9} {}  {name}{claimed}", e.state.as_str(), e.fingerprint);
+        say!("{:<9} {}  {name}{claimed}{profile}", e.state.as_str(), e.fingerprint);
         say!(
-            "          {}  first seen {}  from {}",
+            "          {}  first seen {}, {} times  from {}",
             e.id,
             e.first_seen,
+            e.count,
             if e.address.is_empty() { "-" } else { &e.address }
         );
+        if !e.client.is_empty() {
+            say!("          calls itself {}", e.client);
+        }
     }
     Ok(())
 }
 
 fn change(args: &JsonArgs, done: &str, change: impl Fn(&TrustStore) -> Result<Entry, TrustError>) -> Outcome {
     let entry = change(&open(args)?).map_err(|e| match e {
-        TrustError::Select(_) | TrustError::Name(_) | TrustError::Fingerprint { .. } => Failure::no(e.to_string()),
+        TrustError::Decided { .. } | TrustError::Select(_) | TrustError::Name(_) | TrustError::Fingerprint { .. } => {
+            Failure::no(e.to_string())
+        }
         TrustError::Identity(_) => Failure::usage(e.to_string()),
         other => Failure::broken(other.to_string()),
     })?;

@@ -51,11 +51,12 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     }
 }
 
-struct Check<'t> {
+/// A check under way.
+pub(super) struct Check<'t> {
     text: &'t str,
     file: String,
     base: PathBuf,
-    mistakes: Vec<Diagnostic>,
+    pub(super) mistakes: Vec<Diagnostic>,
     warnings: Vec<String>,
 }
 
@@ -87,6 +88,8 @@ impl Check<'_> {
         let name = w.node.name.clone().filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "portcullis".to_owned());
         let state = self.path(w.node.state.as_deref().unwrap_or("./state"));
         let (policy, policy_source) = self.policy(&w.filters.policy);
+        let identified = chain.iter().any(|link| link.name == "identity" && link.mode != Mode::Off);
+        let filters = self.filters(&w.filters, gate.tls, identified);
         Config {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             node: Node { name, state },
@@ -95,7 +98,7 @@ impl Check<'_> {
             upstreams,
             routes,
             chain,
-            filters: self.filters(&w.filters),
+            filters,
             policy,
             policy_source,
             watch: w.watch,
@@ -151,9 +154,21 @@ impl Check<'_> {
             client_ca,
             certificate: w.certificate.as_deref().map(|p| self.existing("gate.certificate", p)),
             key: w.key.as_deref().map(|p| self.existing("gate.key", p)),
+            certificate_lifetime: self.lifetime(w.certificate_lifetime.as_deref()),
             threads: self.count("gate.threads", w.threads, threads).min(256),
             filter_timeout: self.duration("gate.filter_timeout", w.filter_timeout.as_deref(), 5),
         }
+    }
+
+    fn lifetime(&mut self, w: Option<&str>) -> Duration {
+        let key = "gate.certificate_lifetime";
+        let usual = portcullis_certs::ca::SERVER_LIFETIME;
+        let lifetime = self.duration(key, w, usual.as_secs());
+        if (Duration::from_secs(5)..=portcullis_certs::ca::CA_LIFETIME).contains(&lifetime) {
+            return lifetime;
+        }
+        self.wrong(key, "expected between 5 seconds and 10 years".to_owned(), Some("write `90d`"));
+        usual
     }
 
     fn upstream(&mut self, name: &str, w: &written::Upstream, gate: &Gate) -> Upstream {
@@ -281,32 +296,10 @@ impl Check<'_> {
         {
             self.wrong("chain", "`policy` asks who calls, so `identity` must stand before it".to_owned(), None);
         }
-        if place("identity").is_some() && gate.tls == Tls::Off {
-            self.wrong(
-                "gate.tls",
-                "`off` leaves no way to prove an identity, and the chain asks for one".to_owned(),
-                Some("write `tls: mutual`, or take `identity` and `policy` out of the chain"),
-            );
-        }
         chain
     }
 
-    fn filters(&mut self, w: &written::Filters) -> Filters {
-        for word in &w.identity.accept {
-            match word.as_str() {
-                "mtls" => {}
-                "signature" | "api_key" | "jwt" | "ollama_key" => {
-                    self.wrong(
-                        "filters.identity.accept",
-                        format!("`{word}` comes with a later release, expected `[mtls]`"),
-                        None,
-                    );
-                }
-                other => {
-                    self.wrong("filters.identity.accept", format!("`{other}` proves nothing, expected `[mtls]`"), None)
-                }
-            }
-        }
+    fn filters(&mut self, w: &written::Filters, tls: Tls, identified: bool) -> Filters {
         let rules = w.firewall.rules.clone().unwrap_or_else(|| vec![RuleSet::Builtin]);
         if rules.is_empty() {
             self.wrong(
@@ -317,7 +310,7 @@ impl Check<'_> {
         }
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         Filters {
-            identity: IdentitySettings { trust: w.identity.trust.unwrap_or_default() },
+            identity: IdentitySettings::check(self, &w.identity, tls, identified),
             firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }
@@ -363,7 +356,7 @@ impl Check<'_> {
         })
     }
 
-    fn duration(&mut self, key: &str, text: Option<&str>, usual: u64) -> Duration {
+    pub(super) fn duration(&mut self, key: &str, text: Option<&str>, usual: u64) -> Duration {
         let Some(text) = text else { return Duration::from_secs(usual) };
         units::duration(text).unwrap_or_else(|| {
             self.wrong(
@@ -432,7 +425,7 @@ impl Check<'_> {
         self.base.join(text)
     }
 
-    fn existing(&mut self, key: &str, text: &str) -> PathBuf {
+    pub(super) fn existing(&mut self, key: &str, text: &str) -> PathBuf {
         let path = self.path(text);
         if !path.is_file() {
             self.wrong(key, format!("`{}` is not a file", path.display()), None);
@@ -441,7 +434,7 @@ impl Check<'_> {
     }
 
     /// Notes a mistake at the line of its key.
-    fn wrong(&mut self, key: &str, message: String, hint: Option<&str>) {
+    pub(super) fn wrong(&mut self, key: &str, message: String, hint: Option<&str>) {
         let (line, column) = locate(self.text, key);
         let mistake = Diagnostic::at(&self.file, line, column, key, message);
         self.mistakes.push(match hint {

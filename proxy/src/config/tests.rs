@@ -34,7 +34,37 @@ fn every_mistake_says_where_and_what_to_write() {
         ("chain: [policy, identity, audit]\n", 1, "must stand before"),
         ("chain: [identity, policy]\n", 1, "`audit` is missing"),
         ("filters:\n  audit: {mode: shadow}\n", 1, "`audit` is missing, `off` or in `shadow`"),
-        ("filters:\n  identity: {accept: [jwt]}\n", 2, "`jwt` comes with a later release"),
+        ("filters:\n  identity: {accept: [jwt]}\n", 2, "no identity provider is named"),
+        ("filters:\n  identity: {accept: [signature]}\n", 2, "later release"),
+        ("filters:\n  identity: {accept: [apikey]}\n", 2, "did you mean `api_key`?"),
+        ("filters:\n  identity: {accept: []}\n", 2, "nobody could get in"),
+        ("gate:\n  tls: server\nfilters:\n  identity: {accept: [mtls]}\n", 4, "`gate.tls` is `server`"),
+        (
+            "gate:\n  listen: 127.0.0.1:8443\n  tls: off\nfilters:\n  identity: {accept: [ollama_key]}\n",
+            5,
+            "it needs TLS",
+        ),
+        ("filters:\n  identity: {jwt: [{issuer: 'https://id', audience: [x]}]}\n", 2, "`accept` does not have `jwt`"),
+        (
+            "filters:\n  identity:\n    accept: [jwt]\n    jwt:\n      - {issuer: 'http://id', audience: [x]}\n",
+            4,
+            "is no https address",
+        ),
+        (
+            "filters:\n  identity:\n    accept: [jwt]\n    jwt:\n      - {issuer: 'https://id', audience: []}\n",
+            5,
+            "made for any other service",
+        ),
+        (
+            "filters:\n  identity:\n    accept: [jwt]\n    jwt:\n      - issuer: https://id\n        audience: [x]\n        algorithms: [HS256]\n",
+            7,
+            "shared secrets",
+        ),
+        (
+            "filters:\n  identity:\n    accept: [jwt]\n    jwt:\n      - issuer: https://id\n        audience: [x]\n        jwks: http://id.example/keys\n",
+            7,
+            "fetched by https",
+        ),
         ("filters:\n  policy: {file: none.yaml}\n", 2, "cannot be read"),
         ("routes:\n  - {to: [locl]}\n", 2, "did you mean `local`?"),
     ] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `500ms`, `10s`, `5m`, `8h`, `1d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;

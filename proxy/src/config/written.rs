@@ -74,6 +74,8 @@ pub(crate) struct Gate {
     pub(crate) certificate: Option<String>,
     /// Its key, in PEM.
     pub(crate) key: Option<String>,
+    /// How long a server certificate holds that the gate renews itself, at two thirds of it. Default: `90d`.
+    pub(crate) certificate_lifetime: Option<String>,
     /// Worker threads. Default: one for each processor.
     pub(crate) threads: Option<usize>,
     /// How long one filter may take for one call.
@@ -186,11 +188,54 @@ pub(crate) struct Filters {
 pub(crate) struct Identity {
     /// `enforce`, `shadow` or `off`.
     pub(crate) mode: Option<ModeWord>,
-    /// What proves an identity. This release takes `mtls`.
-    #[serde(default)]
-    pub(crate) accept: Vec<String>,
+    /// What proves an identity: `mtls`, `api_key`, `jwt`, `ollama_key`. Default: `[mtls]`.
+    pub(crate) accept: Option<Vec<String>>,
     /// How a certificate becomes trusted.
     pub(crate) trust: Option<Trust>,
+    /// The identity providers whose tokens are taken.
+    #[serde(default)]
+    pub(crate) jwt: Vec<Issuer>,
+    /// Workloads with X.509-SVIDs, who are let in by their SPIFFE ID.
+    pub(crate) spiffe: Option<Spiffe>,
+    /// Revocation lists of the authorities above, in PEM; looked at again when they change.
+    #[serde(default)]
+    pub(crate) crl: Vec<String>,
+}
+
+/// Workloads with X.509-SVIDs.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spiffe {
+    /// Each trust domain with the bundles of its own authorities, in PEM. They vouch for no other.
+    pub(crate) trust_domains: BTreeMap<String, Vec<String>>,
+    /// The SPIFFE IDs that are let in; `*` stands for any text.
+    pub(crate) allow: Vec<String>,
+}
+
+/// An identity provider.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issuer {
+    /// The `iss` of its tokens, exactly.
+    pub(crate) issuer: String,
+    /// What tokens must be meant for: one of these stands in `aud`.
+    pub(crate) audience: Vec<String>,
+    /// Where its keys are: `file:PATH`, or the address of a JWK set. Default: what the provider's
+    /// `/.well-known/openid-configuration` names.
+    pub(crate) jwks: Option<String>,
+    /// The authorities that vouch for the provider's own server, in PEM. Default: the system's.
+    pub(crate) ca: Option<String>,
+    /// The algorithms that are taken. Default: RS256, PS256, ES256, EdDSA.
+    pub(crate) algorithms: Option<Vec<String>>,
+    /// How far clocks may differ. Default: `30s`.
+    pub(crate) leeway: Option<String>,
+    /// The claims that policy may look at (`claim:groups=admins`); dots lead into what is nested.
+    #[serde(default)]
+    pub(crate) claims: Vec<String>,
+    /// The profile that everybody of this provider has.
+    pub(crate) profile: Option<String>,
+    /// How often its keys are fetched anew. Default: `1h`.
+    pub(crate) refresh: Option<String>,
 }
 
 /// Who may do what.

@@ -1,0 +1,161 @@
+//! Which credentials hold that stand in a request: API keys, tokens, device signatures, delegated
+//! grants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_certs::api_keys::{self, ApiKeys};
+use portcullis_certs::{delegation, device, trust as store};
+use portcullis_filters::exchange::{Caller, DeviceSignature};
+use portcullis_filters::identity::{
+    CredentialView, Delegated, Device, DeviceProblem, KeyStanding, Standing, TokenError, TrustView as _, Verified,
+};
+use portcullis_policies::{Identity, IdentityMethod};
+
+use crate::config;
+use crate::metrics::Metrics;
+use crate::trust::Trust;
+
+mod devices;
+mod issuers;
+
+use devices::Devices;
+use issuers::Issuers;
+pub(crate) use issuers::is_safe;
+
+/// How often the lists on disk are looked at: a key that was taken back is refused within this.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The keyring of one gate, as one generation of the config uses it.
+#[derive(Clone)]
+pub(crate) struct Keyring {
+    shared: Arc<Shared>,
+    issuers: Arc<[config::Issuer]>,
+}
+
+/// What outlives a reload.
+struct Shared {
+    /// This node's id: what it signed itself it passed on in its own right.
+    node: String,
+    api_keys: ApiKeys,
+    devices: Devices,
+    issuers: Issuers,
+    trust: Arc<Trust>,
+    metrics: Arc<Metrics>,
+}
+
+impl Keyring {
+    pub(crate) fn open(
+        state: &std::path::Path,
+        node: String,
+        trust: Arc<Trust>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, api_keys::ApiKeyError> {
+        let shared = Shared {
+            node,
+            api_keys: ApiKeys::open(state)?,
+            devices: Devices::new(now()),
+            issuers: Issuers::default(),
+            trust,
+            metrics,
+        };
+        Ok(Self { shared: Arc::new(shared), issuers: Arc::new([]) })
+    }
+
+    /// The same for another generation of the config.
+    pub(crate) fn with_issuers(&self, issuers: &[config::Issuer]) -> Self {
+        Self { shared: Arc::clone(&self.shared), issuers: issuers.into() }
+    }
+
+    /// Keeps memory up with the disk and with the issuers of the config in force, until it is dropped.
+    /// Runs off the workers.
+    pub(crate) async fn keep(self, current: Arc<arc_swap::ArcSwap<crate::generation::Generation>>) {
+        loop {
+            let shared = Arc::clone(&self.shared);
+            let issuers = current.load().config.filters.identity.issuers.clone();
+            let _ = tokio::task::spawn_blocking(move || {
+                if let Err(error) = shared.api_keys.reload_if_changed() {
+                    tracing::error!(%error, "The API keys on disk cannot be read; the last good ones stay in force.");
+                }
+                shared.issuers.refresh(&issuers);
+            })
+            .await;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn issuer_of(&self, token: &str) -> Result<&config::Issuer, TokenError> {
+        let claimed = portcullis_certs::jwt::claimed_issuer(token).ok_or(TokenError::Malformed)?;
+        self.issuers.iter().find(|issuer| issuer.meant.issuer == claimed).ok_or(TokenError::Issuer)
+    }
+}
+
+#[async_trait::async_trait]
+impl CredentialView for Keyring {
+    fn api_key(&self, key: &str) -> KeyStanding {
+        match self.shared.api_keys.look_up(key, now()) {
+            api_keys::KeyStanding::Expired(name) => KeyStanding::Expired(name),
+            api_keys::KeyStanding::Revoked(name) => KeyStanding::Revoked(name),
+            api_keys::KeyStanding::Unknown => KeyStanding::Unknown,
+            api_keys::KeyStanding::Valid { name, profile, scope } => KeyStanding::Valid { name, profile, scope },
+        }
+    }
+
+    fn token(&self, token: &str) -> Result<Verified, TokenError> {
+        self.shared.issuers.verify(self.issuer_of(token)?, token)
+    }
+
+    async fn fetch_keys(&self, token: &str) {
+        let Ok(issuer) = self.issuer_of(token) else { return };
+        let (shared, issuer) = (Arc::clone(&self.shared), issuer.clone());
+        let _ = tokio::task::spawn_blocking(move || shared.issuers.fetch_early(&issuer)).await;
+    }
+
+    fn device(&self, signature: &DeviceSignature) -> Result<Device, DeviceProblem> {
+        let now = now();
+        self.shared.devices.check_time(signature.ts, now)?;
+        let device = device::verify(signature.proof.expose(), &signature.signed).map_err(|_| DeviceProblem::Invalid)?;
+        self.shared.devices.take_once(signature.proof.expose(), signature.ts, now).inspect_err(|problem| {
+            if *problem == DeviceProblem::Replayed {
+                self.shared.metrics.replays.inc();
+            }
+        })?;
+        Ok(Device { identity: device.identity, fingerprint: device.fingerprint })
+    }
+
+    fn grant(&self, grant: &str, to: &Identity) -> Result<Delegated, &'static str> {
+        let given = delegation::verify(grant, now()).map_err(|error| match error {
+            delegation::DelegationError::Broken => "it went through hands that it was not given into",
+            delegation::DelegationError::Expired => "it has ended or has not begun",
+            delegation::DelegationError::Malformed => "it is not a delegated grant",
+            delegation::DelegationError::Signature => "a signature in it does not hold",
+            delegation::DelegationError::TooLong => "it went through too many hands",
+        })?;
+        if given.holder != *to {
+            return Err("it was given to another caller");
+        }
+        let root = given.root.as_str();
+        let by = Caller::new(given.root.clone(), IdentityMethod::Signature);
+        let by = if root == self.shared.node {
+            by
+        } else {
+            match self.shared.trust.device_standing(&given.root) {
+                Standing::Approved { name, profile } => Caller { name, profile, ..by },
+                _ => return Err("the one who passed it on is not approved here"),
+            }
+        };
+        // Whoever handed it on and was thrown out takes it along.
+        for hand in given.hands.iter().filter(|hand| hand.as_str() != self.shared.node) {
+            if self.shared.trust.store().standing(hand.as_str()) == store::Standing::Revoked {
+                return Err("the trust in one who passed it on was taken back");
+            }
+        }
+        let scopes = given.scopes.into_iter().map(Arc::new).collect();
+        Ok(Delegated { by, scopes })
+    }
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

@@ -322,7 +322,10 @@ fn revocation_lists(files: &[PathBuf]) -> Result<(Vec<CertRevocationList<'static
 }
 
 /// Reads a public file whole, as long as it is of a size that is meant.
-pub(crate) fn read_bounded(file: &std::path::Path) -> Result<Vec<u8>, VerifyError> {
+///
+/// # Errors
+/// When it cannot be read, or is larger than any file of its kind.
+pub fn read_bounded(file: &std::path::Path) -> Result<Vec<u8>, VerifyError> {
     use std::io::Read as _;
     let io = |source| FileError::Io { what: "read", path: file.to_owned(), source };
     let opened = std::fs::File::open(file).map_err(io)?;

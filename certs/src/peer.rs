@@ -11,8 +11,10 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::fingerprint;
 use crate::node::NodePublic;
 
+mod described;
 mod usage;
 
+pub use described::Described;
 pub(crate) use usage::Usage;
 
 /// The largest certificate that is looked at, in bytes.
@@ -52,6 +54,8 @@ pub struct PeerCert {
     pub serial: Box<[u8]>,
     /// The SHA-256 of its issuer's name in DER.
     pub issuer_sha256: [u8; 32],
+    /// The SHA-256 of its own name in DER.
+    pub subject_sha256: [u8; 32],
     /// What kind of key it has, for people.
     pub key: String,
     /// What it says it may be used for.
@@ -121,6 +125,7 @@ impl PeerCert {
             dns_names: names.dns,
             uris: names.uris.iter().take(MAX_NAMES).map(|uri| printable_uri(uri)).collect(),
             serial: significant(certificate.raw_serial()),
+            subject_sha256: Sha256::digest(certificate.subject().as_raw()).into(),
             issuer_sha256: Sha256::digest(certificate.issuer().as_raw()).into(),
             key: kind.text(),
             usage: Usage::of(&certificate),
@@ -213,7 +218,10 @@ impl KeyKind {
         match key.parsed() {
             Ok(PublicKey::RSA(rsa)) if rsa.key_size() < MIN_RSA_BITS => Err(PeerError::WeakKey),
             Ok(PublicKey::RSA(rsa)) => Ok(Self::Rsa(rsa.key_size())),
-            Ok(PublicKey::EC(point)) => Ok(Self::Elliptic(point.key_size())),
+            // Its coordinates are whole bytes, its order is not.
+            Ok(PublicKey::EC(point)) => {
+                Ok(Self::Elliptic(if point.key_size() == 528 { 521 } else { point.key_size() }))
+            }
             _ => Ok(Self::Other),
         }
     }

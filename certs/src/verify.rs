@@ -24,6 +24,7 @@ use crate::peer::{MAX_CERTIFICATE, PeerCert, PeerError, Validity, public_key_inf
 mod server;
 mod shown;
 
+pub use crate::authorities::read_bounded;
 pub use server::{PinMismatch, first_contact, pinned_server};
 pub use shown::{ServerCertResolver, first_certificate, load_certified_key, read_certificates};
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod certificates;
 mod commands;
 mod fail_closed;
 mod identity;

@@ -5,10 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
+
+use crate::pki::Shown;
 
 /// A client of one gate: a key and its certificate, or none.
 #[derive(Clone)]
@@ -116,6 +119,21 @@ impl Client {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         }
+    }
+
+    /// A client that shows this chain, whatever it is, and signs with this key.
+    pub fn showing(address: SocketAddr, ca: &str, shown: &Shown, alpn: &[&[u8]]) -> Self {
+        let mut client = Self::with_alpn(address, ca, None, "", alpn);
+        let provider = rustls::crypto::ring::default_provider();
+        let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).expect("a key");
+        let key = provider.key_provider.load_private_key(key).expect("a key that signs");
+        let mut config = (*client.config).clone();
+        config.client_auth_cert_resolver =
+            Arc::new(SingleCertAndKey::from(CertifiedKey::new(shown.certificates(), key)));
+        client.config = Arc::new(config);
+        client.certificate = shown.pem();
+        client.key.clone_from(&shown.key);
+        client
     }
 
     pub(crate) fn tls(&self) -> (SocketAddr, Arc<ClientConfig>) {

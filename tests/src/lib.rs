@@ -17,8 +17,10 @@
 //! reached the model server; never what happens inside. Waiting is always for a condition.
 
 mod client;
+pub mod der;
 mod gate;
 mod h2_client;
+pub mod pki;
 mod program;
 pub mod real;
 mod server;

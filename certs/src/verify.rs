@@ -21,11 +21,13 @@ use webpki::RawPublicKeyEntity;
 use crate::files::FileError;
 use crate::peer::{MAX_CERTIFICATE, PeerCert, PeerError, Validity, public_key_info};
 
+mod door;
 mod server;
 mod shown;
 
 pub use crate::authorities::read_bounded;
-pub use server::{PinMismatch, first_contact, pinned_server};
+pub use door::door_config;
+pub use server::{PinMismatch, first_contact, first_contact_node, pinned_node, pinned_server};
 pub use shown::{ServerCertResolver, first_certificate, load_certified_key, read_certificates};
 
 /// The longest chain that a peer may send, the leaf included: as far as a path is walked.

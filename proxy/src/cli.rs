@@ -13,9 +13,12 @@ mod cert;
 mod check;
 mod client_config;
 mod config;
+mod connect;
 mod demo;
 mod doctor;
 mod enroll;
+mod explain;
+mod grants;
 mod http;
 mod id;
 pub(crate) mod init;
@@ -24,6 +27,7 @@ mod peers;
 mod run;
 mod scope;
 mod status;
+mod tail;
 
 /// A zero-trust sidecar proxy for local model servers.
 #[derive(Parser)]
@@ -62,6 +66,14 @@ enum Command {
     /// Prints a one-time token that lets a client in without an operator.
     #[command(after_help = "Example:\n  portcullis enroll --ttl 15m --name alice --grant chat")]
     Enroll(enroll::EnrollArgs),
+    /// Rights for a time, for one caller.
+    #[command(
+        after_help = "Example:\n  portcullis grants add alice --routes inference --models 'llama3*' --for 8h\n  portcullis grants list"
+    )]
+    Grants {
+        #[command(subcommand)]
+        what: grants::GrantsCommand,
+    },
     /// Bearer API keys.
     #[command(
         after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*'\n  portcullis keys revoke ci"
@@ -90,6 +102,12 @@ enum Command {
     /// Shows what the running gate does now.
     #[command(after_help = "Example:\n  portcullis status --watch")]
     Status(status::StatusArgs),
+    /// Tells which filter and rule decided a request, where the rule stands, and what would have been needed.
+    #[command(after_help = "Example:\n  portcullis explain 01KAJ3Y7Z6M1R4T8V0X2B5D7FH --json")]
+    Explain(explain::ExplainArgs),
+    /// Follows the running gate's decisions as they fall.
+    #[command(after_help = "Example:\n  portcullis tail --denied")]
+    Tail(tail::TailArgs),
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -109,6 +127,10 @@ enum Command {
         #[command(subcommand)]
         what: config::ConfigCommand,
     },
+    /// Opens a door to a gate: plain HTTP on loopback, for programs that know nothing of certificates.
+    #[command(after_help = "Example:\n  portcullis connect https://gpu-box:8443\n  \
+                            OLLAMA_HOST=127.0.0.1:11434 ollama run llama3.2")]
+    Connect(connect::ConnectArgs),
     /// Prints what a client needs to reach this gate.
     #[command(after_help = "Example:\n  portcullis client-config openai-python")]
     ClientConfig(client_config::ClientConfigArgs),
@@ -234,11 +256,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Id(args) => id::run(&args),
         Command::Peers { what } => peers::run(&what),
         Command::Enroll(args) => enroll::run(&args),
+        Command::Grants { what } => grants::run(&what),
         Command::Keys { what } => keys::run(&what),
         Command::Cert { what } => cert::run(&what),
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));
@@ -252,6 +277,7 @@ pub(crate) fn main() -> ExitCode {
             Ok(())
         }
         Command::Config { what } => config::run(&what),
+        Command::Connect(args) => connect::run(&args),
         Command::ClientConfig(args) => client_config::run(&args),
     };
     match outcome {

@@ -269,7 +269,11 @@ async fn shake_hands(
             metrics.handshake("error");
             tracing::info!(%from, error = %error.root_cause(), "A TLS handshake failed.");
             if portcullis_certs::verify::blames_certificate(&error.to_string()) {
-                record::broken_handshake(&*service.audit);
+                let rate = service.current.load().strangers;
+                // In a flood they are told together.
+                if service.strangers.count(from.ip(), rate).is_none() {
+                    record::broken_handshake(&*service.audit);
+                }
             }
             None
         }

@@ -65,7 +65,7 @@ impl Answer {
 
 /// An answer that is still coming.
 pub struct Stream {
-    tls: StreamOwned<ClientConnection, TcpStream>,
+    wire: Box<dyn Wire>,
     buffer: Vec<u8>,
     /// The status.
     pub status: u16,
@@ -73,6 +73,11 @@ pub struct Stream {
     pub headers: Vec<(String, String)>,
     left: Left,
 }
+
+/// What bytes go over: TLS to a gate, plain TCP to a door.
+pub(crate) trait Wire: Read + Write + Send {}
+
+impl<W: Read + Write + Send> Wire for W {}
 
 /// What is left of a body.
 enum Left {
@@ -136,6 +141,28 @@ impl Client {
         client
     }
 
+    /// The same identity, with these protocols offered in the handshake.
+    pub(crate) fn speaking(&self, alpn: &[&[u8]]) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        Self { config: Arc::new(config), ..self.clone() }
+    }
+
+    /// Gets on a new connection with a whole handshake; returns the gate's certificate, too, in DER.
+    #[track_caller]
+    pub fn get_and_leaf(&self, path: &str) -> (Vec<u8>, Answer) {
+        let mut config = (*self.config).clone();
+        // A resumed session does not show a certificate again.
+        config.resumption = rustls::client::Resumption::disabled();
+        let fresh = Self { config: Arc::new(config), ..self.clone() };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut tls = fresh.connect();
+        // The handshake is over when the first byte of the request has left.
+        let _ = tls.write_all(request.as_bytes()).and_then(|()| tls.flush());
+        let leaf = tls.conn.peer_certificates().and_then(<[_]>::first).expect("a certificate").to_vec();
+        (leaf, Stream::head(tls).expect("an answer").finish())
+    }
+
     pub(crate) fn tls(&self) -> (SocketAddr, Arc<ClientConfig>) {
         (self.address, Arc::clone(&self.config))
     }
@@ -194,18 +221,18 @@ pub(crate) fn post(path: &str, media: &str, body: &[u8]) -> Vec<u8> {
 }
 
 impl Stream {
-    pub(crate) fn head(tls: StreamOwned<ClientConnection, TcpStream>) -> Option<Self> {
-        Self::head_from(tls, Vec::new())
+    pub(crate) fn head(wire: impl Wire + 'static) -> Option<Self> {
+        Self::head_from(Box::new(wire), Vec::new())
     }
 
     /// Reads a head of which this much has come already.
-    fn head_from(mut tls: StreamOwned<ClientConnection, TcpStream>, mut buffer: Vec<u8>) -> Option<Self> {
+    fn head_from(mut wire: Box<dyn Wire>, mut buffer: Vec<u8>) -> Option<Self> {
         loop {
             let end = loop {
                 if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                     break end;
                 }
-                if !fill(&mut tls, &mut buffer) {
+                if !fill(&mut wire, &mut buffer) {
                     return None;
                 }
             };
@@ -227,7 +254,7 @@ impl Stream {
                 (None, Some("chunked")) => Left::Chunks,
                 _ => Left::UntilClose,
             };
-            return Some(Self { tls, buffer, status, headers, left });
+            return Some(Self { wire, buffer, status, headers, left });
         }
     }
 
@@ -237,7 +264,7 @@ impl Stream {
         match self.left {
             Left::Nothing => Ok(None),
             Left::Bytes(length) => {
-                if self.buffer.is_empty() && !fill(&mut self.tls, &mut self.buffer) {
+                if self.buffer.is_empty() && !fill(&mut self.wire, &mut self.buffer) {
                     return Err(());
                 }
                 let take = length.min(self.buffer.len());
@@ -245,7 +272,7 @@ impl Stream {
                 Ok(Some(self.buffer.drain(..take).collect()))
             }
             Left::UntilClose => {
-                if self.buffer.is_empty() && !fill(&mut self.tls, &mut self.buffer) {
+                if self.buffer.is_empty() && !fill(&mut self.wire, &mut self.buffer) {
                     self.left = Left::Nothing;
                     return Ok(None);
                 }
@@ -256,14 +283,14 @@ impl Stream {
                     if let Some(end) = self.buffer.windows(2).position(|w| w == b"\r\n") {
                         break self.buffer.drain(..end + 2).collect::<Vec<u8>>();
                     }
-                    if !fill(&mut self.tls, &mut self.buffer) {
+                    if !fill(&mut self.wire, &mut self.buffer) {
                         return Err(());
                     }
                 };
                 let text = String::from_utf8_lossy(&line);
                 let size = usize::from_str_radix(text.trim(), 16).map_err(|_| ())?;
                 while self.buffer.len() < size + 2 {
-                    if !fill(&mut self.tls, &mut self.buffer) {
+                    if !fill(&mut self.wire, &mut self.buffer) {
                         return Err(());
                     }
                 }
@@ -295,15 +322,15 @@ impl Stream {
     #[track_caller]
     pub fn again(mut self, bytes: &[u8]) -> Option<Self> {
         while let Ok(Some(_)) = self.piece() {}
-        let mut tls = self.tls;
-        tls.write_all(bytes).and_then(|()| tls.flush()).ok()?;
-        Self::head_from(tls, self.buffer)
+        let mut wire = self.wire;
+        wire.write_all(bytes).and_then(|()| wire.flush()).ok()?;
+        Self::head_from(wire, self.buffer)
     }
 }
 
-fn fill(tls: &mut impl Read, buffer: &mut Vec<u8>) -> bool {
+fn fill(wire: &mut impl Read, buffer: &mut Vec<u8>) -> bool {
     let mut piece = [0; 16 * 1024];
-    match tls.read(&mut piece) {
+    match wire.read(&mut piece) {
         Ok(n) if n > 0 => {
             buffer.extend_from_slice(&piece[..n]);
             true

@@ -37,8 +37,8 @@ fn renewal_under_load_fails_no_request() {
                     if enough.load(Ordering::Relaxed) {
                         return;
                     }
-                    // 25 a second each; a worker that is late catches up.
-                    let at = began + Duration::from_millis(40) * tick + Duration::from_millis(5) * worker;
+                    // 26 a second each; a worker that is late catches up.
+                    let at = began + Duration::from_millis(38) * tick + Duration::from_millis(5) * worker;
                     std::thread::sleep(at.saturating_duration_since(Instant::now()));
                     let ok = if worker % 2 == 0 {
                         let next = match kept.take() {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod certificates;
 mod commands;
 mod connect;
 mod credentials;
@@ -16,4 +17,5 @@ mod llama;
 mod ollama;
 mod queue;
 mod requests;
+mod rotation;
 mod streams;

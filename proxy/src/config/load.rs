@@ -154,9 +154,21 @@ impl Check<'_> {
             client_ca,
             certificate: w.certificate.as_deref().map(|p| self.existing("gate.certificate", p)),
             key: w.key.as_deref().map(|p| self.existing("gate.key", p)),
+            certificate_lifetime: self.lifetime(w.certificate_lifetime.as_deref()),
             threads: self.count("gate.threads", w.threads, threads).min(256),
             filter_timeout: self.duration("gate.filter_timeout", w.filter_timeout.as_deref(), 5),
         }
+    }
+
+    fn lifetime(&mut self, w: Option<&str>) -> Duration {
+        let key = "gate.certificate_lifetime";
+        let usual = portcullis_certs::ca::SERVER_LIFETIME;
+        let lifetime = self.duration(key, w, usual.as_secs());
+        if (Duration::from_secs(5)..=portcullis_certs::ca::CA_LIFETIME).contains(&lifetime) {
+            return lifetime;
+        }
+        self.wrong(key, "expected between 5 seconds and 10 years".to_owned(), Some("write `90d`"));
+        usual
     }
 
     fn upstream(&mut self, name: &str, w: &written::Upstream, gate: &Gate) -> Upstream {

@@ -14,6 +14,8 @@
 //! Key files are private to their owner and written whole or not at all ([`files`]). No key is ever
 //! printed, logged, or part of an error.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
+
 pub mod api_keys;
 pub mod ca;
 pub mod delegation;

@@ -19,10 +19,12 @@ use sha2::{Digest as _, Sha256};
 use crate::files::FileError;
 use crate::peer::{MAX_CERTIFICATE, PeerCert, Validity};
 
+mod door;
 mod server;
 mod shown;
 
-pub use server::{PinMismatch, first_contact, pinned_server};
+pub use door::door_config;
+pub use server::{PinMismatch, first_contact, first_contact_node, pinned_node, pinned_server};
 pub use shown::{ServerCertResolver, load_certified_key};
 
 /// The longest chain that a peer may send, the leaf included.

@@ -29,7 +29,9 @@ pub fn midstream(dialect: Dialect, format: StreamFormat, refusal: &Refusal, requ
 
 fn body(dialect: Dialect, refusal: &Refusal, request_id: &str) -> serde_json::Value {
     let code = refusal.code.as_str();
-    let sentence = format!("portcullis: {} ({code}, request {request_id})", refusal.message);
+    // A door refuses what no gate ever saw: there is no id then.
+    let request = if request_id.is_empty() { String::new() } else { format!(", request {request_id}") };
+    let sentence = format!("portcullis: {} ({code}{request})", refusal.message);
     match dialect {
         Dialect::Anthropic => {
             json!({"type": "error", "error": {"type": "permission_error", "message": sentence}})

@@ -139,20 +139,14 @@ impl IdentityFilter {
     }
 
     async fn device(&self, signature: &DeviceSignature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
-        let device = self.credentials.device(signature).map_err(|problem| match problem {
-            DeviceProblem::Invalid => refuse(Code::IdentityInvalid, "the device signature does not hold".to_owned()),
-            DeviceProblem::Overloaded => Refusal::internal("identity", "too many device signatures are remembered"),
-            DeviceProblem::Replayed => {
-                refuse(Code::SignatureReplayed, "this device signature was used before; sign anew".to_owned())
-            }
-            DeviceProblem::Stale => refuse(
-                Code::SignatureStale,
-                "the device signature is too old or from the future; look at the clocks".to_owned(),
-            ),
-        })?;
+        let device = self.credentials.device(signature).map_err(unusable)?;
         facts.meet(device.identity.clone(), IdentityMethod::OllamaKey);
         let key = Proven { identity: &device.identity, fingerprint: &device.fingerprint, claimed_name: None };
         let standing = self.trust.device_standing(&device.identity);
+        // Only those who would get in take up memory: anybody can make a key and sign with it.
+        if matches!(standing, Standing::Approved { .. }) {
+            self.credentials.take_once(signature).map_err(unusable)?;
+        }
         self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await
     }
 
@@ -355,6 +349,21 @@ fn unwelcome(standing: &Standing, fingerprint: &str) -> Refusal {
             )
         }
         _ => refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()),
+    }
+}
+
+/// The refusal of a device signature.
+fn unusable(problem: DeviceProblem) -> Refusal {
+    match problem {
+        DeviceProblem::Invalid => refuse(Code::IdentityInvalid, "the device signature does not hold".to_owned()),
+        DeviceProblem::Overloaded => Refusal::internal("identity", "too many device signatures are remembered"),
+        DeviceProblem::Replayed => {
+            refuse(Code::SignatureReplayed, "this device signature was used before; sign anew".to_owned())
+        }
+        DeviceProblem::Stale => refuse(
+            Code::SignatureStale,
+            "the device signature is too old or from the future; look at the clocks".to_owned(),
+        ),
     }
 }
 

@@ -94,12 +94,16 @@ macro_rules! codes {
         #[non_exhaustive]
         pub enum Code {
             $($(#[$doc])* $name,)*
+            /// At a door: the `Host` is not the door's own. A web page may be behind it.
+            DoorHost,
+            /// At a door: a web page asks, and nobody allowed it to.
+            DoorOrigin,
             /// A filter erred, panicked or ran out of time: `<filter>.internal`.
             Internal(&'static str),
         }
 
         impl Code {
-            /// Every code except those of broken filters.
+            /// Every code of a gate, except those of broken filters.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The HTTP status that goes with it.
@@ -107,6 +111,8 @@ macro_rules! codes {
             pub const fn status(self) -> u16 {
                 match self {
                     $(Self::$name => $status,)*
+                    Self::DoorHost => 421,
+                    Self::DoorOrigin => 403,
                     Self::Internal(_) => 503,
                 }
             }
@@ -116,6 +122,8 @@ macro_rules! codes {
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
+                    Self::DoorHost => "door.host",
+                    Self::DoorOrigin => "door.origin",
                     Self::Internal(filter) => internal(filter),
                 }
             }

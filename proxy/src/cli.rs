@@ -12,6 +12,7 @@ mod audit;
 mod check;
 mod client_config;
 mod config;
+mod connect;
 mod demo;
 mod doctor;
 mod enroll;
@@ -117,6 +118,10 @@ enum Command {
         #[command(subcommand)]
         what: config::ConfigCommand,
     },
+    /// Opens a door to a gate: plain HTTP on loopback, for programs that know nothing of certificates.
+    #[command(after_help = "Example:\n  portcullis connect https://gpu-box:8443\n  \
+                            OLLAMA_HOST=127.0.0.1:11434 ollama run llama3.2")]
+    Connect(connect::ConnectArgs),
     /// Prints what a client needs to reach this gate.
     #[command(after_help = "Example:\n  portcullis client-config openai-python")]
     ClientConfig(client_config::ClientConfigArgs),
@@ -262,6 +267,7 @@ pub(crate) fn main() -> ExitCode {
             Ok(())
         }
         Command::Config { what } => config::run(&what),
+        Command::Connect(args) => connect::run(&args),
         Command::ClientConfig(args) => client_config::run(&args),
     };
     match outcome {

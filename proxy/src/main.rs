@@ -17,6 +17,7 @@ mod corked;
 mod credentials;
 mod decisions;
 mod demo;
+mod door;
 mod explain;
 mod exposure;
 mod generation;

@@ -35,12 +35,20 @@ pub(crate) async fn answer(
     if session.write_response_header(Box::new(head)).await.is_err() {
         return;
     }
+    // Without a head there is no method to ask for.
+    let body = if parsed { unless_head(session, body) } else { body };
     if session.write_response_body(body, true).await.is_err() {
         return;
     }
     if unread {
         discard(session).await;
     }
+}
+
+/// The body, unless the request was a HEAD: its answer has none, though it says how long one would be
+/// (RFC 9110, section 9.3.2). HTTP/2 would send what it is given.
+pub(crate) fn unless_head(session: &ServerSession, body: Bytes) -> Bytes {
+    if session.req_header().method == http::Method::HEAD { Bytes::new() } else { body }
 }
 
 /// The verdict header's text for a refusal.

@@ -30,7 +30,7 @@ use crate::decisions::Decisions;
 use crate::generation::{Generation, Way};
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
-use crate::refuse::{self, NODE, REQUEST_ID, VERDICT};
+use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
 use crate::route;
 
@@ -255,7 +255,7 @@ impl Service {
             head.insert_header(NODE, self.current.load().node.clone())?;
             head.insert_header(VERDICT, "allow")?;
             session.write_response_header(Box::new(head)).await?;
-            session.write_response_body(body, true).await
+            session.write_response_body(unless_head(session, body), true).await
         };
         let _: pingora_error::Result<()> = written.await;
         Stop::Done

@@ -4,9 +4,13 @@
 mod audit;
 mod bad_input;
 mod commands;
+mod connect;
+mod credentials;
+mod enrolment;
 mod fail_closed;
 mod identity;
 mod lifecycle;
 mod llama;
+mod ollama;
 mod requests;
 mod streams;

@@ -130,3 +130,20 @@ fn pipelined_requests_are_judged_one_by_one() {
     assert_eq!(second.again(b"").expect("the third answer").status, 200);
     assert_eq!(gate.audit().len(), before + 3);
 }
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let stranger = gate.stranger("stranger");
+    let alice = gate.approved_h2_client("alice");
+    let head = |path: &str| http::Request::head(format!("https://localhost{path}")).body(Vec::new()).unwrap();
+    for (path, status) in [("/", 200), ("/api/blobs/sha256:00", 403), ("/nothing", 403)] {
+        let answer = alice.send(head(path), false);
+        assert_eq!((answer.status, answer.body.len(), answer.complete), (status, 0, true), "{path} over HTTP/2");
+        assert!(answer.header("content-length").is_some_and(|length| length != "0"), "{path} over HTTP/2");
+        let one =
+            stranger.raw(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes());
+        assert_eq!((one.status, one.body.len()), (status, 0), "{path}");
+    }
+}

@@ -62,7 +62,7 @@ impl Answer {
 
 /// An answer that is still coming.
 pub struct Stream {
-    tls: StreamOwned<ClientConnection, TcpStream>,
+    wire: Box<dyn Wire>,
     buffer: Vec<u8>,
     /// The status.
     pub status: u16,
@@ -70,6 +70,11 @@ pub struct Stream {
     pub headers: Vec<(String, String)>,
     left: Left,
 }
+
+/// What bytes go over: TLS to a gate, plain TCP to a door.
+pub(crate) trait Wire: Read + Write + Send {}
+
+impl<W: Read + Write + Send> Wire for W {}
 
 /// What is left of a body.
 enum Left {
@@ -176,18 +181,18 @@ pub(crate) fn post(path: &str, media: &str, body: &[u8]) -> Vec<u8> {
 }
 
 impl Stream {
-    pub(crate) fn head(tls: StreamOwned<ClientConnection, TcpStream>) -> Option<Self> {
-        Self::head_from(tls, Vec::new())
+    pub(crate) fn head(wire: impl Wire + 'static) -> Option<Self> {
+        Self::head_from(Box::new(wire), Vec::new())
     }
 
     /// Reads a head of which this much has come already.
-    fn head_from(mut tls: StreamOwned<ClientConnection, TcpStream>, mut buffer: Vec<u8>) -> Option<Self> {
+    fn head_from(mut wire: Box<dyn Wire>, mut buffer: Vec<u8>) -> Option<Self> {
         loop {
             let end = loop {
                 if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                     break end;
                 }
-                if !fill(&mut tls, &mut buffer) {
+                if !fill(&mut wire, &mut buffer) {
                     return None;
                 }
             };
@@ -209,7 +214,7 @@ impl Stream {
                 (None, Some("chunked")) => Left::Chunks,
                 _ => Left::UntilClose,
             };
-            return Some(Self { tls, buffer, status, headers, left });
+            return Some(Self { wire, buffer, status, headers, left });
         }
     }
 
@@ -219,7 +224,7 @@ impl Stream {
         match self.left {
             Left::Nothing => Ok(None),
             Left::Bytes(length) => {
-                if self.buffer.is_empty() && !fill(&mut self.tls, &mut self.buffer) {
+                if self.buffer.is_empty() && !fill(&mut self.wire, &mut self.buffer) {
                     return Err(());
                 }
                 let take = length.min(self.buffer.len());
@@ -227,7 +232,7 @@ impl Stream {
                 Ok(Some(self.buffer.drain(..take).collect()))
             }
             Left::UntilClose => {
-                if self.buffer.is_empty() && !fill(&mut self.tls, &mut self.buffer) {
+                if self.buffer.is_empty() && !fill(&mut self.wire, &mut self.buffer) {
                     self.left = Left::Nothing;
                     return Ok(None);
                 }
@@ -238,14 +243,14 @@ impl Stream {
                     if let Some(end) = self.buffer.windows(2).position(|w| w == b"\r\n") {
                         break self.buffer.drain(..end + 2).collect::<Vec<u8>>();
                     }
-                    if !fill(&mut self.tls, &mut self.buffer) {
+                    if !fill(&mut self.wire, &mut self.buffer) {
                         return Err(());
                     }
                 };
                 let text = String::from_utf8_lossy(&line);
                 let size = usize::from_str_radix(text.trim(), 16).map_err(|_| ())?;
                 while self.buffer.len() < size + 2 {
-                    if !fill(&mut self.tls, &mut self.buffer) {
+                    if !fill(&mut self.wire, &mut self.buffer) {
                         return Err(());
                     }
                 }
@@ -277,15 +282,15 @@ impl Stream {
     #[track_caller]
     pub fn again(mut self, bytes: &[u8]) -> Option<Self> {
         while let Ok(Some(_)) = self.piece() {}
-        let mut tls = self.tls;
-        tls.write_all(bytes).and_then(|()| tls.flush()).ok()?;
-        Self::head_from(tls, self.buffer)
+        let mut wire = self.wire;
+        wire.write_all(bytes).and_then(|()| wire.flush()).ok()?;
+        Self::head_from(wire, self.buffer)
     }
 }
 
-fn fill(tls: &mut impl Read, buffer: &mut Vec<u8>) -> bool {
+fn fill(wire: &mut impl Read, buffer: &mut Vec<u8>) -> bool {
     let mut piece = [0; 16 * 1024];
-    match tls.read(&mut piece) {
+    match wire.read(&mut piece) {
         Ok(n) if n > 0 => {
             buffer.extend_from_slice(&piece[..n]);
             true

@@ -67,6 +67,17 @@ impl Gate {
         self.dir.path().join("portcullis.yaml")
     }
 
+    /// What a door is opened to.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// What the gate's operator reads out: `portcullis id`.
+    #[track_caller]
+    pub fn fingerprint(&self) -> String {
+        self.cli_json(&["id"])["fingerprint"].as_str().expect("a fingerprint").to_owned()
+    }
+
     /// The state directory.
     pub fn state(&self) -> &Path {
         &self.state
@@ -207,6 +218,30 @@ impl Gate {
         i32::try_from(child.as_ref().expect("a running gate").id()).expect("a pid")
     }
 
+    /// Kills the gate, and starts it again with the same folder and addresses once `between` is done.
+    #[track_caller]
+    pub fn restart(&self, between: impl FnOnce()) {
+        let mut child = self.child.lock().expect("the child");
+        if let Some(mut old) = child.take() {
+            let _ = old.kill();
+            let _ = old.wait();
+        }
+        between();
+        *child = Some(spawn(self.dir.path(), &self.env));
+        drop(child);
+        self.ready();
+    }
+
+    /// Waits until the gate is ready.
+    #[track_caller]
+    fn ready(&self) {
+        until("the gate to be ready", || {
+            let ended = self.child.lock().expect("the child").as_mut().expect("a child").try_wait().expect("a child");
+            assert!(ended.is_none(), "the gate ended: {}", self.log());
+            (self.ask_admin("GET", "/readyz", None).0 == 200).then_some(())
+        });
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid()).expect("a pid");
@@ -291,19 +326,10 @@ impl GateBuilder {
         }
         let (address, admin) = (loopback(), loopback());
         fs::write(dir.path().join("portcullis.yaml"), self.yaml(&dir, address, admin)).expect("a config");
-        let log = fs::File::create(dir.path().join("log")).expect("a log");
-        let mut command = Command::new(portcullis());
-        command.arg("run").arg("--config").arg(dir.path().join("portcullis.yaml"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        command.envs(self.env.iter().map(|(n, v)| (n, v)));
-        let child = command.spawn().expect("portcullis starts");
+        let child = spawn(dir.path(), &self.env);
         let state = dir.path().join("state");
         let gate = Gate { child: Mutex::new(Some(child)), dir, address, admin, state, env: self.env };
-        until("the gate to be ready", || {
-            let ended = gate.child.lock().expect("the child").as_mut().expect("a child").try_wait().expect("a child");
-            assert!(ended.is_none(), "the gate ended: {}", gate.log());
-            (gate.ask_admin("GET", "/readyz", None).0 == 200).then_some(())
-        });
+        gate.ready();
         gate
     }
 
@@ -333,6 +359,16 @@ impl GateBuilder {
         }
         yaml
     }
+}
+
+/// Starts the gate of this folder.
+fn spawn(dir: &Path, env: &[(String, String)]) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).expect("a log");
+    let mut command = Command::new(portcullis());
+    command.arg("run").arg("--config").arg(dir.join("portcullis.yaml"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.envs(env.iter().map(|(n, v)| (n, v)));
+    command.spawn().expect("portcullis starts")
 }
 
 /// A fresh identity: certificate, key, id.

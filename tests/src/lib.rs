@@ -17,14 +17,19 @@
 //! reached the model server; never what happens inside. Waiting is always for a condition.
 
 mod client;
+mod door;
 mod gate;
 mod h2_client;
+mod middle;
 mod program;
+pub mod provider;
 pub mod real;
 mod server;
 
 pub use client::{Answer, Client, Stream};
+pub use door::{Door, DoorHome};
 pub use gate::{Gate, GateBuilder};
 pub use h2_client::H2Client;
+pub use middle::Middle;
 pub use program::{free_port, portcullis, run, until};
 pub use server::{FakeServer, Script, Seen};

@@ -58,3 +58,12 @@ impl Drop for LlamaServer {
         let _ = self.child.wait();
     }
 }
+
+/// The real `ollama` program, or `None` with a visible word about what is missing.
+pub fn ollama(test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("PORTCULLIS_REAL_OLLAMA").map(PathBuf::from).filter(|p| p.exists());
+    if found.is_none() {
+        eprintln!("skipped: {test} needs the ollama program; name it in PORTCULLIS_REAL_OLLAMA");
+    }
+    found
+}

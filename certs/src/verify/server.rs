@@ -1,10 +1,15 @@
 //! What a client checks of a gate: that it holds the key that was pinned, as ssh does.
+//!
+//! A door pins the gate's *node key*, the one whose fingerprint `portcullis id` shows. It offers nothing
+//! but Ed25519 in the handshake, to which a gate answers with that key and no other server can answer
+//! with a certificate of the usual kind.
 
 use std::sync::Arc;
 
+use portcullis_policies::Identity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{VerifyError, inspect, provider};
@@ -19,14 +24,30 @@ use crate::peer::printable;
 pub fn pinned_server(fingerprint: &str) -> Result<Arc<dyn ServerCertVerifier>, VerifyError> {
     let expected =
         fingerprint::normalise(fingerprint).ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
-    Ok(pin(Some(expected)))
+    Ok(pin(Some(expected), false))
+}
+
+/// As [`pinned_server`], for a gate that proves its node key, over TLS 1.3 alone.
+///
+/// # Errors
+/// When it is no fingerprint.
+pub fn pinned_node(fingerprint: &str) -> Result<Arc<dyn ServerCertVerifier>, VerifyError> {
+    let expected =
+        fingerprint::normalise(fingerprint).ok_or_else(|| VerifyError::Fingerprint(printable(fingerprint)))?;
+    Ok(pin(Some(expected), true))
 }
 
 /// Takes no server at all: the handshake fails with a [`PinMismatch`] that says which fingerprint to
 /// show to a person. That the server holds the key is proven by the next, pinned, connection.
 #[must_use]
 pub fn first_contact() -> Arc<dyn ServerCertVerifier> {
-    pin(None)
+    pin(None, false)
+}
+
+/// As [`first_contact`], for a gate that shows its node key, over TLS 1.3 alone.
+#[must_use]
+pub fn first_contact_node() -> Arc<dyn ServerCertVerifier> {
+    pin(None, true)
 }
 
 /// Why a server was not taken: its key is not the pinned one.
@@ -36,6 +57,8 @@ pub struct PinMismatch {
     pub expected: Option<String>,
     /// The fingerprint of the server's key.
     pub presented: String,
+    /// Who the server says it is: a node for an Ed25519 key, the key's digest for any other.
+    pub identity: Identity,
 }
 
 impl PinMismatch {
@@ -68,13 +91,15 @@ impl std::fmt::Display for PinMismatch {
 
 impl std::error::Error for PinMismatch {}
 
-fn pin(expected: Option<String>) -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Pin { expected, algorithms: provider().signature_verification_algorithms })
+fn pin(expected: Option<String>, node: bool) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Pin { expected, node, algorithms: provider().signature_verification_algorithms })
 }
 
 #[derive(Debug)]
 struct Pin {
     expected: Option<String>,
+    /// Whether only a node key will do.
+    node: bool,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -87,11 +112,15 @@ impl ServerCertVerifier for Pin {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let presented = inspect(leaf, rest, now)?.fingerprint;
+        let peer = inspect(leaf, rest, now)?;
+        if self.node && !peer.identity.is_node() {
+            return Err(CertificateError::BadEncoding.into());
+        }
+        let (presented, identity) = (peer.fingerprint, peer.identity);
         if self.expected.as_ref() == Some(&presented) {
             return Ok(ServerCertVerified::assertion());
         }
-        let mismatch = PinMismatch { expected: self.expected.clone(), presented };
+        let mismatch = PinMismatch { expected: self.expected.clone(), presented, identity };
         Err(CertificateError::Other(OtherError(Arc::new(mismatch))).into())
     }
 
@@ -101,6 +130,9 @@ impl ServerCertVerifier for Pin {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if self.node {
+            return Err(Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig));
+        }
         verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
@@ -114,6 +146,9 @@ impl ServerCertVerifier for Pin {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        if self.node {
+            return vec![SignatureScheme::ED25519];
+        }
         self.algorithms.supported_schemes()
     }
 }

@@ -220,6 +220,32 @@ fn a_server_is_known_by_its_key() {
 }
 
 #[test]
+fn a_door_takes_the_node_s_own_key_and_nothing_else() {
+    let mut gate = Gate::new();
+    let (node, other) = (NodeKey::generate().unwrap(), NodeKey::generate().unwrap());
+    let certified = gate.resolver.current();
+    let version = VERSIONS[0];
+    assert!(
+        gate.meet(version, &tofu(), first_contact_node(), None).is_err_and(|e| PinMismatch::of(&e).is_none()),
+        "a server without a node key has nothing to show"
+    );
+    gate.resolver = Arc::new(ServerCertResolver::new(certified).with_node(&node, "gate").unwrap());
+    let seen = gate.meet(version, &tofu(), first_contact_node(), None).unwrap_err();
+    let seen = PinMismatch::of(&seen).unwrap().clone();
+    assert_eq!((&seen.expected, &seen.presented), (&None, &node.public().fingerprint()));
+    assert_eq!(seen.identity, node.public().identity());
+    let pin = || pinned_node(&node.public().fingerprint().to_uppercase()).unwrap();
+    let (pem, secret) = other.self_signed_cert("laptop").unwrap();
+    assert!(gate.meet(version, &tofu(), pin(), Some((&pem, &secret))).unwrap().is_some());
+    assert!(gate.meet(VERSIONS[1], &tofu(), pin(), None).is_err(), "TLS 1.3 alone");
+    let error = gate.meet(version, &tofu(), pinned_node(&other.public().fingerprint()).unwrap(), None).unwrap_err();
+    assert!(PinMismatch::of(&error).is_some());
+    let config = door_config(pin(), Some((&other, "laptop"))).unwrap();
+    assert!(config.client_auth_cert_resolver.has_certs() && config.alpn_protocols[0] == b"h2");
+    assert!(door_config(pin(), Some((&other, ""))).is_err());
+}
+
+#[test]
 fn certificates_are_bounded_in_time_and_size() {
     let (pem, _) = NodeKey::generate().unwrap().self_signed_cert("a").unwrap();
     let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));

@@ -114,6 +114,11 @@ impl Parsed {
         const MARK: &[u8] = b", \"entry_hmac\": \"";
         let value: serde_json::Value = serde_json::from_slice(line).ok()?;
         let object = value.as_object()?;
+        let Names(names) = serde_json::from_slice(line).ok()?;
+        // The seal covers everything but its own text, so where that stands must be fixed: in order.
+        if !names.is_sorted_by(|a, b| a < b) {
+            return None;
+        }
         let hmac = object.get("entry_hmac")?.as_str()?;
         if hmac.len() != 64 || !hmac.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return None;
@@ -131,6 +136,31 @@ impl Parsed {
             timestamp: object.get("timestamp")?.as_str()?.to_owned(),
             unsealed,
         })
+    }
+}
+
+/// The names in an object, in the order in which they stand in the text.
+struct Names(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> serde::de::Visitor<'de> for InOrder {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, serde::de::IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        from.deserialize_map(InOrder)
     }
 }
 
@@ -200,6 +230,20 @@ mod tests {
         let line = chain.line().to_vec();
         chain.commit(sealed);
         assert_eq!(check(&[line]), Ok(1));
+    }
+
+    #[test]
+    fn a_seal_elsewhere_in_its_line_is_refused() {
+        // The bytes that the seal covers are the same, wherever its own text stands.
+        let line = String::from_utf8(log(1).remove(0)).unwrap();
+        let at = line.find(", \"entry_hmac\"").unwrap();
+        let seal = &line[at..at + 82];
+        let without = line.replacen(seal, "", 1);
+        for (comma, _) in without.match_indices(", \"") {
+            let mut moved = without.clone();
+            moved.insert_str(comma, seal);
+            assert_eq!(check(&[moved.clone().into_bytes()]).is_ok(), moved == line, "{moved}");
+        }
     }
 
     proptest! {

@@ -94,11 +94,17 @@ pub trait CredentialView: Send + Sync + 'static {
     /// Fetches the keys of a token's issuer anew, if that was not tried a moment ago.
     async fn fetch_keys(&self, token: &str);
 
-    /// Which device made a signature. A signature is taken once.
+    /// Which device made a signature.
     ///
     /// # Errors
     /// Why it is not taken.
     fn device(&self, signature: &DeviceSignature) -> Result<Device, DeviceProblem>;
+
+    /// Uses a signature up, once.
+    ///
+    /// # Errors
+    /// When it was used before, or that cannot be told.
+    fn take_once(&self, signature: &DeviceSignature) -> Result<(), DeviceProblem>;
 
     /// Whose rights a delegated grant passes on to this caller, and how much of them.
     ///

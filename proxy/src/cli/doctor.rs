@@ -49,6 +49,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
     if let Some(config) = &config {
         keys(config, &mut line);
         certificates(config, &mut line);
+        providers(config, &mut line);
         log(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
@@ -111,6 +112,21 @@ fn certificates(config: &Config, line: &mut Say<'_>) {
             _ => (Health::Ok, ""),
         };
         line("certificate", health, format!("the {name} certificate ends in {left} days"), fix);
+    }
+}
+
+fn providers(config: &Config, line: &mut Say<'_>) {
+    for provider in &config.filters.identity.issuers {
+        let name = &provider.meant.issuer;
+        match crate::keyring::keys_of(provider) {
+            Ok(_) => line("provider", Health::Ok, format!("the keys of `{name}` can be had"), ""),
+            Err(why) => line(
+                "provider",
+                Health::Fail,
+                format!("the keys of `{name}` cannot be had: {why}"),
+                "until then its tokens are judged by the last good keys for a day, then refused",
+            ),
+        }
     }
 }
 

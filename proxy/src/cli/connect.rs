@@ -1,0 +1,329 @@
+//! `portcullis connect`: doors to gates.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use http::HeaderValue;
+use portcullis_certs::{NodeKey, fingerprint};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, Outcome};
+use crate::door::address::GateAddress;
+use crate::door::dial::{self, DialError};
+use crate::door::guard::{Guard, origin};
+use crate::door::home::{Home, KnownGate};
+use crate::door::link::Link;
+use crate::door::standing::{Standing, Watch, warning};
+use crate::door::{Door, is_local};
+
+/// Where a door listens by default: an Ollama's own place, so that its clients need no setting.
+const USUAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 11434);
+/// The longest token or grant, in bytes: what a gate reads.
+const MAX_CREDENTIAL: u64 = 16 * 1024;
+
+/// Arguments of `connect`.
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    /// The gates, such as https://gpu-box:8443.
+    #[arg(value_name = "GATE_URL", required_unless_present = "forget")]
+    gates: Vec<String>,
+    /// Where the door listens: loopback alone. One for each gate; for a single gate the default is
+    /// 127.0.0.1:11434, where the clients of an Ollama look.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// The gate's fingerprint, as `portcullis id` shows it there, instead of a question. One for each gate.
+    #[arg(long, value_name = "FINGERPRINT")]
+    pin: Vec<String>,
+    /// A token of `portcullis enroll`, which lets the door in without further approval; `file:PATH` reads it.
+    #[arg(long)]
+    token: Option<String>,
+    /// What the gate's operator sees this door as. Default: the host's name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the door's key and the gates that it met are kept. Default: $PORTCULLIS_DOOR,
+    /// $XDG_STATE_HOME/portcullis, ~/.local/state/portcullis.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// A web page that may use the door, such as http://localhost:3000.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// A delegated grant, which goes with every request.
+    #[arg(long, value_name = "FILE")]
+    grant: Option<PathBuf>,
+    /// Forgets the key of a gate, and ends: the next contact is a first one.
+    #[arg(long, value_name = "GATE_URL", conflicts_with_all = ["gates", "listen", "pin", "token", "grant"])]
+    forget: Vec<String>,
+}
+
+pub(super) fn run(args: &ConnectArgs) -> Outcome {
+    let plan = Plan::new(args)?;
+    let home = Home::open(args.dir.as_deref()).map_err(broken)?;
+    if !args.forget.is_empty() {
+        return forget(&home, &args.forget);
+    }
+    let key = home.key().map_err(broken)?;
+    // A certificate cannot carry every name: that is said before anybody is asked anything.
+    key.self_signed_cert(&plan.name).map_err(|e| Failure::usage(format!("{e}; give another with --name")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(open(&plan, &home, &key))
+}
+
+/// What was asked for, checked.
+struct Plan {
+    doors: Vec<(GateAddress, SocketAddr, Option<String>)>,
+    origins: Vec<HeaderValue>,
+    token: Option<HeaderValue>,
+    grant: Option<HeaderValue>,
+    name: String,
+}
+
+impl Plan {
+    fn new(args: &ConnectArgs) -> Outcome<Self> {
+        let gates: Vec<_> = read(&args.gates, GateAddress::parse)?;
+        let mut listens = read(&args.listen, listen)?;
+        if listens.is_empty() && gates.len() == 1 {
+            listens.push(USUAL_LISTEN);
+        }
+        if listens.len() != gates.len() && args.forget.is_empty() {
+            return Err(Failure::usage(format!(
+                "{} gates and {} of --listen, expected one --listen for each gate, in their order, such as \
+                 `--listen 127.0.0.1:11434 --listen 127.0.0.1:11435`",
+                gates.len(),
+                listens.len()
+            )));
+        }
+        let pins = read(&args.pin, |text| {
+            fingerprint::normalise(text).ok_or_else(|| {
+                let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+                format!(
+                    "`{shown}` is not a fingerprint, expected 16 bytes in hex as `portcullis id` shows them on the gate"
+                )
+            })
+        })?;
+        if !pins.is_empty() && pins.len() != gates.len() {
+            return Err(Failure::usage("one --pin for each gate is expected, in their order, or none"));
+        }
+        if gates.len() > 1 && (args.token.is_some() || args.grant.is_some()) {
+            return Err(Failure::usage("--token and --grant are meant for one gate: open its door by itself"));
+        }
+        let mut pins = pins.into_iter();
+        let doors = gates.into_iter().zip(listens).map(|(gate, listen)| (gate, listen, pins.next())).collect();
+        Ok(Self {
+            doors,
+            origins: read(&args.allow_origin, origin)?,
+            token: args.token.as_deref().map(token).transpose()?,
+            grant: args.grant.as_deref().map(|file| credential(file, "--grant")).transpose()?,
+            name: args.name.clone().unwrap_or_else(host_name),
+        })
+    }
+}
+
+async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
+    // Signals are caught before anything is open.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let opening = async {
+        let mut listeners = Vec::new();
+        for (_, listen, _) in &plan.doors {
+            listeners.push(bind(*listen).await?);
+        }
+        let mut doors = Vec::new();
+        for ((gate, _, pin), listener) in plan.doors.iter().zip(listeners) {
+            let known = acquaint(home, gate, pin.as_deref()).await?;
+            doors.push((make(plan, key, gate, known, &listener).await?, listener));
+        }
+        Ok::<_, Failure>(doors)
+    };
+    let doors = tokio::select! {
+        doors = opening => doors?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let served: Vec<_> =
+        doors.into_iter().map(|(door, listener)| tokio::spawn(door.serve(listener, stopped.clone()))).collect();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tell("closing: no new requests, running answers may finish.");
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = futures::future::join_all(served) => {}
+        // Whoever asks twice does not want to wait.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Builds a door, and asks its gate how it stands.
+async fn make(
+    plan: &Plan,
+    key: &Arc<NodeKey>,
+    gate: &GateAddress,
+    known: KnownGate,
+    listener: &tokio::net::TcpListener,
+) -> Outcome<Arc<Door>> {
+    let listen = listener.local_addr()?;
+    let public = key.public();
+    let watch = Watch::new(
+        gate.clone(),
+        known.fingerprint.clone(),
+        (public.identity(), public.fingerprint(), plan.name.clone()),
+    );
+    let guard = Guard::new(listen, plan.origins.clone());
+    let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), plan.name.clone());
+    let door = Arc::new(Door::new(
+        (gate.clone(), known.node_id),
+        guard,
+        link,
+        watch,
+        (plan.token.clone(), plan.grant.clone()),
+    ));
+    if let Standing::Foreign(_) = door.greet().await {
+        return Err(Failure::no(format!("the door to {gate} stays shut.")));
+    }
+    tell(&format!("http://{listen} leads to {gate}."));
+    Ok(door)
+}
+
+/// Who the gate is: remembered, pinned, or asked.
+async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome<KnownGate> {
+    if let Some(known) = home.gate(gate) {
+        return match pin {
+            Some(pin) if pin != known.fingerprint => Err(Failure::no(format!(
+                "{gate} was met with the key {} on {}, and --pin names {pin}. Ask its operator which one holds; \
+                 to forget the old one: portcullis connect --forget https://{gate}",
+                known.fingerprint, known.first_seen
+            ))),
+            _ => Ok(known),
+        };
+    }
+    let shown = dial::ask(gate).await.map_err(|error| match error {
+        DialError::NoGate(_) => Failure::no(format!("{gate}: {error}")),
+        other => Failure::broken(format!("{gate}: {other}. Is the gate up, and its port open from here?")),
+    })?;
+    let met = KnownGate::new(shown.identity.as_str(), &shown.fingerprint);
+    match pin {
+        Some(pin) if pin != shown.fingerprint => {
+            let shown = format!("the key {}", shown.fingerprint);
+            return Err(Failure::no(warning(gate, pin, &shown)));
+        }
+        Some(_) => {}
+        None => ask_person(gate, &met)?,
+    }
+    home.remember(gate, met.clone()).map_err(broken)?;
+    tell(&format!("{gate} is remembered by the key {}.", met.fingerprint));
+    Ok(met)
+}
+
+/// Whether the person at the terminal takes this key for the gate's.
+fn ask_person(gate: &GateAddress, met: &KnownGate) -> Outcome {
+    let (fingerprint, node) = (&met.fingerprint, &met.node_id);
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "{gate} was never met, and nobody is here to be asked. It shows the key {fingerprint} ({node}). If that \
+             is what `portcullis id` shows on the gate, write:\n  portcullis connect https://{gate} --pin {fingerprint}"
+        )));
+    }
+    let mut err = std::io::stderr();
+    write!(
+        err,
+        "{gate} was never met. It shows:\n  fingerprint  {fingerprint}\n  node id      {node}\n\
+         `portcullis id` on the gate shows the same, or it is not that gate. Is it the same? [y/N] "
+    )?;
+    err.flush()?;
+    let mut said = String::new();
+    std::io::stdin().lock().read_line(&mut said)?;
+    if matches!(said.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::no("not connected, and nothing was remembered."))
+}
+
+fn forget(home: &Home, gates: &[String]) -> Outcome {
+    for gate in read(gates, GateAddress::parse)? {
+        match home.forget(&gate).map_err(broken)? {
+            Some(known) => tell(&format!("the key {} of {gate} is forgotten.", known.fingerprint)),
+            None => return Err(Failure::no(format!("no key of {gate} is remembered."))),
+        }
+    }
+    Ok(())
+}
+
+async fn bind(listen: SocketAddr) -> Outcome<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+        let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
+            "another program, perhaps an Ollama, uses it: stop that, or choose another with --listen"
+        } else {
+            "choose another with --listen"
+        };
+        Failure::broken(format!("cannot listen on {listen}: {error}; {hint}"))
+    })
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let numeric = plain.strip_prefix("localhost:").map_or_else(|| plain.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+    let address: SocketAddr = numeric.parse().map_err(|_| {
+        format!("`{shown}` is not an address to listen on, expected ADDRESS:PORT such as 127.0.0.1:11434")
+    })?;
+    if !is_local(address) {
+        return Err(format!(
+            "`{shown}` is not on loopback: a door asks nobody who they are, so everybody in reach would be let \
+             in under its name; expected 127.0.0.1:PORT"
+        ));
+    }
+    Ok(address)
+}
+
+fn token(text: &str) -> Outcome<HeaderValue> {
+    match text.strip_prefix("file:") {
+        Some(path) => credential(path.as_ref(), "--token"),
+        None => secret(text, "--token"),
+    }
+}
+
+fn credential(file: &std::path::Path, option: &str) -> Outcome<HeaderValue> {
+    use std::io::Read as _;
+    let fail = |e: std::io::Error| Failure::usage(format!("{option}: `{}` cannot be read: {e}", file.display()));
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::fs::File::open(file).map_err(fail)?.take(MAX_CREDENTIAL + 1).read_to_string(&mut text).map_err(fail)?;
+    secret(&text, option)
+}
+
+/// A header's value that is never shown.
+fn secret(text: &str, option: &str) -> Outcome<HeaderValue> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.len() as u64 <= MAX_CREDENTIAL && text.bytes().all(|b| b.is_ascii_graphic());
+    let value = HeaderValue::from_str(text).ok().filter(|_| fits);
+    let mut value = value.ok_or_else(|| {
+        Failure::usage(format!(
+            "{option} is not what the gate's operator gave you: it is empty, too long, or not one word"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn read<T>(texts: &[String], one: impl Fn(&str) -> Result<T, String>) -> Outcome<Vec<T>> {
+    texts.iter().map(|text| one(text).map_err(Failure::usage)).collect()
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "door".to_owned() } else { name }
+}
+
+fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "portcullis: {what}");
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::broken(error.to_string())
+}

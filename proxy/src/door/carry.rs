@@ -1,0 +1,282 @@
+//! One request's way through a door, and its answer's way back.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::Scheme;
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::Either;
+use hyper::body::{Body as _, Incoming};
+use portcullis_filters::{Code, Refusal, dialect};
+use portcullis_policies::{Dialect, StreamFormat};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Door;
+use super::answer::{Answer, Poured};
+use super::dial::DialError;
+use super::guard::Caller;
+use super::link::LinkError;
+use super::sent::Sent;
+use super::standing::Standing;
+use crate::refuse::{NODE, REQUEST_ID, VERDICT};
+
+/// What is between a program and the door alone, or between the door and the gate alone (RFC 9110,
+/// section 7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
+/// Who calls is said by the door's own key, so nothing else that says so leaves it; nor what a page is
+/// called, nor what only the door itself may say.
+const OWN: [&str; 9] =
+    ["host", "authorization", "x-api-key", "api-key", "cookie", "forwarded", "origin", "referer", "via"];
+const OWN_PREFIXES: [&str; 5] = ["x-forwarded-", "portcullis-", "x-llmesh-", "sec-fetch-", "access-control-"];
+
+impl Door {
+    /// Answers one request of a local program.
+    pub(super) async fn carry(&self, request: Request<Incoming>) -> Response<Answer> {
+        let (mut head, body) = request.into_parts();
+        let dialect = Dialect::of_path(head.uri.path());
+        let page = match self.guard.admit(&head) {
+            Ok(Caller::Program) => None,
+            Ok(Caller::Page(origin)) => Some(origin),
+            Ok(Caller::Preflight(origin)) => return preflight(origin, &head.headers),
+            Err(refusal) => return refused(dialect, &refusal),
+        };
+        let answered = match self.address_to_gate(&mut head) {
+            Ok(()) => self.fetch(Request::from_parts(head, Either::Left(Sent::new(body))), dialect).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut answer = answered.unwrap_or_else(|refusal| refused(dialect, &refusal));
+        if let Some(origin) = page {
+            open_to(answer.headers_mut(), origin);
+            answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+        }
+        answer
+    }
+
+    /// Makes the head of a local request one for the gate.
+    pub(super) fn address_to_gate(&self, head: &mut Parts) -> Result<(), Refusal> {
+        strip(&mut head.headers);
+        if let Some(grant) = &self.grant {
+            head.headers.insert("portcullis-grant", grant.clone());
+        }
+        let mut uri = std::mem::take(&mut head.uri).into_parts();
+        uri.scheme = Some(Scheme::HTTPS);
+        uri.authority = self.gate.to_string().parse().ok();
+        head.uri = Uri::from_parts(uri)
+            .map_err(|_| Refusal::new("door", Code::RequestMalformed, "the path cannot be forwarded"))?;
+        head.version = http::Version::HTTP_2;
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<super::link::Outgoing>,
+        dialect: Dialect,
+    ) -> Result<Response<Answer>, Refusal> {
+        let (answer, room) = self.link.send(request).await.map_err(|error| {
+            self.watch.note(Standing::from(&error));
+            self.doubt.notify_one();
+            no_answer(&error)
+        })?;
+        self.read_standing(&answer)?;
+        Ok(pour(answer, room, dialect))
+    }
+
+    /// Who answered, and what that says about the door.
+    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), Refusal> {
+        let text = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if !self.is_gate(answer.headers()) {
+            let refusal = Refusal::new(
+                "door",
+                Code::UpstreamInvalid,
+                "the answer does not name the gate that this door leads to, and was thrown away",
+            );
+            return Err(refusal);
+        }
+        let verdict = text(VERDICT);
+        match Standing::of_verdict(verdict) {
+            // Why, it says to the door's own question.
+            Some(Standing::Refused(_)) => self.doubt.notify_one(),
+            Some(standing) => {
+                self.watch.note(standing);
+                self.doubt.notify_one();
+            }
+            None if verdict == "allow" && self.watch.get() != Standing::In => self.doubt.notify_one(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Whether an answer comes from the pinned gate, by its own word: the connection proves the key, and
+    /// this that nothing behind it answered in the gate's place.
+    pub(super) fn is_gate(&self, headers: &HeaderMap) -> bool {
+        let mut named = headers.get_all(NODE).iter();
+        named.next().is_some_and(|name| name.as_bytes() == self.node.as_bytes()) && named.next().is_none()
+    }
+}
+
+/// Removes what must not leave the machine, or is not the program's to say.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let foreign = |name: &str| {
+        HOP_BY_HOP.contains(&name)
+            || OWN.contains(&name)
+            || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || name == "transfer-encoding"
+    };
+    let gone: Vec<HeaderName> =
+        headers.keys().filter(|name| foreign(name.as_str()) || named.contains(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// The gate's answer, as it comes.
+fn pour(answer: Response<Incoming>, room: OwnedSemaphorePermit, dialect: Dialect) -> Response<Answer> {
+    let (mut head, body) = answer.into_parts();
+    head.version = http::Version::HTTP_11;
+    let gone: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            HOP_BY_HOP.contains(&name)
+                || name.starts_with("access-control-")
+                // They speak of the gate's host, and the program would take them for the door's.
+                || ["transfer-encoding", "alt-svc", "set-cookie", "strict-transport-security"].contains(&name)
+        })
+        .cloned()
+        .collect();
+    for name in gone {
+        head.headers.remove(name);
+    }
+    let media = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let stream = match media.split(';').next().unwrap_or_default().trim() {
+        "application/x-ndjson" | "application/ndjson" => Some(StreamFormat::Ndjson),
+        "text/event-stream" => Some(StreamFormat::Sse),
+        _ => None,
+    };
+    let id = head.headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let body = if body.is_end_stream() {
+        Answer::Whole(None)
+    } else {
+        Answer::Poured(Poured {
+            body: Some(body),
+            stream: stream.filter(|_| !head.headers.contains_key(header::CONTENT_LENGTH)),
+            dialect,
+            request_id: id,
+            _room: room,
+        })
+    };
+    Response::from_parts(head, body)
+}
+
+/// What a program reads when there is no answer.
+fn no_answer(error: &LinkError) -> Refusal {
+    let unavailable =
+        |message: &'static str| Refusal::new("door", Code::UpstreamUnavailable, message).with_retry_after(5);
+    match error {
+        LinkError::Dial(dial) => match &**dial {
+            DialError::Changed(_) | DialError::NoGate(_) => Refusal::new(
+                "door",
+                Code::UpstreamInvalid,
+                "what answers is not the gate that this door was opened to; somebody may be in between, and nothing \
+                 was sent. Look at what `portcullis connect` says",
+            ),
+            DialError::Setup(_) | DialError::Unreachable(_) => unavailable("the gate cannot be reached"),
+        },
+        LinkError::Broken(_) => unavailable("the connection to the gate broke before it answered"),
+        LinkError::Full => unavailable("too many requests are under way at this door"),
+    }
+}
+
+/// The door's own refusal, in the words of the route that was called.
+fn refused(kind: Dialect, refusal: &Refusal) -> Response<Answer> {
+    let mut answer = Response::new(Answer::Whole(Some(dialect::whole(kind, refusal, ""))));
+    *answer.status_mut() = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(verdict) = HeaderValue::from_str(&crate::refuse::verdict(refusal)) {
+        headers.insert(HeaderName::from_static("portcullis-verdict"), verdict);
+    }
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
+}
+
+/// Tells a browser that this page may call.
+fn preflight(origin: HeaderValue, asked: &HeaderMap) -> Response<Answer> {
+    let mut answer = Response::new(Answer::Whole(None));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    open_to(headers, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, DELETE"));
+    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    answer
+}
+
+fn open_to(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+}
+
+/// A request of the door's own.
+pub(super) fn own_request(path: &str) -> Request<super::link::Outgoing> {
+    let mut request = Request::new(Either::Right(http_body_util::Empty::new()));
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_names_the_caller_or_the_hop_leaves() {
+        let mut headers = HeaderMap::new();
+        for name in HOP_BY_HOP.iter().chain(&OWN) {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("x"));
+        }
+        for (name, value) in [
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("portcullis-enroll", "t"),
+            ("x-llmesh-signature", "s"),
+            ("sec-fetch-mode", "cors"),
+            ("accept", "*/*"),
+            ("content-type", "application/json"),
+            ("user-agent", "ollama/0.32"),
+            ("x-stainless-lang", "python"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "content-type", "user-agent", "x-stainless-lang"]);
+    }
+}

@@ -1,0 +1,472 @@
+//! `portcullis connect`: the door, from the first contact to the last byte.
+
+use std::io::Write as _;
+use std::process::{Command, Output};
+
+use portcullis_certs::NodeKey;
+use portcullis_tests::{DoorHome, FakeServer, Gate, Middle, Script, free_port, portcullis, until};
+use serde_json::json;
+
+fn ndjson(content: &str) -> Vec<u8> {
+    format!(
+        "{}\n",
+        json!({"model": "tiny:latest", "message": {"role": "assistant", "content": content}, "done": false})
+    )
+    .into_bytes()
+}
+
+fn chat() -> serde_json::Value {
+    json!({"model": "tiny", "messages": []})
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_first_contact_needs_a_person_or_a_pin() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let (home, url, pin) = (DoorHome::new(), gate.url(), gate.fingerprint());
+    let asked = home.run(&[&url, "--listen", "127.0.0.1:0"]);
+    assert_eq!(asked.status.code(), Some(2), "{}", said(&asked));
+    assert!(said(&asked).contains(&format!("--pin {pin}")), "it says what to write: {}", said(&asked));
+    let wrong =
+        home.run(&[&url, "--listen", "127.0.0.1:0", "--pin", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(said(&wrong).contains("WARNING") && said(&wrong).contains(&pin), "{}", said(&wrong));
+    assert_eq!(gate.audit().len(), 0, "nothing was sent");
+    let spelt = pin.replace(':', "").to_uppercase();
+    let door = home.start(&[&url, "--listen", "127.0.0.1:0", "--pin", &spelt]).remove(0);
+    door.says("is remembered by the key");
+    drop(door);
+    // From now on neither is needed.
+    let door = home.start(&[&url, "--listen", "127.0.0.1:0"]).remove(0);
+    door.says("does not know this door yet");
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(home.path()), 0o700);
+    assert_eq!((mode(home.path().join("node.key")), mode(home.path().join("known_gates.json"))), (0o600, 0o600));
+}
+
+/// Answers the question of a `connect` on a terminal of its own, and prints what it showed.
+const TERMINAL: &str = r#"
+import os, pty, sys
+answer, command = sys.argv[1], sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(command[0], command)
+shown, answered = b"", False
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    shown += piece
+    if b"[y/N]" in shown and not answered:
+        os.write(terminal, answer.encode() + b"\n")
+        answered = True
+    if b" leads to " in shown:
+        os.kill(pid, 15)
+_, status = os.waitpid(pid, 0)
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(status))
+"#;
+
+#[test]
+fn a_person_at_a_terminal_is_asked_once() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let at_terminal = |answer: &str| {
+        let mut command = Command::new("python3");
+        command.args(["-c", TERMINAL, answer]).arg(portcullis());
+        command.args(["connect", &gate.url(), "--listen", "127.0.0.1:0"]).env("PORTCULLIS_DOOR", home.path());
+        command.output()
+    };
+    let Ok(refused) = at_terminal("") else {
+        eprintln!("skipped: the question on a terminal needs python3");
+        return;
+    };
+    let shown = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "no is the default: {}", shown(&refused));
+    for part in [gate.fingerprint(), gate.cli_json(&["id"])["node_id"].as_str().unwrap().to_owned()] {
+        assert!(shown(&refused).contains(&part), "{}", shown(&refused));
+    }
+    let taken = at_terminal("y").unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{}", shown(&taken));
+    assert!(shown(&taken).contains("is remembered"), "{}", shown(&taken));
+    let again = at_terminal("n").unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", shown(&again));
+    assert!(!shown(&again).contains("[y/N]"), "{}", shown(&again));
+}
+
+#[test]
+fn a_pending_door_waits_and_says_when_it_is_let_in() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let door = home.open(&gate);
+    door.says(&format!("portcullis peers approve {} --name laptop", home.id()));
+    let pending = door.get("/api/tags");
+    assert_eq!((pending.status, pending.code().as_str()), (403, "identity.pending"));
+    assert!(pending.json()["error"].as_str().unwrap().contains("not approved yet"), "{}", pending.text());
+    assert_eq!(gate.cli_json(&["peers", "pending"])[0]["id"], home.id());
+    assert!(gate.cli(&["peers", "approve", &home.id()]).status.success());
+    door.says("lets this door in");
+    let answer = door.post("/api/chat", &json!({"model": "tiny", "messages": [], "stream": false}));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["message"]["content"], "Hello there.");
+    let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
+    assert_eq!((entry["node_id"].as_str(), entry["identity_method"].as_str()), (Some(&*home.id()), Some("mtls")));
+    assert!(gate.cli(&["peers", "revoke", &home.id()]).status.success());
+    until("the revocation to bite", || (door.get("/api/tags").code() == "identity.revoked").then_some(()));
+    door.says("took its trust in this door back");
+}
+
+#[test]
+fn a_token_lets_a_door_in_at_once() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let made = gate.cli_json(&["enroll"]);
+    let token = made["token"].as_str().unwrap();
+    let home = DoorHome::new();
+    let door = home.open_with(&gate, &["--token", token]);
+    door.says("lets this door in");
+    assert_eq!(door.get("/api/tags").status, 200);
+    assert!(!door.log().contains(token) && !gate.log().contains(token));
+    // Used up: another door is refused, says why, and can be approved as any other.
+    let other = DoorHome::new();
+    std::fs::create_dir(other.path()).unwrap();
+    let file = other.path().join("token");
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let (url, pin, token_file) = (gate.url(), gate.fingerprint(), format!("file:{}", file.display()));
+    let args = [&*url, "--pin", &pin, "--listen", "127.0.0.1:0", "--name", "desk", "--token", &token_file];
+    let door = other.start(&args).remove(0);
+    door.says("the enrolment token is not valid");
+    door.says("does not know this door yet");
+    assert!(!door.log().contains(token));
+}
+
+#[test]
+fn a_changed_key_is_refused_until_it_is_forgotten_on_purpose() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let door = home.open_approved(&gate);
+    assert_eq!(door.get("/api/tags").status, 200);
+    let old = gate.fingerprint();
+    let key = gate.state().join("node.key");
+    let aside = gate.state().join("node.key.old");
+    gate.restart(|| {
+        std::fs::rename(&key, &aside).unwrap();
+        NodeKey::generate().unwrap().save_new(&key).unwrap();
+    });
+    let before = gate.audit().len();
+    // While it runs:
+    let refused = until("the change to be noticed", || Some(door.get("/api/tags")).filter(|a| a.status != 200));
+    assert_eq!((refused.status, refused.code().as_str()), (502, "upstream.invalid"), "{}", refused.text());
+    assert!(refused.json()["error"].as_str().unwrap().contains("somebody may be in between"), "{}", refused.text());
+    door.says("WARNING");
+    for part in [&old, &gate.fingerprint(), "connect --forget"] {
+        assert!(door.log().contains(part), "{}", door.log());
+    }
+    // At its start:
+    let args = [gate.url(), "--listen".to_owned(), "127.0.0.1:0".to_owned()];
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let again = home.run(&args);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    assert!(said(&again).contains("WARNING"), "{}", said(&again));
+    // Neither does a pin replace what is remembered.
+    let mut pinned = args.clone();
+    let new = gate.fingerprint();
+    pinned.extend(["--pin", &new]);
+    let again = home.run(&pinned);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    assert!(said(&again).contains("--forget"), "{}", said(&again));
+    assert_eq!(gate.audit().len(), before, "nothing was sent");
+    let forgotten = home.run(&["--forget", &gate.url()]);
+    assert!(forgotten.status.success(), "{}", said(&forgotten));
+    assert_eq!(home.run(&["--forget", &gate.url()]).status.code(), Some(1), "there is nothing left to forget");
+    let fresh = home.start(&pinned).remove(0);
+    fresh.says("is remembered");
+    // The first door never took the new key; with the old one back it goes on by itself.
+    gate.restart(|| std::fs::rename(&aside, &key).unwrap());
+    until("the first door to recover", || (door.get("/api/tags").status == 200).then_some(()));
+}
+
+#[test]
+fn a_man_in_the_middle_gets_nothing() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    // Somebody who passes everything on, with a certificate of the usual kind or a node's key of his own.
+    let other = Gate::before(&server).start();
+    let file = |name: &str| std::fs::read_to_string(other.state().join(name)).unwrap();
+    let usual = (file("server.crt"), file("server.key"));
+    let (certificate, key) = NodeKey::generate().unwrap().self_signed_server_cert("localhost").unwrap();
+    for (n, (certificate, key)) in [usual, (certificate, key.to_string())].into_iter().enumerate() {
+        let middle = Middle::start(&certificate, &key);
+        let url = format!("https://localhost:{}", middle.address.port());
+        let met = home.run(&[&url, "--listen", "127.0.0.1:0", "--pin", &gate.fingerprint()]);
+        assert_eq!(met.status.code(), Some(1), "{n}: {}", said(&met));
+        // The gate is met where nobody is in between; then somebody takes its place.
+        let direct = home.open(&gate);
+        direct.says("does not know this door yet");
+        let known = std::fs::read_to_string(home.path().join("known_gates.json")).unwrap();
+        let known = known.replace(&gate.url()["https://".len()..], &url["https://".len()..]);
+        portcullis_certs::files::write_private(&home.path().join("known_gates.json"), known.as_bytes()).unwrap();
+        let later = home.run(&[&url, "--listen", "127.0.0.1:0"]);
+        assert_eq!(later.status.code(), Some(1), "{n}: {}", said(&later));
+        assert!(said(&later).contains("WARNING"), "{n}: {}", said(&later));
+        assert_eq!(middle.read(), 0, "{n}: not a byte of a request reached him");
+        std::fs::remove_file(home.path().join("known_gates.json")).unwrap();
+    }
+}
+
+#[test]
+fn tokens_pass_one_by_one_and_whoever_leaves_ends_the_work() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let door = DoorHome::new().open_approved(&gate);
+    let (sender, script) = Script::paced("application/x-ndjson");
+    server.next(script);
+    sender.send(ndjson("The ")).unwrap();
+    let mut stream = door.post_streamed("/api/chat", &chat());
+    assert_eq!(stream.status, 200);
+    assert_eq!(stream.piece().unwrap().unwrap(), ndjson("The "), "the first token is not held back");
+    for word in ["quick ", "brown ", "fox "] {
+        // Only now does the server say the next word: had the door held the last one, this would hang.
+        sender.send(ndjson(word)).unwrap();
+        assert_eq!(stream.piece().unwrap().unwrap(), ndjson(word));
+    }
+    drop(stream);
+    until("the server to notice", || (server.abandoned() == 1).then_some(()));
+    // Before the first token, too.
+    server.next(Script::Silence);
+    let arrived = server.seen().len();
+    let mut tcp = door.connect();
+    let body = chat().to_string();
+    let head = format!("POST /api/chat HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n", door.address);
+    write!(tcp, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    until("the request to arrive", || (server.seen().len() > arrived).then_some(()));
+    drop(tcp);
+    until("the server to notice before its first token", || (server.abandoned() == 2).then_some(()));
+}
+
+#[test]
+fn what_a_program_says_of_itself_stays_on_the_machine() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter("identity: {accept: [mtls, api_key]}").start();
+    let door = DoorHome::new().open_approved(&gate);
+    let answer = door.ask(
+        "POST",
+        "/api/chat",
+        &[
+            "Content-Type: application/json",
+            "Authorization: Bearer pck_somebody_elses",
+            "X-Api-Key: pck_another",
+            "Cookie: session=1",
+            "Forwarded: for=10.0.0.1",
+            "X-Forwarded-For: 10.0.0.1",
+            "Portcullis-Enroll: pce_guess",
+            "Portcullis-Grant: made-up",
+            "X-LLMesh-Node-Id: peer:x",
+            "Referer: http://localhost/",
+            "Connection: keep-alive, X-Hop",
+            "X-Hop: 1",
+        ],
+        &json!({"model": "tiny", "messages": [], "stream": false}).to_string(),
+    );
+    assert_eq!(answer.status, 200, "had one of them passed, the gate would have refused it: {}", answer.text());
+    assert_eq!(answer.code(), "allow");
+    assert_eq!(answer.header("portcullis-node"), gate.cli_json(&["id"])["node_id"].as_str());
+}
+
+#[test]
+fn web_pages_stay_outside() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let door = home.open_with(&gate, &["--allow-origin", "http://localhost:3000"]);
+    assert!(gate.cli(&["peers", "approve", &home.id()]).status.success());
+    door.says("lets this door in");
+    let port = door.address.port();
+    let before = gate.audit().len();
+    let evil = "Origin: http://evil.example";
+    for (lines, status, code) in [
+        (vec!["Host: evil.example".to_owned()], 421, "door.host"),
+        (vec![format!("Host: evil.example:{port}")], 421, "door.host"),
+        (vec!["Host: localhost".to_owned()], 421, "door.host"),
+        (vec![evil.to_owned()], 403, "door.origin"),
+        (vec!["Origin: null".to_owned()], 403, "door.origin"),
+        (vec![format!("Origin: http://localhost:{port}")], 403, "door.origin"),
+        (vec!["Sec-Fetch-Site: cross-site".to_owned()], 403, "door.origin"),
+        (vec!["Sec-Fetch-Site: same-site".to_owned()], 403, "door.origin"),
+        (vec![evil.to_owned(), "Access-Control-Request-Method: POST".to_owned()], 403, "door.origin"),
+    ] {
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        for (method, path) in [("GET", "/api/tags"), ("OPTIONS", "/v1/models")] {
+            let answer = door.ask(method, path, &lines, "");
+            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{method} {lines:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{lines:?}");
+            assert!(answer.json()["error"].to_string().contains(code), "in its dialect: {}", answer.text());
+        }
+    }
+    assert_eq!(gate.audit().len(), before, "none of it left the machine");
+    for host in [format!("Host: localhost:{port}"), format!("Host: 127.0.0.1:{port}"), format!("Host: [::1]:{port}")] {
+        assert_eq!(door.ask("GET", "/api/tags", &[&host, "Sec-Fetch-Site: none"], "").status, 200, "{host}");
+    }
+    let ours = "Origin: http://localhost:3000";
+    let page = door.ask("GET", "/api/tags", &[ours, "Sec-Fetch-Site: cross-site"], "");
+    assert_eq!((page.status, page.header("access-control-allow-origin")), (200, Some("http://localhost:3000")));
+    let asked = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
+    let preflight = door.ask("OPTIONS", "/api/chat", &[ours, asked[0], asked[1]], "");
+    assert_eq!(preflight.status, 204);
+    assert_eq!(preflight.header("access-control-allow-origin"), Some("http://localhost:3000"));
+    assert_eq!(preflight.header("access-control-allow-headers"), Some("content-type"));
+    assert_eq!(door.ask("GET", "http://evil.example/api/tags", &[], "").status, 400, "it is no forward proxy");
+}
+
+#[test]
+fn two_doors_in_one_process_lead_to_two_gates() {
+    let server = FakeServer::start();
+    let (one, two) = (Gate::before(&server).start(), Gate::before(&server).start());
+    let home = DoorHome::new();
+    let (urls, pins) = ([one.url(), two.url()], [one.fingerprint(), two.fingerprint()]);
+    let some = ["--listen", "127.0.0.1:0"];
+    let short = home.run(&[&urls[0], &urls[1], some[0], some[1]]);
+    assert_eq!(short.status.code(), Some(2));
+    assert!(said(&short).contains("one --listen for each gate"), "{}", said(&short));
+    let args = [&*urls[0], &urls[1], some[0], some[1], some[0], some[1], "--pin", &pins[0], "--pin", &pins[1]];
+    let doors = home.start(&args);
+    for (gate, door) in [&one, &two].into_iter().zip(&doors) {
+        let refused = door.get("/api/tags");
+        assert_eq!(refused.code(), "identity.pending");
+        assert_eq!(refused.header("portcullis-node"), gate.cli_json(&["id"])["node_id"].as_str());
+        assert!(gate.cli(&["peers", "approve", &home.id()]).status.success());
+        until("the approval to bite", || (door.get("/api/tags").status == 200).then_some(()));
+    }
+}
+
+#[test]
+fn a_gate_that_was_away_is_found_again() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let door = home.open_approved(&gate);
+    assert_eq!(door.get("/api/tags").status, 200);
+    // Killed in the middle of an answer: the program is told in its own words.
+    let (sender, script) = Script::paced("application/x-ndjson");
+    server.next(script);
+    sender.send(ndjson("one ")).unwrap();
+    let mut stream = door.post_streamed("/api/chat", &chat());
+    assert_eq!(stream.piece().unwrap().unwrap(), ndjson("one "));
+    let broken = std::cell::RefCell::new(None);
+    let mut stream = Some(stream);
+    gate.restart(|| {
+        *broken.borrow_mut() = stream.take().map(|s| s.finish());
+        let away = door.post("/v1/chat/completions", &chat());
+        assert_eq!((away.status, away.code().as_str()), (503, "upstream.unavailable"), "{}", away.text());
+        assert_eq!(away.json()["error"]["code"], "upstream.unavailable");
+        assert!(away.header("retry-after").is_some());
+        door.says("cannot be reached");
+        // A door to a gate that was met opens all the same.
+        let late = home.start(&[&gate.url(), "--listen", "127.0.0.1:0"]);
+        late[0].says("keeps trying");
+    });
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.complete, "the stream ends as a stream must");
+    let last: serde_json::Value = serde_json::from_str(broken.text().trim()).unwrap();
+    assert!(last["error"].as_str().unwrap().contains("upstream.unavailable"), "{last}");
+    until("the door to recover", || (door.get("/api/tags").status == 200).then_some(()));
+    until("it to be said", || (door.said("lets this door in") >= 2).then_some(()));
+    drop(sender);
+}
+
+#[test]
+fn wrong_usage_is_told_with_what_to_write() {
+    let home = DoorHome::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let nobody = format!("https://127.0.0.1:{}", free_port());
+    for (args, code, part) in [
+        (vec!["https://gpu-box", "--listen", "0.0.0.0:11434"], 2, "loopback"),
+        (vec!["https://gpu-box", "--listen", "192.168.1.2:11434"], 2, "loopback"),
+        (vec!["https://gpu-box", "--listen", "nonsense"], 2, "127.0.0.1:11434"),
+        (vec!["http://gpu-box"], 2, "expected https://HOST[:PORT]"),
+        (vec!["https://gpu-box", "--pin", "56:47"], 2, "16 bytes in hex"),
+        (vec!["https://gpu-box", "--allow-origin", "*"], 2, "cannot be allowed"),
+        (vec!["https://gpu-box", "--token", ""], 2, "--token"),
+        (vec!["https://gpu-box", "--grant", "/nonexistent"], 2, "cannot be read"),
+        (vec!["https://gpu-box", "--name", ""], 2, "--name"),
+        (vec!["https://a", "https://b"], 2, "one --listen for each gate"),
+        (vec![], 2, "GATE_URL"),
+        (vec!["https://gpu-box", "--listen", &taken], 3, "another with --listen"),
+        (vec![&nobody, "--listen", "127.0.0.1:0"], 3, "cannot be reached"),
+    ] {
+        let output = home.run(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn it_closes_gracefully() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let mut door = DoorHome::new().open_approved(&gate);
+    let (sender, script) = Script::paced("application/x-ndjson");
+    server.next(script);
+    sender.send(ndjson("one ")).unwrap();
+    let mut stream = door.post_streamed("/api/chat", &chat());
+    stream.piece().unwrap();
+    door.signal(rustix::process::Signal::TERM);
+    door.says("closing");
+    sender.send(ndjson("two ")).unwrap();
+    drop(sender);
+    let rest = stream.finish();
+    assert!(rest.complete && rest.text().contains("two "), "{}", rest.text());
+    assert_eq!(door.wait().code(), Some(0));
+}
+
+#[test]
+fn large_bodies_and_their_refusals_arrive() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).gate("limits: {body_bytes: 1MiB}").start();
+    let door = DoorHome::new().open_approved(&gate);
+    let body = |size: usize| json!({"model": "tiny", "stream": false, "messages": [{"role": "user", "content": "a".repeat(size)}]});
+    let whole = door.post("/api/chat", &body(900_000));
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    assert!(server.seen().last().unwrap().body.len() > 900_000);
+    let refused = door.post("/api/chat", &body(20_000_000));
+    assert_eq!((refused.status, refused.code().as_str()), (413, "request.too_large"), "{}", refused.text());
+    assert!(refused.complete);
+}
+
+#[test]
+fn a_hundred_streams_at_a_time_pass() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let door = DoorHome::new().open_approved(&gate);
+    let mut open = Vec::new();
+    for n in 0..100 {
+        let (sender, script) = Script::paced("application/x-ndjson");
+        server.next(script);
+        sender.send(ndjson(&format!("first {n}"))).unwrap();
+        let mut stream = door.post_streamed("/api/chat", &chat());
+        assert_eq!(stream.piece().unwrap().unwrap(), ndjson(&format!("first {n}")));
+        open.push((sender, stream));
+    }
+    assert_eq!(gate.metric("portcullis_streams_active"), 100.0);
+    for (n, (sender, stream)) in open.iter_mut().enumerate().rev() {
+        sender.send(ndjson(&format!("then {n}"))).unwrap();
+        assert_eq!(stream.piece().unwrap().unwrap(), ndjson(&format!("then {n}")));
+    }
+    for (sender, stream) in open {
+        drop(sender);
+        assert!(stream.finish().complete);
+    }
+}

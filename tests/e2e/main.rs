@@ -12,5 +12,6 @@ mod identity;
 mod lifecycle;
 mod llama;
 mod ollama;
+mod policy;
 mod requests;
 mod streams;

@@ -10,6 +10,12 @@ use crate::client::{Answer, Client};
 /// A client that speaks HTTP/2.
 pub struct H2Client(Client);
 
+/// An open connection of its own.
+pub struct H2Session {
+    runtime: tokio::runtime::Runtime,
+    sender: h2::client::SendRequest<Bytes>,
+}
+
 impl H2Client {
     pub(crate) fn new(client: Client) -> Self {
         Self(client)
@@ -18,50 +24,69 @@ impl H2Client {
     /// Sends one request on a connection of its own and reads the whole answer. `length` says
     /// whether a Content-Length goes with it.
     pub fn send(&self, request: Request<Vec<u8>>, length: bool) -> Answer {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(self.exchange(request, length)).expect("an exchange")
+        let mut session = self.session();
+        let answer = session.runtime.block_on(exchange(&mut session.sender, request, length));
+        answer.expect("an exchange")
     }
 
-    async fn exchange(&self, request: Request<Vec<u8>>, length: bool) -> Result<Answer, Box<dyn std::error::Error>> {
+    /// A connection that stays open.
+    pub fn session(&self) -> H2Session {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let sender = runtime.block_on(self.connect()).expect("a connection");
+        H2Session { runtime, sender }
+    }
+
+    async fn connect(&self) -> Result<h2::client::SendRequest<Bytes>, Box<dyn std::error::Error>> {
         let (address, config) = self.0.tls();
         let tcp = TcpStream::connect(address).await?;
         let connector = tokio_rustls::TlsConnector::from(config);
         let tls = connector.connect(ServerName::try_from("localhost")?, tcp).await?;
         assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gate speaks HTTP/2");
-        let (mut sender, connection) = h2::client::handshake(tls).await?;
-        let driver = tokio::spawn(connection);
-        let (mut parts, body) = request.into_parts();
-        if length {
-            parts.headers.insert("content-length", body.len().to_string().parse()?);
-        }
-        let (response, mut stream) = sender.send_request(Request::from_parts(parts, ()), body.is_empty())?;
-        if !body.is_empty() {
-            // The gate may refuse before it has read everything: then sending fails, and that is fine.
-            let _ = stream.send_data(Bytes::from(body), true);
-        }
-        let response = response.await?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or("?").to_owned()))
-            .collect();
-        let mut body = Vec::new();
-        let mut complete = true;
-        let mut incoming = response.into_body();
-        while let Some(piece) = incoming.data().await {
-            match piece {
-                Ok(piece) => {
-                    body.extend_from_slice(&piece);
-                    let _ = incoming.flow_control().release_capacity(piece.len());
-                }
-                Err(_) => {
-                    complete = false;
-                    break;
-                }
+        let (sender, connection) = h2::client::handshake(tls).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+impl H2Session {
+    /// Sends one request and reads the whole answer.
+    pub fn send(&mut self, request: Request<Vec<u8>>) -> Answer {
+        self.runtime.block_on(exchange(&mut self.sender, request, true)).expect("an exchange")
+    }
+}
+
+async fn exchange(
+    sender: &mut h2::client::SendRequest<Bytes>,
+    request: Request<Vec<u8>>,
+    length: bool,
+) -> Result<Answer, Box<dyn std::error::Error>> {
+    let (mut parts, body) = request.into_parts();
+    if length {
+        parts.headers.insert("content-length", body.len().to_string().parse()?);
+    }
+    let (response, mut stream) = sender.send_request(Request::from_parts(parts, ()), body.is_empty())?;
+    if !body.is_empty() {
+        // The gate may refuse before it has read everything: then sending fails, and that is fine.
+        let _ = stream.send_data(Bytes::from(body), true);
+    }
+    let response = response.await?;
+    let status = response.status().as_u16();
+    let headers =
+        response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or("?").to_owned())).collect();
+    let mut body = Vec::new();
+    let mut complete = true;
+    let mut incoming = response.into_body();
+    while let Some(piece) = incoming.data().await {
+        match piece {
+            Ok(piece) => {
+                body.extend_from_slice(&piece);
+                let _ = incoming.flow_control().release_capacity(piece.len());
+            }
+            Err(_) => {
+                complete = false;
+                break;
             }
         }
-        driver.abort();
-        Ok(Answer { status, headers, body, complete })
     }
+    Ok(Answer { status, headers, body, complete })
 }

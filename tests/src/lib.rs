@@ -29,7 +29,7 @@ mod server;
 pub use client::{Answer, Client, Stream};
 pub use door::{Door, DoorHome};
 pub use gate::{Gate, GateBuilder};
-pub use h2_client::H2Client;
+pub use h2_client::{H2Client, H2Session};
 pub use middle::Middle;
 pub use program::{free_port, portcullis, run, until};
 pub use server::{FakeServer, Script, Seen};

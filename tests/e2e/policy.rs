@@ -273,7 +273,15 @@ fn explain_names_filter_rule_and_line_of_every_kind_of_refusal() {
         (&alice, "/api/pull", &tiny, "policy", "no-pulls", "policy.yaml", Some(4)),
         (&alice, "/api/chat", &json!({"model": "big"}), "policy", "no rule allows it", "policy.yaml", Some(2)),
         (&alice, "/api/chat", &json!({"model": "tiny:cloud"}), "policy", "no rule allows it", "policy.yaml", Some(2)),
-        (&alice, "/api/experimental/web_search", &json!({"query": "x"}), "policy", "no rule allows it", "policy.yaml", Some(2)),
+        (
+            &alice,
+            "/api/experimental/web_search",
+            &json!({"query": "x"}),
+            "policy",
+            "no rule allows it",
+            "policy.yaml",
+            Some(2),
+        ),
         (&alice, "/api/nonsense", &tiny, "policy", "route table", "policy.yaml", Some(2)),
         (
             &alice,

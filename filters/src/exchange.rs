@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
-use portcullis_policies::{Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
+use portcullis_policies::{CertificateProblem, Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
 use zeroize::Zeroizing;
 
 use crate::dialect::Usage;
@@ -98,7 +98,7 @@ pub struct Presented {
     pub client: Option<String>,
 }
 
-/// A client certificate whose handshake signature was verified.
+/// A client certificate whose handshake signature was verified; what else is wrong with it is noted.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     /// The identity that its key proves.
@@ -109,8 +109,18 @@ pub struct Certificate {
     pub common_name: Option<String>,
     /// Whether a trusted CA vouches for it.
     pub ca_validated: bool,
-    /// When it ends, in Unix seconds: a connection may outlive its certificate.
+    /// When it begins, in Unix seconds.
+    pub not_before: i64,
+    /// When it, or the first one above it, ends, in Unix seconds: a connection may outlive both.
     pub not_after: i64,
+    /// Why it proves nothing, where that is so: every request is refused with it.
+    pub problem: Option<CertificateProblem>,
+    /// Its serial number: the bytes of the integer, without leading zeros.
+    pub serial: Box<[u8]>,
+    /// The SHA-256 of its issuer's name in DER.
+    pub issuer: [u8; 32],
+    /// The SHA-256 of its public-key info in DER.
+    pub key: [u8; 32],
 }
 
 /// A whole request: nothing of it has left for an upstream yet.
@@ -148,6 +158,16 @@ impl Caller {
     pub fn new(identity: Identity, method: IdentityMethod) -> Self {
         Self { identity, name: None, method, profile: None, claims: None, scopes: Vec::new(), delegator: None }
     }
+
+    /// The caller whose rights are used in the end: this one, or the first that passed them on.
+    #[must_use]
+    pub fn owner(&self) -> &Self {
+        let mut owner = self;
+        while let Some(delegator) = &owner.delegator {
+            owner = delegator;
+        }
+        owner
+    }
 }
 
 /// How much one credential, rule or grant allows, and under which name that is counted.
@@ -170,6 +190,9 @@ pub struct Quota {
 pub trait Lease: Send + Sync {
     /// What the exchange used in the end, as far as is known. Called at most once.
     fn settle(&self, usage: Usage);
+
+    /// The exchange ended and used nothing. Called at most once, in place of `settle`.
+    fn waive(&self);
 }
 
 /// What filters establish and later ones rely on. Each fact is set once; the data level only rises.
@@ -346,6 +369,11 @@ impl Facts {
     /// Tells everything that is held what the exchange used.
     pub fn settle(&self, usage: Usage) {
         self.leases.0.iter().for_each(|lease| lease.settle(usage));
+    }
+
+    /// Tells everything that is held that the exchange used nothing.
+    pub fn waive(&self) {
+        self.leases.0.iter().for_each(|lease| lease.waive());
     }
 
     /// Blocks that filters or rules in `shadow` mode would have made.

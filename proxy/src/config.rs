@@ -18,16 +18,20 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 mod identity;
+mod limits;
 mod load;
 mod places;
+mod spiffe;
 mod units;
 pub(crate) mod written;
 
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
+pub(crate) use limits::{QueueSettings, RateLimits, Slots};
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::find;
+pub(crate) use spiffe::Spiffe;
 pub(crate) use units::duration;
 
 /// A config that was checked.
@@ -65,6 +69,8 @@ pub(crate) struct Gate {
     pub(crate) client_ca: Vec<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// How long the server certificate holds that the gate renews itself.
+    pub(crate) certificate_lifetime: Duration,
     pub(crate) threads: usize,
     pub(crate) filter_timeout: Duration,
 }
@@ -123,6 +129,8 @@ pub(crate) struct Upstream {
     pub(crate) connect_timeout: Duration,
     pub(crate) first_byte_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// Who waits for it, and how many it works for at once.
+    pub(crate) queue: QueueSettings,
     pub(crate) api_key: Option<Secret>,
 }
 
@@ -144,6 +152,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
+    pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,
 }

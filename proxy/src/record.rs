@@ -29,6 +29,8 @@ pub(crate) struct Record {
     /// The policy that decides.
     pub(crate) policy: Weak<Policy>,
     pub(crate) status: u16,
+    /// Its audit entry is written together with those of others.
+    pub(crate) told_with_others: bool,
     caller: String,
     /// Who that is, once the `identity` filter knows.
     known: Option<Caller>,
@@ -71,6 +73,7 @@ impl Record {
             upstream: None,
             policy: Weak::new(),
             status: 0,
+            told_with_others: false,
             caller: String::new(),
             known: None,
             allowed_by: None,
@@ -183,7 +186,7 @@ impl Record {
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             task_id: "",
         };
-        let written = self.sink.append(&entry);
+        let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
         self.tell(ending, filter, code, took);
         // A shadow block is told in the audit log; in the metrics the request was let through. One
@@ -246,6 +249,36 @@ impl Drop for Record {
         if let Err(error) = self.close(ending) {
             tracing::error!(%error, request = self.id, "An audit entry was lost.");
         }
+    }
+}
+
+/// Writes the entry of a client whose certificate did not even shake hands: it never came to a request.
+pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
+    let id = Ulid::new().to_string();
+    let entry = Entry {
+        event_type: "handshake",
+        request_id: &id,
+        node_id: "",
+        identity_method: "mtls",
+        listener: LISTENER,
+        route_class: "",
+        method: "",
+        path: "",
+        model: "",
+        upstream: "",
+        policy_decision: "BLOCK",
+        filter: "identity",
+        code: Code::IdentityInvalid.as_str(),
+        data_level: DataLevel::L0.as_str(),
+        prompt_sha256: "",
+        output_sha256: "",
+        request_bytes: 0,
+        response_bytes: 0,
+        duration_us: 0,
+        task_id: "",
+    };
+    if let Err(error) = sink.append(&entry) {
+        tracing::error!(%error, "An audit entry was lost.");
     }
 }
 

@@ -20,11 +20,12 @@ use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
-use portcullis_filters::exchange::{Certificate, Presented};
+use portcullis_filters::exchange::Presented;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body, Memory};
+use crate::certificates::Peer;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Way};
@@ -33,6 +34,7 @@ use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
 use crate::route;
+use crate::strangers::{self, Strangers};
 
 /// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
 /// the worker's other connections.
@@ -45,11 +47,9 @@ pub(crate) struct Service {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) memory: Memory,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) options: HttpServerOptions,
 }
-
-/// What the handshake leaves on a connection.
-pub(crate) struct Peer(pub(crate) Arc<Certificate>);
 
 /// Marks a connection that has carried a request.
 struct Reused;
@@ -205,9 +205,19 @@ impl Service {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
+        let address = head.presented.address;
         let admitted = match generation.chain.admit(head).await {
             Ok(admitted) => admitted,
-            Err(no) => return refused(record, *no),
+            Err(mut no) => {
+                if strangers::is_unknown(&no.refusal)
+                    && let Some(one_of_many) = self.strangers.count(address, generation.strangers)
+                {
+                    no.refusal = one_of_many;
+                    record.told_with_others = true;
+                    session.set_keepalive(None);
+                }
+                return refused(record, *no);
+            }
         };
         let reading = Instant::now();
         let read = body::read(session, &admitted, &generation.limits, &self.memory).await;
@@ -278,13 +288,15 @@ impl Service {
                 Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written")
             }
         };
-        tracing::info!(
-            request = record.id,
-            filter = refusal.filter,
-            code = refusal.code.as_str(),
-            detail = refusal.detail,
-            "A request was refused."
-        );
+        if !record.told_with_others {
+            tracing::info!(
+                request = record.id,
+                filter = refusal.filter,
+                code = refusal.code.as_str(),
+                detail = refusal.detail,
+                "A request was refused."
+            );
+        }
         let node = self.current.load().node.clone();
         refuse::answer(session, &node, dialect, &refusal, &record.id, parsed).await;
     }
@@ -319,10 +331,8 @@ async fn clear(
 /// What the connection proves about the caller.
 fn presented(session: &ServerSession) -> Presented {
     let digest = session.digest();
-    let certificate = digest
-        .and_then(|d| d.ssl_digest.as_ref())
-        .and_then(|tls| tls.extension.get::<Peer>())
-        .map(|peer| Arc::clone(&peer.0));
+    let certificate =
+        digest.and_then(|d| d.ssl_digest.as_ref()).and_then(|tls| tls.extension.get::<Peer>()).map(Peer::certificate);
     let address = session
         .client_addr()
         .and_then(|a| a.as_inet())

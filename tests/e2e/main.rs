@@ -3,15 +3,20 @@
 
 mod audit;
 mod bad_input;
+mod certificates;
 mod commands;
 mod connect;
 mod credentials;
+mod delegation;
 mod enrolment;
 mod fail_closed;
 mod identity;
 mod lifecycle;
+mod limits;
 mod llama;
 mod ollama;
 mod policy;
+mod queue;
 mod requests;
+mod rotation;
 mod streams;

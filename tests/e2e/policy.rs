@@ -134,7 +134,7 @@ fn a_grant_that_is_taken_back_stops_the_next_request_on_an_open_http2_connection
         let body = serde_json::to_vec(&json!({"model": "tiny", "stream": false})).unwrap();
         http::Request::post("https://localhost/api/chat").header("content-type", "application/json").body(body).unwrap()
     };
-    let mut session = alice.session();
+    let mut session = alice.open();
     until("the grant", || (session.send(request()).status == 200).then_some(()));
     let revoked = gate.cli_json(&["grants", "revoke", made["id"].as_str().unwrap()]);
     assert_eq!(revoked["state"], "revoked");

@@ -1,6 +1,7 @@
 //! The same over HTTP/2.
 
 use bytes::Bytes;
+use h2::client::SendRequest;
 use http::Request;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -10,12 +11,6 @@ use crate::client::{Answer, Client};
 /// A client that speaks HTTP/2.
 pub struct H2Client(Client);
 
-/// An open connection of its own.
-pub struct H2Session {
-    runtime: tokio::runtime::Runtime,
-    sender: h2::client::SendRequest<Bytes>,
-}
-
 impl H2Client {
     pub(crate) fn new(client: Client) -> Self {
         Self(client)
@@ -24,42 +19,65 @@ impl H2Client {
     /// Sends one request on a connection of its own and reads the whole answer. `length` says
     /// whether a Content-Length goes with it.
     pub fn send(&self, request: Request<Vec<u8>>, length: bool) -> Answer {
-        let mut session = self.session();
-        let answer = session.runtime.block_on(exchange(&mut session.sender, request, length));
-        answer.expect("an exchange")
-    }
-
-    /// A connection that stays open.
-    pub fn session(&self) -> H2Session {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let sender = runtime.block_on(self.connect()).expect("a connection");
-        H2Session { runtime, sender }
+        runtime.block_on(self.exchange(request, length)).expect("an exchange")
     }
 
-    async fn connect(&self) -> Result<h2::client::SendRequest<Bytes>, Box<dyn std::error::Error>> {
+    /// The same identity over HTTP/2.
+    pub fn of(client: &Client) -> Self {
+        Self(client.speaking(&[b"h2"]))
+    }
+
+    /// Opens a connection that is kept.
+    pub fn open(&self) -> H2Connection {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let sender = runtime.block_on(self.connect()).expect("a connection");
+        H2Connection { sender, runtime }
+    }
+
+    async fn exchange(&self, request: Request<Vec<u8>>, length: bool) -> Result<Answer, Broken> {
+        let mut sender = self.connect().await?;
+        send(&mut sender, request, length).await
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Bytes>, Broken> {
         let (address, config) = self.0.tls();
         let tcp = TcpStream::connect(address).await?;
         let connector = tokio_rustls::TlsConnector::from(config);
         let tls = connector.connect(ServerName::try_from("localhost")?, tcp).await?;
         assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gate speaks HTTP/2");
         let (sender, connection) = h2::client::handshake(tls).await?;
+        // It ends with the runtime.
         tokio::spawn(connection);
         Ok(sender)
     }
 }
 
-impl H2Session {
+/// A connection that carries one request after another.
+pub struct H2Connection {
+    sender: SendRequest<Bytes>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl H2Connection {
+    /// Gets.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Answer {
+        let request = Request::get(format!("https://localhost{path}")).body(Vec::new()).expect("a request");
+        self.runtime.block_on(send(&mut self.sender, request, false)).expect("an exchange")
+    }
+
     /// Sends one request and reads the whole answer.
+    #[track_caller]
     pub fn send(&mut self, request: Request<Vec<u8>>) -> Answer {
-        self.runtime.block_on(exchange(&mut self.sender, request, true)).expect("an exchange")
+        self.runtime.block_on(send(&mut self.sender, request, true)).expect("an exchange")
     }
 }
 
-async fn exchange(
-    sender: &mut h2::client::SendRequest<Bytes>,
-    request: Request<Vec<u8>>,
-    length: bool,
-) -> Result<Answer, Box<dyn std::error::Error>> {
+type Broken = Box<dyn std::error::Error>;
+
+async fn send(sender: &mut SendRequest<Bytes>, request: Request<Vec<u8>>, length: bool) -> Result<Answer, Broken> {
     let (mut parts, body) = request.into_parts();
     if length {
         parts.headers.insert("content-length", body.len().to_string().parse()?);

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use portcullis_certs::{NodeKey, verify};
-use portcullis_filters::identity::Trust as TrustMode;
+use portcullis_certs::NodeKey;
+use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
+use crate::budgets::{self, Budgets};
+use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
@@ -20,9 +22,11 @@ use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::metrics::Metrics;
+use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::trust::{Admission, Trust};
+use crate::strangers::Strangers;
+use crate::trust::Trust;
 use crate::{admin, logging};
 
 /// Runs the gate until it is told to stop.
@@ -51,11 +55,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
-    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&metrics)));
-    metrics.know_rules(portcullis_filters::firewall::rules());
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
+    let certificates = Certificates::open(&config, &node, &metrics)?;
+    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
+    metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
+    let (budgets, spent) = Budgets::open(&state)?;
+    let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
+    let strangers = Arc::new(Strangers::new(Arc::clone(&counters)));
     let grants = Arc::new(GrantBook::open(&state)?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
@@ -65,11 +73,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
+        counters: Arc::clone(&counters) as _,
+        queues: Queues::default(),
     };
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
     let token = read_token(&state.join("admin.token"))?;
-    let handshake = handshake(&config, &node, &metrics)?;
+    let handshake = Handshake { tls: config.gate.tls, certificates: Arc::clone(&certificates) };
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
@@ -79,15 +89,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         surroundings,
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
+        certificates: Arc::clone(&certificates),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(certificates.keep(Arc::clone(&current)));
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
+    tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
+    tokio::spawn(Arc::clone(&strangers).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 
     // Signals are caught before the gate opens: one that comes early must not kill it mid-start.
@@ -100,6 +114,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
         decisions,
         memory: Memory::new(limits.buffered_bytes),
+        strangers: Arc::clone(&strangers),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;
@@ -126,6 +141,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!(connections = cut, "Some connections did not finish in time and were cut.");
     }
     let _ = trust.store().flush();
+    budgets::save(&counters, &budgets);
+    strangers.tell(&*audit);
     audit.close();
     tracing::info!("Stopped.");
     Ok(())
@@ -154,34 +171,6 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
         path.display()
     );
     Ok(token.into())
-}
-
-fn handshake(config: &Config, node: &NodeKey, metrics: &Metrics) -> anyhow::Result<Handshake> {
-    let state = &config.node.state;
-    let certificate = config.gate.certificate.clone().unwrap_or_else(|| state.join("server.crt"));
-    let key = config.gate.key.clone().unwrap_or_else(|| state.join("server.key"));
-    let certified = verify::load_certified_key(&certificate, &key)?;
-    for (name, der) in [("server", certified.cert.first()), ("ca", None)] {
-        if let Some(peer) = der.and_then(|der| portcullis_certs::PeerCert::parse(der, true).ok()) {
-            metrics.certificate(name, peer.not_after);
-        }
-    }
-    let by_ca = config.filters.identity.trust == TrustMode::Ca;
-    let verifier: Arc<dyn rustls::server::danger::ClientCertVerifier> = if by_ca {
-        let mut files = config.gate.client_ca.clone();
-        if files.is_empty() {
-            files.push(state.join("ca.crt"));
-        }
-        verify::ca(&files)?
-    } else {
-        verify::tofu()
-    };
-    Ok(Handshake {
-        tls: config.gate.tls,
-        resolver: Arc::new(verify::ServerCertResolver::new(certified).with_node(node, &config.node.name)?),
-        verifier,
-        admission: Arc::new(Admission { ca_validated: by_ca }),
-    })
 }
 
 /// With `watch: true`, reloads when the config file changes.

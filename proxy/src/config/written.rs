@@ -9,6 +9,7 @@ use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Amount, Queue, RateLimit};
 use super::{Fsync, Tls};
 
 /// The config of a gate.
@@ -74,6 +75,8 @@ pub(crate) struct Gate {
     pub(crate) certificate: Option<String>,
     /// Its key, in PEM.
     pub(crate) key: Option<String>,
+    /// How long a server certificate holds that the gate renews itself, at two thirds of it. Default: `90d`.
+    pub(crate) certificate_lifetime: Option<String>,
     /// Worker threads. Default: one for each processor.
     pub(crate) threads: Option<usize>,
     /// How long one filter may take for one call.
@@ -140,6 +143,12 @@ pub(crate) struct Upstream {
     pub(crate) idle_timeout: Option<String>,
     /// The key that the server itself asks for: `${ENV_NAME}`, `file:PATH`, or the key.
     pub(crate) api_key: Option<String>,
+    /// How many requests it works on at once: a number, `auto` for what it says itself, `off` for as many
+    /// as come. Default: `auto`.
+    pub(crate) slots: Option<Amount>,
+    /// Who waits for a slot.
+    #[serde(default)]
+    pub(crate) queue: Queue,
 }
 
 /// Which requests go where.
@@ -169,6 +178,9 @@ pub(crate) struct Filters {
     /// Who calls.
     #[serde(default)]
     pub(crate) identity: Identity,
+    /// How much may be asked.
+    #[serde(default)]
+    pub(crate) ratelimit: RateLimit,
     /// Who may do what.
     #[serde(default)]
     pub(crate) policy: Policy,
@@ -193,6 +205,21 @@ pub(crate) struct Identity {
     /// The identity providers whose tokens are taken.
     #[serde(default)]
     pub(crate) jwt: Vec<Issuer>,
+    /// Workloads with X.509-SVIDs, who are let in by their SPIFFE ID.
+    pub(crate) spiffe: Option<Spiffe>,
+    /// Revocation lists of the authorities above, in PEM; looked at again when they change.
+    #[serde(default)]
+    pub(crate) crl: Vec<String>,
+}
+
+/// Workloads with X.509-SVIDs.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spiffe {
+    /// Each trust domain with the bundles of its own authorities, in PEM. They vouch for no other.
+    pub(crate) trust_domains: BTreeMap<String, Vec<String>>,
+    /// The SPIFFE IDs that are let in; `*` stands for any text.
+    pub(crate) allow: Vec<String>,
 }
 
 /// An identity provider.

@@ -39,7 +39,7 @@ impl Spiffe {
                     Some("write `example.org: [bundle.pem]`"),
                 );
             }
-            let files = files.iter().map(|path| check.existing(domains, path)).collect();
+            let files = files.iter().map(|path| check.bundle(domains, path)).collect();
             trust_domains.push((name.clone(), files));
         }
         if trust_domains.is_empty() || trust_domains.len() > MAX {

@@ -56,6 +56,7 @@ fn what_is_issued_works_without_another_step() {
         assert_eq!(shown["names"], json!(["spiffe://example.org/alice"]));
 
         // Renewed for the same key: the same caller.
+        let former = client(&gate, "alice");
         let renewed = gate.cli_json(&["cert", "renew", &text(&at(&gate, "alice"))]);
         assert_ne!(renewed["serial"], issued["serial"]);
         assert_eq!(client(&gate, "alice").get("/api/version").status, 200, "{trust}");
@@ -64,6 +65,8 @@ fn what_is_issued_works_without_another_step() {
         assert_eq!((&revoked["serial"], &revoked["name"]), (&renewed["serial"], &json!("alice")));
         let code = || client(&gate, "alice").get("/api/version").code();
         until("the revocation", || (code() == "identity.revoked").then_some(()));
+        assert_eq!(former.get("/api/version").code(), "identity.revoked", "{trust}: what it was renewed from, too");
+        assert_eq!(revoked["others"], json!([issued["serial"]]));
         assert_eq!(gate.cli_json(&["cert", "show", &crt])["revoked"], true);
     }
 }

@@ -223,6 +223,8 @@ fn judge_body_models<'j>(
 ) -> Result<(Vec<Named<'j>>, Allowance), Refusal> {
     let mut names: Vec<Named<'_>> = Vec::new();
     let mut allowance = Allowance::default();
+    let mut is_empty = false;
+    let same_thing = |field: &str| matches!(field, "model" | "name");
     for place in &head.route.models {
         let ModelPlace::Body(field) = place else { continue };
         let raw = match json.get(field) {
@@ -233,15 +235,16 @@ fn judge_body_models<'j>(
                     .with_detail(format!("field {field}")));
             }
         };
-        // An empty name beside another is how a client says none.
-        if raw.trim().is_empty() && !names.is_empty() {
+        // An empty name beside another is how a client says none: the stock command line asks to show
+        // `{"model": "", "name": "llama3"}`.
+        if raw.trim().is_empty() && same_thing(field) {
+            is_empty = true;
             continue;
         }
         let (model, allowed) = judge_model(rights, raw, head)?;
         allowance.add(allowed);
         names.push((field, raw, model));
     }
-    let same_thing = |field: &str| matches!(field, "model" | "name");
     let mut twice = names.iter().filter(|(field, _, _)| same_thing(field)).map(|(_, _, model)| model);
     if let (Some(one), Some(other)) = (twice.next(), twice.next())
         && one != other
@@ -249,7 +252,8 @@ fn judge_body_models<'j>(
         return Err(Refusal::new("policy", Code::PolicyFieldDenied, "`model` and `name` name different models"));
     }
     let wanted = head.route.models.iter().any(|p| matches!(p, ModelPlace::Body(_)));
-    if names.is_empty() && wanted && head.upstream == portcullis_policies::UpstreamKind::Ollama {
+    let must = is_empty || head.upstream == portcullis_policies::UpstreamKind::Ollama;
+    if names.is_empty() && wanted && must {
         return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
     }
     if names.is_empty() {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod cert_commands;
 mod certificates;
 mod commands;
 mod connect;

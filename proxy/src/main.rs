@@ -21,6 +21,7 @@ mod demo;
 mod door;
 mod explain;
 mod exposure;
+mod floods;
 mod generation;
 mod grants;
 mod keyring;
@@ -35,7 +36,6 @@ mod route;
 mod running;
 mod service;
 mod slots;
-mod strangers;
 #[cfg(debug_assertions)]
 mod test_fault;
 mod trust;

@@ -13,6 +13,7 @@ mod check;
 mod client_config;
 mod config;
 mod connect;
+mod delegate;
 mod demo;
 mod doctor;
 mod enroll;

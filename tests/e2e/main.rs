@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod connect;
 mod credentials;
+mod delegation;
 mod enrolment;
 mod fail_closed;
 mod identity;

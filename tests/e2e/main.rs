@@ -11,6 +11,7 @@ mod fail_closed;
 mod identity;
 mod lifecycle;
 mod llama;
+mod newcomer;
 mod ollama;
 mod requests;
 mod streams;

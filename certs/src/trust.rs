@@ -249,6 +249,16 @@ impl TrustStore {
         all
     }
 
+    /// The one that is meant by an id, a name, or the beginning of a fingerprint.
+    ///
+    /// # Errors
+    /// When it is nobody, or more than one.
+    pub fn find(&self, selector: &str) -> Result<Entry, TrustError> {
+        let mut all = self.list();
+        let position = select::one(&all, selector)?;
+        Ok(all.swap_remove(position))
+    }
+
     /// Those who wait for a decision.
     #[must_use]
     pub fn pending(&self) -> Vec<Entry> {

@@ -244,6 +244,9 @@ impl Chain {
         facts: &mut Facts,
     ) -> Result<Option<T>, Refusal> {
         let name = member.filter.name();
+        for shadow in facts.uncounted_shadows() {
+            self.observer.shadowed(shadow.filter, shadow.code);
+        }
         let refusal = match said {
             Ok(Ok(Verdict::Pass)) => return Ok(None),
             Ok(Ok(Verdict::Replace(_))) if member.mode == Mode::Shadow => return Ok(None),
@@ -255,7 +258,8 @@ impl Chain {
         facts.raise_level(refusal.level);
         if member.mode == Mode::Shadow {
             self.observer.shadowed(name, refusal.code);
-            facts.note_shadow(Shadow { filter: name, code: refusal.code });
+            facts.note_shadow(Shadow { filter: name, code: refusal.code, detail: refusal.detail });
+            facts.uncounted_shadows();
             return Ok(None);
         }
         Err(refusal)

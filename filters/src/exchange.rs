@@ -148,6 +148,16 @@ impl Caller {
     pub fn new(identity: Identity, method: IdentityMethod) -> Self {
         Self { identity, name: None, method, profile: None, claims: None, scopes: Vec::new(), delegator: None }
     }
+
+    /// The caller whose rights are used in the end: this one, or the first that passed them on.
+    #[must_use]
+    pub fn owner(&self) -> &Self {
+        let mut owner = self;
+        while let Some(delegator) = &owner.delegator {
+            owner = delegator;
+        }
+        owner
+    }
 }
 
 /// How much one credential, rule or grant allows, and under which name that is counted.
@@ -170,6 +180,9 @@ pub struct Quota {
 pub trait Lease: Send + Sync {
     /// What the exchange used in the end, as far as is known. Called at most once.
     fn settle(&self, usage: Usage);
+
+    /// The exchange ended and used nothing. Called at most once, in place of `settle`.
+    fn waive(&self);
 }
 
 /// What filters establish and later ones rely on. Each fact is set once; the data level only rises.
@@ -182,7 +195,10 @@ pub struct Facts {
     streams: Option<bool>,
     target: Option<String>,
     level: DataLevel,
+    basis: Option<Arc<str>>,
     shadows: Vec<Shadow>,
+    /// How many of them were counted.
+    counted: usize,
     quotas: Vec<Quota>,
     leases: Leases,
 }
@@ -203,6 +219,8 @@ pub struct Shadow {
     pub filter: &'static str,
     /// The code it would have refused with.
     pub code: crate::verdict::Code,
+    /// For the operator: which rule.
+    pub detail: String,
 }
 
 impl Facts {
@@ -299,6 +317,17 @@ impl Facts {
         self.level = self.level.max(level);
     }
 
+    /// The rule or grant that allowed it, once the `policy` filter knows.
+    #[must_use]
+    pub fn basis(&self) -> Option<&Arc<str>> {
+        self.basis.as_ref()
+    }
+
+    /// States the rule or grant that allowed it. Where several did, the first one is told.
+    pub fn note_basis(&mut self, basis: Arc<str>) {
+        self.basis.get_or_insert(basis);
+    }
+
     /// How much what allowed this request allows.
     #[must_use]
     pub fn quotas(&self) -> &[Quota] {
@@ -320,17 +349,28 @@ impl Facts {
         self.leases.0.iter().for_each(|lease| lease.settle(usage));
     }
 
-    /// Blocks that filters in `shadow` mode would have made.
+    /// Tells everything that is held that the exchange used nothing.
+    pub fn waive(&self) {
+        self.leases.0.iter().for_each(|lease| lease.waive());
+    }
+
+    /// Blocks that filters or rules in `shadow` mode would have made.
     #[must_use]
     pub fn shadows(&self) -> &[Shadow] {
         &self.shadows
     }
 
-    /// Notes a block that a filter in `shadow` mode would have made.
+    /// Notes a block that a filter or a rule in `shadow` mode would have made.
     pub(crate) fn note_shadow(&mut self, shadow: Shadow) {
         if self.shadows.len() < 16 {
             self.shadows.push(shadow);
         }
+    }
+
+    /// The shadows that were noted since this was last asked.
+    pub(crate) fn uncounted_shadows(&mut self) -> &[Shadow] {
+        let from = std::mem::replace(&mut self.counted, self.shadows.len());
+        self.shadows.get(from..).unwrap_or_default()
     }
 }
 

@@ -271,6 +271,6 @@ fn heed(eye: &mut Eye, refusal: Refusal, shadows: &mut Vec<Shadow>, observer: &d
     }
     eye.done = true;
     observer.shadowed(eye.filter, refusal.code);
-    shadows.push(Shadow { filter: eye.filter, code: refusal.code });
+    shadows.push(Shadow { filter: eye.filter, code: refusal.code, detail: refusal.detail });
     Ok(())
 }

@@ -34,6 +34,7 @@ pub mod gate;
 pub mod identity;
 pub mod json;
 pub mod policy;
+pub mod ratelimit;
 pub mod verdict;
 
 pub use filter::{Filter, Mode, Phase, Watch};

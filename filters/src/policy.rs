@@ -3,7 +3,8 @@
 //! The head is judged by its route and the caller; the body by the model it names, in canonical form,
 //! and by the request schema of its route. What goes on is what was judged: the canonical name, fields
 //! within their bounds, and nothing that no table knows. Lists of models show a caller only what it
-//! may use.
+//! may use. While the upstream works it is asked again whether the right still holds: grants, rules and
+//! scopes end.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use portcullis_policies::RouteClass;
 use portcullis_policies::model::{InvalidModel, ModelName};
-use portcullis_policies::policy::{Ask, Decision, Denial, Policy};
+use portcullis_policies::policy::{Bounds, Policy};
 use portcullis_policies::routes::{BodyKind, ModelPlace, Route, Streaming};
 
 use crate::exchange::{Caller, Facts, Head, Request};
@@ -22,43 +23,47 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 mod egress;
 mod form;
 mod lists;
+mod rights;
 mod schema;
 mod splice;
+mod tools;
+
+pub use rights::GrantView;
+use rights::{Allowance, Rights};
+use schema::Limits;
 
 /// The filter.
 pub struct PolicyFilter {
     policy: Arc<Policy>,
+    grants: Arc<dyn GrantView>,
 }
 
 impl PolicyFilter {
-    /// A filter that follows this policy.
+    /// A filter that follows this policy, and these grants beside it.
     #[must_use]
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self { policy }
+    pub fn new(policy: Arc<Policy>, grants: Arc<dyn GrantView>) -> Self {
+        Self { policy, grants }
     }
 
-    /// What the policy says of a route and a model.
-    fn decide(&self, caller: &Caller, class: RouteClass, route: &str, model: Option<&ModelName>) -> Option<Refusal> {
-        match self.policy.decide(&ask(caller, class, route, model)) {
-            Decision::Allow(_) => None,
-            Decision::Deny(denial, rule) => Some(denied(denial, rule, model)),
-        }
+    fn rights<'r>(&'r self, caller: &'r Caller) -> Result<Rights<'r>, Refusal> {
+        Rights::of(&self.policy, &*self.grants, caller)
     }
 
-    /// Judges a model's name as the client wrote it.
-    fn judge_model(&self, raw: &str, head: &Head, caller: &Caller) -> Result<ModelName, Refusal> {
-        let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
-        match self.decide(caller, head.route.class, &head.route.name, Some(&model)) {
-            Some(no) => Err(no),
-            None => Ok(model),
+    fn judge_head(&self, head: &Head, caller: &Caller, facts: &mut Facts) -> Result<(), Refusal> {
+        let rights = self.rights(caller)?;
+        rights.judge(head.route.class, &head.route.name, None)?;
+        judge_target(&rights, head, facts)?;
+        if !head.route.lists.is_empty() {
+            set(facts.set_models(Arc::new(rights.models(head.route.class, &head.route.name))))?;
         }
+        Ok(())
     }
 
     fn judge_json(
         &self,
         request: &Request<'_>,
         json: &Json<'_>,
-        caller: &Caller,
+        rights: &Rights<'_>,
         facts: &mut Facts,
     ) -> Result<Option<Bytes>, Refusal> {
         let head = request.head;
@@ -67,16 +72,26 @@ impl PolicyFilter {
             return Err(Refusal::new("policy", Code::SchemaRequest, "the body must be a JSON object"));
         }
         // The schema first: a key that only looks like a known one must not pass for a missing one.
-        let edits = match &route.fields {
-            Some(table) => schema::check(json, table, self.policy.limits())?,
+        let fields = self.policy.limits();
+        let mut edits = match &route.fields {
+            Some(table) => schema::check(json, table, Limits { fields, bounds: Bounds::default() })?,
             None => Vec::new(),
         };
-        let names = self.judge_body_models(json, head, caller)?;
-        if let Some(what) = egress::leaves(json, &route.class)
-            && self.decide(caller, RouteClass::Egress, &route.name, None).is_some()
-        {
-            return Err(Refusal::new("policy", Code::PolicyEgressDenied, what));
+        let (names, mut allowance) = judge_body_models(rights, json, head, facts)?;
+        if let Some(what) = egress::leaves(json, &route.class) {
+            let no = |no: Refusal| Refusal::new("policy", Code::PolicyEgressDenied, what).with_detail(no.detail);
+            allowance.add(rights.judge(RouteClass::Egress, &route.name, None).map_err(no)?);
         }
+        if let Some(table) = &route.fields
+            && allowance.bounds != Bounds::default()
+        {
+            let limits = Limits { fields, bounds: allowance.bounds };
+            edits = schema::check(json, table, limits)?;
+            edits.extend(schema::fill(json, table, &route.name, allowance.bounds));
+        }
+        allowance.basis.iter().for_each(|basis| facts.note_basis(Arc::clone(basis)));
+        tools::check(json, &allowance.tools)?;
+        allowance.note(facts);
         set(facts.set_streams(streams(route, json)))?;
         let renamed: Vec<_> = names.iter().filter(|(_, raw, model)| *raw != model.as_str()).collect();
         let body = match (renamed.as_slice(), edits.is_empty()) {
@@ -103,76 +118,6 @@ impl PolicyFilter {
         }
         Ok(body)
     }
-
-    /// Finds and judges every model that the body names; all of them count.
-    fn judge_body_models<'j>(
-        &self,
-        json: &'j Json<'_>,
-        head: &'j Head,
-        caller: &Caller,
-    ) -> Result<Vec<(&'j str, &'j str, ModelName)>, Refusal> {
-        let mut names: Vec<(&str, &str, ModelName)> = Vec::new();
-        for place in &head.route.models {
-            let ModelPlace::Body(field) = place else { continue };
-            let raw = match json.get(field) {
-                None | Some(Json::Null) => continue,
-                Some(Json::String(raw)) => raw,
-                Some(_) => {
-                    return Err(Refusal::new("policy", Code::SchemaRequest, "the model's name must be a string")
-                        .with_detail(format!("field {field}")));
-                }
-            };
-            // An empty name beside another is how a client says none.
-            if raw.trim().is_empty() && !names.is_empty() {
-                continue;
-            }
-            names.push((field, raw, self.judge_model(raw, head, caller)?));
-        }
-        let same_thing = |field: &str| matches!(field, "model" | "name");
-        let mut twice = names.iter().filter(|(field, _, _)| same_thing(field)).map(|(_, _, model)| model);
-        if let (Some(one), Some(other)) = (twice.next(), twice.next())
-            && one != other
-        {
-            return Err(Refusal::new("policy", Code::PolicyFieldDenied, "`model` and `name` name different models"));
-        }
-        let wanted = head.route.models.iter().any(|p| matches!(p, ModelPlace::Body(_)));
-        if names.is_empty() && wanted && head.upstream == portcullis_policies::UpstreamKind::Ollama {
-            return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
-        }
-        Ok(names)
-    }
-
-    /// Judges the models in path and query, and states the target that goes on.
-    fn judge_target(&self, head: &Head, caller: &Caller, facts: &mut Facts) -> Result<(), Refusal> {
-        for (name, _) in &head.query {
-            if !head.route.query.iter().any(|known| **known == **name) {
-                return Err(Refusal::new(
-                    "policy",
-                    Code::PolicyFieldDenied,
-                    "this route takes no such query parameter",
-                ));
-            }
-        }
-        for place in &head.route.models {
-            match place {
-                ModelPlace::Path(name) => {
-                    let parameters = head.route.parameters(&head.path).unwrap_or_default();
-                    let raw = parameters.iter().find(|(n, _)| *n == &**name).map(|(_, v)| *v);
-                    let model = self.judge_model(raw.unwrap_or_default(), head, caller)?;
-                    let target = head.route.path.replace(&format!("{{{name}}}"), model.as_str());
-                    set(facts.set_target(target))?;
-                    set(facts.set_model(model))?;
-                }
-                ModelPlace::Query(name) => {
-                    if let Some((_, raw)) = head.query.iter().find(|(n, _)| **n == **name) {
-                        set(facts.set_model(self.judge_model(raw, head, caller)?))?;
-                    }
-                }
-                ModelPlace::Body(_) | ModelPlace::Form(_) => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -187,47 +132,35 @@ impl Filter for PolicyFilter {
 
     async fn head(&self, head: &Head, facts: &mut Facts) -> Outcome<()> {
         let caller = caller(facts)?;
-        if let Some(no) = self.decide(&caller, head.route.class, &head.route.name, None) {
-            return block(no);
+        match self.judge_head(head, &caller, facts) {
+            Ok(()) => Ok(Verdict::Pass),
+            Err(no) => block(no),
         }
-        if let Err(no) = self.judge_target(head, &caller, facts) {
-            return block(no);
-        }
-        if !head.route.lists.is_empty() {
-            let models = self.policy.models_for(&ask(&caller, head.route.class, &head.route.name, None));
-            facts.set_models(Arc::new(models))?;
-        }
-        Ok(Verdict::Pass)
     }
 
     async fn body(&self, request: &Request<'_>, facts: &mut Facts) -> Outcome<Bytes> {
         let caller = caller(facts)?;
+        let rights = match self.rights(&caller) {
+            Ok(rights) => rights,
+            Err(no) => return block(no),
+        };
         let judged = match (request.head.route.body, request.json) {
-            (BodyKind::Json, Some(json)) => self.judge_json(request, json, &caller, facts),
+            (BodyKind::Json, Some(json)) => self.judge_json(request, json, &rights, facts),
             (BodyKind::Json, None) => return Err(FilterError::Failed("a JSON route without JSON".to_owned())),
-            (BodyKind::Multipart, _) => {
-                let named = form::model(request);
-                named.and_then(|raw| {
-                    let model = self.judge_model(&raw, request.head, &caller)?;
-                    // The form is not written anew, so only a name that is canonical already goes on.
-                    if model.as_str() != raw && request.head.upstream == portcullis_policies::UpstreamKind::Ollama {
-                        return Err(Refusal::new(
-                            "policy",
-                            Code::SchemaRequest,
-                            format!("a form must name its model in canonical form: `{}`", shown(&model)),
-                        ));
-                    }
-                    set(facts.set_model(model))?;
-                    Ok(None)
-                })
-            }
-            (BodyKind::Blob | BodyKind::None, _) => Ok(None),
+            (BodyKind::Multipart, _) => judge_form(&rights, request, facts),
+            (BodyKind::Blob | BodyKind::None, _) => judge_bare(&rights, request.head, facts),
         };
         match judged {
             Ok(None) => Ok(Verdict::Pass),
             Ok(Some(body)) => Ok(Verdict::Replace(body)),
             Err(refusal) => block(refusal),
         }
+    }
+
+    fn still(&self, head: &Head, facts: &Facts) -> Result<(), Refusal> {
+        let caller = caller(facts).map_err(|e| Refusal::internal("policy", e.to_string()))?;
+        let rights = self.rights(&caller)?.running();
+        rights.judge(head.route.class, &head.route.name, facts.model()).map(drop)
     }
 
     fn watch(&self, head: &Head, facts: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
@@ -248,27 +181,109 @@ fn caller(facts: &Facts) -> Result<Caller, FilterError> {
         .ok_or_else(|| FilterError::Failed("no filter before `policy` established the caller".to_owned()))
 }
 
-fn ask<'a>(caller: &'a Caller, class: RouteClass, route: &'a str, model: Option<&'a ModelName>) -> Ask<'a> {
-    Ask { identity: &caller.identity, name: caller.name.as_deref(), method: caller.method, class, route, model }
+/// A model that the body names: the field, the name as it stands there, and its canonical form.
+type Named<'j> = (&'j str, &'j str, ModelName);
+
+/// Judges a model's name as the client wrote it.
+fn judge_model(rights: &Rights<'_>, raw: &str, head: &Head) -> Result<(ModelName, Allowance), Refusal> {
+    let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
+    let allowance = rights.judge(head.route.class, &head.route.name, Some(&model))?;
+    Ok((model, allowance))
 }
 
-fn denied(denial: Denial, rule: Option<&str>, model: Option<&ModelName>) -> Refusal {
-    let refusal = match denial {
-        Denial::Egress => Refusal::new(
+/// Judges a form. It is not written anew, so only a name that is canonical already goes on.
+fn judge_form(rights: &Rights<'_>, request: &Request<'_>, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
+    let raw = form::model(request)?;
+    let (model, allowance) = judge_model(rights, &raw, request.head)?;
+    if model.as_str() != raw && request.head.upstream == portcullis_policies::UpstreamKind::Ollama {
+        return Err(Refusal::new(
             "policy",
-            Code::PolicyEgressDenied,
-            "this would leave the machine, and no grant of yours allows that",
-        ),
-        Denial::Model => Refusal::new(
-            "policy",
-            Code::PolicyModelDenied,
-            model.map_or("the model is not granted to you".into(), |m| {
-                format!("the model `{}` is not granted to you", shown(m))
-            }),
-        ),
-        Denial::Route => Refusal::new("policy", Code::PolicyRouteDenied, "no grant of yours allows this route"),
-    };
-    refusal.with_detail(rule.map_or_else(|| "no rule allows it".to_owned(), |rule| format!("rule `{rule}`")))
+            Code::SchemaRequest,
+            format!("a form must name its model in canonical form: `{}`", shown(&model)),
+        ));
+    }
+    allowance.note(facts);
+    set(facts.set_model(model))?;
+    Ok(None)
+}
+
+/// Judges a request whose body names nothing.
+fn judge_bare(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
+    let allowance = rights.judge(head.route.class, &head.route.name, facts.model())?;
+    allowance.note(facts);
+    Ok(None)
+}
+
+/// Finds and judges every model that the body names; all of them count.
+fn judge_body_models<'j>(
+    rights: &Rights<'_>,
+    json: &'j Json<'_>,
+    head: &'j Head,
+    facts: &Facts,
+) -> Result<(Vec<Named<'j>>, Allowance), Refusal> {
+    let mut names: Vec<Named<'_>> = Vec::new();
+    let mut allowance = Allowance::default();
+    for place in &head.route.models {
+        let ModelPlace::Body(field) = place else { continue };
+        let raw = match json.get(field) {
+            None | Some(Json::Null) => continue,
+            Some(Json::String(raw)) => raw,
+            Some(_) => {
+                return Err(Refusal::new("policy", Code::SchemaRequest, "the model's name must be a string")
+                    .with_detail(format!("field {field}")));
+            }
+        };
+        // An empty name beside another is how a client says none.
+        if raw.trim().is_empty() && !names.is_empty() {
+            continue;
+        }
+        let (model, allowed) = judge_model(rights, raw, head)?;
+        allowance.add(allowed);
+        names.push((field, raw, model));
+    }
+    let same_thing = |field: &str| matches!(field, "model" | "name");
+    let mut twice = names.iter().filter(|(field, _, _)| same_thing(field)).map(|(_, _, model)| model);
+    if let (Some(one), Some(other)) = (twice.next(), twice.next())
+        && one != other
+    {
+        return Err(Refusal::new("policy", Code::PolicyFieldDenied, "`model` and `name` name different models"));
+    }
+    let wanted = head.route.models.iter().any(|p| matches!(p, ModelPlace::Body(_)));
+    if names.is_empty() && wanted && head.upstream == portcullis_policies::UpstreamKind::Ollama {
+        return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
+    }
+    if names.is_empty() {
+        allowance.add(rights.judge(head.route.class, &head.route.name, facts.model())?);
+    }
+    Ok((names, allowance))
+}
+
+/// Judges the models in path and query, and states the target that goes on.
+fn judge_target(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<(), Refusal> {
+    for (name, _) in &head.query {
+        if !head.route.query.iter().any(|known| **known == **name) {
+            return Err(Refusal::new("policy", Code::PolicyFieldDenied, "this route takes no such query parameter"));
+        }
+    }
+    for place in &head.route.models {
+        match place {
+            ModelPlace::Path(name) => {
+                let parameters = head.route.parameters(&head.path).unwrap_or_default();
+                let raw = parameters.iter().find(|(n, _)| *n == &**name).map(|(_, v)| *v);
+                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head)?;
+                let target = head.route.path.replace(&format!("{{{name}}}"), model.as_str());
+                set(facts.set_target(target))?;
+                set(facts.set_model(model))?;
+            }
+            ModelPlace::Query(name) => {
+                if let Some((_, raw)) = head.query.iter().find(|(n, _)| **n == **name) {
+                    set(facts.set_model(judge_model(rights, raw, head)?.0))?;
+                }
+            }
+            ModelPlace::Body(_) | ModelPlace::Form(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A canonical name as it may stand in a message.

@@ -33,36 +33,69 @@ impl Glob {
     /// Whether the whole text fits.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
-        let (mut p, mut t) = (0, 0);
-        // Where the last `*` stood, and how much text it has taken so far.
-        let mut star: Option<(usize, usize)> = None;
-        while let Some(byte) = text.get(t) {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    star = Some((p, t));
-                    p += 1;
-                }
-                Some(b'?') => {
-                    p += 1;
-                    t += 1;
-                }
-                Some(wanted) if *wanted == byte.to_ascii_lowercase() => {
-                    p += 1;
-                    t += 1;
-                }
-                _ => match star {
-                    Some((at, taken)) => {
-                        p = at + 1;
-                        t = taken + 1;
-                        star = Some((at, taken + 1));
-                    }
-                    None => return false,
-                },
-            }
-        }
-        pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
+        fits(self.0.as_bytes(), text.as_bytes(), |byte| byte.to_ascii_lowercase())
     }
+
+    /// Whether every text that fits the other pattern fits this one, as far as that is easily seen.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.matches(&other.0)
+    }
+}
+
+/// A pattern of identities: as [`Glob`], but letters match in their own case alone. Two identities
+/// that differ in case are two callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExactGlob(Box<str>);
+
+impl ExactGlob {
+    pub(crate) fn new(pattern: &str) -> Self {
+        Self(pattern.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        fits(self.0.as_bytes(), text.as_bytes(), |byte| byte)
+    }
+}
+
+/// What every text that fits a pattern begins with, and whether that is the whole of it.
+pub(crate) fn beginning(pattern: &str) -> (&str, bool) {
+    pattern.split_once(['*', '?']).map_or((pattern, true), |(beginning, _)| (beginning, false))
+}
+
+fn fits(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+    let (mut p, mut t) = (0, 0);
+    // Where the last `*` stood, and how much text it has taken so far.
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(b'?') => {
+                p += 1;
+                t += 1;
+            }
+            Some(wanted) if *wanted == fold(*byte) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    p = at + 1;
+                    t = taken + 1;
+                    star = Some((at, taken + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
 }
 
 impl std::str::FromStr for Glob {
@@ -95,6 +128,16 @@ mod tests {
         ] {
             assert_eq!(Glob::new(pattern).matches(text), fits, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn identities_are_compared_in_their_own_case() {
+        assert!(ExactGlob::new("key:ci").matches("key:ci") && !ExactGlob::new("key:ci").matches("key:CI"));
+        assert!(ExactGlob::new("jwt:i#*").matches("jwt:i#A") && !ExactGlob::new("jwt:i#a*").matches("jwt:i#Ab"));
+        assert_eq!((beginning("spiffe://td/*"), beginning("key:ci")), (("spiffe://td/", false), ("key:ci", true)));
+        assert!(
+            Glob::new("llama*").covers(&Glob::new("llama3*")) && !Glob::new("llama3*").covers(&Glob::new("llama*"))
+        );
     }
 
     #[test]

@@ -106,6 +106,9 @@ pub enum IdentityMethod {
 }
 
 impl IdentityMethod {
+    /// Every method.
+    pub const ALL: [Self; 5] = [Self::ApiKey, Self::Jwt, Self::Mtls, Self::OllamaKey, Self::Signature];
+
     /// The word for it in config and audit.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -125,6 +125,8 @@ fn ollama(raw: &str) -> Result<ModelName, InvalidModel> {
 pub struct ModelMatcher {
     allowed: Vec<Glob>,
     denied: Vec<Glob>,
+    /// Every one of these lists must have it, too.
+    within: Vec<Vec<Glob>>,
     cloud: bool,
 }
 
@@ -132,7 +134,7 @@ impl ModelMatcher {
     /// The models that fit one of these patterns. One without a tag fits every tag of the model.
     #[must_use]
     pub fn new(patterns: &[Glob]) -> Self {
-        Self { allowed: patterns.to_vec(), denied: Vec::new(), cloud: false }
+        Self { allowed: patterns.to_vec(), denied: Vec::new(), within: Vec::new(), cloud: false }
     }
 
     /// Takes these out again, and says whether models that leave the machine are in at all.
@@ -143,10 +145,27 @@ impl ModelMatcher {
         self
     }
 
+    /// Leaves only what also fits one of these.
+    #[must_use]
+    pub fn within(mut self, patterns: &[Glob]) -> Self {
+        self.within.push(patterns.to_vec());
+        self
+    }
+
+    /// The same without models that leave the machine.
+    #[must_use]
+    pub fn at_home(mut self) -> Self {
+        self.cloud = false;
+        self
+    }
+
     /// Whether a model is meant.
     #[must_use]
     pub fn matches(&self, model: &ModelName) -> bool {
-        (self.cloud || !model.is_cloud()) && fits(&self.allowed, model) && !fits(&self.denied, model)
+        (self.cloud || !model.is_cloud())
+            && fits(&self.allowed, model)
+            && !fits(&self.denied, model)
+            && self.within.iter().all(|patterns| fits(patterns, model))
     }
 }
 

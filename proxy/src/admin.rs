@@ -13,11 +13,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use crate::running::Running;
+
+mod decisions;
+mod grants;
 
 /// The admin listener's state.
 #[derive(Clone)]
@@ -50,6 +53,10 @@ pub(crate) async fn serve(socket: std::net::TcpListener, running: Arc<Running>, 
         .route("/api/v1/peers", get(peers))
         .route("/api/v1/peers/{id}/approve", post(approve))
         .route("/api/v1/peers/{id}/revoke", post(revoke))
+        .route("/api/v1/decisions", get(decisions::list))
+        .route("/api/v1/decisions/{id}", get(decisions::explained))
+        .route("/api/v1/grants", get(grants::list).post(grants::add))
+        .route("/api/v1/grants/{id}", delete(grants::revoke))
         .route("/api/v1/audit/status", get(audit_status))
         .route("/api/v1/reload", post(reload))
         .route_layer(middleware::from_fn_with_state(admin.clone(), authorised));

@@ -16,6 +16,8 @@ mod connect;
 mod demo;
 mod doctor;
 mod enroll;
+mod explain;
+mod grants;
 mod http;
 mod id;
 pub(crate) mod init;
@@ -24,6 +26,7 @@ mod peers;
 mod run;
 mod scope;
 mod status;
+mod tail;
 
 /// A zero-trust sidecar proxy for local model servers.
 #[derive(Parser)]
@@ -62,6 +65,14 @@ enum Command {
     /// Prints a one-time token that lets a client in without an operator.
     #[command(after_help = "Example:\n  portcullis enroll --ttl 15m --name alice --grant chat")]
     Enroll(enroll::EnrollArgs),
+    /// Rights for a time, for one caller.
+    #[command(
+        after_help = "Example:\n  portcullis grants add alice --routes inference --models 'llama3*' --for 8h\n  portcullis grants list"
+    )]
+    Grants {
+        #[command(subcommand)]
+        what: grants::GrantsCommand,
+    },
     /// Bearer API keys.
     #[command(
         after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*'\n  portcullis keys revoke ci"
@@ -82,6 +93,12 @@ enum Command {
     /// Shows what the running gate does now.
     #[command(after_help = "Example:\n  portcullis status --watch")]
     Status(status::StatusArgs),
+    /// Tells which filter and rule decided a request, where the rule stands, and what would have been needed.
+    #[command(after_help = "Example:\n  portcullis explain 01KAJ3Y7Z6M1R4T8V0X2B5D7FH --json")]
+    Explain(explain::ExplainArgs),
+    /// Follows the running gate's decisions as they fall.
+    #[command(after_help = "Example:\n  portcullis tail --denied")]
+    Tail(tail::TailArgs),
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -230,10 +247,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Id(args) => id::run(&args),
         Command::Peers { what } => peers::run(&what),
         Command::Enroll(args) => enroll::run(&args),
+        Command::Grants { what } => grants::run(&what),
         Command::Keys { what } => keys::run(&what),
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));

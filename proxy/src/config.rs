@@ -18,12 +18,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 mod identity;
+mod limits;
 mod load;
 mod places;
 mod units;
 pub(crate) mod written;
 
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
+pub(crate) use limits::{QueueSettings, RateLimits, Slots};
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
@@ -123,6 +125,8 @@ pub(crate) struct Upstream {
     pub(crate) connect_timeout: Duration,
     pub(crate) first_byte_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// Who waits for it, and how many it works for at once.
+    pub(crate) queue: QueueSettings,
     pub(crate) api_key: Option<Secret>,
 }
 
@@ -144,6 +148,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
+    pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,
 }

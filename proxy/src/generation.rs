@@ -8,16 +8,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderValue;
-use portcullis_filters::Filter;
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::identity::TrustView;
-use portcullis_policies::RouteClass;
+use portcullis_filters::ratelimit::Counters;
+use portcullis_filters::{Filter, Mode};
 use portcullis_policies::routes::{self, RouteTable};
+use portcullis_policies::{Rate, RouteClass};
 
-use crate::config::Config;
 pub(crate) use crate::config::Limits;
+use crate::config::{self, Config};
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
+use crate::queue::Queues;
 use crate::upstream::Upstream;
 
 /// What every exchange of one config shares.
@@ -29,6 +32,8 @@ pub(crate) struct Generation {
     pub(crate) ways: Vec<Way>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) chain: Arc<Chain>,
+    /// Refusals for want of an identity, for each address, that have an audit entry of their own.
+    pub(crate) strangers: Option<Rate>,
     /// This node's id, as answers carry it.
     pub(crate) node: HeaderValue,
     /// Models that may be a metric's label.
@@ -50,15 +55,19 @@ pub(crate) struct Surroundings {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trust: Arc<dyn TrustView>,
     pub(crate) keyring: Keyring,
+    pub(crate) grants: Arc<GrantBook>,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
+    /// What was used so far. It outlives a reload, as the queues do.
+    pub(crate) counters: Arc<dyn Counters>,
+    pub(crate) queues: Queues,
 }
 
 impl Generation {
     pub(crate) fn build(number: u64, config: Config, around: &Surroundings) -> anyhow::Result<Self> {
         let config = Arc::new(config);
-        let upstreams: Vec<_> =
-            config.upstreams.iter().map(|u| Arc::new(Upstream::new(u, config.gate.threads))).collect();
+        let made = |u: &config::Upstream| Upstream::new(u, config.gate.threads, around.queues.of(&u.name));
+        let upstreams: Vec<_> = config.upstreams.iter().map(|u| Arc::new(made(u))).collect();
         for upstream in &upstreams {
             around.metrics.know_upstream(&upstream.name);
         }
@@ -79,6 +88,11 @@ impl Generation {
         }
         let observer: Arc<dyn Observer> = Arc::clone(&around.metrics) as _;
         let chain = Chain::new(members, config.gate.filter_timeout, observer)?;
+        let limits = config.chain.iter().any(|link| link.name == "ratelimit" && link.mode == Mode::Enforce);
+        // Last: a config that cannot be built changes nothing of the queues in force.
+        for (upstream, meant) in upstreams.iter().zip(&config.upstreams) {
+            upstream.queue.set(meant.queue);
+        }
         Ok(Self {
             number,
             limits: config.gate.limits.clone(),
@@ -86,6 +100,7 @@ impl Generation {
             ways,
             upstreams,
             chain: Arc::new(chain),
+            strangers: config.filters.ratelimit.strangers.filter(|_| limits),
             node: around.node.clone(),
             labels: config.policy.literal_models().into_iter().take(64).collect(),
             config,
@@ -100,7 +115,7 @@ impl Generation {
 
 /// The one list of filters: name to filter.
 fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Arc<dyn Filter>> {
-    use portcullis_filters::{audit, firewall, identity, policy};
+    use portcullis_filters::{audit, firewall, identity, policy, ratelimit};
     Ok(match name {
         "identity" => {
             let meant = &config.filters.identity;
@@ -108,7 +123,10 @@ fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Ar
             let keyring = Arc::new(around.keyring.with_issuers(&meant.issuers));
             Arc::new(identity::IdentityFilter::new(settings, Arc::clone(&around.trust), keyring))
         }
-        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy))),
+        "ratelimit" => {
+            Arc::new(ratelimit::RateLimit::new(config.filters.ratelimit.filter, Arc::clone(&around.counters)))
+        }
+        "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy), Arc::clone(&around.grants) as _)),
         "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]

@@ -16,9 +16,11 @@ use crate::config;
 use crate::metrics::Metrics;
 use crate::trust::Trust;
 
+mod checked;
 mod devices;
 mod issuers;
 
+use checked::Checked;
 use devices::Devices;
 use issuers::Issuers;
 pub(crate) use issuers::{is_safe, keys_of};
@@ -31,6 +33,7 @@ const POLL: Duration = Duration::from_millis(250);
 pub(crate) struct Keyring {
     shared: Arc<Shared>,
     issuers: Arc<[config::Issuer]>,
+    checked: Arc<Checked>,
 }
 
 /// What outlives a reload.
@@ -59,12 +62,12 @@ impl Keyring {
             trust,
             metrics,
         };
-        Ok(Self { shared: Arc::new(shared), issuers: Arc::new([]) })
+        Ok(Self { shared: Arc::new(shared), issuers: Arc::new([]), checked: Arc::default() })
     }
 
     /// The same for another generation of the config.
     pub(crate) fn with_issuers(&self, issuers: &[config::Issuer]) -> Self {
-        Self { shared: Arc::clone(&self.shared), issuers: issuers.into() }
+        Self { shared: Arc::clone(&self.shared), issuers: issuers.into(), checked: Arc::default() }
     }
 
     /// Keeps memory up with the disk and with the issuers of the config in force, until it is dropped.
@@ -102,7 +105,7 @@ impl CredentialView for Keyring {
     }
 
     fn token(&self, token: &str) -> Result<Verified, TokenError> {
-        self.shared.issuers.verify(self.issuer_of(token)?, token)
+        self.shared.issuers.verify(self.issuer_of(token)?, token, &self.checked)
     }
 
     async fn fetch_keys(&self, token: &str) {

@@ -15,8 +15,10 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use crate::queue::Standing;
+
 /// The filters that exist, for label sets that start at 0.
-const FILTERS: [&str; 5] = ["audit", "firewall", "identity", "policy", "test_fault"];
+const FILTERS: [&str; 6] = ["audit", "firewall", "identity", "policy", "ratelimit", "test_fault"];
 
 /// Seconds: from 10 µs, which a judgement takes, to 10 s.
 const FINE: &[f64] =
@@ -39,6 +41,9 @@ pub(crate) struct Metrics {
     upstream_up: IntGaugeVec,
     upstream_exposed: IntGaugeVec,
     upstream_duration: HistogramVec,
+    queue_depth: IntGaugeVec,
+    queue_wait: HistogramVec,
+    slots: IntGaugeVec,
     first_token: HistogramVec,
     per_token: HistogramVec,
     tokens: IntCounterVec,
@@ -136,6 +141,25 @@ impl Metrics {
                 COARSE,
                 &["upstream"],
             )?,
+            queue_depth: int_gauges(
+                r,
+                "portcullis_queue_depth",
+                "Requests that wait for a slot of the upstream.",
+                &["upstream"],
+            )?,
+            queue_wait: histograms(
+                r,
+                "portcullis_queue_wait_seconds",
+                "Time that a request waited for a slot.",
+                COARSE,
+                &["upstream"],
+            )?,
+            slots: int_gauges(
+                r,
+                "portcullis_slots",
+                "Slots of the upstream: busy with requests of this gate, and in all (0: not known).",
+                &["upstream", "state"],
+            )?,
             first_token: histograms(
                 r,
                 "portcullis_time_to_first_token_seconds",
@@ -226,6 +250,11 @@ impl Metrics {
         self.upstream_up.with_label_values(&[upstream]);
         self.upstream_exposed.with_label_values(&[upstream]);
         self.upstream_duration.with_label_values(&[upstream]);
+        self.queue_depth.with_label_values(&[upstream]);
+        self.queue_wait.with_label_values(&[upstream]);
+        for state in ["busy", "total"] {
+            self.slots.with_label_values(&[upstream, state]);
+        }
         self.first_token.with_label_values(&[upstream]);
         self.per_token.with_label_values(&[upstream]);
         for direction in ["input", "output"] {
@@ -266,6 +295,17 @@ impl Metrics {
 
     pub(crate) fn upstream_answered(&self, upstream: &str, took: Duration) {
         self.upstream_duration.with_label_values(&[upstream]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn queue_waited(&self, upstream: &str, wait: Duration) {
+        self.queue_wait.with_label_values(&[upstream]).observe(wait.as_secs_f64());
+    }
+
+    pub(crate) fn queue(&self, upstream: &str, standing: &Standing) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queue_depth.with_label_values(&[upstream]).set(number(standing.waiting));
+        self.slots.with_label_values(&[upstream, "busy"]).set(number(standing.busy));
+        self.slots.with_label_values(&[upstream, "total"]).set(number(standing.total.unwrap_or_default()));
     }
 
     pub(crate) fn first_token(&self, upstream: &str, after: Duration) {

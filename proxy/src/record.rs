@@ -2,17 +2,19 @@
 //!
 //! It is closed by the service, or on drop, so that a panic or a cancelled task leaves its line, too.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use portcullis_filters::audit::{AuditError, AuditSink, Entry};
-use portcullis_filters::exchange::Facts;
+use portcullis_filters::exchange::{Caller, Facts, Shadow};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
+use portcullis_policies::policy::Policy;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
+use crate::decisions::{Decision, Decisions};
 use crate::metrics::{Finished, LISTENER, Metrics};
 
 /// What becomes one line of the audit log.
@@ -21,13 +23,22 @@ pub(crate) struct Record {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) class: &'static str,
+    /// The route's name.
+    pub(crate) route: Option<Arc<str>>,
     pub(crate) upstream: Option<Arc<str>>,
+    /// The policy that decides.
+    pub(crate) policy: Weak<Policy>,
     pub(crate) status: u16,
+    /// Its audit entry is written together with those of others.
+    pub(crate) told_with_others: bool,
     caller: String,
+    /// Who that is, once the `identity` filter knows.
+    known: Option<Caller>,
+    allowed_by: Option<Arc<str>>,
     identity_method: &'static str,
     model: String,
     level: DataLevel,
-    shadow: Option<(&'static str, &'static str)>,
+    shadow: Option<Shadow>,
     prompt: String,
     request_bytes: u64,
     response_bytes: u64,
@@ -36,6 +47,7 @@ pub(crate) struct Record {
     closed: bool,
     sink: Arc<dyn AuditSink>,
     metrics: Arc<Metrics>,
+    decisions: Arc<Decisions>,
 }
 
 /// How an exchange ended.
@@ -50,16 +62,21 @@ pub(crate) enum Ending<'r> {
 }
 
 impl Record {
-    pub(crate) fn open(sink: Arc<dyn AuditSink>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn open(sink: Arc<dyn AuditSink>, metrics: Arc<Metrics>, decisions: Arc<Decisions>) -> Self {
         metrics.requests_in_flight.inc();
         Self {
             id: Ulid::new().to_string(),
             method: String::new(),
             path: String::new(),
             class: "unknown",
+            route: None,
             upstream: None,
+            policy: Weak::new(),
             status: 0,
+            told_with_others: false,
             caller: String::new(),
+            known: None,
+            allowed_by: None,
             identity_method: "",
             model: String::new(),
             level: DataLevel::L0,
@@ -72,6 +89,7 @@ impl Record {
             closed: false,
             sink,
             metrics,
+            decisions,
         }
     }
 
@@ -99,8 +117,10 @@ impl Record {
             model.as_str().clone_into(&mut self.model);
         }
         self.level = self.level.max(facts.level());
+        self.known = facts.caller().cloned();
+        self.allowed_by = facts.basis().cloned();
         if let Some(shadow) = facts.shadows().first() {
-            self.shadow(shadow.filter, shadow.code);
+            self.shadow(shadow.clone());
         }
     }
 
@@ -113,8 +133,8 @@ impl Record {
     }
 
     /// Notes a block that a filter in `shadow` mode would have made; the first one is told.
-    pub(crate) fn shadow(&mut self, filter: &'static str, code: Code) {
-        self.shadow.get_or_insert((filter, code.as_str()));
+    pub(crate) fn shadow(&mut self, shadow: Shadow) {
+        self.shadow.get_or_insert(shadow);
     }
 
     /// Raises the data level.
@@ -132,7 +152,7 @@ impl Record {
         }
         let (blocked, filter, code) = match ending {
             Ending::Allowed => {
-                let (filter, code) = self.shadow.unwrap_or_default();
+                let (filter, code) = self.shadow.as_ref().map(|s| (s.filter, s.code.as_str())).unwrap_or_default();
                 (false, filter, code)
             }
             Ending::ClientLeft => (false, "request", "client.left"),
@@ -166,8 +186,9 @@ impl Record {
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             task_id: "",
         };
-        let written = self.sink.append(&entry);
+        let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
+        self.tell(ending, filter, code, took);
         // A shadow block is told in the audit log; in the metrics the request was let through. One
         // whose entry was lost is refused, whatever was decided.
         let (blocked, filter, code) = match (&written, blocked) {
@@ -179,6 +200,42 @@ impl Record {
         self.metrics.requests_in_flight.dec();
         self.metrics.finished(&Finished { class: self.class, blocked, filter, code, status, took });
         written
+    }
+}
+
+impl Record {
+    /// Tells whoever watches the gate.
+    fn tell(&mut self, ending: Ending<'_>, filter: &'static str, code: &'static str, took: Duration) {
+        let now = jiff::Timestamp::now();
+        let (message, detail) = match ending {
+            Ending::Refused(refusal) => (refusal.message.to_string(), refusal.detail.clone()),
+            _ => (String::new(), self.shadow.take().map(|shadow| shadow.detail).unwrap_or_default()),
+        };
+        let known = self.known.take();
+        self.decisions.note(Decision {
+            request_id: self.id.clone(),
+            timestamp: format!("{now:.3}"),
+            at: now.as_second(),
+            policy_decision: if matches!(ending, Ending::Refused(_)) { "BLOCK" } else { "ALLOW" },
+            filter,
+            code,
+            status: self.status,
+            message,
+            detail,
+            allowed_by: self.allowed_by.take(),
+            node_id: self.caller.clone(),
+            name: known.as_ref().and_then(|caller| caller.name.clone()),
+            identity_method: self.identity_method,
+            route_class: self.class,
+            route: self.route.clone(),
+            method: self.method.clone(),
+            path: self.path.clone(),
+            model: self.model.clone(),
+            upstream: self.upstream.as_deref().unwrap_or_default().to_owned(),
+            duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            caller: known,
+            policy: self.policy.clone(),
+        });
     }
 }
 

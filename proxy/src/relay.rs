@@ -18,11 +18,12 @@ use portcullis_filters::dialect::{self, Usage};
 use portcullis_filters::frame::Reading;
 use portcullis_filters::gate::{AnswerShape, ClearedFrame, Gate};
 use portcullis_filters::{Code, Refusal};
-use portcullis_policies::StreamFormat;
 use portcullis_policies::routes::BodyKind;
+use portcullis_policies::{RouteClass, StreamFormat};
 
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::queue::Slot;
 use crate::record::{Ending, Record};
 use crate::refuse::{NODE, REQUEST_ID, VERDICT};
 use crate::upstream::Upstream;
@@ -52,10 +53,18 @@ pub(crate) struct Relay<'x> {
 impl Relay<'_> {
     /// Runs the exchange to its end.
     pub(crate) async fn run(mut self, cleared: Cleared) -> Relayed {
+        let slot = match self.slot(&cleared).await {
+            Ok(slot) => slot,
+            Err(ended) => return ended,
+        };
         let sent = Instant::now();
         let mut answer = match self.fetch(&cleared).await {
             Ok(Some(answer)) => answer,
-            Ok(None) => return Relayed::ClientLeft,
+            Ok(None) => {
+                // The upstream was at work; how far it came nobody knows.
+                cleared.facts().settle(Usage::default());
+                return Relayed::ClientLeft;
+            }
             Err(refusal) => return Relayed::Refused(refusal),
         };
         let shape = match self.shape(&answer, &cleared) {
@@ -70,16 +79,52 @@ impl Relay<'_> {
         if streams {
             self.metrics.streams_active.inc();
         }
-        let mut flow = Flow { gate, shape, judging: Duration::ZERO, first_frame: None, sent, head_written: false };
+        let worked = answer.get_status().is_some_and(|status| status.is_success());
+        let mut flow = Flow {
+            gate,
+            shape,
+            judging: Duration::ZERO,
+            first_frame: None,
+            sent,
+            head_written: false,
+            slot,
+            worked,
+            settled: false,
+        };
         let relayed = self.pour(&mut answer, &cleared, &mut flow).await;
         if streams {
             self.metrics.streams_active.dec();
         }
+        flow.settle(&cleared);
         self.count(&cleared, &flow);
         if matches!(relayed, Relayed::Answered) && answer.is_body_done() {
             self.upstream.give_back(answer).await;
         }
         relayed
+    }
+
+    /// Waits for a slot of the upstream, where a model is to run.
+    async fn slot(&mut self, cleared: &Cleared) -> Result<Option<Slot>, Relayed> {
+        if cleared.head().route.class != RouteClass::Inference {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let address;
+        let caller = match cleared.facts().caller() {
+            Some(caller) => caller.owner().identity.as_str(),
+            None => {
+                address = cleared.head().presented.address.to_string();
+                &address
+            }
+        };
+        let slot = tokio::select! {
+            biased;
+            slot = self.upstream.queue.slot(caller) => slot.map(Some).map_err(Relayed::Refused),
+            _ = self.session.read_body_or_idle(true) => Err(Relayed::ClientLeft),
+            refusal = until_revoked(&self.generation.chain, cleared) => Err(Relayed::Refused(refusal)),
+        };
+        self.metrics.queue_waited(&self.upstream.name, began.elapsed());
+        slot
     }
 
     /// Sends the request and waits for the answer's head; `None` when the client left meanwhile.
@@ -230,11 +275,13 @@ impl Relay<'_> {
     ) -> Relayed {
         self.record.level(flow.gate.level());
         for shadow in flow.gate.shadows() {
-            self.record.shadow(shadow.filter, shadow.code);
+            self.record.shadow(shadow.clone());
         }
         let bytes = join(out);
         self.record.answer(&bytes);
         self.record.status = answer.get_status().map_or(502, |s| s.as_u16());
+        // Before the last byte leaves: the client's next request must not find its own place taken.
+        flow.settle(cleared);
         if let Err(error) = self.record.close(Ending::Allowed) {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
@@ -341,9 +388,6 @@ impl Relay<'_> {
         self.metrics.upstream_answered(name, took);
         self.metrics.overhead_response(flow.judging);
         let usage = flow.gate.usage();
-        let answered = if usage.output == 0 && flow.shape.stream.is_some() { flow.gate.frames() } else { usage.output };
-        // A client that leaves before the upstream has counted does not get its tokens for nothing.
-        cleared.facts().settle(Usage { output: answered, ..usage });
         if usage.input + usage.output > 0 {
             let model = cleared.facts().model().map_or("other", |m| self.generation.model_label(m.as_str()));
             self.metrics.tokens(name, model, usage.input, usage.output);
@@ -376,6 +420,29 @@ struct Flow {
     first_frame: Option<Duration>,
     sent: Instant,
     head_written: bool,
+    /// The upstream's slot, until the upstream is done.
+    slot: Option<Slot>,
+    /// Whether the upstream did what it was asked.
+    worked: bool,
+    settled: bool,
+}
+
+impl Flow {
+    /// The upstream is done: its slot is free, and what was used takes the place of what was reserved.
+    fn settle(&mut self, cleared: &Cleared) {
+        drop(self.slot.take());
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let usage = self.gate.usage();
+        if !self.worked && usage == Usage::default() {
+            return cleared.facts().waive();
+        }
+        // A client that leaves before the upstream has counted does not get its tokens for nothing.
+        let uncounted = usage.output == 0 && self.shape.stream.is_some();
+        let output = if uncounted { self.gate.frames() } else { usage.output };
+        cleared.facts().settle(Usage { output, ..usage });
+    }
 }
 
 /// The upstream's request: method, judged target, known length, and no header that a client chose.

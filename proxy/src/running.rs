@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::audit_log::AuditLog;
 use crate::config::{self, Config};
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
 use crate::trust::Trust;
@@ -23,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) decisions: Arc<Decisions>,
     pub(crate) listening: AtomicBool,
     pub(crate) began: Instant,
 }
@@ -55,6 +57,9 @@ impl Running {
     /// The metrics as Prometheus reads them.
     pub(crate) fn exposition(&self) -> prometheus::Result<Vec<u8>> {
         self.audit.report(&self.metrics);
+        for upstream in &self.current.load().upstreams {
+            self.metrics.queue(&upstream.name, &upstream.queue.standing());
+        }
         self.metrics.render()
     }
 
@@ -66,7 +71,9 @@ impl Running {
             .iter()
             .map(|u| {
                 let why = u.down_because();
+                let queue = u.queue.standing();
                 json!({
+                    "waiting": queue.waiting, "busy": queue.busy, "slots": queue.total,
                     "name": &*u.name, "kind": u.kind.as_str(), "address": u.authority,
                     "up": why.is_none(), "why": why.as_deref(),
                 })
@@ -144,6 +151,9 @@ impl Running {
             let generation = self.current.load_full();
             for upstream in &generation.upstreams {
                 let up = upstream.probe().await;
+                if up {
+                    crate::slots::learn(upstream).await;
+                }
                 upstream.sweep();
                 self.metrics.upstream_up(&upstream.name, up);
                 let exposed = crate::exposure::beyond_loopback(upstream.port, generation.config.gate.listen.port());

@@ -26,12 +26,14 @@ use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body, Memory};
 use crate::credentials;
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Way};
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
 use crate::route;
+use crate::strangers::{self, Strangers};
 
 /// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
 /// the worker's other connections.
@@ -42,7 +44,9 @@ pub(crate) struct Service {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) decisions: Arc<Decisions>,
     pub(crate) memory: Memory,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) options: HttpServerOptions,
 }
 
@@ -71,7 +75,7 @@ impl HttpServerApp for Service {
         if !self.next_request(&mut session, &generation, shutdown).await? {
             return None;
         }
-        let mut record = Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics));
+        let mut record = self.record();
         let walk = AssertUnwindSafe(self.walk(&mut session, &generation, &mut record)).catch_unwind();
         let stop = walk.await.unwrap_or_else(|_| {
             Stop::Refused(Dialect::Plain, Refusal::internal("request", "the gate itself panicked"))
@@ -131,7 +135,7 @@ impl Service {
             Ok(there) => Some(there),
             Err(error) if matches!(error.etype(), ErrorType::InvalidHTTPHeader) => {
                 // Its text quotes the header, which may hold a secret: it is not logged.
-                let mut record = Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics));
+                let mut record = self.record();
                 let refusal = Refusal::new("request", Code::RequestMalformed, "the request is not well-formed HTTP");
                 self.refuse(session, &mut record, Dialect::Plain, refusal, false).await;
                 None
@@ -140,8 +144,13 @@ impl Service {
         }
     }
 
+    fn record(&self) -> Record {
+        Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics), Arc::clone(&self.decisions))
+    }
+
     async fn walk(&self, session: &mut ServerSession, generation: &Arc<Generation>, record: &mut Record) -> Stop {
         let began = Instant::now();
+        record.policy = Arc::downgrade(&generation.config.policy);
         let request = session.req_header();
         record.method = request.method.as_str().chars().take(16).collect();
         record.path =
@@ -175,6 +184,7 @@ impl Service {
         let (way, route) = route::find(generation, &request.method, &target.path)?;
         *dialect = route.dialect;
         record.class = route.class.as_str();
+        record.route = Some(Arc::clone(&route.name));
         if route.class == RouteClass::Public {
             return Ok(Headed::Public);
         }
@@ -197,9 +207,19 @@ impl Service {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
+        let address = head.presented.address;
         let admitted = match generation.chain.admit(head).await {
             Ok(admitted) => admitted,
-            Err(no) => return refused(record, *no),
+            Err(mut no) => {
+                if strangers::is_unknown(&no.refusal)
+                    && let Some(one_of_many) = self.strangers.count(address, generation.strangers)
+                {
+                    no.refusal = one_of_many;
+                    record.told_with_others = true;
+                    session.set_keepalive(None);
+                }
+                return refused(record, *no);
+            }
         };
         let reading = Instant::now();
         let read = body::read(session, &admitted, &generation.limits, &self.memory).await;
@@ -270,13 +290,15 @@ impl Service {
                 Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written")
             }
         };
-        tracing::info!(
-            request = record.id,
-            filter = refusal.filter,
-            code = refusal.code.as_str(),
-            detail = refusal.detail,
-            "A request was refused."
-        );
+        if !record.told_with_others {
+            tracing::info!(
+                request = record.id,
+                filter = refusal.filter,
+                code = refusal.code.as_str(),
+                detail = refusal.detail,
+                "A request was refused."
+            );
+        }
         let node = self.current.load().node.clone();
         refuse::answer(session, &node, dialect, &refusal, &record.id, parsed).await;
     }

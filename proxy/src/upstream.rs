@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::config;
+use crate::queue::Queue;
 
 /// Idle connections that one worker keeps to one upstream.
 const MAX_IDLE: usize = 256;
@@ -50,6 +51,8 @@ pub(crate) struct Upstream {
     pub(crate) first_byte_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) api_key: Option<config::Secret>,
+    /// Who waits for it.
+    pub(crate) queue: Arc<Queue>,
     host: String,
     pub(crate) port: u16,
     connect_timeout: Duration,
@@ -71,7 +74,7 @@ pub(crate) struct Connection {
 }
 
 impl Upstream {
-    pub(crate) fn new(written: &config::Upstream, workers: usize) -> Self {
+    pub(crate) fn new(written: &config::Upstream, workers: usize, queue: Arc<Queue>) -> Self {
         Self {
             name: written.name.as_str().into(),
             kind: written.kind,
@@ -79,6 +82,7 @@ impl Upstream {
             first_byte_timeout: written.first_byte_timeout,
             idle_timeout: written.idle_timeout,
             api_key: written.api_key.clone(),
+            queue,
             host: written.host.clone(),
             port: written.port,
             connect_timeout: written.connect_timeout,

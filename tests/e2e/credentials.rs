@@ -470,3 +470,29 @@ fn keys_in_a_file_may_change() {
     until("the broken file to be noticed", || gate.log().contains("cannot be had").then_some(()));
     assert_eq!(client.raw(&bearer(&second)).status, 200, "the last good keys stay in force");
 }
+
+#[test]
+fn a_reload_forgets_what_the_old_config_took() {
+    let server = FakeServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = gate(&server, &folder.path().join("keys.json"));
+    let client = gate.nobody();
+    let good = token(1, ISSUER, "bob", &json!({}));
+    until("the keys to be read", || (client.raw(&bearer(&good)).status == 200).then_some(()));
+    let config = std::fs::read_to_string(gate.config()).unwrap();
+    std::fs::write(gate.config(), config.replace("audience: [portcullis]", "audience: [elsewhere]")).unwrap();
+    gate.signal(rustix::process::Signal::HUP);
+    until("the new audience", || (client.raw(&bearer(&good)).code() == "identity.invalid").then_some(()));
+    let meant = token(1, ISSUER, "bob", &json!({"aud": "elsewhere"}));
+    assert_eq!(client.raw(&bearer(&meant)).status, 200);
+    let other = folder.path().join("others.json");
+    std::fs::write(&other, set(2).to_string()).unwrap();
+    let config = std::fs::read_to_string(gate.config()).unwrap();
+    std::fs::write(gate.config(), config.replace("keys.json", "others.json")).unwrap();
+    gate.signal(rustix::process::Signal::HUP);
+    until("the new keys", || {
+        let new = token(2, ISSUER, "bob", &json!({"aud": "elsewhere"}));
+        (client.raw(&bearer(&new)).status == 200).then_some(())
+    });
+    assert_eq!(client.raw(&bearer(&meant)).code(), "identity.invalid");
+}

@@ -347,6 +347,10 @@ impl GateBuilder {
             let _ = writeln!(yaml, "chain: {chain}");
         }
         let mut filters = self.filters.clone();
+        if !filters.iter().any(|line| line.starts_with("ratelimit:")) {
+            // A test that is not about limits runs into none.
+            filters.push("ratelimit: {requests: off, tokens: off, concurrent: off, strangers: off}".to_owned());
+        }
         if let Some(policy) = &self.policy {
             fs::write(dir.path().join("policy.yaml"), policy).expect("a policy");
             filters.push("policy: {file: policy.yaml}".to_owned());

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use portcullis_policies::fields::{Bounds, Field, FieldTable, Unknown};
-use portcullis_policies::policy::Limit;
+use portcullis_policies::policy::{self, Limit};
 use serde_json::Number;
 
 use crate::json::{Json, fold_key};
@@ -16,6 +16,32 @@ pub(super) struct Edit {
     value: Option<Json<'static>>,
 }
 
+/// The fields that bound the tokens of an answer, in the words of all dialects.
+const TOKENS: [&str; 5] = ["max_completion_tokens", "max_output_tokens", "max_tokens", "n_predict", "num_predict"];
+/// The field that sets the size of the context.
+const CONTEXT: &str = "num_ctx";
+
+/// Upper bounds beside those of the route's table: the document's, and those of what allowed the
+/// request.
+#[derive(Clone, Copy)]
+pub(super) struct Limits<'l> {
+    pub(super) fields: &'l [Limit],
+    pub(super) bounds: policy::Bounds,
+}
+
+impl Limits<'_> {
+    fn of(&self, key: &str) -> Option<f64> {
+        let written = self.fields.iter().find(|limit| limit.field == *key).map(|limit| limit.max);
+        let own = if TOKENS.contains(&key) {
+            self.bounds.max_tokens
+        } else {
+            self.bounds.max_context.filter(|_| key == CONTEXT)
+        };
+        let own = own.map(|max| max as f64);
+        written.into_iter().chain(own).reduce(f64::min)
+    }
+}
+
 /// How deep tables may nest: the shipped ones have two levels.
 const MAX_LEVELS: usize = 8;
 
@@ -25,7 +51,7 @@ const MAX_LEVELS: usize = 8;
 /// `policy.field_denied` for a field that is never let through, `schema.request` for a wrong type or
 /// a bound that is strict, `request.malformed` for a key that another parser would take for a known
 /// one.
-pub(super) fn check(json: &Json<'_>, table: &FieldTable, limits: &[Limit]) -> Result<Vec<Edit>, Refusal> {
+pub(super) fn check(json: &Json<'_>, table: &FieldTable, limits: Limits<'_>) -> Result<Vec<Edit>, Refusal> {
     let mut edits = Vec::new();
     walk(json, table, limits, &mut Vec::new(), &mut edits)?;
     Ok(edits)
@@ -42,9 +68,10 @@ pub(super) fn apply(json: &mut Json<'_>, edits: &[Edit]) {
                 gone.entry(parents).or_default().insert(last);
             }
             Some(value) => {
-                if let Some(slot) = at(json, parents).and_then(|json| json.get_mut(last)) {
-                    *slot = value.clone();
+                if let [parent] = parents {
+                    open(json, parent);
                 }
+                put(at(json, parents), last, value);
             }
         }
     }
@@ -55,6 +82,73 @@ pub(super) fn apply(json: &mut Json<'_>, edits: &[Edit]) {
     }
 }
 
+/// Sets what bounds the answer where the request leaves it out: or else leaving it out would be the way
+/// past the bound. A field that is there was held to it by [`check`]; another one with the same meaning
+/// that is lower counts.
+pub(super) fn fill(json: &Json<'_>, table: &FieldTable, route: &str, bounds: policy::Bounds) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let options = match table.fields.get("options") {
+        Some(Field::Object(inner)) => Some(inner),
+        _ => None,
+    };
+    let knows = |table: &FieldTable, field: &str| table.fields.contains_key(field);
+    if let Some(max) = bounds.max_tokens {
+        let max = TOKENS
+            .iter()
+            .filter_map(|field| json.get(field).and_then(Json::as_u64).filter(|n| *n > 0))
+            .fold(max, u64::min);
+        if options.is_some_and(|inner| knows(inner, "num_predict")) {
+            absent(json, table, &["options", "num_predict"], max, &mut edits);
+        } else {
+            // llama.cpp reads `n_predict` first on every route.
+            let decisive = ["n_predict", "max_output_tokens", "max_tokens"]
+                .into_iter()
+                .find(|field| knows(table, field) && (*field != "max_output_tokens" || route.ends_with("responses")));
+            if let Some(field) = decisive {
+                absent(json, table, &[field], max, &mut edits);
+            }
+        }
+    }
+    if let Some(max) = bounds.max_context
+        && options.is_some_and(|inner| knows(inner, CONTEXT))
+    {
+        absent(json, table, &["options", CONTEXT], max, &mut edits);
+    }
+    edits
+}
+
+/// Notes a field that is to be set, unless it is there: to this, or to the most that its table takes.
+fn absent(json: &Json<'_>, table: &FieldTable, path: &[&str], value: u64, edits: &mut Vec<Edit>) {
+    let field = path.iter().try_fold((Some(table), None), |(table, _), key| match table?.fields.get(*key)? {
+        Field::Object(inner) => Some((Some(&**inner), None)),
+        Field::Integer(bounds) => Some((None, Some(bounds.max))),
+        _ => None,
+    });
+    let most = field.and_then(|(_, max)| max).filter(|max| *max < value as f64).map_or(value, |max| max as u64);
+    let there = path.iter().try_fold(json, |json, key| json.get(key)).is_some_and(|value| *value != Json::Null);
+    if !there {
+        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        edits.push(Edit { path, value: Some(Json::Number(most.into())) });
+    }
+}
+
+/// Makes an empty object where there is none: only [`fill`] names a place that is not there.
+fn open(json: &mut Json<'_>, key: &str) {
+    if json.get(key).is_none_or(|value| *value == Json::Null) {
+        put(Some(json), key, &Json::Object(Vec::new()));
+    }
+}
+
+/// Puts a value under a key of an object, whether it is there or not.
+fn put(json: Option<&mut Json<'_>>, key: &str, value: &Json<'static>) {
+    let Some(json) = json else { return };
+    if let Some(slot) = json.get_mut(key) {
+        *slot = value.clone();
+    } else if let Json::Object(entries) = json {
+        entries.push((key.to_owned().into(), value.clone()));
+    }
+}
+
 fn at<'j, 't>(json: &'j mut Json<'t>, path: &[String]) -> Option<&'j mut Json<'t>> {
     path.iter().try_fold(json, |json, key| json.get_mut(key))
 }
@@ -62,7 +156,7 @@ fn at<'j, 't>(json: &'j mut Json<'t>, path: &[String]) -> Option<&'j mut Json<'t
 fn walk(
     json: &Json<'_>,
     table: &FieldTable,
-    limits: &[Limit],
+    limits: Limits<'_>,
     path: &mut Vec<String>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Refusal> {
@@ -93,7 +187,7 @@ fn walk(
         if *value == Json::Null {
             continue;
         }
-        let limit = limits.iter().find(|limit| limit.field == **key).map(|limit| limit.max);
+        let limit = limits.of(key);
         check_field(key, value, field, limit, limits, path, edits)?;
     }
     Ok(())
@@ -104,7 +198,7 @@ fn check_field(
     value: &Json<'_>,
     field: &Field,
     limit: Option<f64>,
-    limits: &[Limit],
+    limits: Limits<'_>,
     path: &mut Vec<String>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Refusal> {
@@ -250,7 +344,7 @@ mod tests {
         let unknown: String = (0..100_000).map(|i| format!("\"{i}\":0,")).collect();
         let text = format!(r#"{{{unknown}"model":"x","options":{{"seed":1,"x":2,"y":3}}}}"#);
         let mut json = Json::parse(text.as_bytes()).unwrap();
-        let edits = check(&json, &table, &[]).unwrap();
+        let edits = check(&json, &table, Limits { fields: &[], bounds: policy::Bounds::default() }).unwrap();
         apply(&mut json, &edits);
         assert_eq!(json.to_bytes(), br#"{"model":"x","options":{"seed":1}}"#);
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::exchange::Presented;
 use http::{HeaderMap, Method};
 use portcullis_policies::routes::{Found, builtin};
-use portcullis_policies::{Identity, IdentityMethod, UpstreamKind};
+use portcullis_policies::{Grants, Identity, IdentityMethod, UpstreamKind};
 use std::net::{IpAddr, Ipv4Addr};
 
 fn head(kind: UpstreamKind, method: &str, path: &str) -> Head {
@@ -26,9 +26,22 @@ fn facts() -> Facts {
     facts
 }
 
+/// No grants, at the beginning of time.
+struct Nothing;
+
+impl GrantView for Nothing {
+    fn grants(&self) -> Arc<Grants> {
+        Arc::default()
+    }
+
+    fn now(&self) -> i64 {
+        0
+    }
+}
+
 fn filter() -> PolicyFilter {
     let text = "version: 1\nrules:\n  - {name: r, effect: allow, who: ['*'], classes: [inference, read], models: ['tiny', 'llama3*']}\nlimits:\n  num_ctx: {max: 4096}\n";
-    PolicyFilter::new(Arc::new(Policy::parse(text, "p.yaml").unwrap()))
+    PolicyFilter::new(Arc::new(Policy::parse(text, "p.yaml").unwrap()), Arc::new(Nothing))
 }
 
 /// Judges a whole request; what goes on, or the code.

@@ -234,6 +234,25 @@ fn tail(follow: bool, lines: usize, args: &JsonArgs) -> Outcome {
     }
 }
 
+/// The log's entry about a request, the newest where there is more than one.
+pub(crate) fn entry_of(state: &Path, request: &str) -> Outcome<Option<Value>> {
+    let dir = state.join("audit");
+    let files =
+        segments(&dir).map_err(|e| Failure::no(format!("there is no audit log in `{}`: {e}", dir.display())))?;
+    let mut found = None;
+    for file in files {
+        for line in open(&file)?.lines() {
+            let line = line?;
+            if !line.contains(request) {
+                continue;
+            }
+            let entry = serde_json::from_str::<Value>(&line).ok();
+            found = entry.filter(|e| e.get("request_id").and_then(Value::as_str) == Some(request)).or(found);
+        }
+    }
+    Ok(found)
+}
+
 fn log_files(config: &ConfigArg) -> Outcome<Vec<PathBuf>> {
     let dir = config.load()?.node.state.join("audit");
     segments(&dir).map_err(|e| Failure::no(format!("there is no audit log in `{}`: {e}", dir.display())))

@@ -43,6 +43,10 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "url": u.url, "kind": u.kind.as_str(), "connect_timeout": span(u.connect_timeout),
                     "first_byte_timeout": span(u.first_byte_timeout), "idle_timeout": span(u.idle_timeout),
                     "api_key": u.api_key.as_ref().map(|_| "***"),
+                    "slots": u.queue.slots.to_string(),
+                    "queue": {
+                        "length": u.queue.length, "per_caller": u.queue.per_caller, "wait": span(u.queue.wait),
+                    },
                 }))).collect::<serde_json::Map<_, _>>(),
                 "routes": config.routes.iter().map(|r| json!({
                     "match": {"class": r.class}, "to": [config.upstreams.get(r.to).map(|u| &u.name)],
@@ -50,6 +54,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                 "chain": config.chain.iter().map(|l| l.name).collect::<Vec<_>>(),
                 "filters": {
                     "identity": {"accept": ["mtls"], "trust": config.filters.identity.trust},
+                    "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source},
                     "firewall": config.filters.firewall,
                     "audit": {"fsync": config.filters.audit.fsync, "segment_bytes": config.filters.audit.segment_bytes},

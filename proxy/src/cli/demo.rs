@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use portcullis_policies::UpstreamKind;
 
 use super::init::{self, InitArgs};
-use super::{DemoArgs, Failure, Outcome, audit, colour, http, say};
+use super::{DemoArgs, Failure, Outcome, audit, colour, explain, http, say};
 use crate::demo::DemoModel;
 
 mod caller;
@@ -193,6 +193,10 @@ fn sum_up(stage: &Stage, outcomes: &[tour::Told]) -> Outcome {
         let sent = outcomes.iter().filter(|o| o.is_prompt).count();
         say!("{sent} prompts were sent, {reached} reached the model: the refused ones never did.");
     }
+    let unexplained = explained(stage, outcomes)?;
+    if unexplained > 0 {
+        return Err(Failure::no(format!("{unexplained} refusals could not be explained")));
+    }
     let checked = audit::check(&stage.state(), &[])?;
     match checked.bad {
         None => {
@@ -201,6 +205,35 @@ fn sum_up(stage: &Stage, outcomes: &[tour::Told]) -> Outcome {
         }
         Some((_, line, why)) => Err(Failure::no(format!("the audit chain does not hold: line {line}: {why}"))),
     }
+}
+
+/// Has every refusal explained, and shows one. Returns how many could not be.
+fn explained(stage: &Stage, outcomes: &[tour::Told]) -> Outcome<usize> {
+    let config = crate::config::load(&stage.config())?;
+    let refused: Vec<_> = outcomes.iter().filter(|told| told.code != "allow").collect();
+    let mut unexplained = 0;
+    let mut shown = None;
+    for told in &refused {
+        match explain::of_gate(&config, &told.id).map(|said| explain::located(said, &config)) {
+            Some(said) if said.code == told.code && said.line.is_some() && !said.rule.is_empty() => {
+                if shown.is_none() || told.code == "policy.route_denied" {
+                    shown = Some(said);
+                }
+            }
+            _ => unexplained += 1,
+        }
+    }
+    if let Some(said) = shown {
+        let place = format!("{}:{}", said.file.unwrap_or_default(), said.line.unwrap_or_default());
+        let known = refused.len() - unexplained;
+        say!(
+            "`portcullis explain ID` knows why for {known} of {} refusals, such as {}:",
+            refused.len(),
+            said.request_id
+        );
+        say!("     {} by {}: {} ({place}); {}", said.code, said.filter, said.rule, said.reason);
+    }
+    Ok(unexplained)
 }
 
 /// Leaves the gate standing until it is interrupted.

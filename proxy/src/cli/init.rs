@@ -221,11 +221,13 @@ admin:
   listen: 127.0.0.1:9901
 upstreams:
   local: {{url: "{url}", kind: {kind}}}
+  #        slots: auto, queue: {{length: 64, per_caller: 16, wait: 60s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
-chain: [identity, policy, firewall, audit]
+chain: [identity, ratelimit, policy, firewall, audit]
 filters:
   identity: {{accept: [mtls], trust: tofu}}       # tofu | ca | pinned
+  ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off
   audit: {{fsync: batch}}                         # batch | always | never

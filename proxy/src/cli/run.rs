@@ -9,17 +9,23 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::{NodeKey, verify};
 use portcullis_filters::identity::Trust as TrustMode;
+use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
+use crate::budgets::{self, Budgets};
 use crate::config::{self, Config};
+use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
+use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::metrics::Metrics;
+use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
+use crate::strangers::Strangers;
 use crate::trust::{Admission, Trust};
 use crate::{admin, logging};
 
@@ -54,13 +60,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
+    let (budgets, spent) = Budgets::open(&state)?;
+    let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
+    let strangers = Arc::new(Strangers::new(Arc::clone(&counters)));
+    let grants = Arc::new(GrantBook::open(&state)?);
     let surroundings = Surroundings {
+        grants: Arc::clone(&grants),
         keyring: keyring.clone(),
         node: http::HeaderValue::from_str(&node.public().node_id())?,
         metrics: Arc::clone(&metrics),
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
+        counters: Arc::clone(&counters) as _,
+        queues: Queues::default(),
     };
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
@@ -69,18 +82,23 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
+    let decisions = Decisions::new();
     let running = Arc::new(Running {
         current: Arc::clone(&current),
         surroundings,
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         metrics: Arc::clone(&metrics),
+        decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
+    tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
+    tokio::spawn(Arc::clone(&strangers).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 
     // Signals are caught before the gate opens: one that comes early must not kill it mid-start.
@@ -91,7 +109,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         current: Arc::clone(&current),
         audit: Arc::clone(&audit) as _,
         metrics: Arc::clone(&metrics),
+        decisions,
         memory: Memory::new(limits.buffered_bytes),
+        strangers: Arc::clone(&strangers),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;
@@ -118,6 +138,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!(connections = cut, "Some connections did not finish in time and were cut.");
     }
     let _ = trust.store().flush();
+    budgets::save(&counters, &budgets);
+    strangers.tell(&*audit);
     audit.close();
     tracing::info!("Stopped.");
     Ok(())

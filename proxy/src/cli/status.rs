@@ -64,10 +64,14 @@ fn show(status: &Value) {
     }
     for upstream in status.pointer("/upstreams").and_then(Value::as_array).into_iter().flatten() {
         let up = upstream.get("up").and_then(Value::as_bool).unwrap_or(false);
+        let number = |key: &str| upstream.get(key).and_then(Value::as_u64);
+        let slots = number("slots").map(|slots| format!(" of {slots}")).unwrap_or_default();
         say!(
-            "upstream  {} {}",
+            "upstream  {} {}, {}{slots} slots busy, {} waiting",
             upstream.get("name").and_then(Value::as_str).unwrap_or_default(),
-            if up { "up" } else { "down" }
+            if up { "up" } else { "down" },
+            number("busy").unwrap_or_default(),
+            number("waiting").unwrap_or_default()
         );
     }
     say!("requests  {} running, {} streams", text("/requests_in_flight"), text("/streams_active"));

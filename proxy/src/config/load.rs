@@ -12,14 +12,14 @@ use portcullis_policies::policy::{self, Policy};
 use portcullis_policies::{DataLevel, Diagnostic, nearest};
 
 use super::{
-    Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, RouteRule, Secret,
-    Tls, Upstream, units, written,
+    Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, QueueSettings,
+    RateLimits, RouteRule, Secret, Tls, Upstream, units, written,
 };
 
 /// The filters that this release has.
-pub(crate) const KNOWN_FILTERS: [&str; 4] = ["identity", "policy", "firewall", "audit"];
+pub(crate) const KNOWN_FILTERS: [&str; 5] = ["identity", "ratelimit", "policy", "firewall", "audit"];
 /// Those that the interface names and later releases bring.
-const LATER_FILTERS: [&str; 5] = ["signature", "ratelimit", "schema", "sca", "mcp"];
+const LATER_FILTERS: [&str; 4] = ["signature", "schema", "sca", "mcp"];
 
 /// Reads and checks a config file and the files it names.
 ///
@@ -204,6 +204,7 @@ impl Check<'_> {
             connect_timeout: self.duration("connect_timeout", w.connect_timeout.as_deref(), 5),
             first_byte_timeout: self.duration("first_byte_timeout", w.first_byte_timeout.as_deref(), 900),
             idle_timeout: self.duration("idle_timeout", w.idle_timeout.as_deref(), 600),
+            queue: QueueSettings::check(self, name, w.slots.as_ref(), &w.queue),
             api_key,
         }
     }
@@ -263,6 +264,7 @@ impl Check<'_> {
             }
             let mode = match known {
                 "identity" => w.filters.identity.mode,
+                "ratelimit" => w.filters.ratelimit.mode,
                 "policy" => w.filters.policy.mode,
                 "firewall" => w.filters.firewall.mode,
                 "audit" => w.filters.audit.mode,
@@ -284,6 +286,14 @@ impl Check<'_> {
         {
             self.wrong("chain", "`policy` asks who calls, so `identity` must stand before it".to_owned(), None);
         }
+        if let Some(limits) = place("ratelimit")
+            && place("identity").is_some_and(|identity| identity > limits)
+        {
+            self.wrong("chain", "`ratelimit` counts by caller, so `identity` must stand before it".to_owned(), None);
+        }
+        if !enforced("ratelimit") {
+            self.warnings.push("`ratelimit` is not enforced: nothing bounds how much one caller may ask, and limits that rules, grants or keys state do not hold".to_owned());
+        }
         chain
     }
 
@@ -299,6 +309,7 @@ impl Check<'_> {
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         Filters {
             identity: IdentitySettings::check(self, &w.identity, tls, identified),
+            ratelimit: RateLimits::check(self, &w.ratelimit),
             firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }

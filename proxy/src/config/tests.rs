@@ -66,6 +66,14 @@ fn every_mistake_says_where_and_what_to_write() {
             "fetched by https",
         ),
         ("filters:\n  policy: {file: none.yaml}\n", 2, "cannot be read"),
+        ("chain: [ratelimit, identity, policy, audit]\n", 1, "`identity` must stand before it"),
+        ("filters:\n  ratelimit: {requests: 600}\n", 2, "`600` is not a rate"),
+        ("filters:\n  ratelimit: {requests: 0/m}\n", 2, "write `600/m`, or `off`"),
+        ("filters:\n  ratelimit: {tokens: lots}\n", 2, "write `2000000/h`"),
+        ("filters:\n  ratelimit:\n    concurrent: 0\n", 3, "`0` does not fit"),
+        ("filters:\n  ratelimit:\n    per_model:\n      concurrent: 9999999\n", 4, "from 1 to 1000000"),
+        ("filters:\n  ratelimit: {globl: {}}\n", 2, "did you mean `global`?"),
+        ("filters:\n  ratelimit: {answer_tokens: -1}\n", 2, "from 1 to 1048576"),
         ("routes:\n  - {to: [locl]}\n", 2, "did you mean `local`?"),
     ] {
         let whole = format!("{text}{UPSTREAM}");
@@ -86,6 +94,14 @@ fn upstreams_are_checked() {
         ("upstreams:\n  a: {url: 'http://127.0.0.1:8443', kind: ollama}\n", "own address"),
         ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: olama}\n", "did you mean `ollama`?"),
         ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, api_key: '${NOT_SET_ANYWHERE}'}\n", "is not set"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, slots: 0}\n", "from 1 to 4096"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, slots: many}\n", "`many` does not fit"),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, queue: {length: 0}}\n", "from 1 to 65536"),
+        (
+            "upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, queue: {length: 4, per_caller: 5}}\n",
+            "never wait",
+        ),
+        ("upstreams:\n  a: {url: 'http://127.0.0.1:1', kind: ollama, queue: {wait: 2h}}\n", "at most an hour"),
         ("gate: {}\n", "upstreams"),
         ("upstreams: [\n", ""),
     ] {
@@ -100,6 +116,27 @@ fn all_mistakes_come_at_once() {
         panic!()
     };
     assert!(mistakes.len() >= 5, "{mistakes:?}");
+}
+
+#[test]
+fn limits_have_defaults_and_can_be_lifted() {
+    let usual = parse(UPSTREAM).unwrap();
+    let limits = usual.filters.ratelimit.to_json();
+    assert_eq!((&limits["requests"], &limits["tokens"]), (&"600/m".into(), &"2000000/h".into()));
+    assert_eq!((&limits["concurrent"], &limits["global"]["requests"]), (&16.into(), &"off".into()));
+    assert_eq!(usual.upstreams[0].queue, QueueSettings::default());
+    let text = "filters:\n  ratelimit: {requests: off, concurrent: off, strangers: off, global: {tokens: 5/s}, answer_tokens: 9}\n";
+    let said = "upstreams:\n  local: {url: http://127.0.0.1:11434, kind: ollama, slots: off, queue: {length: 4}}\n";
+    let config = parse(&format!("{text}{said}")).unwrap();
+    let limits = config.filters.ratelimit.to_json();
+    assert_eq!((&limits["requests"], &limits["concurrent"]), (&"off".into(), &"off".into()));
+    assert_eq!((&limits["strangers"], &limits["answer_tokens"]), (&"off".into(), &9.into()));
+    assert_eq!(limits["global"]["tokens"], "5/s");
+    assert_eq!(limits["tokens"], "2000000/h");
+    let queue = config.upstreams[0].queue;
+    assert_eq!((queue.slots, queue.length, queue.per_caller), (Slots::Unlimited, 4, 4));
+    let without = parse(&format!("chain: [identity, policy, firewall, audit]\n{UPSTREAM}")).unwrap();
+    assert!(without.warnings.iter().any(|w| w.contains("`ratelimit` is not enforced")));
 }
 
 #[test]

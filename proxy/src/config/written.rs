@@ -9,6 +9,7 @@ use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Amount, Queue, RateLimit};
 use super::{Fsync, Tls};
 
 /// The config of a gate.
@@ -140,6 +141,12 @@ pub(crate) struct Upstream {
     pub(crate) idle_timeout: Option<String>,
     /// The key that the server itself asks for: `${ENV_NAME}`, `file:PATH`, or the key.
     pub(crate) api_key: Option<String>,
+    /// How many requests it works on at once: a number, `auto` for what it says itself, `off` for as many
+    /// as come. Default: `auto`.
+    pub(crate) slots: Option<Amount>,
+    /// Who waits for a slot.
+    #[serde(default)]
+    pub(crate) queue: Queue,
 }
 
 /// Which requests go where.
@@ -169,6 +176,9 @@ pub(crate) struct Filters {
     /// Who calls.
     #[serde(default)]
     pub(crate) identity: Identity,
+    /// How much may be asked.
+    #[serde(default)]
+    pub(crate) ratelimit: RateLimit,
     /// Who may do what.
     #[serde(default)]
     pub(crate) policy: Policy,

@@ -5,7 +5,7 @@
 //! seconds.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::checked::Checked;
 use crate::config::{Issuer, KeySource};
 
 /// How long keys that cannot be fetched anew stay in force.
@@ -24,8 +25,6 @@ const MAX_AGE: Duration = Duration::from_secs(86_400);
 const BREATH: Duration = Duration::from_secs(10);
 /// How long one request to an issuer may take; below the time that a filter has.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most tokens whose check is remembered.
-const MAX_REMEMBERED: usize = 4_096;
 
 /// The key sets, by issuer.
 #[derive(Default)]
@@ -35,35 +34,24 @@ pub(crate) struct Issuers {
 
 #[derive(Default)]
 struct Known {
+    /// Where the keys come from, and who vouches for that place.
+    source: Option<(KeySource, Option<PathBuf>)>,
     keys: Option<Arc<KeySet>>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
     /// When the file that they came from was changed.
     modified: Option<SystemTime>,
-    /// Tokens that were checked with these keys.
-    verified: HashMap<[u8; 32], Verified>,
     failing: bool,
 }
 
 impl Issuers {
-    /// Checks a token of this issuer.
-    pub(super) fn verify(&self, issuer: &Issuer, token: &str) -> Result<Verified, TokenError> {
+    /// Checks a token of this issuer, or remembers that it was.
+    pub(super) fn verify(&self, issuer: &Issuer, token: &str, checked: &Checked) -> Result<Verified, TokenError> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let now = super::now();
-        let keys = {
-            let mut known = self.known();
-            let known = known.get_mut(&issuer.meant.issuer).ok_or(TokenError::NoKeys)?;
-            if let Some(verified) = known.verified.get(&digest) {
-                if !verified.scope.has_ended(now) {
-                    return Ok(verified.clone());
-                }
-                known.verified.remove(&digest);
-            }
-            if known.fetched.is_none_or(|at| at.elapsed() > MAX_AGE) {
-                return Err(TokenError::NoKeys);
-            }
-            known.keys.clone().ok_or(TokenError::NoKeys)?
-        };
+        let keys = self.keys(issuer).ok_or(TokenError::NoKeys)?;
+        if let Some(verified) = checked.find(&digest, &keys, super::now()) {
+            return Ok(verified);
+        }
         let holder = issuer.meant.verify(token, &keys).map_err(|error| match error {
             JwtError::Audience => TokenError::Audience,
             JwtError::Expired => TokenError::Expired,
@@ -78,16 +66,18 @@ impl Issuers {
             claims: holder.claims,
             scope: Arc::new(Scope { until: Some(holder.expires.saturating_add(leeway)), ..Scope::default() }),
         };
-        let mut known = self.known();
-        if let Some(known) = known.get_mut(&issuer.meant.issuer)
-            && known.keys.as_ref().is_some_and(|now| Arc::ptr_eq(now, &keys))
-        {
-            if known.verified.len() >= MAX_REMEMBERED {
-                known.verified.clear();
-            }
-            known.verified.insert(digest, verified.clone());
-        }
+        checked.remember(digest, keys, verified.clone());
         Ok(verified)
+    }
+
+    /// The keys of an issuer, if they are from where the config says now, and young enough.
+    fn keys(&self, issuer: &Issuer) -> Option<Arc<KeySet>> {
+        let known = self.known();
+        let known = known.get(&issuer.meant.issuer)?;
+        // A file does not age: it is what the operator, or an agent, put there.
+        let young =
+            matches!(issuer.keys, KeySource::File(_)) || known.fetched.is_some_and(|at| at.elapsed() <= MAX_AGE);
+        known.keys.clone().filter(|_| young && known.comes_from(issuer))
     }
 
     /// Brings every key set up to date that is due. Blocks.
@@ -111,6 +101,10 @@ impl Issuers {
     fn is_due(&self, issuer: &Issuer) -> bool {
         let mut all = self.known();
         let known = all.entry(issuer.meant.issuer.clone()).or_default();
+        if !known.comes_from(issuer) {
+            let source = Some((issuer.keys.clone(), issuer.ca.clone()));
+            *known = Known { source, ..Known::default() };
+        }
         if let KeySource::File(path) = &issuer.keys {
             return known.keys.is_none() && known.tried.is_none_or(|t| t.elapsed() >= Duration::from_secs(1))
                 || modified(path) != known.modified && known.tried.is_none_or(|t| t.elapsed() >= BREATH / 40);
@@ -128,7 +122,8 @@ impl Issuers {
         };
         let fetched = keys_of(issuer);
         let mut all = self.known();
-        let known = all.entry(name.clone()).or_default();
+        // The config may have changed meanwhile.
+        let Some(known) = all.get_mut(name).filter(|known| known.comes_from(issuer)) else { return };
         match fetched {
             Ok(keys) => {
                 if known.failing || known.keys.is_none() {
@@ -138,8 +133,6 @@ impl Issuers {
                 known.fetched = Some(Instant::now());
                 known.modified = stamp;
                 known.failing = false;
-                // What was checked with keys that may be gone is checked again.
-                known.verified.clear();
             }
             Err(why) => {
                 if !known.failing {
@@ -148,14 +141,16 @@ impl Issuers {
                 known.failing = true;
             }
         }
-        // A file does not age: it is what the operator, or an agent, put there.
-        if let (KeySource::File(_), Some(_)) = (&issuer.keys, &known.keys) {
-            known.fetched = Some(Instant::now());
-        }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn comes_from(&self, issuer: &Issuer) -> bool {
+        self.source.as_ref().is_some_and(|(keys, ca)| *keys == issuer.keys && *ca == issuer.ca)
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// The verdict header.
     pub(super) verdict: String,
+    /// The request's id.
+    pub(super) id: String,
     /// The body, with its chunk marks taken out.
     pub(super) body: String,
     pub(super) took: Duration,
@@ -129,6 +131,7 @@ fn whole(bytes: &[u8], began: Instant, first: Option<Duration>) -> Option<Reply>
     Some(Reply {
         status: head.split(' ').nth(1)?.parse().ok()?,
         verdict: header("portcullis-verdict").unwrap_or_default(),
+        id: header("portcullis-request-id").unwrap_or_default(),
         body: String::from_utf8_lossy(&body).into_owned(),
         took: began.elapsed(),
         first: first.unwrap_or_else(|| began.elapsed()),

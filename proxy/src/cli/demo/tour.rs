@@ -9,6 +9,8 @@ use super::{Outcome, Stage, colour, say};
 /// What became of one request.
 pub(super) struct Told {
     pub(super) code: String,
+    /// The request's id.
+    pub(super) id: String,
     pub(super) as_expected: bool,
     /// Whether it was a prompt for the model.
     pub(super) is_prompt: bool,
@@ -164,7 +166,7 @@ impl Tour<'_> {
             code,
             reply.status
         );
-        self.told.push(Told { code, as_expected, is_prompt: step.is_prompt });
+        self.told.push(Told { code, id: reply.id.clone(), as_expected, is_prompt: step.is_prompt });
     }
 
     fn note(&self, text: &str) {

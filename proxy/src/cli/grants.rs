@@ -1,0 +1,144 @@
+//! `portcullis grants`: rights for a time. Works on the file, with or without a running gate; a running
+//! one follows within a second.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use portcullis_certs::trust::TrustStore;
+use portcullis_policies::{Identity, Scope};
+
+use super::scope::{self, ScopeArgs};
+use super::{Failure, JsonArgs, Outcome, say};
+use crate::grants::{self, GrantBook, GrantError};
+use crate::keyring::now;
+
+/// Commands of `grants`.
+#[derive(Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// What is granted now.
+    List {
+        /// Also what has ended in the last days.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        args: JsonArgs,
+    },
+    /// Grants a caller a right for a time. An explicit deny in the policy still wins.
+    #[command(
+        after_help = "Example:\n  portcullis grants add alice --routes inference,read --models 'llama3*' --for 8h"
+    )]
+    Add(Box<AddArgs>),
+    /// Takes a grant back, also from running answers.
+    Revoke {
+        /// The grant's id, as `grants list` shows it.
+        id: String,
+        #[command(flatten)]
+        args: JsonArgs,
+    },
+}
+
+/// Arguments of `grants add`.
+#[derive(Args)]
+pub(crate) struct AddArgs {
+    /// Id, name, 8 or more hex digits of the fingerprint, or an identity such as `key:ci`.
+    id: String,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// For how long: `15m`, `8h`, `30d`.
+    #[arg(long = "for", value_name = "TIME", value_parser = scope::duration, required_unless_present = "until")]
+    ttl: Option<Duration>,
+    /// Until when, such as `2026-12-24T18:00:00Z`.
+    #[arg(long, value_name = "RFC3339", conflicts_with = "ttl", value_parser = moment)]
+    until: Option<i64>,
+    /// Why, in your own words.
+    #[arg(long, default_value = "")]
+    note: String,
+    #[command(flatten)]
+    args: JsonArgs,
+}
+
+pub(super) fn run(command: &GrantsCommand) -> Outcome {
+    match command {
+        GrantsCommand::List { all, args } => list(*all, args),
+        GrantsCommand::Add(args) => add(args),
+        GrantsCommand::Revoke { id, args } => revoke(id, args),
+    }
+}
+
+fn add(args: &AddArgs) -> Outcome {
+    let config = args.args.config.load()?;
+    let state = &config.node.state;
+    let identity = match TrustStore::open(state).map_err(|e| Failure::broken(e.to_string()))?.find(&args.id) {
+        Ok(entry) => entry.id,
+        Err(error) => match Identity::parse(&args.id) {
+            Ok(identity) => identity.to_string(),
+            Err(_) => return Err(Failure::no(error.to_string())),
+        },
+    };
+    let identity = Identity::parse(&identity).map_err(|e| Failure::usage(e.to_string()))?;
+    let until = args.until.or_else(|| args.ttl.map(|ttl| scope::ends_after(ttl, now())));
+    let scope = Scope { until, ..args.scope.scope() };
+    let book = GrantBook::open(state).map_err(|e| Failure::broken(e.to_string()))?;
+    let grant = book.add(&identity, scope, &args.note).map_err(failure)?;
+    if args.args.json {
+        say!("{}", grants::shown(&grant));
+    } else {
+        say!("granted: {} to {} until {}", grant.id, grant.identity, until.map(scope::shown).unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn list(all: bool, args: &JsonArgs) -> Outcome {
+    let grants = open(args)?.list(all);
+    if args.json {
+        say!("{}", serde_json::Value::from(grants.iter().map(grants::shown).collect::<Vec<_>>()));
+        return Ok(());
+    }
+    if grants.is_empty() {
+        say!("no grants; `portcullis grants add ID --routes inference --for 8h` makes one");
+    }
+    for grant in &grants {
+        let words = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(",") };
+        let routes = words(
+            grant
+                .scope
+                .classes
+                .iter()
+                .map(|c| c.as_str())
+                .chain(grant.scope.routes.iter().map(|r| r.as_str()))
+                .collect(),
+        );
+        let models = words(grant.scope.models.iter().map(|m| m.as_str()).collect());
+        let until = grant.end().map(scope::shown).unwrap_or_default();
+        say!("{:<8} {}  {}  until {until}", grants::state(grant), grant.id, grant.identity);
+        say!("         routes {routes}  models {models}  {}", grant.note);
+    }
+    Ok(())
+}
+
+fn revoke(id: &str, args: &JsonArgs) -> Outcome {
+    let grant = open(args)?.revoke(id).map_err(failure)?;
+    if args.json {
+        say!("{}", grants::shown(&grant));
+    } else {
+        say!("revoked: {} of {}", grant.id, grant.identity);
+    }
+    Ok(())
+}
+
+fn open(args: &JsonArgs) -> Outcome<GrantBook> {
+    GrantBook::open(&args.config.load()?.node.state).map_err(|e| Failure::broken(e.to_string()))
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    let time = text.parse::<jiff::Timestamp>().map(|t| t.as_second());
+    time.map_err(|_| format!("`{text}` is no time, expected such as `2026-12-24T18:00:00Z`"))
+}
+
+fn failure(error: GrantError) -> Failure {
+    match error {
+        GrantError::Meaning(_) => Failure::usage(error.to_string()),
+        GrantError::Full | GrantError::Nobody(_) => Failure::no(error.to_string()),
+        GrantError::Ledger(_) => Failure::broken(error.to_string()),
+    }
+}

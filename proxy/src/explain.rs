@@ -1,0 +1,245 @@
+//! Why a request was decided as it was: which filter and rule, where that stands, and what would have
+//! been needed. For the running gate, which remembers, and for the audit log, which says less.
+
+use portcullis_certs::trust::Entry;
+use portcullis_policies::model::ModelName;
+use portcullis_policies::policy::{Ask, Policy};
+use portcullis_policies::{Grants, Identity, RouteClass, UpstreamKind};
+use serde::{Deserialize, Serialize};
+
+use crate::decisions::Decision;
+
+/// A decision, explained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Explained {
+    pub(crate) request_id: String,
+    pub(crate) timestamp: String,
+    pub(crate) decision: String,
+    pub(crate) filter: String,
+    pub(crate) code: String,
+    /// The rule, grant, check or state that decided.
+    pub(crate) rule: String,
+    /// Where it stands, for what stands in the policy.
+    pub(crate) file: Option<String>,
+    /// The line of the rule, or of `rules:` where no rule allows it.
+    pub(crate) line: Option<u64>,
+    pub(crate) reason: String,
+    pub(crate) needed: String,
+    /// The rules that come nearest to allowing it.
+    pub(crate) near: Vec<NearRule>,
+    pub(crate) node_id: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) model: String,
+    /// What is less than certain about this.
+    pub(crate) remark: Option<String>,
+}
+
+/// A rule that allows something of what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NearRule {
+    pub(crate) rule: String,
+    pub(crate) line: u64,
+    /// What keeps it from allowing the request.
+    pub(crate) misses: Vec<String>,
+}
+
+/// What an explanation draws on beside the decision.
+pub(crate) struct Sources<'s> {
+    pub(crate) policy: &'s Policy,
+    pub(crate) grants: &'s Grants,
+    /// The caller's entry in the trust store.
+    pub(crate) peer: Option<&'s Entry>,
+}
+
+/// Explains a decision.
+pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
+    let mut explained = Explained {
+        request_id: decision.request_id.clone(),
+        timestamp: decision.timestamp.clone(),
+        decision: decision.policy_decision.to_owned(),
+        filter: decision.filter.to_owned(),
+        code: decision.code.to_owned(),
+        reason: decision.message.clone(),
+        node_id: decision.node_id.clone(),
+        method: decision.method.clone(),
+        path: decision.path.clone(),
+        model: decision.model.clone(),
+        ..Explained::default()
+    };
+    match (decision.policy_decision, decision.filter) {
+        ("BLOCK", "policy") => by_policy(decision, sources, &mut explained),
+        ("BLOCK", "identity") => by_identity(decision, sources, &mut explained),
+        ("BLOCK", filter) => by_another(decision, filter, &mut explained),
+        _ => allowed(decision, sources, &mut explained),
+    }
+    if explained.line.is_none() && decision.policy_decision == "BLOCK" && decision.filter == "policy" {
+        // No rule is at fault: where the rules begin.
+        at(&mut explained, sources.policy, sources.policy.line());
+    }
+    if explained.rule.is_empty() {
+        decision.code.rsplit('.').next().unwrap_or_default().clone_into(&mut explained.rule);
+    }
+    explained
+}
+
+fn allowed(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
+    if let Some(by) = &decision.allowed_by {
+        explained.rule = (**by).to_owned();
+        if let Some(line) = sources.policy.line_of(by) {
+            at(explained, sources.policy, line);
+        }
+        explained.reason = format!("`{by}` allows it");
+    }
+    if !decision.code.is_empty() {
+        explained.reason = format!("{}; in shadow mode: {} ({})", explained.reason, decision.code, decision.detail);
+    }
+}
+
+fn by_policy(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
+    match decision.code {
+        "policy.unknown_route" => {
+            explained.rule = "route table".to_owned();
+            explained.needed = "nothing that can be configured: what no route table lists is always refused".to_owned();
+        }
+        "policy.no_route" => {
+            explained.rule = format!("routes ({})", decision.detail);
+            explained.needed = "a rule under `routes:` in the config that leads this class to an upstream".to_owned();
+        }
+        "policy.route_denied" | "policy.model_denied" | "policy.egress_denied" | "policy.expired" => {
+            if decision.detail.contains("scope") {
+                explained.rule = decision.detail.clone();
+                explained.needed = "a credential that reaches further; the policy is not what refused it".to_owned();
+            } else {
+                denied(decision, sources, explained);
+            }
+        }
+        "policy.field_denied" if decision.detail.starts_with("tools") => {
+            explained.rule = decision.detail.clone();
+            explained.needed =
+                "the tool's name under `tools: {allow: […]}` of the rule that allows the request".to_owned();
+            if let Some(line) = decision.allowed_by.as_deref().and_then(|rule| sources.policy.line_of(rule)) {
+                at(explained, sources.policy, line);
+            }
+        }
+        _ => {
+            let route = decision.route.as_deref().unwrap_or("the route");
+            explained.rule = format!("request schema of {route}");
+            explained.needed = "a request that fits it; schemas are part of the release".to_owned();
+        }
+    }
+}
+
+/// Asks the policy again, as it was asked then.
+fn denied(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
+    let (Some(caller), Some(route)) = (&decision.caller, &decision.route) else {
+        explained.rule.clone_from(&decision.detail);
+        return;
+    };
+    let mut holder = caller;
+    while let Some(delegator) = &holder.delegator {
+        holder = delegator;
+    }
+    // The canonical form is canonical for every kind of server but Ollama as it stands.
+    let model = (!decision.model.is_empty()).then(|| ModelName::canonical(&decision.model, UpstreamKind::Ollama).ok());
+    let model = model.flatten();
+    let known = RouteClass::ALL.into_iter().find(|class| class.as_str() == decision.route_class);
+    let leaves = decision.code == "policy.egress_denied" && !model.as_ref().is_some_and(ModelName::is_cloud);
+    let class = if leaves { RouteClass::Egress } else { known.unwrap_or(RouteClass::Inference) };
+    let ask = Ask {
+        name: holder.name.as_deref(),
+        profile: holder.profile.as_deref(),
+        claims: holder.claims.as_deref(),
+        model: model.as_ref().filter(|_| !leaves),
+        now: decision.at,
+        ..Ask::new(&holder.identity, holder.method, class, route)
+    }
+    .with(sources.grants);
+    let said = sources.policy.explain(&ask);
+    if said.allowed {
+        explained.rule.clone_from(&decision.detail);
+        explained.remark = Some("the policy or the grants have changed since: asked now, they allow it".to_owned());
+        return;
+    }
+    explained.rule = said.by.unwrap_or_else(|| "no rule allows it".to_owned());
+    explained.reason = said.reason;
+    explained.needed = said.needed;
+    explained.near = said
+        .near
+        .into_iter()
+        .map(|near| NearRule {
+            rule: near.rule,
+            line: near.line,
+            misses: near.misses.into_iter().map(str::to_owned).collect(),
+        })
+        .collect();
+    if said.line > 0 {
+        at(explained, sources.policy, said.line);
+    }
+}
+
+fn by_identity(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
+    let peer = sources.peer;
+    let called = peer.and_then(|p| p.name.as_deref()).unwrap_or(&decision.node_id);
+    let print = peer.map_or(decision.node_id.as_str(), |p| p.fingerprint.as_str());
+    let (rule, needed) = match decision.code {
+        "identity.pending" => (
+            "trust store: pending".to_owned(),
+            format!("`portcullis peers approve {print}`, or an invitation (`portcullis enroll`)"),
+        ),
+        "identity.revoked" => {
+            let state = peer.map_or("revoked", |p| p.state.as_str());
+            (
+                format!("trust store: {state}"),
+                format!("`portcullis peers approve {print}`, if `{called}` is trusted again"),
+            )
+        }
+        "identity.key_changed" => (
+            "trust store: another key than the approved one".to_owned(),
+            "make sure who it is; then revoke the old key and approve the new one".to_owned(),
+        ),
+        "identity.required" => (
+            "filters.identity.accept".to_owned(),
+            "a client certificate, or another credential that `filters.identity.accept` lists".to_owned(),
+        ),
+        _ => ("credential".to_owned(), "a credential that holds".to_owned()),
+    };
+    explained.rule = rule;
+    explained.needed = needed;
+    if !decision.detail.is_empty() {
+        explained.reason = format!("{} ({})", explained.reason, decision.detail);
+    }
+}
+
+fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
+    let detail = decision.detail.as_str();
+    explained.rule = detail.strip_prefix("rule ").unwrap_or(detail).to_owned();
+    explained.needed = match filter {
+        "firewall" => "a text without it, or another `filters.firewall` setting".to_owned(),
+        "ratelimit" => "to wait, or a higher limit".to_owned(),
+        "request" => "a request that is well-formed and within the gate's limits".to_owned(),
+        "upstream" => "a model server that answers as it should".to_owned(),
+        _ => "a look into the gate's own log".to_owned(),
+    };
+}
+
+fn at(explained: &mut Explained, policy: &Policy, line: u64) {
+    explained.file = Some(policy.file().to_owned());
+    explained.line = Some(line);
+}
+
+/// The caller of an entry of the audit log, as far as the log and the trust store know it.
+pub(crate) fn caller_of(
+    node_id: &str,
+    method: &str,
+    peer: Option<&Entry>,
+) -> Option<portcullis_filters::exchange::Caller> {
+    use portcullis_policies::IdentityMethod;
+    let identity = Identity::parse(node_id).ok()?;
+    let method = IdentityMethod::ALL.into_iter().find(|known| known.as_str() == method)?;
+    Some(portcullis_filters::exchange::Caller {
+        name: peer.and_then(|p| p.name.as_deref()).map(Into::into),
+        profile: peer.and_then(|p| p.profile.as_deref()).map(Into::into),
+        ..portcullis_filters::exchange::Caller::new(identity, method)
+    })
+}

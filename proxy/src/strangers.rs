@@ -1,0 +1,165 @@
+//! Callers whom nobody knows, and who come in a flood.
+//!
+//! A refusal for want of an identity is cheap, but each writes a line of the audit log. So each address
+//! has a bucket of them. What comes beyond is refused with a 429 and told together: one line for an
+//! address and a span of time, with the number of requests. A caller who is known is never held up by a
+//! stranger at the same address: its requests are not counted here.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use portcullis_filters::audit::{AuditSink, Entry};
+use portcullis_filters::ratelimit::{Demand, Denied, Kind, Memory};
+use portcullis_filters::{Code, Refusal};
+use portcullis_policies::Rate;
+use ulid::Ulid;
+
+use crate::metrics::LISTENER;
+
+/// How often the lines for many are written.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Addresses that have a line of their own in one span; what others send is told together.
+const MAX_ADDRESSES: usize = 64;
+
+/// What strangers sent.
+pub(crate) struct Strangers {
+    counters: Arc<Memory>,
+    /// Refusals that no line tells yet; `None` stands for all addresses beyond the first ones.
+    untold: Mutex<HashMap<Option<IpAddr>, u64>>,
+}
+
+impl Strangers {
+    pub(crate) fn new(counters: Arc<Memory>) -> Self {
+        Self { counters, untold: Mutex::default() }
+    }
+
+    /// Counts a refusal of somebody unknown. `None` as long as there are few from this address; then
+    /// the refusal that takes its place, which is told together with others.
+    pub(crate) fn count(&self, address: IpAddr, rate: Option<Rate>) -> Option<Refusal> {
+        let address = network(address);
+        let key = address.to_string();
+        let demand = Demand { requests: Some(rate?), ..Demand::of(Kind::Stranger, &key) };
+        let wait = match self.counters.take_now(&[demand], 0) {
+            Ok(_) => return None,
+            Err(Denied::Short(short)) => short.wait,
+            // More addresses than can be counted: a flood of its own.
+            Err(_) => Duration::from_secs(1),
+        };
+        let mut untold = self.untold();
+        let known = untold.len() < MAX_ADDRESSES || untold.contains_key(&Some(address));
+        *untold.entry(known.then_some(address)).or_default() += 1;
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        Some(
+            Refusal::new("ratelimit", Code::RateLimitRequests, "too many requests that prove no identity")
+                .with_retry_after(seconds),
+        )
+    }
+
+    /// Writes the lines that are due. What cannot be written is told the next time.
+    pub(crate) fn tell(&self, sink: &dyn AuditSink) {
+        let due = std::mem::take(&mut *self.untold());
+        for (address, count) in due {
+            let from = address.map_or_else(|| "other addresses".to_owned(), |address| address.to_string());
+            tracing::warn!(from, count, "Requests that prove no identity come in a flood.");
+            let entry = Entry {
+                event_type: "request.flood",
+                request_id: &Ulid::new().to_string(),
+                listener: LISTENER,
+                path: &format!("{count} requests from {from}"),
+                policy_decision: "BLOCK",
+                filter: "ratelimit",
+                code: Code::RateLimitRequests.as_str(),
+                data_level: "L0",
+                ..Entry::default()
+            };
+            if sink.append(&entry).is_err() {
+                let mut untold = self.untold();
+                let known = untold.len() < MAX_ADDRESSES;
+                *untold.entry(address.filter(|_| known)).or_default() += count;
+            }
+        }
+    }
+
+    /// Writes them again and again, for ever.
+    pub(crate) async fn keep(self: Arc<Self>, sink: Arc<dyn AuditSink>) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let (strangers, sink) = (Arc::clone(&self), Arc::clone(&sink));
+            let _ = tokio::task::spawn_blocking(move || strangers.tell(&*sink)).await;
+        }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, u64>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a refusal says that nobody knows who calls.
+pub(crate) fn is_unknown(refusal: &Refusal) -> bool {
+    refusal.filter == "identity" && !matches!(refusal.code, Code::Internal(_))
+}
+
+/// The address, or the network of an IPv6 address that one customer has for itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_filters::audit::AuditError;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[derive(Default)]
+    struct Paper(Mutex<Vec<String>>, AtomicBool);
+
+    impl AuditSink for Paper {
+        fn append(&self, entry: &Entry<'_>) -> Result<(), AuditError> {
+            if self.1.load(Ordering::Acquire) {
+                return Err(AuditError("full".to_owned()));
+            }
+            self.0.lock().unwrap().push(entry.path.to_owned());
+            Ok(())
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_flood_is_told_in_a_few_lines() {
+        let strangers = Strangers::new(Arc::new(Memory::new([])));
+        let rate = "5/d".parse().ok();
+        let from = |n: u32| IpAddr::from(n.to_be_bytes());
+        let refused = (0..1_000).filter_map(|_| strangers.count(from(7), rate)).collect::<Vec<_>>();
+        assert_eq!(refused.len(), 995);
+        assert!(refused.iter().all(|no| no.code == Code::RateLimitRequests && no.retry_after.unwrap() > 1));
+        for n in 100..1_000 {
+            (0..6).for_each(|_| drop(strangers.count(from(n), rate)));
+        }
+        let paper = Paper::default();
+        paper.1.store(true, Ordering::Release);
+        strangers.tell(&paper);
+        paper.1.store(false, Ordering::Release);
+        strangers.tell(&paper);
+        strangers.tell(&paper);
+        let told = paper.0.into_inner().unwrap();
+        assert!(told.len() <= MAX_ADDRESSES + 1, "{told:?}");
+        let sum: u64 = told.iter().map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+        assert_eq!(sum, 995 + 900, "every refusal is told once: {told:?}");
+    }
+
+    #[test]
+    fn a_customer_s_addresses_are_one() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+}

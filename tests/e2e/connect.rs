@@ -414,6 +414,17 @@ fn wrong_usage_is_told_with_what_to_write() {
 }
 
 #[test]
+fn a_name_that_the_gate_does_not_go_by_is_told() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let url = format!("https://[::ffff:127.0.0.1]:{}", gate.address.port());
+    let args = [&*url, "--listen", "127.0.0.1:0", "--pin", &gate.fingerprint()];
+    let door = DoorHome::new().start(&args).remove(0);
+    door.says("gate.server_names");
+    assert!(!door.log().contains("lets this door in"), "{}", door.log());
+}
+
+#[test]
 fn it_closes_gracefully() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();

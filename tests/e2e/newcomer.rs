@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use portcullis_tests::real::{LlamaServer, prepared};
+use portcullis_tests::real::{LlamaServer, ollama, prepared};
 use portcullis_tests::{DoorHome, free_port, portcullis, until};
 use serde_json::Value;
 
@@ -104,17 +104,29 @@ fn few_commands_with_an_approval() {
 fn few_commands_with_a_token() {
     let Some((python, models)) = prepared("the newcomer's session with a token") else { return };
     let llama = LlamaServer::start(&python, &models.join("tiny.gguf"));
-    let ollama = llama.as_ollama(&python, "tiny");
-    let mut server = Server::start(&ollama.url, "ollama");
+    let upstream = llama.as_ollama(&python, "tiny");
+    let mut server = Server::start(&upstream.url, "ollama");
     let token = server.types(&["enroll"]).trim().to_owned();
     let client = DoorHome::new();
     let args = [&*server.url(), "--listen", "127.0.0.1:0", "--pin", &server.fingerprint, "--token", &token];
     let door = client.start(&args).remove(0);
     door.says("lets this door in");
-    let said = hears(&python, "ollama", &format!("http://{}", door.address));
+    let url = format!("http://{}", door.address);
+    let said = hears(&python, "ollama", &url);
     assert!(server.commands + 2 <= 5, "init, run, enroll, connect, and the client itself");
     if let Some(said) = said {
         assert!(said["whole"].as_str().unwrap().starts_with("Hello from the tiny test model"), "{said}");
         assert_eq!((&said["whole"], &said["models"][0]), (&said["streamed"], &Value::from("tiny:latest")), "{said}");
     }
+    let Some(program) = ollama("the stock command line through a door") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let types = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(args).env_clear().env("HOME", home.path()).env("OLLAMA_HOST", &url).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(types(&["list"]).contains("tiny:latest"));
+    assert!(types(&["run", "tiny", "Hi"]).contains("Hello from the tiny test model"));
 }

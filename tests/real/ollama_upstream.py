@@ -35,8 +35,12 @@ class Ollama(BaseHTTPRequestHandler):
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/api/show":
+            details = {"format": "gguf", "family": "llama", "parameter_size": "122K", "quantization_level": "F16"}
+            return self.whole(200, {"details": details, "model_info": {}, "capabilities": ["completion"]})
         options = asked.get("options") or {}
-        body = {"model": MODEL, "messages": asked["messages"], "stream": True, "temperature": 0, "seed": 1,
+        messages = asked.get("messages") or [{"role": "user", "content": asked.get("prompt") or "-"}]
+        body = {"model": MODEL, "messages": messages, "stream": True, "temperature": 0, "seed": 1,
                 "max_tokens": options.get("num_predict", 40)}
         request = urllib.request.Request(f"{LLAMA}/v1/chat/completions", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
@@ -59,7 +63,11 @@ class Ollama(BaseHTTPRequestHandler):
 
     def frame(self, content, count=None):
         frame = {"model": NAME, "created_at": "2026-01-01T00:00:00Z",
-                 "message": {"role": "assistant", "content": content}, "done": count is not None}
+                 "done": count is not None}
+        if self.path == "/api/generate":
+            frame["response"] = content
+        else:
+            frame["message"] = {"role": "assistant", "content": content}
         if count is not None:
             frame |= {"done_reason": "stop", "prompt_eval_count": 1, "eval_count": count}
         return frame

@@ -115,12 +115,17 @@ impl Door {
         Ok(())
     }
 
-    /// Whether an answer comes from the pinned gate, by its own word: the connection proves the key, and
-    /// this that nothing behind it answered in the gate's place.
+    /// Whether an answer comes from the pinned gate, by its own word.
     pub(super) fn is_gate(&self, headers: &HeaderMap) -> bool {
-        let mut named = headers.get_all(NODE).iter();
-        named.next().is_some_and(|name| name.as_bytes() == self.node.as_bytes()) && named.next().is_none()
+        names(headers, &self.node)
     }
+}
+
+/// Whether an answer names this node, once. The connection proves the gate's key; this, that nobody
+/// behind it answered in the gate's place.
+fn names(headers: &HeaderMap, node: &str) -> bool {
+    let mut named = headers.get_all(NODE).iter();
+    named.next().is_some_and(|name| name.as_bytes() == node.as_bytes()) && named.next().is_none()
 }
 
 /// Removes what must not leave the machine, or is not the program's to say.
@@ -252,6 +257,23 @@ pub(super) fn own_request(path: &str) -> Request<super::link::Outgoing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_names_the_gate_once() {
+        for (named, ours) in [
+            (&["peer:a"][..], true),
+            (&[], false),
+            (&["peer:b"], false),
+            (&["peer:a", "peer:a"], false),
+            (&[""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for name in named {
+                headers.append("portcullis-node", HeaderValue::from_static(name));
+            }
+            assert_eq!(names(&headers, "peer:a"), ours, "{named:?}");
+        }
+    }
 
     #[test]
     fn nothing_that_names_the_caller_or_the_hop_leaves() {

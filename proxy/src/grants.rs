@@ -227,7 +227,7 @@ mod tests {
         assert!(two.grants().of(&alice).is_empty());
         assert!(two.ledger.reload_if_changed().unwrap());
         two.find_anew();
-        assert_eq!(two.list(false), [made.clone()]);
+        assert_eq!(two.list(false), std::slice::from_ref(&made));
         two.revoke(&made.id).unwrap();
         assert!(two.list(false).is_empty() && two.list(true).len() == 1);
         assert!(matches!(two.revoke(&made.id), Err(GrantError::Nobody(_))));

@@ -2,8 +2,11 @@
 //!
 //! A model server works on few requests at once and takes the others in the order in which they come,
 //! so that whoever sends most gets most. Here they wait by caller instead: the next slot goes to the
-//! caller with the fewest requests running, among those to the one that lately had the server for the
-//! shortest time, and within a caller to the request that came first. While a slot is free nobody waits.
+//! caller with the fewest requests running, among those to the one that was served least of late, and
+//! within a caller to the request that came first. While a slot is free nobody waits.
+//!
+//! Service is counted in tokens, as the server counts them, those of an answer double (the virtual token
+//! counter of Sheng et al., OSDI 2024): a stall or a cold load is nobody's fault.
 //!
 //! A slot is a value that is dropped: whatever becomes of an exchange, it comes back.
 
@@ -13,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use portcullis_filters::dialect::Usage;
 use portcullis_filters::{Code, Refusal};
 use tokio::sync::oneshot;
 
@@ -22,10 +26,18 @@ mod line;
 
 use line::{Full, Line, Ticket};
 
+/// The longest time that counts, in microseconds: a day.
+const MAX_TIME: u64 = 86_400_000_000;
 /// The longest time after which a refused caller is told to come again.
 const MAX_RETRY: u32 = 60;
-/// The time that one request has a slot, before any has shown it: in microseconds.
-const USUAL: u64 = 2_000_000;
+/// The most that one request costs, whatever its upstream claims.
+const MAX_COST: u64 = 1 << 24;
+/// How long a request has a slot, in microseconds, before any has shown it.
+const USUAL_TIME: u64 = 2_000_000;
+/// What it costs, in tokens.
+const USUAL_COST: u64 = 500;
+/// How many tokens of a prompt are as much work as one of an answer.
+const ANSWER_WEIGHT: u64 = 2;
 
 /// The queues of one gate, by upstream. They outlive a reload: what runs holds its slot.
 #[derive(Default)]
@@ -35,8 +47,10 @@ pub(crate) struct Queues(Mutex<BTreeMap<String, Arc<Queue>>>);
 pub(crate) struct Queue {
     line: Mutex<Line>,
     settings: ArcSwap<QueueSettings>,
-    /// The time for which a request has a slot, by moving average, in microseconds.
-    held: AtomicU64,
+    /// How long a request has a slot, by moving average, in microseconds.
+    time: AtomicU64,
+    /// What it costs, by moving average, in tokens.
+    cost: AtomicU64,
 }
 
 /// A slot of the upstream, until it is dropped.
@@ -44,6 +58,7 @@ pub(crate) struct Slot {
     queue: Arc<Queue>,
     caller: Arc<str>,
     since: Instant,
+    cost: Option<u64>,
 }
 
 /// How one queue stands.
@@ -65,7 +80,12 @@ impl Queues {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { line: Mutex::default(), settings: ArcSwap::default(), held: AtomicU64::new(USUAL) }
+        Self {
+            line: Mutex::default(),
+            settings: ArcSwap::default(),
+            time: AtomicU64::new(USUAL_TIME),
+            cost: AtomicU64::new(USUAL_COST),
+        }
     }
 }
 
@@ -108,7 +128,7 @@ impl Queue {
         let mut turn = {
             let mut line = self.line();
             if let Some(caller) = line.take(caller) {
-                return Ok(Slot { queue: Arc::clone(self), caller, since: Instant::now() });
+                return Ok(Slot { queue: Arc::clone(self), caller, since: Instant::now(), cost: None });
             }
             let (say, called) = oneshot::channel();
             let (caller, ticket) = line
@@ -134,7 +154,7 @@ impl Queue {
 
     /// The time to come again is about the time in which what waits now is served.
     fn refuse(&self, what: &'static str, standing: Standing) -> Refusal {
-        let each = Duration::from_micros(self.held.load(Ordering::Relaxed));
+        let each = Duration::from_micros(self.time.load(Ordering::Relaxed));
         let waiting = u32::try_from(standing.waiting).unwrap_or(u32::MAX);
         let slots = standing.total.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
         let wait = each.saturating_mul(waiting) / slots;
@@ -149,14 +169,36 @@ impl Queue {
     }
 }
 
+impl Slot {
+    /// Gives the slot back after this was used.
+    pub(crate) fn give_back(mut self, usage: Usage) {
+        self.cost = Some(usage.input.saturating_add(usage.output.saturating_mul(ANSWER_WEIGHT)).min(MAX_COST))
+            .filter(|cost| *cost > 0);
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        let held = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let before = self.queue.held.load(Ordering::Relaxed);
-        // Two of these at once lose one sample, which an average bears.
-        self.queue.held.store(before - before / 8 + held / 8, Ordering::Relaxed);
-        self.queue.line().release(&self.caller, held);
+        let time = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX).min(MAX_TIME);
+        let usual_time = average(&self.queue.time, time);
+        let cost = match self.cost {
+            Some(cost) => {
+                average(&self.queue.cost, cost);
+                cost
+            }
+            // What nobody counted costs what the like of it took in as long.
+            None => time.saturating_mul(self.queue.cost.load(Ordering::Relaxed)) / usual_time.max(1),
+        };
+        self.queue.line().release(&self.caller, cost.max(1));
     }
+}
+
+/// Adds to a moving average, and gives out the one before. Two at once lose one sample, which an average
+/// bears.
+fn average(of: &AtomicU64, sample: u64) -> u64 {
+    let before = of.load(Ordering::Relaxed);
+    of.store((before - before / 8).saturating_add(sample / 8), Ordering::Relaxed);
+    before
 }
 
 /// A place in the line.
@@ -171,7 +213,7 @@ struct Turn<'q> {
 impl Turn<'_> {
     fn come(mut self) -> Slot {
         self.ticket = None;
-        Slot { queue: Arc::clone(self.queue), caller: Arc::clone(&self.caller), since: Instant::now() }
+        Slot { queue: Arc::clone(self.queue), caller: Arc::clone(&self.caller), since: Instant::now(), cost: None }
     }
 }
 

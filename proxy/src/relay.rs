@@ -430,18 +430,22 @@ struct Flow {
 impl Flow {
     /// The upstream is done: its slot is free, and what was used takes the place of what was reserved.
     fn settle(&mut self, cleared: &Cleared) {
-        drop(self.slot.take());
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
         let usage = self.gate.usage();
         if !self.worked && usage == Usage::default() {
+            drop(self.slot.take());
             return cleared.facts().waive();
         }
         // A client that leaves before the upstream has counted does not get its tokens for nothing.
         let uncounted = usage.output == 0 && self.shape.stream.is_some();
         let output = if uncounted { self.gate.frames() } else { usage.output };
-        cleared.facts().settle(Usage { output, ..usage });
+        let used = Usage { output, ..usage };
+        if let Some(slot) = self.slot.take() {
+            slot.give_back(used);
+        }
+        cleared.facts().settle(used);
     }
 }
 

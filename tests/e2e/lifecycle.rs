@@ -85,7 +85,7 @@ fn a_reload_is_all_or_nothing() {
 
     let policy = "version: 1\nrules: []\n";
     std::fs::write(gate.dir.path().join("none.yaml"), policy).unwrap();
-    std::fs::write(gate.config(), format!("{good}filters:\n  policy: {{file: none.yaml}}\n")).unwrap();
+    std::fs::write(gate.config(), good.replace("filters:\n", "filters:\n  policy: {file: none.yaml}\n")).unwrap();
     gate.signal(Signal::HUP);
     until("the new policy", || (alice.get("/api/version").code() == "policy.route_denied").then_some(()));
     assert_eq!(gate.metric("portcullis_config_last_reload_successful"), 1.0);

@@ -25,6 +25,7 @@ pub struct GateBuilder {
     filters: Vec<String>,
     chain: Option<String>,
     policy: Option<String>,
+    server: Vec<String>,
     env: Vec<(String, String)>,
     state: Option<PathBuf>,
 }
@@ -57,6 +58,7 @@ impl Gate {
             filters: vec![],
             chain: None,
             policy: None,
+            server: vec![],
             env: vec![],
             state: None,
         }
@@ -299,6 +301,13 @@ impl GateBuilder {
         self
     }
 
+    /// Adds a setting of the upstream, such as `slots: 2`.
+    #[must_use]
+    pub fn upstream(mut self, setting: &str) -> Self {
+        self.server.push(setting.to_owned());
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -341,7 +350,8 @@ impl GateBuilder {
             let _ = writeln!(yaml, "  {line}");
         }
         let _ = writeln!(yaml, "admin: {{listen: {admin}}}");
-        let _ = writeln!(yaml, "upstreams:\n  local: {{url: {}, kind: {}}}", self.upstream, self.kind);
+        let more: String = self.server.iter().map(|setting| format!(", {setting}")).collect();
+        let _ = writeln!(yaml, "upstreams:\n  local: {{url: {}, kind: {}{}}}", self.upstream, self.kind, more);
         let _ = writeln!(yaml, "routes:\n  - {{to: [local]}}");
         if let Some(chain) = &self.chain {
             let _ = writeln!(yaml, "chain: {chain}");

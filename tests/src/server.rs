@@ -1,10 +1,11 @@
 //! A fake model server: remembers what reached it, answers by script.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// One request as the server saw it.
 #[derive(Clone, Debug)]
@@ -80,6 +81,19 @@ struct Inner {
     /// Answers that the client did not wait for.
     abandoned: AtomicUsize,
     stop: AtomicBool,
+    holding: Mutex<Holding>,
+    allowed: Condvar,
+    /// What probes are told, by path.
+    probes: Mutex<HashMap<&'static str, String>>,
+}
+
+/// Requests that wait for the test's word, oldest first.
+#[derive(Default)]
+struct Holding {
+    on: bool,
+    came: usize,
+    allowed: usize,
+    running: usize,
 }
 
 /// A fake model server on loopback.
@@ -151,6 +165,30 @@ impl FakeServer {
         self
     }
 
+    /// From now on a POST is answered only when the test allows it.
+    pub fn hold(&self) -> &Self {
+        self.inner.holding.lock().expect("holding").on = true;
+        self
+    }
+
+    /// Allows the answer of so many requests, oldest first; of requests to come where fewer are held.
+    pub fn allow(&self, count: usize) {
+        let mut holding = self.inner.holding.lock().expect("holding");
+        holding.allowed = holding.allowed.saturating_add(count);
+        self.inner.allowed.notify_all();
+    }
+
+    /// How many requests are being held.
+    pub fn running(&self) -> usize {
+        self.inner.holding.lock().expect("holding").running
+    }
+
+    /// A probe of the gate's for this path gets this JSON.
+    pub fn says(&self, path: &'static str, body: &str) -> &Self {
+        self.inner.probes.lock().expect("probes").insert(path, body.to_owned());
+        self
+    }
+
     /// What reached it, without the gate's own liveness probes.
     pub fn seen(&self) -> Vec<Seen> {
         self.inner.seen.lock().expect("seen").clone()
@@ -162,8 +200,26 @@ impl FakeServer {
     }
 }
 
+impl Inner {
+    /// Waits until the test allows this request's answer.
+    fn wait(&self) {
+        let mut holding = self.holding.lock().expect("holding");
+        if !holding.on {
+            return;
+        }
+        holding.came += 1;
+        holding.running += 1;
+        let mine = holding.came;
+        while holding.allowed < mine {
+            holding = self.allowed.wait(holding).expect("holding");
+        }
+        holding.running -= 1;
+    }
+}
+
 impl Drop for FakeServer {
     fn drop(&mut self) {
+        self.allow(usize::MAX);
         self.inner.stop.store(true, Ordering::Release);
         let _ = TcpStream::connect(self.address);
     }
@@ -176,14 +232,20 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
     while let Some(seen) = read_request(&mut reader)? {
         let probe = seen.line.starts_with("GET ") && seen.header("connection") == Some("close");
         if probe {
-            writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")?;
-            return Ok(());
+            let path = seen.line.split(' ').nth(1).unwrap_or_default();
+            let body = inner.probes.lock().expect("probes").get(path).cloned().unwrap_or_else(|| "{}".to_owned());
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            return writer.write_all((head + &body).as_bytes());
         }
         let script = {
             let mut scripts = inner.scripts.lock().expect("scripts");
             if scripts.is_empty() { usual(&seen) } else { scripts.remove(0) }
         };
+        let runs = seen.line.starts_with("POST ");
         inner.seen.lock().expect("seen").push(seen);
+        if runs {
+            inner.wait();
+        }
         match script {
             Script::Raw(bytes) => writer.write_all(&bytes)?,
             Script::HangUp => return Ok(()),

@@ -1,6 +1,6 @@
 //! The line itself: plain state, without a lock or a clock of its own.
 //!
-//! Every caller has a *service*: the microseconds for which it had slots. Who comes back after a pause
+//! Every caller has a *service*: what its requests cost so far. Who comes back after a pause
 //! starts at the service of the last one that was served: nobody saves up turns, and nobody pays for
 //! what it took while no one else wanted it. Every step takes logarithmic time in the number of callers.
 
@@ -108,11 +108,11 @@ impl Line {
         left
     }
 
-    /// Takes a slot back that this caller had for so many microseconds, and gives it to the next.
-    pub(super) fn release(&mut self, caller: &Arc<str>, held: u64) {
+    /// Takes a slot back that this caller had, with what that cost, and gives it to the next.
+    pub(super) fn release(&mut self, caller: &Arc<str>, cost: u64) {
         self.change(caller, |c| {
             c.running = c.running.saturating_sub(1);
-            c.service = c.service.saturating_add(held);
+            c.service = c.service.saturating_add(cost);
         });
         self.busy = self.busy.saturating_sub(1);
         self.call();

@@ -182,7 +182,7 @@ fn a_flood_takes_one_share() {
 }
 
 #[test]
-fn time_is_shared_not_turns() {
+fn work_is_shared_not_turns() {
     let mut simulation = Simulation::of(1);
     for _ in 0..4 {
         simulation.ask("long", 90);

@@ -151,6 +151,42 @@ fn a_token_lets_a_door_in_at_once() {
 }
 
 #[test]
+fn a_delegated_grant_goes_with_every_request() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let (alice, bob) = (DoorHome::new(), DoorHome::new());
+    let direct = alice.open_approved(&gate);
+    assert_eq!(direct.get("/api/tags").status, 200);
+    // Alice passes a part of her rights on, without asking anybody.
+    std::fs::create_dir(bob.path()).unwrap();
+    let to = NodeKey::generate().unwrap();
+    to.save_new(&bob.path().join("node.key")).unwrap();
+    let by = NodeKey::load(&alice.path().join("node.key")).unwrap();
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let scope = json!({"classes": ["inference"], "models": ["tiny"], "until": now + 3600});
+    let scope = serde_json::from_value(scope).unwrap();
+    let grant = portcullis_certs::delegation::issue(&by, None, &to.public().node_id(), scope, now).unwrap();
+    let file = bob.path().join("grant");
+    std::fs::write(&file, &grant).unwrap();
+    let (url, pin) = (gate.url(), gate.fingerprint());
+    let args = [&*url, "--pin", &pin, "--listen", "127.0.0.1:0", "--name", "bob", "--grant", file.to_str().unwrap()];
+    let door = bob.start(&args).remove(0);
+    door.says("lets this door in");
+    let ask = |model: &str| door.post("/api/chat", &json!({"model": model, "messages": [], "stream": false}));
+    let answer = ask("tiny");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
+    assert_eq!(entry["node_id"], to.public().node_id());
+    assert_eq!(ask("other").code(), "policy.model_denied");
+    assert_eq!(door.get("/api/tags").code(), "policy.route_denied");
+    assert!(!door.log().contains(&grant) && !gate.log().contains(&grant));
+    // What was passed on goes with the one who passed it on.
+    assert!(gate.cli(&["peers", "revoke", &alice.id()]).status.success());
+    until("the revocation to bite", || (ask("tiny").code() == "identity.invalid").then_some(()));
+    door.says("the delegated grant is not valid");
+}
+
+#[test]
 fn a_changed_key_is_refused_until_it_is_forgotten_on_purpose() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();

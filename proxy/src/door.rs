@@ -28,6 +28,7 @@ mod carry;
 pub(crate) mod dial;
 mod greet;
 pub(crate) mod guard;
+mod headers;
 pub(crate) mod home;
 pub(crate) mod link;
 mod sent;

@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod connect;
 mod credentials;
+mod door;
 mod enrolment;
 mod fail_closed;
 mod identity;

@@ -20,11 +20,12 @@ use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
-use portcullis_filters::exchange::{Certificate, Presented};
+use portcullis_filters::exchange::Presented;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body, Memory};
+use crate::certificates::Peer;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Way};
@@ -49,9 +50,6 @@ pub(crate) struct Service {
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) options: HttpServerOptions,
 }
-
-/// What the handshake leaves on a connection.
-pub(crate) struct Peer(pub(crate) Arc<Certificate>);
 
 /// Marks a connection that has carried a request.
 struct Reused;
@@ -333,10 +331,8 @@ async fn clear(
 /// What the connection proves about the caller.
 fn presented(session: &ServerSession) -> Presented {
     let digest = session.digest();
-    let certificate = digest
-        .and_then(|d| d.ssl_digest.as_ref())
-        .and_then(|tls| tls.extension.get::<Peer>())
-        .map(|peer| Arc::clone(&peer.0));
+    let certificate =
+        digest.and_then(|d| d.ssl_digest.as_ref()).and_then(|tls| tls.extension.get::<Peer>()).map(Peer::certificate);
     let address = session
         .client_addr()
         .and_then(|a| a.as_inet())

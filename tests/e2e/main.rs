@@ -3,9 +3,12 @@
 
 mod audit;
 mod bad_input;
+mod cert_commands;
+mod certificates;
 mod commands;
 mod connect;
 mod credentials;
+mod delegation;
 mod door;
 mod enrolment;
 mod fail_closed;
@@ -15,6 +18,8 @@ mod limits;
 mod llama;
 mod newcomer;
 mod ollama;
+mod policy;
 mod queue;
 mod requests;
+mod rotation;
 mod streams;

@@ -28,6 +28,11 @@ pub(crate) enum GrantsCommand {
         after_help = "Example:\n  portcullis grants add alice --routes inference,read --models 'llama3*' --for 8h"
     )]
     Add(Box<AddArgs>),
+    /// Passes a part of this node's own rights on to another node, as a token that the gate checks.
+    #[command(
+        after_help = "Example:\n  portcullis grants delegate --to peer:… --for 8h --models 'llama3*' --budget 100000"
+    )]
+    Delegate(Box<super::delegate::DelegateArgs>),
     /// Takes a grant back, also from running answers.
     Revoke {
         /// The grant's id, as `grants list` shows it.
@@ -61,6 +66,7 @@ pub(super) fn run(command: &GrantsCommand) -> Outcome {
     match command {
         GrantsCommand::List { all, args } => list(*all, args),
         GrantsCommand::Add(args) => add(args),
+        GrantsCommand::Delegate(args) => super::delegate::run(args),
         GrantsCommand::Revoke { id, args } => revoke(id, args),
     }
 }

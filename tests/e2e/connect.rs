@@ -53,7 +53,7 @@ while True:
         break
     shown += piece
     if b"[y/N]" in shown and not answered:
-        os.write(terminal, answer.encode() + b"\n")
+        os.write(terminal, answer.encode())
         answered = True
     if b" leads to " in shown:
         os.kill(pid, 15)
@@ -73,7 +73,7 @@ fn a_person_at_a_terminal_is_asked_once() {
         command.args(["connect", &gate.url(), "--listen", "127.0.0.1:0"]).env("PORTCULLIS_DOOR", home.path());
         command.output()
     };
-    let Ok(refused) = at_terminal("") else {
+    let Ok(refused) = at_terminal("\n") else {
         eprintln!("skipped: the question on a terminal needs python3");
         return;
     };
@@ -82,10 +82,13 @@ fn a_person_at_a_terminal_is_asked_once() {
     for part in [gate.fingerprint(), gate.cli_json(&["id"])["node_id"].as_str().unwrap().to_owned()] {
         assert!(shown(&refused).contains(&part), "{}", shown(&refused));
     }
-    let taken = at_terminal("y").unwrap();
+    let left = at_terminal("\x03").unwrap();
+    assert_eq!(left.status.code(), Some(1), "{}", shown(&left));
+    assert!(shown(&left).contains("interrupted"), "Ctrl-C is an answer, too: {}", shown(&left));
+    let taken = at_terminal("y\n").unwrap();
     assert_eq!(taken.status.code(), Some(0), "{}", shown(&taken));
     assert!(shown(&taken).contains("is remembered"), "{}", shown(&taken));
-    let again = at_terminal("n").unwrap();
+    let again = at_terminal("n\n").unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", shown(&again));
     assert!(!shown(&again).contains("[y/N]"), "{}", shown(&again));
 }
@@ -246,6 +249,37 @@ fn a_man_in_the_middle_gets_nothing() {
         assert!(said(&later).contains("WARNING"), "{n}: {}", said(&later));
         assert_eq!(middle.read(), 0, "{n}: not a byte of a request reached him");
         std::fs::remove_file(home.path().join("known_gates.json")).unwrap();
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_name_the_gate_is_none() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let node = NodeKey::load(&gate.state().join("node.key")).unwrap();
+    let (certificate, key) = node.self_signed_server_cert("localhost").unwrap();
+    let (own, other) = (node.public().node_id(), NodeKey::generate().unwrap().public().node_id());
+    let verdict = ("portcullis-verdict", "allow");
+    for (headers, fine) in [
+        (vec![("portcullis-node", &*own), verdict], true),
+        (vec![verdict], false),
+        (vec![("portcullis-node", &*other), verdict], false),
+        (vec![("portcullis-node", &*own), ("portcullis-node", &*other), verdict], false),
+    ] {
+        // The key is the gate's: whoever ends TLS for it answers in its place.
+        let middle = Middle::answering(&certificate, &key, &headers);
+        let url = format!("https://localhost:{}", middle.address.port());
+        let args = [&*url, "--listen", "127.0.0.1:0", "--pin", &gate.fingerprint()];
+        let home = DoorHome::new();
+        if fine {
+            let door = home.start(&args).remove(0);
+            assert_eq!(door.get("/api/tags").status, 200);
+        } else {
+            let output = home.run(&args);
+            assert_eq!(output.status.code(), Some(1), "{headers:?}: {}", said(&output));
+            assert!(said(&output).contains("names another gate, or none"), "{}", said(&output));
+        }
+        assert!(middle.read() > 0);
     }
 }
 

@@ -65,7 +65,10 @@ pub(super) fn run(args: &ConnectArgs) -> Outcome {
     // A certificate cannot carry every name: that is said before anybody is asked anything.
     key.self_signed_cert(&plan.name).map_err(|e| Failure::usage(format!("{e}; give another with --name")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(open(&plan, &home, &key))
+    let outcome = runtime.block_on(open(&plan, &home, &key));
+    // A question that nobody answers, or a name that nobody knows, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
@@ -87,7 +90,7 @@ async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
     let doors = tokio::select! {
         doors = opening => doors?,
         _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        _ = interrupt.recv() => return Err(Failure::no("interrupted before the door was open.")),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let served: Vec<_> =
@@ -161,7 +164,11 @@ async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome
             return Err(Failure::no(warning(gate, pin, &shown)));
         }
         Some(_) => {}
-        None => ask_person(gate, &met)?,
+        None => {
+            // Apart from the signals, so that Ctrl-C is an answer too.
+            let (gate, met) = (gate.clone(), met.clone());
+            tokio::task::spawn_blocking(move || ask_person(&gate, &met)).await.map_err(broken)??;
+        }
     }
     home.remember(gate, met.clone()).map_err(broken)?;
     tell(&format!("{gate} is remembered by the key {}.", met.fingerprint));

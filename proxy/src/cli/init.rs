@@ -43,7 +43,8 @@ pub(super) fn run(args: &InitArgs) -> Outcome {
     let config = made.config.display();
     say!();
     say!("This node's fingerprint: {}", made.fingerprint);
-    say!("Clients trust the gate by this file: {}", args.dir.join("state/ca.crt").display());
+    say!("Clients compare it when they first come: portcullis connect https://HOST:8443");
+    say!("Clients without a door trust the gate by this file: {}", args.dir.join("state/ca.crt").display());
     say!();
     say!("Next:");
     say!("  portcullis run --config {config}");

@@ -199,6 +199,7 @@ pub struct Facts {
     caller: Option<Caller>,
     met: Option<(Identity, IdentityMethod)>,
     model: Option<ModelName>,
+    asked: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
     streams: Option<bool>,
     target: Option<String>,
@@ -270,6 +271,17 @@ impl Facts {
     /// When it was stated before.
     pub fn set_model(&mut self, model: ModelName) -> Result<(), FilterError> {
         set(&mut self.model, model, "the model")
+    }
+
+    /// The model that a refusal was about, for the record.
+    #[must_use]
+    pub fn asked(&self) -> Option<&ModelName> {
+        self.model.as_ref().or(self.asked.as_ref())
+    }
+
+    /// Notes a model that is asked for, before it is decided whether it is let through.
+    pub fn ask(&mut self, model: &ModelName) {
+        self.asked = Some(model.clone());
     }
 
     /// Which models the caller may use at all; model lists are filtered by it.

@@ -185,8 +185,14 @@ fn caller(facts: &Facts) -> Result<Caller, FilterError> {
 type Named<'j> = (&'j str, &'j str, ModelName);
 
 /// Judges a model's name as the client wrote it.
-fn judge_model(rights: &Rights<'_>, raw: &str, head: &Head) -> Result<(ModelName, Allowance), Refusal> {
+fn judge_model(
+    rights: &Rights<'_>,
+    raw: &str,
+    head: &Head,
+    facts: &mut Facts,
+) -> Result<(ModelName, Allowance), Refusal> {
     let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
+    facts.ask(&model);
     let allowance = rights.judge(head.route.class, &head.route.name, Some(&model))?;
     Ok((model, allowance))
 }
@@ -194,7 +200,7 @@ fn judge_model(rights: &Rights<'_>, raw: &str, head: &Head) -> Result<(ModelName
 /// Judges a form. It is not written anew, so only a name that is canonical already goes on.
 fn judge_form(rights: &Rights<'_>, request: &Request<'_>, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
     let raw = form::model(request)?;
-    let (model, allowance) = judge_model(rights, &raw, request.head)?;
+    let (model, allowance) = judge_model(rights, &raw, request.head, facts)?;
     if model.as_str() != raw && request.head.upstream == portcullis_policies::UpstreamKind::Ollama {
         return Err(Refusal::new(
             "policy",
@@ -219,7 +225,7 @@ fn judge_body_models<'j>(
     rights: &Rights<'_>,
     json: &'j Json<'_>,
     head: &'j Head,
-    facts: &Facts,
+    facts: &mut Facts,
 ) -> Result<(Vec<Named<'j>>, Allowance), Refusal> {
     let mut names: Vec<Named<'_>> = Vec::new();
     let mut allowance = Allowance::default();
@@ -241,7 +247,7 @@ fn judge_body_models<'j>(
             is_empty = true;
             continue;
         }
-        let (model, allowed) = judge_model(rights, raw, head)?;
+        let (model, allowed) = judge_model(rights, raw, head, facts)?;
         allowance.add(allowed);
         names.push((field, raw, model));
     }
@@ -274,14 +280,15 @@ fn judge_target(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<(
             ModelPlace::Path(name) => {
                 let parameters = head.route.parameters(&head.path).unwrap_or_default();
                 let raw = parameters.iter().find(|(n, _)| *n == &**name).map(|(_, v)| *v);
-                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head)?;
+                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head, facts)?;
                 let target = head.route.path.replace(&format!("{{{name}}}"), model.as_str());
                 set(facts.set_target(target))?;
                 set(facts.set_model(model))?;
             }
             ModelPlace::Query(name) => {
                 if let Some((_, raw)) = head.query.iter().find(|(n, _)| **n == **name) {
-                    set(facts.set_model(judge_model(rights, raw, head)?.0))?;
+                    let (model, _) = judge_model(rights, raw, head, facts)?;
+                    set(facts.set_model(model))?;
                 }
             }
             ModelPlace::Body(_) | ModelPlace::Form(_) => {}

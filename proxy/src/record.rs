@@ -113,7 +113,7 @@ impl Record {
             identity.as_str().clone_into(&mut self.caller);
             self.identity_method = method.as_str();
         }
-        if let Some(model) = facts.model() {
+        if let Some(model) = facts.asked() {
             model.as_str().clone_into(&mut self.model);
         }
         self.level = self.level.max(facts.level());

@@ -16,6 +16,7 @@ mod lifecycle;
 mod limits;
 mod llama;
 mod ollama;
+mod policy;
 mod queue;
 mod requests;
 mod rotation;

@@ -67,6 +67,12 @@ impl H2Connection {
         let request = Request::get(format!("https://localhost{path}")).body(Vec::new()).expect("a request");
         self.runtime.block_on(send(&mut self.sender, request, false)).expect("an exchange")
     }
+
+    /// Sends one request and reads the whole answer.
+    #[track_caller]
+    pub fn send(&mut self, request: Request<Vec<u8>>) -> Answer {
+        self.runtime.block_on(send(&mut self.sender, request, true)).expect("an exchange")
+    }
 }
 
 type Broken = Box<dyn std::error::Error>;

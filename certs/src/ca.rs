@@ -7,28 +7,47 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams, SerialNumber,
+    SubjectPublicKeyInfo,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::files::{self, FileError};
 use crate::peer::printable;
 
+mod former;
+mod request;
 mod san;
 
+use former::Former;
+pub use request::Request;
 pub use san::San;
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Use {
+    /// Proving who calls.
+    Client,
+    /// Proving who answers.
+    Server,
+}
 
 /// Seconds in a year.
 pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How long a server certificate holds.
-pub const SERVER_LIFETIME: Duration = YEAR;
+/// How long a server certificate holds where nobody says otherwise.
+pub const SERVER_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long a client certificate holds where nobody says otherwise.
+pub const CLIENT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the authority holds; nothing that it signs holds longer.
-pub(crate) const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// How far a certificate's beginning lies back: clocks differ.
+pub const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// How far a certificate's beginning lies back at most: clocks differ. Never more than a tenth of its
+/// life, so that one third of even a short one is left when it is renewed.
 const SKEW: Duration = Duration::from_secs(300);
 /// The longest common name, in characters (RFC 5280, `ub-common-name`).
 const MAX_COMMON_NAME: usize = 64;
@@ -80,6 +99,14 @@ pub enum CaError {
         "`{0}` holds no certificate of an authority, expected one `BEGIN CERTIFICATE` block of a CA; restore it from a backup"
     )]
     NotAnAuthority(String),
+    /// The certificate is of another authority.
+    #[error("the certificate was not issued by this node's authority, so it cannot be renewed here")]
+    NotOurs,
+    /// The request cannot be used.
+    #[error(
+        "the request cannot be used: {0}; expected one `BEGIN CERTIFICATE REQUEST` block (PKCS#10) in PEM, as `openssl req -new` writes it"
+    )]
+    Request(&'static str),
     /// The certificate file cannot be read.
     #[error("cannot read `{path}`: {source}; `portcullis init` makes the authority")]
     Read {
@@ -163,7 +190,7 @@ impl Ca {
         let first = names.first().map(San::text).unwrap_or_default();
         // A host name may be longer than a common name; clients look at the full ones alone.
         let name: String = first.chars().take(MAX_COMMON_NAME).collect();
-        self.issue(&name, names, lifetime, ExtendedKeyUsagePurpose::ServerAuth)
+        self.issue(&name, names, lifetime, Use::Server)
     }
 
     /// Issues a client certificate; a SPIFFE ID among its names becomes the caller's identity. It
@@ -172,28 +199,105 @@ impl Ca {
     /// # Errors
     /// When a name cannot stand in a certificate, or the authority has expired.
     pub fn issue_client(&self, name: &str, names: &[San], lifetime: Duration) -> Result<Issued, CaError> {
-        self.issue(name, names, lifetime, ExtendedKeyUsagePurpose::ClientAuth)
+        self.issue(name, names, lifetime, Use::Client)
     }
 
-    fn issue(
+    /// Issues a certificate for a key that is made for it.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate, or the authority has expired.
+    pub fn issue(&self, name: &str, names: &[San], lifetime: Duration, usage: Use) -> Result<Issued, CaError> {
+        let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
+        let chain = self.sign(&*key, name, names, lifetime, usage)?;
+        Ok(Issued { chain, key: key.serialize_pem().into() })
+    }
+
+    /// Issues a certificate for the key of a request. Of what the request asks for, nothing else is
+    /// taken. Returns the chain in PEM.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate, or the authority has expired.
+    pub fn issue_for(
         &self,
+        request: &Request,
         name: &str,
         names: &[San],
         lifetime: Duration,
-        usage: ExtendedKeyUsagePurpose,
-    ) -> Result<Issued, CaError> {
+        usage: Use,
+    ) -> Result<String, CaError> {
+        self.sign(&SubjectPublicKeyInfo::from_der(&request.key)?, name, names, lifetime, usage)
+    }
+
+    /// Issues a certificate that this authority issued once more, for the same key, names and uses, from
+    /// now on. Returns the chain in PEM.
+    ///
+    /// # Errors
+    /// When it is not of this authority, holds a name that cannot be issued, or the authority has
+    /// expired.
+    pub fn renew(&self, certificate: &str, lifetime: Duration) -> Result<String, CaError> {
+        let old = Former::read(certificate)?;
+        if !old.is_of(&self.certificate)? {
+            return Err(CaError::NotOurs);
+        }
+        self.sign(&SubjectPublicKeyInfo::from_der(&old.key)?, &old.name, &old.names, lifetime, old.usage)
+    }
+
+    fn sign(
+        &self,
+        key: &impl PublicKeyData,
+        name: &str,
+        names: &[San],
+        lifetime: Duration,
+        usage: Use,
+    ) -> Result<String, CaError> {
         let left = self.ends.duration_since(SystemTime::now()).map_err(|_| CaError::Expired)?;
-        let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
         let mut params = params(name, lifetime.min(left))?;
         // Says that it is none, and with it brings the subject key identifier.
         params.is_ca = IsCa::ExplicitNoCa;
         params.subject_alt_names = names.iter().map(San::to_rcgen).collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = vec![match usage {
+            Use::Client => ExtendedKeyUsagePurpose::ClientAuth,
+            Use::Server => ExtendedKeyUsagePurpose::ServerAuth,
+        }];
         params.use_authority_key_identifier_extension = true;
-        let own = Zeroizing::new(KeyPair::from_pem(&self.key)?);
-        let leaf = params.signed_by(&*key, &Issuer::from_ca_cert_pem(&self.certificate, &*own)?)?;
-        Ok(Issued { chain: format!("{}{}", leaf.pem(), self.certificate), key: key.serialize_pem().into() })
+        let own = self.own_key()?;
+        let leaf = params.signed_by(key, &Issuer::from_ca_cert_pem(&self.certificate, &*own)?)?;
+        Ok(format!("{}{}", leaf.pem(), self.certificate))
+    }
+
+    /// A revocation list of these serial numbers (RFC 5280, section 5), in PEM, for this long. `number`
+    /// grows from list to list.
+    ///
+    /// # Errors
+    /// The certificate library's own.
+    pub fn revocation_list(
+        &self,
+        serials: &[(Box<[u8]>, SystemTime)],
+        number: u64,
+        lifetime: Duration,
+    ) -> Result<String, CaError> {
+        let now = SystemTime::now();
+        let revoked = |(serial, when): &(Box<[u8]>, SystemTime)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: (*when).into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: now.into(),
+            next_update: (now + lifetime.min(CA_LIFETIME)).into(),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let own = self.own_key()?;
+        Ok(list.signed_by(&Issuer::from_ca_cert_pem(&self.certificate, &*own)?)?.pem()?)
+    }
+
+    fn own_key(&self) -> Result<Zeroizing<KeyPair>, CaError> {
+        Ok(Zeroizing::new(KeyPair::from_pem(&self.key)?))
     }
 }
 
@@ -208,8 +312,9 @@ pub(crate) fn params(name: &str, lifetime: Duration) -> Result<CertificateParams
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     // Bounded, so that no lifetime leads to a date that cannot be written.
     let now = SystemTime::now();
-    params.not_before = (now - SKEW).into();
-    params.not_after = (now + lifetime.min(CA_LIFETIME)).into();
+    let lifetime = lifetime.min(CA_LIFETIME);
+    params.not_before = (now - SKEW.min(lifetime / 10)).into();
+    params.not_after = (now + lifetime).into();
     Ok(params)
 }
 

@@ -17,21 +17,25 @@
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
 
 pub mod api_keys;
+pub mod authorities;
 pub mod ca;
 pub mod delegation;
 pub mod device;
 pub mod enrollment;
 pub mod files;
 pub mod fingerprint;
+pub mod issuance;
 pub mod jwt;
 pub mod ledger;
 pub mod node;
 pub mod peer;
+pub mod revocation;
 pub mod token;
 pub mod trust;
 pub mod verify;
 
-pub use ca::{Ca, CaError, Issued, San};
+pub use authorities::{Authorities, AuthorityFiles, Judged};
+pub use ca::{Ca, CaError, Issued, San, Use};
 pub use files::FileError;
 pub use ledger::{Ledger, LedgerError};
 pub use node::{NodeError, NodeKey, NodePublic};

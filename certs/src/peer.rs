@@ -1,17 +1,31 @@
 //! Who the peer of a TLS connection is, read from its certificate.
 
-use portcullis_policies::Identity;
+use std::net::IpAddr;
+
+use portcullis_policies::{CertificateProblem, Identity};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::fingerprint;
 use crate::node::NodePublic;
 
+mod described;
+mod usage;
+
+pub use described::Described;
+pub(crate) use usage::Usage;
+
 /// The largest certificate that is looked at, in bytes.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
-/// The most host names that are kept of one certificate.
-const MAX_DNS_NAMES: usize = 64;
+/// The most host names, and the most URIs, that are kept of one certificate.
+const MAX_NAMES: usize = 64;
+/// The longest URI that is shown, in characters.
+const MAX_URI: usize = 512;
+/// The least RSA key that is taken, in bits.
+const MIN_RSA_BITS: usize = 2048;
 
 /// What a peer's certificate says.
 #[derive(Clone, Debug)]
@@ -34,6 +48,18 @@ pub struct PeerCert {
     pub not_after: i64,
     /// The host names in it, safe to show.
     pub dns_names: Vec<String>,
+    /// The URIs in it, safe to show.
+    pub uris: Vec<String>,
+    /// Its serial number: the bytes of the integer, without leading zeros.
+    pub serial: Box<[u8]>,
+    /// The SHA-256 of its issuer's name in DER.
+    pub issuer_sha256: [u8; 32],
+    /// The SHA-256 of its own name in DER.
+    pub subject_sha256: [u8; 32],
+    /// What kind of key it has, for people.
+    pub key: String,
+    /// What it says it may be used for.
+    pub(crate) usage: Usage,
 }
 
 /// Why a certificate has no identity.
@@ -45,6 +71,11 @@ pub enum PeerError {
     /// Its key is none that can be used.
     #[error("the certificate's Ed25519 key is not a valid one, expected 32 bytes in canonical form (RFC 8410)")]
     BadKey,
+    /// Its key can be broken.
+    #[error(
+        "the certificate's RSA key is shorter than {MIN_RSA_BITS} bits; expected a longer one, or P-256 or Ed25519"
+    )]
+    WeakKey,
 }
 
 /// The OID of an Ed25519 key (RFC 8410).
@@ -66,16 +97,10 @@ impl PeerCert {
         }
         let key = certificate.public_key();
         let spki_sha256: [u8; 32] = Sha256::digest(key.raw).into();
-        let (mut identity, fingerprint) = if key.algorithm.algorithm.to_id_string() == ED25519 {
-            let bits = &key.subject_public_key;
-            let bytes: &[u8; 32] = bits.data.as_ref().try_into().map_err(|_| PeerError::BadKey)?;
-            if bits.unused_bits != 0 {
-                return Err(PeerError::BadKey);
-            }
-            let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
-            (node.identity(), node.fingerprint())
-        } else {
-            (Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)), fingerprint::of(&spki_sha256))
+        let kind = KeyKind::of(key)?;
+        let (mut identity, fingerprint) = match &kind {
+            KeyKind::Ed25519(node) => (node.identity(), node.fingerprint()),
+            _ => (Identity::cert(&data_encoding::HEXLOWER.encode(&spki_sha256)), fingerprint::of(&spki_sha256)),
         };
         let names = alternative_names(&certificate);
         let mut spiffe = None;
@@ -98,7 +123,24 @@ impl PeerCert {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             dns_names: names.dns,
+            uris: names.uris.iter().take(MAX_NAMES).map(|uri| printable_uri(uri)).collect(),
+            serial: significant(certificate.raw_serial()),
+            subject_sha256: Sha256::digest(certificate.subject().as_raw()).into(),
+            issuer_sha256: Sha256::digest(certificate.issuer().as_raw()).into(),
+            key: kind.text(),
+            usage: Usage::of(&certificate),
         })
+    }
+
+    /// What is wrong with it by itself at this Unix second, whoever issued it: its time, its encoding,
+    /// what it is for, and what it demands to be understood.
+    #[must_use]
+    pub fn problem_at(&self, unix_seconds: i64) -> Option<CertificateProblem> {
+        match self.validity_at(unix_seconds) {
+            Validity::Expired => Some(CertificateProblem::Expired),
+            Validity::NotYet => Some(CertificateProblem::NotYetValid),
+            Validity::Holds => self.usage.problem(),
+        }
     }
 
     /// Whether it is within its time at this Unix second, or on which side of it.
@@ -110,6 +152,86 @@ impl PeerCert {
             Validity::NotYet
         } else {
             Validity::Holds
+        }
+    }
+}
+
+/// What is needed of an authority's certificate beside its name and key.
+#[derive(Clone, Copy)]
+pub(crate) struct AuthorityCert {
+    pub(crate) is_ca: bool,
+    /// Whether its key may sign certificates: its key usage says so, or says nothing.
+    pub(crate) may_issue: bool,
+    /// How many authorities may stand below it, where it says so.
+    pub(crate) path_length: Option<u32>,
+    /// In Unix seconds.
+    pub(crate) not_before: i64,
+    /// In Unix seconds.
+    pub(crate) not_after: i64,
+}
+
+impl AuthorityCert {
+    /// Reads a certificate of a bundle or a chain.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, PeerError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+        let usage = certificate.key_usage().map_err(|_| PeerError::NotACertificate)?;
+        let basic = certificate.basic_constraints().map_err(|_| PeerError::NotACertificate)?;
+        Ok(Self {
+            is_ca: certificate.is_ca(),
+            may_issue: usage.is_none_or(|usage| usage.value.key_cert_sign()),
+            path_length: basic.and_then(|basic| basic.value.path_len_constraint),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
+}
+
+/// The public-key info of a certificate in DER.
+pub(crate) fn public_key_info(der: &[u8]) -> Result<Vec<u8>, PeerError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
+    Ok(certificate.public_key().raw.to_vec())
+}
+
+/// A key that can be used.
+pub(crate) enum KeyKind {
+    Ed25519(Box<NodePublic>),
+    /// Its size in bits.
+    Elliptic(usize),
+    /// Of a kind that the handshake does not take either.
+    Other,
+    /// Its size in bits.
+    Rsa(usize),
+}
+
+impl KeyKind {
+    /// Reads a public-key info.
+    pub(crate) fn of(key: &SubjectPublicKeyInfo<'_>) -> Result<Self, PeerError> {
+        if key.algorithm.algorithm.to_id_string() == ED25519 {
+            let bits = &key.subject_public_key;
+            let bytes: &[u8; 32] = bits.data.as_ref().try_into().map_err(|_| PeerError::BadKey)?;
+            if bits.unused_bits != 0 {
+                return Err(PeerError::BadKey);
+            }
+            let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
+            return Ok(Self::Ed25519(Box::new(node)));
+        }
+        match key.parsed() {
+            Ok(PublicKey::RSA(rsa)) if rsa.key_size() < MIN_RSA_BITS => Err(PeerError::WeakKey),
+            Ok(PublicKey::RSA(rsa)) => Ok(Self::Rsa(rsa.key_size())),
+            // Its coordinates are whole bytes, its order is not.
+            Ok(PublicKey::EC(point)) => {
+                Ok(Self::Elliptic(if point.key_size() == 528 { 521 } else { point.key_size() }))
+            }
+            _ => Ok(Self::Other),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Ed25519(_) => "Ed25519".to_owned(),
+            Self::Elliptic(bits) => format!("EC P-{bits}"),
+            Self::Other => "of an unknown kind".to_owned(),
+            Self::Rsa(bits) => format!("RSA {bits}"),
         }
     }
 }
@@ -139,7 +261,7 @@ fn alternative_names<'c>(certificate: &'c X509Certificate<'_>) -> Names<'c> {
     };
     for name in &extension.value.general_names {
         match name {
-            GeneralName::DNSName(dns) if names.dns.len() < MAX_DNS_NAMES => names.dns.push(printable(dns)),
+            GeneralName::DNSName(dns) if names.dns.len() < MAX_NAMES => names.dns.push(printable(dns)),
             GeneralName::URI(uri) => names.uris.push(uri),
             _ => {}
         }
@@ -159,6 +281,32 @@ pub(crate) fn is_spiffe_id(uri: &str) -> bool {
         && path.split('/').all(|segment| {
             !matches!(segment, "" | "." | "..") && segment.bytes().all(|b| b.is_ascii_alphabetic() || common(b))
         })
+}
+
+/// A serial number as revocation lists and people compare it: without the zero that DER puts before a
+/// high bit.
+pub(crate) fn significant(serial: &[u8]) -> Box<[u8]> {
+    let zeros = serial.iter().take_while(|b| **b == 0).count();
+    serial.get(zeros..).unwrap_or_default().into()
+}
+
+/// A URI from outside, safe to show. What cannot be shown becomes a `?`, and one that is too long ends
+/// with one: neither may turn into another URI that is valid.
+pub(crate) fn printable_uri(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_URI).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+    if text.len() > MAX_URI {
+        shown.push('?');
+    }
+    shown
+}
+
+/// The address in a name of a certificate.
+pub(crate) fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
 }
 
 /// A name from outside, safe to show: printable ASCII, at most 64 characters.

@@ -1,34 +1,37 @@
 //! What is checked during the TLS handshake, and the certificate that the gate shows.
 //!
-//! In every mode the peer proves that it holds its key. Who may do what is decided later, for each
-//! request, so that a caller who is not approved gets a readable answer and not a broken handshake.
+//! In every mode the peer proves that it holds its key, and that is all: who vouches for it, and who may
+//! do what, is decided later, so that a caller who is not let in gets a readable answer and not a broken
+//! handshake.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key};
+use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, InvalidMessage, OtherError, SignatureScheme,
 };
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use sha2::{Digest as _, Sha256};
+use webpki::RawPublicKeyEntity;
 
 use crate::files::FileError;
-use crate::peer::{MAX_CERTIFICATE, PeerCert, Validity};
+use crate::peer::{MAX_CERTIFICATE, PeerCert, PeerError, Validity, public_key_info};
 
 mod door;
 mod server;
 mod shown;
 
+pub use crate::authorities::read_bounded;
 pub use door::door_config;
 pub use server::{PinMismatch, first_contact, first_contact_node, pinned_node, pinned_server};
-pub use shown::{ServerCertResolver, load_certified_key};
+pub use shown::{ServerCertResolver, first_certificate, load_certified_key, read_certificates};
 
-/// The longest chain that a peer may send, the leaf included.
-pub const MAX_CHAIN: usize = 4;
+/// The longest chain that a peer may send, the leaf included: as far as a path is walked.
+pub const MAX_CHAIN: usize = 6;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,9 @@ pub enum VerifyError {
         /// Why.
         source: Error,
     },
+    /// A revocation list cannot be used.
+    #[error("a revocation list cannot be used: {0}")]
+    Crl(String),
     /// A file holds no certificate.
     #[error("`{0}` holds no certificate, expected one or more whole `BEGIN CERTIFICATE` blocks in PEM")]
     NoCertificate(PathBuf),
@@ -68,47 +74,28 @@ pub enum VerifyError {
     Roots(String),
 }
 
-/// Takes any client certificate whose key the peer holds, self-signed or not, as long as it is within
-/// its time; a client without one is let through to be refused readably. For trust on first use.
+/// Takes any client certificate within bounds whose key the peer holds; a client without one is let
+/// through, to be refused readably. What else is wrong with it is [`Authorities`](crate::Authorities)'
+/// to say, after the handshake.
 #[must_use]
-pub fn tofu() -> Arc<dyn ClientCertVerifier> {
-    any_key(false)
+pub fn possession() -> Arc<dyn ClientCertVerifier> {
+    Arc::new(Possession { algorithms: provider().signature_verification_algorithms })
 }
 
-/// As [`tofu`]: that the key is one of the pinned ones is asked of the trust store, for each request.
+/// Whether a handshake failed because of the client's certificate: one that is too large, cannot be
+/// read, has a key that cannot be used, or whose key the client does not hold. Takes the text of the
+/// error, which is all that the layer between hands on.
 #[must_use]
-pub fn pinned() -> Arc<dyn ClientCertVerifier> {
-    any_key(false)
-}
-
-/// As [`tofu`], and where a certificate is `mandatory` a client without one fails the handshake.
-#[must_use]
-pub fn any_key(mandatory: bool) -> Arc<dyn ClientCertVerifier> {
-    Arc::new(AnyKey { mandatory, algorithms: provider().signature_verification_algorithms })
-}
-
-/// Takes client certificates that one of the authorities in these PEM files signed, with a chain of at
-/// most [`MAX_CHAIN`]; a client without one is let through to be refused readably.
-///
-/// # Errors
-/// When a file cannot be read or holds no certificate that can be an authority's.
-pub fn ca(files: &[PathBuf]) -> Result<Arc<dyn ClientCertVerifier>, VerifyError> {
-    let mut roots = RootCertStore::empty();
-    for file in files {
-        for certificate in shown::certificates(file)? {
-            let refuse = |e| VerifyError::Roots(format!("`{}`: {e}", file.display()));
-            roots.add(certificate).map_err(refuse)?;
-        }
-    }
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider()))
-        .allow_unauthenticated()
-        .build()
-        .map_err(|e| VerifyError::Roots(e.to_string()))?;
-    Ok(Arc::new(Bounded(inner)))
+pub fn blames_certificate(why: &str) -> bool {
+    let bad = Error::InvalidCertificate(CertificateError::BadEncoding).to_string();
+    let kind = bad.split(':').next().unwrap_or_default();
+    // Nothing else that a client sends in a handshake is ever that large.
+    let too_large = [InvalidMessage::CertificatePayloadTooLarge, InvalidMessage::HandshakePayloadTooLarge];
+    why.contains(kind) || too_large.into_iter().any(|what| why.contains(&Error::InvalidMessage(what).to_string()))
 }
 
 /// The one crypto provider of the program.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     ring::default_provider()
 }
 
@@ -117,8 +104,7 @@ fn provider() -> CryptoProvider {
 /// The key that is read is the one that the handshake's signature is checked with: two parsers look
 /// at the certificate, and must agree.
 fn inspect(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime) -> Result<PeerCert, Error> {
-    bounded(leaf, rest)?;
-    let peer = PeerCert::parse(leaf, false).map_err(|_| CertificateError::BadEncoding)?;
+    let peer = read(leaf, rest)?;
     let proven = ParsedCertificate::try_from(leaf)?.subject_public_key_info();
     if <[u8; 32]>::from(Sha256::digest(&*proven)) != peer.spki_sha256 {
         return Err(CertificateError::BadEncoding.into());
@@ -128,6 +114,15 @@ fn inspect(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], now: UnixTime
         Validity::NotYet => Err(CertificateError::NotValidYet.into()),
         Validity::Holds => Ok(peer),
     }
+}
+
+/// Reads a leaf whose chain is within bounds.
+fn read(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<PeerCert, Error> {
+    bounded(leaf, rest)?;
+    PeerCert::parse(leaf, false).map_err(|why| match why {
+        PeerError::NotACertificate => CertificateError::BadEncoding.into(),
+        PeerError::BadKey | PeerError::WeakKey => CertificateError::Other(OtherError(Arc::new(why))).into(),
+    })
 }
 
 fn bounded(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), Error> {
@@ -144,14 +139,13 @@ fn bounded(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(),
 struct TooLarge;
 
 #[derive(Debug)]
-struct AnyKey {
-    mandatory: bool,
+struct Possession {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for AnyKey {
+impl ClientCertVerifier for Possession {
     fn client_auth_mandatory(&self) -> bool {
-        self.mandatory
+        false
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -162,9 +156,9 @@ impl ClientCertVerifier for AnyKey {
         &self,
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
-        now: UnixTime,
+        _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        inspect(leaf, rest, now).map(|_| ClientCertVerified::assertion())
+        read(leaf, rest).map(|_| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -173,7 +167,18 @@ impl ClientCertVerifier for AnyKey {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        let key = key_of(certificate)?;
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
+        let fitting = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
+        // In TLS 1.2 a scheme does not say the curve: the one that fits the key is taken.
+        for algorithm in fitting.flat_map(|(_, algorithms)| *algorithms) {
+            match key.verify_signature(*algorithm, message, signature.signature()) {
+                Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
+                Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
+                Err(_) => break,
+            }
+        }
+        Err(CertificateError::BadSignature.into())
     }
 
     fn verify_tls13_signature(
@@ -182,7 +187,7 @@ impl ClientCertVerifier for AnyKey {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        verify_tls13_signature_with_raw_key(message, &key_of(certificate)?, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -190,54 +195,10 @@ impl ClientCertVerifier for AnyKey {
     }
 }
 
-/// A verifier that looks at no chain above the bounds, and at no leaf without an identity.
-#[derive(Debug)]
-struct Bounded(Arc<dyn ClientCertVerifier>);
-
-impl ClientCertVerifier for Bounded {
-    fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        inspect(leaf, rest, now)?;
-        self.0.verify_client_cert(leaf, rest, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
+/// The key that the identity is read from is the one that the signature is checked with.
+fn key_of(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let key = public_key_info(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    Ok(SubjectPublicKeyInfoDer::from(key))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
-use portcullis_policies::{Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
+use portcullis_policies::{CertificateProblem, Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
 use zeroize::Zeroizing;
 
 use crate::dialect::Usage;
@@ -98,7 +98,7 @@ pub struct Presented {
     pub client: Option<String>,
 }
 
-/// A client certificate whose handshake signature was verified.
+/// A client certificate whose handshake signature was verified; what else is wrong with it is noted.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     /// The identity that its key proves.
@@ -109,8 +109,18 @@ pub struct Certificate {
     pub common_name: Option<String>,
     /// Whether a trusted CA vouches for it.
     pub ca_validated: bool,
-    /// When it ends, in Unix seconds: a connection may outlive its certificate.
+    /// When it begins, in Unix seconds.
+    pub not_before: i64,
+    /// When it, or the first one above it, ends, in Unix seconds: a connection may outlive both.
     pub not_after: i64,
+    /// Why it proves nothing, where that is so: every request is refused with it.
+    pub problem: Option<CertificateProblem>,
+    /// Its serial number: the bytes of the integer, without leading zeros.
+    pub serial: Box<[u8]>,
+    /// The SHA-256 of its issuer's name in DER.
+    pub issuer: [u8; 32],
+    /// The SHA-256 of its public-key info in DER.
+    pub key: [u8; 32],
 }
 
 /// A whole request: nothing of it has left for an upstream yet.
@@ -191,6 +201,7 @@ pub struct Facts {
     caller: Option<Caller>,
     met: Option<(Identity, IdentityMethod)>,
     model: Option<ModelName>,
+    asked: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
     streams: Option<bool>,
     target: Option<String>,
@@ -262,6 +273,17 @@ impl Facts {
     /// When it was stated before.
     pub fn set_model(&mut self, model: ModelName) -> Result<(), FilterError> {
         set(&mut self.model, model, "the model")
+    }
+
+    /// The model that a refusal was about, for the record.
+    #[must_use]
+    pub fn asked(&self) -> Option<&ModelName> {
+        self.model.as_ref().or(self.asked.as_ref())
+    }
+
+    /// Notes a model that is asked for, before it is decided whether it is let through.
+    pub fn ask(&mut self, model: &ModelName) {
+        self.asked = Some(model.clone());
     }
 
     /// Which models the caller may use at all; model lists are filtered by it.

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis_policies::{Identity, IdentityMethod};
+use portcullis_policies::{CertificateProblem, Identity, IdentityMethod};
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Facts, Head};
@@ -129,13 +129,15 @@ impl IdentityFilter {
     }
 
     async fn certificate(&self, certificate: &Certificate, head: &Head) -> Result<Caller, Stop> {
-        let by_ca = self.settings.trust == Trust::Ca && certificate.ca_validated;
+        if let Some(problem) = certificate.problem {
+            return Err(unproven(problem).into());
+        }
         let key = Proven {
             identity: &certificate.identity,
             fingerprint: &certificate.fingerprint,
             claimed_name: certificate.common_name.as_deref(),
         };
-        self.proven(&key, self.trust.standing(certificate), by_ca, IdentityMethod::Mtls, head).await
+        self.proven(&key, self.trust.standing(certificate), certificate.ca_validated, IdentityMethod::Mtls, head).await
     }
 
     async fn device(&self, signature: &DeviceSignature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
@@ -292,8 +294,8 @@ impl Filter for IdentityFilter {
         let Some(caller) = facts.caller() else { return Ok(()) };
         match (caller.method, &head.presented.certificate, &head.credentials.bearer) {
             (IdentityMethod::Mtls, Some(certificate), _) => {
-                let by_ca = self.settings.trust == Trust::Ca && certificate.ca_validated;
-                self.still_stands(caller, self.trust.standing(certificate), by_ca, &certificate.fingerprint)?;
+                let (standing, vouched_for) = (self.trust.standing(certificate), certificate.ca_validated);
+                self.still_stands(caller, standing, vouched_for, &certificate.fingerprint)?;
             }
             (IdentityMethod::OllamaKey, _, _) => {
                 self.still_stands(caller, self.trust.device_standing(&caller.identity), false, "")?;
@@ -331,6 +333,15 @@ impl IdentityFilter {
             other => Err(unwelcome(&other, fingerprint)),
         }
     }
+}
+
+/// The refusal of a certificate that proves nothing.
+fn unproven(problem: CertificateProblem) -> Refusal {
+    let code = match problem {
+        CertificateProblem::Revoked => Code::IdentityRevoked,
+        _ => Code::IdentityInvalid,
+    };
+    refuse(code, problem.to_string())
 }
 
 /// The refusal of a key that somebody decided against, or that is not what it claims.

@@ -185,8 +185,14 @@ fn caller(facts: &Facts) -> Result<Caller, FilterError> {
 type Named<'j> = (&'j str, &'j str, ModelName);
 
 /// Judges a model's name as the client wrote it.
-fn judge_model(rights: &Rights<'_>, raw: &str, head: &Head) -> Result<(ModelName, Allowance), Refusal> {
+fn judge_model(
+    rights: &Rights<'_>,
+    raw: &str,
+    head: &Head,
+    facts: &mut Facts,
+) -> Result<(ModelName, Allowance), Refusal> {
     let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
+    facts.ask(&model);
     let allowance = rights.judge(head.route.class, &head.route.name, Some(&model))?;
     Ok((model, allowance))
 }
@@ -194,7 +200,7 @@ fn judge_model(rights: &Rights<'_>, raw: &str, head: &Head) -> Result<(ModelName
 /// Judges a form. It is not written anew, so only a name that is canonical already goes on.
 fn judge_form(rights: &Rights<'_>, request: &Request<'_>, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
     let raw = form::model(request)?;
-    let (model, allowance) = judge_model(rights, &raw, request.head)?;
+    let (model, allowance) = judge_model(rights, &raw, request.head, facts)?;
     if model.as_str() != raw && request.head.upstream == portcullis_policies::UpstreamKind::Ollama {
         return Err(Refusal::new(
             "policy",
@@ -219,10 +225,12 @@ fn judge_body_models<'j>(
     rights: &Rights<'_>,
     json: &'j Json<'_>,
     head: &'j Head,
-    facts: &Facts,
+    facts: &mut Facts,
 ) -> Result<(Vec<Named<'j>>, Allowance), Refusal> {
     let mut names: Vec<Named<'_>> = Vec::new();
     let mut allowance = Allowance::default();
+    let mut is_empty = false;
+    let same_thing = |field: &str| matches!(field, "model" | "name");
     for place in &head.route.models {
         let ModelPlace::Body(field) = place else { continue };
         let raw = match json.get(field) {
@@ -233,15 +241,16 @@ fn judge_body_models<'j>(
                     .with_detail(format!("field {field}")));
             }
         };
-        // An empty name beside another is how a client says none.
-        if raw.trim().is_empty() && !names.is_empty() {
+        // An empty name beside another is how a client says none: the stock command line asks to show
+        // `{"model": "", "name": "llama3"}`.
+        if raw.trim().is_empty() && same_thing(field) {
+            is_empty = true;
             continue;
         }
-        let (model, allowed) = judge_model(rights, raw, head)?;
+        let (model, allowed) = judge_model(rights, raw, head, facts)?;
         allowance.add(allowed);
         names.push((field, raw, model));
     }
-    let same_thing = |field: &str| matches!(field, "model" | "name");
     let mut twice = names.iter().filter(|(field, _, _)| same_thing(field)).map(|(_, _, model)| model);
     if let (Some(one), Some(other)) = (twice.next(), twice.next())
         && one != other
@@ -249,7 +258,8 @@ fn judge_body_models<'j>(
         return Err(Refusal::new("policy", Code::PolicyFieldDenied, "`model` and `name` name different models"));
     }
     let wanted = head.route.models.iter().any(|p| matches!(p, ModelPlace::Body(_)));
-    if names.is_empty() && wanted && head.upstream == portcullis_policies::UpstreamKind::Ollama {
+    let must = is_empty || head.upstream == portcullis_policies::UpstreamKind::Ollama;
+    if names.is_empty() && wanted && must {
         return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
     }
     if names.is_empty() {
@@ -270,14 +280,15 @@ fn judge_target(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<(
             ModelPlace::Path(name) => {
                 let parameters = head.route.parameters(&head.path).unwrap_or_default();
                 let raw = parameters.iter().find(|(n, _)| *n == &**name).map(|(_, v)| *v);
-                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head)?;
+                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head, facts)?;
                 let target = head.route.path.replace(&format!("{{{name}}}"), model.as_str());
                 set(facts.set_target(target))?;
                 set(facts.set_model(model))?;
             }
             ModelPlace::Query(name) => {
                 if let Some((_, raw)) = head.query.iter().find(|(n, _)| **n == **name) {
-                    set(facts.set_model(judge_model(rights, raw, head)?.0))?;
+                    let (model, _) = judge_model(rights, raw, head, facts)?;
+                    set(facts.set_model(model))?;
                 }
             }
             ModelPlace::Body(_) | ModelPlace::Form(_) => {}

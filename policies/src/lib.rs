@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
 
+pub mod certificate;
 pub mod claims;
 pub mod class;
 pub mod diagnostic;
@@ -24,6 +25,7 @@ pub mod rate;
 pub mod routes;
 pub mod scope;
 
+pub use certificate::CertificateProblem;
 pub use claims::Claims;
 pub use class::{Dialect, RouteClass, StreamFormat, UpstreamKind};
 pub use diagnostic::{Diagnostic, nearest};

@@ -18,6 +18,8 @@ mod explain;
 mod index;
 mod rule;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
 mod warnings;
 mod when;

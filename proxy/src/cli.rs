@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::config::ConfigError;
 
 mod audit;
+mod cert;
 mod check;
 mod client_config;
 mod config;
@@ -81,6 +82,14 @@ enum Command {
     Keys {
         #[command(subcommand)]
         what: keys::KeysCommand,
+    },
+    /// Certificates: the gate's own, and those of callers.
+    #[command(
+        after_help = "Example:\n  portcullis cert issue alice --ttl 30d\n  portcullis cert show alice.crt\n  portcullis cert revoke alice.crt"
+    )]
+    Cert {
+        #[command(subcommand)]
+        what: cert::CertCommand,
     },
     /// Reads and checks the audit log.
     #[command(after_help = "Example:\n  portcullis audit verify\n  portcullis audit show --decision block --since 10m")]
@@ -250,6 +259,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Enroll(args) => enroll::run(&args),
         Command::Grants { what } => grants::run(&what),
         Command::Keys { what } => keys::run(&what),
+        Command::Cert { what } => cert::run(&what),
         Command::Audit { what } => audit::run(&what),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),

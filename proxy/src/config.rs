@@ -21,6 +21,7 @@ mod identity;
 mod limits;
 mod load;
 mod places;
+mod spiffe;
 mod units;
 pub(crate) mod written;
 
@@ -30,6 +31,7 @@ pub(crate) use limits::{QueueSettings, RateLimits, Slots};
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::find;
+pub(crate) use spiffe::Spiffe;
 pub(crate) use units::duration;
 
 /// A config that was checked.
@@ -67,6 +69,8 @@ pub(crate) struct Gate {
     pub(crate) client_ca: Vec<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// How long the server certificate holds that the gate renews itself.
+    pub(crate) certificate_lifetime: Duration,
     pub(crate) threads: usize,
     pub(crate) filter_timeout: Duration,
 }

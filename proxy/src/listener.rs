@@ -22,12 +22,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use crate::certificates::Certificates;
 use crate::config::Tls;
 use crate::corked::Corked;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::record;
 use crate::service::Service;
-use crate::trust::Admission;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -49,9 +50,7 @@ struct Worker {
 /// What the listener needs to shake hands.
 pub(crate) struct Handshake {
     pub(crate) tls: Tls,
-    pub(crate) resolver: Arc<dyn rustls::server::ResolvesServerCert>,
-    pub(crate) verifier: Arc<dyn rustls::server::danger::ClientCertVerifier>,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) certificates: Arc<Certificates>,
 }
 
 impl Listener {
@@ -143,22 +142,23 @@ fn acceptor(handshake: Handshake) -> anyhow::Result<Option<Acceptor>> {
         return Ok(None);
     }
     let broken = |e: Box<pingora_error::Error>| anyhow::anyhow!("TLS cannot be set up: {}", e.etype().as_str());
-    let mut settings = TlsSettings::with_callbacks(Box::new(AfterHandshake(handshake.admission))).map_err(broken)?;
-    settings.set_cert_resolver(handshake.resolver);
+    let mut settings =
+        TlsSettings::with_callbacks(Box::new(AfterHandshake(Arc::clone(&handshake.certificates)))).map_err(broken)?;
+    settings.set_cert_resolver(handshake.certificates.resolver());
     if handshake.tls == Tls::Mutual {
-        settings.set_client_cert_verifier(handshake.verifier);
+        settings.set_client_cert_verifier(portcullis_certs::verify::possession());
     }
     settings.enable_h2();
     Ok(Some(settings.build()))
 }
 
 /// Leaves on the connection who its peer is.
-struct AfterHandshake(Arc<Admission>);
+struct AfterHandshake(Arc<Certificates>);
 
 #[async_trait]
 impl TlsAccept for AfterHandshake {
     async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
-        let peer = self.0.peer(tls.peer_certificate_der()?)?;
+        let peer = self.0.peer(tls.peer_cert_chain_der()?)?;
         Some(Arc::new(peer))
     }
 }
@@ -209,14 +209,13 @@ impl Doorman {
             return;
         }
         let guard = Open::new(&self.open, self.metrics.connection());
-        let (service, acceptor, metrics) =
-            (Arc::clone(&self.service), self.acceptor.clone(), Arc::clone(&self.metrics));
+        let (service, acceptor) = (Arc::clone(&self.service), self.acceptor.clone());
         let stopping = self.stopping.clone();
         let Ok(tcp) = tcp.into_std() else { return };
         to.spawn(async move {
             let _guard = guard;
             let Ok(stream) = wrap(tcp) else { return };
-            let Some(stream) = shake_hands(stream, acceptor.as_deref(), &metrics, from).await else { return };
+            let Some(stream) = shake_hands(stream, acceptor.as_deref(), &service, from).await else { return };
             service.process_new(stream, &stopping).await;
         });
     }
@@ -256,10 +255,11 @@ fn wrap(tcp: std::net::TcpStream) -> std::io::Result<Corked> {
 async fn shake_hands(
     stream: Corked,
     acceptor: Option<&Acceptor>,
-    metrics: &Metrics,
+    service: &Service,
     from: SocketAddr,
 ) -> Option<Stream> {
     let Some(acceptor) = acceptor else { return Some(Box::new(stream)) };
+    let metrics = &service.metrics;
     match pingora_timeout::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await {
         Ok(Ok(tls)) => {
             metrics.handshake("ok");
@@ -268,6 +268,13 @@ async fn shake_hands(
         Ok(Err(error)) => {
             metrics.handshake("error");
             tracing::info!(%from, error = %error.root_cause(), "A TLS handshake failed.");
+            if portcullis_certs::verify::blames_certificate(&error.to_string()) {
+                let rate = service.current.load().strangers;
+                // In a flood they are told together.
+                if service.floods.stranger(from.ip(), rate).is_none() {
+                    record::broken_handshake(&*service.audit);
+                }
+            }
             None
         }
         Err(_) => {

@@ -12,6 +12,7 @@ mod admin;
 mod audit_log;
 mod body;
 mod budgets;
+mod certificates;
 mod cli;
 mod config;
 mod corked;

@@ -113,7 +113,7 @@ impl Record {
             identity.as_str().clone_into(&mut self.caller);
             self.identity_method = method.as_str();
         }
-        if let Some(model) = facts.model() {
+        if let Some(model) = facts.asked() {
             model.as_str().clone_into(&mut self.model);
         }
         self.level = self.level.max(facts.level());
@@ -249,6 +249,36 @@ impl Drop for Record {
         if let Err(error) = self.close(ending) {
             tracing::error!(%error, request = self.id, "An audit entry was lost.");
         }
+    }
+}
+
+/// Writes the entry of a client whose certificate did not even shake hands: it never came to a request.
+pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
+    let id = Ulid::new().to_string();
+    let entry = Entry {
+        event_type: "handshake",
+        request_id: &id,
+        node_id: "",
+        identity_method: "mtls",
+        listener: LISTENER,
+        route_class: "",
+        method: "",
+        path: "",
+        model: "",
+        upstream: "",
+        policy_decision: "BLOCK",
+        filter: "identity",
+        code: Code::IdentityInvalid.as_str(),
+        data_level: DataLevel::L0.as_str(),
+        prompt_sha256: "",
+        output_sha256: "",
+        request_bytes: 0,
+        response_bytes: 0,
+        duration_us: 0,
+        task_id: "",
+    };
+    if let Err(error) = sink.append(&entry) {
+        tracing::error!(%error, "An audit entry was lost.");
     }
 }
 

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use crate::audit_log::AuditLog;
+use crate::certificates::{Certificates, Files, Loaded};
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
@@ -23,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) surroundings: Surroundings,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) trust: Arc<Trust>,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) listening: AtomicBool,
@@ -123,8 +125,9 @@ impl Running {
         let outcome = self.next_generation();
         self.metrics.reloaded(outcome.is_ok());
         match outcome {
-            Ok(next) => {
+            Ok((next, loaded)) => {
                 let number = next.number;
+                self.certificates.adopt(loaded, &next.config);
                 self.current.store(Arc::new(next));
                 tracing::info!(generation = number, "The config was reloaded.");
                 Ok(number)
@@ -136,13 +139,15 @@ impl Running {
         }
     }
 
-    fn next_generation(&self) -> Result<Generation, String> {
+    fn next_generation(&self) -> Result<(Generation, Loaded), String> {
         let running = self.current.load();
         let config = config::load(&running.config.file).map_err(|e| e.to_string())?;
         if let Some(key) = needs_restart(&running.config, &config) {
             return Err(format!("`{key}` was changed, which takes a restart"));
         }
-        Generation::build(running.number + 1, config, &self.surroundings).map_err(|e| format!("{e:#}"))
+        let loaded = Files::of(&config).load().map_err(|e| e.to_string())?;
+        let next = Generation::build(running.number + 1, config, &self.surroundings).map_err(|e| format!("{e:#}"))?;
+        Ok((next, loaded))
     }
 
     /// Asks every upstream whether it lives, for ever.
@@ -175,7 +180,6 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         (old.gate.listen != new.gate.listen, "gate.listen"),
         (old.gate.tls != new.gate.tls, "gate.tls"),
         (old.gate.threads != new.gate.threads, "gate.threads"),
-        (old.gate.client_ca != new.gate.client_ca, "gate.client_ca"),
         (old.admin.listen != new.admin.listen, "admin.listen"),
         (old.node.state != new.node.state, "node.state"),
         (old.node.name != new.node.name, "node.name"),

@@ -21,11 +21,12 @@ use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
-use portcullis_filters::exchange::{Caller, Certificate, Presented};
+use portcullis_filters::exchange::{Caller, Presented};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body, Memory};
+use crate::certificates::Peer;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::floods::Floods;
@@ -50,9 +51,6 @@ pub(crate) struct Service {
     pub(crate) floods: Arc<Floods>,
     pub(crate) options: HttpServerOptions,
 }
-
-/// What the handshake leaves on a connection.
-pub(crate) struct Peer(pub(crate) Arc<Certificate>);
 
 /// Marks a connection that has carried a request.
 struct Reused;
@@ -359,10 +357,8 @@ fn address(session: &ServerSession) -> IpAddr {
 /// What the connection proves about the caller.
 fn presented(session: &ServerSession) -> Presented {
     let digest = session.digest();
-    let certificate = digest
-        .and_then(|d| d.ssl_digest.as_ref())
-        .and_then(|tls| tls.extension.get::<Peer>())
-        .map(|peer| Arc::clone(&peer.0));
+    let certificate =
+        digest.and_then(|d| d.ssl_digest.as_ref()).and_then(|tls| tls.extension.get::<Peer>()).map(Peer::certificate);
     let client = session
         .req_header()
         .headers

@@ -13,9 +13,9 @@ use portcullis_filters::identity::{Enrolled, Proven, Standing, TrustView};
 use portcullis_policies::Identity;
 use tokio::sync::Notify;
 
+use crate::certificates::Certificates;
 use crate::keyring::now;
 use crate::metrics::Metrics;
-use crate::service::Peer;
 
 /// How often the store on disk is looked at: a decision made by the command line bites within this.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
@@ -28,6 +28,7 @@ const NOTED: Duration = Duration::from_secs(2);
 pub(crate) struct Trust {
     store: Arc<TrustStore>,
     invitations: Arc<Enrollments>,
+    certificates: Arc<Certificates>,
     /// Wakes the writer.
     dirty: Notify,
     /// Told after every write.
@@ -36,10 +37,21 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn new(store: TrustStore, invitations: Enrollments, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        store: TrustStore,
+        invitations: Enrollments,
+        certificates: Arc<Certificates>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let (store, invitations) = (Arc::new(store), Arc::new(invitations));
-        let trust =
-            Self { store, invitations, dirty: Notify::new(), written: tokio::sync::watch::channel(0).0, metrics };
+        let trust = Self {
+            store,
+            invitations,
+            certificates,
+            dirty: Notify::new(),
+            written: tokio::sync::watch::channel(0).0,
+            metrics,
+        };
         trust.count();
         trust
     }
@@ -87,8 +99,11 @@ impl Trust {
 #[async_trait]
 impl TrustView for Trust {
     fn standing(&self, certificate: &Certificate) -> Standing {
-        if now() > certificate.not_after {
+        if !(certificate.not_before..=certificate.not_after).contains(&now()) {
             return Standing::Expired;
+        }
+        if self.certificates.revoked(certificate) {
+            return Standing::Revoked;
         }
         self.decided(&certificate.identity, certificate.common_name.as_deref())
     }
@@ -168,24 +183,4 @@ impl Trust {
 
 fn text(address: IpAddr) -> String {
     address.to_canonical().to_string()
-}
-
-/// Reads who the peer of a finished handshake is.
-pub(crate) struct Admission {
-    /// Whether the verifier checked the chain against the operator's authorities.
-    pub(crate) ca_validated: bool,
-}
-
-impl Admission {
-    /// The peer's certificate, or `None` for one that cannot be read: it then has no identity.
-    pub(crate) fn peer(&self, der: &[u8]) -> Option<Peer> {
-        let peer = portcullis_certs::PeerCert::parse(der, self.ca_validated).ok()?;
-        Some(Peer(Arc::new(Certificate {
-            identity: peer.identity,
-            fingerprint: peer.fingerprint,
-            common_name: peer.common_name,
-            ca_validated: self.ca_validated,
-            not_after: peer.not_after,
-        })))
-    }
 }

@@ -3,6 +3,8 @@
 
 mod audit;
 mod bad_input;
+mod cert_commands;
+mod certificates;
 mod commands;
 mod connect;
 mod credentials;
@@ -14,6 +16,8 @@ mod lifecycle;
 mod limits;
 mod llama;
 mod ollama;
+mod policy;
 mod queue;
 mod requests;
+mod rotation;
 mod streams;

@@ -5,10 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
+
+use crate::pki::Shown;
 
 /// A client of one gate: a key and its certificate, or none.
 #[derive(Clone)]
@@ -121,6 +124,43 @@ impl Client {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         }
+    }
+
+    /// A client that shows this chain, whatever it is, and signs with this key.
+    pub fn showing(address: SocketAddr, ca: &str, shown: &Shown, alpn: &[&[u8]]) -> Self {
+        let mut client = Self::with_alpn(address, ca, None, "", alpn);
+        let provider = rustls::crypto::ring::default_provider();
+        let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).expect("a key");
+        let key = provider.key_provider.load_private_key(key).expect("a key that signs");
+        let mut config = (*client.config).clone();
+        config.client_auth_cert_resolver =
+            Arc::new(SingleCertAndKey::from(CertifiedKey::new(shown.certificates(), key)));
+        client.config = Arc::new(config);
+        client.certificate = shown.pem();
+        client.key.clone_from(&shown.key);
+        client
+    }
+
+    /// The same identity, with these protocols offered in the handshake.
+    pub(crate) fn speaking(&self, alpn: &[&[u8]]) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        Self { config: Arc::new(config), ..self.clone() }
+    }
+
+    /// Gets on a new connection with a whole handshake; returns the gate's certificate, too, in DER.
+    #[track_caller]
+    pub fn get_and_leaf(&self, path: &str) -> (Vec<u8>, Answer) {
+        let mut config = (*self.config).clone();
+        // A resumed session does not show a certificate again.
+        config.resumption = rustls::client::Resumption::disabled();
+        let fresh = Self { config: Arc::new(config), ..self.clone() };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut tls = fresh.connect();
+        // The handshake is over when the first byte of the request has left.
+        let _ = tls.write_all(request.as_bytes()).and_then(|()| tls.flush());
+        let leaf = tls.conn.peer_certificates().and_then(<[_]>::first).expect("a certificate").to_vec();
+        (leaf, Stream::head(tls).expect("an answer").finish())
     }
 
     pub(crate) fn tls(&self) -> (SocketAddr, Arc<ClientConfig>) {

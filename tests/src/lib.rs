@@ -17,10 +17,12 @@
 //! reached the model server; never what happens inside. Waiting is always for a condition.
 
 mod client;
+pub mod der;
 mod door;
 mod gate;
 mod h2_client;
 mod middle;
+pub mod pki;
 mod program;
 pub mod provider;
 pub mod real;
@@ -29,7 +31,7 @@ mod server;
 pub use client::{Answer, Client, Stream};
 pub use door::{Door, DoorHome};
 pub use gate::{Gate, GateBuilder};
-pub use h2_client::H2Client;
+pub use h2_client::{H2Client, H2Connection};
 pub use middle::Middle;
 pub use program::{free_port, portcullis, run, until};
 pub use server::{FakeServer, Script, Seen};

@@ -13,6 +13,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
     --reps N                         repetitions of every cell (default 3)
     --gate-only | --no-gate          only the gate, or everything but the gate
     --with-envoy                     fetch the Envoy binary with pip first
+    --policy                         only the policy: a decision with 10 to 10,000 rules
     --json                           the last line of the output is one JSON object";
 
 /// What to do.
@@ -35,11 +36,12 @@ pub(crate) struct BenchOptions {
     pub(crate) others: bool,
     pub(crate) with_envoy: bool,
     pub(crate) json: bool,
+    pub(crate) policy: bool,
 }
 
 impl Default for BenchOptions {
     fn default() -> Self {
-        Self { quick: false, repetitions: 3, gate: true, others: true, with_envoy: false, json: false }
+        Self { quick: false, repetitions: 3, gate: true, others: true, with_envoy: false, json: false, policy: false }
     }
 }
 
@@ -86,6 +88,7 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
             "--gate-only" => options.others = false,
             "--json" => options.json = true,
             "--no-gate" => options.gate = false,
+            "--policy" => options.policy = true,
             "--quick" => options.quick = true,
             "--reps" => {
                 let value = args.next().context("`--reps` needs a number")?;
@@ -133,6 +136,8 @@ mod tests {
             BenchOptions { quick: true, repetitions: 5, others: false, json: true, ..BenchOptions::default() };
         let command = parsed("bench --json --quick --gate-only --reps 5").unwrap();
         assert_eq!(command, Command::Bench(expected));
+        let policy = Command::Bench(BenchOptions { policy: true, ..BenchOptions::default() });
+        assert_eq!(parsed("bench --policy").unwrap(), policy);
     }
 
     #[test]

@@ -49,7 +49,16 @@ impl Bench<'_> {
     }
 }
 
+/// The policy alone: its index beside looking at every rule in turn, in one process.
+fn policy(workspace: &Workspace) -> anyhow::Result<()> {
+    let test = ["test", "--release", "-q", "-p", "portcullis-policies", "speed", "--", "--ignored", "--nocapture"];
+    run_command(workspace.cargo().args(test))
+}
+
 pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::Result<()> {
+    if options.policy {
+        return policy(workspace);
+    }
     ensure_cmake(workspace)?;
     build(workspace, options)?;
     let dir = workspace.target().join("bench");

@@ -203,3 +203,29 @@ fn knocks_during_a_write_are_kept() {
     store.flush().unwrap();
     assert_eq!(store.list().iter().map(|e| e.count).sum::<u64>(), 2000);
 }
+
+#[test]
+fn ten_thousand_peers_open_in_a_second() {
+    let (dir, store) = open();
+    let id = add(&store, 1, None);
+    let path = dir.path().join("trust.json");
+    let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let peers = document["peers"].as_array_mut().unwrap();
+    let first = peers[0].clone();
+    peers.extend((0..9_999).map(|n| {
+        let mut peer = first.clone();
+        (peer["id"], peer["name"]) = (format!("cert:{n:064x}").into(), format!("peer-{n}").into());
+        peer
+    }));
+    files::write_private(&path, &serde_json::to_vec_pretty(&document).unwrap()).unwrap();
+    let began = std::time::Instant::now();
+    let store = TrustStore::open(dir.path()).unwrap();
+    let took = began.elapsed();
+    // Promised of the program as it is shipped; a debug build is several times slower.
+    let promised = std::time::Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
+    assert!(took < promised, "it took {took:?}");
+    println!("10,000 peers opened in {took:?}");
+    assert_eq!(store.list().len(), 10_000);
+    assert!(matches!(store.standing(&id), Standing::Approved { .. }));
+    assert!(matches!(store.standing(&format!("cert:{:064x}", 9_998)), Standing::Approved { .. }));
+}

@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{VerifyError, provider};
-use crate::files::{self, FileError};
+use crate::files;
 use crate::node::NodeKey;
 
 /// Reads a certificate chain and its key, both in PEM.
@@ -19,7 +19,7 @@ use crate::node::NodeKey;
 /// # Errors
 /// When a file is missing, too open, empty, or the two do not belong together.
 pub fn load_certified_key(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, VerifyError> {
-    let chain = certificates(certificate)?;
+    let chain = read_certificates(certificate)?;
     let pem = files::read_private(key)?;
     let private = PrivateKeyDer::from_pem_slice(pem.as_bytes());
     let private = private.map_err(|_| VerifyError::NoKey(key.to_owned()))?;
@@ -87,9 +87,18 @@ impl ResolvesServerCert for ServerCertResolver {
     }
 }
 
+/// The first certificate of a PEM text, in DER.
+#[must_use]
+pub fn first_certificate(pem: &str) -> Option<CertificateDer<'static>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).ok()
+}
+
 /// The certificates in a PEM file, at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
-    let text = std::fs::read(file).map_err(|source| FileError::Io { what: "read", path: file.to_owned(), source })?;
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+    let text = crate::authorities::read_bounded(file)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),

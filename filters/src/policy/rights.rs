@@ -280,3 +280,6 @@ fn ended() -> Refusal {
 fn later() -> Refusal {
     Refusal::new("policy", Code::PolicyRouteDenied, "your right to this does not hold at this time")
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,9 @@ fn rule_05_the_canonical_name_is_judged_and_goes_on() {
     assert_eq!(chat(r#"{"model":"other"}"#), Err("policy.model_denied"));
     assert_eq!(chat(r#"{"model":"tiny","name":"llama3"}"#), Err("policy.field_denied"));
     assert_eq!(chat(r#"{"model":"tiny","name":"other"}"#), Err("policy.model_denied"));
-    assert_eq!(chat(r#"{"model":"","name":"other"}"#), Err("schema.request"));
+    assert_eq!(chat(r#"{"model":"","name":"other"}"#), Err("policy.model_denied"));
+    assert_eq!(chat(r#"{"model":"","name":"tiny"}"#).unwrap(), r#"{"model":"","name":"tiny:latest"}"#);
+    assert_eq!(chat(r#"{"model":" ","name":""}"#), Err("schema.request"));
     assert_eq!(chat(r#"{"model":7}"#), Err("schema.request"));
     assert_eq!(chat("{}"), Err("schema.request"));
     assert_eq!(chat("[]"), Err("schema.request"));

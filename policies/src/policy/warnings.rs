@@ -34,8 +34,9 @@ impl Policy {
             }
             let others = self.rules.iter().take(if position < MAX_COMPARED { MAX_COMPARED } else { 0 });
             if let Some(other) = others.enumerate().filter(|(at, _)| *at != position).find_map(|(at, other)| {
-                let comes_first = at < position || (rule.allows && !other.allows);
-                (comes_first && hides(other, rule)).then_some(other)
+                // A rule that denies wins wherever it stands, and is hidden by none that allows.
+                let counts_first = if other.allows == rule.allows { at < position } else { rule.allows };
+                (counts_first && hides(other, rule)).then_some(other)
             }) {
                 let how = if other.allows == rule.allows { "says it already" } else { "denies all of it" };
                 let what = format!("the rule `{}` on line {} {how}, so this one never matters", other.name, other.line);
@@ -116,5 +117,112 @@ fn contains(wide: &Who, narrow: &Who, allows: bool) -> bool {
         (Who::Name(wide), Who::Name(narrow)) | (Who::Profile(wide), Who::Profile(narrow)) => wide.covers(narrow),
         (Who::Claim(a, wide), Who::Claim(b, narrow)) => a == b && wide.covers(narrow),
         (wide, narrow) => wide == narrow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REACH: &[(RouteClass, &str)] = &[
+        (RouteClass::Inference, "ollama.chat"),
+        (RouteClass::Read, "ollama.tags"),
+        (RouteClass::Admin, "ollama.pull"),
+    ];
+
+    /// The rules that are warned of.
+    fn warned(rules: &[&str]) -> Vec<String> {
+        let rules: String = rules.iter().enumerate().map(|(n, rule)| format!("  - {{name: r{n}, {rule}}}\n")).collect();
+        let text = format!("version: 1\ngroups: {{team: ['name:alice', 'name:bob']}}\nrules:\n{rules}");
+        let policy = Policy::parse(&text, "p.yaml").unwrap_or_else(|e| panic!("{e:?}"));
+        // 2026-11-20
+        let warnings = policy.warnings(REACH, 1_795_176_000);
+        warnings.iter().filter_map(|w| w.to_string().split('`').nth(1).map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn warns_of_what_never_matters_and_of_nothing_else() {
+        let all = "effect: allow, who: ['*'], classes: [inference, read]";
+        for (rules, meant) in [
+            (&[all][..], &[][..]),
+            (&[all, "effect: allow, who: ['method:mtls'], classes: [read]"], &["r1"]),
+            (&[all, "effect: allow, who: ['name:alice'], classes: [read]"], &[]),
+            (&[all, "effect: allow, who: ['profile:x'], classes: [read]"], &[]),
+            (
+                &[
+                    "effect: allow, who: ['group:team'], classes: [read]",
+                    "effect: allow, who: ['name:bob'], classes: [read]",
+                ],
+                &["r1"],
+            ),
+            (
+                &[
+                    "effect: allow, who: ['name:bob'], classes: [read]",
+                    "effect: allow, who: ['group:team'], classes: [read]",
+                ],
+                &[],
+            ),
+            (&[all, "effect: deny, who: ['*'], classes: [inference]"], &[]),
+            (
+                &["effect: allow, who: ['name:x'], classes: [read]", "effect: deny, who: ['*'], classes: [read]"],
+                &["r0"],
+            ),
+            (
+                &[
+                    "effect: deny, who: ['*'], classes: [read], models: ['a*']",
+                    "effect: allow, who: ['*'], classes: [read], models: ['ab*']",
+                ],
+                &["r1"],
+            ),
+            (
+                &[
+                    "effect: deny, who: ['*'], classes: [read], models: ['ab*']",
+                    "effect: allow, who: ['*'], classes: [read], models: ['a*']",
+                ],
+                &[],
+            ),
+            (
+                &[
+                    "effect: deny, mode: shadow, who: ['*'], classes: [read]",
+                    "effect: allow, who: ['*'], classes: [read]",
+                ],
+                &[],
+            ),
+            (
+                &[
+                    "effect: deny, who: ['*'], classes: [read], when: {hours: '08:00-09:00'}",
+                    "effect: allow, who: ['*'], classes: [read]",
+                ],
+                &[],
+            ),
+            (&["effect: allow, who: ['*'], classes: [read], when: {from: 2027-01-02, until: 2027-01-01}"], &["r0"]),
+            (&["effect: allow, who: ['*'], classes: [read], when: {until: 2026-11-19}"], &["r0"]),
+            (&["effect: allow, who: ['*'], classes: [read], when: {until: 2026-12-19}"], &[]),
+            (&["effect: allow, who: ['*'], classes: [sensitive]"], &["r0"]),
+            (&["effect: allow, who: ['*'], classes: [read], routes: ['openai.*']"], &["r0"]),
+            (&["effect: allow, who: ['*'], classes: [read], routes: ['ollama.*']"], &[]),
+        ] {
+            assert_eq!(warned(rules), meant, "{rules:#?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_policies_are_beyond_doubt() {
+        let reach: Vec<_> = RouteClass::ALL.into_iter().map(|class| (class, "ollama.chat")).collect();
+        for (file, text) in super::super::SHIPPED {
+            let policy = Policy::parse(text, file).unwrap_or_else(|e| panic!("{e:?}"));
+            assert_eq!(policy.warnings(&reach, 1_795_176_000), [], "{file}");
+        }
+    }
+
+    #[test]
+    fn names_and_nodes_that_nobody_has_are_told() {
+        let text = "version: 1\nrules:\n  - {name: r, effect: allow, who: ['name:alice', 'name:al*', 'name:bob', 'peer:a', \
+                    'peer:b', 'key:ci'], classes: [read]}\n";
+        let policy = Policy::parse(text, "p.yaml").unwrap_or_else(|e| panic!("{e:?}"));
+        let known = Known { identities: &["peer:a".to_owned()], names: &["Alice".to_owned()] };
+        let said: Vec<_> = policy.unknown_callers(&known).iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("`name:bob`") && said[1].contains("`peer:b`"), "{said:?}");
     }
 }

@@ -1,10 +1,14 @@
 //! `portcullis check`: what the gate would do.
 
+use portcullis_certs::trust::TrustStore;
 use portcullis_filters::Mode;
+use portcullis_policies::policy::Known;
 use portcullis_policies::{RouteClass, routes};
 use serde_json::json;
 
 use super::{Failure, JsonArgs, Outcome, say};
+use crate::config::Config;
+use crate::keyring::now;
 
 pub(super) fn run(args: &JsonArgs) -> Outcome {
     let config = match args.config.load() {
@@ -22,6 +26,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
             warnings.push(format!("`{}` is missing; `portcullis init` makes it", state.join(file).display()));
         }
     }
+    warnings.extend(doubts(&config));
     let routed = |class: RouteClass| {
         let rule = config.routes.iter().find(|r| r.class.is_empty() || r.class.contains(&class));
         rule.and_then(|r| config.upstreams.get(r.to)).map(|u| u.name.as_str())
@@ -68,4 +73,32 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         say!("warning {warning}");
     }
     Ok(())
+}
+
+/// Rules that can never match or never matter, and those about callers whom nobody knows.
+fn doubts(config: &Config) -> Vec<String> {
+    let tables: Vec<_> = config
+        .routes
+        .iter()
+        .filter_map(|way| config.upstreams.get(way.to).map(|upstream| (&way.class, routes::builtin(upstream.kind))))
+        .collect();
+    let mut reach: Vec<(RouteClass, &str)> = Vec::new();
+    for (classes, table) in &tables {
+        for route in table.iter().filter(|route| classes.is_empty() || classes.contains(&route.class)) {
+            reach.push((route.class, &route.name));
+            // A model that leaves the machine asks for this besides, and so does media from elsewhere.
+            if route.class == RouteClass::Inference {
+                reach.push((RouteClass::Egress, &route.name));
+            }
+        }
+    }
+    let mut doubts = config.policy.warnings(&reach, now());
+    // Without a readable trust store nothing is said about who is known.
+    if let Ok(store) = TrustStore::open(&config.node.state) {
+        let peers = store.list();
+        let identities: Vec<_> = peers.iter().map(|peer| peer.id.clone()).collect();
+        let names: Vec<_> = peers.iter().filter_map(|peer| peer.name.as_deref().map(str::to_owned)).collect();
+        doubts.extend(config.policy.unknown_callers(&Known { identities: &identities, names: &names }));
+    }
+    doubts.iter().map(ToString::to_string).collect()
 }

@@ -106,9 +106,17 @@ fn certificates(config: &Config, line: &mut Say<'_>) {
             continue;
         };
         let left = (peer.not_after - now()) / 86_400;
+        // A running gate renews its own at two thirds of its life, which leaves 30 days of 90.
+        let fix = match (name, &config.gate.certificate) {
+            ("server", None) => "`portcullis cert renew`; the gate's log says why it did not renew it itself",
+            ("server", Some(_)) => {
+                "renew the files that `gate.certificate` and `gate.key` name; a running gate picks them up"
+            }
+            _ => "move `ca.crt`, `ca.key` and the server's pair away and run `portcullis init`, at a quiet hour",
+        };
         let (health, fix) = match left {
-            ..=0 => (Health::Fail, "move the pair away and run `portcullis init`"),
-            1..=30 => (Health::Warn, "move the pair away and run `portcullis init`, at a quiet hour"),
+            ..=0 => (Health::Fail, fix),
+            1..=25 => (Health::Warn, fix),
             _ => (Health::Ok, ""),
         };
         line("certificate", health, format!("the {name} certificate ends in {left} days"), fix);

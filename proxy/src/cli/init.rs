@@ -2,17 +2,14 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
+use portcullis_certs::ca::SERVER_LIFETIME;
 use portcullis_certs::{Ca, NodeKey, San, TrustStore, files};
 use portcullis_policies::UpstreamKind;
 
 use super::{Failure, Outcome, http, say};
 use crate::audit_log::AuditKey;
-
-/// How long the server certificate holds.
-const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Arguments of `init`.
 #[derive(Args, Clone)]
@@ -96,7 +93,7 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     let made = !key.exists() || !crt.exists();
     if made {
         let issued = Ca::load(&ca_crt, &ca_key)
-            .and_then(|ca| ca.issue_server(&names(&name), LIFETIME))
+            .and_then(|ca| ca.issue_server(&names(&name), SERVER_LIFETIME))
             .map_err(|e| broken(&e))?;
         if !key.exists() {
             files::write_new_private(&key, issued.key.as_bytes()).map_err(|e| broken(&e))?;

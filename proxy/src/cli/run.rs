@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use portcullis_certs::{NodeKey, verify};
-use portcullis_filters::identity::Trust as TrustMode;
+use portcullis_certs::NodeKey;
 use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::body::Memory;
 use crate::budgets::{self, Budgets};
+use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::floods::Floods;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::trust::{Admission, Trust};
+use crate::trust::Trust;
 use crate::{admin, logging};
 
 /// Runs the gate until it is told to stop.
@@ -55,10 +55,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
-    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&metrics)));
-    metrics.know_rules(portcullis_filters::firewall::rules());
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
+    let certificates = Certificates::open(&config, &node, &metrics)?;
+    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
+    metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
@@ -78,7 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
     let token = read_token(&state.join("admin.token"))?;
-    let handshake = handshake(&config, &node, &metrics)?;
+    let handshake = Handshake { tls: config.gate.tls, certificates: Arc::clone(&certificates) };
     let generation = Generation::build(1, config, &surroundings)?;
     let current = Arc::new(ArcSwap::from_pointee(generation));
     let limits = current.load().limits.clone();
@@ -88,12 +89,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         surroundings,
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
+        certificates: Arc::clone(&certificates),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
+    tokio::spawn(certificates.keep(Arc::clone(&current)));
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
@@ -168,34 +171,6 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
         path.display()
     );
     Ok(token.into())
-}
-
-fn handshake(config: &Config, node: &NodeKey, metrics: &Metrics) -> anyhow::Result<Handshake> {
-    let state = &config.node.state;
-    let certificate = config.gate.certificate.clone().unwrap_or_else(|| state.join("server.crt"));
-    let key = config.gate.key.clone().unwrap_or_else(|| state.join("server.key"));
-    let certified = verify::load_certified_key(&certificate, &key)?;
-    for (name, der) in [("server", certified.cert.first()), ("ca", None)] {
-        if let Some(peer) = der.and_then(|der| portcullis_certs::PeerCert::parse(der, true).ok()) {
-            metrics.certificate(name, peer.not_after);
-        }
-    }
-    let by_ca = config.filters.identity.trust == TrustMode::Ca;
-    let verifier: Arc<dyn rustls::server::danger::ClientCertVerifier> = if by_ca {
-        let mut files = config.gate.client_ca.clone();
-        if files.is_empty() {
-            files.push(state.join("ca.crt"));
-        }
-        verify::ca(&files)?
-    } else {
-        verify::tofu()
-    };
-    Ok(Handshake {
-        tls: config.gate.tls,
-        resolver: Arc::new(verify::ServerCertResolver::new(certified).with_node(node, &config.node.name)?),
-        verifier,
-        admission: Arc::new(Admission { ca_validated: by_ca }),
-    })
 }
 
 /// With `watch: true`, reloads when the config file changes.

@@ -8,7 +8,7 @@ use portcullis_filters::identity::Trust;
 use portcullis_policies::{IdentityMethod, nearest};
 
 use super::load::Check;
-use super::{Tls, written};
+use super::{Spiffe, Tls, written};
 use crate::keyring::is_safe;
 
 /// What proves an identity, and who vouches.
@@ -17,6 +17,9 @@ pub(crate) struct IdentitySettings {
     pub(crate) accept: Vec<IdentityMethod>,
     pub(crate) trust: Trust,
     pub(crate) issuers: Vec<Issuer>,
+    pub(crate) spiffe: Spiffe,
+    /// Revocation lists of the authorities.
+    pub(crate) crl: Vec<PathBuf>,
 }
 
 /// An identity provider.
@@ -58,7 +61,13 @@ const MAX_ISSUERS: usize = 32;
 
 impl Default for IdentitySettings {
     fn default() -> Self {
-        Self { accept: vec![IdentityMethod::Mtls], trust: Trust::default(), issuers: Vec::new() }
+        Self {
+            accept: vec![IdentityMethod::Mtls],
+            trust: Trust::default(),
+            issuers: Vec::new(),
+            spiffe: Spiffe::default(),
+            crl: Vec::new(),
+        }
     }
 }
 
@@ -106,7 +115,9 @@ impl IdentitySettings {
                 check.wrong("filters.identity.jwt", format!("`{}` stands twice", one.meant.issuer), None);
             }
         }
-        Self { accept, trust: w.trust.unwrap_or_default(), issuers }
+        let crl = w.crl.iter().map(|path| check.revocation_list("filters.identity.crl", path)).collect();
+        let spiffe = w.spiffe.as_ref().map(|spiffe| Spiffe::check(check, spiffe)).unwrap_or_default();
+        Self { accept, trust: w.trust.unwrap_or_default(), issuers, spiffe, crl }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_filters::Mode;
 use portcullis_filters::firewall::{FirewallSettings, RuleSet};
 use portcullis_policies::diagnostic::from_yaml;
@@ -144,7 +145,7 @@ impl Check<'_> {
                 None,
             );
         }
-        let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.existing("gate.client_ca", p)).collect();
+        let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.bundle("gate.client_ca", p)).collect();
         Gate {
             listen,
             tls,
@@ -154,9 +155,21 @@ impl Check<'_> {
             client_ca,
             certificate: w.certificate.as_deref().map(|p| self.existing("gate.certificate", p)),
             key: w.key.as_deref().map(|p| self.existing("gate.key", p)),
+            certificate_lifetime: self.lifetime(w.certificate_lifetime.as_deref()),
             threads: self.count("gate.threads", w.threads, threads).min(256),
             filter_timeout: self.duration("gate.filter_timeout", w.filter_timeout.as_deref(), 5),
         }
+    }
+
+    fn lifetime(&mut self, w: Option<&str>) -> Duration {
+        let key = "gate.certificate_lifetime";
+        let usual = portcullis_certs::ca::SERVER_LIFETIME;
+        let lifetime = self.duration(key, w, usual.as_secs());
+        if (Duration::from_secs(5)..=portcullis_certs::ca::CA_LIFETIME).contains(&lifetime) {
+            return lifetime;
+        }
+        self.wrong(key, "expected between 5 seconds and 10 years".to_owned(), Some("write `90d`"));
+        usual
     }
 
     fn upstream(&mut self, name: &str, w: &written::Upstream, gate: &Gate) -> Upstream {
@@ -428,6 +441,26 @@ impl Check<'_> {
         let path = self.path(text);
         if !path.is_file() {
             self.wrong(key, format!("`{}` is not a file", path.display()), None);
+        }
+        path
+    }
+
+    /// A bundle of authorities.
+    pub(super) fn bundle(&mut self, key: &str, text: &str) -> PathBuf {
+        self.vouching(key, text, |path| AuthorityFiles { clients: vec![path], ..AuthorityFiles::default() })
+    }
+
+    /// A file with revocation lists.
+    pub(super) fn revocation_list(&mut self, key: &str, text: &str) -> PathBuf {
+        self.vouching(key, text, |path| AuthorityFiles { crls: vec![path], ..AuthorityFiles::default() })
+    }
+
+    fn vouching(&mut self, key: &str, text: &str, meant: impl FnOnce(PathBuf) -> AuthorityFiles) -> PathBuf {
+        let path = self.existing(key, text);
+        if path.is_file()
+            && let Err(error) = Authorities::load(&meant(path.clone()))
+        {
+            self.wrong(key, error.to_string(), None);
         }
         path
     }

@@ -75,6 +75,8 @@ pub(crate) struct Gate {
     pub(crate) certificate: Option<String>,
     /// Its key, in PEM.
     pub(crate) key: Option<String>,
+    /// How long a server certificate holds that the gate renews itself, at two thirds of it. Default: `90d`.
+    pub(crate) certificate_lifetime: Option<String>,
     /// Worker threads. Default: one for each processor.
     pub(crate) threads: Option<usize>,
     /// How long one filter may take for one call.
@@ -203,6 +205,21 @@ pub(crate) struct Identity {
     /// The identity providers whose tokens are taken.
     #[serde(default)]
     pub(crate) jwt: Vec<Issuer>,
+    /// Workloads with X.509-SVIDs, who are let in by their SPIFFE ID.
+    pub(crate) spiffe: Option<Spiffe>,
+    /// Revocation lists of the authorities above, in PEM; looked at again when they change.
+    #[serde(default)]
+    pub(crate) crl: Vec<String>,
+}
+
+/// Workloads with X.509-SVIDs.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spiffe {
+    /// Each trust domain with the bundles of its own authorities, in PEM. They vouch for no other.
+    pub(crate) trust_domains: BTreeMap<String, Vec<String>>,
+    /// The SPIFFE IDs that are let in; `*` stands for any text.
+    pub(crate) allow: Vec<String>,
 }
 
 /// An identity provider.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use portcullis_policies::Scope;
+use portcullis_policies::{KeyStanding, Scope};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
@@ -62,26 +62,6 @@ pub struct ApiKey {
     /// What it may be used for at most.
     #[serde(default)]
     pub scope: Scope,
-}
-
-/// What a presented key turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyStanding {
-    /// The one of this name has ended.
-    Expired(Arc<str>),
-    /// The one of this name was taken back.
-    Revoked(Arc<str>),
-    /// No key of this node.
-    Unknown,
-    /// It holds.
-    Valid {
-        /// What it is called.
-        name: Arc<str>,
-        /// The profile of its holder.
-        profile: Option<Arc<str>>,
-        /// What it may be used for at most.
-        scope: Arc<Scope>,
-    },
 }
 
 /// Why a key cannot be made or changed.

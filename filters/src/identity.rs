@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis_policies::{CertificateProblem, Identity, IdentityMethod};
+use portcullis_policies::{CertificateProblem, Identity, IdentityMethod, KeyStanding};
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Facts, Head};
@@ -19,8 +19,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 mod world;
 
 pub use world::{
-    CredentialView, Delegated, Device, DeviceProblem, Enrolled, KeyStanding, Proven, Standing, TokenError, TrustView,
-    Verified,
+    CredentialView, Delegated, Device, DeviceProblem, Enrolled, Proven, Standing, TokenError, TrustView, Verified,
 };
 
 /// How a certificate becomes trusted.

@@ -8,9 +8,9 @@ use portcullis_certs::api_keys::{self, ApiKeys};
 use portcullis_certs::{delegation, device, trust as store};
 use portcullis_filters::exchange::{Caller, DeviceSignature};
 use portcullis_filters::identity::{
-    CredentialView, Delegated, Device, DeviceProblem, KeyStanding, Standing, TokenError, TrustView as _, Verified,
+    CredentialView, Delegated, Device, DeviceProblem, Standing, TokenError, TrustView as _, Verified,
 };
-use portcullis_policies::{Identity, IdentityMethod};
+use portcullis_policies::{Identity, IdentityMethod, KeyStanding};
 
 use crate::config;
 use crate::metrics::Metrics;
@@ -96,12 +96,7 @@ impl Keyring {
 #[async_trait::async_trait]
 impl CredentialView for Keyring {
     fn api_key(&self, key: &str) -> KeyStanding {
-        match self.shared.api_keys.look_up(key, now()) {
-            api_keys::KeyStanding::Expired(name) => KeyStanding::Expired(name),
-            api_keys::KeyStanding::Revoked(name) => KeyStanding::Revoked(name),
-            api_keys::KeyStanding::Unknown => KeyStanding::Unknown,
-            api_keys::KeyStanding::Valid { name, profile, scope } => KeyStanding::Valid { name, profile, scope },
-        }
+        self.shared.api_keys.look_up(key, now())
     }
 
     fn token(&self, token: &str) -> Result<Verified, TokenError> {

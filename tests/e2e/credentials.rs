@@ -27,6 +27,12 @@ fn gate(server: &FakeServer, keys: &std::path::Path) -> Gate {
         .start()
 }
 
+/// A gate that takes tokens alone, and asks the provider for its keys.
+fn discovering(server: &FakeServer, provider: &Provider) -> Gate {
+    let providers = format!("[{{issuer: '{}', audience: [portcullis]}}]", provider.issuer());
+    Gate::before(server).gate("tls: server").filter(&format!("identity: {{accept: [jwt], jwt: {providers}}}")).start()
+}
+
 fn key(gate: &Gate, name: &str, more: &[&str]) -> String {
     let mut args = vec!["keys", "add", name];
     args.extend(more);
@@ -409,13 +415,7 @@ fn a_key_that_is_taken_back_ends_a_running_stream() {
 fn a_provider_is_discovered_and_may_change_its_keys() {
     let server = FakeServer::start();
     let provider = Provider::start();
-    let gate = Gate::before(&server)
-        .filter(&format!(
-            "identity: {{accept: [jwt], jwt: [{{issuer: '{}', audience: [portcullis]}}]}}",
-            provider.issuer()
-        ))
-        .gate("tls: server")
-        .start();
+    let gate = discovering(&server, &provider);
     let client = gate.nobody();
     let first = provider.token("bob", &json!({}));
     until("the keys to be fetched", || (client.raw(&bearer(&first)).status == 200).then_some(()));
@@ -442,13 +442,7 @@ fn without_a_provider_s_keys_nobody_is_judged() {
     let server = FakeServer::start();
     let provider = Provider::start();
     provider.fail(true);
-    let gate = Gate::before(&server)
-        .filter(&format!(
-            "identity: {{accept: [jwt], jwt: [{{issuer: '{}', audience: [portcullis]}}]}}",
-            provider.issuer()
-        ))
-        .gate("tls: server")
-        .start();
+    let gate = discovering(&server, &provider);
     let answer = gate.nobody().raw(&bearer(&provider.token("bob", &json!({}))));
     assert_eq!((answer.status, answer.code().as_str()), (503, "identity.internal"), "{}", answer.text());
     assert!(server.seen().is_empty());

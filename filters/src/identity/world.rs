@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis_policies::{Claims, Identity, Scope};
+use portcullis_policies::{Claims, Identity, KeyStanding, Scope};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Presented};
 use crate::verdict::FilterError;
@@ -111,26 +111,6 @@ pub trait CredentialView: Send + Sync + 'static {
     /// # Errors
     /// A sentence about what is wrong with it.
     fn grant(&self, grant: &str, to: &Identity) -> Result<Delegated, &'static str>;
-}
-
-/// What a presented API key turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyStanding {
-    /// The one of this name has ended.
-    Expired(Arc<str>),
-    /// The one of this name was taken back.
-    Revoked(Arc<str>),
-    /// No key of this gate.
-    Unknown,
-    /// It holds.
-    Valid {
-        /// What it is called.
-        name: Arc<str>,
-        /// The profile of its holder.
-        profile: Option<Arc<str>>,
-        /// What it may be used for at most.
-        scope: Arc<Scope>,
-    },
 }
 
 /// The holder of a verified token.

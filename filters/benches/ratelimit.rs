@@ -78,17 +78,15 @@ fn main() {
     let rate = Some(Rate { count: 1 << 40, per: Duration::from_secs(60) });
     let all = Limits { requests: rate, tokens: rate, concurrent: Some(1_000_000) };
     let usual = RateLimitSettings { caller: all, answer_tokens: 512, ..RateLimitSettings::default() };
-    let limits =
-        |settings| -> Arc<dyn Filter> { Arc::new(RateLimit::new(settings, Arc::new(Memory::new([])))) };
+    let limits = |settings| -> Arc<dyn Filter> { Arc::new(RateLimit::new(settings, Arc::new(Memory::new([])))) };
     let chain = |filters: Vec<Arc<dyn Filter>>| {
         let members = filters.into_iter().map(|filter| Member { filter, mode: Mode::Enforce }).collect();
         Chain::new(members, Duration::from_secs(5), Arc::new(Quiet)).expect("a chain")
     };
     let without = chain(vec![Arc::new(Known), Arc::clone(&policy), Arc::clone(&firewall)]);
     let each = RateLimitSettings { model: all, global: all, ..usual };
-    let [usual, each] = [usual, each].map(|settings| {
-        chain(vec![Arc::new(Known), limits(settings), Arc::clone(&policy), Arc::clone(&firewall)])
-    });
+    let [usual, each] = [usual, each]
+        .map(|settings| chain(vec![Arc::new(Known), limits(settings), Arc::clone(&policy), Arc::clone(&firewall)]));
 
     let Found::Route(route) = builtin(UpstreamKind::Ollama).find("POST", "/api/chat") else { return };
     let text = "A prompt of about a thousand bytes, as people write them. ".repeat(17);

@@ -96,7 +96,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
-    tokio::spawn(certificates.keep(Arc::clone(&current)));
+    tokio::spawn(certificates.keep());
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());

@@ -5,37 +5,34 @@
 //! use at most. Either everything is taken or nothing. When the exchange ends, what it really used takes
 //! the place of what was reserved. Reads count as requests and nothing else.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use portcullis_policies::{Rate, RouteClass};
 
 use crate::dialect::Usage;
 use crate::exchange::{Caller, Facts, Head, Lease, Request};
-use crate::filter::{Filter, Phase, block};
-use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+use crate::filter::{Filter, Phase};
+use crate::verdict::{FilterError, Outcome, Verdict};
 
 mod bucket;
 mod budgets;
 mod counters;
 mod estimate;
 mod memory;
+mod refusal;
 
 pub use budgets::BudgetStore;
 pub use counters::{Clock, Counters, Demand, Denied, Held, Kind, Limit, Monotonic, Shortage};
 pub use memory::Memory;
 
 use estimate::Estimate;
+use refusal::refuse;
 
 /// The most callers that one request counts against: the one that calls, and those whose rights it uses.
 const MAX_CALLERS: usize = 8;
 /// The most quotas that one request counts against.
 const MAX_QUOTAS: usize = memory::MAX_DEMANDS - MAX_CALLERS - 2;
-/// When to come again while budgets cannot be written down.
-const STORE_RETRY: u32 = 5;
-
 /// How much is allowed. What is `None` is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -225,68 +222,6 @@ fn callers<'f>(head: &Head, facts: &'f Facts) -> Result<Vec<Who<'f>>, FilterErro
         next = delegator.delegator.as_deref();
     }
     Ok(who)
-}
-
-/// Says which limit it was, and when to come again.
-fn refuse<T>(denied: Denied, demands: &[Demand<'_>]) -> Outcome<T> {
-    let short = match denied {
-        Denied::Broken(error) => return Err(error),
-        Denied::Unsaved => {
-            return block(
-                Refusal::new("ratelimit", Code::StoreUnavailable, "what is left of a budget cannot be written down")
-                    .with_retry_after(STORE_RETRY),
-            );
-        }
-        Denied::Short(short) => short,
-    };
-    let Some(demand) = demands.get(short.demand) else {
-        return Err(FilterError::Failed("a limit that nobody asked about".to_owned()));
-    };
-    let (code, message) = match short.limit {
-        Limit::Requests(rate) => (Code::RateLimitRequests, format!("{} requests per {}", rate.count, unit(rate))),
-        Limit::Tokens(rate) => (Code::RateLimitTokens, format!("{} tokens per {}", rate.count, unit(rate))),
-        Limit::Concurrent(1) => (Code::RateLimitConcurrent, "1 request at once".to_owned()),
-        Limit::Concurrent(most) => (Code::RateLimitConcurrent, format!("{most} requests at once")),
-        Limit::Budget(budget) => (Code::RateLimitTokens, format!("{budget} tokens in all")),
-    };
-    let message = match short.limit {
-        Limit::Budget(_) => format!("the budget of {message} does not hold this request"),
-        _ => format!("the limit of {message} {} is reached", Scope(demand.kind)),
-    };
-    block(
-        Refusal::new("ratelimit", code, message)
-            .with_detail(format!("{:?} {}", demand.kind, demand.key))
-            .with_retry_after(whole_seconds(short.wait)),
-    )
-}
-
-/// Whom a limit is for, in a sentence.
-struct Scope(Kind);
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Kind::Caller => "for one caller",
-            Kind::Global => "for all callers together",
-            Kind::Model => "for this model",
-            Kind::Quota => "of what allows this request",
-            Kind::Stranger => "for callers that are not known",
-        })
-    }
-}
-
-fn unit(rate: Rate) -> &'static str {
-    match rate.per.as_secs() {
-        1 => "second",
-        60 => "minute",
-        3_600 => "hour",
-        _ => "day",
-    }
-}
-
-/// Rounded up: who comes again a moment too early waits for nothing.
-fn whole_seconds(wait: Duration) -> u32 {
-    u32::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

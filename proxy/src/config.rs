@@ -21,16 +21,18 @@ mod identity;
 mod limits;
 mod load;
 mod places;
+mod queue;
 mod spiffe;
 mod units;
 pub(crate) mod written;
 
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
-pub(crate) use limits::{QueueSettings, RateLimits, Slots};
+pub(crate) use limits::RateLimits;
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::find;
+pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use spiffe::Spiffe;
 pub(crate) use units::duration;
 

@@ -1,7 +1,7 @@
 //! The queue in front of the upstream's slots: fair, bounded, left at any time.
 
 use portcullis_tests::real::{LlamaServer, prepared};
-use portcullis_tests::{Client, FakeServer, Gate, until};
+use portcullis_tests::{Client, FakeServer, Gate, H2Client, until};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ fn one_that_floods_takes_nothing_from_31_others() {
 fn the_line_has_an_end_and_so_has_the_wait() {
     let server = FakeServer::start();
     let gate =
-        Gate::before(&server).upstream("slots: 1").upstream("queue: {length: 3, per_caller: 2, wait: 1s}").start();
+        Gate::before(&server).upstream("slots: 1").upstream("queue: {length: 3, per_caller: 2, wait: 4s}").start();
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| gate.approved_client(name));
     server.hold();
     let first = ask(&alice, "first");
@@ -112,7 +112,7 @@ fn the_line_has_an_end_and_so_has_the_wait() {
     let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
     assert_eq!((&entry["filter"], &entry["code"]), (&json!("ratelimit"), &json!("ratelimit.concurrent")));
     out.extend([ask(&bob, "waits"), ask(&carol, "waits")]);
-    // Nobody is answered in this second: all of them are told to come again.
+    // Nobody is answered in these seconds: all of them are told to come again.
     for one in out {
         let answer = one.join().unwrap();
         assert_eq!((answer.status, answer.code().as_str()), (429, "ratelimit.concurrent"), "{}", answer.text());
@@ -142,6 +142,16 @@ fn who_leaves_or_is_revoked_while_it_waits_is_gone() {
         drop(tls);
         waiting(&gate, 0);
     }
+    // A stream that is reset leaves as well, and its connection lives on.
+    let mut h2 = H2Client::of(&bob).open();
+    for _ in 0..20 {
+        let body = chat("I leave").to_string();
+        let request = http::Request::post("https://localhost/api/chat").header("content-type", "application/json");
+        let request = request.header("content-length", body.len()).body(body.into_bytes()).unwrap();
+        h2.send_and_reset(request, || waiting(&gate, 1));
+        waiting(&gate, 0);
+    }
+    assert_eq!(h2.get("/api/tags").status, 200);
     let out = ask(&eve, "I am thrown out");
     waiting(&gate, 1);
     assert!(gate.cli(&["peers", "revoke", &eve.id]).status.success());

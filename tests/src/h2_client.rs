@@ -75,6 +75,24 @@ impl H2Connection {
     }
 }
 
+impl H2Connection {
+    /// Sends one request, and takes it back once `meanwhile` is done. The connection stays open.
+    #[track_caller]
+    pub fn send_and_reset(&mut self, request: Request<Vec<u8>>, meanwhile: impl FnOnce()) {
+        let (parts, body) = request.into_parts();
+        let begun = self.runtime.block_on(async {
+            self.sender.clone().ready().await?;
+            let (response, mut stream) = self.sender.send_request(Request::from_parts(parts, ()), false)?;
+            stream.send_data(Bytes::from(body), true)?;
+            Ok::<_, h2::Error>((response, stream))
+        });
+        let (response, mut stream) = begun.expect("a stream");
+        meanwhile();
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(response);
+    }
+}
+
 type Broken = Box<dyn std::error::Error>;
 
 async fn send(sender: &mut SendRequest<Bytes>, request: Request<Vec<u8>>, length: bool) -> Result<Answer, Broken> {

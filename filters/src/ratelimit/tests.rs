@@ -1,12 +1,14 @@
 use super::*;
 use crate::exchange::{Presented, Quota};
 use crate::json::Json;
+use crate::verdict::{Code, Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_policies::model::ModelName;
 use portcullis_policies::routes::{Found, builtin};
 use portcullis_policies::{Identity, IdentityMethod, UpstreamKind};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// A clock that stands still: nothing flows in during a test.
 struct Still;

@@ -1,4 +1,4 @@
-//! How much may be asked: the words of `filters.ratelimit`, and the queue in front of an upstream.
+//! How much may be asked: the words of `filters.ratelimit`.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -16,40 +16,12 @@ use super::written::ModeWord;
 const MAX_CONCURRENT: u64 = 1_000_000;
 /// The most tokens that can be set aside for one answer.
 const MAX_ANSWER: u64 = 1_048_576;
-/// The most slots of one upstream.
-const MAX_SLOTS: u64 = 4_096;
-/// The most requests that wait for one upstream.
-const MAX_QUEUE: u64 = 65_536;
-/// The longest that one may wait.
-const MAX_WAIT: Duration = Duration::from_secs(3_600);
-
 /// How much may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateLimits {
     pub(crate) filter: RateLimitSettings,
     /// Refusals for want of an identity, for each address.
     pub(crate) strangers: Option<Rate>,
-}
-
-/// How many requests an upstream works on at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Slots {
-    /// What the server says of itself.
-    #[default]
-    Auto,
-    /// So many.
-    Count(u32),
-    /// As many as come.
-    Unlimited,
-}
-
-/// How many may wait for a slot, and how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueSettings {
-    pub(crate) slots: Slots,
-    pub(crate) length: usize,
-    pub(crate) per_caller: usize,
-    pub(crate) wait: Duration,
 }
 
 impl Default for RateLimits {
@@ -59,12 +31,6 @@ impl Default for RateLimits {
             ratelimit::Limits { requests: rate(600, 60), tokens: rate(2_000_000, 3_600), concurrent: Some(16) };
         let filter = RateLimitSettings { caller, answer_tokens: 512, ..RateLimitSettings::default() };
         Self { filter, strangers: rate(600, 60) }
-    }
-}
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        Self { slots: Slots::Auto, length: 64, per_caller: 16, wait: Duration::from_secs(60) }
     }
 }
 
@@ -116,30 +82,8 @@ pub(crate) enum Amount {
     Text(String),
 }
 
-/// Who waits for a slot of the upstream, and how long.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Queue {
-    /// Requests that may wait. Default: 64.
-    length: Option<Amount>,
-    /// Requests of one caller that may wait. Default: 16.
-    per_caller: Option<Amount>,
-    /// How long one may wait. Default: `60s`.
-    wait: Option<String>,
-}
-
-impl fmt::Display for Slots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Count(count) => count.fmt(f),
-            Self::Unlimited => f.write_str("off"),
-        }
-    }
-}
-
 impl Amount {
-    fn is_off(&self) -> bool {
+    pub(super) fn is_off(&self) -> bool {
         matches!(self, Self::Switch(false)) || matches!(self, Self::Text(word) if word == "off")
     }
 }
@@ -196,42 +140,6 @@ impl RateLimits {
     }
 }
 
-impl QueueSettings {
-    pub(super) fn check(check: &mut Check<'_>, upstream: &str, slots: Option<&Amount>, w: &Queue) -> Self {
-        let usual = Self::default();
-        let at = |key: &str| format!("upstreams.{upstream}.{key}");
-        let slots = match slots {
-            None => usual.slots,
-            Some(Amount::Text(word)) if word == "auto" => Slots::Auto,
-            Some(amount) if amount.is_off() => Slots::Unlimited,
-            some => number(check, &at("slots"), some, MAX_SLOTS)
-                .and_then(|count| u32::try_from(count).ok())
-                .map_or(usual.slots, Slots::Count),
-        };
-        let count = |check: &mut Check<'_>, key: &str, amount: Option<&Amount>, usual: usize| {
-            number(check, &at(key), amount, MAX_QUEUE).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual)
-        };
-        let length = count(check, "queue.length", w.length.as_ref(), usual.length);
-        let per_caller = count(check, "queue.per_caller", w.per_caller.as_ref(), usual.per_caller.min(length));
-        if per_caller > length {
-            check.wrong(
-                &at("queue.per_caller"),
-                format!("{per_caller} of one caller never wait where {length} may wait in all"),
-                Some("write a smaller number, or a larger `length`"),
-            );
-        }
-        let wait = check.duration(&at("queue.wait"), w.wait.as_deref(), usual.wait.as_secs());
-        if wait > MAX_WAIT {
-            check.wrong(
-                &at("queue.wait"),
-                format!("no client waits {} s for its turn, expected at most an hour", wait.as_secs()),
-                Some("write `60s`"),
-            );
-        }
-        Self { slots, length, per_caller, wait }
-    }
-}
-
 fn shared(check: &mut Check<'_>, key: &str, w: Option<&Shared>) -> ratelimit::Limits {
     let Some(w) = w else { return ratelimit::Limits::default() };
     ratelimit::Limits {
@@ -265,7 +173,7 @@ fn places(check: &mut Check<'_>, key: &str, amount: Option<&Amount>, usual: Opti
     }
 }
 
-fn number(check: &mut Check<'_>, key: &str, amount: Option<&Amount>, most: u64) -> Option<u64> {
+pub(super) fn number(check: &mut Check<'_>, key: &str, amount: Option<&Amount>, most: u64) -> Option<u64> {
     let amount = amount?;
     let number = if let Amount::Number(number) = amount { u64::try_from(*number).ok() } else { None };
     if let Some(number) = number.filter(|number| (1..=most).contains(number)) {

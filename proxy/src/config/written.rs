@@ -9,7 +9,8 @@ use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Amount, Queue, RateLimit};
+use super::limits::{Amount, RateLimit};
+use super::queue::Queue;
 use super::{Fsync, Tls};
 
 /// The config of a gate.

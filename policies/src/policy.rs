@@ -367,17 +367,11 @@ impl Policy {
         literal.map(|glob| glob.as_str().to_owned()).collect()
     }
 
-    /// Profiles that some rule names, without patterns, each once.
+    /// Whether some rule allows something to callers who came in with this profile.
     #[must_use]
-    pub fn profiles(&self) -> Vec<&str> {
-        let all = self.rules.iter().flat_map(|rule| &rule.who).filter_map(|who| match who {
-            rule::Who::Profile(glob) if glob.is_literal() => Some(glob.as_str()),
-            _ => None,
-        });
-        let mut all: Vec<_> = all.collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+    pub fn knows_profile(&self, profile: &str) -> bool {
+        let means = |who: &rule::Who| matches!(who, rule::Who::Profile(glob) if glob.matches(profile));
+        self.rules.iter().any(|rule| rule.allows && !rule.shadow && rule.who.iter().any(means))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use portcullis_certs::ledger::{Document, Ledger, LedgerError};
 use portcullis_filters::policy::GrantView;
-use portcullis_policies::{Grant, Grants, Identity, Scope};
+use portcullis_policies::{Grant, Grants, Identity, RouteClass, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
@@ -164,6 +164,11 @@ pub(crate) fn shown(grant: &Grant) -> Value {
     })
 }
 
+/// What a grant is for that names no class of routes: to use models, and to see which there are.
+pub(crate) fn or_usual(classes: Vec<RouteClass>) -> Vec<RouteClass> {
+    if classes.is_empty() { vec![RouteClass::Inference, RouteClass::Read] } else { classes }
+}
+
 /// The Unix second at which a grant for this long ends: `8h`.
 ///
 /// # Errors
@@ -211,7 +216,6 @@ fn make_room(document: &mut GrantDocument, identity: &str, now: i64) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_policies::RouteClass;
 
     fn scope(until: i64) -> Scope {
         Scope { classes: vec![RouteClass::Inference], until: Some(until), ..Scope::default() }

@@ -202,6 +202,28 @@ fn bounds_hold_also_for_fields_that_a_request_leaves_out() {
 }
 
 #[test]
+fn a_rule_and_a_grant_say_how_much_each_caller_may() {
+    let server = FakeServer::start();
+    let policy = "version: 1\nrules:\n  - {name: look, effect: allow, who: ['*'], classes: [read], routes: ['ollama.version']}\n  - {name: some, effect: allow, who: ['*'], classes: [inference], limits: {requests: 3/h}}\n";
+    let gate = Gate::before(&server).policy(policy).start();
+    let (alice, bob) = (gate.approved_client("alice"), gate.approved_client("bob"));
+    let ask = |client: &Client| client.post("/api/chat", &json!({"model": "tiny", "stream": false}));
+    for _ in 0..3 {
+        assert_eq!(ask(&alice).code(), "allow");
+    }
+    let refused = ask(&alice);
+    assert_eq!((refused.status, refused.code().as_str()), (429, "ratelimit.requests"));
+    assert!(refused.header("retry-after").is_some());
+    let why = gate.cli_json(&["explain", refused.header("portcullis-request-id").unwrap()]);
+    assert!(why["rule"].as_str().unwrap().contains("some"), "{why}");
+    assert_eq!(ask(&bob).code(), "allow", "each caller has a count of its own");
+    grant(&gate, &alice.id, &["--for", "1h", "--requests", "2/h"]);
+    until("the grant", || (ask(&alice).code() == "allow").then_some(()));
+    assert_eq!(ask(&alice).code(), "allow");
+    assert_eq!(ask(&alice).code(), "ratelimit.requests");
+}
+
+#[test]
 fn a_rule_in_shadow_is_audited_and_lets_pass() {
     let server = FakeServer::start();
     let policy = "version: 1\nrules:\n  - {name: r, effect: allow, who: ['*'], classes: [inference, read]}\n  - {name: tried, effect: deny, mode: shadow, who: ['*'], classes: [inference], models: ['big*']}\n";
@@ -248,6 +270,9 @@ fn check_warns_of_rules_that_never_matter() {
     let server = FakeServer::start();
     let policy = "version: 1\nrules:\n  - {name: a, effect: allow, who: ['*'], classes: [read]}\n  - {name: again, effect: allow, who: ['method:mtls'], classes: [read]}\n  - {name: past, effect: allow, who: ['*'], classes: [inference], when: {until: 2020-01-01}}\n  - {name: ghost, effect: allow, who: ['name:nobody'], classes: [inference]}\n  - {name: nowhere, effect: allow, who: ['*'], classes: [inference], routes: ['mcp.*']}\n";
     let gate = Gate::before(&server).policy(policy).start();
+    let guest = gate.stranger("guest");
+    assert_eq!(guest.get("/api/version").code(), "identity.pending");
+    assert!(gate.cli(&["peers", "approve", &guest.id, "--grant", "guest"]).status.success());
     let checked = gate.cli_json(&["check"]);
     let warnings: Vec<_> = checked["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     for (rule, line) in [("again", 4), ("past", 5), ("ghost", 6), ("nowhere", 7)] {
@@ -257,6 +282,7 @@ fn check_warns_of_rules_that_never_matter() {
         assert_eq!(told.count(), 1, "{rule}: {warnings:#?}");
     }
     assert!(!warnings.iter().any(|w| w.contains("rule `a`:")), "{warnings:#?}");
+    assert!(warnings.iter().any(|w| w.contains("`profile:guest`")), "{warnings:#?}");
 }
 
 #[test]
@@ -392,7 +418,7 @@ fn grants_can_be_given_over_the_admin_interface() {
         (201, Some("valid"), Some(alice.id.as_str()))
     );
     assert_eq!(alice.post("/api/chat", &json!({"model": "tiny", "stream": false})).code(), "allow", "at once");
-    for (key, value) in [("for", json!("soon")), ("id", json!("nobody")), ("routes", json!([]))] {
+    for (key, value) in [("for", json!("soon")), ("id", json!("nobody"))] {
         let mut wrong = wanted.clone();
         wrong[key] = value;
         let (status, said) = send("POST", "/api/v1/grants", &token, &wrong);

@@ -77,7 +77,7 @@ fn grant(running: &Running, asked: Asked) -> Result<Grant, GrantError> {
     };
     let class = |word: &String| RouteClass::ALL.into_iter().find(|class| class.as_str() == word);
     let scope = Scope {
-        classes: asked.routes.iter().filter_map(class).collect(),
+        classes: grants::or_usual(asked.routes.iter().filter_map(class).collect()),
         routes: asked.routes.iter().filter(|word| class(word).is_none()).map(|word| Glob::new(word)).collect(),
         models: asked.models,
         until,

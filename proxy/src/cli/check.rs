@@ -1,6 +1,6 @@
 //! `portcullis check`: what the gate would do.
 
-use portcullis_certs::trust::TrustStore;
+use portcullis_certs::trust::{Entry, State, TrustStore};
 use portcullis_filters::Mode;
 use portcullis_policies::policy::Known;
 use portcullis_policies::{RouteClass, routes};
@@ -93,12 +93,33 @@ fn doubts(config: &Config) -> Vec<String> {
         }
     }
     let mut doubts = config.policy.warnings(&reach, now());
+    let mut unruled = Vec::new();
     // Without a readable trust store nothing is said about who is known.
     if let Ok(store) = TrustStore::open(&config.node.state) {
         let peers = store.list();
         let identities: Vec<_> = peers.iter().map(|peer| peer.id.clone()).collect();
         let names: Vec<_> = peers.iter().filter_map(|peer| peer.name.as_deref().map(str::to_owned)).collect();
         doubts.extend(config.policy.unknown_callers(&Known { identities: &identities, names: &names }));
+        unruled = unruled_profiles(config, &peers);
     }
-    doubts.iter().map(ToString::to_string).collect()
+    doubts.iter().map(ToString::to_string).chain(unruled).collect()
+}
+
+/// Profiles of trusted peers that no rule gives anything, so that their holders may do nothing.
+fn unruled_profiles(config: &Config, peers: &[Entry]) -> Vec<String> {
+    let approved = peers.iter().filter(|peer| peer.state == State::Approved);
+    let mut unruled: Vec<_> = approved.filter_map(|peer| peer.profile.as_deref()).collect();
+    unruled.sort_unstable();
+    unruled.dedup();
+    unruled.retain(|profile| !config.policy.knows_profile(profile));
+    let source = &config.policy_source;
+    unruled
+        .iter()
+        .map(|profile| {
+            format!(
+                "{source}: no rule allows anything to `profile:{profile}`, which some peers have (write a rule with \
+                 `who: ['profile:{profile}']`)"
+            )
+        })
+        .collect()
 }

@@ -23,7 +23,8 @@ pub(crate) enum GrantsCommand {
         #[command(flatten)]
         args: JsonArgs,
     },
-    /// Grants a caller a right for a time. An explicit deny in the policy still wins.
+    /// Grants a caller a right for a time: `inference` and `read`, unless `--routes` says otherwise. An explicit deny
+    /// in the policy still wins.
     #[command(
         after_help = "Example:\n  portcullis grants add alice --routes inference,read --models 'llama3*' --for 8h"
     )]
@@ -83,7 +84,8 @@ fn add(args: &AddArgs) -> Outcome {
     };
     let identity = Identity::parse(&identity).map_err(|e| Failure::usage(e.to_string()))?;
     let until = args.until.or_else(|| args.ttl.map(|ttl| scope::ends_after(ttl, now())));
-    let scope = Scope { until, ..args.scope.scope() };
+    let scope = args.scope.scope();
+    let scope = Scope { until, classes: grants::or_usual(scope.classes), ..scope };
     let book = GrantBook::open(state).map_err(|e| Failure::broken(e.to_string()))?;
     let grant = book.add(&identity, scope, &args.note).map_err(failure)?;
     if args.args.json {

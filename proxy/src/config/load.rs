@@ -434,7 +434,8 @@ impl Check<'_> {
     }
 
     fn path(&self, text: &str) -> PathBuf {
-        self.base.join(text)
+        // Without the `.` in `./state`, which would stand in every path that is shown.
+        self.base.join(text).components().collect()
     }
 
     pub(super) fn existing(&mut self, key: &str, text: &str) -> PathBuf {

@@ -10,22 +10,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portcullis_policies::{CertificateProblem, Identity};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
-use webpki::{CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList, VerifiedPath};
-use x509_parser::prelude::FromDer as _;
-use x509_parser::revocation_list::CertificateRevocationList as X509Crl;
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::files::FileError;
-use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id, significant};
+use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id};
 use crate::verify::{self, VerifyError};
 
+mod bundle;
+mod lists;
 mod problem;
 mod spiffe;
 #[cfg(test)]
 mod tests;
 
+use bundle::Bundle;
 pub use spiffe::{TrustDomain, valid_trust_domain};
 
 /// The most certificates that one bundle may hold.
@@ -90,7 +90,7 @@ impl Authorities {
         let domain = |(name, files): &(String, Vec<PathBuf>)| {
             Ok(TrustDomain { name: name.clone(), bundle: Bundle::load(files)? })
         };
-        let (crls, revoked, lists_end) = revocation_lists(&files.crls)?;
+        let (crls, revoked, lists_end) = lists::read(&files.crls)?;
         Ok(Self {
             clients: if files.clients.is_empty() { None } else { Some(Bundle::load(&files.clients)?) },
             domains: files.domains.iter().map(domain).collect::<Result<_, VerifyError>>()?,
@@ -226,114 +226,6 @@ impl Authorities {
         let above = above.map(|authority| authority.not_after).chain(bundle.ends_of(&path));
         Ok(above.fold(peer.not_after, i64::min))
     }
-}
-
-/// Authorities that one party keeps together.
-struct Bundle {
-    anchors: Vec<TrustAnchor<'static>>,
-    /// Of each, what the path walk does not look at.
-    details: Vec<AuthorityCert>,
-}
-
-impl Bundle {
-    fn load(files: &[PathBuf]) -> Result<Self, VerifyError> {
-        let mut bundle = Self { anchors: Vec::new(), details: Vec::new() };
-        for file in files {
-            for certificate in verify::read_certificates(file)? {
-                let refuse = |why: &str| VerifyError::Roots(format!("`{}`: {why}", file.display()));
-                let anchor = webpki::anchor_from_trusted_cert(&certificate)
-                    .map_err(|_| refuse("a certificate in it cannot be read"))?
-                    .to_owned();
-                let authority =
-                    AuthorityCert::parse(&certificate).map_err(|_| refuse("a certificate in it cannot be read"))?;
-                if !authority.is_ca {
-                    return Err(refuse("a certificate in it is not one of an authority (CA:FALSE)"));
-                }
-                if !authority.may_issue {
-                    return Err(refuse("a certificate in it may not sign others (its key usage lacks keyCertSign)"));
-                }
-                bundle.anchors.push(anchor);
-                bundle.details.push(authority);
-                if bundle.anchors.len() > MAX_BUNDLE {
-                    return Err(refuse("it holds more certificates than any bundle needs"));
-                }
-            }
-        }
-        if bundle.anchors.is_empty() {
-            return Err(VerifyError::Roots("no file is named".to_owned()));
-        }
-        Ok(bundle)
-    }
-
-    fn ends(&self) -> Option<i64> {
-        self.details.iter().map(|authority| authority.not_after).min()
-    }
-
-    /// The path's end in this bundle. Several certificates of one authority may be in it.
-    fn ends_at<'b>(&'b self, path: &'b VerifiedPath<'_>) -> impl Iterator<Item = &'b AuthorityCert> + 'b {
-        let anchor = path.anchor();
-        let same = move |own: &TrustAnchor<'_>| {
-            own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
-        };
-        self.anchors.iter().zip(&self.details).filter(move |(own, _)| same(own)).map(|(_, details)| details)
-    }
-
-    /// What `webpki` leaves open: the time and the path length of the authority at the end, and the key
-    /// usage of those on the way.
-    fn is_sound(&self, path: &VerifiedPath<'_>, now: i64) -> Result<(), webpki::Error> {
-        let mut between = 0u32;
-        for certificate in path.intermediate_certificates() {
-            between = between.saturating_add(1);
-            match AuthorityCert::parse(&certificate.der()) {
-                Ok(authority) if authority.may_issue => {}
-                Ok(_) => return Err(webpki::Error::EndEntityUsedAsCa),
-                Err(_) => return Err(webpki::Error::BadDer),
-            }
-        }
-        let in_time = |authority: &&AuthorityCert| (authority.not_before..=authority.not_after).contains(&now);
-        let mut living = self.ends_at(path).filter(in_time).peekable();
-        if living.peek().is_none() {
-            let time =
-                |seconds: i64| UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
-            let not_after = self.ends_of(path).unwrap_or_default();
-            return Err(webpki::Error::CertExpired { time: time(now), not_after: time(not_after) });
-        }
-        if living.all(|authority| authority.path_length.is_some_and(|most| between > most)) {
-            return Err(webpki::Error::PathLenConstraintViolated);
-        }
-        Ok(())
-    }
-
-    fn ends_of(&self, path: &VerifiedPath<'_>) -> Option<i64> {
-        self.ends_at(path).map(|authority| authority.not_after).max()
-    }
-}
-
-type Lists = (Vec<CertRevocationList<'static>>, Revoked, Option<i64>);
-
-fn revocation_lists(files: &[PathBuf]) -> Result<Lists, VerifyError> {
-    let (mut crls, mut revoked, mut ends) = (Vec::new(), Revoked::new(), None::<i64>);
-    for file in files {
-        let refuse =
-            |why: &str| VerifyError::Crl(format!("`{}`: {why}; expected revocation lists in PEM", file.display()));
-        let text = read_bounded(file)?;
-        let before = crls.len();
-        for der in CertificateRevocationListDer::pem_slice_iter(&text) {
-            let der = der.map_err(|e| refuse(&e.to_string()))?;
-            let list = OwnedCertRevocationList::from_der(&der).map_err(|e| refuse(&e.to_string()))?;
-            let (_, parsed) = X509Crl::from_der(&der).map_err(|_| refuse("a list in it cannot be read"))?;
-            if let Some(end) = parsed.next_update().map(|time| time.timestamp()) {
-                ends = Some(ends.map_or(end, |first| first.min(end)));
-            }
-            let serials = revoked.entry(Sha256::digest(parsed.issuer().as_raw()).into()).or_default();
-            serials.extend(parsed.iter_revoked_certificates().map(|one| significant(one.raw_serial())));
-            crls.push(list.into());
-        }
-        if crls.len() == before {
-            return Err(refuse("it holds none"));
-        }
-    }
-    Ok((crls, revoked, ends))
 }
 
 /// Reads a public file whole, as long as it is of a size that is meant.

@@ -5,16 +5,15 @@ use std::net::IpAddr;
 use portcullis_policies::{CertificateProblem, Identity};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::fingerprint;
-use crate::node::NodePublic;
 
 mod described;
+mod key;
 mod usage;
 
 pub use described::Described;
+pub(crate) use key::{KeyKind, MIN_RSA_BITS};
 pub(crate) use usage::Usage;
 
 /// The largest certificate that is looked at, in bytes.
@@ -24,8 +23,6 @@ pub const MAX_CERTIFICATE: usize = 16 * 1024;
 const MAX_NAMES: usize = 64;
 /// The longest URI that is shown, in characters.
 const MAX_URI: usize = 512;
-/// The least RSA key that is taken, in bits.
-const MIN_RSA_BITS: usize = 2048;
 
 /// What a peer's certificate says.
 #[derive(Clone, Debug)]
@@ -77,9 +74,6 @@ pub enum PeerError {
     )]
     WeakKey,
 }
-
-/// The OID of an Ed25519 key (RFC 8410).
-const ED25519: &str = "1.3.101.112";
 
 impl PeerCert {
     /// Reads a certificate. `ca_validated` says whether an authority that the operator trusts vouches
@@ -190,50 +184,6 @@ impl AuthorityCert {
 pub(crate) fn public_key_info(der: &[u8]) -> Result<Vec<u8>, PeerError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::NotACertificate)?;
     Ok(certificate.public_key().raw.to_vec())
-}
-
-/// A key that can be used.
-pub(crate) enum KeyKind {
-    Ed25519(Box<NodePublic>),
-    /// Its size in bits.
-    Elliptic(usize),
-    /// Of a kind that the handshake does not take either.
-    Other,
-    /// Its size in bits.
-    Rsa(usize),
-}
-
-impl KeyKind {
-    /// Reads a public-key info.
-    pub(crate) fn of(key: &SubjectPublicKeyInfo<'_>) -> Result<Self, PeerError> {
-        if key.algorithm.algorithm.to_id_string() == ED25519 {
-            let bits = &key.subject_public_key;
-            let bytes: &[u8; 32] = bits.data.as_ref().try_into().map_err(|_| PeerError::BadKey)?;
-            if bits.unused_bits != 0 {
-                return Err(PeerError::BadKey);
-            }
-            let node = NodePublic::from_bytes(bytes).map_err(|_| PeerError::BadKey)?;
-            return Ok(Self::Ed25519(Box::new(node)));
-        }
-        match key.parsed() {
-            Ok(PublicKey::RSA(rsa)) if rsa.key_size() < MIN_RSA_BITS => Err(PeerError::WeakKey),
-            Ok(PublicKey::RSA(rsa)) => Ok(Self::Rsa(rsa.key_size())),
-            // Its coordinates are whole bytes, its order is not.
-            Ok(PublicKey::EC(point)) => {
-                Ok(Self::Elliptic(if point.key_size() == 528 { 521 } else { point.key_size() }))
-            }
-            _ => Ok(Self::Other),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Ed25519(_) => "Ed25519".to_owned(),
-            Self::Elliptic(bits) => format!("EC P-{bits}"),
-            Self::Other => "of an unknown kind".to_owned(),
-            Self::Rsa(bits) => format!("RSA {bits}"),
-        }
-    }
 }
 
 /// Where a moment lies against a certificate's time.

@@ -177,7 +177,7 @@ pub fn read_serial(text: &str) -> Option<Box<[u8]>> {
     }
     let digits: String = text.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
     let digits = digits.trim_start_matches('0');
-    let even = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+    let even = if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("0{digits}") };
     let bytes = HEXLOWER.decode(even.as_bytes()).ok()?;
     (1..=MAX_SERIAL).contains(&bytes.len()).then(|| bytes.into())
 }

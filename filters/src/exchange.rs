@@ -119,8 +119,6 @@ pub struct Certificate {
     pub serial: Box<[u8]>,
     /// The SHA-256 of its issuer's name in DER.
     pub issuer: [u8; 32],
-    /// The SHA-256 of its public-key info in DER.
-    pub key: [u8; 32],
 }
 
 /// A whole request: nothing of it has left for an upstream yet.

@@ -15,7 +15,6 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 
 use crate::config::Config;
-use crate::generation::Generation;
 use crate::keyring::now;
 use crate::metrics::Metrics;
 
@@ -40,8 +39,9 @@ pub(crate) struct Certificates {
 }
 
 /// What the keeper remembers between two rounds.
-#[derive(Default)]
 struct Keeping {
+    /// Those of the config in force.
+    files: Files,
     shown: Watched,
     vouching: Watched,
     renewal: renewal::Attempts,
@@ -62,8 +62,11 @@ pub(crate) struct Files {
 
 /// Files that were read and fit together.
 pub(crate) struct Loaded {
+    files: Files,
     certified: Arc<CertifiedKey>,
     authorities: Authorities,
+    shown: Watched,
+    vouching: Watched,
 }
 
 /// Who the peer of one connection is, as the authorities in force judge it.
@@ -103,7 +106,23 @@ impl Files {
     /// # Errors
     /// When one cannot be used, or the certificate and its key are no pair.
     pub(crate) fn load(&self) -> Result<Loaded, verify::VerifyError> {
-        Ok(Loaded { certified: self.load_shown()?, authorities: Authorities::load(&self.authorities)? })
+        // Looked at before they are read: a change in between is then seen by the keeper.
+        let (shown, vouching) = (Watched::of(&self.shown()), Watched::of(&self.vouching()));
+        Ok(Loaded {
+            files: self.clone(),
+            certified: self.load_shown()?,
+            authorities: Authorities::load(&self.authorities)?,
+            shown,
+            vouching,
+        })
+    }
+
+    fn shown(&self) -> [&PathBuf; 2] {
+        [&self.certificate, &self.key]
+    }
+
+    fn vouching(&self) -> Vec<&PathBuf> {
+        self.authorities.all().collect()
     }
 
     fn load_shown(&self) -> Result<Arc<CertifiedKey>, verify::VerifyError> {
@@ -118,11 +137,9 @@ impl Certificates {
     /// When a file cannot be used.
     pub(crate) fn open(config: &Config, node: &NodeKey, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<Self>> {
         let files = Files::of(config);
-        let mut keeping = Keeping::default();
-        keeping.renewal.if_due(&files, || files.load_shown().ok());
-        keeping.shown.look(&[&files.certificate, &files.key]);
-        keeping.vouching.look(&files.authorities.all().collect::<Vec<_>>());
-        let Loaded { certified, authorities } = files.load()?;
+        let mut renewal = renewal::Attempts::default();
+        renewal.if_due(&files, || files.load_shown().ok());
+        let Loaded { files, certified, authorities, shown, vouching } = files.load()?;
         let resolver = ServerCertResolver::new(certified).with_node(node, &config.node.name)?;
         let certificates = Self {
             resolver: Arc::new(resolver),
@@ -130,9 +147,9 @@ impl Certificates {
             edition: AtomicU64::new(0),
             revocations: Revocations::open(&config.node.state)?,
             metrics: Arc::clone(metrics),
-            keeping: Mutex::new(keeping),
+            keeping: Mutex::new(Keeping { files, shown, vouching, renewal }),
         };
-        certificates.report(&files);
+        certificates.report(&certificates.keeping().files);
         Ok(Arc::new(certificates))
     }
 
@@ -156,8 +173,7 @@ impl Certificates {
 
     fn judge(&self, chain: &[CertificateDer<'_>]) -> Option<Arc<Certificate>> {
         let judged = self.authorities.load().judge(chain, now()).ok()?;
-        let PeerCert { identity, fingerprint, common_name, not_before, serial, issuer_sha256, spki_sha256, .. } =
-            judged.peer;
+        let PeerCert { identity, fingerprint, common_name, not_before, serial, issuer_sha256, .. } = judged.peer;
         Some(Arc::new(Certificate {
             identity,
             fingerprint,
@@ -168,58 +184,57 @@ impl Certificates {
             problem: judged.problem,
             serial,
             issuer: issuer_sha256,
-            key: spki_sha256,
         }))
     }
 
     /// Puts files in force that were read for a new config.
-    pub(crate) fn adopt(&self, loaded: Loaded, config: &Config) {
-        let files = Files::of(config);
+    pub(crate) fn adopt(&self, loaded: Loaded) {
+        let Loaded { files, certified, authorities, shown, vouching } = loaded;
         let mut keeping = self.keeping();
-        keeping.shown.look(&[&files.certificate, &files.key]);
-        keeping.vouching.look(&files.authorities.all().collect::<Vec<_>>());
-        self.resolver.swap(loaded.certified);
-        self.vouch(loaded.authorities);
+        self.resolver.swap(certified);
+        self.vouch(authorities);
         self.report(&files);
+        let renewal = std::mem::take(&mut keeping.renewal);
+        *keeping = Keeping { files, shown, vouching, renewal };
     }
 
     /// Keeps what is in force up with the disk, and renews, until it is dropped. Runs off the workers.
-    pub(crate) async fn keep(self: Arc<Self>, current: Arc<ArcSwap<Generation>>) {
+    pub(crate) async fn keep(self: Arc<Self>) {
         loop {
-            let (this, config) = (Arc::clone(&self), Arc::clone(&current.load().config));
-            let _ = tokio::task::spawn_blocking(move || this.settle(&Files::of(&config))).await;
+            let this = Arc::clone(&self);
+            let _ = tokio::task::spawn_blocking(move || this.settle()).await;
             tokio::time::sleep(POLL).await;
         }
     }
 
-    fn settle(&self, files: &Files) {
+    fn settle(&self) {
         if let Err(error) = self.revocations.reload_if_changed() {
             tracing::error!(%error, "The revocations on disk cannot be read; the last good ones stay in force.");
         }
-        let keeping = &mut *self.keeping();
-        keeping.renewal.if_due(files, || Some(self.resolver.current()));
+        let Keeping { files, shown, vouching, renewal } = &mut *self.keeping();
+        renewal.if_due(files, || Some(self.resolver.current()));
         let mut changed = false;
-        if let Some(look) = keeping.shown.changed(&[&files.certificate, &files.key]) {
+        if let Some(look) = shown.changed(&files.shown()) {
             match files.load_shown() {
                 Ok(certified) => {
                     let serial = serial(&certified);
                     self.resolver.swap(certified);
-                    keeping.shown.took(look);
+                    shown.took(look);
                     changed = true;
                     tracing::info!(serial, "The gate shows a new certificate from now on.");
                 }
-                Err(error) => keeping.shown.broken(look, "the gate's certificate", &error.to_string()),
+                Err(error) => shown.broken(look, "the gate's certificate", &error.to_string()),
             }
         }
-        if let Some(look) = keeping.vouching.changed(&files.authorities.all().collect::<Vec<_>>()) {
+        if let Some(look) = vouching.changed(&files.vouching()) {
             match Authorities::load(&files.authorities) {
                 Ok(authorities) => {
                     self.vouch(authorities);
-                    keeping.vouching.took(look);
+                    vouching.took(look);
                     changed = true;
                     tracing::info!("The clients' authorities were read anew.");
                 }
-                Err(error) => keeping.vouching.broken(look, "the clients' authorities", &error.to_string()),
+                Err(error) => vouching.broken(look, "the clients' authorities", &error.to_string()),
             }
         }
         if changed {

@@ -28,6 +28,7 @@ mod carry;
 pub(crate) mod dial;
 mod greet;
 pub(crate) mod guard;
+mod headers;
 pub(crate) mod home;
 pub(crate) mod link;
 mod sent;
@@ -77,9 +78,12 @@ impl Door {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let graceful = GracefulShutdown::new();
         loop {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+            let next = async {
+                let place = Arc::clone(&room).acquire_owned().await.ok()?;
+                Some((listener.accept().await, place))
+            };
+            let (accepted, place) = tokio::select! {
+                Some(next) = next => next,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             match accepted {

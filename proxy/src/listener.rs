@@ -271,7 +271,7 @@ async fn shake_hands(
             if portcullis_certs::verify::blames_certificate(&error.to_string()) {
                 let rate = service.current.load().strangers;
                 // In a flood they are told together.
-                if service.strangers.count(from.ip(), rate).is_none() {
+                if service.floods.stranger(from.ip(), rate).is_none() {
                     record::broken_handshake(&*service.audit);
                 }
             }

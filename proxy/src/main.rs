@@ -22,6 +22,7 @@ mod demo;
 mod door;
 mod explain;
 mod exposure;
+mod floods;
 mod generation;
 mod grants;
 mod keyring;
@@ -36,7 +37,6 @@ mod route;
 mod running;
 mod service;
 mod slots;
-mod strangers;
 #[cfg(debug_assertions)]
 mod test_fault;
 mod trust;

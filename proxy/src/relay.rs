@@ -95,11 +95,14 @@ impl Relay<'_> {
         if streams {
             self.metrics.streams_active.dec();
         }
-        flow.settle(&cleared);
         self.count(&cleared, &flow);
         if matches!(relayed, Relayed::Answered) && answer.is_body_done() {
             self.upstream.give_back(answer).await;
+        } else {
+            // Closed before its slot is free: the upstream is done with it then.
+            drop(answer);
         }
+        flow.settle(&cleared);
         relayed
     }
 

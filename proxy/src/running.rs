@@ -127,7 +127,7 @@ impl Running {
         match outcome {
             Ok((next, loaded)) => {
                 let number = next.number;
-                self.certificates.adopt(loaded, &next.config);
+                self.certificates.adopt(loaded);
                 self.current.store(Arc::new(next));
                 tracing::info!(generation = number, "The config was reloaded.");
                 Ok(number)

@@ -3,6 +3,7 @@
 //! The head is checked and finds its route; the chain admits it; the body is read; the chain clears
 //! it; the relay carries it. Each step asks for the proof that the one before gives out.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
-use portcullis_filters::exchange::Presented;
+use portcullis_filters::exchange::{Caller, Presented};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
@@ -28,13 +29,13 @@ use crate::body::{self, Body, Memory};
 use crate::certificates::Peer;
 use crate::credentials;
 use crate::decisions::Decisions;
+use crate::floods::Floods;
 use crate::generation::{Generation, Way};
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
 use crate::route;
-use crate::strangers::{self, Strangers};
 
 /// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
 /// the worker's other connections.
@@ -47,7 +48,7 @@ pub(crate) struct Service {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) memory: Memory,
-    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) floods: Arc<Floods>,
     pub(crate) options: HttpServerOptions,
 }
 
@@ -135,6 +136,7 @@ impl Service {
                 // Its text quotes the header, which may hold a secret: it is not logged.
                 let mut record = self.record();
                 let refusal = Refusal::new("request", Code::RequestMalformed, "the request is not well-formed HTTP");
+                let refusal = self.sum_up(session, generation, &mut record, refusal, None);
                 self.refuse(session, &mut record, Dialect::Plain, refusal, false).await;
                 None
             }
@@ -157,8 +159,35 @@ impl Service {
         match self.head(session, generation, record, &mut dialect) {
             Ok(Headed::Public) => self.public(session, record).await,
             Ok(Headed::Judged(way, head)) => self.judge(session, generation, record, way, *head, began).await,
-            Err(refusal) => Stop::Refused(dialect, refusal),
+            Err(refusal) => Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None)),
         }
+    }
+
+    /// What is refused before anybody is known, and what a caller sends beyond its limit, may come in a
+    /// flood: then it is told together, and a stranger's connection is not kept.
+    fn sum_up(
+        &self,
+        session: &mut ServerSession,
+        generation: &Generation,
+        record: &mut Record,
+        refusal: Refusal,
+        caller: Option<&Caller>,
+    ) -> Refusal {
+        if matches!(refusal.code, Code::Internal(_) | Code::AuditUnavailable) {
+            return refusal;
+        }
+        let Some(caller) = caller else {
+            let Some(one_of_many) = self.floods.stranger(address(session), generation.strangers) else {
+                return refusal;
+            };
+            record.told_with_others = true;
+            session.set_keepalive(None);
+            return one_of_many;
+        };
+        if refusal.code == Code::RateLimitRequests {
+            record.told_with_others = self.floods.caller(caller.identity.as_str(), generation.strangers);
+        }
+        refusal
     }
 
     /// The head: framing, target, route, and what the connection proves.
@@ -205,17 +234,10 @@ impl Service {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
-        let address = head.presented.address;
         let admitted = match generation.chain.admit(head).await {
             Ok(admitted) => admitted,
             Err(mut no) => {
-                if strangers::is_unknown(&no.refusal)
-                    && let Some(one_of_many) = self.strangers.count(address, generation.strangers)
-                {
-                    no.refusal = one_of_many;
-                    record.told_with_others = true;
-                    session.set_keepalive(None);
-                }
+                no.refusal = self.sum_up(session, generation, record, no.refusal, no.facts.caller());
                 return refused(record, *no);
             }
         };
@@ -328,22 +350,22 @@ async fn clear(
     })
 }
 
+fn address(session: &ServerSession) -> IpAddr {
+    session.client_addr().and_then(|a| a.as_inet()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |a| a.ip())
+}
+
 /// What the connection proves about the caller.
 fn presented(session: &ServerSession) -> Presented {
     let digest = session.digest();
     let certificate =
         digest.and_then(|d| d.ssl_digest.as_ref()).and_then(|tls| tls.extension.get::<Peer>()).map(Peer::certificate);
-    let address = session
-        .client_addr()
-        .and_then(|a| a.as_inet())
-        .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |a| a.ip());
     let client = session
         .req_header()
         .headers
         .get(header::USER_AGENT)
         .and_then(|v| v.to_str().ok())
         .map(|text| text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect());
-    Presented { address, certificate, client }
+    Presented { address: address(session), certificate, client }
 }
 
 /// HTTP/2 connections without a request are closed after this.

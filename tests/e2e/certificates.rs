@@ -53,7 +53,37 @@ fn where_authorities_vouch_every_certificate_gets_its_due() {
     .flatten()
     .collect();
     assert!(rows.len() >= 60, "{} rows", rows.len());
+    let broken = rows.iter().filter(|(.., becomes)| matches!(becomes, NoHandshake)).count();
+    eprintln!("{} rows, {broken} of them without a handshake", rows.len());
     check(&gate, rows);
+    let counted = gate.metric(r#"portcullis_handshakes_total{listener="gate",result="error"}"#);
+    assert!(counted >= broken as f64, "{counted} of {broken}");
+    for name in ["server", "ca", "client_ca", "spiffe"] {
+        let end = gate.metric(&format!("portcullis_certificate_expiry_timestamp_seconds{{name=\"{name}\"}}"));
+        assert!(end > 0.0, "{name}");
+    }
+}
+
+/// Where a person decides about keys, a workload with an SVID of a named domain needs no decision.
+#[test]
+fn an_svid_counts_in_every_mode_of_trust() {
+    let folder = tempfile::tempdir().unwrap();
+    let domain = Authority::root("SPIRE");
+    let bundle = domain.save(folder.path(), "bundle.pem");
+    let server = FakeServer::start();
+    for (trust, stranger) in [("tofu", Pending), ("pinned", invalid("not one that the operator listed"))] {
+        let spiffe = format!("{{trust_domains: {{example.org: ['{}']}}, allow: ['{WEB}']}}", bundle.display());
+        let gate = Gate::before(&server).filter(&format!("identity: {{trust: {trust}, spiffe: {spiffe}}}")).start();
+        check(
+            &gate,
+            vec![
+                ("an SVID", domain.client("w", uris(&[WEB])), In(Some(WEB))),
+                ("not allowed", domain.client("w", uris(&["spiffe://example.org/x"])), invalid("none that this gate")),
+                ("self-signed", self_signed("w", uris(&[WEB])), invalid("not issued by an authority")),
+                ("of the domain's authority, without an ID", domain.client("w", |_| {}), stranger),
+            ],
+        );
+    }
 }
 
 #[test]

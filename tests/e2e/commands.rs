@@ -47,9 +47,12 @@ fn every_command_does_what_it_says() {
     assert!(doctor.as_array().unwrap().iter().all(|l| l["health"] != "fail"), "{doctor}");
     let schema: serde_json::Value = serde_json::from_slice(&run(&["config", "schema"]).stdout).unwrap();
     assert!(schema["properties"]["gate"].is_object());
+    let gate_url = format!("https://{}", gate.address);
     for client in ["ollama", "openai-python", "ollama-python", "node", "curl", "open-webui", "continue"] {
         let said = gate.cli(&["client-config", client]);
-        assert!(said.status.success() && String::from_utf8_lossy(&said.stdout).contains("https://"), "{client}");
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        let door = format!("portcullis connect {} --pin {}", gate_url, gate.fingerprint());
+        assert!(said.status.success() && text.contains(&door) && text.contains("127.0.0.1:11434"), "{client}: {text}");
     }
     for shell in ["bash", "zsh", "fish"] {
         assert!(run(&["completions", shell]).status.success());

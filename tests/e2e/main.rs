@@ -3,17 +3,20 @@
 
 mod audit;
 mod bad_input;
+mod cert_commands;
 mod certificates;
 mod commands;
 mod connect;
 mod credentials;
 mod delegation;
+mod door;
 mod enrolment;
 mod fail_closed;
 mod identity;
 mod lifecycle;
 mod limits;
 mod llama;
+mod newcomer;
 mod ollama;
 mod policy;
 mod queue;

@@ -292,3 +292,31 @@ fn write(path: &Path, text: &str) {
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
     fs::rename(beside, path).unwrap();
 }
+
+/// As Kubernetes does it: the files are links through a folder that is swapped as a whole.
+#[test]
+fn a_folder_that_is_swapped_is_picked_up() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let root = Authority::root("Cluster");
+    let shown = [host(&root, 1), host(&root, 2)];
+    for (version, shown) in ["one", "two"].into_iter().zip(&shown) {
+        let at = folder.path().join(version);
+        fs::create_dir(&at).unwrap();
+        write(&at.join("tls.crt"), &shown.pem());
+        write(&at.join("tls.key"), &shown.key);
+    }
+    symlink("one", folder.path().join("data")).unwrap();
+    let [crt, key] = ["tls.crt", "tls.key"].map(|name| {
+        let link = folder.path().join(name);
+        symlink(format!("data/{name}"), &link).unwrap();
+        link.display().to_string()
+    });
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).gate(&format!("certificate: '{crt}'\n  key: '{key}'")).start();
+    let client = Client::new(gate.address, &pem("CERTIFICATE", &root.der), None, "");
+    assert_eq!(client.get_and_leaf("/").0, shown[0].chain[0]);
+    symlink("two", folder.path().join("data.new")).unwrap();
+    fs::rename(folder.path().join("data.new"), folder.path().join("data")).unwrap();
+    until("the second", || (client.get_and_leaf("/").0 == shown[1].chain[0]).then_some(()));
+}

@@ -1,8 +1,8 @@
 //! Somebody in between: takes connections in a gate's place, with a certificate of his own, and reads
-//! whatever he is sent.
+//! whatever he is sent; or answers in the gate's place.
 
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +10,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A TLS server on loopback that only listens.
+/// A TLS server on loopback that stands where a gate should.
 pub struct Middle {
     /// Where it stands.
     pub address: SocketAddr,
@@ -18,8 +18,46 @@ pub struct Middle {
 }
 
 impl Middle {
-    /// Shows this certificate, in PEM, with its key.
+    /// Shows this certificate, in PEM, with its key, and reads.
     pub fn start(certificate: &str, key: &str) -> Self {
+        Self::with(certificate, key, |config, tcp, counter| {
+            let Ok(connection) = ServerConnection::new(config) else { return };
+            let mut tls = StreamOwned::new(connection, tcp);
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = tls.read(&mut piece) {
+                counter.fetch_add(n, Ordering::AcqRel);
+            }
+        })
+    }
+
+    /// Shows this certificate, and answers every request with these headers.
+    pub fn answering(certificate: &str, key: &str, headers: &[(&'static str, &str)]) -> Self {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self::with(certificate, key, move |config, tcp, counter| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            tcp.set_nonblocking(true).expect("a socket");
+            runtime.block_on(async {
+                let tcp = tokio::net::TcpStream::from_std(tcp).expect("a socket");
+                let Ok(tls) = tokio_rustls::TlsAcceptor::from(config).accept(tcp).await else { return };
+                let Ok(mut connection) = h2::server::handshake(tls).await else { return };
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    counter.fetch_add(1, Ordering::AcqRel);
+                    let mut answer = http::Response::builder().header("content-type", "application/json");
+                    for (name, value) in &headers {
+                        answer = answer.header(*name, value);
+                    }
+                    let mut body = respond.send_response(answer.body(()).expect("an answer"), false).expect("a stream");
+                    let _ = body.send_data(bytes::Bytes::from_static(b"{}"), true);
+                }
+            });
+        })
+    }
+
+    fn with(
+        certificate: &str,
+        key: &str,
+        serve: impl Fn(Arc<ServerConfig>, TcpStream, &AtomicUsize) + Send + 'static,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|c| c.expect("a certificate")).collect();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
@@ -33,18 +71,13 @@ impl Middle {
         let counter = Arc::clone(&read);
         std::thread::spawn(move || {
             for tcp in listener.incoming().flatten() {
-                let Ok(connection) = ServerConnection::new(Arc::clone(&config)) else { continue };
-                let mut tls = StreamOwned::new(connection, tcp);
-                let mut piece = [0; 4096];
-                while let Ok(n @ 1..) = tls.read(&mut piece) {
-                    counter.fetch_add(n, Ordering::AcqRel);
-                }
+                serve(Arc::clone(&config), tcp, &counter);
             }
         });
         Self { address, read }
     }
 
-    /// How many bytes he could read.
+    /// How many bytes he could read, or requests he answered.
     pub fn read(&self) -> usize {
         self.read.load(Ordering::Acquire)
     }

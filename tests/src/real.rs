@@ -3,8 +3,9 @@
 //! `cargo xtask test --real` prepares them and says where by `PORTCULLIS_REAL_PYTHON` and
 //! `PORTCULLIS_REAL_MODELS`. Without those a test that needs them skips, and says so.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The Python interpreter and the models, or `None` with a visible word about what is missing.
@@ -28,16 +29,24 @@ pub struct LlamaServer {
 
 impl LlamaServer {
     /// Starts one with this model file.
-    pub fn start(python: &PathBuf, model: &PathBuf) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/real/llama_upstream.py");
+    pub fn start(python: &Path, model: &Path) -> Self {
+        Self::run(python, "llama_upstream.py", &[model.as_os_str()])
+    }
+
+    /// Starts what gives this server the routes of an Ollama.
+    pub fn as_ollama(&self, python: &Path, model: &str) -> Self {
+        Self::run(python, "ollama_upstream.py", &[self.url.as_ref(), model.as_ref()])
+    }
+
+    fn run(python: &Path, script: &str, args: &[&OsStr]) -> Self {
         let mut child = Command::new(python)
-            .arg(script)
-            .arg(model)
+            .arg(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/real")).join(script))
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("the llama.cpp server starts");
+            .expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let url = lines
             .by_ref()
@@ -46,7 +55,7 @@ impl LlamaServer {
                 let said: serde_json::Value = serde_json::from_str(&line).ok()?;
                 Some(said["listening"].as_str()?.to_owned())
             })
-            .expect("the llama.cpp server says where it listens");
+            .expect("the server says where it listens");
         std::thread::spawn(move || for _ in lines {});
         Self { child, url }
     }

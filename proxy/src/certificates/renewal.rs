@@ -73,8 +73,9 @@ pub(crate) fn renew_server(files: &Files, lifetime: Duration) -> anyhow::Result<
     let chain = ca.renew(&old, lifetime)?;
     let leaf = verify::first_certificate(&chain).context("the new certificate cannot be read")?;
     let leaf = PeerCert::parse(&leaf, false)?;
+    let register = Issuances::open(&files.state)?;
     files::write_private(&files.certificate, chain.as_bytes())?;
-    Issuances::open(&files.state)?.add("the gate itself", Use::Server, &leaf, now())?;
+    register.add("the gate itself", Use::Server, &leaf, now())?;
     Ok(leaf)
 }
 

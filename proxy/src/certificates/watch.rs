@@ -17,7 +17,6 @@ pub(super) struct Stamp {
 }
 
 /// Files that are read together.
-#[derive(Default)]
 pub(super) struct Watched {
     /// The version that is in force.
     taken: Look,
@@ -26,10 +25,9 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Notes the files as they are now, before they are read for the first time.
-    pub(super) fn look(&mut self, files: &[&PathBuf]) {
-        self.taken = look(files);
-        self.broken = None;
+    /// The files as they are now, before they are read for the first time.
+    pub(super) fn of(files: &[&PathBuf]) -> Self {
+        Self { taken: look(files), broken: None }
     }
 
     /// The files as they are now, if they are not what is in force. They are looked at before they are

@@ -1,6 +1,7 @@
 //! `portcullis client-config`: what a client needs to reach this gate.
 
 use clap::Args;
+use portcullis_certs::NodeKey;
 
 use super::{ClientKind, ConfigArg, Outcome, say};
 
@@ -22,20 +23,74 @@ pub(super) fn run(args: &ClientConfigArgs) -> Outcome {
         _ => listen.ip().to_string(),
     };
     let url = format!("https://{host}:{}", listen.port());
-    let ca = config.node.state.join("ca.crt");
-    say!("# Once on the client: a key of its own. The gate shows it as pending until you approve it.");
-    say!(
-        "#   openssl req -x509 -newkey ed25519 -nodes -keyout client.key -out client.crt -days 365 -subj \"/CN=$(hostname)\""
-    );
-    say!("# Copy the gate's CA to the client as ca.crt; here it is {}", ca.display());
-    say!("# On the gate, after the first try: portcullis peers pending; portcullis peers approve ID");
+    let hash = if matches!(args.client, ClientKind::Node) { "//" } else { "#" };
+    // Without a key there is nothing to compare yet, and the door asks.
+    let pin = NodeKey::load(&config.node.state.join("node.key"))
+        .map(|node| format!(" --pin {}", node.public().fingerprint()))
+        .unwrap_or_default();
+    say!("{hash} Once on the client's machine: a door, which adds TLS and a key of its own, and stays on loopback.");
+    say!("{hash}   portcullis connect {url}{pin}");
+    say!("{hash} The gate shows it as pending until you run what the door prints: portcullis peers approve ID.");
+    say!("{hash} Without that step: `portcullis enroll` here, and --token TOKEN there.");
     say!();
-    say!("{}", snippet(args.client, &url));
+    say!("{}", through_door(args.client));
+    if let Some(snippet) = directly(args.client, &url) {
+        say!();
+        say!("{hash} Or without a door, with a certificate of the client's own, pending in the same way:");
+        say!("{hash}   openssl req -x509 -newkey ed25519 -nodes -keyout client.key -out client.crt -days 365 \\");
+        say!("{hash}     -subj \"/CN=$(hostname)\"");
+        say!("{hash} Copy the gate's CA there as ca.crt; here it is {}", config.node.state.join("ca.crt").display());
+        say!();
+        say!("{snippet}");
+    }
     Ok(())
 }
 
-fn snippet(client: ClientKind, url: &str) -> String {
+/// Plain HTTP to a door at its usual place.
+fn through_door(client: ClientKind) -> &'static str {
     match client {
+        ClientKind::Ollama => {
+            "# An Ollama of this machine's own would sit on that port: stop it, or take another with --listen.\n\
+             export OLLAMA_HOST=http://127.0.0.1:11434\n\
+             ollama run MODEL"
+        }
+        ClientKind::OpenWebui => {
+            "# pip install open-webui      (in a container, it must share the network of the door's machine)\n\
+             OLLAMA_BASE_URL=http://127.0.0.1:11434 open-webui serve"
+        }
+        ClientKind::Continue => {
+            "# ~/.continue/config.yaml\n\
+             models:\n  - name: MODEL behind the gate\n    provider: ollama\n    model: MODEL\n    \
+             apiBase: http://127.0.0.1:11434"
+        }
+        ClientKind::Curl => {
+            "curl http://127.0.0.1:11434/v1/chat/completions \\\n  -H 'Content-Type: application/json' \\\n  \
+             -d '{\"model\": \"MODEL\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
+        }
+        ClientKind::OpenaiPython => {
+            r#"# pip install openai
+import openai
+client = openai.OpenAI(base_url="http://127.0.0.1:11434/v1", api_key="unused")
+print(client.chat.completions.create(model="MODEL", messages=[{"role": "user", "content": "Hello"}]))"#
+        }
+        ClientKind::OllamaPython => {
+            r#"# pip install ollama
+import ollama
+client = ollama.Client(host="http://127.0.0.1:11434")
+print(client.chat(model="MODEL", messages=[{"role": "user", "content": "Hello"}]))"#
+        }
+        ClientKind::Node => {
+            r#"// npm install ollama
+import { Ollama } from "ollama";
+const ollama = new Ollama({ host: "http://127.0.0.1:11434" });
+console.log(await ollama.chat({ model: "MODEL", messages: [{ role: "user", content: "Hello" }] }));"#
+        }
+    }
+}
+
+/// Mutual TLS to the gate itself, for the clients that can.
+fn directly(client: ClientKind, url: &str) -> Option<String> {
+    let snippet = match client {
         ClientKind::Curl => format!(
             "curl --cacert ca.crt --cert client.crt --key client.key {url}/v1/chat/completions \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"model\": \"MODEL\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
         ),
@@ -70,15 +125,7 @@ const dispatcher = new Agent({{ connect: {{ ca: fs.readFileSync("ca.crt"), cert:
 const ollama = new Ollama({{ host: "{url}", fetch: (input, init) => undiciFetch(input, {{ ...init, dispatcher }}) }});
 console.log(await ollama.chat({{ model: "MODEL", messages: [{{ role: "user", content: "Hello" }}] }}));"#
         ),
-        ClientKind::Ollama | ClientKind::OpenWebui | ClientKind::Continue => format!(
-            "# This program cannot show a client certificate. The local door that adds one for it\n\
-             # (`portcullis connect`) comes with a later release. Until then, on the client's own machine,\n\
-             # nginx can stand in: save this as /etc/nginx/conf.d/portcullis.conf, with the three files in\n\
-             # /etc/nginx/portcullis, and point the program at http://127.0.0.1:11434.\n\
-             server {{\n  listen 127.0.0.1:11434;\n  location / {{\n    proxy_pass {url};\n    proxy_http_version 1.1;\n    proxy_buffering off;\n    \
-             proxy_read_timeout 15m;\n    proxy_set_header Host $proxy_host;\n    proxy_ssl_certificate /etc/nginx/portcullis/client.crt;\n    \
-             proxy_ssl_certificate_key /etc/nginx/portcullis/client.key;\n    proxy_ssl_trusted_certificate /etc/nginx/portcullis/ca.crt;\n    \
-             proxy_ssl_verify on;\n    proxy_ssl_name $proxy_host;\n  }}\n}}"
-        ),
-    }
+        ClientKind::Ollama | ClientKind::OpenWebui | ClientKind::Continue => return None,
+    };
+    Some(snippet)
 }

@@ -31,6 +31,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "drain": span(config.gate.drain), "threads": config.gate.threads,
                     "filter_timeout": span(config.gate.filter_timeout), "server_names": config.gate.server_names,
                     "client_ca": config.gate.client_ca, "certificate": config.gate.certificate, "key": config.gate.key,
+                    "certificate_lifetime": span(config.gate.certificate_lifetime),
                     "limits": {
                         "connections": l.connections, "header_bytes": l.header_bytes, "body_bytes": l.body_bytes,
                         "answer_bytes": l.answer_bytes, "held_bytes": l.held_bytes, "buffered_bytes": l.buffered_bytes,
@@ -53,7 +54,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                 })).collect::<Vec<_>>(),
                 "chain": config.chain.iter().map(|l| l.name).collect::<Vec<_>>(),
                 "filters": {
-                    "identity": {"accept": ["mtls"], "trust": config.filters.identity.trust},
+                    "identity": {"accept": ["mtls"], "trust": config.filters.identity.trust, "spiffe": config.filters.identity.spiffe.to_json(), "crl": config.filters.identity.crl},
                     "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source},
                     "firewall": config.filters.firewall,

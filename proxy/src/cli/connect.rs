@@ -6,23 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use http::HeaderValue;
-use portcullis_certs::{NodeKey, fingerprint};
+use portcullis_certs::NodeKey;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::plan::{Plan, read};
 use super::{Failure, Outcome};
+use crate::door::Door;
 use crate::door::address::GateAddress;
 use crate::door::dial::{self, DialError};
-use crate::door::guard::{Guard, origin};
+use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
 use crate::door::link::Link;
 use crate::door::standing::{Standing, Watch, warning};
-use crate::door::{Door, is_local};
 
-/// Where a door listens by default: an Ollama's own place, so that its clients need no setting.
-const USUAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 11434);
-/// The longest token or grant, in bytes: what a gate reads.
-const MAX_CREDENTIAL: u64 = 16 * 1024;
+mod plan;
 
 /// Arguments of `connect`.
 #[derive(Args)]
@@ -68,57 +65,10 @@ pub(super) fn run(args: &ConnectArgs) -> Outcome {
     // A certificate cannot carry every name: that is said before anybody is asked anything.
     key.self_signed_cert(&plan.name).map_err(|e| Failure::usage(format!("{e}; give another with --name")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(open(&plan, &home, &key))
-}
-
-/// What was asked for, checked.
-struct Plan {
-    doors: Vec<(GateAddress, SocketAddr, Option<String>)>,
-    origins: Vec<HeaderValue>,
-    token: Option<HeaderValue>,
-    grant: Option<HeaderValue>,
-    name: String,
-}
-
-impl Plan {
-    fn new(args: &ConnectArgs) -> Outcome<Self> {
-        let gates: Vec<_> = read(&args.gates, GateAddress::parse)?;
-        let mut listens = read(&args.listen, listen)?;
-        if listens.is_empty() && gates.len() == 1 {
-            listens.push(USUAL_LISTEN);
-        }
-        if listens.len() != gates.len() && args.forget.is_empty() {
-            return Err(Failure::usage(format!(
-                "{} gates and {} of --listen, expected one --listen for each gate, in their order, such as \
-                 `--listen 127.0.0.1:11434 --listen 127.0.0.1:11435`",
-                gates.len(),
-                listens.len()
-            )));
-        }
-        let pins = read(&args.pin, |text| {
-            fingerprint::normalise(text).ok_or_else(|| {
-                let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-                format!(
-                    "`{shown}` is not a fingerprint, expected 16 bytes in hex as `portcullis id` shows them on the gate"
-                )
-            })
-        })?;
-        if !pins.is_empty() && pins.len() != gates.len() {
-            return Err(Failure::usage("one --pin for each gate is expected, in their order, or none"));
-        }
-        if gates.len() > 1 && (args.token.is_some() || args.grant.is_some()) {
-            return Err(Failure::usage("--token and --grant are meant for one gate: open its door by itself"));
-        }
-        let mut pins = pins.into_iter();
-        let doors = gates.into_iter().zip(listens).map(|(gate, listen)| (gate, listen, pins.next())).collect();
-        Ok(Self {
-            doors,
-            origins: read(&args.allow_origin, origin)?,
-            token: args.token.as_deref().map(token).transpose()?,
-            grant: args.grant.as_deref().map(|file| credential(file, "--grant")).transpose()?,
-            name: args.name.clone().unwrap_or_else(host_name),
-        })
-    }
+    let outcome = runtime.block_on(open(&plan, &home, &key));
+    // A question that nobody answers, or a name that nobody knows, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
@@ -140,7 +90,7 @@ async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
     let doors = tokio::select! {
         doors = opening => doors?,
         _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        _ = interrupt.recv() => return Err(Failure::no("interrupted before the door was open.")),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let served: Vec<_> =
@@ -214,7 +164,11 @@ async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome
             return Err(Failure::no(warning(gate, pin, &shown)));
         }
         Some(_) => {}
-        None => ask_person(gate, &met)?,
+        None => {
+            // Apart from the signals, so that Ctrl-C is an answer too.
+            let (gate, met) = (gate.clone(), met.clone());
+            tokio::task::spawn_blocking(move || ask_person(&gate, &met)).await.map_err(broken)??;
+        }
     }
     home.remember(gate, met.clone()).map_err(broken)?;
     tell(&format!("{gate} is remembered by the key {}.", met.fingerprint));
@@ -264,60 +218,6 @@ async fn bind(listen: SocketAddr) -> Outcome<tokio::net::TcpListener> {
         };
         Failure::broken(format!("cannot listen on {listen}: {error}; {hint}"))
     })
-}
-
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let numeric = plain.strip_prefix("localhost:").map_or_else(|| plain.to_owned(), |port| format!("127.0.0.1:{port}"));
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-    let address: SocketAddr = numeric.parse().map_err(|_| {
-        format!("`{shown}` is not an address to listen on, expected ADDRESS:PORT such as 127.0.0.1:11434")
-    })?;
-    if !is_local(address) {
-        return Err(format!(
-            "`{shown}` is not on loopback: a door asks nobody who they are, so everybody in reach would be let \
-             in under its name; expected 127.0.0.1:PORT"
-        ));
-    }
-    Ok(address)
-}
-
-fn token(text: &str) -> Outcome<HeaderValue> {
-    match text.strip_prefix("file:") {
-        Some(path) => credential(path.as_ref(), "--token"),
-        None => secret(text, "--token"),
-    }
-}
-
-fn credential(file: &std::path::Path, option: &str) -> Outcome<HeaderValue> {
-    use std::io::Read as _;
-    let fail = |e: std::io::Error| Failure::usage(format!("{option}: `{}` cannot be read: {e}", file.display()));
-    let mut text = zeroize::Zeroizing::new(String::new());
-    std::fs::File::open(file).map_err(fail)?.take(MAX_CREDENTIAL + 1).read_to_string(&mut text).map_err(fail)?;
-    secret(&text, option)
-}
-
-/// A header's value that is never shown.
-fn secret(text: &str, option: &str) -> Outcome<HeaderValue> {
-    let text = text.trim();
-    let fits = !text.is_empty() && text.len() as u64 <= MAX_CREDENTIAL && text.bytes().all(|b| b.is_ascii_graphic());
-    let value = HeaderValue::from_str(text).ok().filter(|_| fits);
-    let mut value = value.ok_or_else(|| {
-        Failure::usage(format!(
-            "{option} is not what the gate's operator gave you: it is empty, too long, or not one word"
-        ))
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn read<T>(texts: &[String], one: impl Fn(&str) -> Result<T, String>) -> Outcome<Vec<T>> {
-    texts.iter().map(|text| one(text).map_err(Failure::usage)).collect()
-}
-
-fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "door".to_owned() } else { name }
 }
 
 fn tell(what: &str) {

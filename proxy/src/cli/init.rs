@@ -43,11 +43,13 @@ pub(super) fn run(args: &InitArgs) -> Outcome {
     let config = made.config.display();
     say!();
     say!("This node's fingerprint: {}", made.fingerprint);
-    say!("Clients trust the gate by this file: {}", args.dir.join("state/ca.crt").display());
+    say!("Clients compare it when they first come: portcullis connect https://HOST:8443");
+    say!("Clients without a door trust the gate by this file: {}", args.dir.join("state/ca.crt").display());
     say!();
     say!("Next:");
     say!("  portcullis run --config {config}");
-    say!("  portcullis peers pending --config {config}     # once a client has knocked");
+    say!("  portcullis enroll --config {config}            # a token that lets a client in, or");
+    say!("  portcullis peers pending --config {config}     # who has knocked, and waits for your word");
     Ok(())
 }
 
@@ -222,7 +224,7 @@ routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
 chain: [identity, ratelimit, policy, firewall, audit]
 filters:
-  identity: {{accept: [mtls], trust: tofu}}       # tofu | ca | pinned
+  identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, api_key, jwt, ollama_key; trust: tofu | ca | pinned
   ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off

@@ -17,6 +17,7 @@ use crate::budgets::{self, Budgets};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
+use crate::floods::Floods;
 use crate::generation::{Generation, Surroundings};
 use crate::grants::GrantBook;
 use crate::keyring::Keyring;
@@ -25,7 +26,6 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::strangers::Strangers;
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -63,7 +63,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
-    let strangers = Arc::new(Strangers::new(Arc::clone(&counters)));
+    let floods = Arc::new(Floods::new(Arc::clone(&counters)));
     let grants = Arc::new(GrantBook::open(&state)?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
@@ -96,12 +96,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
-    tokio::spawn(certificates.keep(Arc::clone(&current)));
+    tokio::spawn(certificates.keep());
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
-    tokio::spawn(Arc::clone(&strangers).keep(Arc::clone(&audit) as _));
+    tokio::spawn(Arc::clone(&floods).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 
     // Signals are caught before the gate opens: one that comes early must not kill it mid-start.
@@ -114,7 +114,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
         decisions,
         memory: Memory::new(limits.buffered_bytes),
-        strangers: Arc::clone(&strangers),
+        floods: Arc::clone(&floods),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;
@@ -142,7 +142,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let _ = trust.store().flush();
     budgets::save(&counters, &budgets);
-    strangers.tell(&*audit);
+    floods.tell(&*audit);
     audit.close();
     tracing::info!("Stopped.");
     Ok(())

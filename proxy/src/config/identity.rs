@@ -115,7 +115,7 @@ impl IdentitySettings {
                 check.wrong("filters.identity.jwt", format!("`{}` stands twice", one.meant.issuer), None);
             }
         }
-        let crl = w.crl.iter().map(|path| check.existing("filters.identity.crl", path)).collect();
+        let crl = w.crl.iter().map(|path| check.revocation_list("filters.identity.crl", path)).collect();
         let spiffe = w.spiffe.as_ref().map(|spiffe| Spiffe::check(check, spiffe)).unwrap_or_default();
         Self { accept, trust: w.trust.unwrap_or_default(), issuers, spiffe, crl }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_filters::Mode;
 use portcullis_filters::firewall::{FirewallSettings, RuleSet};
 use portcullis_policies::diagnostic::from_yaml;
@@ -144,7 +145,7 @@ impl Check<'_> {
                 None,
             );
         }
-        let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.existing("gate.client_ca", p)).collect();
+        let client_ca: Vec<_> = w.client_ca.iter().map(|p| self.bundle("gate.client_ca", p)).collect();
         Gate {
             listen,
             tls,
@@ -433,13 +434,34 @@ impl Check<'_> {
     }
 
     fn path(&self, text: &str) -> PathBuf {
-        self.base.join(text)
+        // Without the `.` in `./state`, which would stand in every path that is shown.
+        self.base.join(text).components().collect()
     }
 
     pub(super) fn existing(&mut self, key: &str, text: &str) -> PathBuf {
         let path = self.path(text);
         if !path.is_file() {
             self.wrong(key, format!("`{}` is not a file", path.display()), None);
+        }
+        path
+    }
+
+    /// A bundle of authorities.
+    pub(super) fn bundle(&mut self, key: &str, text: &str) -> PathBuf {
+        self.vouching(key, text, |path| AuthorityFiles { clients: vec![path], ..AuthorityFiles::default() })
+    }
+
+    /// A file with revocation lists.
+    pub(super) fn revocation_list(&mut self, key: &str, text: &str) -> PathBuf {
+        self.vouching(key, text, |path| AuthorityFiles { crls: vec![path], ..AuthorityFiles::default() })
+    }
+
+    fn vouching(&mut self, key: &str, text: &str, meant: impl FnOnce(PathBuf) -> AuthorityFiles) -> PathBuf {
+        let path = self.existing(key, text);
+        if path.is_file()
+            && let Err(error) = Authorities::load(&meant(path.clone()))
+        {
+            self.wrong(key, error.to_string(), None);
         }
         path
     }

@@ -20,6 +20,16 @@ pub(crate) struct Spiffe {
 }
 
 impl Spiffe {
+    /// As `config show` prints it: nothing where none is named.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        if self.trust_domains.is_empty() {
+            return serde_json::Value::Null;
+        }
+        let domains: serde_json::Map<_, _> =
+            self.trust_domains.iter().map(|(name, files)| (name.clone(), serde_json::json!(files))).collect();
+        serde_json::json!({"trust_domains": domains, "allow": self.allow})
+    }
+
     pub(super) fn check(check: &mut Check<'_>, w: &written::Spiffe) -> Self {
         let key = "filters.identity.spiffe";
         let domains = &format!("{key}.trust_domains");
@@ -39,7 +49,7 @@ impl Spiffe {
                     Some("write `example.org: [bundle.pem]`"),
                 );
             }
-            let files = files.iter().map(|path| check.existing(domains, path)).collect();
+            let files = files.iter().map(|path| check.bundle(domains, path)).collect();
             trust_domains.push((name.clone(), files));
         }
         if trust_domains.is_empty() || trust_domains.len() > MAX {

@@ -38,6 +38,21 @@ fn every_mistake_says_where_and_what_to_write() {
         ("filters:\n  identity: {accept: [signature]}\n", 2, "later release"),
         ("filters:\n  identity: {accept: [apikey]}\n", 2, "did you mean `api_key`?"),
         ("filters:\n  identity: {accept: []}\n", 2, "nobody could get in"),
+        ("gate:\n  certificate_lifetime: 4s\n", 2, "between 5 seconds and 10 years"),
+        ("gate:\n  client_ca: [none.pem]\n", 2, "is not a file"),
+        ("gate:\n  client_ca: [Cargo.toml]\n", 2, "holds no certificate"),
+        ("filters:\n  identity: {crl: [Cargo.toml]}\n", 2, "expected revocation lists in PEM"),
+        ("filters:\n  identity:\n    spiffe: {trust_domains: {}, allow: []}\n", 3, "there are 0, expected 1 to 64"),
+        (
+            "filters:\n  identity:\n    spiffe:\n      trust_domains: {Example.org: []}\n      allow: ['*']\n",
+            4,
+            "`Example.org` is not a trust domain",
+        ),
+        (
+            "filters:\n  identity:\n    spiffe:\n      trust_domains: {example.org: [a]}\n      allow: ['spiffe://exmple.org/*']\n",
+            5,
+            "can never match",
+        ),
         ("gate:\n  tls: server\nfilters:\n  identity: {accept: [mtls]}\n", 4, "`gate.tls` is `server`"),
         (
             "gate:\n  listen: 127.0.0.1:8443\n  tls: off\nfilters:\n  identity: {accept: [ollama_key]}\n",

@@ -14,29 +14,11 @@ use super::Door;
 use super::answer::{Answer, Poured};
 use super::dial::DialError;
 use super::guard::Caller;
+use super::headers;
 use super::link::LinkError;
 use super::sent::Sent;
 use super::standing::Standing;
-use crate::refuse::{NODE, REQUEST_ID, VERDICT};
-
-/// What is between a program and the door alone, or between the door and the gate alone (RFC 9110,
-/// section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-];
-/// Who calls is said by the door's own key, so nothing else that says so leaves it; nor what a page is
-/// called, nor what only the door itself may say.
-const OWN: [&str; 9] =
-    ["host", "authorization", "x-api-key", "api-key", "cookie", "forwarded", "origin", "referer", "via"];
-const OWN_PREFIXES: [&str; 5] = ["x-forwarded-", "portcullis-", "x-llmesh-", "sec-fetch-", "access-control-"];
+use crate::refuse::{REQUEST_ID, VERDICT};
 
 impl Door {
     /// Answers one request of a local program.
@@ -55,7 +37,7 @@ impl Door {
         };
         let mut answer = answered.unwrap_or_else(|refusal| refused(dialect, &refusal));
         if let Some(origin) = page {
-            open_to(answer.headers_mut(), origin);
+            headers::open_to(answer.headers_mut(), origin);
             answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
         }
         answer
@@ -63,7 +45,7 @@ impl Door {
 
     /// Makes the head of a local request one for the gate.
     pub(super) fn address_to_gate(&self, head: &mut Parts) -> Result<(), Refusal> {
-        strip(&mut head.headers);
+        headers::strip_request(&mut head.headers);
         if let Some(grant) = &self.grant {
             head.headers.insert("portcullis-grant", grant.clone());
         }
@@ -115,33 +97,9 @@ impl Door {
         Ok(())
     }
 
-    /// Whether an answer comes from the pinned gate, by its own word: the connection proves the key, and
-    /// this that nothing behind it answered in the gate's place.
+    /// Whether an answer comes from the pinned gate, by its own word.
     pub(super) fn is_gate(&self, headers: &HeaderMap) -> bool {
-        let mut named = headers.get_all(NODE).iter();
-        named.next().is_some_and(|name| name.as_bytes() == self.node.as_bytes()) && named.next().is_none()
-    }
-}
-
-/// Removes what must not leave the machine, or is not the program's to say.
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let foreign = |name: &str| {
-        HOP_BY_HOP.contains(&name)
-            || OWN.contains(&name)
-            || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || name == "transfer-encoding"
-    };
-    let gone: Vec<HeaderName> =
-        headers.keys().filter(|name| foreign(name.as_str()) || named.contains(name)).cloned().collect();
-    for name in gone {
-        headers.remove(name);
+        headers::names(headers, &self.node)
     }
 }
 
@@ -149,21 +107,7 @@ fn strip(headers: &mut HeaderMap) {
 fn pour(answer: Response<Incoming>, room: OwnedSemaphorePermit, dialect: Dialect) -> Response<Answer> {
     let (mut head, body) = answer.into_parts();
     head.version = http::Version::HTTP_11;
-    let gone: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| {
-            let name = name.as_str();
-            HOP_BY_HOP.contains(&name)
-                || name.starts_with("access-control-")
-                // They speak of the gate's host, and the program would take them for the door's.
-                || ["transfer-encoding", "alt-svc", "set-cookie", "strict-transport-security"].contains(&name)
-        })
-        .cloned()
-        .collect();
-    for name in gone {
-        head.headers.remove(name);
-    }
+    headers::strip_answer(&mut head.headers);
     let media = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let stream = match media.split(';').next().unwrap_or_default().trim() {
         "application/x-ndjson" | "application/ndjson" => Some(StreamFormat::Ndjson),
@@ -225,18 +169,13 @@ fn preflight(origin: HeaderValue, asked: &HeaderMap) -> Response<Answer> {
     let mut answer = Response::new(Answer::Whole(None));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
-    open_to(headers, origin);
+    headers::open_to(headers, origin);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, DELETE"));
     if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     answer
-}
-
-fn open_to(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }
 
 /// A request of the door's own.
@@ -247,36 +186,4 @@ pub(super) fn own_request(path: &str) -> Request<super::link::Outgoing> {
     let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(agent));
     request
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_names_the_caller_or_the_hop_leaves() {
-        let mut headers = HeaderMap::new();
-        for name in HOP_BY_HOP.iter().chain(&OWN) {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static("x"));
-        }
-        for (name, value) in [
-            ("connection", "close, X-Secret"),
-            ("x-secret", "1"),
-            ("transfer-encoding", "chunked"),
-            ("x-forwarded-for", "1.2.3.4"),
-            ("portcullis-enroll", "t"),
-            ("x-llmesh-signature", "s"),
-            ("sec-fetch-mode", "cors"),
-            ("accept", "*/*"),
-            ("content-type", "application/json"),
-            ("user-agent", "ollama/0.32"),
-            ("x-stainless-lang", "python"),
-        ] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        strip(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["accept", "content-type", "user-agent", "x-stainless-lang"]);
-    }
 }

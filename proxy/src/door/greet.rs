@@ -13,8 +13,8 @@ use crate::refuse::VERDICT;
 
 /// A route of every kind of upstream that costs nothing.
 const QUESTION: &str = "/v1/models";
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take: a door that opens waits for the first.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two questions grows from the first to the second while the door is kept out. Each
 /// is a line in the gate's audit log.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -56,26 +56,23 @@ impl Door {
         if let Err(refusal) = self.address_to_gate(&mut head) {
             return Standing::Away(refusal.message.into_owned());
         }
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(token) = &token {
-            head.headers.insert("portcullis-enroll", token.clone());
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(token) = token {
+            head.headers.insert("portcullis-enroll", token);
         }
         let (answer, _room) = match self.link.send(http::Request::from_parts(head, body)).await {
             Ok(answered) => answered,
-            Err(error) => {
-                // The gate did not see it: it goes with the next question.
-                *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
-                return Standing::from(&error);
-            }
+            Err(error) => return Standing::from(&error),
         };
         if !self.is_gate(answer.headers()) {
             return Standing::Foreign("an answer that names another gate, or none".to_owned());
         }
+        // The gate has seen it; until then it goes with each question.
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let verdict = answer.headers().get(VERDICT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        match Standing::of_verdict(&verdict) {
-            Some(Standing::Refused(code)) => Standing::Refused(sentence(answer.into_body()).await.unwrap_or(code)),
-            Some(standing) => standing,
-            None => judged(&verdict),
+        match Standing::of_verdict(&verdict).unwrap_or_else(|| judged(&verdict)) {
+            Standing::Refused(code) => Standing::Refused(sentence(answer.into_body()).await.unwrap_or(code)),
+            standing => standing,
         }
     }
 }
@@ -88,12 +85,35 @@ async fn sentence(body: Incoming) -> Option<String> {
     Some(message.chars().filter(|c| !c.is_control()).take(400).collect())
 }
 
-/// What an answer means that says nothing of the door's identity: the gate got past that, or failed.
+/// What an answer means that says nothing of the door's identity: the gate got past that, was shut, or
+/// did not take the request as one.
 fn judged(verdict: &str) -> Standing {
-    match verdict.rsplit_once("code=") {
-        Some((_, code @ ("audit.unavailable" | "store.unavailable" | "gate.internal" | "request.internal"))) => {
+    match verdict.rsplit_once("code=").map(|(_, code)| code) {
+        Some(code @ ("audit.unavailable" | "store.unavailable" | "gate.internal" | "request.internal")) => {
             Standing::Away(format!("the gate is shut ({code})"))
         }
+        Some(code) if code.starts_with("request.") => Standing::Refused(code.to_owned()),
         _ => Standing::In,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_the_identity_is_in() {
+        for (verdict, expected) in [
+            ("allow", Standing::In),
+            ("block; filter=policy; code=policy.route_denied", Standing::In),
+            ("block; filter=upstream; code=upstream.unavailable", Standing::In),
+            ("block; filter=request; code=request.malformed", Standing::Refused("request.malformed".to_owned())),
+            (
+                "block; filter=audit; code=audit.unavailable",
+                Standing::Away("the gate is shut (audit.unavailable)".to_owned()),
+            ),
+        ] {
+            assert_eq!(judged(verdict), expected, "{verdict}");
+        }
     }
 }

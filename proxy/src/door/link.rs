@@ -27,7 +27,8 @@ const LANES: usize = 8;
 /// What may be on its way unread of one answer, and of all answers on a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
-/// How often a connection that carries an answer is tried, and how long it may stay silent then.
+/// How often a connection is tried, and how long it may stay silent then: one that died while the
+/// machine slept, or in a router on the way, is not to be found dead by a person's next request.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
@@ -136,6 +137,7 @@ impl Link {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG)
+            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| DialError::Unreachable(std::io::Error::other(error)))?;

@@ -45,10 +45,31 @@ pub(super) fn run(named: &str, args: &JsonArgs) -> Outcome {
         RevocationError::Serial(_) => Failure::usage(e.to_string()),
         RevocationError::Ledger(_) => broken(e),
     })?;
+    // Those of the same key that were renewed from, or to, this one.
+    let mut others = Vec::new();
+    for other in register.list() {
+        let same = known.as_ref().is_some_and(|known| known.fingerprint == other.fingerprint);
+        if !same || other.serial == revoked.serial || other.not_after < now() {
+            continue;
+        }
+        match revocations.add(&other.serial, &issuer, Some(&other.name), now()) {
+            Ok(other) => others.push(other.serial),
+            Err(RevocationError::Already(_)) => {}
+            Err(error) => return Err(broken(error)),
+        }
+    }
     if args.json {
-        say!("{}", json!({"serial": revoked.serial, "name": name, "identity": key, "key_refused": key_refused}));
+        say!(
+            "{}",
+            json!({
+                "serial": revoked.serial, "name": name, "identity": key, "key_refused": key_refused, "others": others,
+            })
+        );
     } else {
         say!("revoked: {} {}", revoked.serial, name.unwrap_or_default());
+        for serial in &others {
+            say!("revoked: {serial} (of the same key)");
+        }
         if key_refused {
             say!("Its key is refused, too, whatever certificate it comes with.");
         }

@@ -1,9 +1,9 @@
-//! Callers whom nobody knows, and who come in a flood.
+//! Refusals that come in a flood: told together, so that nobody fills the audit log.
 //!
-//! A refusal for want of an identity is cheap, but each writes a line of the audit log. So each address
-//! has a bucket of them. What comes beyond is refused with a 429 and told together: one line for an
-//! address and a span of time, with the number of requests. A caller who is known is never held up by a
-//! stranger at the same address: its requests are not counted here.
+//! A refusal is cheap, but each writes a line. So each address has a bucket of refusals for want of an
+//! identity, and each caller one of refusals for too many requests. What comes beyond is told together:
+//! one line for whoever sent it and a span of time, with the number of requests. A caller who is known
+//! is never held up by a stranger at the same address: its requests are not counted there.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,36 +20,25 @@ use crate::metrics::LISTENER;
 
 /// How often the lines for many are written.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Addresses that have a line of their own in one span; what others send is told together.
-const MAX_ADDRESSES: usize = 64;
+/// Senders that have a line of their own in one span; what others send is told together.
+const MAX_SENDERS: usize = 64;
 
-/// What strangers sent.
-pub(crate) struct Strangers {
+/// What came in floods.
+pub(crate) struct Floods {
     counters: Arc<Memory>,
-    /// Refusals that no line tells yet; `None` stands for all addresses beyond the first ones.
-    untold: Mutex<HashMap<Option<IpAddr>, u64>>,
+    /// Refusals that no line tells yet; `None` stands for all senders beyond the first ones.
+    untold: Mutex<HashMap<Option<String>, u64>>,
 }
 
-impl Strangers {
+impl Floods {
     pub(crate) fn new(counters: Arc<Memory>) -> Self {
         Self { counters, untold: Mutex::default() }
     }
 
     /// Counts a refusal of somebody unknown. `None` as long as there are few from this address; then
     /// the refusal that takes its place, which is told together with others.
-    pub(crate) fn count(&self, address: IpAddr, rate: Option<Rate>) -> Option<Refusal> {
-        let address = network(address);
-        let key = address.to_string();
-        let demand = Demand { requests: Some(rate?), ..Demand::of(Kind::Stranger, &key) };
-        let wait = match self.counters.take_now(&[demand], 0) {
-            Ok(_) => return None,
-            Err(Denied::Short(short)) => short.wait,
-            // More addresses than can be counted: a flood of its own.
-            Err(_) => Duration::from_secs(1),
-        };
-        let mut untold = self.untold();
-        let known = untold.len() < MAX_ADDRESSES || untold.contains_key(&Some(address));
-        *untold.entry(known.then_some(address)).or_default() += 1;
+    pub(crate) fn stranger(&self, address: IpAddr, rate: Option<Rate>) -> Option<Refusal> {
+        let wait = self.count(&network(address).to_string(), rate?)?;
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         Some(
             Refusal::new("ratelimit", Code::RateLimitRequests, "too many requests that prove no identity")
@@ -57,12 +46,37 @@ impl Strangers {
         )
     }
 
+    /// Counts a refusal of a caller that sends too much, and returns whether it is told together with
+    /// others.
+    pub(crate) fn caller(&self, identity: &str, rate: Option<Rate>) -> bool {
+        rate.is_some_and(|rate| self.count(identity, rate).is_some())
+    }
+
+    /// The time until one more would have a line of its own; `None` when this one has.
+    fn count(&self, sender: &str, rate: Rate) -> Option<Duration> {
+        let demand = Demand { requests: Some(rate), ..Demand::of(Kind::Stranger, sender) };
+        let wait = match self.counters.take_now(&[demand], 0) {
+            Ok(_) => return None,
+            Err(Denied::Short(short)) => short.wait,
+            // More senders than can be counted: a flood of its own.
+            Err(_) => Duration::from_secs(1),
+        };
+        self.add(Some(sender.to_owned()), 1);
+        Some(wait)
+    }
+
+    fn add(&self, sender: Option<String>, count: u64) {
+        let mut untold = self.untold();
+        let room = untold.len() < MAX_SENDERS || untold.contains_key(&sender);
+        *untold.entry(sender.filter(|_| room)).or_default() += count;
+    }
+
     /// Writes the lines that are due. What cannot be written is told the next time.
     pub(crate) fn tell(&self, sink: &dyn AuditSink) {
         let due = std::mem::take(&mut *self.untold());
-        for (address, count) in due {
-            let from = address.map_or_else(|| "other addresses".to_owned(), |address| address.to_string());
-            tracing::warn!(from, count, "Requests that prove no identity come in a flood.");
+        for (sender, count) in due {
+            let from = sender.as_deref().unwrap_or("others");
+            tracing::warn!(from, count, "Requests that are refused come in a flood.");
             let entry = Entry {
                 event_type: "request.flood",
                 request_id: &Ulid::new().to_string(),
@@ -75,9 +89,7 @@ impl Strangers {
                 ..Entry::default()
             };
             if sink.append(&entry).is_err() {
-                let mut untold = self.untold();
-                let known = untold.len() < MAX_ADDRESSES;
-                *untold.entry(address.filter(|_| known)).or_default() += count;
+                self.add(sender, count);
             }
         }
     }
@@ -86,19 +98,14 @@ impl Strangers {
     pub(crate) async fn keep(self: Arc<Self>, sink: Arc<dyn AuditSink>) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            let (strangers, sink) = (Arc::clone(&self), Arc::clone(&sink));
-            let _ = tokio::task::spawn_blocking(move || strangers.tell(&*sink)).await;
+            let (floods, sink) = (Arc::clone(&self), Arc::clone(&sink));
+            let _ = tokio::task::spawn_blocking(move || floods.tell(&*sink)).await;
         }
     }
 
-    fn untold(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, u64>> {
+    fn untold(&self) -> MutexGuard<'_, HashMap<Option<String>, u64>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a refusal says that nobody knows who calls.
-pub(crate) fn is_unknown(refusal: &Refusal) -> bool {
-    refusal.filter == "identity" && !matches!(refusal.code, Code::Internal(_))
 }
 
 /// The address, or the network of an IPv6 address that one customer has for itself.
@@ -134,25 +141,27 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_in_a_few_lines() {
-        let strangers = Strangers::new(Arc::new(Memory::new([])));
+        let floods = Floods::new(Arc::new(Memory::new([])));
         let rate = "5/d".parse().ok();
         let from = |n: u32| IpAddr::from(n.to_be_bytes());
-        let refused = (0..1_000).filter_map(|_| strangers.count(from(7), rate)).collect::<Vec<_>>();
+        let refused = (0..1_000).filter_map(|_| floods.stranger(from(7), rate)).collect::<Vec<_>>();
         assert_eq!(refused.len(), 995);
         assert!(refused.iter().all(|no| no.code == Code::RateLimitRequests && no.retry_after.unwrap() > 1));
         for n in 100..1_000 {
-            (0..6).for_each(|_| drop(strangers.count(from(n), rate)));
+            (0..6).for_each(|_| drop(floods.stranger(from(n), rate)));
         }
         let paper = Paper::default();
         paper.1.store(true, Ordering::Release);
-        strangers.tell(&paper);
+        floods.tell(&paper);
         paper.1.store(false, Ordering::Release);
-        strangers.tell(&paper);
-        strangers.tell(&paper);
+        floods.tell(&paper);
+        floods.tell(&paper);
         let told = paper.0.into_inner().unwrap();
-        assert!(told.len() <= MAX_ADDRESSES + 1, "{told:?}");
+        assert!(told.len() <= MAX_SENDERS + 1, "{told:?}");
         let sum: u64 = told.iter().map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()).sum();
         assert_eq!(sum, 995 + 900, "every refusal is told once: {told:?}");
+        let told = (0..50).filter(|_| floods.caller("peer:a", rate)).count();
+        assert_eq!((told, floods.caller("peer:b", rate), floods.caller("peer:a", None)), (45, false, false));
     }
 
     #[test]

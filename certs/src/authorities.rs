@@ -62,6 +62,8 @@ pub struct Authorities {
     allow: Vec<String>,
     crls: Vec<CertRevocationList<'static>>,
     revoked: Revoked,
+    /// When the first of the lists ends.
+    lists_end: Option<i64>,
 }
 
 /// Serial numbers that were taken back, by the SHA-256 of their issuer's name in DER.
@@ -88,13 +90,14 @@ impl Authorities {
         let domain = |(name, files): &(String, Vec<PathBuf>)| {
             Ok(TrustDomain { name: name.clone(), bundle: Bundle::load(files)? })
         };
-        let (crls, revoked) = revocation_lists(&files.crls)?;
+        let (crls, revoked, lists_end) = revocation_lists(&files.crls)?;
         Ok(Self {
             clients: if files.clients.is_empty() { None } else { Some(Bundle::load(&files.clients)?) },
             domains: files.domains.iter().map(domain).collect::<Result<_, VerifyError>>()?,
             allow: files.allow.clone(),
             crls,
             revoked,
+            lists_end,
         })
     }
 
@@ -103,6 +106,13 @@ impl Authorities {
     #[must_use]
     pub fn has_revoked(&self, issuer_sha256: &[u8; 32], serial: &[u8]) -> bool {
         self.revoked.get(issuer_sha256).is_some_and(|serials| serials.contains(serial))
+    }
+
+    /// When the first of the revocation lists ends, in Unix seconds: nobody whom it speaks for is let in
+    /// after that.
+    #[must_use]
+    pub fn lists_end(&self) -> Option<i64> {
+        self.lists_end
     }
 
     /// When the first of the clients' authorities ends, in Unix seconds.
@@ -299,8 +309,10 @@ impl Bundle {
     }
 }
 
-fn revocation_lists(files: &[PathBuf]) -> Result<(Vec<CertRevocationList<'static>>, Revoked), VerifyError> {
-    let (mut crls, mut revoked) = (Vec::new(), Revoked::new());
+type Lists = (Vec<CertRevocationList<'static>>, Revoked, Option<i64>);
+
+fn revocation_lists(files: &[PathBuf]) -> Result<Lists, VerifyError> {
+    let (mut crls, mut revoked, mut ends) = (Vec::new(), Revoked::new(), None::<i64>);
     for file in files {
         let refuse =
             |why: &str| VerifyError::Crl(format!("`{}`: {why}; expected revocation lists in PEM", file.display()));
@@ -310,6 +322,9 @@ fn revocation_lists(files: &[PathBuf]) -> Result<(Vec<CertRevocationList<'static
             let der = der.map_err(|e| refuse(&e.to_string()))?;
             let list = OwnedCertRevocationList::from_der(&der).map_err(|e| refuse(&e.to_string()))?;
             let (_, parsed) = X509Crl::from_der(&der).map_err(|_| refuse("a list in it cannot be read"))?;
+            if let Some(end) = parsed.next_update().map(|time| time.timestamp()) {
+                ends = Some(ends.map_or(end, |first| first.min(end)));
+            }
             let serials = revoked.entry(Sha256::digest(parsed.issuer().as_raw()).into()).or_default();
             serials.extend(parsed.iter_revoked_certificates().map(|one| significant(one.raw_serial())));
             crls.push(list.into());
@@ -318,7 +333,7 @@ fn revocation_lists(files: &[PathBuf]) -> Result<(Vec<CertRevocationList<'static
             return Err(refuse("it holds none"));
         }
     }
-    Ok((crls, revoked))
+    Ok((crls, revoked, ends))
 }
 
 /// Reads a public file whole, as long as it is of a size that is meant.

@@ -45,6 +45,8 @@ struct Keeping {
     shown: Watched,
     vouching: Watched,
     renewal: renewal::Attempts,
+    /// Whether a revocation list had ended in the last round.
+    stale: bool,
 }
 
 /// Which files a config names.
@@ -147,7 +149,7 @@ impl Certificates {
             edition: AtomicU64::new(0),
             revocations: Revocations::open(&config.node.state)?,
             metrics: Arc::clone(metrics),
-            keeping: Mutex::new(Keeping { files, shown, vouching, renewal }),
+            keeping: Mutex::new(Keeping { files, shown, vouching, renewal, stale: false }),
         };
         certificates.report(&certificates.keeping().files);
         Ok(Arc::new(certificates))
@@ -195,7 +197,7 @@ impl Certificates {
         self.vouch(authorities);
         self.report(&files);
         let renewal = std::mem::take(&mut keeping.renewal);
-        *keeping = Keeping { files, shown, vouching, renewal };
+        *keeping = Keeping { files, shown, vouching, renewal, stale: false };
     }
 
     /// Keeps what is in force up with the disk, and renews, until it is dropped. Runs off the workers.
@@ -211,7 +213,7 @@ impl Certificates {
         if let Err(error) = self.revocations.reload_if_changed() {
             tracing::error!(%error, "The revocations on disk cannot be read; the last good ones stay in force.");
         }
-        let Keeping { files, shown, vouching, renewal } = &mut *self.keeping();
+        let Keeping { files, shown, vouching, renewal, stale } = &mut *self.keeping();
         renewal.if_due(files, || Some(self.resolver.current()));
         let mut changed = false;
         if let Some(look) = shown.changed(&files.shown()) {
@@ -240,6 +242,15 @@ impl Certificates {
         if changed {
             self.report(files);
         }
+        let ended = self.authorities.load().lists_end().is_some_and(|end| now() > end);
+        if ended && !*stale {
+            tracing::error!(
+                "A revocation list has ended: nobody whom it speaks for is let in until a newer one is there."
+            );
+            // Also those who came while it still held.
+            self.edition.fetch_add(1, Ordering::AcqRel);
+        }
+        *stale = ended;
     }
 
     fn vouch(&self, authorities: Authorities) {
@@ -255,6 +266,7 @@ impl Certificates {
             ("ca", own_ca(&files.ca).map(|ca| ca.not_after)),
             ("client_ca", authorities.clients_end()),
             ("spiffe", authorities.domains_end()),
+            ("crl", authorities.lists_end()),
         ];
         for (name, end) in ends {
             if let Some(end) = end {

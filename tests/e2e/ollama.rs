@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use portcullis_tests::provider::now;
 use portcullis_tests::real::ollama;
 use portcullis_tests::{FakeServer, Gate, Script, free_port, until};
 
@@ -24,6 +25,9 @@ fn the_stock_command_line_signs_itself_in() {
             .unwrap()
     };
     make_device_key(&program, home.path());
+    // A signature of the second in which the gate started could have been used before it started.
+    let started = now();
+    until("the gate's first second to pass", || (now() > started).then_some(()));
     let first = list();
     let said = String::from_utf8_lossy(&first.stderr).into_owned();
     assert!(!first.status.success() && said.contains("identity.pending"), "{said}");

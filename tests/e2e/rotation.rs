@@ -193,6 +193,23 @@ fn a_foreign_revocation_list_bites_on_open_connections() {
     write(&list, &root.crl(&[&shown]));
     until("the list", || (client.get("/api/version").code() == "identity.revoked").then_some(()));
     assert_eq!(open.again(VERSION).unwrap().status, 403);
+
+    // A list that ends with nothing after it: who is revoked cannot be told any more.
+    write(&list, &root.crl_for(&[], Duration::from_secs(4)));
+    until("the brief list", || (client.get("/api/version").status == 200).then_some(()));
+    let mut open = client.begin(VERSION);
+    let told = until("its end", || {
+        let next = open.take().unwrap().again(VERSION).unwrap();
+        if next.status == 200 {
+            open = Some(next);
+            return None;
+        }
+        Some(next.finish())
+    });
+    assert_eq!((told.status, told.code().as_str()), (401, "identity.invalid"));
+    assert!(told.text().contains("cannot be told"), "{}", told.text());
+    write(&list, &root.crl(&[]));
+    until("a newer one", || (client.get("/api/version").status == 200).then_some(()));
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl Authority {
 
     /// A revocation list of these certificates.
     pub fn crl(&self, revoked: &[&Shown]) -> String {
+        self.crl_for(revoked, DAY)
+    }
+
+    /// The same, which ends so soon.
+    pub fn crl_for(&self, revoked: &[&Shown], life: Duration) -> String {
         let now = SystemTime::now();
         let revoked = revoked.iter().map(|shown| RevokedCertParams {
             serial_number: SerialNumber::from(serial(&shown.chain[0])),
@@ -94,7 +99,7 @@ impl Authority {
         });
         let list = CertificateRevocationListParams {
             this_update: (now - HOUR).into(),
-            next_update: (now + DAY).into(),
+            next_update: (now + life).into(),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),

@@ -15,6 +15,11 @@ pub(crate) fn run(workspace: &mut Workspace, real: bool, args: &[String]) -> any
             Ok(upstream) => {
                 test.env("PORTCULLIS_REAL_PYTHON", upstream.python);
                 test.env("PORTCULLIS_REAL_MODELS", upstream.models);
+                if std::env::var_os("PORTCULLIS_REAL_OLLAMA").is_none() {
+                    println!(
+                        "xtask: name an `ollama` program in PORTCULLIS_REAL_OLLAMA, and the tests drive that, too"
+                    );
+                }
             }
             Err(error) => println!(
                 "xtask: no real model server ({error:#}); the tests that need one say that they \

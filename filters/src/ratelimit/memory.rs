@@ -90,12 +90,12 @@ impl Memory {
     /// # Errors
     /// The shortage that lasts longest; nothing was taken then.
     pub fn take_now(&self, demands: &[Demand<'_>], tokens: u64) -> Result<Option<Box<dyn Held>>, Denied> {
-        self.0.take(demands, tokens)?;
-        let held = demands.iter().any(|d| d.tokens.is_some() || d.concurrent.is_some() || d.budget.is_some());
-        if !held {
+        let mut parts = self.0.take(demands, tokens)?;
+        // A request that was counted is counted; the rest is given back.
+        parts.retain(Part::is_held);
+        if parts.is_empty() {
             return Ok(None);
         }
-        let parts = demands.iter().map(|d| self.0.part(d)).collect();
         Ok(Some(Box::new(Taken { counters: Arc::clone(&self.0), parts, tokens, settled: AtomicBool::new(false) })))
     }
 }
@@ -119,48 +119,42 @@ impl Inner {
         Place { shard: demand.kind as usize * SHARDS + shard, key }
     }
 
-    fn part(&self, demand: &Demand<'_>) -> Part {
-        Part {
-            place: self.place(demand),
-            tokens: demand.tokens,
-            concurrent: demand.concurrent.is_some(),
-            budget: demand.budget.map(|_| demand.key.to_owned()),
-        }
-    }
-
     fn shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
         self.shards.get(number).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take(&self, demands: &[Demand<'_>], tokens: u64) -> Result<(), Denied> {
+    fn take(&self, demands: &[Demand<'_>], tokens: u64) -> Result<Vec<Part>, Denied> {
         if demands.len() > MAX_DEMANDS {
             return Err(broken("one request falls under more limits than the gate counts"));
         }
+        let parts: Vec<Part> = demands.iter().map(|demand| Part::of(demand, self.place(demand))).collect();
         let now = self.now();
-        let mut open = Open::lock(self, demands);
-        let mut before = [None; MAX_DEMANDS];
-        let taken = self.take_each(&mut open, demands, tokens, now, &mut before);
-        if taken.is_err() {
-            // From the last to the first: one counter may stand there twice.
-            before.iter().rev().flatten().for_each(|(place, account)| open.put_back(*place, *account));
+        let mut open = Open::lock(self, &parts);
+        let mut before = Vec::with_capacity(parts.len());
+        match self.take_each(&mut open, &parts, demands, tokens, now, &mut before) {
+            Ok(()) => Ok(parts),
+            Err(denied) => {
+                // From the last to the first: one counter may stand there twice.
+                before.into_iter().rev().for_each(|(place, account)| open.put_back(place, account));
+                Err(denied)
+            }
         }
-        taken
     }
 
     fn take_each(
         &self,
         open: &mut Open<'_>,
+        parts: &[Part],
         demands: &[Demand<'_>],
         tokens: u64,
         now: u64,
-        before: &mut [Option<(Place, Account)>; MAX_DEMANDS],
+        before: &mut Vec<(Place, Account)>,
     ) -> Result<(), Denied> {
         let mut worst: Option<Shortage> = None;
-        for ((number, demand), before) in demands.iter().enumerate().zip(before) {
-            let place = self.place(demand);
+        for (number, (part, demand)) in parts.iter().zip(demands).enumerate() {
             let account =
-                open.account(place, now).ok_or_else(|| broken("there are more counters than the gate keeps"))?;
-            *before = Some((place, *account));
+                open.account(part.place, now).ok_or_else(|| broken("there are more counters than the gate keeps"))?;
+            before.push((part.place, *account));
             account.take(demand, tokens, now, &mut |limit, wait| {
                 if worst.is_none_or(|worst| worst.wait < wait) {
                     worst = Some(Shortage { demand: number, limit, wait });
@@ -221,19 +215,11 @@ impl Account {
 struct Open<'m>(Vec<(usize, MutexGuard<'m, Shard>)>);
 
 impl<'m> Open<'m> {
-    fn lock(counters: &'m Inner, demands: &[Demand<'_>]) -> Self {
-        let mut numbers = [usize::MAX; MAX_DEMANDS];
-        numbers.iter_mut().zip(demands).for_each(|(number, demand)| *number = counters.place(demand).shard);
+    fn lock(counters: &'m Inner, parts: &[Part]) -> Self {
+        let mut numbers: Vec<usize> = parts.iter().map(|part| part.place.shard).collect();
         numbers.sort_unstable();
-        let mut open: Vec<(usize, MutexGuard<'m, Shard>)> = Vec::with_capacity(demands.len());
-        for number in numbers.into_iter().take(demands.len()) {
-            if open.last().is_none_or(|(last, _)| *last != number)
-                && let Some(shard) = counters.shard(number)
-            {
-                open.push((number, shard));
-            }
-        }
-        Self(open)
+        numbers.dedup();
+        Self(numbers.into_iter().filter_map(|number| Some((number, counters.shard(number)?))).collect())
     }
 
     fn shard(&mut self, number: usize) -> Option<&mut Shard> {
@@ -276,6 +262,21 @@ struct Part {
     tokens: Option<Rate>,
     concurrent: bool,
     budget: Option<String>,
+}
+
+impl Part {
+    fn of(demand: &Demand<'_>, place: Place) -> Self {
+        Self {
+            place,
+            tokens: demand.tokens,
+            concurrent: demand.concurrent.is_some(),
+            budget: demand.budget.map(|_| demand.key.to_owned()),
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.tokens.is_some() || self.concurrent || self.budget.is_some()
+    }
 }
 
 impl Held for Taken {

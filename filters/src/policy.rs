@@ -13,7 +13,7 @@ use bytes::Bytes;
 use portcullis_policies::RouteClass;
 use portcullis_policies::model::{InvalidModel, ModelName};
 use portcullis_policies::policy::{Bounds, Policy};
-use portcullis_policies::routes::{BodyKind, ModelPlace, Route, Streaming};
+use portcullis_policies::routes::{BodyKind, Route, Streaming};
 
 use crate::exchange::{Caller, Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
@@ -22,6 +22,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 mod egress;
 mod form;
+mod judge;
 mod lists;
 mod rights;
 mod schema;
@@ -29,7 +30,7 @@ mod splice;
 mod tools;
 
 pub use rights::GrantView;
-use rights::{Allowance, Rights};
+use rights::Rights;
 use schema::Limits;
 
 /// The filter.
@@ -52,7 +53,7 @@ impl PolicyFilter {
     fn judge_head(&self, head: &Head, caller: &Caller, facts: &mut Facts) -> Result<(), Refusal> {
         let rights = self.rights(caller)?;
         rights.judge(head.route.class, &head.route.name, None)?;
-        judge_target(&rights, head, facts)?;
+        judge::target(&rights, head, facts)?;
         if !head.route.lists.is_empty() {
             set(facts.set_models(Arc::new(rights.models(head.route.class, &head.route.name))))?;
         }
@@ -77,7 +78,7 @@ impl PolicyFilter {
             Some(table) => schema::check(json, table, Limits { fields, bounds: Bounds::default() })?,
             None => Vec::new(),
         };
-        let (names, mut allowance) = judge_body_models(rights, json, head, facts)?;
+        let (names, mut allowance) = judge::body_models(rights, json, head, facts)?;
         if let Some(what) = egress::leaves(json, &route.class) {
             let no = |no: Refusal| Refusal::new("policy", Code::PolicyEgressDenied, what).with_detail(no.detail);
             allowance.add(rights.judge(RouteClass::Egress, &route.name, None).map_err(no)?);
@@ -147,8 +148,8 @@ impl Filter for PolicyFilter {
         let judged = match (request.head.route.body, request.json) {
             (BodyKind::Json, Some(json)) => self.judge_json(request, json, &rights, facts),
             (BodyKind::Json, None) => return Err(FilterError::Failed("a JSON route without JSON".to_owned())),
-            (BodyKind::Multipart, _) => judge_form(&rights, request, facts),
-            (BodyKind::Blob | BodyKind::None, _) => judge_bare(&rights, request.head, facts),
+            (BodyKind::Multipart, _) => judge::form(&rights, request, facts),
+            (BodyKind::Blob | BodyKind::None, _) => judge::bare(&rights, request.head, facts),
         };
         match judged {
             Ok(None) => Ok(Verdict::Pass),
@@ -179,122 +180,6 @@ fn caller(facts: &Facts) -> Result<Caller, FilterError> {
         .caller()
         .cloned()
         .ok_or_else(|| FilterError::Failed("no filter before `policy` established the caller".to_owned()))
-}
-
-/// A model that the body names: the field, the name as it stands there, and its canonical form.
-type Named<'j> = (&'j str, &'j str, ModelName);
-
-/// Judges a model's name as the client wrote it.
-fn judge_model(
-    rights: &Rights<'_>,
-    raw: &str,
-    head: &Head,
-    facts: &mut Facts,
-) -> Result<(ModelName, Allowance), Refusal> {
-    let model = ModelName::canonical(raw, head.upstream).map_err(not_a_model)?;
-    facts.ask(&model);
-    let allowance = rights.judge(head.route.class, &head.route.name, Some(&model))?;
-    Ok((model, allowance))
-}
-
-/// Judges a form. It is not written anew, so only a name that is canonical already goes on.
-fn judge_form(rights: &Rights<'_>, request: &Request<'_>, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
-    let raw = form::model(request)?;
-    let (model, allowance) = judge_model(rights, &raw, request.head, facts)?;
-    if model.as_str() != raw && request.head.upstream == portcullis_policies::UpstreamKind::Ollama {
-        return Err(Refusal::new(
-            "policy",
-            Code::SchemaRequest,
-            format!("a form must name its model in canonical form: `{}`", shown(&model)),
-        ));
-    }
-    allowance.note(facts);
-    set(facts.set_model(model))?;
-    Ok(None)
-}
-
-/// Judges a request whose body names nothing.
-fn judge_bare(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<Option<Bytes>, Refusal> {
-    let allowance = rights.judge(head.route.class, &head.route.name, facts.model())?;
-    allowance.note(facts);
-    Ok(None)
-}
-
-/// Finds and judges every model that the body names; all of them count.
-fn judge_body_models<'j>(
-    rights: &Rights<'_>,
-    json: &'j Json<'_>,
-    head: &'j Head,
-    facts: &mut Facts,
-) -> Result<(Vec<Named<'j>>, Allowance), Refusal> {
-    let mut names: Vec<Named<'_>> = Vec::new();
-    let mut allowance = Allowance::default();
-    let mut is_empty = false;
-    let same_thing = |field: &str| matches!(field, "model" | "name");
-    for place in &head.route.models {
-        let ModelPlace::Body(field) = place else { continue };
-        let raw = match json.get(field) {
-            None | Some(Json::Null) => continue,
-            Some(Json::String(raw)) => raw,
-            Some(_) => {
-                return Err(Refusal::new("policy", Code::SchemaRequest, "the model's name must be a string")
-                    .with_detail(format!("field {field}")));
-            }
-        };
-        // An empty name beside another is how a client says none: the stock command line asks to show
-        // `{"model": "", "name": "llama3"}`.
-        if raw.trim().is_empty() && same_thing(field) {
-            is_empty = true;
-            continue;
-        }
-        let (model, allowed) = judge_model(rights, raw, head, facts)?;
-        allowance.add(allowed);
-        names.push((field, raw, model));
-    }
-    let mut twice = names.iter().filter(|(field, _, _)| same_thing(field)).map(|(_, _, model)| model);
-    if let (Some(one), Some(other)) = (twice.next(), twice.next())
-        && one != other
-    {
-        return Err(Refusal::new("policy", Code::PolicyFieldDenied, "`model` and `name` name different models"));
-    }
-    let wanted = head.route.models.iter().any(|p| matches!(p, ModelPlace::Body(_)));
-    let must = is_empty || head.upstream == portcullis_policies::UpstreamKind::Ollama;
-    if names.is_empty() && wanted && must {
-        return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
-    }
-    if names.is_empty() {
-        allowance.add(rights.judge(head.route.class, &head.route.name, facts.model())?);
-    }
-    Ok((names, allowance))
-}
-
-/// Judges the models in path and query, and states the target that goes on.
-fn judge_target(rights: &Rights<'_>, head: &Head, facts: &mut Facts) -> Result<(), Refusal> {
-    for (name, _) in &head.query {
-        if !head.route.query.iter().any(|known| **known == **name) {
-            return Err(Refusal::new("policy", Code::PolicyFieldDenied, "this route takes no such query parameter"));
-        }
-    }
-    for place in &head.route.models {
-        match place {
-            ModelPlace::Path(name) => {
-                let parameters = head.route.parameters(&head.path).unwrap_or_default();
-                let raw = parameters.iter().find(|(n, _)| *n == &**name).map(|(_, v)| *v);
-                let (model, _) = judge_model(rights, raw.unwrap_or_default(), head, facts)?;
-                let target = head.route.path.replace(&format!("{{{name}}}"), model.as_str());
-                set(facts.set_target(target))?;
-                set(facts.set_model(model))?;
-            }
-            ModelPlace::Query(name) => {
-                if let Some((_, raw)) = head.query.iter().find(|(n, _)| **n == **name) {
-                    let (model, _) = judge_model(rights, raw, head, facts)?;
-                    set(facts.set_model(model))?;
-                }
-            }
-            ModelPlace::Body(_) | ModelPlace::Form(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// A canonical name as it may stand in a message.

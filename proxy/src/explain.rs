@@ -107,7 +107,7 @@ fn by_policy(decision: &Decision, sources: &Sources<'_>, explained: &mut Explain
             explained.needed = "a rule under `routes:` in the config that leads this class to an upstream".to_owned();
         }
         "policy.route_denied" | "policy.model_denied" | "policy.egress_denied" | "policy.expired" => {
-            if decision.detail.contains("scope") {
+            if decision.detail.starts_with("the scope of") {
                 explained.rule = decision.detail.clone();
                 explained.needed = "a credential that reaches further; the policy is not what refused it".to_owned();
             } else {

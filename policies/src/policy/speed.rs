@@ -3,8 +3,11 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use super::when::Hold;
 use super::*;
-use crate::class::UpstreamKind;
+use crate::class::{RouteClass, UpstreamKind};
+use crate::identity::{Identity, IdentityMethod};
+use crate::model::ModelName;
 
 /// How many times a batch of decisions is measured; the median counts.
 const ROUNDS: usize = 301;

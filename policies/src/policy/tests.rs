@@ -1,7 +1,12 @@
 use proptest::prelude::*;
 
+use super::when::Hold;
 use super::*;
-use crate::class::UpstreamKind;
+use crate::claims::Claims;
+use crate::class::{RouteClass, UpstreamKind};
+use crate::grant::{Grant, Grants};
+use crate::identity::{Identity, IdentityMethod};
+use crate::model::ModelName;
 use crate::scope::Scope;
 
 /// 2026-11-20T12:00:00Z, a Friday.

@@ -222,7 +222,11 @@ impl ApiKey {
 impl Index {
     fn of(keys: Arc<Keys>) -> Self {
         let by_digest = keys.keys.iter().enumerate().map(|(at, key)| (key.digest.clone(), at)).collect();
-        let named = |key: &ApiKey| Scope { name: Some(format!("key:{}", key.name).into()), ..key.scope.clone() };
+        // A key that takes another's name does not take over what that one has spent.
+        let named = |key: &ApiKey| {
+            let id = key.digest.get(..8).unwrap_or_default();
+            Scope { name: Some(format!("key:{}#{id}", key.name).into()), ..key.scope.clone() }
+        };
         let scopes = keys.keys.iter().map(|key| Arc::new(named(key))).collect();
         Self { of: keys, by_digest, scopes }
     }

@@ -160,15 +160,24 @@ impl Chain {
                 if next < self.body.len() || !self.account.is_empty() {
                     continue;
                 }
-                return Ok(body);
+                return self.counted(facts).map(|()| body);
             }
             for member in &self.account {
                 let request = Request { head, body: &body, json: json.as_ref() };
                 let said = self.ask(member, Phase::Account, member.filter.account(&request, facts)).await;
                 self.settle(member, said, facts)?;
             }
-            return Ok(body);
+            return self.counted(facts).map(|()| body);
         }
+    }
+
+    /// What a rule, a grant or a key allows is not let through where no filter counts it.
+    fn counted(&self, facts: &Facts) -> Result<(), Refusal> {
+        if self.account.is_empty() && !facts.quotas().is_empty() {
+            let why = "a rule, grant or key has limits, and `ratelimit`, which would count them, is not in the chain";
+            return Err(Refusal::internal("ratelimit", why));
+        }
+        Ok(())
     }
 
     /// Asks whether everything that was decided still holds.

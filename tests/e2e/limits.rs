@@ -301,3 +301,28 @@ fn a_flood_of_strangers_fills_no_log_and_holds_up_nobody() {
     assert_eq!(sum, refusals, "each is told, in {} lines", together.len());
     assert!(gate.cli(&["audit", "verify"]).status.success());
 }
+
+#[test]
+fn a_limit_that_nothing_counts_lets_nothing_through() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .gate("tls: server")
+        .chain("[identity, policy, firewall, audit]")
+        .filter("identity: {accept: [api_key]}")
+        .start();
+    let key = |name: &str, more: &[&str]| {
+        let made = gate.cli_json(&[&["keys", "add", name], more].concat());
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (free, bound) = (key("free", &[]), key("bound", &["--budget", "1000"]));
+    let nobody = gate.nobody();
+    let get = |key: &str| {
+        let request = format!("GET /api/version HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n");
+        nobody.raw(request.as_bytes())
+    };
+    until("the keys to be known", || (get(&free).status == 200).then_some(()));
+    let seen = server.seen().len();
+    let answer = until("the second key to be known", || Some(get(&bound)).filter(|answer| answer.status != 401));
+    assert_eq!((answer.status, answer.code().as_str()), (503, "ratelimit.internal"), "{}", answer.text());
+    assert_eq!(server.seen().len(), seen);
+}

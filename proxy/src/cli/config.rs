@@ -54,7 +54,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                 })).collect::<Vec<_>>(),
                 "chain": config.chain.iter().map(|l| l.name).collect::<Vec<_>>(),
                 "filters": {
-                    "identity": {"accept": ["mtls"], "trust": config.filters.identity.trust, "spiffe": config.filters.identity.spiffe.to_json(), "crl": config.filters.identity.crl},
+                    "identity": config.filters.identity.to_json(),
                     "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source},
                     "firewall": config.filters.firewall,

@@ -7,6 +7,8 @@ use portcullis_certs::jwt::{self, MAX_LEEWAY, SignatureAlgorithm};
 use portcullis_filters::identity::Trust;
 use portcullis_policies::{IdentityMethod, nearest};
 
+use serde_json::{Value, json};
+
 use super::load::Check;
 use super::{Spiffe, Tls, written};
 use crate::keyring::is_safe;
@@ -68,6 +70,34 @@ impl Default for IdentitySettings {
             spiffe: Spiffe::default(),
             crl: Vec::new(),
         }
+    }
+}
+
+impl IdentitySettings {
+    /// As it is written in a config, with every default filled in.
+    pub(crate) fn to_json(&self) -> Value {
+        let issuers: Vec<_> = self.issuers.iter().map(Issuer::to_json).collect();
+        let accept: Vec<_> = self.accept.iter().map(|method| method.as_str()).collect();
+        json!({
+            "accept": accept, "trust": self.trust, "jwt": issuers,
+            "spiffe": self.spiffe.to_json(), "crl": self.crl,
+        })
+    }
+}
+
+impl Issuer {
+    fn to_json(&self) -> Value {
+        let algorithms: Vec<_> = self.meant.algorithms.iter().map(|a| format!("{a:?}")).collect();
+        let jwks = match &self.keys {
+            KeySource::Discovery => None,
+            KeySource::File(path) => Some(format!("file:{}", path.display())),
+            KeySource::Url(url) => Some(url.clone()),
+        };
+        json!({
+            "issuer": self.meant.issuer, "audience": self.meant.audience, "jwks": jwks, "ca": self.ca,
+            "algorithms": algorithms, "leeway": format!("{}s", self.meant.leeway), "claims": self.meant.claims,
+            "profile": self.profile, "refresh": format!("{}s", self.refresh.as_secs()),
+        })
     }
 }
 

@@ -58,6 +58,22 @@ pub struct Usage {
 impl Usage {
     /// Takes in what a frame says; later frames of a stream repeat and complete earlier ones.
     pub fn read(&mut self, frame: &Json<'_>) {
+        // Several answers in one: all of them were work.
+        if let Json::Array(answers) = frame {
+            let mut sum = Self::default();
+            for answer in answers {
+                let mut one = Self::default();
+                one.read_one(answer);
+                sum.input = sum.input.saturating_add(one.input);
+                sum.output = sum.output.saturating_add(one.output);
+            }
+            (self.input, self.output) = (self.input.max(sum.input), self.output.max(sum.output));
+        } else {
+            self.read_one(frame);
+        }
+    }
+
+    fn read_one(&mut self, frame: &Json<'_>) {
         // Ollama's last object; llama-server's own routes.
         self.take(frame, "prompt_eval_count", "eval_count");
         self.take(frame, "tokens_evaluated", "tokens_predicted");
@@ -126,6 +142,7 @@ mod tests {
             (r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#, 9, 1),
             (r#"{"content":"","stop":true,"tokens_predicted":4,"tokens_evaluated":3}"#, 3, 4),
             (r#"{"usage":null}"#, 0, 0),
+            (r#"[{"tokens_predicted":4,"tokens_evaluated":3},{"tokens_predicted":5,"tokens_evaluated":1},7]"#, 4, 9),
             (r#"{"usage":{"prompt_tokens":-1,"completion_tokens":"x"}}"#, 0, 0),
         ] {
             let mut usage = Usage::default();

@@ -100,6 +100,16 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The value of a key as a server could read it that takes keys in any case, as Go's decoder does. An
+    /// object has one such key at most: two would have been refused.
+    #[must_use]
+    pub fn get_folded(&self, key: &str) -> Option<&Json<'a>> {
+        match self {
+            Self::Object(entries) => entries.iter().find(|(k, _)| fold_key(k) == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Json<'a>> {
         match self {

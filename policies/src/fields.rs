@@ -51,6 +51,9 @@ pub enum Field {
     Number(Bounds),
     /// An object with a schema of its own.
     Object(Arc<FieldTable>),
+    /// One prompt: a text, a list of tokens, or an object. A list of prompts is as many requests, which
+    /// would run and count as one.
+    Prompt,
     /// A text of at most this many bytes.
     Text(usize),
 }
@@ -111,6 +114,7 @@ enum Kind {
     Integer,
     Number,
     Object,
+    Prompt,
     Text,
 }
 
@@ -178,6 +182,7 @@ fn make(
                 Some(inner) => Field::Object(make(inner, written, made, depth + 1)?),
                 None => Field::Any,
             },
+            Kind::Prompt => Field::Prompt,
             Kind::Text => Field::Text(w.max_len.unwrap_or(LONG)),
         };
         table.fields.insert(field.clone(), meant);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::class::RouteClass;
 use crate::identity::Identity;
-use crate::model::ModelName;
+use crate::policy::Ask;
 use crate::scope::Scope;
 
 /// One grant, as it stands in the file and in `grants list --json`.
@@ -38,10 +38,13 @@ impl Grant {
         self.scope.classes.contains(&class) && self.scope.covers(class, route)
     }
 
-    /// Whether a model lies within it; a request that names none is not judged by it.
+    /// Whether the model that is asked for lies within it; all of them must where the server picks one.
     #[must_use]
-    pub fn covers_model(&self, model: Option<&ModelName>) -> bool {
-        model.is_none_or(|model| self.scope.covers_model(model))
+    pub fn fits(&self, ask: &Ask<'_>) -> bool {
+        match ask.model {
+            None => !ask.any_model || self.scope.covers_every_model(),
+            Some(model) => self.scope.covers_model(model),
+        }
     }
 
     /// Whether it holds at this Unix second.

@@ -67,6 +67,12 @@ impl Scope {
         self.models.is_empty() || fits(&self.models, model)
     }
 
+    /// Whether every model lies within it.
+    #[must_use]
+    pub fn covers_every_model(&self) -> bool {
+        self.models.is_empty() || self.models.iter().any(|glob| glob.as_str() == "*")
+    }
+
     /// Whether it holds at this Unix second.
     #[must_use]
     pub fn holds_at(&self, now: i64) -> bool {

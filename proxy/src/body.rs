@@ -5,41 +5,24 @@
 //! once, and by the same cap on what a compressed one unpacks to.
 
 use std::io::Read as _;
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::generation::Limits;
+use crate::memory::{Granted, Purse};
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
 use portcullis_filters::chain::Admitted;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::routes::BodyKind;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::generation::Limits;
+/// What is taken of the shared memory before any of a body has come.
+const FIRST: usize = 16 * 1024;
 
 /// A body, and the memory it was granted: given back when this is dropped.
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    pub(crate) memory: Vec<OwnedSemaphorePermit>,
-}
-
-/// The memory that bodies share, in KiB.
-#[derive(Clone)]
-pub(crate) struct Memory(Arc<Semaphore>);
-
-impl Memory {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / 1024).clamp(64, Semaphore::MAX_PERMITS))))
-    }
-
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-        Arc::clone(&self.0).try_acquire_many_owned(kib).map_err(|_| {
-            Refusal::new("request", Code::RateLimitConcurrent, "too many large requests are being read at once")
-                .with_retry_after(1)
-        })
-    }
+    pub(crate) memory: Vec<Granted>,
 }
 
 /// How a body is packed.
@@ -59,7 +42,7 @@ pub(crate) async fn read(
     session: &mut ServerSession,
     admitted: &Admitted,
     limits: &Limits,
-    memory: &Memory,
+    memory: &Purse<'_>,
 ) -> Result<Body, Refusal> {
     let expected = length(session, limits)?;
     let kind = admitted.head().route.body;
@@ -70,7 +53,7 @@ pub(crate) async fn read(
     if kind == BodyKind::None {
         return Err(Refusal::new("request", Code::RequestMalformed, "this route takes no body"));
     }
-    let mut granted = vec![memory.take(expected.unwrap_or(16 * 1024))?];
+    let mut granted = vec![memory.take(expected.map_or(FIRST, |expected| expected.min(FIRST)))?];
     if session
         .req_header()
         .headers
@@ -89,8 +72,12 @@ pub(crate) async fn read(
     let bytes = match packing {
         Packing::None => bytes,
         packing => {
-            granted.push(memory.take(limits.body_bytes)?);
-            unpack(&bytes, packing, limits.body_bytes)?
+            // As much as it may become, until it is known how much it is.
+            let most = memory.take(limits.body_bytes)?;
+            let plain = unpack(&bytes, packing, limits.body_bytes)?;
+            drop(most);
+            granted = vec![memory.take(plain.len())?];
+            plain
         }
     };
     Ok(Body { bytes, memory: granted })
@@ -100,21 +87,23 @@ async fn collect(
     session: &mut ServerSession,
     expected: Option<usize>,
     limits: &Limits,
-    memory: &Memory,
-    granted: &mut Vec<OwnedSemaphorePermit>,
+    memory: &Purse<'_>,
+    granted: &mut Vec<Granted>,
 ) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    let mut room = expected.unwrap_or(16 * 1024);
+    let mut room = expected.map_or(FIRST, |expected| expected.min(FIRST));
     let mut total = 0usize;
     while let Some(chunk) = session.read_request_body().await.map_err(|_| gone())? {
         total = total.saturating_add(chunk.len());
         if total > limits.body_bytes {
             return Err(too_large());
         }
-        if total > room {
-            granted.push(memory.take(room)?);
-            room = room.saturating_mul(2);
+        // What is announced takes up nothing; what has come does.
+        while total > room {
+            let more = room.max(1).min(limits.body_bytes.saturating_sub(room).max(1));
+            granted.push(memory.take(more)?);
+            room = room.saturating_add(more);
         }
         match first.take() {
             // A body that comes in one piece is never copied.

@@ -28,6 +28,7 @@ mod grants;
 mod keyring;
 mod listener;
 mod logging;
+mod memory;
 mod metrics;
 mod queue;
 mod record;

@@ -25,12 +25,13 @@ use portcullis_filters::exchange::{Caller, Presented};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
-use crate::body::{self, Body, Memory};
+use crate::body::{self, Body};
 use crate::certificates::Peer;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::floods::Floods;
 use crate::generation::{Generation, Way};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
@@ -157,7 +158,13 @@ impl Service {
             String::from_utf8_lossy(request.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
         let mut dialect = Dialect::of_path(&record.path);
         match self.head(session, generation, record, &mut dialect) {
-            Ok(Headed::Public) => self.public(session, record).await,
+            Ok(Headed::Public) => match self.floods.stranger(address(session), generation.strangers) {
+                None => self.public(session, record).await,
+                Some(one_of_many) => {
+                    record.told_with_others = true;
+                    Stop::Refused(dialect, one_of_many)
+                }
+            },
             Ok(Headed::Judged(way, head)) => self.judge(session, generation, record, way, *head, began).await,
             Err(refusal) => Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None)),
         }
@@ -242,7 +249,17 @@ impl Service {
             }
         };
         let reading = Instant::now();
-        let read = body::read(session, &admitted, &generation.limits, &self.memory).await;
+        let read = {
+            let asks;
+            let owner = match admitted.facts().caller() {
+                Some(caller) => caller.owner().identity.as_str(),
+                None => {
+                    asks = address(session).to_string();
+                    &asks
+                }
+            };
+            body::read(session, &admitted, &generation.limits, &self.memory.of(owner)).await
+        };
         let waited = reading.elapsed();
         let Body { bytes, memory } = match read {
             Ok(body) => body,

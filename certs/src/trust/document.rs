@@ -164,8 +164,7 @@ impl Document {
         Ok(entry)
     }
 
-    /// Trusts a key that came with an invitation: under the name that the operator gave, else under the
-    /// one that it claims, where that is free.
+    /// Trusts a key that came with an invitation, under the name that the operator gave, if any.
     pub(super) fn enroll(
         &mut self,
         known: &Known<'_>,
@@ -185,11 +184,11 @@ impl Document {
             return Err(TrustError::Decided { id: entry.id.clone(), state: entry.state.as_str() });
         }
         entry.profile = profile.map(Into::into);
+        entry.presented_name = known.claimed_name.map(crate::peer::printable).filter(|name| !name.is_empty());
+        // A name is the operator's to give: rules are written about it. What the caller calls itself stays
+        // beside it. Whoever comes second by the same invitation has no name yet.
         if let Some(name) = name {
-            // Whoever comes second by the same invitation has no name yet.
             let _ = self.name(position, name);
-        } else if let Some(claimed) = known.claimed_name.filter(|name| is_name(name)) {
-            let _ = self.name(position, claimed);
         }
         self.decide(position, State::Approved, None, now)
     }

@@ -2,7 +2,7 @@
 
 use portcullis_policies::RouteClass;
 
-use crate::json::Json;
+use crate::json::{Json, fold_key};
 
 /// How deep the search goes: as deep as a body may nest.
 const MAX_DEPTH: usize = crate::json::MAX_DEPTH;
@@ -14,13 +14,13 @@ pub(super) fn leaves(json: &Json<'_>, class: &RouteClass) -> Option<&'static str
         return None;
     }
     for key in ["messages", "input", "prompt"] {
-        if json.get(key).is_some_and(|value| fetches(value, 0)) {
+        if json.get_folded(key).is_some_and(|value| fetches(value, 0)) {
             return Some("the request names media elsewhere that the server would fetch; send it as data");
         }
     }
-    let tools = json.get("tools").and_then(Json::as_array).unwrap_or_default();
+    let tools = json.get_folded("tools").and_then(Json::as_array).unwrap_or_default();
     let searches = |tool: &Json<'_>| {
-        tool.get("type")
+        tool.get_folded("type")
             .and_then(Json::as_str)
             .is_some_and(|kind| kind.starts_with("web_search") || kind.starts_with("web_fetch"))
     };
@@ -36,7 +36,7 @@ fn fetches(json: &Json<'_>, depth: usize) -> bool {
         Json::Array(items) => items.iter().any(|item| fetches(item, depth + 1)),
         Json::Object(entries) => entries.iter().any(|(key, value)| {
             let named = matches!(
-                key.as_ref(),
+                fold_key(key).as_ref(),
                 "image_url" | "input_audio" | "video_url" | "audio_url" | "file_url" | "source" | "images"
             );
             (named && refers(value)) || fetches(value, depth + 1)
@@ -56,7 +56,7 @@ fn refers(value: &Json<'_>) -> bool {
                     && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
             })
         }
-        Json::Object(_) => value.get("url").is_some_and(refers),
+        Json::Object(_) => value.get_folded("url").is_some_and(refers),
         Json::Array(items) => items.iter().any(refers),
         _ => false,
     }
@@ -78,6 +78,8 @@ mod tests {
             r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}"#,
             r#"{"messages":[{"content":[{"type":"image","source":{"type":"url","url":"HTTPS://x"}}]}]}"#,
             r#"{"tools":[{"type":"web_search_preview"}]}"#,
+            r#"{"tools":[{"Type":"web_search_20250305","name":"get_search"}]}"#,
+            r#"{"messages":[{"content":[{"type":"image_url","IMAGE_URL":{"Url":"https://x/y.png"}}]}]}"#,
         ] {
             assert!(says(text), "{text}");
         }

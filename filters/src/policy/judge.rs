@@ -79,7 +79,11 @@ pub(super) fn body_models<'j>(
         return Err(Refusal::new("policy", Code::SchemaRequest, "the request names no model"));
     }
     if names.is_empty() {
-        allowance.add(rights.judge(head.route.class, &head.route.name, facts.model())?);
+        let (class, route) = (head.route.class, &head.route.name);
+        allowance.add(match facts.model() {
+            None if wanted => rights.judge_any_model(class, route)?,
+            model => rights.judge(class, route, model)?,
+        });
     }
     Ok((names, allowance))
 }

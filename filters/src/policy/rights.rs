@@ -105,15 +105,35 @@ impl<'r> Rights<'r> {
         route: &str,
         model: Option<&ModelName>,
     ) -> Result<Allowance, Refusal> {
+        self.weigh(class, route, model, false)
+    }
+
+    /// What is allowed where the request could name a model and does not: the server picks one, so all of
+    /// them must be allowed.
+    ///
+    /// # Errors
+    /// The refusal, when not all are.
+    pub(super) fn judge_any_model(&self, class: RouteClass, route: &str) -> Result<Allowance, Refusal> {
+        self.weigh(class, route, None, true)
+    }
+
+    fn weigh(
+        &self,
+        class: RouteClass,
+        route: &str,
+        model: Option<&ModelName>,
+        any_model: bool,
+    ) -> Result<Allowance, Refusal> {
         for hand in &self.hands {
             // Whoever uses another's rights needs none of its own, but what is denied to it stays so.
-            if let Decision::Deny(deny) = self.policy.decide(&self.ask(hand, class, route, model))
+            if let Decision::Deny(deny) = self.policy.decide(&Ask { any_model, ..self.ask(hand, class, route, model) })
                 && deny.is_explicit()
             {
                 return Err(self.refusal(&deny, model));
             }
         }
-        let ask = Ask { grants: self.grants.of(&self.holder.identity), ..self.ask(self.holder, class, route, model) };
+        let grants = self.grants.of(&self.holder.identity);
+        let ask = Ask { grants, any_model, ..self.ask(self.holder, class, route, model) };
         let allow = match self.policy.decide(&ask) {
             Decision::Allow(allow) => allow,
             Decision::Deny(deny) => return Err(self.refusal(&deny, model)),
@@ -127,6 +147,9 @@ impl<'r> Rights<'r> {
             allowance.bounds = allowance.bounds.and(by.bounds());
             allowance.tools.extend(by.tools().cloned());
             allowance.quotas.extend(self.quota(by));
+        }
+        if any_model && self.scopes().any(|scope| !scope.covers_every_model()) {
+            return Err(unnamed().with_detail("the scope of the caller's credential"));
         }
         self.hold_to_scopes(class, route, model, &mut allowance)?;
         Ok(allowance)
@@ -246,9 +269,7 @@ impl<'r> Rights<'r> {
             Denial::Model => Refusal::new(
                 "policy",
                 Code::PolicyModelDenied,
-                model.map_or("the model is not granted to you".into(), |m| {
-                    format!("the model `{}` is not granted to you", shown(m))
-                }),
+                model.map_or_else(|| UNNAMED.into(), |m| format!("the model `{}` is not granted to you", shown(m))),
             ),
             Denial::Route => Refusal::new("policy", Code::PolicyRouteDenied, "no grant of yours allows this route"),
         };
@@ -271,6 +292,13 @@ fn quota(key: String, scope: &Scope) -> Option<Quota> {
     let Scope { requests, tokens, concurrent, budget, .. } = *scope;
     let some = requests.is_some() || tokens.is_some() || concurrent.is_some() || budget.is_some();
     some.then_some(Quota { key, requests, tokens, concurrent, budget })
+}
+
+/// What is said where a model should have been named.
+const UNNAMED: &str = "name a model: not every one is granted to you, and without a name the server picks one";
+
+fn unnamed() -> Refusal {
+    Refusal::new("policy", Code::PolicyModelDenied, UNNAMED)
 }
 
 fn ended() -> Refusal {

@@ -18,6 +18,8 @@ pub(super) struct Edit {
 
 /// The fields that bound the tokens of an answer, in the words of all dialects.
 const TOKENS: [&str; 5] = ["max_completion_tokens", "max_output_tokens", "max_tokens", "n_predict", "num_predict"];
+/// The fields that ask for several answers at once.
+const ANSWERS: [&str; 3] = ["best_of", "n", "n_cmpl"];
 /// The field that sets the size of the context.
 const CONTEXT: &str = "num_ctx";
 
@@ -38,6 +40,8 @@ impl Limits<'_> {
             self.bounds.max_context.filter(|_| key == CONTEXT)
         };
         let own = own.map(|max| max as f64);
+        // Several answers would be several times as many tokens.
+        let own = own.or_else(|| self.bounds.max_tokens.filter(|_| ANSWERS.contains(&key)).map(|_| 1.0));
         written.into_iter().chain(own).reduce(f64::min)
     }
 }
@@ -214,6 +218,8 @@ fn check_field(
             ));
         }
         (Field::Any, _) | (Field::Bool, Json::Bool(_)) => {}
+        (Field::Prompt, value) if is_one_prompt(value) => {}
+        (Field::Prompt, _) => return wrong("one prompt: send each in a request of its own"),
         (Field::Array(max), Json::Array(items)) if items.len() <= *max => {}
         (Field::Array(max), Json::Array(_)) => return wrong(&format!("an array of at most {max} items")),
         (Field::Array(_), _) => return wrong("an array"),
@@ -261,6 +267,20 @@ fn check_field(
         (Field::Object(_), _) => return wrong("an object"),
     }
     Ok(())
+}
+
+/// Whether this is one prompt: llama-server takes a list of numbers, or of numbers and texts, for the
+/// tokens of one, and any other list for one prompt each.
+fn is_one_prompt(value: &Json<'_>) -> bool {
+    match value {
+        Json::Array(items) => {
+            let numbers = items.iter().filter(|item| matches!(item, Json::Number(_))).count();
+            let texts = items.iter().filter(|item| matches!(item, Json::String(_))).count();
+            items.len() <= 1 || (numbers > 0 && numbers + texts == items.len())
+        }
+        Json::Object(_) | Json::String(_) => true,
+        _ => false,
+    }
 }
 
 /// The bounds of the table, with the policy's own upper bound where that is lower.

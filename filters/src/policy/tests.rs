@@ -187,7 +187,10 @@ fn fields_are_held_to_their_bounds() {
     assert_eq!(llama(r#"{"prompt":"x","n_discard":-1}"#), Err("schema.request"), "CVE-2026-21869");
     assert_eq!(llama(r#"{"prompt":"x","lora":[]}"#), Err("policy.field_denied"));
     assert_eq!(llama(r#"{"prompt":"x","id_slot":1}"#), Err("schema.request"));
-    assert!(llama(r#"{"prompt":"x","n_predict":-1}"#).unwrap().contains("32768"));
+    assert!(llama(r#"{"model":"tiny","prompt":"x","n_predict":-1}"#).unwrap().contains("32768"));
+    // Without a name the server picks the model, and not every one is granted.
+    assert_eq!(llama(r#"{"prompt":"x"}"#), Err("policy.model_denied"));
+    assert_eq!(llama(r#"{"model":null,"prompt":"x"}"#), Err("policy.model_denied"));
 }
 
 #[test]
@@ -275,4 +278,32 @@ fn lists_show_what_is_granted() {
         crate::frame::with_frame(&raw, crate::frame::Reading::Json, |frame| watch.frame(0, frame)).unwrap().unwrap();
     let Verdict::Replace(shown) = said else { panic!("the list is filtered") };
     assert_eq!(shown, r#"{"models":[{"name":"tiny:latest","model":"tiny:latest"}],"x":1}"#);
+}
+
+#[test]
+fn one_request_has_one_prompt() {
+    use portcullis_policies::routes::builtin;
+    let found = builtin(UpstreamKind::LlamaCpp).find("POST", "/completion");
+    let portcullis_policies::routes::Found::Route(route) = found else { panic!("no route") };
+    let table = route.fields.as_ref().unwrap();
+    for (prompt, fine) in [
+        (r#""x""#, true),
+        ("[1, 2, 3]", true),
+        (r#"[1, "x", 2]"#, true),
+        (r#"["x"]"#, true),
+        (r#"{"prompt_string": "x", "multimodal_data": []}"#, true),
+        (r#"["x", "y"]"#, false),
+        ("[[1, 2], [3]]", false),
+        (r#"["x", [1]]"#, false),
+        ("7", false),
+    ] {
+        let body = format!(r#"{{"prompt": {prompt}}}"#);
+        let json = crate::json::Json::parse(body.as_bytes()).unwrap();
+        let limits = Limits { fields: &[], bounds: Bounds::default() };
+        assert_eq!(schema::check(&json, table, limits).is_ok(), fine, "{prompt}");
+    }
+    let json = crate::json::Json::parse(br#"{"prompt": "x", "n_cmpl": 4, "n_predict": 50}"#).unwrap();
+    let bounds = Bounds { max_tokens: Some(100), ..Bounds::default() };
+    let edits = schema::check(&json, table, Limits { fields: &[], bounds }).unwrap();
+    assert_eq!(edits.len(), 1, "several answers would be several times the tokens: {edits:?}");
 }

@@ -20,14 +20,14 @@ pub(super) fn check(json: &Json<'_>, allowed: &[Arc<Tools>]) -> Result<(), Refus
         return Ok(());
     }
     for field in LISTS {
-        match json.get(field) {
+        match json.get_folded(field) {
             None | Some(Json::Null) => {}
             Some(Json::Array(tools)) => tools.iter().try_for_each(|tool| offered(tool, allowed))?,
             Some(_) => return Err(denied("the tools are no list")),
         }
     }
     for field in CHOICES {
-        match json.get(field) {
+        match json.get_folded(field) {
             Some(choice @ Json::Object(_)) => chosen(choice, allowed)?,
             // `auto`, `none` and `required` choose among what is offered.
             _ => continue,
@@ -39,13 +39,16 @@ pub(super) fn check(json: &Json<'_>, allowed: &[Arc<Tools>]) -> Result<(), Refus
 fn offered(tool: &Json<'_>, allowed: &[Arc<Tools>]) -> Result<(), Refusal> {
     let names = named(tool);
     // A tool that the server brings along has a type and no name.
-    let names = if names.is_empty() { tool.get("type").and_then(Json::as_str).into_iter().collect() } else { names };
+    let names =
+        if names.is_empty() { tool.get_folded("type").and_then(Json::as_str).into_iter().collect() } else { names };
     judge(&names, allowed)
 }
 
 fn chosen(choice: &Json<'_>, allowed: &[Arc<Tools>]) -> Result<(), Refusal> {
     // The Responses dialect chooses among some of the tools by a list of its own.
-    if let Some(tools) = choice.get("tools").or_else(|| choice.get("allowed_tools").and_then(|a| a.get("tools"))) {
+    if let Some(tools) =
+        choice.get_folded("tools").or_else(|| choice.get_folded("allowed_tools").and_then(|a| a.get_folded("tools")))
+    {
         return tools.as_array().unwrap_or_default().iter().try_for_each(|tool| offered(tool, allowed));
     }
     let names = named(choice);
@@ -54,8 +57,8 @@ fn chosen(choice: &Json<'_>, allowed: &[Arc<Tools>]) -> Result<(), Refusal> {
 
 /// Every name that a reader could take for the tool's: all must be allowed.
 fn named<'j>(tool: &'j Json<'_>) -> Vec<&'j str> {
-    let inner = [tool.get("function"), tool.get("custom")].into_iter().flatten();
-    inner.chain([tool]).filter_map(|holder| holder.get("name").and_then(Json::as_str)).collect()
+    let inner = [tool.get_folded("function"), tool.get_folded("custom")].into_iter().flatten();
+    inner.chain([tool]).filter_map(|holder| holder.get_folded("name").and_then(Json::as_str)).collect()
 }
 
 fn judge(names: &[&str], allowed: &[Arc<Tools>]) -> Result<(), Refusal> {
@@ -95,6 +98,8 @@ mod tests {
             (r#"{"tools":[{}]}"#, false, false),
             (r#"{"tools":["get_time"]}"#, false, false),
             (r#"{"tools":{"name":"get_time"}}"#, false, false),
+            (r#"{"tools":[{"type":"function","name":"get_x","Function":{"Name":"exec"}}]}"#, false, false),
+            (r#"{"tools":[{"type":"function","FUNCTION":{"Name":"get_x"}}]}"#, true, false),
             (r#"{"functions":[{"name":"exec"}]}"#, false, false),
             (r#"{"functions":[{"name":"get_time"}]}"#, true, false),
             (r#"{"tool_choice":{"type":"function","function":{"name":"exec"}}}"#, false, false),

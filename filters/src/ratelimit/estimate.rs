@@ -69,6 +69,6 @@ fn named(json: &Json<'_>) -> Option<u64> {
         .filter_map(|field| of(json, field))
         .chain(options.and_then(|options| of(options, "num_predict")))
         .max()?;
-    let answers = ["n", "n_cmpl"].iter().filter_map(|field| of(json, field)).max().unwrap_or(1);
+    let answers = ["best_of", "n", "n_cmpl"].iter().filter_map(|field| of(json, field)).max().unwrap_or(1);
     Some(most.saturating_mul(answers.max(1)))
 }

@@ -28,6 +28,8 @@ pub struct Ask<'a> {
     pub route: &'a str,
     /// The model, where the request names one.
     pub model: Option<&'a ModelName>,
+    /// Whether the server picks the model, because the request names none.
+    pub any_model: bool,
     /// What a person granted besides.
     pub grants: &'a [Arc<Grant>],
     /// The time, in Unix seconds.
@@ -47,6 +49,7 @@ impl<'a> Ask<'a> {
             class,
             route,
             model: None,
+            any_model: false,
             grants: &[],
             now: 0,
         }

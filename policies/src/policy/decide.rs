@@ -37,7 +37,7 @@ impl Policy {
         }
         let mut found = Found::default();
         for grant in ask.grants.iter().filter(|grant| grant.covers(ask.class, ask.route)) {
-            match (grant.has_ended(ask.now), grant.holds_at(ask.now), grant.covers_model(ask.model)) {
+            match (grant.has_ended(ask.now), grant.holds_at(ask.now), grant.fits(ask)) {
                 (false, true, true) => return self.allowed(ask, Basis::Grant(grant)),
                 (false, true, false) => found.covered = true,
                 (true, _, true) => found.ended = found.ended.or(Some(Basis::Grant(grant))),
@@ -82,7 +82,7 @@ impl Policy {
             if n < best
                 && let Some(rule) = self.rule(n)
                 && rule.covers_route(ask.route)
-                && rule.fits(ask.model)
+                && rule.fits(ask)
                 && rule.is_about(ask)
                 && rule.hold(ask.now) == Hold::Now
             {
@@ -99,7 +99,7 @@ impl Policy {
         let mut best = u32::MAX;
         let mut visit = |n: u32| {
             let Some(rule) = self.rule(n).filter(|rule| n < best && rule.covers_route(ask.route)) else { return };
-            let (fits, hold) = (rule.fits(ask.model), rule.hold(ask.now));
+            let (fits, hold) = (rule.fits(ask), rule.hold(ask.now));
             if !(fits || hold == Hold::Now) || !rule.is_about(ask) {
                 return;
             }
@@ -148,7 +148,7 @@ impl Policy {
                 allowed.extend_from_slice(if grant.scope.models.is_empty() { &all } else { &grant.scope.models });
             }
         }
-        let egress = Ask { class: RouteClass::Egress, model: None, ..*ask };
+        let egress = Ask { class: RouteClass::Egress, model: None, any_model: false, ..*ask };
         let cloud = matches!(self.decide_class(&egress), Decision::Allow(_));
         ModelMatcher::new(&allowed).without(&denied, cloud)
     }

@@ -98,7 +98,7 @@ fn misses(rule: &Rule, ask: &Ask<'_>) -> Vec<&'static str> {
         ("the caller", rule.is_about(ask)),
         ("the class", rule.classes.contains(&ask.class)),
         ("the route", rule.covers_route(ask.route)),
-        ("the model", rule.fits(ask.model)),
+        ("the model", rule.fits(ask)),
         ("the time", rule.hold(ask.now) == Hold::Now),
         ("its mode, which is shadow", !rule.is_shadow()),
     ];

@@ -137,7 +137,7 @@ impl Table {
                 self.general.models.visit(model.as_str(), Case::Folded, visit);
                 self.general.always.iter().for_each(|n| visit(*n));
             }
-            None if sparing => self.general.always.iter().for_each(|n| visit(*n)),
+            None if sparing && !ask.any_model => self.general.always.iter().for_each(|n| visit(*n)),
             None => self.everybody().iter().for_each(|n| visit(*n)),
         }
     }

@@ -6,7 +6,7 @@ use super::Ask;
 use super::when::{Hold, When};
 use crate::class::RouteClass;
 use crate::glob::{ExactGlob, Glob};
-use crate::model::{ModelName, fits};
+use crate::model::fits;
 use crate::rate::Rate;
 
 /// One rule of the policy.
@@ -170,9 +170,11 @@ impl Rule {
     }
 
     /// Whether it says something about a request for this model, or for none. A rule that denies some
-    /// models says nothing about a request that names none.
-    pub(super) fn fits(&self, model: Option<&ModelName>) -> bool {
-        match model {
+    /// models says nothing about a request that has none; where the server picks one, it may be any of
+    /// them, and what allows some does not allow all.
+    pub(super) fn fits(&self, ask: &Ask<'_>) -> bool {
+        match ask.model {
+            None if ask.any_model => !self.allows || self.every_model(),
             None => self.allows || self.every_model(),
             Some(model) => fits(&self.models, model),
         }

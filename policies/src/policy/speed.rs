@@ -89,7 +89,7 @@ fn cases(count: usize) -> Vec<Case> {
 fn in_turn(policy: &Policy, ask: &Ask<'_>) -> Option<u32> {
     let mut allowed = None;
     for (rule, n) in policy.rules.iter().zip(0u32..) {
-        let covers = rule.classes.contains(&ask.class) && rule.covers_route(ask.route) && rule.fits(ask.model);
+        let covers = rule.classes.contains(&ask.class) && rule.covers_route(ask.route) && rule.fits(ask);
         if !rule.shadow && covers && rule.is_about(ask) && rule.hold(ask.now) == Hold::Now {
             if !rule.allows {
                 return None;

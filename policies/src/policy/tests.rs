@@ -340,12 +340,12 @@ fn naively(policy: &Policy, ask: &Ask<'_>) -> String {
     let rules = || policy.rules.iter().filter(|r| !r.shadow && r.classes.contains(&ask.class));
     let covers = |r: &&Rule| r.covers_route(ask.route) && r.is_about(ask);
     let route = if ask.class == RouteClass::Egress { "Egress" } else { "Route" };
-    let denies = |r: &&Rule| !r.allows && covers(r) && r.fits(ask.model) && r.hold(ask.now) == Hold::Now;
+    let denies = |r: &&Rule| !r.allows && covers(r) && r.fits(ask) && r.hold(ask.now) == Hold::Now;
     if let Some(rule) = rules().find(denies) {
         return format!("{} {}", if rule.every_model() { route } else { "Model" }, rule.name);
     }
     let allowing: Vec<_> = rules().filter(|r| r.allows).filter(covers).collect();
-    let with = |hold: Hold| allowing.iter().find(|r| r.hold(ask.now) == hold && r.fits(ask.model));
+    let with = |hold: Hold| allowing.iter().find(|r| r.hold(ask.now) == hold && r.fits(ask));
     match (with(Hold::Now), with(Hold::Ended), with(Hold::Later)) {
         (Some(rule), ..) => format!("allow {}", rule.name),
         (None, Some(_), _) => "Expired".to_owned(),
@@ -368,12 +368,13 @@ proptest! {
         class in prop::sample::select(vec![RouteClass::Inference, RouteClass::Read, RouteClass::Egress]),
         of in prop::option::of(prop::sample::select(vec!["llama3:8b", "llama3.2:1b", "tiny", "secret", "other:8b"])),
         route in prop::sample::select(vec!["ollama.chat", "openai.chat"]),
+        any_model in any::<bool>(),
     ) {
         let (identity, of) = (Identity::parse(identity).unwrap(), of.map(model));
         let mut claims = Claims::default();
         claims.insert("groups", vec!["admins".to_owned()]);
         let ask = Ask {
-            name, profile, claims: claim.then_some(&claims), model: of.as_ref(), route,
+            name, profile, claims: claim.then_some(&claims), model: of.as_ref(), route, any_model,
             ..ask(&identity, class)
         };
         let said = told(&policy.decide(&ask));

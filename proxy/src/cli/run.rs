@@ -12,7 +12,6 @@ use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_log::{AuditKey, AuditLog};
-use crate::body::Memory;
 use crate::budgets::{self, Budgets};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
@@ -22,6 +21,7 @@ use crate::generation::{Generation, Surroundings};
 use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
@@ -113,7 +113,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit) as _,
         metrics: Arc::clone(&metrics),
         decisions,
-        memory: Memory::new(limits.buffered_bytes),
+        memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
         options: service::options(limits.idle_timeout),
     };

@@ -21,7 +21,7 @@ use crate::node::{NodeError, NodeKey, NodePublic};
 /// What every grant begins with.
 pub const PREFIX: &str = "pcg1.";
 /// The most hands that a grant may go through.
-pub const MAX_LINKS: usize = 8;
+pub const MAX_LINKS: usize = 7;
 /// The longest grant, in bytes.
 pub const MAX_LENGTH: usize = 12 * 1024;
 /// How far the maker's clock may run ahead, in seconds.
@@ -147,7 +147,14 @@ pub fn verify(grant: &str, now: i64) -> Result<Delegation, DelegationError> {
         }
         let holder = node(&statement.to)?;
         let by = node(&statement.by)?;
-        let scope = Scope { name: Some(format!("grant:{}", statement.id).into()), ..statement.scope };
+        // Nobody grows by passing on to itself.
+        if by == holder {
+            return Err(DelegationError::Broken);
+        }
+        let root = found.as_ref().map_or(&by, |found| &found.root);
+        let until = scope.until.unwrap_or_default();
+        let scope =
+            Scope { name: Some(format!("delegated:{root}:{until}:{}", statement.id).into()), ..statement.scope };
         found = Some(match found {
             None => Delegation { root: by.clone(), holder, hands: vec![by], scopes: vec![scope] },
             Some(mut so_far) if so_far.holder == by => {

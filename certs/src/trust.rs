@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+mod crowd;
 mod document;
 mod entry;
 mod error;
@@ -20,6 +21,7 @@ mod strangers;
 mod tests;
 
 pub use document::{MAX_PENDING, is_name};
+pub use crowd::network;
 pub use entry::{Entry, State};
 pub use error::{NameError, TrustError};
 pub use select::SelectError;

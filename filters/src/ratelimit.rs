@@ -22,7 +22,7 @@ mod estimate;
 mod memory;
 mod refusal;
 
-pub use budgets::BudgetStore;
+pub use budgets::{BudgetStore, delegation};
 pub use counters::{Clock, Counters, Demand, Denied, Held, Kind, Limit, Monotonic, Shortage};
 pub use memory::Memory;
 

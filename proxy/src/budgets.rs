@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_certs::ledger::{Document, Ledger, LedgerError};
-use portcullis_filters::ratelimit::{BudgetStore, Memory};
+use portcullis_filters::ratelimit::{self, BudgetStore, Memory};
 use serde::{Deserialize, Serialize};
 
 /// How often it is written, if anything changed.
@@ -51,6 +51,8 @@ impl BudgetStore for Budgets {
     fn save(&self, spent: &[(String, u64)]) -> Result<(), String> {
         let written = self.0.change(|document| {
             document.spent.extend(spent.iter().cloned());
+            let now = crate::keyring::now();
+            document.spent.retain(|key, _| ratelimit::delegation(key).is_none_or(|(_, until)| until > now));
             Ok::<(), LedgerError>(())
         });
         written.map_err(|e| e.to_string())
@@ -68,6 +70,7 @@ pub(crate) async fn keep(counters: Arc<Memory>, store: Arc<Budgets>) {
 
 /// Writes what changed since the last time.
 pub(crate) fn save(counters: &Memory, store: &Budgets) {
+    counters.forget_ended(crate::keyring::now());
     if let Err(error) = counters.save_budgets(store) {
         tracing::error!(%error, "Budgets cannot be written; requests that use one are refused until they can.");
     }

@@ -6,10 +6,11 @@
 //! is never held up by a stranger at the same address: its requests are not counted there.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use portcullis_certs::trust::network;
 use portcullis_filters::audit::{AuditSink, Entry};
 use portcullis_filters::ratelimit::{Demand, Denied, Kind, Memory};
 use portcullis_filters::{Code, Refusal};
@@ -105,14 +106,6 @@ impl Floods {
 
     fn untold(&self) -> MutexGuard<'_, HashMap<Option<String>, u64>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The address, or the network of an IPv6 address that one customer has for itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
     }
 }
 

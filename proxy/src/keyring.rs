@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_certs::api_keys::{self, ApiKeys};
-use portcullis_certs::{delegation, device, trust as store};
+use portcullis_certs::{delegation, device};
 use portcullis_filters::exchange::{Caller, DeviceSignature};
 use portcullis_filters::identity::{
     CredentialView, Delegated, Device, DeviceProblem, Standing, TokenError, TrustView as _, Verified,
@@ -134,23 +134,23 @@ impl CredentialView for Keyring {
         if given.holder != *to {
             return Err("it was given to another caller");
         }
-        let root = given.root.as_str();
-        let by = Caller::new(given.root.clone(), IdentityMethod::Signature);
-        let by = if root == self.shared.node {
-            by
-        } else {
-            match self.shared.trust.device_standing(&given.root) {
-                Standing::Approved { name, profile } => Caller { name, profile, ..by },
-                _ => return Err("the one who passed it on is not approved here"),
-            }
-        };
-        // Whoever handed it on and was thrown out takes it along.
-        for hand in given.hands.iter().filter(|hand| hand.as_str() != self.shared.node) {
-            if self.shared.trust.store().standing(hand.as_str()) == store::Standing::Revoked {
-                return Err("the trust in one who passed it on was taken back");
-            }
+        // From the first hand to the last: what the policy denies to any of them, it denies to the caller.
+        let mut by: Option<Caller> = None;
+        for hand in given.hands {
+            let standing = Some(self.shared.trust.device_standing(&hand)).filter(|_| hand.as_str() != self.shared.node);
+            let (name, profile) = match (standing, &by) {
+                (None, _) => (None, None),
+                (Some(Standing::Approved { name, profile }), _) => (name, profile),
+                // Whoever handed it on and was thrown out takes it along.
+                (Some(Standing::Revoked), _) => return Err("the trust in one who passed it on was taken back"),
+                (Some(_), None) => return Err("the one who passed it on is not approved here"),
+                (Some(_), Some(_)) => (None, None),
+            };
+            let hand = Caller::new(hand, IdentityMethod::Signature);
+            by = Some(Caller { name, profile, delegator: by.map(Arc::new), ..hand });
         }
         let scopes = given.scopes.into_iter().map(Arc::new).collect();
+        let by = by.ok_or("it went through no hands")?;
         Ok(Delegated { by, scopes })
     }
 }

@@ -27,6 +27,7 @@ use crate::config::Tls;
 use crate::corked::Corked;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::record;
 use crate::service::Service;
 
@@ -77,6 +78,7 @@ impl Listener {
             acceptor,
             metrics: Arc::clone(metrics),
             open: Arc::clone(&open),
+            places: Places::default(),
             current: Arc::clone(current),
             stopping,
             handles: workers.iter().map(|w| w.handle.clone()).collect(),
@@ -169,6 +171,7 @@ struct Doorman {
     acceptor: Option<Arc<Acceptor>>,
     metrics: Arc<Metrics>,
     open: Arc<AtomicUsize>,
+    places: Places,
     current: Arc<ArcSwap<Generation>>,
     stopping: watch::Receiver<bool>,
     handles: Vec<Handle>,
@@ -204,11 +207,13 @@ impl Doorman {
     }
 
     fn hand_over(&self, tcp: TcpStream, from: SocketAddr, to: &Handle) {
-        if self.open.load(Ordering::Relaxed) >= self.current.load().limits.connections {
+        let most = self.current.load().limits.connections;
+        let place = self.places.enter(from.ip(), most);
+        let (false, Some(place)) = (self.open.load(Ordering::Relaxed) >= most, place) else {
             self.metrics.handshake("refused");
             return;
-        }
-        let guard = Open::new(&self.open, self.metrics.connection());
+        };
+        let guard = (Open::new(&self.open, self.metrics.connection()), place);
         let (service, acceptor) = (Arc::clone(&self.service), self.acceptor.clone());
         let stopping = self.stopping.clone();
         let Ok(tcp) = tcp.into_std() else { return };

@@ -102,7 +102,7 @@ impl Relay<'_> {
             // Closed before its slot is free: the upstream is done with it then.
             drop(answer);
         }
-        flow.settle(&cleared);
+        flow.settle(&cleared, false);
         relayed
     }
 
@@ -284,7 +284,7 @@ impl Relay<'_> {
         self.record.answer(&bytes);
         self.record.status = answer.get_status().map_or(502, |s| s.as_u16());
         // Before the last byte leaves: the client's next request must not find its own place taken.
-        flow.settle(cleared);
+        flow.settle(cleared, true);
         if let Err(error) = self.record.close(Ending::Allowed) {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
@@ -432,7 +432,9 @@ struct Flow {
 
 impl Flow {
     /// The upstream is done: its slot is free, and what was used takes the place of what was reserved.
-    fn settle(&mut self, cleared: &Cleared) {
+    /// One that broke off in the middle was counted by its upstream up to some frame before, or not at all:
+    /// every frame that came is a token then.
+    fn settle(&mut self, cleared: &Cleared, complete: bool) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -442,8 +444,8 @@ impl Flow {
             return cleared.facts().waive();
         }
         // A client that leaves before the upstream has counted does not get its tokens for nothing.
-        let uncounted = usage.output == 0 && self.shape.stream.is_some();
-        let output = if uncounted { self.gate.frames() } else { usage.output };
+        let uncounted = self.shape.stream.is_some() && (!complete || usage.output == 0);
+        let output = if uncounted { usage.output.max(self.gate.frames()) } else { usage.output };
         let used = Usage { output, ..usage };
         if let Some(slot) = self.slot.take() {
             slot.give_back(used);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use portcullis_policies::Identity;
 use serde::{Deserialize, Serialize};
 
+use super::crowd;
 use super::entry::{Entry, State, rfc3339};
 use super::{NameError, TrustError};
 use crate::fingerprint;
@@ -138,7 +139,8 @@ impl Document {
         Ok(entry.clone())
     }
 
-    /// Pushes those out who have been pending and silent the longest, above the bound.
+    /// Pushes some out of those who are pending, above the bound: from the most crowded place, whoever has
+    /// been silent the longest.
     pub(super) fn bound_pending(&mut self) {
         let mut pending: Vec<_> = self.peers.iter().enumerate().filter(|(_, p)| p.state == State::Pending).collect();
         let Some(excess) = pending.len().checked_sub(MAX_PENDING).filter(|n| *n > 0) else {
@@ -146,7 +148,11 @@ impl Document {
         };
         // Within one second the order in the file is the order of arrival.
         pending.sort_by(|(i, a), (j, b)| (&a.last_seen, i).cmp(&(&b.last_seen, j)));
-        let out: HashSet<_> = pending.into_iter().take(excess).map(|(i, _)| i).collect();
+        let mut out = HashSet::new();
+        for _ in 0..excess {
+            let staying = pending.iter().filter(|(i, _)| !out.contains(i));
+            out.extend(crowd::first_to_go(staying.map(|(i, p)| (*i, p.address.clone()))));
+        }
         let mut position = 0;
         self.peers.retain(|_| {
             position += 1;

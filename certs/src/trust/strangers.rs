@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_policies::Identity;
 
+use super::crowd;
 use super::document::{Document, MAX_PENDING};
 use super::entry::{Entry, rfc3339};
 use crate::peer::printable;
@@ -55,8 +56,10 @@ impl Strangers {
             return;
         }
         if self.knocks.len() >= MAX_PENDING {
-            let oldest = self.knocks.iter().min_by_key(|(_, knock)| knock.turn).map(|(id, _)| id.clone());
-            oldest.and_then(|id| self.knocks.remove(&id));
+            let mut waiting: Vec<_> = self.knocks.iter().collect();
+            waiting.sort_by_key(|(_, knock)| knock.turn);
+            let out = crowd::first_to_go(waiting.into_iter().map(|(id, knock)| (id.clone(), knock.address.clone())));
+            out.and_then(|id| self.knocks.remove(&id));
         }
         let knock = Knock {
             fingerprint: printable(fingerprint),

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most budgets that are kept. One more is refused: what cannot be counted is not allowed.
 const MAX: usize = 16_384;
+/// The most of them that one node may open by passing its rights on.
+const MAX_DELEGATED: usize = 512;
 
 /// Where spending is written down.
 pub trait BudgetStore: Send + Sync {
@@ -25,6 +27,8 @@ pub(super) struct Budgets(Mutex<Books>);
 #[derive(Default)]
 struct Books {
     accounts: HashMap<String, Account>,
+    /// How many accounts each node has opened by passing its rights on.
+    delegated: HashMap<String, usize>,
     /// Keys that changed since they were written down.
     dirty: HashSet<String>,
     /// Whether the last attempt to write failed.
@@ -53,8 +57,13 @@ pub(super) enum Short {
 impl Budgets {
     /// Budgets of which this was spent before.
     pub(super) fn with(spent: impl IntoIterator<Item = (String, u64)>) -> Self {
-        let accounts = spent.into_iter().map(|(key, spent)| (key, Account { spent, reserved: 0 })).collect();
-        Self(Mutex::new(Books { accounts, ..Books::default() }))
+        let accounts: HashMap<_, _> =
+            spent.into_iter().map(|(key, spent)| (key, Account { spent, reserved: 0 })).collect();
+        let mut delegated: HashMap<String, usize> = HashMap::new();
+        for (root, _) in accounts.keys().filter_map(|key| delegation(key)) {
+            *delegated.entry(root.to_owned()).or_default() += 1;
+        }
+        Self(Mutex::new(Books { accounts, delegated, ..Books::default() }))
     }
 
     /// Reserves this many tokens of a budget.
@@ -63,10 +72,9 @@ impl Budgets {
         if books.unsaved {
             return Err(Short::Unsaved);
         }
-        if books.accounts.len() >= MAX && !books.accounts.contains_key(key) {
-            return Err(Short::Full);
-        }
-        let account = books.accounts.entry(key.to_owned()).or_default();
+        // What gives nothing takes up no room either.
+        let known = books.accounts.get(key).copied();
+        let account = known.unwrap_or_default();
         let wanted = account.spent.saturating_add(tokens);
         if wanted > budget {
             return Err(Short::Spent);
@@ -74,9 +82,30 @@ impl Budgets {
         if wanted.saturating_add(account.reserved) > budget {
             return Err(Short::Reserved);
         }
+        if known.is_none() {
+            books.make_room(key)?;
+        }
+        let account = books.accounts.entry(key.to_owned()).or_default();
         account.reserved = account.reserved.saturating_add(tokens);
         books.dirty.insert(key.to_owned());
         Ok(())
+    }
+
+    /// Forgets the budgets of delegated grants that have ended by this Unix second.
+    pub(super) fn forget_ended(&self, now: i64) {
+        let mut books = self.books();
+        let Books { accounts, delegated, .. } = &mut *books;
+        accounts.retain(|key, account| {
+            let Some((root, _)) = delegation(key).filter(|(_, until)| *until <= now) else { return true };
+            if account.reserved > 0 {
+                return true;
+            }
+            if let Some(count) = delegated.get_mut(root) {
+                *count = count.saturating_sub(1);
+            }
+            false
+        });
+        delegated.retain(|_, count| *count > 0);
     }
 
     /// Puts what was used in place of what was reserved.
@@ -117,6 +146,32 @@ impl Budgets {
     }
 }
 
+impl Books {
+    /// Makes sure that there is room for one more account.
+    fn make_room(&mut self, key: &str) -> Result<(), Short> {
+        if self.accounts.len() >= MAX {
+            return Err(Short::Full);
+        }
+        if let Some((root, _)) = delegation(key) {
+            let count = self.delegated.entry(root.to_owned()).or_default();
+            if *count >= MAX_DELEGATED {
+                return Err(Short::Spent);
+            }
+            *count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Whose right a delegated grant's budget is, and until when, by the key that it is counted under:
+/// `delegated:<root>:<until>:<id>`.
+#[must_use]
+pub fn delegation(key: &str) -> Option<(&str, i64)> {
+    let mut parts = key.strip_prefix("delegated:")?.rsplitn(3, ':');
+    let (_, until, root) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((root, until.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +186,26 @@ mod tests {
             self.0.lock().unwrap().extend_from_slice(spent);
             Ok(())
         }
+    }
+
+    #[test]
+    fn one_node_cannot_open_every_account() {
+        let budgets = Budgets::default();
+        let key = |root: &str, until: i64, n: usize| format!("delegated:peer:{root}:{until}:{n:016x}");
+        assert_eq!(budgets.reserve(&key("a", 50, 0), 1, 2), Err(Short::Spent));
+        assert!(budgets.books().accounts.is_empty(), "what gives nothing takes up nothing");
+        for n in 0..MAX_DELEGATED {
+            budgets.reserve(&key("a", 50, n), 10, 5).unwrap();
+            budgets.settle(&key("a", 50, n), 5, 5);
+        }
+        assert_eq!(budgets.reserve(&key("a", 50, 9_999), 10, 5), Err(Short::Spent));
+        budgets.reserve(&key("b", 50, 1), 10, 5).unwrap();
+        budgets.reserve("key:ci#1", 10, 5).unwrap();
+        budgets.forget_ended(49);
+        assert_eq!(budgets.reserve(&key("a", 90, 1), 10, 5), Err(Short::Spent));
+        budgets.forget_ended(50);
+        budgets.reserve(&key("a", 90, 1), 10, 5).unwrap();
+        assert_eq!(budgets.books().accounts.len(), 3, "one runs, one has begun, one is no delegation");
     }
 
     #[test]

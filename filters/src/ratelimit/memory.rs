@@ -85,6 +85,11 @@ impl Memory {
         self.0.budgets.save(store)
     }
 
+    /// Forgets the budgets of delegated grants that have ended by this Unix second.
+    pub fn forget_ended(&self, now: i64) {
+        self.0.budgets.forget_ended(now);
+    }
+
     /// The same as [`Counters::take`], which never waits here.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ use crate::{admin, logging};
 /// When it cannot start. What it cannot do later it says in the log, and stays shut.
 pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
     logging::start();
+    raise_file_limit();
     rustls::crypto::ring::default_provider().install_default().ok();
     let config = config::load(file)?;
     let runtime =
@@ -146,6 +147,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     audit.close();
     tracing::info!("Stopped.");
     Ok(())
+}
+
+/// Every connection is a file to the system, and the usual soft limit is for programs that have few. A gate
+/// that runs out of them could not read that somebody was revoked.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "The limit of open files cannot be raised.");
+        }
+    }
 }
 
 fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_log::Opened)> {

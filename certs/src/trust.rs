@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use portcullis_policies::Identity;
 
 mod crowd;
 mod document;
@@ -20,8 +21,8 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 
-pub use document::{MAX_PENDING, is_name};
 pub use crowd::network;
+pub use document::{MAX_PENDING, is_name};
 pub use entry::{Entry, State};
 pub use error::{NameError, TrustError};
 pub use select::SelectError;
@@ -204,13 +205,21 @@ impl TrustStore {
         })
     }
 
-    /// Refuses a peer for good: as [`revoke`](Self::revoke), and never to be asked about again.
+    /// Refuses somebody for good: as [`revoke`](Self::revoke), and never to be asked about again. Also an
+    /// identity that this store has never seen, because somebody else vouches for it: a SPIFFE ID, the
+    /// subject of an identity provider.
     ///
     /// # Errors
-    /// When nobody or more than one is meant.
+    /// When more than one is meant, or nobody and it is no identity.
     pub fn block(&self, selector: &str) -> Result<Entry, TrustError> {
         self.change(|document| {
-            let position = select::one(&document.peers, selector)?;
+            let position = match select::one(&document.peers, selector) {
+                Err(SelectError::Nobody(_)) if selector.contains(':') && Identity::parse(selector).is_ok() => {
+                    document.peers.push(Entry::new(selector, "", now()));
+                    document.peers.len() - 1
+                }
+                found => found?,
+            };
             document.decide(position, State::Blocked, None, now())
         })
     }

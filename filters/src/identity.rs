@@ -165,7 +165,7 @@ impl IdentityFilter {
             Standing::Approved { name, profile } => self.with_grant(caller(name, profile), head),
             Standing::Pending | Standing::Unknown if vouched_for => self.with_grant(caller(None, None), head),
             Standing::Pending | Standing::Unknown => self.stranger(key, method, head).await,
-            undecided => Err(unwelcome(&undecided, key.fingerprint).into()),
+            undecided => Err(unwelcome(&undecided).into()),
         }
     }
 
@@ -179,6 +179,10 @@ impl IdentityFilter {
                     return Ok(Caller { name, profile, ..Caller::new(key.identity.clone(), method) });
                 }
                 (Enrolled::No, Some(_)) => {
+                    // Two requests at once may bring the same token: the other used it up, for this caller.
+                    if let Standing::Approved { name, profile } = self.trust.device_standing(key.identity) {
+                        return Ok(Caller { name, profile, ..Caller::new(key.identity.clone(), method) });
+                    }
                     return Err(refuse(
                         Code::IdentityInvalid,
                         "the enrolment token is not valid: it is over, used up, or none of this gate's".to_owned(),
@@ -226,6 +230,7 @@ impl IdentityFilter {
         let identity =
             Identity::parse(&format!("key:{name}")).map_err(|e| Refusal::internal("identity", e.to_string()))?;
         facts.meet(identity.clone(), IdentityMethod::ApiKey);
+        self.unless_blocked(&identity)?;
         match standing {
             KeyStanding::Valid { name, profile, scope } => Ok(Caller {
                 name: Some(name),
@@ -242,14 +247,22 @@ impl IdentityFilter {
         self.api_key(key, &mut Facts::default()).map(drop)
     }
 
-    fn token(&self, token: &Credential) -> Result<Caller, Refusal> {
+    /// An operator can take anybody's trust back by the identity, whoever vouches for it.
+    fn unless_blocked(&self, identity: &Identity) -> Result<(), Refusal> {
+        match self.trust.device_standing(identity) {
+            Standing::Revoked => Err(unwelcome(&Standing::Revoked)),
+            _ => Ok(()),
+        }
+    }
+
+    fn token(&self, token: &Credential, facts: &mut Facts) -> Result<Caller, Refusal> {
         match self.credentials.token(token.expose()) {
-            Ok(Verified { identity, profile, claims, scope }) => Ok(Caller {
-                profile,
-                claims: Some(claims),
-                scopes: vec![scope],
-                ..Caller::new(identity, IdentityMethod::Jwt)
-            }),
+            Ok(Verified { identity, profile, claims, scope }) => {
+                facts.meet(identity.clone(), IdentityMethod::Jwt);
+                self.unless_blocked(&identity)?;
+                let caller = Caller::new(identity, IdentityMethod::Jwt);
+                Ok(Caller { profile, claims: Some(claims), scopes: vec![scope], ..caller })
+            }
             Err(TokenError::NoKeys) => Err(Refusal::internal("identity", TokenError::NoKeys.to_string())),
             Err(error) => Err(refuse(Code::IdentityInvalid, error.to_string())),
         }
@@ -275,7 +288,7 @@ impl Filter for IdentityFilter {
                 if self.credentials.token(token.expose()).err() == Some(TokenError::UnknownKey) {
                     self.credentials.fetch_keys(token.expose()).await;
                 }
-                self.token(token).map_err(Stop::from)
+                self.token(token, facts).map_err(Stop::from)
             }
             Err(refusal) => Err(refusal.into()),
         };
@@ -294,13 +307,13 @@ impl Filter for IdentityFilter {
         match (caller.method, &head.presented.certificate, &head.credentials.bearer) {
             (IdentityMethod::Mtls, Some(certificate), _) => {
                 let (standing, vouched_for) = (self.trust.standing(certificate), certificate.ca_validated);
-                self.still_stands(caller, standing, vouched_for, &certificate.fingerprint)?;
+                self.still_stands(caller, standing, vouched_for)?;
             }
             (IdentityMethod::OllamaKey, _, _) => {
-                self.still_stands(caller, self.trust.device_standing(&caller.identity), false, "")?;
+                self.still_stands(caller, self.trust.device_standing(&caller.identity), false)?;
             }
             (IdentityMethod::ApiKey, _, Some(key)) => self.still_key(key)?,
-            (IdentityMethod::Jwt, _, Some(token)) => drop(self.token(token)?),
+            (IdentityMethod::Jwt, _, Some(token)) => drop(self.token(token, &mut Facts::default())?),
             _ => return Err(Refusal::internal("identity", "the caller's credential is gone")),
         }
         match (&caller.delegator, &head.credentials.grant) {
@@ -315,13 +328,7 @@ impl Filter for IdentityFilter {
 }
 
 impl IdentityFilter {
-    fn still_stands(
-        &self,
-        caller: &Caller,
-        standing: Standing,
-        vouched_for: bool,
-        fingerprint: &str,
-    ) -> Result<(), Refusal> {
+    fn still_stands(&self, caller: &Caller, standing: Standing, vouched_for: bool) -> Result<(), Refusal> {
         match standing {
             Standing::Approved { .. } => Ok(()),
             // In another's right, or vouched for by an authority: it was never approved by itself.
@@ -329,7 +336,7 @@ impl IdentityFilter {
             Standing::Pending | Standing::Unknown => {
                 Err(refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()))
             }
-            other => Err(unwelcome(&other, fingerprint)),
+            other => Err(unwelcome(&other)),
         }
     }
 }
@@ -344,20 +351,19 @@ fn unproven(problem: CertificateProblem) -> Refusal {
 }
 
 /// The refusal of a key that somebody decided against, or that is not what it claims.
-fn unwelcome(standing: &Standing, fingerprint: &str) -> Refusal {
+fn unwelcome(standing: &Standing) -> Refusal {
     match standing {
         Standing::Expired => {
             refuse(Code::IdentityInvalid, "the client certificate has ended or has not begun".to_owned())
         }
-        Standing::KeyChanged { name } => {
-            tracing::error!(name = &**name, fingerprint, "A caller claims a known name with another key.");
-            refuse(
-                Code::IdentityKeyChanged,
-                "an approved caller of this name has another key; nothing was changed. If the \
-                 key was renewed on purpose, the operator revokes the old one and approves this"
-                    .to_owned(),
-            )
-        }
+        Standing::KeyChanged { name } => refuse(
+            Code::IdentityKeyChanged,
+            format!(
+                "an approved caller called `{name}` has another key, and nothing was changed. If this is \
+                     somebody else, use another name (in the certificate: another CN); if the key was renewed on \
+                     purpose, the operator runs `portcullis peers revoke {name}` and approves this one"
+            ),
+        ),
         _ => refuse(Code::IdentityRevoked, "the trust in this caller was taken back".to_owned()),
     }
 }

@@ -19,7 +19,7 @@ use serde_json::Number;
 pub const MAX_DEPTH: usize = 64;
 
 /// How many values one document may hold: a bound on memory, not on meaning.
-pub const MAX_VALUES: usize = 2_000_000;
+pub const MAX_VALUES: usize = 250_000;
 
 /// A JSON value. Objects keep the order of their keys, and hold each key once.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +134,15 @@ impl<'a> Json<'a> {
             Self::Bool(truth) => Some(*truth),
             _ => None,
         }
+    }
+
+    /// The number, when this is a whole one that is not negative, in whatever way it is written: `100`,
+    /// `100.0`, `1e2`.
+    #[must_use]
+    pub fn as_whole(&self) -> Option<u64> {
+        let Self::Number(number) = self else { return None };
+        let whole = |n: f64| (n.fract() == 0.0 && (0.0..9e15).contains(&n)).then_some(n as u64);
+        number.as_u64().or_else(|| number.as_f64().and_then(whole))
     }
 
     /// The number, when this is one that fits.

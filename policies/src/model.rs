@@ -108,6 +108,10 @@ fn ollama(raw: &str) -> Result<ModelName, InvalidModel> {
     if !host_fine || !plain(namespace) || !plain(name) || !plain(tag) {
         return Err(InvalidModel::Form);
     }
+    // To a server of today it is the model without a tag, to an older one a tag like any other.
+    if tag == "local" {
+        return Err(InvalidModel::Form);
+    }
     let cloud = tag == "cloud" || tag.ends_with("-cloud") || name.ends_with("-cloud");
     let foreign = host != REGISTRY;
     let text = if foreign {

@@ -69,7 +69,7 @@ enum Command {
     Enroll(enroll::EnrollArgs),
     /// Rights for a time, for one caller.
     #[command(
-        after_help = "Example:\n  portcullis grants add alice --routes inference --models 'llama3*' --for 8h\n  portcullis grants list"
+        after_help = "Example:\n  portcullis grants add alice --models 'llama3*' --for 8h\n  portcullis grants list"
     )]
     Grants {
         #[command(subcommand)]
@@ -172,6 +172,24 @@ impl ConfigArg {
         crate::config::find(self.config.as_deref()).map_err(Failure::usage)
     }
 
+    /// The state directory, also of a config that does not hold: somebody must be thrown out at any time.
+    pub(crate) fn state(&self) -> Outcome<PathBuf> {
+        let file = self.file()?;
+        match crate::config::load(&file) {
+            Ok(config) => Ok(config.node.state),
+            Err(error) => {
+                let Some(state) = crate::config::state_of(&file) else { return Err(error.into()) };
+                use std::io::Write as _;
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "portcullis: the config does not hold (`portcullis check` says why); working on `{}`, which it names",
+                    state.display()
+                );
+                Ok(state)
+            }
+        }
+    }
+
     /// The config, checked.
     pub(crate) fn load(&self) -> Outcome<crate::config::Config> {
         Ok(crate::config::load(&self.file()?)?)
@@ -233,6 +251,17 @@ pub(crate) fn profile(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected 1 to 64 letters, digits, `-`, `_` or `.`".to_owned())
 }
 
+/// Says so when no rule is about a profile: whoever has it may do nothing but what it is granted besides.
+pub(crate) fn mind_profile(config: &crate::config::Config, profile: Option<&str>) {
+    let Some(profile) = profile.filter(|profile| !config.policy.knows_profile(profile)) else { return };
+    use std::io::Write as _;
+    let _ = writeln!(
+        std::io::stderr(),
+        "portcullis: no rule of the policy is about the profile `{profile}`, so whoever has it may do only what \
+         `portcullis grants add` gives; the built-in policy knows `chat` and `read`"
+    );
+}
+
 /// Whether to colour what goes to standard output.
 pub(crate) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
@@ -274,7 +303,9 @@ pub(crate) fn main() -> ExitCode {
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut script);
+            say!("{}", String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
         Command::Config { what } => config::run(&what),
@@ -318,10 +349,14 @@ mod tests {
 
     #[test]
     fn every_command_has_an_example() {
-        Cli::command().debug_assert();
-        for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Example:"), "{}", command.get_name());
+        fn check(command: &clap::Command) {
+            for command in command.get_subcommands() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.starts_with("Example:") || command.has_subcommands(), "{}", command.get_name());
+                check(command);
+            }
         }
+        Cli::command().debug_assert();
+        check(&Cli::command());
     }
 }

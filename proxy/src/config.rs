@@ -31,7 +31,7 @@ pub(crate) use limits::RateLimits;
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
-pub(crate) use places::find;
+pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use spiffe::Spiffe;
 pub(crate) use units::duration;

@@ -67,6 +67,8 @@ impl Decisions {
     /// Notes a decision and tells those who follow.
     pub(crate) fn note(&self, mut decision: Decision) {
         for text in [&mut decision.path, &mut decision.model] {
+            // It comes from outside and goes to a terminal.
+            text.retain(|c| !c.is_control());
             if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
                 text.truncate(at);
             }

@@ -73,18 +73,28 @@ impl Keyring {
     /// Keeps memory up with the disk and with the issuers of the config in force, until it is dropped.
     /// Runs off the workers.
     pub(crate) async fn keep(self, current: Arc<arc_swap::ArcSwap<crate::generation::Generation>>) {
-        loop {
-            let shared = Arc::clone(&self.shared);
-            let issuers = current.load().config.filters.identity.issuers.clone();
-            let _ = tokio::task::spawn_blocking(move || {
-                if let Err(error) = shared.api_keys.reload_if_changed() {
-                    tracing::error!(%error, "The API keys on disk cannot be read; the last good ones stay in force.");
-                }
-                shared.issuers.refresh(&issuers);
-            })
-            .await;
-            tokio::time::sleep(POLL).await;
-        }
+        let keys = async {
+            loop {
+                let shared = Arc::clone(&self.shared);
+                let _ = tokio::task::spawn_blocking(move || {
+                    if let Err(error) = shared.api_keys.reload_if_changed() {
+                        tracing::error!(%error, "The API keys on disk cannot be read; the last good ones stay in force.");
+                    }
+                })
+                .await;
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        // By itself: an identity provider that hangs must not hold up a revocation.
+        let providers = async {
+            loop {
+                let shared = Arc::clone(&self.shared);
+                let issuers = current.load().config.filters.identity.issuers.clone();
+                let _ = tokio::task::spawn_blocking(move || shared.issuers.refresh(&issuers)).await;
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::join!(keys, providers);
     }
 
     fn issuer_of(&self, token: &str) -> Result<&config::Issuer, TokenError> {

@@ -272,7 +272,7 @@ async fn shake_hands(
         }
         Ok(Err(error)) => {
             metrics.handshake("error");
-            tracing::info!(%from, error = %error.root_cause(), "A TLS handshake failed.");
+            tracing::debug!(%from, error = %error.root_cause(), "A TLS handshake failed.");
             if portcullis_certs::verify::blames_certificate(&error.to_string()) {
                 let rate = service.current.load().strangers;
                 // In a flood they are told together.

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_timeout::timeout;
-use portcullis_filters::chain::{Chain, Cleared};
+use portcullis_filters::chain::Cleared;
 use portcullis_filters::dialect::{self, Usage};
 use portcullis_filters::frame::Reading;
 use portcullis_filters::gate::{AnswerShape, ClearedFrame, Gate};
@@ -45,6 +46,8 @@ pub(crate) enum Relayed {
 pub(crate) struct Relay<'x> {
     pub(crate) session: &'x mut ServerSession,
     pub(crate) generation: &'x Generation,
+    /// The generation in force: what was decided by an older one is asked of it, too.
+    pub(crate) current: &'x Arc<ArcSwap<Generation>>,
     pub(crate) upstream: &'x Upstream,
     pub(crate) metrics: &'x Metrics,
     pub(crate) record: &'x mut Record,
@@ -124,7 +127,7 @@ impl Relay<'_> {
             biased;
             slot = self.upstream.queue.slot(caller) => slot.map(Some).map_err(Relayed::Refused),
             _ = self.session.read_body_or_idle(true) => Err(Relayed::ClientLeft),
-            refusal = until_revoked(&self.generation.chain, cleared) => Err(Relayed::Refused(refusal)),
+            refusal = until_revoked(self.current, cleared) => Err(Relayed::Refused(refusal)),
         };
         self.metrics.queue_waited(&self.upstream.name, began.elapsed());
         slot
@@ -155,12 +158,12 @@ impl Relay<'_> {
                 answer
             };
             let limit = self.upstream.first_byte_timeout;
-            let chain = &self.generation.chain;
+            let current = self.current;
             let answered = tokio::select! {
                 biased;
                 answered = timeout(limit, asking) => answered,
                 _ = self.session.read_body_or_idle(true) => return Ok(None),
-                refusal = until_revoked(chain, cleared) => return Err(refusal),
+                refusal = until_revoked(current, cleared) => return Err(refusal),
             };
             match answered {
                 Ok(Ok(answer)) => return Ok(Some(answer)),
@@ -225,9 +228,7 @@ impl Relay<'_> {
     /// Pours the answer through the gate to the client.
     async fn pour(&mut self, answer: &mut HttpSession, cleared: &Cleared, flow: &mut Flow) -> Relayed {
         let mut out: Vec<ClearedFrame> = Vec::new();
-        // Shared with the generation, so that it does not borrow from what the loop writes to.
-        let chain = Arc::clone(&self.generation.chain);
-        let mut revoked = std::pin::pin!(until_revoked(&chain, cleared));
+        let mut revoked = std::pin::pin!(until_revoked(self.current, cleared));
         loop {
             let read = tokio::select! {
                 // What ends an exchange is seen even when the upstream never pauses.
@@ -261,7 +262,16 @@ impl Relay<'_> {
                 if flow.first_frame.is_none() {
                     flow.first_frame = Some(flow.sent.elapsed());
                 }
-                if self.write_frames(answer, &mut out, flow).await.is_err() {
+                let written = tokio::select! {
+                    biased;
+                    written = self.write_frames(answer, &mut out, flow) => Some(written),
+                    refusal = &mut revoked => {
+                        // It reads nothing, so there is nobody to tell; the log is told.
+                        let _ = self.record.close(Ending::Refused(&refusal));
+                        None
+                    }
+                };
+                if !matches!(written, Some(Ok(()))) {
                     return Relayed::ClientLeft;
                 }
             }
@@ -404,10 +414,11 @@ impl Relay<'_> {
     }
 }
 
-/// Comes back with the refusal once something that was decided holds no more.
-async fn until_revoked(chain: &Chain, cleared: &Cleared) -> Refusal {
+/// Comes back with the refusal once something that was decided holds no more, by what is in force then.
+async fn until_revoked(current: &ArcSwap<Generation>, cleared: &Cleared) -> Refusal {
     loop {
         tokio::time::sleep(RECHECK).await;
+        let chain = Arc::clone(&current.load().chain);
         if let Err(refusal) = chain.still(cleared) {
             return refusal;
         }

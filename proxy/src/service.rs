@@ -272,7 +272,8 @@ impl Service {
         };
         record.facts(cleared.facts());
         self.metrics.overhead_request(began.elapsed().saturating_sub(waited));
-        let relay = Relay { session, generation, upstream: &way.upstream, metrics: &self.metrics, record };
+        let current = &self.current;
+        let relay = Relay { session, generation, current, upstream: &way.upstream, metrics: &self.metrics, record };
         let relayed = relay.run(cleared).await;
         drop(memory);
         match relayed {
@@ -328,6 +329,9 @@ impl Service {
             }
         };
         if !record.told_with_others {
+            if refusal.code == Code::IdentityKeyChanged {
+                tracing::error!(request = record.id, "A caller claims a known name with another key.");
+            }
             tracing::info!(
                 request = record.id,
                 filter = refusal.filter,

@@ -126,6 +126,11 @@ impl TrustView for Trust {
             // Seen before: its counters reach the disk with the next round.
             return Ok(());
         }
+        tracing::info!(
+            caller = key.identity.as_str(),
+            fingerprint = key.fingerprint,
+            "Somebody new waits for a decision: `portcullis peers pending` shows who, `portcullis peers approve` lets it in."
+        );
         // Two rounds: the one that is under way may have begun before this entry was made.
         let on_disk = async {
             for more in 1..=2 {

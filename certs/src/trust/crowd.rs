@@ -24,9 +24,9 @@ pub(super) fn first_to_go<T>(waiting: impl Iterator<Item = (T, String)>) -> Opti
         places.entry(place).or_insert((0, order, who)).0 += 1;
     }
     // Where two places are as crowded, the one whose first came earlier.
-    let crowded = places.into_values().max_by(|(many, order, _), (other, later, _)| {
-        many.cmp(other).then_with(|| later.cmp(order))
-    });
+    let crowded = places
+        .into_values()
+        .max_by(|(many, order, _), (other, later, _)| many.cmp(other).then_with(|| later.cmp(order)));
     crowded.map(|(_, _, who)| who)
 }
 

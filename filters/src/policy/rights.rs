@@ -129,14 +129,14 @@ impl<'r> Rights<'r> {
             if let Decision::Deny(deny) = self.policy.decide(&Ask { any_model, ..self.ask(hand, class, route, model) })
                 && deny.is_explicit()
             {
-                return Err(self.refusal(&deny, model));
+                return Err(self.refusal(&deny, class, route, model));
             }
         }
         let grants = self.grants.of(&self.holder.identity);
         let ask = Ask { grants, any_model, ..self.ask(self.holder, class, route, model) };
         let allow = match self.policy.decide(&ask) {
             Decision::Allow(allow) => allow,
-            Decision::Deny(deny) => return Err(self.refusal(&deny, model)),
+            Decision::Deny(deny) => return Err(self.refusal(&deny, class, route, model)),
         };
         let mut allowance = Allowance { basis: Some(basis(allow.by)), ..Allowance::default() };
         if let Some(rule) = allow.shadow {
@@ -256,7 +256,7 @@ impl<'r> Rights<'r> {
         }
     }
 
-    fn refusal(&self, deny: &Deny<'_>, model: Option<&ModelName>) -> Refusal {
+    fn refusal(&self, deny: &Deny<'_>, class: RouteClass, route: &str, model: Option<&ModelName>) -> Refusal {
         let refusal = match deny.denial {
             Denial::Egress => Refusal::new(
                 "policy",
@@ -271,7 +271,11 @@ impl<'r> Rights<'r> {
                 Code::PolicyModelDenied,
                 model.map_or_else(|| UNNAMED.into(), |m| format!("the model `{}` is not granted to you", shown(m))),
             ),
-            Denial::Route => Refusal::new("policy", Code::PolicyRouteDenied, "no grant of yours allows this route"),
+            Denial::Route => Refusal::new(
+                "policy",
+                Code::PolicyRouteDenied,
+                format!("no rule and no grant allows you this: `{route}`, a route of class {}", class.as_str()),
+            ),
         };
         let mut detail = deny.by.map_or_else(|| "no rule allows it".to_owned(), |by| by.to_string());
         if let Some(rule) = deny.shadow {

@@ -99,7 +99,7 @@ pub(super) fn fill(json: &Json<'_>, table: &FieldTable, route: &str, bounds: pol
     if let Some(max) = bounds.max_tokens {
         let max = TOKENS
             .iter()
-            .filter_map(|field| json.get(field).and_then(Json::as_u64).filter(|n| *n > 0))
+            .filter_map(|field| json.get(field).and_then(Json::as_whole).filter(|n| *n > 0))
             .fold(max, u64::min);
         if options.is_some_and(|inner| knows(inner, "num_predict")) {
             absent(json, table, &["options", "num_predict"], max, &mut edits);

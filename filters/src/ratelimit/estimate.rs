@@ -63,7 +63,7 @@ fn answers_in_tokens(route: &Route) -> bool {
 /// none.
 fn named(json: &Json<'_>) -> Option<u64> {
     let options = json.get("options");
-    let of = |from: &Json<'_>, field: &str| from.get(field).and_then(Json::as_u64);
+    let of = |from: &Json<'_>, field: &str| from.get(field).and_then(Json::as_whole);
     let most = FIELDS
         .iter()
         .filter_map(|field| of(json, field))

@@ -16,6 +16,7 @@ use crate::audit_log::{AuditKey, segments};
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
     /// Checks the whole chain, or the given files as one chain. Exits with 1 on any doubt.
+    #[command(after_help = "Example:\n  portcullis audit verify")]
     Verify {
         /// The files, oldest first. Default: the log of this gate.
         files: Vec<PathBuf>,
@@ -23,6 +24,7 @@ pub(crate) enum AuditCommand {
         args: JsonArgs,
     },
     /// Prints entries.
+    #[command(after_help = "Example:\n  portcullis audit show --decision block --since 10m")]
     Show {
         #[command(flatten)]
         which: Which,
@@ -30,6 +32,7 @@ pub(crate) enum AuditCommand {
         args: JsonArgs,
     },
     /// Prints the newest entries, and with `-f` those to come.
+    #[command(after_help = "Example:\n  portcullis audit tail -f")]
     Tail {
         /// Keeps on.
         #[arg(short, long)]

@@ -48,6 +48,7 @@ pub(crate) enum CertCommand {
         args: JsonArgs,
     },
     /// Shows what this node's authority issued.
+    #[command(after_help = "Example:\n  portcullis cert list --json")]
     List(JsonArgs),
     /// Takes a certificate back, also on open connections.
     #[command(after_help = "Example:\n  portcullis cert revoke alice.crt\n  portcullis cert revoke 5f0c21…")]

@@ -10,8 +10,10 @@ use crate::config::written;
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// The JSON Schema of the config file, for editors.
+    #[command(after_help = "Example:\n  portcullis config schema > portcullis.schema.json")]
     Schema,
     /// The config with every default filled in. Secrets are not shown.
+    #[command(after_help = "Example:\n  portcullis config show --json")]
     Show(JsonArgs),
 }
 

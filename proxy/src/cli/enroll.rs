@@ -37,6 +37,7 @@ pub(crate) struct EnrollArgs {
 
 pub(super) fn run(args: &EnrollArgs) -> Outcome {
     let config = args.args.config.load()?;
+    super::mind_profile(&config, args.grant.as_deref());
     if args.ttl > MAX_TTL {
         return Err(Failure::usage("an invitation stands open for 7 days at most; write `--ttl 15m`"));
     }

@@ -16,6 +16,7 @@ use crate::keyring::now;
 #[derive(Subcommand)]
 pub(crate) enum GrantsCommand {
     /// What is granted now.
+    #[command(after_help = "Example:\n  portcullis grants list --all")]
     List {
         /// Also what has ended in the last days.
         #[arg(long)]
@@ -26,7 +27,7 @@ pub(crate) enum GrantsCommand {
     /// Grants a caller a right for a time: `inference` and `read`, unless `--routes` says otherwise. An explicit deny
     /// in the policy still wins.
     #[command(
-        after_help = "Example:\n  portcullis grants add alice --routes inference,read --models 'llama3*' --for 8h"
+        after_help = "Example:\n  portcullis grants add alice --models 'llama3*' --for 8h\n\nA grant adds to what the policy allows. To hold somebody to less, give a profile: `peers approve ID --grant chat`."
     )]
     Add(Box<AddArgs>),
     /// Passes a part of this node's own rights on to another node, as a token that the gate checks.
@@ -35,6 +36,7 @@ pub(crate) enum GrantsCommand {
     )]
     Delegate(Box<super::delegate::DelegateArgs>),
     /// Takes a grant back, also from running answers.
+    #[command(after_help = "Example:\n  portcullis grants revoke g-k3x9v2")]
     Revoke {
         /// The grant's id, as `grants list` shows it.
         id: String,
@@ -97,29 +99,23 @@ fn add(args: &AddArgs) -> Outcome {
 }
 
 fn list(all: bool, args: &JsonArgs) -> Outcome {
-    let grants = open(args)?.list(all);
+    let state = args.config.state()?;
+    let grants = GrantBook::open(&state).map_err(|e| Failure::broken(e.to_string()))?.list(all);
+    let peers = TrustStore::open(&state).map_err(|e| Failure::broken(e.to_string()))?.list();
+    let named: std::collections::HashMap<_, _> =
+        peers.iter().filter_map(|peer| Some((peer.id.as_str(), peer.name.as_deref()?))).collect();
     if args.json {
         say!("{}", serde_json::Value::from(grants.iter().map(grants::shown).collect::<Vec<_>>()));
         return Ok(());
     }
     if grants.is_empty() {
-        say!("no grants; `portcullis grants add ID --routes inference --for 8h` makes one");
+        say!("no grants; `portcullis grants add ID --models GLOBS --for 8h` makes one");
     }
     for grant in &grants {
-        let words = |list: Vec<&str>| if list.is_empty() { "all".to_owned() } else { list.join(",") };
-        let routes = words(
-            grant
-                .scope
-                .classes
-                .iter()
-                .map(|c| c.as_str())
-                .chain(grant.scope.routes.iter().map(|r| r.as_str()))
-                .collect(),
-        );
-        let models = words(grant.scope.models.iter().map(|m| m.as_str()).collect());
         let until = grant.end().map(scope::shown).unwrap_or_default();
-        say!("{:<8} {}  {}  until {until}", grants::state(grant), grant.id, grant.identity);
-        say!("         routes {routes}  models {models}  {}", grant.note);
+        let name = named.get(grant.identity.as_str()).map(|name| format!("  ({name})")).unwrap_or_default();
+        say!("{:<8} {}  {}{name}  until {until}", grants::state(grant), grant.id, grant.identity);
+        say!("         {}  {}", scope::words(&grant.scope), grant.note);
     }
     Ok(())
 }
@@ -135,7 +131,7 @@ fn revoke(id: &str, args: &JsonArgs) -> Outcome {
 }
 
 fn open(args: &JsonArgs) -> Outcome<GrantBook> {
-    GrantBook::open(&args.config.load()?.node.state).map_err(|e| Failure::broken(e.to_string()))
+    GrantBook::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string()))
 }
 
 fn moment(text: &str) -> Result<i64, String> {

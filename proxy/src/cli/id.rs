@@ -18,6 +18,7 @@ pub(crate) struct IdArgs {
 #[derive(Subcommand)]
 enum IdCommand {
     /// Shows it.
+    #[command(after_help = "Example:\n  portcullis id show --json")]
     Show(JsonArgs),
 }
 

@@ -150,6 +150,11 @@ fn upstream(args: &InitArgs) -> Outcome<(String, UpstreamKind, Option<String>)> 
     };
     if let Some(url) = &args.upstream {
         let url = url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") {
+            return Err(Failure::usage(format!(
+                "`{url}` is not the address of a model server, expected `http://HOST:PORT` such as http://127.0.0.1:11434"
+            )));
+        }
         let kind = named.or_else(|| http::kind_of(&url));
         let note = kind
             .is_none()
@@ -219,13 +224,13 @@ admin:
   listen: 127.0.0.1:9901
 upstreams:
   local: {{url: "{url}", kind: {kind}}}
-  #        slots: auto, queue: {{length: 64, per_caller: 16, wait: 60s}}   # who waits for a free slot, and how long
+  #        slots: auto, queue: {{length: 256, per_caller: 64, wait: 120s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
 chain: [identity, ratelimit, policy, firewall, audit]
 filters:
   identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, api_key, jwt, ollama_key; trust: tofu | ca | pinned
-  ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
+  # ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off
   audit: {{fsync: batch}}                         # batch | always | never

@@ -7,7 +7,7 @@ use portcullis_certs::api_keys::{ApiKey, ApiKeyError, ApiKeys};
 use portcullis_policies::IdentityMethod;
 use serde_json::json;
 
-use super::scope::{ScopeArgs, duration, ends_after, shown};
+use super::scope::{self, ScopeArgs, duration, ends_after, shown};
 use super::{Failure, JsonArgs, Outcome, say};
 use crate::keyring::now;
 
@@ -15,9 +15,7 @@ use crate::keyring::now;
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
     /// Makes a key and prints it, once. Only a keyed hash of it is stored.
-    #[command(
-        after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*' --routes inference --tokens 100000/h"
-    )]
+    #[command(after_help = "Example:\n  portcullis keys add ci --ttl 30d --models 'llama3*' --tokens 100000/h")]
     Add {
         /// What it is called: its holder is `key:NAME`.
         name: String,
@@ -33,6 +31,7 @@ pub(crate) enum KeysCommand {
         args: JsonArgs,
     },
     /// Shows every key, but not its secret.
+    #[command(after_help = "Example:\n  portcullis keys list --json")]
     List(JsonArgs),
     /// Takes a key back, also on open connections.
     #[command(after_help = "Example:\n  portcullis keys revoke ci")]
@@ -54,6 +53,7 @@ pub(super) fn run(command: &KeysCommand) -> Outcome {
 
 fn add(name: &str, ttl: Option<Duration>, profile: Option<&str>, scope: &ScopeArgs, args: &JsonArgs) -> Outcome {
     let config = args.config.load()?;
+    super::mind_profile(&config, profile);
     let keys = ApiKeys::open(&config.node.state).map_err(failure)?;
     let expires = ttl.map(|ttl| ends_after(ttl, now()));
     let key = keys.add(name, expires, profile, scope.scope(), now()).map_err(failure)?;
@@ -88,6 +88,7 @@ fn list(args: &JsonArgs) -> Outcome {
         let until = key.expires.map_or_else(|| "without an end".to_owned(), |at| format!("until {}", shown(at)));
         let profile = key.profile.as_deref().map(|p| format!("  profile {p}")).unwrap_or_default();
         say!("{:<8} {:<20} made {}  {until}{profile}", state(key), key.name, key.created);
+        say!("         {}", scope::words(&key.scope));
     }
     Ok(())
 }
@@ -103,7 +104,7 @@ fn revoke(name: &str, args: &JsonArgs) -> Outcome {
 }
 
 fn open(args: &JsonArgs) -> Outcome<ApiKeys> {
-    ApiKeys::open(&args.config.load()?.node.state).map_err(failure)
+    ApiKeys::open(&args.config.state()?).map_err(failure)
 }
 
 fn entry(key: &ApiKey) -> serde_json::Value {

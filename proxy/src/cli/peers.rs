@@ -11,10 +11,13 @@ use super::{Failure, JsonArgs, Outcome, say};
 #[derive(Subcommand)]
 pub(crate) enum PeersCommand {
     /// Everybody.
+    #[command(after_help = "Example:\n  portcullis peers list --json")]
     List(JsonArgs),
     /// Those who wait for a decision.
+    #[command(after_help = "Example:\n  portcullis peers pending")]
     Pending(JsonArgs),
     /// Trusts a peer.
+    #[command(after_help = "Example:\n  portcullis peers approve 56:47:5a:a7 --name alice --grant chat")]
     Approve {
         /// Id, name, or 8 or more hex digits of the fingerprint.
         id: String,
@@ -28,6 +31,7 @@ pub(crate) enum PeersCommand {
         args: JsonArgs,
     },
     /// Forgets a caller who waits, without deciding: it may ask again.
+    #[command(after_help = "Example:\n  portcullis peers dismiss 56:47:5a:a7")]
     Dismiss {
         /// Id, name, or 8 or more hex digits of the fingerprint.
         id: String,
@@ -35,6 +39,9 @@ pub(crate) enum PeersCommand {
         args: JsonArgs,
     },
     /// Refuses a peer for good, also on open connections, and stops listing it as pending.
+    #[command(
+        after_help = "Example:\n  portcullis peers block mallory\n  portcullis peers block 'jwt:https://id.example#mallory'"
+    )]
     Block {
         /// Id, name, or 8 or more hex digits of the fingerprint.
         id: String,
@@ -42,6 +49,7 @@ pub(crate) enum PeersCommand {
         args: JsonArgs,
     },
     /// Takes the trust back, also on open connections.
+    #[command(after_help = "Example:\n  portcullis peers revoke alice")]
     Revoke {
         /// Id, name, or 8 or more hex digits of the fingerprint.
         id: String,
@@ -49,6 +57,7 @@ pub(crate) enum PeersCommand {
         args: JsonArgs,
     },
     /// Gives a peer a name.
+    #[command(after_help = "Example:\n  portcullis peers rename 56:47:5a:a7 alice")]
     Rename {
         /// Id, name, or 8 or more hex digits of the fingerprint.
         id: String,
@@ -58,6 +67,7 @@ pub(crate) enum PeersCommand {
         args: JsonArgs,
     },
     /// Trusts a key beforehand.
+    #[command(after_help = "Example:\n  portcullis peers add peer:7Hq… --fingerprint 56:47:5a:… --name alice")]
     Add {
         /// The identity: `peer:…` or `cert:…`.
         id: String,
@@ -77,7 +87,12 @@ pub(super) fn run(command: &PeersCommand) -> Outcome {
         PeersCommand::List(args) => list(args, TrustStore::list),
         PeersCommand::Pending(args) => list(args, TrustStore::pending),
         PeersCommand::Approve { id, name, grant, args } => {
-            change(args, "approved", |s| s.approve(id, name.as_deref(), grant.as_deref()))
+            if let (Some(_), Ok(config)) = (grant, args.config.load()) {
+                super::mind_profile(&config, grant.as_deref());
+            }
+            change(args, "approved", |s| {
+                s.approve(id, name.as_deref(), grant.as_deref()).inspect_err(|error| own_word(s, id, error))
+            })
         }
         PeersCommand::Block { id, args } => change(args, "blocked", |s| s.block(id)),
         PeersCommand::Dismiss { id, args } => change(args, "dismissed", |s| s.dismiss(id)),
@@ -88,8 +103,7 @@ pub(super) fn run(command: &PeersCommand) -> Outcome {
 }
 
 fn open(args: &JsonArgs) -> Outcome<TrustStore> {
-    let config = args.config.load()?;
-    TrustStore::open(&config.node.state).map_err(|e| Failure::broken(e.to_string()))
+    TrustStore::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string()))
 }
 
 fn list(args: &JsonArgs, which: impl Fn(&TrustStore) -> Vec<Entry>) -> Outcome {
@@ -132,9 +146,27 @@ fn change(args: &JsonArgs, done: &str, change: impl Fn(&TrustStore) -> Result<En
     if args.json {
         say!("{}", serde_json::to_string(&entry).unwrap_or_default());
     } else {
-        say!("{done}: {} {} {}", entry.fingerprint, entry.id, entry.name.as_deref().unwrap_or_default());
+        let name = entry.name.as_deref().unwrap_or_default();
+        say!("{done}: {} {} {name}", entry.fingerprint, entry.id);
+        say!("A running gate follows within a second.");
     }
     Ok(())
+}
+
+/// What a caller calls itself is no name that an operator gave; but it may be whom the operator means.
+fn own_word(store: &TrustStore, id: &str, error: &TrustError) {
+    if !matches!(error, TrustError::Select(_)) {
+        return;
+    }
+    for entry in store.pending().iter().filter(|entry| entry.presented_name.as_deref() == Some(id)) {
+        use std::io::Write as _;
+        let _ = writeln!(
+            std::io::stderr(),
+            "portcullis: one that waits calls itself `{id}`; if its fingerprint is the right one: \
+             portcullis peers approve {} --name {id}",
+            entry.fingerprint
+        );
+    }
 }
 
 fn add(args: &JsonArgs, id: &str, fingerprint: &str, name: Option<&str>) -> Outcome {

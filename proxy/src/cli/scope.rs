@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use portcullis_policies::glob::Glob;
-use portcullis_policies::{Rate, RouteClass, Scope};
+use portcullis_policies::routes::builtin;
+use portcullis_policies::{Rate, RouteClass, Scope, UpstreamKind, nearest};
 
 /// How far a right reaches. What is not said is not bounded.
 #[derive(Args, Clone, Debug, Default)]
@@ -13,7 +14,7 @@ pub(crate) struct ScopeArgs {
     #[arg(long, value_delimiter = ',', value_name = "GLOBS")]
     models: Vec<Glob>,
     /// Classes of routes, and globs of their names: `inference,read` or `openai.*`.
-    #[arg(long, value_delimiter = ',', value_name = "ROUTES")]
+    #[arg(long, value_delimiter = ',', value_name = "ROUTES", value_parser = route)]
     routes: Vec<String>,
     /// Tokens of one answer at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -52,6 +53,41 @@ impl ScopeArgs {
             ..Scope::default()
         }
     }
+}
+
+/// Reads a class of routes, or a glob that fits some route: a word that fits none would allow nothing.
+fn route(text: &str) -> Result<String, String> {
+    let kinds = [UpstreamKind::LlamaCpp, UpstreamKind::Ollama, UpstreamKind::OpenAi];
+    let glob = Glob::new(text);
+    let fits = |kind: &UpstreamKind| builtin(*kind).iter().any(|route| glob.matches(&route.name));
+    let classes = RouteClass::ALL.map(RouteClass::as_str);
+    if classes.contains(&text) || kinds.iter().any(fits) {
+        return Ok(text.to_owned());
+    }
+    let near = nearest(text, classes).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Err(format!("it is no class of routes ({}), and no route fits it{near}", classes.join(", ")))
+}
+
+/// How far a scope reaches, in a line.
+pub(crate) fn words(scope: &Scope) -> String {
+    let list = |words: Vec<&str>| if words.is_empty() { "all".to_owned() } else { words.join(",") };
+    let classes = scope.classes.iter().map(|class| class.as_str());
+    let routes = list(classes.chain(scope.routes.iter().map(Glob::as_str)).collect());
+    let mut said = format!("routes {routes}  models {}", list(scope.models.iter().map(Glob::as_str).collect()));
+    let numbers = [
+        ("max-tokens", scope.max_tokens.map(|n| n.to_string())),
+        ("max-context", scope.max_context.map(|n| n.to_string())),
+        ("requests", scope.requests.map(|rate| rate.to_string())),
+        ("tokens", scope.tokens.map(|rate| rate.to_string())),
+        ("concurrent", scope.concurrent.map(|n| n.to_string())),
+        ("budget", scope.budget.map(|n| n.to_string())),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            said.push_str(&format!("  {name} {number}"));
+        }
+    }
+    said
 }
 
 /// Reads `15m`, `8h`, `30d`; at most ten years.

@@ -27,10 +27,9 @@ pub(crate) struct RateLimits {
 impl Default for RateLimits {
     fn default() -> Self {
         let rate = |count, per| Some(Rate { count, per: Duration::from_secs(per) });
-        let caller =
-            ratelimit::Limits { requests: rate(600, 60), tokens: rate(2_000_000, 3_600), concurrent: Some(16) };
-        let filter = RateLimitSettings { caller, answer_tokens: 512, ..RateLimitSettings::default() };
-        Self { filter, strangers: rate(600, 60) }
+        // How much a caller may ask is the operator's to say; that none holds up the others is the queue's.
+        let filter = RateLimitSettings { answer_tokens: 512, ..RateLimitSettings::default() };
+        Self { filter, strangers: rate(3_000, 60) }
     }
 }
 
@@ -41,18 +40,18 @@ impl Default for RateLimits {
 pub(crate) struct RateLimit {
     /// `enforce`, `shadow` or `off`.
     pub(crate) mode: Option<ModeWord>,
-    /// Requests of one caller. Default: `600/m`.
+    /// Requests of one caller, such as `600/m`. Default: no limit.
     requests: Option<Amount>,
-    /// Tokens of one caller, prompts and answers together. Default: `2000000/h`.
+    /// Tokens of one caller, prompts and answers together, such as `2000000/h`. Default: no limit.
     tokens: Option<Amount>,
-    /// Requests of one caller at once. Default: 16.
+    /// Requests of one caller at once, such as `16`. Default: no limit.
     concurrent: Option<Amount>,
     /// The same for each model, over all callers. Default: no limit.
     per_model: Option<Shared>,
     /// The same for everybody together. Default: no limit.
     global: Option<Shared>,
     /// Refusals for want of an identity, for each address; what comes beyond is refused without an
-    /// audit entry of its own, and counted in one. Default: `600/m`.
+    /// audit entry of its own, and counted in one. Default: `3000/m`.
     strangers: Option<Amount>,
     /// Tokens that are set aside for an answer whose request names no maximum. Default: 512.
     answer_tokens: Option<Amount>,

@@ -22,3 +22,20 @@ pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, String> {
         )
     })
 }
+
+/// The state directory that a config names, whatever else is wrong with it. `None` when there is none.
+pub(crate) fn state_of(file: &Path) -> Option<PathBuf> {
+    #[derive(Default, serde::Deserialize)]
+    struct Lean {
+        #[serde(default)]
+        node: LeanNode,
+    }
+    #[derive(Default, serde::Deserialize)]
+    struct LeanNode {
+        state: Option<String>,
+    }
+    let lean: Lean = serde_saphyr::from_str(&std::fs::read_to_string(file).ok()?).unwrap_or_default();
+    let folder = std::path::absolute(file).ok()?.parent()?.to_owned();
+    let state: PathBuf = folder.join(lean.node.state.as_deref().unwrap_or("./state")).components().collect();
+    state.is_dir().then_some(state)
+}

@@ -39,7 +39,7 @@ pub(crate) struct QueueSettings {
 
 impl Default for QueueSettings {
     fn default() -> Self {
-        Self { slots: Slots::Auto, length: 64, per_caller: 16, wait: Duration::from_secs(60) }
+        Self { slots: Slots::Auto, length: 256, per_caller: 64, wait: Duration::from_secs(120) }
     }
 }
 
@@ -47,11 +47,11 @@ impl Default for QueueSettings {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Queue {
-    /// Requests that may wait. Default: 64.
+    /// Requests that may wait. Default: 256.
     length: Option<Amount>,
-    /// Requests of one caller that may wait. Default: 16.
+    /// Requests of one caller that may wait. Default: 64.
     per_caller: Option<Amount>,
-    /// How long one may wait. Default: `60s`.
+    /// How long one may wait. Default: `120s`.
     wait: Option<String>,
 }
 

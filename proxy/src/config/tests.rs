@@ -137,8 +137,14 @@ fn all_mistakes_come_at_once() {
 fn limits_have_defaults_and_can_be_lifted() {
     let usual = parse(UPSTREAM).unwrap();
     let limits = usual.filters.ratelimit.to_json();
-    assert_eq!((&limits["requests"], &limits["tokens"]), (&"600/m".into(), &"2000000/h".into()));
-    assert_eq!((&limits["concurrent"], &limits["global"]["requests"]), (&16.into(), &"off".into()));
+    for key in ["requests", "tokens", "concurrent"] {
+        assert_eq!(
+            (&limits[key], &limits["global"][key]),
+            (&"off".into(), &"off".into()),
+            "{key} is the operator's to say"
+        );
+    }
+    assert_eq!(limits["strangers"], "3000/m");
     assert_eq!(usual.upstreams[0].queue, QueueSettings::default());
     let text = "filters:\n  ratelimit: {requests: off, concurrent: off, strangers: off, global: {tokens: 5/s}, answer_tokens: 9}\n";
     let said = "upstreams:\n  local: {url: http://127.0.0.1:11434, kind: ollama, slots: off, queue: {length: 4}}\n";

@@ -16,8 +16,7 @@ use crate::cli::{Failure, JsonArgs, Outcome, say};
 use crate::config::Config;
 
 pub(super) fn run(named: &str, args: &JsonArgs) -> Outcome {
-    let config = args.config.load()?;
-    let state = &config.node.state;
+    let state = &args.config.state()?;
     let ca = own_ca(&state.join("ca.crt"))
         .ok_or_else(|| broken(format!("`{}` holds no certificate", state.join("ca.crt").display())))?;
     let (serial, shown) = wanted(named, &ca)?;

@@ -28,7 +28,7 @@ fn a_token_lets_one_caller_in_and_no_more() {
     let answer = mallory.raw(&with_token(token));
     assert_eq!((answer.status, answer.code().as_str()), (401, "identity.invalid"), "used up");
     assert_eq!(peer(&gate, &mallory.id), serde_json::Value::Null, "a wrong token is not even pending");
-    let stored = std::fs::read_to_string(gate.state().join("enrollments.json")).unwrap_or_default();
+    let stored = std::fs::read_to_string(gate.state().join("enrollments.json")).unwrap();
     assert!(!stored.contains(token) && !gate.log().contains(token), "the token itself is nowhere");
     let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Nobody gets in without an identity that a person approved.
 
-use portcullis_tests::{FakeServer, Gate, until};
+use portcullis_tests::{FakeServer, Gate, Script, until};
 use serde_json::json;
 
 #[test]
@@ -107,4 +107,32 @@ fn pinned_keys_are_the_only_ones() {
     let print = portcullis_certs::NodePublic::from_node_id(&alice.id).unwrap().fingerprint();
     assert!(gate.cli(&["peers", "add", &alice.id, "--fingerprint", &print]).status.success());
     until("the pin", || (alice.get("/api/version").status == 200).then_some(()));
+}
+
+#[test]
+fn a_revocation_ends_a_running_stream_within_a_second() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let alice = gate.approved_client("alice");
+    for path in ["/api/chat", "/v1/chat/completions"] {
+        let ollama = path == "/api/chat";
+        let (feed, script) = Script::paced(if ollama { "application/x-ndjson" } else { "text/event-stream" });
+        server.next(script);
+        let frame = if ollama {
+            "{\"model\":\"tiny\",\"message\":{\"role\":\"assistant\",\"content\":\"one \"},\"done\":false}\n"
+        } else {
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \"}}]}\n\n"
+        };
+        feed.send(frame.as_bytes().to_vec()).unwrap();
+        let mut stream = alice.post_streamed(path, &json!({"model": "tiny", "messages": [], "stream": true}));
+        assert_eq!(stream.piece(), Ok(Some(frame.as_bytes().to_vec())));
+        assert!(gate.cli(&["peers", "revoke", &alice.id]).status.success());
+        let revoked = std::time::Instant::now();
+        let rest = stream.finish();
+        // What the gate promises, and what this test is about.
+        assert!(revoked.elapsed() < std::time::Duration::from_secs(1), "{:?}", revoked.elapsed());
+        assert!(rest.complete && rest.text().contains("identity.revoked"), "in its dialect: {}", rest.text());
+        assert!(gate.cli(&["peers", "approve", &alice.id]).status.success());
+        until("the trust to be back", || (alice.get("/api/version").status == 200).then_some(()));
+    }
 }

@@ -153,7 +153,7 @@ fn limits_have_defaults_and_can_be_lifted() {
     assert_eq!((&limits["requests"], &limits["concurrent"]), (&"off".into(), &"off".into()));
     assert_eq!((&limits["strangers"], &limits["answer_tokens"]), (&"off".into(), &9.into()));
     assert_eq!(limits["global"]["tokens"], "5/s");
-    assert_eq!(limits["tokens"], "2000000/h");
+    assert_eq!(limits["tokens"], "off");
     let queue = config.upstreams[0].queue;
     assert_eq!((queue.slots, queue.length, queue.per_caller), (Slots::Unlimited, 4, 4));
     let without = parse(&format!("chain: [identity, policy, firewall, audit]\n{UPSTREAM}")).unwrap();

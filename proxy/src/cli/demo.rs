@@ -101,11 +101,19 @@ impl Stage {
         };
         let made = init::init(&args)?;
         let (gate_port, admin_port) = (free_port()?, free_port()?);
-        let text = std::fs::read_to_string(&made.config)?
-            .replace("listen: 0.0.0.0:8443", &format!("listen: 127.0.0.1:{gate_port}"))
-            .replace("listen: 127.0.0.1:9901", &format!("listen: 127.0.0.1:{admin_port}"))
-            .replace("drain: 30s", "drain: 5s");
+        let text = edited(
+            std::fs::read_to_string(&made.config)?,
+            &[
+                ("listen: 0.0.0.0:8443", &format!("listen: 127.0.0.1:{gate_port}")),
+                ("listen: 127.0.0.1:9901", &format!("listen: 127.0.0.1:{admin_port}")),
+                ("drain: 30s", "drain: 5s"),
+                ("accept: [mtls], trust: tofu", "accept: [mtls, api_key, ollama_key], trust: tofu"),
+                ("# policy: {file: policy.yaml}", "policy: {file: policy.yaml}"),
+            ],
+        )?;
         std::fs::write(&made.config, text)?;
+        // The built-in policy, as a file that can be opened where an explanation points.
+        std::fs::write(dir.path().join("policy.yaml"), portcullis_policies::policy::DEFAULT)?;
         let log = std::fs::File::create(dir.path().join("gate.log"))?;
         let gate = Command::new(std::env::current_exe()?)
             .arg("run")
@@ -152,11 +160,16 @@ impl Stage {
         Caller::new(self.gate_port, &self.state().join("ca.crt"), Some(name))
     }
 
-    /// Runs the product's own command line against this gate.
-    fn command(&self, args: &[&str]) -> Outcome {
+    /// A caller without a certificate.
+    fn nobody(&self) -> Outcome<Caller> {
+        Caller::new(self.gate_port, &self.state().join("ca.crt"), None)
+    }
+
+    /// Runs the product's own command line against this gate, and returns what it prints.
+    fn command(&self, args: &[&str]) -> Outcome<String> {
         let output = Command::new(std::env::current_exe()?).args(args).arg("--config").arg(self.config()).output()?;
         if output.status.success() {
-            Ok(())
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         } else {
             Err(Failure::broken(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
@@ -179,19 +192,34 @@ impl Drop for Stage {
     }
 }
 
+/// A config with these places changed, each of which must be there.
+fn edited(mut text: String, places: &[(&str, &str)]) -> Outcome<String> {
+    for (place, new) in places {
+        if !text.contains(place) {
+            return Err(Failure::broken(format!("`init` wrote a config without `{place}`")));
+        }
+        text = text.replace(place, new);
+    }
+    Ok(text)
+}
+
 fn sum_up(stage: &Stage, outcomes: &[tour::Told]) -> Outcome {
     let refused: std::collections::BTreeSet<_> =
         outcomes.iter().filter(|o| o.code != "allow").map(|o| o.code.as_str()).collect();
     say!(
-        "{} outcomes, {} kinds of refusal: {}.",
-        outcomes.len(),
-        refused.len(),
+        "{}, {} of refusal: {}.",
+        counted(outcomes.len(), "outcome"),
+        counted(refused.len(), "kind"),
         refused.into_iter().collect::<Vec<_>>().join(", ")
     );
     if let Some(demo) = &stage.server.demo {
         let reached = demo.seen().prompts.load(Ordering::Relaxed);
-        let sent = outcomes.iter().filter(|o| o.is_prompt).count();
-        say!("{sent} prompts were sent, {reached} reached the model: the refused ones never did.");
+        let sent = outcomes.iter().filter(|o| o.is_prompt);
+        let meant = sent.clone().filter(|o| o.reaches_the_model()).count();
+        if reached != meant {
+            return Err(Failure::no(format!("{reached} prompts reached the model, and {meant} were let in")));
+        }
+        say!("{} sent, {reached} reached the model: none that was refused did.", counted(sent.count(), "prompt"));
     }
     let unexplained = explained(stage, outcomes)?;
     if unexplained > 0 {
@@ -215,7 +243,7 @@ fn explained(stage: &Stage, outcomes: &[tour::Told]) -> Outcome<usize> {
     let mut shown = None;
     for told in &refused {
         match explain::of_gate(&config, &told.id).map(|said| explain::located(said, &config)) {
-            Some(said) if said.code == told.code && said.line.is_some() && !said.rule.is_empty() => {
+            Some(said) if said.code == told.code && !said.rule.is_empty() && stands_somewhere(&said) => {
                 if shown.is_none() || told.code == "policy.route_denied" {
                     shown = Some(said);
                 }
@@ -224,16 +252,32 @@ fn explained(stage: &Stage, outcomes: &[tour::Told]) -> Outcome<usize> {
         }
     }
     if let Some(said) = shown {
-        let place = format!("{}:{}", said.file.unwrap_or_default(), said.line.unwrap_or_default());
         let known = refused.len() - unexplained;
         say!(
-            "`portcullis explain ID` knows why for {known} of {} refusals, such as {}:",
-            refused.len(),
+            "`portcullis explain ID` knows why for {known} of {}, such as {}:",
+            counted(refused.len(), "refusal"),
             said.request_id
         );
-        say!("     {} by {}: {} ({place}); {}", said.code, said.filter, said.rule, said.reason);
+        let place = format!("{}:{}", said.file.unwrap_or_default(), said.line.unwrap_or_default());
+        let why = match said.rule.as_str() {
+            "no rule allows it" => format!("no rule allows it; the rules begin at {place}"),
+            rule => format!("{rule}, {place}"),
+        };
+        say!("     {} by the {} filter: {why}", said.code, said.filter);
     }
     Ok(unexplained)
+}
+
+/// Whether an explanation points to a line of a file that can be opened.
+fn stands_somewhere(said: &crate::explain::Explained) -> bool {
+    let text = said.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    let lines = u64::try_from(text.lines().count()).unwrap_or_default();
+    said.line.is_some_and(|line| (1..=lines).contains(&line))
+}
+
+/// A number with its word, in the plural where it must be.
+fn counted(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// Leaves the gate standing until it is interrupted.
@@ -245,15 +289,17 @@ fn stay(stage: &Stage) -> Outcome {
     let exe = std::env::current_exe()?;
     let path = |p: &Path| p.display().to_string();
     say!();
-    say!("The gate stays up. Try it from another terminal:");
+    say!("The gate stays up. Try it from another terminal. The first call is refused, as nobody approved its key:");
     say!("  curl --cacert {} --cert {} --key {} \\", path(&stage.state().join("ca.crt")), path(&crt), path(&key));
     say!("    https://localhost:{}/api/chat -H 'Content-Type: application/json' \\", stage.gate_port);
     say!(
         "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
         stage.server.model
     );
+    say!("Approve it, which is in force within a second, and call again:");
     say!("  {} peers pending --config {}", path(&exe), path(&stage.config()));
     say!("  {} peers approve {} --config {}", path(&exe), me.id, path(&stage.config()));
+    say!("And look on:");
     say!("  {} audit tail -f --config {}", path(&exe), path(&stage.config()));
     say!("Ctrl-C ends it and removes everything.");
     let _ = std::io::stdout().flush();

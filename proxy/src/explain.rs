@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::decisions::Decision;
 
+mod credentials;
+mod limits;
+
+pub(crate) use credentials::issue_command;
+
 /// A decision, explained.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Explained {
@@ -69,7 +74,8 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
     };
     match (decision.policy_decision, decision.filter) {
         ("BLOCK", "policy") => by_policy(decision, sources, &mut explained),
-        ("BLOCK", "identity") => by_identity(decision, sources, &mut explained),
+        ("BLOCK", "identity") => credentials::explain(decision, sources.peer, &mut explained),
+        ("BLOCK", "ratelimit") => limits::explain(decision, sources, &mut explained),
         ("BLOCK", filter) => by_another(decision, filter, &mut explained),
         _ => allowed(decision, sources, &mut explained),
     }
@@ -108,8 +114,7 @@ fn by_policy(decision: &Decision, sources: &Sources<'_>, explained: &mut Explain
         }
         "policy.route_denied" | "policy.model_denied" | "policy.egress_denied" | "policy.expired" => {
             if decision.detail.starts_with("the scope of") {
-                explained.rule = decision.detail.clone();
-                explained.needed = "a credential that reaches further; the policy is not what refused it".to_owned();
+                (explained.rule, explained.needed) = credentials::too_narrow(decision);
             } else {
                 denied(decision, sources, explained);
             }
@@ -178,49 +183,30 @@ fn denied(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained)
     }
 }
 
-fn by_identity(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
-    let peer = sources.peer;
-    let called = peer.and_then(|p| p.name.as_deref()).unwrap_or(&decision.node_id);
-    let print = peer.map_or(decision.node_id.as_str(), |p| p.fingerprint.as_str());
-    let (rule, needed) = match decision.code {
-        "identity.pending" => (
-            "trust store: pending".to_owned(),
-            format!("`portcullis peers approve {print}`, or an invitation (`portcullis enroll`)"),
-        ),
-        "identity.revoked" => {
-            let state = peer.map_or("revoked", |p| p.state.as_str());
-            (
-                format!("trust store: {state}"),
-                format!("`portcullis peers approve {print}`, if `{called}` is trusted again"),
-            )
-        }
-        "identity.key_changed" => (
-            "trust store: another key than the approved one".to_owned(),
-            "make sure who it is; then revoke the old key and approve the new one".to_owned(),
-        ),
-        "identity.required" => (
-            "filters.identity.accept".to_owned(),
-            "a client certificate, or another credential that `filters.identity.accept` lists".to_owned(),
-        ),
-        _ => ("credential".to_owned(), "a credential that holds".to_owned()),
-    };
-    explained.rule = rule;
-    explained.needed = needed;
-    if !decision.detail.is_empty() {
-        explained.reason = format!("{} ({})", explained.reason, decision.detail);
-    }
-}
-
 fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
     let detail = decision.detail.as_str();
     explained.rule = detail.strip_prefix("rule ").unwrap_or(detail).to_owned();
-    explained.needed = match filter {
-        "firewall" => "a text without it, or another `filters.firewall` setting".to_owned(),
-        "ratelimit" => "to wait, or a higher limit".to_owned(),
-        "request" => "a request that is well-formed and within the gate's limits".to_owned(),
-        "upstream" => "a model server that answers as it should".to_owned(),
+    explained.needed = match (filter, decision.code) {
+        ("firewall", _) => "a text without it, or another `filters.firewall` setting".to_owned(),
+        ("request", "request.unsupported_media") => media(&decision.message).to_owned(),
+        ("request", _) => "a request that is well-formed and within the gate's limits".to_owned(),
+        ("upstream", _) => "a model server that answers as it should".to_owned(),
         _ => "a look into the gate's own log".to_owned(),
     };
+}
+
+/// The header that a request lacks, by what its sender was told.
+fn media(message: &str) -> &'static str {
+    if message.contains("Content-Encoding") {
+        "the header `Content-Encoding: gzip` or `zstd`, as the body is packed, or none for a plain body"
+    } else if message.contains("multipart/form-data") {
+        "the header `Content-Type: multipart/form-data; boundary=…`"
+    } else if message.is_empty() {
+        "the header `Content-Type: application/json` (for an upload, `multipart/form-data`), and no \
+         `Content-Encoding` but `gzip` or `zstd`"
+    } else {
+        "the header `Content-Type: application/json`"
+    }
 }
 
 fn at(explained: &mut Explained, policy: &Policy, line: u64) {

@@ -35,6 +35,13 @@ fn every_decision_leaves_one_whole_line() {
     assert_eq!(entry["output_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(entry["response_bytes"], answer.body.len());
     assert_eq!(entry.as_object().unwrap().len(), 23);
+    // What people read names the request by the id that `explain` asks for.
+    for command in ["show", "tail"] {
+        let shown = gate.cli(&["audit", command]);
+        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let line = text.lines().find(|line| line.contains("/api/chat")).unwrap_or_else(|| panic!("{command}: {text}"));
+        assert!(line.contains(answer.header("portcullis-request-id").unwrap()), "{line}");
+    }
     let log = std::fs::read_to_string(gate.state().join("audit/audit-000001.jsonl")).unwrap();
     assert!(!log.contains("hello") && !log.contains("Hello there"), "no prompt, no answer");
     let audit = gate.cli_json(&["audit", "verify"]);

@@ -140,6 +140,28 @@ fn the_demo_walks_its_tour() {
     let output = std::process::Command::new(portcullis()).args(["demo", "--attack", "--once"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.matches("as expected").count() >= 10, "{said}");
+    assert!(said.matches("as expected").count() >= 25, "{said}");
+    for code in [
+        "identity.invalid",
+        "identity.key_changed",
+        "identity.pending",
+        "identity.required",
+        "identity.revoked",
+        "policy.egress_denied",
+        "policy.expired",
+        "policy.model_denied",
+        "policy.route_denied",
+        "ratelimit.requests",
+        "request.malformed",
+        "signature.replayed",
+    ] {
+        assert!(said.contains(&format!(" {code} ")), "{code}: {said}");
+    }
+    let of =
+        |line: &str| said.lines().find(|l| l.contains(line)).unwrap_or_else(|| panic!("{line}: {said}")).to_owned();
+    assert!(of("`portcullis explain ID` knows why for").contains("refusals, such as"), "{said}");
+    assert!(of("by the policy filter: no rule allows it").contains("/policy.yaml:"), "{said}");
+    let wait: u64 = of("Retry-After:").rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((3500..=3600).contains(&wait), "an hour, or a little less: {wait}");
     assert!(said.contains("its chain holds"));
 }

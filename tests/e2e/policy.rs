@@ -215,7 +215,9 @@ fn a_rule_and_a_grant_say_how_much_each_caller_may() {
     assert_eq!((refused.status, refused.code().as_str()), (429, "ratelimit.requests"));
     assert!(refused.header("retry-after").is_some());
     let why = gate.cli_json(&["explain", refused.header("portcullis-request-id").unwrap()]);
-    assert!(why["rule"].as_str().unwrap().contains("some"), "{why}");
+    assert_eq!((why["rule"].as_str(), why["line"].as_u64()), (Some("some"), Some(4)), "{why}");
+    assert!(why["file"].as_str().unwrap().ends_with("/policy.yaml"), "{why}");
+    assert!(why["needed"].as_str().unwrap().contains("`limits:` of rule `some`"), "{why}");
     assert_eq!(ask(&bob).code(), "allow", "each caller has a count of its own");
     grant(&gate, &alice.id, &["--for", "1h", "--requests", "2/h"]);
     until("the grant", || (ask(&alice).code() == "allow").then_some(()));
@@ -353,6 +355,62 @@ fn explain_names_filter_rule_and_line_of_every_kind_of_refusal() {
     }
     assert_eq!(gate.cli(&["explain", "01KAJ3Y7Z6M1R4T8V0X2B5D7FH"]).status.code(), Some(1));
     assert_eq!(gate.cli(&["explain", "../../etc"]).status.code(), Some(2));
+}
+
+#[test]
+fn explain_says_which_command_lets_each_credential_in_again() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter("identity: {accept: [mtls, api_key], trust: tofu}").start();
+    let (nobody, alice) = (gate.nobody(), gate.approved_client("alice"));
+    let key = |name: &str, more: &[&str]| {
+        gate.cli_json(&[&["keys", "add", name], more].concat())["key"].as_str().unwrap().to_owned()
+    };
+    let (gone, short, slow) = (key("gone", &[]), key("short", &["--ttl", "1s"]), key("slow", &["--requests", "1/h"]));
+    let send = |key: &str| {
+        let request = format!("GET /api/version HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n");
+        nobody.raw(request.as_bytes())
+    };
+    let until_refused = |key: &str, code: &str| until(code, || Some(send(key)).filter(|answer| answer.code() == code));
+    until("the keys to be known", || (send(&slow).code() == "allow").then_some(()));
+    assert!(gate.cli(&["keys", "revoke", "gone"]).status.success());
+    assert!(gate.cli(&["peers", "revoke", &alice.id]).status.success());
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let issued = gate.cli_json(&["cert", "issue", "carol", "--out", out]);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let carol = Client::new(gate.address, &gate.ca(), Some((&read("carol.crt"), &read("carol.key"))), "");
+    until("the certificate", || (carol.get("/api/version").code() == "allow").then_some(()));
+    assert!(gate.cli(&["cert", "revoke", issued["serial"].as_str().unwrap()]).status.success());
+    let refused = |client: &Client| {
+        let code = "identity.revoked";
+        until(code, || Some(client.get("/api/version")).filter(|answer| answer.code() == code))
+    };
+
+    let text = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}";
+    let bob = gate.approved_client("bob");
+    let answers = [
+        (until_refused(&gone, "identity.revoked"), "API keys: `gone`", "`portcullis keys add gone`"),
+        (until_refused(&short, "identity.invalid"), "API keys: `short`", "`portcullis keys add short`"),
+        (send("pck_none"), "API keys: none", "`portcullis keys add NAME`"),
+        (until_refused(&slow, "ratelimit.requests"), "API key `slow`", "`portcullis keys add`"),
+        (refused(&alice), "trust store: revoked", "`portcullis peers approve "),
+        (refused(&carol), "revoked certificates", "`portcullis cert issue carol`"),
+        (bob.raw(text), "unsupported_media", "the header `Content-Type: application/json`"),
+    ];
+    for (answer, rule, needed) in &answers {
+        let why = gate.cli_json(&["explain", answer.header("portcullis-request-id").unwrap()]);
+        assert!(why["rule"].as_str().unwrap().contains(rule), "{why}");
+        assert!(why["needed"].as_str().unwrap().contains(needed), "{why}");
+        assert!(!why.to_string().contains("Quota"), "{why}");
+    }
+    // Without the gate, too, whose log knows the code and the credential.
+    gate.signal(rustix::process::Signal::TERM);
+    gate.wait();
+    for (answer, _, needed) in [&answers[0], &answers[1], &answers[4], &answers[5], &answers[6]] {
+        let why = gate.cli_json(&["explain", answer.header("portcullis-request-id").unwrap()]);
+        assert!(why["needed"].as_str().unwrap().contains(needed), "{why}");
+    }
 }
 
 #[test]

@@ -285,8 +285,9 @@ fn print(entry: &Value, as_json: bool) {
     };
     let what = if decision.is_empty() { text("event_type") } else { decision };
     say!(
-        "{} {on}{what:<5}{off} {:<24} {} {} {} {} {:.1} ms",
+        "{} {on}{what:<5}{off} {} {:<24} {} {} {} {} {:.1} ms",
         text("timestamp").get(..23).unwrap_or_default(),
+        or_dash(text("request_id")),
         or_dash(text("code")),
         or_dash(text("node_id").get(..20).unwrap_or(text("node_id"))),
         text("method"),

@@ -7,16 +7,16 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use portcullis_policies::UpstreamKind;
 
 use super::init::{self, InitArgs};
-use super::{DemoArgs, Failure, Outcome, audit, colour, explain, http, say};
+use super::{DemoArgs, Failure, Outcome, colour, http, say};
 use crate::demo::DemoModel;
 
 mod caller;
+mod summary;
 mod tour;
 
 use caller::Caller;
@@ -55,7 +55,7 @@ pub(super) fn run(args: &DemoArgs) -> Outcome {
     let outcomes = tour::walk(&stage, args.attack)?;
     let unexpected = outcomes.iter().filter(|o| !o.as_expected).count();
     say!();
-    sum_up(&stage, &outcomes)?;
+    summary::tell(&stage, &outcomes)?;
     if !args.once {
         stay(&stage)?;
     }
@@ -101,11 +101,19 @@ impl Stage {
         };
         let made = init::init(&args)?;
         let (gate_port, admin_port) = (free_port()?, free_port()?);
-        let text = std::fs::read_to_string(&made.config)?
-            .replace("listen: 0.0.0.0:8443", &format!("listen: 127.0.0.1:{gate_port}"))
-            .replace("listen: 127.0.0.1:9901", &format!("listen: 127.0.0.1:{admin_port}"))
-            .replace("drain: 30s", "drain: 5s");
+        let text = edited(
+            std::fs::read_to_string(&made.config)?,
+            &[
+                ("listen: 0.0.0.0:8443", &format!("listen: 127.0.0.1:{gate_port}")),
+                ("listen: 127.0.0.1:9901", &format!("listen: 127.0.0.1:{admin_port}")),
+                ("drain: 30s", "drain: 5s"),
+                ("accept: [mtls], trust: tofu", "accept: [mtls, api_key, ollama_key], trust: tofu"),
+                ("# policy: {file: policy.yaml}", "policy: {file: policy.yaml}"),
+            ],
+        )?;
         std::fs::write(&made.config, text)?;
+        // The built-in policy, as a file that can be opened where an explanation points.
+        std::fs::write(dir.path().join("policy.yaml"), portcullis_policies::policy::DEFAULT)?;
         let log = std::fs::File::create(dir.path().join("gate.log"))?;
         let gate = Command::new(std::env::current_exe()?)
             .arg("run")
@@ -152,11 +160,16 @@ impl Stage {
         Caller::new(self.gate_port, &self.state().join("ca.crt"), Some(name))
     }
 
-    /// Runs the product's own command line against this gate.
-    fn command(&self, args: &[&str]) -> Outcome {
+    /// A caller without a certificate.
+    fn nobody(&self) -> Outcome<Caller> {
+        Caller::new(self.gate_port, &self.state().join("ca.crt"), None)
+    }
+
+    /// Runs the product's own command line against this gate, and returns what it prints.
+    fn command(&self, args: &[&str]) -> Outcome<String> {
         let output = Command::new(std::env::current_exe()?).args(args).arg("--config").arg(self.config()).output()?;
         if output.status.success() {
-            Ok(())
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         } else {
             Err(Failure::broken(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
@@ -179,61 +192,15 @@ impl Drop for Stage {
     }
 }
 
-fn sum_up(stage: &Stage, outcomes: &[tour::Told]) -> Outcome {
-    let refused: std::collections::BTreeSet<_> =
-        outcomes.iter().filter(|o| o.code != "allow").map(|o| o.code.as_str()).collect();
-    say!(
-        "{} outcomes, {} kinds of refusal: {}.",
-        outcomes.len(),
-        refused.len(),
-        refused.into_iter().collect::<Vec<_>>().join(", ")
-    );
-    if let Some(demo) = &stage.server.demo {
-        let reached = demo.seen().prompts.load(Ordering::Relaxed);
-        let sent = outcomes.iter().filter(|o| o.is_prompt).count();
-        say!("{sent} prompts were sent, {reached} reached the model: the refused ones never did.");
-    }
-    let unexplained = explained(stage, outcomes)?;
-    if unexplained > 0 {
-        return Err(Failure::no(format!("{unexplained} refusals could not be explained")));
-    }
-    let checked = audit::check(&stage.state(), &[])?;
-    match checked.bad {
-        None => {
-            say!("The audit log has {} entries, and its chain holds.", checked.summary.entries);
-            Ok(())
+/// A config with these places changed, each of which must be there.
+fn edited(mut text: String, places: &[(&str, &str)]) -> Outcome<String> {
+    for (place, new) in places {
+        if !text.contains(place) {
+            return Err(Failure::broken(format!("`init` wrote a config without `{place}`")));
         }
-        Some((_, line, why)) => Err(Failure::no(format!("the audit chain does not hold: line {line}: {why}"))),
+        text = text.replace(place, new);
     }
-}
-
-/// Has every refusal explained, and shows one. Returns how many could not be.
-fn explained(stage: &Stage, outcomes: &[tour::Told]) -> Outcome<usize> {
-    let config = crate::config::load(&stage.config())?;
-    let refused: Vec<_> = outcomes.iter().filter(|told| told.code != "allow").collect();
-    let mut unexplained = 0;
-    let mut shown = None;
-    for told in &refused {
-        match explain::of_gate(&config, &told.id).map(|said| explain::located(said, &config)) {
-            Some(said) if said.code == told.code && said.line.is_some() && !said.rule.is_empty() => {
-                if shown.is_none() || told.code == "policy.route_denied" {
-                    shown = Some(said);
-                }
-            }
-            _ => unexplained += 1,
-        }
-    }
-    if let Some(said) = shown {
-        let place = format!("{}:{}", said.file.unwrap_or_default(), said.line.unwrap_or_default());
-        let known = refused.len() - unexplained;
-        say!(
-            "`portcullis explain ID` knows why for {known} of {} refusals, such as {}:",
-            refused.len(),
-            said.request_id
-        );
-        say!("     {} by {}: {} ({place}); {}", said.code, said.filter, said.rule, said.reason);
-    }
-    Ok(unexplained)
+    Ok(text)
 }
 
 /// Leaves the gate standing until it is interrupted.
@@ -245,15 +212,17 @@ fn stay(stage: &Stage) -> Outcome {
     let exe = std::env::current_exe()?;
     let path = |p: &Path| p.display().to_string();
     say!();
-    say!("The gate stays up. Try it from another terminal:");
+    say!("The gate stays up. Try it from another terminal. The first call is refused, as nobody approved its key:");
     say!("  curl --cacert {} --cert {} --key {} \\", path(&stage.state().join("ca.crt")), path(&crt), path(&key));
     say!("    https://localhost:{}/api/chat -H 'Content-Type: application/json' \\", stage.gate_port);
     say!(
         "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
         stage.server.model
     );
+    say!("Approve it, which is in force within a second, and call again:");
     say!("  {} peers pending --config {}", path(&exe), path(&stage.config()));
     say!("  {} peers approve {} --config {}", path(&exe), me.id, path(&stage.config()));
+    say!("And look on:");
     say!("  {} audit tail -f --config {}", path(&exe), path(&stage.config()));
     say!("Ctrl-C ends it and removes everything.");
     let _ = std::io::stdout().flush();

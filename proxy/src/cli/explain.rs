@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use portcullis_certs::files;
+use portcullis_certs::issuance::{Issuance, Issuances};
+use portcullis_certs::revocation::Revocations;
 use portcullis_certs::trust::TrustStore;
 use portcullis_filters::policy::GrantView as _;
 use portcullis_policies::routes::{self, Found};
@@ -35,7 +37,7 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
         Some(explained) => explained,
         None => of_log(&config, id)?,
     };
-    let explained = located(explained, &config);
+    let explained = located(certified(explained, &config), &config);
     if args.args.json {
         say!("{}", serde_json::to_string(&explained).unwrap_or_default());
     } else {
@@ -73,6 +75,25 @@ pub(super) fn located(mut explained: Explained, config: &Config) -> Explained {
     explained
 }
 
+/// The same with the certificate that this node's authority took back, where it was that: its key is
+/// refused as well, but to approve the key again would not bring its holder in.
+fn certified(mut explained: Explained, config: &Config) -> Explained {
+    if explained.code != "identity.revoked" {
+        return explained;
+    }
+    let state = &config.node.state;
+    let (Ok(issued), Ok(revoked)) = (Issuances::open(state), Revocations::open(state)) else { return explained };
+    let revoked = revoked.list();
+    let taken_back = |one: &Issuance| revoked.iter().any(|listed| listed.serial == one.serial);
+    let newest = issued.list().into_iter().rfind(|one| one.identity == explained.node_id && taken_back(one));
+    if let Some(Issuance { serial, name, .. }) = newest {
+        let command = explain::issue_command(&name, &explained.node_id);
+        explained.rule = format!("revoked certificates: {serial} of `{name}`");
+        explained.needed = format!("a new certificate, if `{name}` is trusted again: {command}");
+    }
+    explained
+}
+
 fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
     let entry = audit::entry_of(&config.node.state, id)?.ok_or_else(|| {
         Failure::no(format!("no request `{id}` stands in the audit log; `portcullis audit show` prints what does"))
@@ -96,6 +117,11 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
             .find(|class| *class == text("route_class"))
             .unwrap_or_default(),
         node_id: text("node_id").to_owned(),
+        identity_method: portcullis_policies::IdentityMethod::ALL
+            .into_iter()
+            .map(portcullis_policies::IdentityMethod::as_str)
+            .find(|method| *method == text("identity_method"))
+            .unwrap_or_default(),
         method: text("method").to_owned(),
         path: text("path").to_owned(),
         model: text("model").to_owned(),

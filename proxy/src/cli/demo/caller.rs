@@ -32,11 +32,20 @@ pub(super) struct Reply {
     pub(super) verdict: String,
     /// The request's id.
     pub(super) id: String,
+    /// In seconds, as `Retry-After` says it.
+    pub(super) retry_after: Option<String>,
     /// The body, with its chunk marks taken out.
     pub(super) body: String,
     pub(super) took: Duration,
     /// When the first byte of the body came.
     pub(super) first: Duration,
+}
+
+impl Reply {
+    /// The verdict's code, or `allow`.
+    pub(super) fn code(&self) -> &str {
+        self.verdict.rsplit_once("code=").map_or(self.verdict.as_str(), |(_, code)| code)
+    }
 }
 
 /// A connection that may carry several requests.
@@ -132,6 +141,7 @@ fn whole(bytes: &[u8], began: Instant, first: Option<Duration>) -> Option<Reply>
         status: head.split(' ').nth(1)?.parse().ok()?,
         verdict: header("portcullis-verdict").unwrap_or_default(),
         id: header("portcullis-request-id").unwrap_or_default(),
+        retry_after: header("retry-after"),
         body: String::from_utf8_lossy(&body).into_owned(),
         took: began.elapsed(),
         first: first.unwrap_or_else(|| began.elapsed()),

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::caller::{Caller, Reply};
 use super::{Outcome, Stage, colour, say};
 
+mod rights;
+
 /// What became of one request.
 pub(super) struct Told {
     pub(super) code: String,
@@ -14,6 +16,13 @@ pub(super) struct Told {
     pub(super) as_expected: bool,
     /// Whether it was a prompt for the model.
     pub(super) is_prompt: bool,
+}
+
+impl Told {
+    /// Whether the model saw it: it was let in, and at most its answer was refused.
+    pub(super) fn reaches_the_model(&self) -> bool {
+        ["allow", "firewall.output_secret", "upstream.invalid"].contains(&self.code.as_str())
+    }
 }
 
 /// What one request is about.
@@ -30,7 +39,8 @@ pub(super) fn walk(stage: &Stage, attack: bool) -> Outcome<Vec<Told>> {
     let bytes = tour.chat(false, "Hello! Who are you?");
     tour.step("a caller whom nobody knows yet", "identity.pending", true, alice.send(&bytes)?);
     tour.note("     its fingerprint is shown, and the operator says yes: portcullis peers approve");
-    tour.approve(&alice)?;
+    // By a name that nobody else can claim from now on.
+    tour.approve(&alice, &["--name", "alice"])?;
     tour.step("the same caller, approved: one whole answer", "allow", true, alice.send(&bytes)?);
     let streamed = tour.chat(true, "Hello! Who are you?");
     let reply = alice.send(&streamed)?;
@@ -39,6 +49,7 @@ pub(super) fn walk(stage: &Stage, attack: bool) -> Outcome<Vec<Told>> {
     tour.note(&format!("     first token after {:.1} ms, {frames} frames", first.as_secs_f64() * 1000.0));
     tour.step("the list of models", "allow", false, alice.send(&get(tour.list()))?);
     if attack {
+        tour.rights()?;
         tour.attack(&alice)?;
     }
     Ok(tour.told)
@@ -55,18 +66,17 @@ impl Tour<'_> {
         say!();
         say!("And now everything that must not pass:");
         let hello = self.chat(false, "Hello!");
-        let nobody = Caller::new(stage.gate_port, &stage.state().join("ca.crt"), None)?;
-        self.step("no client certificate at all", "identity.required", true, nobody.send(&hello)?);
+        self.step("no credential at all", "identity.required", true, stage.nobody()?.send(&hello)?);
         self.step("a stranger with a key of his own", "identity.pending", true, stage.caller("mallory")?.send(&hello)?);
 
         let bob = stage.caller("bob")?;
-        self.step("another, whom the operator lets in", "identity.pending", true, bob.send(&hello)?);
-        self.approve(&bob)?;
+        self.step("another one, before the operator lets him in", "identity.pending", true, bob.send(&hello)?);
+        self.approve(&bob, &[])?;
         let mut line = bob.line()?;
         line.send(&get(self.version()))?;
         stage.command(&["peers", "revoke", &bob.id])?;
         let reply = self.until(|| line.send(&get(self.version())), |r| r.status != 200)?;
-        self.step("a caller whose trust was taken back, on his open connection", "identity.revoked", false, reply);
+        self.step("the same, trust taken back, on the connection he has open", "identity.revoked", false, reply);
 
         let ollama = stage.server.kind == UpstreamKind::Ollama;
         let (admin, body) = if ollama { ("/api/pull", json!({"model": "evil"})) } else { ("/props", json!({})) };
@@ -138,7 +148,7 @@ impl Tour<'_> {
 
     /// Tells of one step.
     fn step(&mut self, what: &str, expected: &str, is_prompt: bool, reply: Reply) {
-        let code = reply.verdict.rsplit_once("code=").map_or(reply.verdict.as_str(), |(_, code)| code).to_owned();
+        let code = reply.code().to_owned();
         self.tell(&Step { what, expected, is_prompt }, code, &reply);
     }
 
@@ -174,8 +184,8 @@ impl Tour<'_> {
     }
 
     /// Has the operator approve a caller, and waits until it bites.
-    fn approve(&self, caller: &Caller) -> Outcome {
-        self.stage.command(&["peers", "approve", &caller.id])?;
+    fn approve(&self, caller: &Caller, more: &[&str]) -> Outcome {
+        self.stage.command(&[&["peers", "approve", caller.id.as_str()], more].concat())?;
         self.until(|| caller.send(&get(self.version())), |r| r.status == 200).map(drop)
     }
 

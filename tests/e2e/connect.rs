@@ -21,7 +21,12 @@ fn a_first_contact_needs_a_person_or_a_pin() {
     let wrong =
         home.run(&[&url, "--listen", "127.0.0.1:0", "--pin", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(said(&wrong).contains("WARNING") && said(&wrong).contains(&pin), "{}", said(&wrong));
+    for part in [&*pin, "--pin   the key 00:11:22", "never met", "misread", "`portcullis id`"] {
+        assert!(said(&wrong).contains(part), "{}", said(&wrong));
+    }
+    // Nothing was met, so there is nothing to forget, and nothing that changed.
+    assert!(!said(&wrong).contains("THAT YOU MET") && !said(&wrong).contains("--forget"), "{}", said(&wrong));
+    assert!(!home.path().join("known_gates.json").exists());
     assert_eq!(gate.audit().len(), 0, "nothing was sent");
     let spelt = pin.replace(':', "").to_uppercase();
     let door = home.start(&[&url, "--listen", "127.0.0.1:0", "--pin", &spelt]).remove(0);

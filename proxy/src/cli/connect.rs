@@ -17,7 +17,7 @@ use crate::door::dial::{self, DialError};
 use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
 use crate::door::link::Link;
-use crate::door::standing::{Standing, Watch, warning};
+use crate::door::standing::{Standing, Watch, misread};
 
 mod plan;
 
@@ -159,10 +159,7 @@ async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome
     })?;
     let met = KnownGate::new(shown.identity.as_str(), &shown.fingerprint);
     match pin {
-        Some(pin) if pin != shown.fingerprint => {
-            let shown = format!("the key {}", shown.fingerprint);
-            return Err(Failure::no(warning(gate, pin, &shown)));
-        }
+        Some(pin) if pin != shown.fingerprint => return Err(Failure::no(misread(gate, pin, &shown.fingerprint))),
         Some(_) => {}
         None => {
             // Apart from the signals, so that Ctrl-C is an answer too.

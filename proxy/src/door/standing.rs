@@ -123,6 +123,17 @@ impl Watch {
     }
 }
 
+/// What is said when a gate that nobody met shows another key than the one that was read out.
+pub(crate) fn misread(gate: &GateAddress, pin: &str, shown: &str) -> String {
+    format!(
+        "{gate} was never met, and does not show the key that --pin names.\n  \
+         shown   the key {shown}\n  \
+         --pin   the key {pin}\n\
+         One of the two was misread, or somebody stands in between to read along. Nothing was sent, and nothing \
+         of it is remembered. Look at `portcullis id` on the gate, and write what stands there."
+    )
+}
+
 /// What ssh says when a host's key is another one.
 pub(crate) fn warning(gate: &GateAddress, expected: &str, shown: &str) -> String {
     format!(
@@ -152,6 +163,16 @@ mod tests {
         ] {
             assert_eq!(Standing::of_verdict(verdict), standing, "{verdict}");
         }
+    }
+
+    #[test]
+    fn a_misread_pin_is_no_changed_key() {
+        let gate = GateAddress::parse("gpu-box").unwrap();
+        let said = misread(&gate, "aa:bb", "cc:dd");
+        for part in ["shown   the key cc:dd", "--pin   the key aa:bb", "misread", "in between", "`portcullis id`"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("MET") && !said.contains("--forget"), "{said}");
     }
 
     #[test]

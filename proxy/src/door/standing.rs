@@ -10,6 +10,7 @@ use portcullis_policies::Identity;
 use super::address::GateAddress;
 use super::dial::DialError;
 use super::link::LinkError;
+use super::name::own;
 
 /// How a door stands with its gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +102,10 @@ impl Watch {
             Standing::Foreign(shown) => warning(gate, expected, shown),
             Standing::In => format!("{gate} lets this door in."),
             Standing::KeyChanged => format!(
-                "{gate} knows another key by the name `{name}`, and refuses this one. Take another name with \
-                 --name, or have its operator revoke the old key."
+                "{gate} knows another key by the name `{name}`, and refuses this one. Close this door, and open it \
+                 with another name, such as `--name {}`. If the other key was this door's own and is gone, its \
+                 operator runs `portcullis peers revoke {name}` instead, and the door says how it is approved.",
+                own(name, fingerprint)
             ),
             Standing::Pending => {
                 // An operator's labels are of fewer letters than a certificate's names.

@@ -175,9 +175,9 @@ fn what_is_printed_for_curl_works_as_it_is_typed() {
     // A command goes on over lines that end in a backslash.
     let command = |start: &str, comment: &str| {
         let lines = printed.lines().map(|line| line.strip_prefix(comment).unwrap_or(line));
-        let mut rest = lines.skip_while(|line| !line.starts_with(start));
+        let rest = lines.skip_while(|line| !line.starts_with(start));
         let mut whole = String::new();
-        while let Some(line) = rest.next() {
+        for line in rest {
             whole += line.trim_end_matches('\\');
             if !line.ends_with('\\') {
                 break;

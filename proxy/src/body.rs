@@ -158,7 +158,7 @@ fn check_media(session: &mut ServerSession, kind: BodyKind) -> Result<Packing, R
                 p.is_empty() || p.eq_ignore_ascii_case("charset=utf-8") || p.eq_ignore_ascii_case("charset=\"utf-8\"")
             });
             if !essence.eq_ignore_ascii_case("application/json") || !utf8 {
-                return Err(unsupported("this route takes application/json"));
+                return Err(unsupported("this route takes JSON: send the header Content-Type: application/json"));
             }
         }
         BodyKind::Multipart if !essence.eq_ignore_ascii_case("multipart/form-data") => {

@@ -31,6 +31,7 @@ pub(crate) mod guard;
 mod headers;
 pub(crate) mod home;
 pub(crate) mod link;
+pub(crate) mod name;
 mod sent;
 pub(crate) mod standing;
 

@@ -15,13 +15,20 @@ fn a_first_contact_needs_a_person_or_a_pin() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();
     let (home, url, pin) = (DoorHome::new(), gate.url(), gate.fingerprint());
-    let asked = home.run(&[&url, "--listen", "127.0.0.1:0"]);
+    let dir = home.path();
+    let asked = home.run(&[&url, "--listen", "127.0.0.1:0", "--name", "my laptop", "--dir", dir.to_str().unwrap()]);
     assert_eq!(asked.status.code(), Some(2), "{}", said(&asked));
-    assert!(said(&asked).contains(&format!("--pin {pin}")), "it says what to write: {}", said(&asked));
+    let typed = format!("connect {url} --listen 127.0.0.1:0 --name 'my laptop' --dir {} --pin {pin}\n", dir.display());
+    assert!(said(&asked).contains(&typed), "it says what to write: {}", said(&asked));
     let wrong =
         home.run(&[&url, "--listen", "127.0.0.1:0", "--pin", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(said(&wrong).contains("WARNING") && said(&wrong).contains(&pin), "{}", said(&wrong));
+    for part in [&*pin, "--pin   the key 00:11:22", "never met", "misread", "`portcullis id`"] {
+        assert!(said(&wrong).contains(part), "{}", said(&wrong));
+    }
+    // Nothing was met, so there is nothing to forget, and nothing that changed.
+    assert!(!said(&wrong).contains("THAT YOU MET") && !said(&wrong).contains("--forget"), "{}", said(&wrong));
+    assert!(!home.path().join("known_gates.json").exists());
     assert_eq!(gate.audit().len(), 0, "nothing was sent");
     let spelt = pin.replace(':', "").to_uppercase();
     let door = home.start(&[&url, "--listen", "127.0.0.1:0", "--pin", &spelt]).remove(0);
@@ -114,6 +121,42 @@ fn a_pending_door_waits_and_says_when_it_is_let_in() {
     assert!(gate.cli(&["peers", "revoke", &home.id()]).status.success());
     until("the revocation to bite", || (door.get("/api/tags").code() == "identity.revoked").then_some(()));
     door.says("took its trust in this door back");
+}
+
+#[test]
+fn doors_of_one_machine_do_not_get_in_each_others_way() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let (url, pin) = (gate.url(), gate.fingerprint());
+    let args = [&*url, "--pin", &pin, "--listen", "127.0.0.1:0"];
+    let key = |home: &DoorHome| NodeKey::load(&home.path().join("node.key")).unwrap().public().fingerprint();
+    let homes = [DoorHome::new(), DoorHome::new()];
+    let mut names = vec![];
+    for home in &homes {
+        let door = home.start(&args).remove(0);
+        door.says("does not know this door yet");
+        // What the door tells its person to have typed.
+        let line = door.log().lines().find(|line| line.contains("portcullis peers approve")).unwrap().trim().to_owned();
+        let words: Vec<_> = line.split(' ').skip(1).collect();
+        let digits = key(home).replace(':', "")[..4].to_owned();
+        assert!(words[4].ends_with(&format!("-{digits}")), "{line}");
+        assert!(gate.cli(&words).status.success(), "{line}");
+        door.says("lets this door in");
+        names.push(words[4].to_owned());
+    }
+    assert_ne!(names[0], names[1]);
+    // A name that is another's: the door says the way out, and that is one.
+    let third = DoorHome::new();
+    let door = third.start(&[&args[..], &["--name", &names[0]]].concat()).remove(0);
+    let other = format!("{}-{}", names[0], &key(&third).replace(':', "")[..4]);
+    door.says(&format!("such as `--name {other}`"));
+    door.says(&format!("`portcullis peers revoke {}`", names[0]));
+    assert_eq!(door.get("/api/tags").code(), "identity.key_changed");
+    let renamed = third.start(&[&args[..], &["--name", &other]].concat()).remove(0);
+    renamed.says("does not know this door yet");
+    // Or the operator gives the name up, and the first door notices by itself.
+    assert!(gate.cli(&["peers", "revoke", &names[0]]).status.success());
+    door.says(&format!("portcullis peers approve {} --name {}", third.id(), names[0]));
 }
 
 #[test]
@@ -301,7 +344,8 @@ fn wrong_usage_is_told_with_what_to_write() {
         (vec!["https://gpu-box", "--name", ""], 2, "--name"),
         (vec!["https://a", "https://b"], 2, "one --listen for each gate"),
         (vec![], 2, "GATE_URL"),
-        (vec!["https://gpu-box", "--listen", &taken], 3, "another with --listen"),
+        (vec!["https://gpu-box", "--listen", &taken], 3, "such as `--listen 127.0.0.1:11435`"),
+        (vec!["https://gpu-box", "--listen", &taken], 3, "OLLAMA_HOST=127.0.0.1:11435"),
         (vec![&nobody, "--listen", "127.0.0.1:0"], 3, "cannot be reached"),
     ] {
         let output = home.run(&args);

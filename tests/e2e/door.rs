@@ -77,6 +77,41 @@ fn what_a_program_says_of_itself_stays_on_the_machine() {
 }
 
 #[test]
+fn a_program_need_not_say_that_it_sends_json_and_a_page_must() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let home = DoorHome::new();
+    let door = home.open_with(&gate, &["--allow-origin", "http://localhost:3000"]);
+    assert!(gate.cli(&["peers", "approve", &home.id()]).status.success());
+    door.says("lets this door in");
+    let body = json!({"model": "tiny", "prompt": "Hi", "stream": false}).to_string();
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    for lines in [&[][..], &[form], &["Content-Type: application/x-www-form-urlencoded; charset=UTF-8"]] {
+        let answer = door.ask("POST", "/api/generate", lines, &body);
+        assert_eq!(answer.status, 200, "{lines:?}: {}", answer.text());
+        // It is JSON by name alone: the gate still reads it.
+        let answer = door.ask("POST", "/api/generate", lines, "model=tiny&prompt=Hi");
+        assert_eq!((answer.status, answer.code().as_str()), (400, "request.malformed"), "{}", answer.text());
+    }
+    let arrived = server.seen().len();
+    let ours = "Origin: http://localhost:3000";
+    for lines in [
+        &["Content-Type: text/plain"][..],
+        &["Content-Type: multipart/form-data; boundary=x"],
+        &[form, ours],
+        &[ours],
+        &[form, "Sec-Fetch-Site: none"],
+        &["Sec-Fetch-Site: same-origin"],
+    ] {
+        let answer = door.ask("POST", "/api/generate", lines, &body);
+        assert_eq!((answer.status, answer.code().as_str()), (415, "request.unsupported_media"), "{lines:?}");
+        assert!(answer.text().contains("send the header Content-Type: application/json"), "{}", answer.text());
+    }
+    assert_eq!(server.seen().len(), arrived, "none of it reached the server");
+    assert_eq!(door.ask("POST", "/api/generate", &[ours, "Content-Type: application/json"], &body).status, 200);
+}
+
+#[test]
 fn web_pages_stay_outside() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();

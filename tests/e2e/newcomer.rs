@@ -1,12 +1,13 @@
 //! The README's first session, as a newcomer types it: a gate in front of a real llama.cpp server, a
-//! door on the client's machine, and the unmodified Python packages over plain HTTP.
+//! door on the client's machine, and the unmodified Python packages over plain HTTP. And what
+//! `client-config` prints for those who take another way.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use portcullis_tests::real::{LlamaServer, ollama, prepared};
-use portcullis_tests::{DoorHome, free_port, portcullis, until};
+use portcullis_tests::{DoorHome, FakeServer, Gate, free_port, portcullis, until};
 use serde_json::Value;
 
 /// The server's machine: what its operator typed, and the gate that runs.
@@ -129,4 +130,68 @@ fn few_commands_with_a_token() {
     };
     assert!(types(&["list"]).contains("tiny:latest"));
     assert!(types(&["run", "tiny", "Hi"]).contains("Hello from the tiny test model"));
+}
+
+const CLIENTS: [&str; 7] = ["ollama", "openai-python", "ollama-python", "node", "curl", "open-webui", "continue"];
+
+#[test]
+fn every_client_is_told_of_the_ways_that_the_gate_takes() {
+    let server = FakeServer::start();
+    for (accept, by_key) in [("[mtls]", false), ("[mtls, api_key]", true)] {
+        let gate = Gate::before(&server).filter(&format!("identity: {{accept: {accept}}}")).start();
+        for client in CLIENTS {
+            let text = String::from_utf8_lossy(&gate.cli(&["client-config", client]).stdout).into_owned();
+            assert!(
+                text.contains("--listen 127.0.0.1:11435") && text.contains("OLLAMA_HOST=127.0.0.1:11435"),
+                "{text}"
+            );
+            assert!(!text.contains("/CN=$(hostname)\""), "the name of a door, or of an earlier key: {text}");
+            let shown = text.split_once("portcullis keys add NAME").map(|(_, rest)| rest);
+            assert_eq!(shown.is_some(), by_key, "{client}: {text}");
+            if let Some(shown) = shown.filter(|_| client != "ollama") {
+                let url = format!("https://{}", gate.address);
+                assert!([&*url, "KEY", "ca.crt"].iter().all(|part| shown.contains(part)), "{client}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_printed_for_curl_works_as_it_is_typed() {
+    let present = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !["sh", "curl", "openssl", "hostname"].into_iter().all(present) {
+        eprintln!("skipped: the printed recipe needs curl, openssl and hostname");
+        return;
+    }
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter("identity: {accept: [mtls, api_key]}").start();
+    let printed = String::from_utf8_lossy(&gate.cli(&["client-config", "curl"]).stdout).replace("MODEL", "tiny");
+    let desk = tempfile::tempdir().unwrap();
+    fs::write(desk.path().join("ca.crt"), gate.ca()).unwrap();
+    let types = |line: &str| {
+        let output = Command::new("sh").args(["-c", line]).current_dir(desk.path()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // A command goes on over lines that end in a backslash.
+    let command = |start: &str, comment: &str| {
+        let lines = printed.lines().map(|line| line.strip_prefix(comment).unwrap_or(line));
+        let rest = lines.skip_while(|line| !line.starts_with(start));
+        let mut whole = String::new();
+        for line in rest {
+            whole += line.trim_end_matches('\\');
+            if !line.ends_with('\\') {
+                break;
+            }
+        }
+        whole
+    };
+    let key = String::from_utf8_lossy(&gate.cli(&["keys", "add", "ci"]).stdout).trim().to_owned();
+    let by_key = command("curl --cacert ca.crt -H", "").replace("KEY", &key);
+    until("the key to bite", || types(&by_key).contains("Hello there.").then_some(()));
+    types(&command("openssl req", "#   "));
+    let by_certificate = command("curl --cacert ca.crt --cert", "");
+    until("the knock to be heard", || types(&by_certificate).contains("identity.pending").then_some(()));
+    let pending = gate.cli_json(&["peers", "pending"]);
+    assert!(gate.cli(&["peers", "approve", pending[0]["id"].as_str().unwrap()]).status.success());
+    until("the approval to bite", || types(&by_certificate).contains("Hello there.").then_some(()));
 }

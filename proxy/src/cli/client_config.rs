@@ -2,6 +2,7 @@
 
 use clap::Args;
 use portcullis_certs::NodeKey;
+use portcullis_policies::IdentityMethod;
 
 use super::{ClientKind, ConfigArg, Outcome, say};
 
@@ -32,16 +33,29 @@ pub(super) fn run(args: &ClientConfigArgs) -> Outcome {
     say!("{hash}   portcullis connect {url}{pin}");
     say!("{hash} The gate shows it as pending until you run what the door prints: portcullis peers approve ID.");
     say!("{hash} Without that step: `portcullis enroll` here, and --token TOKEN there.");
+    say!(
+        "{hash} On the gate's own machine 11434 is the Ollama's: --listen 127.0.0.1:11435 there, and that address below,"
+    );
+    say!("{hash} by OLLAMA_HOST=127.0.0.1:11435 for whatever reads it.");
     say!();
     say!("{}", through_door(args.client));
+    let ca = config.node.state.join("ca.crt");
     if let Some(snippet) = directly(args.client, &url) {
         say!();
         say!("{hash} Or without a door, with a certificate of the client's own, pending in the same way:");
         say!("{hash}   openssl req -x509 -newkey ed25519 -nodes -keyout client.key -out client.crt -days 365 \\");
-        say!("{hash}     -subj \"/CN=$(hostname)\"");
-        say!("{hash} Copy the gate's CA there as ca.crt; here it is {}", config.node.state.join("ca.crt").display());
+        // A name of its own: a gate refuses the name of a door, or of an earlier key, with another key.
+        say!("{hash}     -subj \"/CN=$(hostname)-cert-$(openssl rand -hex 2)\"");
+        say!("{hash} Copy the gate's CA there as ca.crt; here it is {}", ca.display());
         say!();
         say!("{snippet}");
+    }
+    if config.filters.identity.accept.contains(&IdentityMethod::ApiKey) {
+        say!();
+        say!("{hash} Or by an API key: `portcullis keys add NAME` here prints KEY, once. The gate's CA goes there as");
+        say!("{hash} ca.crt; here it is {}", ca.display());
+        say!();
+        say!("{}", by_key(args.client, &url));
     }
     Ok(())
 }
@@ -128,4 +142,36 @@ console.log(await ollama.chat({{ model: "MODEL", messages: [{{ role: "user", con
         ClientKind::Ollama | ClientKind::OpenWebui | ClientKind::Continue => return None,
     };
     Some(snippet)
+}
+
+/// TLS to the gate itself, and a key that a person made.
+fn by_key(client: ClientKind, url: &str) -> String {
+    match client {
+        ClientKind::Ollama => "# The ollama command line sends no API key: it takes the door.".to_owned(),
+        ClientKind::Curl => format!(
+            "curl --cacert ca.crt -H 'Authorization: Bearer KEY' {url}/v1/chat/completions \\\n  \
+             -H 'Content-Type: application/json' \\\n  \
+             -d '{{\"model\": \"MODEL\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+        ),
+        ClientKind::OpenWebui => format!(
+            "OPENAI_API_BASE_URL={url}/v1 OPENAI_API_KEY=KEY SSL_CERT_FILE=ca.crt REQUESTS_CA_BUNDLE=ca.crt open-webui serve"
+        ),
+        ClientKind::Continue => format!(
+            "models:\n  - name: MODEL behind the gate\n    provider: openai\n    model: MODEL\n    apiBase: {url}/v1\n    \
+             apiKey: KEY\n    requestOptions:\n      caBundlePath: /PATH/TO/ca.crt"
+        ),
+        ClientKind::OpenaiPython => format!(
+            r#"# The script above without its load_cert_chain, and:
+client = openai.OpenAI(base_url="{url}/v1", api_key="KEY", http_client=httpx.Client(verify=ctx))"#
+        ),
+        ClientKind::OllamaPython => format!(
+            r#"# The script above without its load_cert_chain, and:
+client = ollama.Client(host="{url}", headers={{"Authorization": "Bearer KEY"}}, verify=ctx)"#
+        ),
+        ClientKind::Node => format!(
+            r#"// NODE_EXTRA_CA_CERTS=ca.crt node FILE.mjs
+import {{ Ollama }} from "ollama";
+const ollama = new Ollama({{ host: "{url}", headers: {{ Authorization: "Bearer KEY" }} }});"#
+        ),
+    }
 }

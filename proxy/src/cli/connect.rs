@@ -9,7 +9,7 @@ use clap::Args;
 use portcullis_certs::NodeKey;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::plan::{Plan, read};
+use self::plan::{Plan, Wanted, read};
 use super::{Failure, Outcome};
 use crate::door::Door;
 use crate::door::address::GateAddress;
@@ -17,9 +17,13 @@ use crate::door::dial::{self, DialError};
 use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
 use crate::door::link::Link;
-use crate::door::standing::{Standing, Watch, warning};
+use crate::door::name;
+use crate::door::standing::{Standing, Watch, misread};
 
 mod plan;
+
+/// The port after an Ollama's own.
+const NEXT_PORT: u16 = 11435;
 
 /// Arguments of `connect`.
 #[derive(Args)]
@@ -37,7 +41,8 @@ pub(crate) struct ConnectArgs {
     /// A token of `portcullis enroll`, which lets the door in without further approval; `file:PATH` reads it.
     #[arg(long)]
     token: Option<String>,
-    /// What the gate's operator sees this door as. Default: the host's name.
+    /// What the gate's operator sees this door as. Default: the host's name and the first four hex digits of the
+    /// door's fingerprint.
     #[arg(long)]
     name: Option<String>,
     /// Where the door's key and the gates that it met are kept. Default: $PORTCULLIS_DOOR,
@@ -63,27 +68,28 @@ pub(super) fn run(args: &ConnectArgs) -> Outcome {
     }
     let key = home.key().map_err(broken)?;
     // A certificate cannot carry every name: that is said before anybody is asked anything.
-    key.self_signed_cert(&plan.name).map_err(|e| Failure::usage(format!("{e}; give another with --name")))?;
+    let name = plan.name.clone().unwrap_or_else(|| name::usual(&key.public()));
+    key.self_signed_cert(&name).map_err(|e| Failure::usage(format!("{e}; give another with --name")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(open(&plan, &home, &key));
+    let outcome = runtime.block_on(open(&plan, &home, (&key, &name)));
     // A question that nobody answers, or a name that nobody knows, is not waited for.
     runtime.shutdown_background();
     outcome
 }
 
-async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
+async fn open(plan: &Plan, home: &Home, own: (&Arc<NodeKey>, &str)) -> Outcome {
     // Signals are caught before anything is open.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let opening = async {
         let mut listeners = Vec::new();
-        for (_, listen, _) in &plan.doors {
-            listeners.push(bind(*listen).await?);
+        for wanted in &plan.doors {
+            listeners.push(bind(wanted.listen).await?);
         }
         let mut doors = Vec::new();
-        for ((gate, _, pin), listener) in plan.doors.iter().zip(listeners) {
-            let known = acquaint(home, gate, pin.as_deref()).await?;
-            doors.push((make(plan, key, gate, known, &listener).await?, listener));
+        for (wanted, listener) in plan.doors.iter().zip(listeners) {
+            let known = acquaint(home, wanted).await?;
+            doors.push((make(plan, own, &wanted.gate, known, &listener).await?, listener));
         }
         Ok::<_, Failure>(doors)
     };
@@ -113,20 +119,17 @@ async fn open(plan: &Plan, home: &Home, key: &Arc<NodeKey>) -> Outcome {
 /// Builds a door, and asks its gate how it stands.
 async fn make(
     plan: &Plan,
-    key: &Arc<NodeKey>,
+    (key, name): (&Arc<NodeKey>, &str),
     gate: &GateAddress,
     known: KnownGate,
     listener: &tokio::net::TcpListener,
 ) -> Outcome<Arc<Door>> {
     let listen = listener.local_addr()?;
     let public = key.public();
-    let watch = Watch::new(
-        gate.clone(),
-        known.fingerprint.clone(),
-        (public.identity(), public.fingerprint(), plan.name.clone()),
-    );
+    let watch =
+        Watch::new(gate.clone(), known.fingerprint.clone(), (public.identity(), public.fingerprint(), name.to_owned()));
     let guard = Guard::new(listen, plan.origins.clone());
-    let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), plan.name.clone());
+    let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), name.to_owned());
     let door = Arc::new(Door::new(
         (gate.clone(), known.node_id),
         guard,
@@ -142,7 +145,9 @@ async fn make(
 }
 
 /// Who the gate is: remembered, pinned, or asked.
-async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome<KnownGate> {
+async fn acquaint(home: &Home, wanted: &Wanted) -> Outcome<KnownGate> {
+    let Wanted { gate, pin, .. } = wanted;
+    let pin = pin.as_deref();
     if let Some(known) = home.gate(gate) {
         return match pin {
             Some(pin) if pin != known.fingerprint => Err(Failure::no(format!(
@@ -159,15 +164,12 @@ async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome
     })?;
     let met = KnownGate::new(shown.identity.as_str(), &shown.fingerprint);
     match pin {
-        Some(pin) if pin != shown.fingerprint => {
-            let shown = format!("the key {}", shown.fingerprint);
-            return Err(Failure::no(warning(gate, pin, &shown)));
-        }
+        Some(pin) if pin != shown.fingerprint => return Err(Failure::no(misread(gate, pin, &shown.fingerprint))),
         Some(_) => {}
         None => {
             // Apart from the signals, so that Ctrl-C is an answer too.
-            let (gate, met) = (gate.clone(), met.clone());
-            tokio::task::spawn_blocking(move || ask_person(&gate, &met)).await.map_err(broken)??;
+            let (gate, met, typed) = (gate.clone(), met.clone(), wanted.typed.clone());
+            tokio::task::spawn_blocking(move || ask_person(&gate, &met, &typed)).await.map_err(broken)??;
         }
     }
     home.remember(gate, met.clone()).map_err(broken)?;
@@ -175,13 +177,14 @@ async fn acquaint(home: &Home, gate: &GateAddress, pin: Option<&str>) -> Outcome
     Ok(met)
 }
 
-/// Whether the person at the terminal takes this key for the gate's.
-fn ask_person(gate: &GateAddress, met: &KnownGate) -> Outcome {
+/// Whether the person at the terminal takes this key for the gate's. Without one, what was typed comes back
+/// with the pin.
+fn ask_person(gate: &GateAddress, met: &KnownGate, typed: &str) -> Outcome {
     let (fingerprint, node) = (&met.fingerprint, &met.node_id);
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(format!(
             "{gate} was never met, and nobody is here to be asked. It shows the key {fingerprint} ({node}). If that \
-             is what `portcullis id` shows on the gate, write:\n  portcullis connect https://{gate} --pin {fingerprint}"
+             is what `portcullis id` shows on the gate, write:\n  {typed} --pin {fingerprint}"
         )));
     }
     let mut err = std::io::stderr();
@@ -211,12 +214,13 @@ fn forget(home: &Home, gates: &[String]) -> Outcome {
 
 async fn bind(listen: SocketAddr) -> Outcome<tokio::net::TcpListener> {
     tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-        let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
-            "another program, perhaps an Ollama, uses it: stop that, or choose another with --listen"
-        } else {
-            "choose another with --listen"
-        };
-        Failure::broken(format!("cannot listen on {listen}: {error}; {hint}"))
+        let used = error.kind() == std::io::ErrorKind::AddrInUse;
+        let hint = if used { "another program, perhaps an Ollama, uses it: stop that, or " } else { "" };
+        let free = if listen.port() == NEXT_PORT { NEXT_PORT + 1 } else { NEXT_PORT };
+        Failure::broken(format!(
+            "cannot listen on {listen}: {error}; {hint}choose another, such as `--listen 127.0.0.1:{free}`: clients \
+             then need OLLAMA_HOST=127.0.0.1:{free}"
+        ))
     })
 }
 

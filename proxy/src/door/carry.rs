@@ -31,6 +31,9 @@ impl Door {
             Ok(Caller::Preflight(origin)) => return preflight(origin, &head.headers),
             Err(refusal) => return refused(dialect, &refusal),
         };
+        if !body.is_end_stream() {
+            headers::name_json(&mut head.headers);
+        }
         let answered = match self.address_to_gate(&mut head) {
             Ok(()) => self.fetch(Request::from_parts(head, Either::Left(Sent::new(body))), dialect).await,
             Err(refusal) => Err(refusal),

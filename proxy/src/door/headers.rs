@@ -30,6 +30,26 @@ pub(super) fn names(headers: &HeaderMap, node: &str) -> bool {
     named.next().is_some_and(|name| name.as_bytes() == node.as_bytes()) && named.next().is_none()
 }
 
+/// Calls a program's body JSON where the program calls it a form, as `curl -d` does, or nothing: an Ollama
+/// takes both for JSON. Whether it is JSON, the gate judges. What a browser sends stays what it is: there
+/// the name is what makes the browser ask before a page may send JSON.
+pub(super) fn name_json(headers: &mut HeaderMap) {
+    let browser =
+        headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    let mut named = headers.get_all(header::CONTENT_TYPE).iter();
+    let unnamed = match (named.next(), named.next()) {
+        (None, _) => true,
+        (Some(media), None) => {
+            let essence = media.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+            essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+        }
+        _ => false,
+    };
+    if unnamed && !browser {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+}
+
 /// Removes what must not leave the machine, or is not the program's to say.
 pub(super) fn strip_request(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -90,6 +110,34 @@ mod tests {
                 headers.append("portcullis-node", HeaderValue::from_static(name));
             }
             assert_eq!(names(&headers, "peer:a"), ours, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_s_form_is_json_and_a_page_s_is_not() {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let json = Some("application/json");
+        for (lines, left) in [
+            (&[][..], json),
+            (&[form], json),
+            (&[("content-type", "Application/X-WWW-Form-Urlencoded ; charset=UTF-8")], json),
+            (&[("content-type", "application/json; charset=utf-8")], Some("application/json; charset=utf-8")),
+            (&[("content-type", "text/plain")], Some("text/plain")),
+            (&[("content-type", "multipart/form-data; boundary=x")], Some("multipart/form-data; boundary=x")),
+            (&[("content-type", "")], Some("")),
+            (&[form, ("content-type", "text/plain")], Some(form.1)),
+            (&[form, ("origin", "http://localhost:3000")], Some(form.1)),
+            (&[("origin", "http://localhost:3000")], None),
+            (&[form, ("sec-fetch-site", "none")], Some(form.1)),
+            (&[("sec-fetch-mode", "cors")], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            name_json(&mut headers);
+            let named = headers.get("content-type").map(|value| value.to_str().unwrap());
+            assert_eq!(named, left, "{lines:?}");
         }
     }
 

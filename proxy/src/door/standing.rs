@@ -10,6 +10,7 @@ use portcullis_policies::Identity;
 use super::address::GateAddress;
 use super::dial::DialError;
 use super::link::LinkError;
+use super::name::own;
 
 /// How a door stands with its gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +102,10 @@ impl Watch {
             Standing::Foreign(shown) => warning(gate, expected, shown),
             Standing::In => format!("{gate} lets this door in."),
             Standing::KeyChanged => format!(
-                "{gate} knows another key by the name `{name}`, and refuses this one. Take another name with \
-                 --name, or have its operator revoke the old key."
+                "{gate} knows another key by the name `{name}`, and refuses this one. Close this door, and open it \
+                 with another name, such as `--name {}`. If the other key was this door's own and is gone, its \
+                 operator runs `portcullis peers revoke {name}` instead, and the door says how it is approved.",
+                own(name, fingerprint)
             ),
             Standing::Pending => {
                 // An operator's labels are of fewer letters than a certificate's names.
@@ -121,6 +124,17 @@ impl Watch {
             Standing::Unknown => format!("{gate} was not asked yet."),
         }
     }
+}
+
+/// What is said when a gate that nobody met shows another key than the one that was read out.
+pub(crate) fn misread(gate: &GateAddress, pin: &str, shown: &str) -> String {
+    format!(
+        "{gate} was never met, and does not show the key that --pin names.\n  \
+         shown   the key {shown}\n  \
+         --pin   the key {pin}\n\
+         One of the two was misread, or somebody stands in between to read along. Nothing was sent, and nothing \
+         of it is remembered. Look at `portcullis id` on the gate, and write what stands there."
+    )
 }
 
 /// What ssh says when a host's key is another one.
@@ -152,6 +166,16 @@ mod tests {
         ] {
             assert_eq!(Standing::of_verdict(verdict), standing, "{verdict}");
         }
+    }
+
+    #[test]
+    fn a_misread_pin_is_no_changed_key() {
+        let gate = GateAddress::parse("gpu-box").unwrap();
+        let said = misread(&gate, "aa:bb", "cc:dd");
+        for part in ["shown   the key cc:dd", "--pin   the key aa:bb", "misread", "in between", "`portcullis id`"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("MET") && !said.contains("--forget"), "{said}");
     }
 
     #[test]

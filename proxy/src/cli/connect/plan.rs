@@ -19,12 +19,22 @@ const MAX_CREDENTIAL: u64 = 16 * 1024;
 
 /// What was asked for, checked.
 pub(super) struct Plan {
-    /// A gate, where its door listens, and its fingerprint if that was given.
-    pub(super) doors: Vec<(GateAddress, SocketAddr, Option<String>)>,
+    pub(super) doors: Vec<Wanted>,
     pub(super) origins: Vec<HeaderValue>,
     pub(super) token: Option<HeaderValue>,
     pub(super) grant: Option<HeaderValue>,
-    pub(super) name: String,
+    /// `None`: the usual one.
+    pub(super) name: Option<String>,
+}
+
+/// One door that was asked for.
+pub(super) struct Wanted {
+    pub(super) gate: GateAddress,
+    pub(super) listen: SocketAddr,
+    /// The gate's fingerprint, if that was given.
+    pub(super) pin: Option<String>,
+    /// The command line that asks for this door alone, without the pin.
+    pub(super) typed: String,
 }
 
 impl Plan {
@@ -61,13 +71,17 @@ impl Plan {
             return Err(Failure::usage("--token and --grant are meant for one gate: open its door by itself"));
         }
         let mut pins = pins.into_iter();
-        let doors = gates.into_iter().zip(listens).map(|(gate, listen)| (gate, listen, pins.next())).collect();
+        let doors = gates.into_iter().zip(listens).enumerate();
+        let doors = doors.map(|(n, (gate, listen))| {
+            let typed = typed(args, n, &gate);
+            Wanted { gate, listen, pin: pins.next(), typed }
+        });
         Ok(Self {
-            doors,
+            doors: doors.collect(),
             origins: read(&args.allow_origin, origin)?,
             token: args.token.as_deref().map(token).transpose()?,
             grant: args.grant.as_deref().map(|file| credential(file, "--grant")).transpose()?,
-            name: args.name.clone().unwrap_or_else(host_name),
+            name: args.name.clone(),
         })
     }
 }
@@ -125,7 +139,64 @@ pub(super) fn read<T>(texts: &[String], one: impl Fn(&str) -> Result<T, String>)
     texts.iter().map(|text| one(text).map_err(Failure::usage)).collect()
 }
 
-fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "door".to_owned() } else { name }
+/// The command line for the door to the gate at this place alone. A token in it is not shown again.
+fn typed(args: &ConnectArgs, n: usize, gate: &GateAddress) -> String {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let token = args.token.as_deref().map(|token| if token.starts_with("file:") { token } else { "TOKEN" });
+    let options = [
+        ("--listen", args.listen.get(n).cloned()),
+        ("--name", args.name.clone()),
+        ("--dir", args.dir.as_deref().map(path)),
+        ("--token", token.map(str::to_owned)),
+        ("--grant", args.grant.as_deref().map(path)),
+    ];
+    let origins = args.allow_origin.iter().map(|origin| ("--allow-origin", origin.clone()));
+    let given = options.into_iter().filter_map(|(option, value)| Some((option, value?))).chain(origins);
+    given.fold(format!("portcullis connect https://{gate}"), |line, (option, value)| {
+        format!("{line} {option} {}", quoted(&value))
+    })
+}
+
+/// A word as a shell reads it back; what a terminal would obey is left out.
+fn quoted(word: &str) -> String {
+    let word: String = word.chars().filter(|c| !c.is_control()).collect();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,[]".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ConnectArgs,
+    }
+
+    #[test]
+    fn what_was_typed_comes_back_without_a_secret() {
+        let gate = GateAddress::parse("gpu-box").unwrap();
+        for (words, line) in [
+            (&["gpu-box"][..], "portcullis connect https://gpu-box:8443"),
+            (
+                &["gpu-box", "--name", "Anna's laptop", "--listen", "[::1]:11435", "--dir", "/tmp/a b"],
+                r"portcullis connect https://gpu-box:8443 --listen [::1]:11435 --name 'Anna'\''s laptop' --dir '/tmp/a b'",
+            ),
+            (
+                &["gpu-box", "--token", "pce_secret", "--grant", "g", "--allow-origin", "http://localhost:3000"],
+                "portcullis connect https://gpu-box:8443 --token TOKEN --grant g --allow-origin http://localhost:3000",
+            ),
+            (&["gpu-box", "--token", "file:t"], "portcullis connect https://gpu-box:8443 --token file:t"),
+            (&["gpu-box", "--name", "a\u{1b}[2J$(x)"], "portcullis connect https://gpu-box:8443 --name 'a[2J$(x)'"),
+            (&["gpu-box", "--name", ""], "portcullis connect https://gpu-box:8443 --name ''"),
+        ] {
+            let args = Line::try_parse_from([&["connect"][..], words].concat()).map(|line| line.args).ok().unwrap();
+            assert_eq!(typed(&args, 0, &gate), line, "{words:?}");
+        }
+        let words = ["connect", "gpu-box", "b", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"];
+        let args = Line::try_parse_from(words).map(|line| line.args).ok().unwrap();
+        assert_eq!(typed(&args, 1, &gate), "portcullis connect https://gpu-box:8443 --listen 127.0.0.1:2");
+    }
 }

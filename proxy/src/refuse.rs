@@ -1,5 +1,7 @@
 //! Says no, in the dialect of the route that was called.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use pingora_core::protocols::http::ServerSession;
@@ -19,6 +21,9 @@ pub(crate) const VERDICT: &str = "Portcullis-Verdict";
 /// The most of an unread body that is thrown away so that the client gets to read its refusal.
 const MAX_DISCARD: usize = 64 * 1024 * 1024;
 
+/// The same before an answer over HTTP/2: what a window or two hold.
+const MAX_ON_THE_WAY: usize = 256 * 1024;
+
 /// Answers with a refusal. A client that is gone already is no error.
 /// `parsed` says whether the request's head could be read at all.
 pub(crate) async fn answer(
@@ -31,7 +36,12 @@ pub(crate) async fn answer(
 ) {
     let body = dialect::whole(kind, refusal, id);
     let Ok(head) = head(node, refusal, id, body.len()) else { return };
-    let unread = parsed && !session.is_http2() && !session.is_body_done();
+    let unread = parsed && !session.is_body_done();
+    // A stream that is answered whole while its body is still on the way is reset, and there are clients
+    // that lose the answer by that: what is on the way is read first.
+    if unread && session.is_http2() {
+        discard(session, MAX_ON_THE_WAY, DRAIN).await;
+    }
     if session.write_response_header(Box::new(head)).await.is_err() {
         return;
     }
@@ -41,7 +51,7 @@ pub(crate) async fn answer(
         return;
     }
     if unread {
-        discard(session).await;
+        discard(session, MAX_DISCARD, DRAIN * 4).await;
     }
 }
 
@@ -72,13 +82,13 @@ fn head(node: &HeaderValue, refusal: &Refusal, id: &str, length: usize) -> pingo
 
 /// Throws the rest of a body away, for a bounded time and size. Closing a socket with unread bytes
 /// resets it, and the client would lose the refusal that it is about to read.
-async fn discard(session: &mut ServerSession) {
+async fn discard(session: &mut ServerSession, most: usize, patience: Duration) {
     let read = async {
-        let mut left = MAX_DISCARD;
+        let mut left = most;
         while let Ok(Some(chunk)) = session.read_request_body().await {
             let Some(less) = left.checked_sub(Bytes::len(&chunk)) else { return };
             left = less;
         }
     };
-    let _ = pingora_timeout::timeout(DRAIN * 4, read).await;
+    let _ = pingora_timeout::timeout(patience, read).await;
 }

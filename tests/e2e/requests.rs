@@ -147,3 +147,43 @@ fn an_answer_to_head_has_no_body() {
         assert_eq!((one.status, one.body.len()), (status, 0), "{path}");
     }
 }
+
+#[test]
+fn curl_reads_every_refusal_over_http_2() {
+    let curl = |args: &[&str]| std::process::Command::new("curl").args(args).output().ok();
+    if !curl(&["--version"]).is_some_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2")) {
+        eprintln!("skipped: the refusals that curl reads need a curl that speaks HTTP/2");
+        return;
+    }
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).gate("tls: server").filter("identity: {accept: [api_key]}").start();
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.json");
+    std::fs::write(&large, format!("{{\"model\": \"{}\"}}", "x".repeat(4 << 20))).unwrap();
+    let large = format!("@{}", large.display());
+    let (ca, url) = (gate.state().join("ca.crt"), format!("{}/v1/chat/completions", gate.url()));
+    for body in ["{\"model\": \"x\"}", &large] {
+        for _ in 0..20 {
+            let said = curl(&[
+                "--silent",
+                "--http2",
+                "--cacert",
+                ca.to_str().unwrap(),
+                "--header",
+                "Authorization: Bearer pck_x",
+                "--header",
+                "Content-Type: application/json",
+                "--header",
+                "Expect:",
+                "--data-binary",
+                body,
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+                &url,
+            ]);
+            assert_eq!(String::from_utf8_lossy(&said.unwrap().stdout), "401");
+        }
+    }
+}

@@ -94,6 +94,23 @@ impl Enrollments {
         self.push(Invitation::new(expires, 1, profile, name)?, now)
     }
 
+    /// The invitations that are open at this Unix second.
+    #[must_use]
+    pub fn list(&self, now: i64) -> Vec<Invitation> {
+        self.0.get().invitations.iter().filter(|invitation| invitation.holds(now)).cloned().collect()
+    }
+
+    /// Takes an invitation back. `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// When the list cannot be read or written.
+    pub fn cancel(&self, id: &str) -> Result<Option<Invitation>, EnrollError> {
+        self.0.change(|open| {
+            let position = open.invitations.iter().position(|invitation| invitation.id == id);
+            Ok(position.map(|position| open.invitations.remove(position)))
+        })
+    }
+
     fn push(&self, made: Invitation, now: i64) -> Result<Invitation, EnrollError> {
         self.0.change(|open| {
             open.invitations.retain(|i| i.holds(now) && (made.digest.is_some() || i.digest.is_some()));
@@ -159,6 +176,12 @@ impl Enrollments {
 }
 
 impl Invitation {
+    /// Whether it lets the next unknown caller in, without a token.
+    #[must_use]
+    pub fn is_window(&self) -> bool {
+        self.digest.is_none()
+    }
+
     fn new(expires: i64, uses: u32, profile: Option<&str>, name: Option<&str>) -> Result<Self, EnrollError> {
         let mut id = [0u8; 4];
         getrandom::fill(&mut id)?;

@@ -99,3 +99,24 @@ fn pending_callers_are_dismissed_or_blocked() {
     assert_eq!(gate.cli(&["peers", "dismiss", &bob.id]).status.code(), Some(1), "a decision is not dismissed");
     assert_eq!(gate.cli_json(&["peers", "pending"]).as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn an_invitation_is_taken_back() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let made = gate.cli_json(&["enroll"]);
+    let window = gate.cli_json(&["enroll", "--window"]);
+    let open = gate.cli_json(&["enroll", "--list"]);
+    assert_eq!(open.as_array().unwrap().len(), 2);
+    assert!(!open.to_string().contains(made["token"].as_str().unwrap()));
+    for one in [&made, &window] {
+        assert!(gate.cli(&["enroll", "--cancel", one["id"].as_str().unwrap()]).status.success());
+    }
+    assert_eq!(gate.cli_json(&["enroll", "--list"]), json!([]));
+    assert_eq!(gate.cli(&["enroll", "--cancel", "x"]).status.code(), Some(1));
+    let late = gate.stranger("late");
+    assert_eq!(late.raw(&with_token(made["token"].as_str().unwrap())).code(), "identity.invalid");
+    until("the window to be closed", || {
+        (gate.stranger("next").get("/api/version").code() == "identity.pending").then_some(())
+    });
+}

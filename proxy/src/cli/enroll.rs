@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use portcullis_certs::enrollment::{EnrollError, Enrollments};
+use portcullis_certs::enrollment::{EnrollError, Enrollments, Invitation};
 use serde_json::json;
 
 use super::scope::{duration, ends_after, shown};
@@ -31,11 +31,24 @@ pub(crate) struct EnrollArgs {
     /// No token: the next unknown caller is let in, one alone.
     #[arg(long, conflicts_with = "uses")]
     window: bool,
+    /// Shows the tokens and the window that are open, without the tokens themselves.
+    #[arg(long, conflicts_with_all = ["window", "uses", "grant", "name", "cancel"])]
+    list: bool,
+    /// Takes a token back, or closes the window: its id, as `--list` shows it.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["window", "uses", "grant", "name"])]
+    cancel: Option<String>,
     #[command(flatten)]
     args: JsonArgs,
 }
 
 pub(super) fn run(args: &EnrollArgs) -> Outcome {
+    if args.list || args.cancel.is_some() {
+        let open = Enrollments::open(&args.args.config.state()?).map_err(failure)?;
+        return match &args.cancel {
+            Some(id) => cancel(&open, id, args.args.json),
+            None => list(&open, args.args.json),
+        };
+    }
     let config = args.args.config.load()?;
     super::mind_profile(&config, args.grant.as_deref());
     if args.ttl > MAX_TTL {
@@ -78,6 +91,45 @@ pub(super) fn run(args: &EnrollArgs) -> Outcome {
         );
     }
     Ok(())
+}
+
+fn list(invitations: &Enrollments, json: bool) -> Outcome {
+    let open = invitations.list(now());
+    if json {
+        say!("{}", serde_json::Value::from(open.iter().map(entry).collect::<Vec<_>>()));
+        return Ok(());
+    }
+    if open.is_empty() {
+        say!("no invitation is open");
+    }
+    for one in &open {
+        let kind = if one.is_window() { "window" } else { "token" };
+        let profile = one.profile.as_deref().map(|p| format!("  profile {p}")).unwrap_or_default();
+        let name = one.name.as_deref().map(|n| format!("  name {n}")).unwrap_or_default();
+        say!("{:<8} {kind:<6} for {} more, until {}{profile}{name}", one.id, one.uses, shown(one.expires));
+    }
+    Ok(())
+}
+
+fn cancel(invitations: &Enrollments, id: &str, json: bool) -> Outcome {
+    let Some(gone) = invitations.cancel(id).map_err(failure)? else {
+        return Err(Failure::no(format!(
+            "no open invitation has the id `{id}`; `portcullis enroll --list` shows them"
+        )));
+    };
+    if json {
+        say!("{}", entry(&gone));
+    } else {
+        say!("taken back: {}. A running gate follows within a second.", gone.id);
+    }
+    Ok(())
+}
+
+fn entry(one: &Invitation) -> serde_json::Value {
+    json!({
+        "id": one.id, "window": one.is_window(), "uses": one.uses, "expires": shown(one.expires),
+        "profile": one.profile, "name": one.name,
+    })
 }
 
 fn failure(error: EnrollError) -> Failure {

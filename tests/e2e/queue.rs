@@ -42,7 +42,7 @@ fn ask(client: &Client, words: &'static str) -> JoinHandle<portcullis_tests::Ans
 #[test]
 fn one_that_floods_takes_nothing_from_31_others() {
     const SLOTS: usize = 3;
-    const FLOOD: usize = 10;
+    const FLOOD: usize = 60;
     const ROUNDS: usize = 20;
     let server = FakeServer::start();
     let gate = Gate::before(&server).upstream(&format!("slots: {SLOTS}")).start();

@@ -52,3 +52,11 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
+
+/// Holds what took this long against the second within which the gate promises it. The machine that runs
+/// the tests may be busy with others, so several are let pass; the figure is printed.
+#[track_caller]
+pub fn within_a_second(what: &str, took: Duration) {
+    eprintln!("{what}: {took:?}");
+    assert!(took < Duration::from_secs(5), "{what} took {took:?}");
+}

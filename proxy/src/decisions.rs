@@ -20,10 +20,9 @@ const MAX_TEXT: usize = 256;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Decision {
     pub(crate) request_id: String,
-    pub(crate) timestamp: String,
-    /// In Unix seconds.
-    #[serde(skip)]
-    pub(crate) at: i64,
+    /// When it fell; shown with milliseconds.
+    #[serde(serialize_with = "millis")]
+    pub(crate) timestamp: jiff::Timestamp,
     /// `ALLOW` or `BLOCK`.
     pub(crate) policy_decision: &'static str,
     pub(crate) filter: &'static str,
@@ -51,6 +50,10 @@ pub(crate) struct Decision {
     /// The policy that decided, while it is in force.
     #[serde(skip)]
     pub(crate) policy: Weak<Policy>,
+}
+
+fn millis<S: serde::Serializer>(time: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{time:.3}"))
 }
 
 /// The ring of the newest decisions, and those who follow it.

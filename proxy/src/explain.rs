@@ -61,7 +61,7 @@ pub(crate) struct Sources<'s> {
 pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
     let mut explained = Explained {
         request_id: decision.request_id.clone(),
-        timestamp: decision.timestamp.clone(),
+        timestamp: format!("{:.3}", decision.timestamp),
         decision: decision.policy_decision.to_owned(),
         filter: decision.filter.to_owned(),
         code: decision.code.to_owned(),
@@ -156,7 +156,7 @@ fn denied(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained)
         profile: holder.profile.as_deref(),
         claims: holder.claims.as_deref(),
         model: model.as_ref().filter(|_| !leaves),
-        now: decision.at,
+        now: decision.timestamp.as_second(),
         ..Ask::new(&holder.identity, holder.method, class, route)
     }
     .with(sources.grants);

@@ -2,6 +2,7 @@
 //! much at once, leaves room for the others.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_filters::{Code, Refusal};
@@ -16,20 +17,21 @@ struct Shared {
     pool: Arc<Semaphore>,
     /// What one caller may have at most, in KiB.
     share: u32,
-    /// What each caller has, in KiB; nobody who has nothing.
-    taken: Mutex<HashMap<String, u32>>,
+    /// What each caller has, in KiB, by a keyed hash of who it is; nobody who has nothing.
+    taken: Mutex<HashMap<u64, u32>>,
+    hasher: RandomState,
 }
 
 /// The memory, as one caller takes it.
-pub(crate) struct Purse<'c> {
-    memory: &'c Memory,
-    owner: &'c str,
+pub(crate) struct Purse<'m> {
+    memory: &'m Memory,
+    owner: u64,
 }
 
 /// A part of the memory: given back when this is dropped.
 pub(crate) struct Granted {
     memory: Memory,
-    owner: String,
+    owner: u64,
     kib: u32,
     _permit: OwnedSemaphorePermit,
 }
@@ -45,15 +47,16 @@ impl Memory {
             pool: Arc::new(Semaphore::new(all)),
             share: u32::try_from(share).unwrap_or(u32::MAX),
             taken: Mutex::default(),
+            hasher: RandomState::new(),
         }))
     }
 
     /// The memory, as this caller takes it.
-    pub(crate) fn of<'c>(&'c self, owner: &'c str) -> Purse<'c> {
-        Purse { memory: self, owner }
+    pub(crate) fn of(&self, owner: &str) -> Purse<'_> {
+        Purse { memory: self, owner: self.0.hasher.hash_one(owner) }
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,14 +72,14 @@ impl Purse<'_> {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
         let shared = &self.memory.0;
         let mut taken = self.memory.taken();
-        let mine = taken.get(self.owner).copied().unwrap_or_default().saturating_add(kib);
+        let mine = taken.get(&self.owner).copied().unwrap_or_default().saturating_add(kib);
         if mine > shared.share {
             return Err(refuse("too many large requests of yours are being read at once"));
         }
         let permit = Arc::clone(&shared.pool).try_acquire_many_owned(kib);
         let permit = permit.map_err(|_| refuse("too many large requests are being read at once"))?;
-        taken.insert(self.owner.to_owned(), mine);
-        Ok(Granted { memory: self.memory.clone(), owner: self.owner.to_owned(), kib, _permit: permit })
+        taken.insert(self.owner, mine);
+        Ok(Granted { memory: self.memory.clone(), owner: self.owner, kib, _permit: permit })
     }
 }
 

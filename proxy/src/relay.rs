@@ -56,12 +56,15 @@ pub(crate) struct Relay<'x> {
 impl Relay<'_> {
     /// Runs the exchange to its end.
     pub(crate) async fn run(mut self, cleared: Cleared) -> Relayed {
-        let slot = match self.slot(&cleared).await {
+        // One watch for the whole of it: what was decided may end in the queue, at the upstream, in the answer.
+        let watch = std::pin::pin!(until_revoked(self.current, &cleared));
+        let mut revoked: Revoked<'_> = watch;
+        let slot = match self.slot(&cleared, &mut revoked).await {
             Ok(slot) => slot,
             Err(ended) => return ended,
         };
         let sent = Instant::now();
-        let mut answer = match self.fetch(&cleared).await {
+        let mut answer = match self.fetch(&cleared, &mut revoked).await {
             Ok(Some(answer)) => answer,
             Ok(None) => {
                 // The upstream was at work; how far it came nobody knows.
@@ -94,7 +97,7 @@ impl Relay<'_> {
             worked,
             settled: false,
         };
-        let relayed = self.pour(&mut answer, &cleared, &mut flow).await;
+        let relayed = self.pour(&mut answer, &cleared, &mut flow, &mut revoked).await;
         if streams {
             self.metrics.streams_active.dec();
         }
@@ -110,7 +113,7 @@ impl Relay<'_> {
     }
 
     /// Waits for a slot of the upstream, where a model is to run.
-    async fn slot(&mut self, cleared: &Cleared) -> Result<Option<Slot>, Relayed> {
+    async fn slot(&mut self, cleared: &Cleared, revoked: &mut Revoked<'_>) -> Result<Option<Slot>, Relayed> {
         if cleared.head().route.class != RouteClass::Inference {
             return Ok(None);
         }
@@ -127,14 +130,14 @@ impl Relay<'_> {
             biased;
             slot = self.upstream.queue.slot(caller) => slot.map(Some).map_err(Relayed::Refused),
             _ = self.session.read_body_or_idle(true) => Err(Relayed::ClientLeft),
-            refusal = until_revoked(self.current, cleared) => Err(Relayed::Refused(refusal)),
+            refusal = &mut *revoked => Err(Relayed::Refused(refusal)),
         };
         self.metrics.queue_waited(&self.upstream.name, began.elapsed());
         slot
     }
 
     /// Sends the request and waits for the answer's head; `None` when the client left meanwhile.
-    async fn fetch(&mut self, cleared: &Cleared) -> Result<Option<HttpSession>, Refusal> {
+    async fn fetch(&mut self, cleared: &Cleared, revoked: &mut Revoked<'_>) -> Result<Option<HttpSession>, Refusal> {
         let mut fresh = false;
         loop {
             let connection = self.upstream.connect(fresh).await?;
@@ -158,12 +161,11 @@ impl Relay<'_> {
                 answer
             };
             let limit = self.upstream.first_byte_timeout;
-            let current = self.current;
             let answered = tokio::select! {
                 biased;
                 answered = timeout(limit, asking) => answered,
                 _ = self.session.read_body_or_idle(true) => return Ok(None),
-                refusal = until_revoked(current, cleared) => return Err(refusal),
+                refusal = &mut *revoked => return Err(refusal),
             };
             match answered {
                 Ok(Ok(answer)) => return Ok(Some(answer)),
@@ -226,14 +228,19 @@ impl Relay<'_> {
     }
 
     /// Pours the answer through the gate to the client.
-    async fn pour(&mut self, answer: &mut HttpSession, cleared: &Cleared, flow: &mut Flow) -> Relayed {
+    async fn pour(
+        &mut self,
+        answer: &mut HttpSession,
+        cleared: &Cleared,
+        flow: &mut Flow,
+        revoked: &mut Revoked<'_>,
+    ) -> Relayed {
         let mut out: Vec<ClearedFrame> = Vec::new();
-        let mut revoked = std::pin::pin!(until_revoked(self.current, cleared));
         loop {
             let read = tokio::select! {
                 // What ends an exchange is seen even when the upstream never pauses.
                 biased;
-                refusal = &mut revoked => return self.cut(&mut out, cleared, flow, refusal).await,
+                refusal = &mut *revoked => return self.cut(&mut out, cleared, flow, refusal).await,
                 read = timeout(self.upstream.idle_timeout, answer.read_body_ref()) => read,
                 _ = self.session.read_body_or_idle(true) => return Relayed::ClientLeft,
             };
@@ -265,7 +272,7 @@ impl Relay<'_> {
                 let written = tokio::select! {
                     biased;
                     written = self.write_frames(answer, &mut out, flow) => Some(written),
-                    refusal = &mut revoked => {
+                    refusal = &mut *revoked => {
                         // It reads nothing, so there is nobody to tell; the log is told.
                         let _ = self.record.close(Ending::Refused(&refusal));
                         None
@@ -413,6 +420,9 @@ impl Relay<'_> {
         }
     }
 }
+
+/// Comes back when something that was decided holds no more.
+type Revoked<'f> = std::pin::Pin<&'f mut (dyn Future<Output = Refusal> + Send + 'f)>;
 
 /// Comes back with the refusal once something that was decided holds no more, by what is in force then.
 async fn until_revoked(current: &ArcSwap<Generation>, cleared: &Cleared) -> Refusal {

@@ -105,8 +105,7 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
     let timestamp = text("timestamp");
     let decision = Decision {
         request_id: id.to_owned(),
-        timestamp: timestamp.to_owned(),
-        at: timestamp.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second()),
+        timestamp: timestamp.parse().unwrap_or_default(),
         policy_decision: if text("policy_decision") == "BLOCK" { "BLOCK" } else { "ALLOW" },
         filter: known(text("filter"), &FILTERS),
         code: known(text("code"), &codes()),

@@ -5,11 +5,16 @@
 //! differ are nobody's credential.
 
 use data_encoding::BASE64;
-use http::HeaderMap;
+use http::header::{self, HeaderMap, HeaderName};
 use pingora_http::RequestHeader;
 use portcullis_filters::exchange::{Credential, Credentials, DeviceSignature};
 
 use crate::route::Target;
+
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const ENROLL: HeaderName = HeaderName::from_static("portcullis-enroll");
+const GRANT: HeaderName = HeaderName::from_static("portcullis-grant");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The longest credential that is looked at, in bytes: a token with a few dozen groups fits.
 const MAX_CREDENTIAL: usize = 16 * 1024;
@@ -18,17 +23,17 @@ const MAX_CREDENTIAL: usize = 16 * 1024;
 /// query: it is no parameter of the route.
 pub(crate) fn read(request: &RequestHeader, target: &mut Target) -> Credentials {
     let mut found = Credentials {
-        enroll: single(&request.headers, "portcullis-enroll"),
-        grant: single(&request.headers, "portcullis-grant"),
+        enroll: single(&request.headers, &ENROLL),
+        grant: single(&request.headers, &GRANT),
         ..Credentials::default()
     };
-    for name in ["authorization", "x-api-key", "api-key"] {
+    for name in [&header::AUTHORIZATION, &X_API_KEY, &API_KEY] {
         for value in request.headers.get_all(name) {
             let Some(text) = value.to_str().ok().filter(|t| t.len() <= MAX_CREDENTIAL) else {
                 found.broken = Some("a credential is not text, or longer than any of ours");
                 continue;
             };
-            if name != "authorization" {
+            if name != header::AUTHORIZATION {
                 note(&mut found, text.trim());
             } else if let Some((scheme, rest)) = text.trim().split_once(' ') {
                 let rest = rest.trim();
@@ -48,7 +53,7 @@ pub(crate) fn read(request: &RequestHeader, target: &mut Target) -> Credentials 
     found
 }
 
-fn single(headers: &HeaderMap, name: &str) -> Option<Credential> {
+fn single(headers: &HeaderMap, name: &HeaderName) -> Option<Credential> {
     let mut all = headers.get_all(name).iter();
     let text = all.next()?.to_str().ok().filter(|t| t.len() <= MAX_CREDENTIAL)?;
     all.next().is_none().then(|| Credential::new(text.trim().to_owned()))

@@ -214,8 +214,11 @@ impl TrustStore {
     pub fn block(&self, selector: &str) -> Result<Entry, TrustError> {
         self.change(|document| {
             let position = match select::one(&document.peers, selector) {
-                Err(SelectError::Nobody(_)) if selector.contains(':') && Identity::parse(selector).is_ok() => {
-                    document.peers.push(Entry::new(selector, "", now()));
+                Err(SelectError::Nobody(nobody)) => {
+                    let identity = Identity::parse(selector).ok().filter(|_| selector.contains(':'));
+                    let identity = identity.ok_or(SelectError::Nobody(nobody))?;
+                    let print = crate::fingerprint::implied(&identity).unwrap_or_default();
+                    document.peers.push(Entry::new(selector, &print, now()));
                     document.peers.len() - 1
                 }
                 found => found?,

@@ -27,8 +27,17 @@ const MAX_SENDERS: usize = 64;
 /// What came in floods.
 pub(crate) struct Floods {
     counters: Arc<Memory>,
-    /// Refusals that no line tells yet; `None` stands for all senders beyond the first ones.
-    untold: Mutex<HashMap<Option<String>, u64>>,
+    /// Requests that no line tells yet, by what became of them; `None` stands for all senders beyond the
+    /// first ones.
+    untold: Mutex<HashMap<(Fate, Option<String>), u64>>,
+}
+
+/// What became of requests that are told together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Fate {
+    /// Liveness, which the gate answers to anybody.
+    Answered,
+    Refused,
 }
 
 impl Floods {
@@ -39,7 +48,7 @@ impl Floods {
     /// Counts a refusal of somebody unknown. `None` as long as there are few from this address; then
     /// the refusal that takes its place, which is told together with others.
     pub(crate) fn stranger(&self, address: IpAddr, rate: Option<Rate>) -> Option<Refusal> {
-        let wait = self.count(&network(address).to_string(), rate?)?;
+        let wait = self.count(Fate::Refused, &network(address).to_string(), rate?)?;
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         Some(
             Refusal::new("ratelimit", Code::RateLimitRequests, "too many requests that prove no identity")
@@ -50,11 +59,18 @@ impl Floods {
     /// Counts a refusal of a caller that sends too much, and returns whether it is told together with
     /// others.
     pub(crate) fn caller(&self, identity: &str, rate: Option<Rate>) -> bool {
-        rate.is_some_and(|rate| self.count(identity, rate).is_some())
+        rate.is_some_and(|rate| self.count(Fate::Refused, identity, rate).is_some())
+    }
+
+    /// Counts a question about liveness, and returns whether it is told together with others. It is
+    /// answered all the same: a probe, or a known caller, may come from the address of a flood.
+    pub(crate) fn liveness(&self, address: IpAddr, rate: Option<Rate>) -> bool {
+        let from = format!("liveness {}", network(address));
+        rate.is_some_and(|rate| self.count(Fate::Answered, &from, rate).is_some())
     }
 
     /// The time until one more would have a line of its own; `None` when this one has.
-    fn count(&self, sender: &str, rate: Rate) -> Option<Duration> {
+    fn count(&self, fate: Fate, sender: &str, rate: Rate) -> Option<Duration> {
         let demand = Demand { requests: Some(rate), ..Demand::of(Kind::Stranger, sender) };
         let wait = match self.counters.take_now(&[demand], 0) {
             Ok(_) => return None,
@@ -62,35 +78,40 @@ impl Floods {
             // More senders than can be counted: a flood of its own.
             Err(_) => Duration::from_secs(1),
         };
-        self.add(Some(sender.to_owned()), 1);
+        self.add(fate, Some(sender.to_owned()), 1);
         Some(wait)
     }
 
-    fn add(&self, sender: Option<String>, count: u64) {
+    fn add(&self, fate: Fate, sender: Option<String>, count: u64) {
         let mut untold = self.untold();
-        let room = untold.len() < MAX_SENDERS || untold.contains_key(&sender);
-        *untold.entry(sender.filter(|_| room)).or_default() += count;
+        let key = (fate, sender);
+        let room = untold.len() < MAX_SENDERS || untold.contains_key(&key);
+        *untold.entry((fate, key.1.filter(|_| room))).or_default() += count;
     }
 
     /// Writes the lines that are due. What cannot be written is told the next time.
     pub(crate) fn tell(&self, sink: &dyn AuditSink) {
         let due = std::mem::take(&mut *self.untold());
-        for (sender, count) in due {
+        for ((fate, sender), count) in due {
             let from = sender.as_deref().unwrap_or("others");
-            tracing::warn!(from, count, "Requests that are refused come in a flood.");
+            tracing::warn!(from, count, "Requests that prove no identity, or are too many, come in a flood.");
+            let (decision, filter, code) = match fate {
+                Fate::Answered => ("ALLOW", "", ""),
+                Fate::Refused => ("BLOCK", "ratelimit", Code::RateLimitRequests.as_str()),
+            };
             let entry = Entry {
                 event_type: "request.flood",
                 request_id: &Ulid::new().to_string(),
                 listener: LISTENER,
                 path: &format!("{count} requests from {from}"),
-                policy_decision: "BLOCK",
-                filter: "ratelimit",
-                code: Code::RateLimitRequests.as_str(),
+                policy_decision: decision,
+                filter,
+                code,
                 data_level: "L0",
                 ..Entry::default()
             };
             if sink.append(&entry).is_err() {
-                self.add(sender, count);
+                self.add(fate, sender, count);
             }
         }
     }
@@ -104,7 +125,7 @@ impl Floods {
         }
     }
 
-    fn untold(&self) -> MutexGuard<'_, HashMap<Option<String>, u64>> {
+    fn untold(&self) -> MutexGuard<'_, HashMap<(Fate, Option<String>), u64>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -158,13 +158,12 @@ impl Service {
             String::from_utf8_lossy(request.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
         let mut dialect = Dialect::of_path(&record.path);
         match self.head(session, generation, record, &mut dialect) {
-            Ok(Headed::Public) => match self.floods.stranger(address(session), generation.strangers) {
-                None => self.public(session, record).await,
-                Some(one_of_many) => {
-                    record.told_with_others = true;
-                    Stop::Refused(dialect, one_of_many)
-                }
-            },
+            Ok(Headed::Public) => {
+                // Told together, it must still be possible to tell it.
+                record.told_with_others =
+                    self.audit.ready() && self.floods.liveness(address(session), generation.strangers);
+                self.public(session, record).await
+            }
             Ok(Headed::Judged(way, head)) => self.judge(session, generation, record, way, *head, began).await,
             Err(refusal) => Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None)),
         }

@@ -1,0 +1,18 @@
+//! What must be known beyond one exchange: which nonces were used.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod embedded;
+mod hashed;
+mod journal;
+mod live;
+
+pub(crate) use embedded::Embedded;
+pub(crate) use journal::{JournalError, begin};
+
+/// Where the used nonces of a node lie.
+pub(crate) fn replay_dir(state: &Path) -> PathBuf {
+    state.join("replay")
+}

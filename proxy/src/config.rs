@@ -23,6 +23,7 @@ mod load;
 mod places;
 mod queue;
 mod spiffe;
+mod store;
 mod units;
 pub(crate) mod written;
 
@@ -34,6 +35,7 @@ pub(crate) use load::load;
 pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use spiffe::Spiffe;
+pub(crate) use store::{Counting, Granting, RedisSettings, Store};
 pub(crate) use units::duration;
 
 /// A config that was checked.
@@ -197,6 +199,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        bool::from(subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), other.0.as_bytes()))
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

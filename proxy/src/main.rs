@@ -40,6 +40,7 @@ mod route;
 mod running;
 mod service;
 mod slots;
+mod store;
 #[cfg(debug_assertions)]
 mod test_fault;
 mod trust;

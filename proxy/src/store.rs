@@ -1,0 +1,3 @@
+//! What must be known beyond one exchange and one process.
+
+pub(crate) mod redis;

@@ -44,6 +44,8 @@ pub(crate) struct Metrics {
     queue_depth: IntGaugeVec,
     queue_wait: HistogramVec,
     slots: IntGaugeVec,
+    store_up: IntGaugeVec,
+    store_duration: HistogramVec,
     first_token: HistogramVec,
     per_token: HistogramVec,
     tokens: IntCounterVec,
@@ -163,6 +165,14 @@ impl Metrics {
                 "portcullis_slots",
                 "Slots of the upstream: busy with requests of this gate, and in all (0: not known).",
                 &["upstream", "state"],
+            )?,
+            store_up: int_gauges(r, "portcullis_store_up", "Whether the store answers.", &["store"])?,
+            store_duration: histograms(
+                r,
+                "portcullis_store_duration_seconds",
+                "Time that the store took for one question.",
+                FINE,
+                &["store"],
             )?,
             first_token: histograms(
                 r,
@@ -323,6 +333,20 @@ impl Metrics {
         self.queue_depth.with_label_values(&[upstream]).set(number(standing.waiting));
         self.slots.with_label_values(&[upstream, "busy"]).set(number(standing.busy));
         self.slots.with_label_values(&[upstream, "total"]).set(number(standing.total.unwrap_or_default()));
+    }
+
+    /// Gives a store its label sets; it is away until it answers.
+    pub(crate) fn know_store(&self, store: &str) {
+        self.store_up.with_label_values(&[store]);
+        self.store_duration.with_label_values(&[store]);
+    }
+
+    pub(crate) fn store_up(&self, store: &str, up: bool) {
+        self.store_up.with_label_values(&[store]).set(i64::from(up));
+    }
+
+    pub(crate) fn store_asked(&self, store: &str, took: Duration) {
+        self.store_duration.with_label_values(&[store]).observe(took.as_secs_f64());
     }
 
     pub(crate) fn first_token(&self, upstream: &str, after: Duration) {

@@ -1,6 +1,4 @@
-//! What must be known beyond one exchange: which nonces were used.
-
-use std::path::{Path, PathBuf};
+//! What must be known beyond one exchange and one process.
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -8,11 +6,7 @@ mod embedded;
 mod hashed;
 mod journal;
 mod live;
+pub(crate) mod redis;
 
-pub(crate) use embedded::Embedded;
-pub(crate) use journal::{JournalError, begin};
-
-/// Where the used nonces of a node lie.
-pub(crate) fn replay_dir(state: &Path) -> PathBuf {
-    state.join("replay")
-}
+pub(crate) use embedded::{Bounds, Embedded};
+pub(crate) use journal::{begin, replay_dir};

@@ -25,7 +25,8 @@ const WINDOW: Duration = Duration::from_secs(30);
 
 impl Default for SignatureSettings {
     fn default() -> Self {
-        let filter = signature::SignatureSettings { schemes: SCHEMES.to_vec(), window: WINDOW, audience_required: false };
+        let filter =
+            signature::SignatureSettings { schemes: SCHEMES.to_vec(), window: WINDOW, audience_required: false };
         Self { require: Require::default(), filter }
     }
 }

@@ -13,10 +13,11 @@
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use portcullis_policies::{Identity, Scope};
+use portcullis_signatures::KeyError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::node::{NodeError, NodeKey, NodePublic};
+use crate::node::{NodeIdentity as _, NodeKey, NodePublic};
 
 /// What every grant begins with.
 pub const PREFIX: &str = "pcg1.";
@@ -90,7 +91,7 @@ pub enum IssueError {
     NotOurs(String),
     /// The node that it is for is none.
     #[error(transparent)]
-    Node(#[from] NodeError),
+    Node(#[from] KeyError),
     /// The system has no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),

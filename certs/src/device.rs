@@ -5,7 +5,6 @@
 //! `METHOD,path?ts=SECONDS`.
 
 use data_encoding::{BASE64, BASE64_NOPAD};
-use ed25519_dalek::{Signature, VerifyingKey};
 use portcullis_policies::Identity;
 use sha2::{Digest as _, Sha256};
 
@@ -45,9 +44,8 @@ pub fn verify(proof: &str, signed: &str) -> Result<Device, DeviceError> {
     let bytes = key_of(&blob).ok_or(DeviceError::Malformed)?;
     let public = NodePublic::from_bytes(bytes).map_err(|_| DeviceError::Malformed)?;
     let signature = BASE64.decode(signature.as_bytes()).ok().and_then(|s| <[u8; 64]>::try_from(s).ok());
-    let signature = Signature::from_bytes(&signature.ok_or(DeviceError::Malformed)?);
-    let key = VerifyingKey::from_bytes(public.as_bytes()).map_err(|_| DeviceError::Malformed)?;
-    key.verify_strict(signed.as_bytes(), &signature).map_err(|_| DeviceError::Signature)?;
+    let signature = signature.ok_or(DeviceError::Malformed)?;
+    public.verify(signed.as_bytes(), &signature).map_err(|_| DeviceError::Signature)?;
     let digest = Sha256::digest(&blob);
     let identity = Identity::parse(&format!("ollama:SHA256:{}", BASE64_NOPAD.encode(&digest)));
     Ok(Device { identity: identity.map_err(|_| DeviceError::Malformed)?, fingerprint: fingerprint::of(&digest) })

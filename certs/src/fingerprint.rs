@@ -5,9 +5,8 @@ use portcullis_policies::Identity;
 
 use crate::node::NodePublic;
 
-/// The bytes of a digest that a fingerprint shows: 128 bits, out of reach for whoever looks for a
-/// second key with the same one.
-pub const FINGERPRINT_BYTES: usize = 16;
+pub use portcullis_signatures::FINGERPRINT_BYTES;
+pub(crate) use portcullis_signatures::fingerprint as of;
 
 /// A fingerprint in its one spelling, `56:47:5a:…`, from what a person wrote: colons and case do not
 /// matter. `None` when it is not 32 hex digits.
@@ -26,12 +25,6 @@ pub fn implied(identity: &Identity) -> Option<String> {
         return HEXLOWER.decode(hex.as_bytes()).ok().filter(|d| d.len() == 32).map(|d| of(&d));
     }
     NodePublic::from_node_id(identity.as_str()).ok().map(|node| node.fingerprint())
-}
-
-/// The first 16 bytes of a digest as lower-case hex pairs joined by colons.
-pub(crate) fn of(digest: &[u8]) -> String {
-    let pairs: Vec<_> = digest.iter().take(FINGERPRINT_BYTES).map(|b| format!("{b:02x}")).collect();
-    pairs.join(":")
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub use authorities::{Authorities, AuthorityFiles, Judged};
 pub use ca::{Ca, CaError, Issued, San, Use};
 pub use files::FileError;
 pub use ledger::{Ledger, LedgerError};
-pub use node::{NodeError, NodeKey, NodePublic};
+pub use node::{NodeError, NodeIdentity, NodeKey, NodePublic};
 pub use peer::{PeerCert, PeerError};
 pub use trust::{Standing, TrustError, TrustStore};
 pub use verify::{PinMismatch, ServerCertResolver, VerifyError};

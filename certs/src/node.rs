@@ -4,21 +4,18 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
-use ed25519_dalek::{Signer as _, SigningKey};
+use portcullis_policies::Identity;
+use portcullis_signatures::{KeyError, SecretKey};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use zeroize::Zeroizing;
 
 use crate::ca::{self, CaError};
 use crate::files::{self, FileError};
 
-mod public;
-
-pub use public::NodePublic;
+pub use portcullis_signatures::NodePublic;
 
 /// A node's private key. Never shown; zeroed when dropped.
-pub struct NodeKey(SigningKey);
+pub struct NodeKey(SecretKey);
 
 /// Why a key cannot be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -35,21 +32,9 @@ pub enum NodeError {
          from a backup, or move it away and run `portcullis init` for a new identity"
     )]
     NotAKey(String),
-    /// It is not a node id.
-    #[error(
-        "this is not a node id, expected `peer:` and the base58 of a 32-byte Ed25519 public key; \
-         `portcullis id` shows a node's own"
-    )]
-    NotANodeId,
-    /// It is not a public key.
-    #[error("this is not an Ed25519 public key that can be used, expected the 32 bytes that `portcullis id` shows")]
-    NotAPublicKey,
-    /// The system has no random bytes.
-    #[error("the system gives no random bytes: {0}")]
-    Random(getrandom::Error),
-    /// The signature does not hold.
-    #[error("the signature does not hold")]
-    Signature,
+    /// It is not a node id or a public key, or the system has no random bytes for a new one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl NodeKey {
@@ -58,15 +43,13 @@ impl NodeKey {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn generate() -> Result<Self, NodeError> {
-        let mut seed = Zeroizing::new([0u8; 32]);
-        getrandom::fill(&mut *seed).map_err(NodeError::Random)?;
-        Ok(Self::from_seed(&seed))
+        Ok(Self(SecretKey::generate()?))
     }
 
     /// The key of this seed (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self(SecretKey::from_seed(seed))
     }
 
     /// Reads a key from PEM: PKCS#8 version 1, or version 2 with a public key that belongs to it.
@@ -74,7 +57,7 @@ impl NodeKey {
     /// # Errors
     /// When it is no such key; `what` says in the error where it stood.
     pub fn from_pem(pem: &str, what: &str) -> Result<Self, NodeError> {
-        SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|_| NodeError::NotAKey(what.to_owned()))
+        SecretKey::from_pem(pem).map(Self).map_err(|_| NodeError::NotAKey(what.to_owned()))
     }
 
     /// Reads a key from a private PEM file.
@@ -99,20 +82,25 @@ impl NodeKey {
     /// # Errors
     /// Never in practice; the encoder's own.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, NodeError> {
-        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
-        bytes.to_pkcs8_pem(LineEnding::LF).map_err(|_| NodeError::NotAKey("the node key".to_owned()))
+        Ok(self.0.to_pem()?)
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> NodePublic {
-        NodePublic::of(self)
+        self.0.public()
     }
 
     /// Signs a message (RFC 8032).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.0.sign(message)
+    }
+
+    /// The signing half, for what signs messages (`portcullis-signatures`).
+    #[must_use]
+    pub fn secret(&self) -> &SecretKey {
+        &self.0
     }
 
     /// A self-signed client certificate for this key, valid a year, and the key itself, both in PEM.
@@ -146,6 +134,19 @@ impl NodeKey {
         params.extended_key_usages = vec![usage];
         let certificate = params.self_signed(&*pair).map_err(CaError::from)?;
         Ok((certificate.pem(), key))
+    }
+}
+
+/// The caller that a node is.
+pub trait NodeIdentity {
+    /// The node id as a caller's identity.
+    #[must_use]
+    fn identity(&self) -> Identity;
+}
+
+impl NodeIdentity for NodePublic {
+    fn identity(&self) -> Identity {
+        Identity::peer(self.node_id().trim_start_matches("peer:"))
     }
 }
 
@@ -200,6 +201,7 @@ mod tests {
     #[test]
     fn shows_no_secret() {
         let node = NodeKey::from_seed(&[7; 32]);
+        assert_eq!(node.public().identity().as_str(), node.public().node_id());
         let shown = format!("{node:?}");
         assert!(shown.contains("peer:") && !shown.contains("PRIVATE") && !shown.contains("7, 7"), "{shown}");
         assert!(node.self_signed_cert("").is_err(), "a certificate needs a name");

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::fingerprint;
+use crate::node::NodeIdentity as _;
 
 mod described;
 mod key;

@@ -7,7 +7,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
 use crate::ca::{Ca, SERVER_LIFETIME, San};
-use crate::node::NodeKey;
+use crate::node::{NodeIdentity as _, NodeKey};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
 

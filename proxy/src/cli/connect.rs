@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use portcullis_certs::NodeKey;
+use portcullis_certs::{NodeIdentity as _, NodeKey};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::plan::{Plan, Wanted, read};

@@ -1,11 +1,9 @@
 //! The public half of a node: what everybody may know, and what everybody can check.
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use portcullis_policies::Identity;
 use sha2::{Digest as _, Sha256};
 
-use super::{NodeError, NodeKey};
-use crate::fingerprint;
+use crate::key::{KeyError, SecretKey};
 
 /// The prefix of a node id.
 const NODE_ID: &str = "peer:";
@@ -13,6 +11,9 @@ const NODE_ID: &str = "peer:";
 const DID: &str = "did:llmesh:1:z";
 /// The multicodec of an Ed25519 public key.
 const MULTICODEC: [u8; 2] = [0xed, 0x01];
+/// The bytes of a digest that a fingerprint shows: 128 bits, out of reach for whoever looks for a
+/// second key with the same one.
+pub const FINGERPRINT_BYTES: usize = 16;
 /// The longest base58 of 32 bytes, in characters.
 const MAX_BASE58: usize = 44;
 
@@ -21,18 +22,18 @@ const MAX_BASE58: usize = 44;
 pub struct NodePublic(VerifyingKey);
 
 impl NodePublic {
-    pub(super) fn of(key: &NodeKey) -> Self {
-        Self(key.0.verifying_key())
+    pub(crate) fn of(key: &SecretKey) -> Self {
+        Self(key.verifying_key())
     }
 
     /// The key of these 32 bytes.
     ///
     /// # Errors
     /// When they are no point on the curve, one of small order, or a second spelling of one.
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, NodeError> {
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         match VerifyingKey::from_bytes(bytes) {
             Ok(key) if !key.is_weak() && is_canonical(bytes) => Ok(Self(key)),
-            _ => Err(NodeError::NotAPublicKey),
+            _ => Err(KeyError::NotAPublicKey),
         }
     }
 
@@ -40,11 +41,14 @@ impl NodePublic {
     ///
     /// # Errors
     /// When it is not a node id in its one spelling.
-    pub fn from_node_id(id: &str) -> Result<Self, NodeError> {
+    pub fn from_node_id(id: &str) -> Result<Self, KeyError> {
         let text = id.strip_prefix(NODE_ID).filter(|t| t.len() <= MAX_BASE58);
-        let bytes = text.and_then(|t| bs58::decode(t).into_vec().ok()).and_then(|b| b.try_into().ok());
-        let key = Self::from_bytes(&bytes.ok_or(NodeError::NotANodeId)?)?;
-        if key.node_id() == id { Ok(key) } else { Err(NodeError::NotANodeId) }
+        let mut bytes = [0; 32];
+        // Base58 has one spelling for every string of bytes, so 32 bytes have one node id.
+        match text.map(|t| bs58::decode(t).onto(&mut bytes)) {
+            Some(Ok(32)) => Self::from_bytes(&bytes),
+            _ => Err(KeyError::NotANodeId),
+        }
     }
 
     /// The 32 bytes.
@@ -65,12 +69,6 @@ impl NodePublic {
         format!("{NODE_ID}{}", bs58::encode(self.as_bytes()).into_string())
     }
 
-    /// The node id as a caller's identity.
-    #[must_use]
-    pub fn identity(&self) -> Identity {
-        Identity::peer(&bs58::encode(self.as_bytes()).into_string())
-    }
-
     /// `did:llmesh:1:z` and the base58 of the key with its multicodec.
     #[must_use]
     pub fn did(&self) -> String {
@@ -82,16 +80,23 @@ impl NodePublic {
     /// What a person compares: the first 16 bytes of the key's SHA-256, in pairs.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        fingerprint::of(&Sha256::digest(self.as_bytes()))
+        fingerprint(&Sha256::digest(self.as_bytes()))
     }
 
     /// Checks a signature strictly: canonical encodings only, no keys of small order.
     ///
     /// # Errors
     /// When it does not hold.
-    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), NodeError> {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| NodeError::Signature)
+    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), KeyError> {
+        self.0.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| KeyError::Signature)
     }
+}
+
+/// What a person compares of a key's SHA-256: its first 16 bytes as lower-case hex pairs joined by colons.
+#[must_use]
+pub fn fingerprint(digest: &[u8]) -> String {
+    let pairs: Vec<_> = digest.iter().take(FINGERPRINT_BYTES).map(|b| format!("{b:02x}")).collect();
+    pairs.join(":")
 }
 
 /// Whether the y of an encoded point is below the field's prime, 2^255 - 19 (RFC 8032, 5.1.3): one
@@ -127,10 +132,9 @@ mod tests {
     fn names_agree_with_llmesh() {
         for [seed, public, id, did, print] in VECTORS {
             let seed = data_encoding::HEXLOWER.decode(seed.as_bytes()).unwrap();
-            let node = NodeKey::from_seed(&seed.try_into().unwrap()).public();
+            let node = SecretKey::from_seed(&seed.try_into().unwrap()).public();
             assert_eq!(node.to_hex(), public);
             assert_eq!(node.node_id(), id);
-            assert_eq!(node.identity().as_str(), id);
             assert_eq!(node.did(), did);
             assert_eq!(node.fingerprint(), print);
             assert_eq!(NodePublic::from_node_id(id).unwrap(), node);
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn verifies_strictly() {
-        let node = NodeKey::generate().unwrap();
+        let node = SecretKey::generate().unwrap();
         let mut signature = node.sign(b"message");
         node.public().verify(b"message", &signature).unwrap();
         assert!(node.public().verify(b"Message", &signature).is_err());

@@ -1,0 +1,71 @@
+//! Signed answers: a whole answer's head and content, or the head of a stream.
+
+use http::HeaderMap;
+
+use crate::base::{self, Subject};
+use crate::digest::{self, CONTENT_DIGEST};
+use crate::error::{Malformed, SignError, Unverified};
+use crate::key::SecretKey;
+use crate::public::NodePublic;
+use crate::{field, profile, sign};
+
+/// What a verified answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The SHA-256 of the content; `None` for the head of a stream, whose content a [`crate::Seal`]
+    /// covers. The caller compares it with the content that came.
+    pub digest: Option<[u8; 32]>,
+    /// When the answer was signed, in Unix seconds.
+    pub created: i64,
+}
+
+/// Signs an answer to the request with this nonce ([`crate::Signed::nonce_text`]): its status, and
+/// its content where the SHA-256 of it is known. `None` is the head of a stream. `created` is in
+/// Unix seconds.
+///
+/// # Errors
+/// When something has no form that can be signed.
+pub fn sign_answer(
+    key: &SecretKey,
+    status: u16,
+    headers: &mut HeaderMap,
+    content: Option<&[u8; 32]>,
+    nonce: &str,
+    created: i64,
+) -> Result<(), SignError> {
+    let mut components = r#""@status""#.to_owned();
+    if let Some(content) = content {
+        headers.insert(CONTENT_DIGEST, field::value(&digest::to_field(content))?);
+        components.push_str(r#" "content-digest""#);
+    }
+    let params = profile::params(&components, created, nonce, &key.public());
+    Ok(sign::sign_head(key, Subject::Answer(status), headers, &params)?)
+}
+
+/// Checks that this node signed this answer to the request with this nonce. The time is the caller's
+/// to judge: the nonce already says that the answer is younger than the request.
+///
+/// # Errors
+/// When the answer is not signed, not by this node, not for this request, or not as it must be.
+pub fn verify_answer(node: &NodePublic, status: u16, headers: &HeaderMap, nonce: &str) -> Result<Answered, Unverified> {
+    if !headers.contains_key(field::SIGNATURE) && !headers.contains_key(field::SIGNATURE_INPUT) {
+        return Err(Unverified::Missing);
+    }
+    let input = profile::input(headers)?;
+    let signature = profile::signature(headers)?;
+    let covers = |name: &str| input.components.iter().any(|c| c.name == name && !c.trailer);
+    if !covers("@status") {
+        return Err(Malformed("the signature of an answer must cover `@status`").into());
+    }
+    let digest = if covers("content-digest") { Some(digest::claimed(headers)?) } else { None };
+    let base = base::of(Subject::Answer(status), headers, &input)?;
+    let claims = profile::claims(&input)?;
+    if claims.node != *node {
+        return Err(Unverified::OtherNode);
+    }
+    if claims.nonce != nonce {
+        return Err(Unverified::OtherRequest);
+    }
+    node.verify(base.as_bytes(), &signature)?;
+    Ok(Answered { digest, created: claims.created })
+}

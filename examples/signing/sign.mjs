@@ -29,7 +29,7 @@ export function sign(key, { method, url, body = '', media, gate, created, nonce 
   const names = Object.keys(covered).map((name) => `"${name}"`).join(' ')
   created ??= Math.floor(Date.now() / 1000)
   nonce ??= randomBytes(16).toString('base64url')
-  const params = `(${names});created=${created};nonce="${nonce}";alg="ed25519";keyid="${nodeId(key)}"`
+  const params = `(${names});created=${created};nonce="${nonce}";keyid="${nodeId(key)}";alg="ed25519"`
   const lines = Object.entries(covered).map(([name, value]) => `"${name}": ${value}\n`)
   const signature = ed25519(null, Buffer.from(`${lines.join('')}"@signature-params": ${params}`), key)
   return {

@@ -33,7 +33,7 @@ def sign(key, method, url, body=b"", media=None, gate=None, created=None, nonce=
                "@path": target.path or "/", "@query": "?" + target.query, **headers}
     names = " ".join(f'"{name}"' for name in covered)
     created, nonce = created or int(time.time()), nonce or secrets.token_urlsafe(16)
-    params = f'({names});created={created};nonce="{nonce}";alg="ed25519";keyid="{node_id(key)}"'
+    params = f'({names});created={created};nonce="{nonce}";keyid="{node_id(key)}";alg="ed25519"'
     base = "".join(f'"{name}": {value}\n' for name, value in covered.items()) + f'"@signature-params": {params}'
     signature = base64.b64encode(key.sign(base.encode())).decode()
     return {**headers, "signature-input": f"portcullis={params}", "signature": f"portcullis=:{signature}:"}

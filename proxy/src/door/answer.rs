@@ -147,3 +147,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod body;
 mod budgets;
 mod certificates;
 mod cli;
+mod clock;
 mod config;
 mod corked;
 mod credentials;

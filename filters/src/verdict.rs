@@ -184,6 +184,12 @@ codes! {
     RequestUnsupportedMedia = "request.unsupported_media", 415;
     /// The request does not fit its schema.
     SchemaRequest = "schema.request", 422;
+    /// A signature that does not hold.
+    SignatureInvalid = "signature.invalid", 403;
+    /// What stands where a signature belongs is none of the gate's form.
+    SignatureMalformed = "signature.malformed", 401;
+    /// No signature where one is asked for.
+    SignatureMissing = "signature.missing", 401;
     /// A signature that was used before.
     SignatureReplayed = "signature.replayed", 409;
     /// A signature whose time is outside the window.

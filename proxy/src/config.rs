@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod places;
 mod queue;
+mod signature;
 mod spiffe;
 mod units;
 pub(crate) mod written;
@@ -33,6 +34,7 @@ pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
+pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
 pub(crate) use units::duration;
 
@@ -154,6 +156,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
+    pub(crate) signature: SignatureSettings,
     pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,

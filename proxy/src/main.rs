@@ -30,6 +30,7 @@ mod listener;
 mod logging;
 mod memory;
 mod metrics;
+mod passing;
 mod places;
 mod queue;
 mod record;

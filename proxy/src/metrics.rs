@@ -18,7 +18,7 @@ use prometheus::{
 use crate::queue::Standing;
 
 /// The filters that exist, for label sets that start at 0.
-const FILTERS: [&str; 6] = ["audit", "firewall", "identity", "policy", "ratelimit", "test_fault"];
+const FILTERS: [&str; 7] = ["audit", "firewall", "identity", "policy", "ratelimit", "signature", "test_fault"];
 
 /// Seconds: from 10 µs, which a judgement takes, to 10 s.
 const FINE: &[f64] =
@@ -73,6 +73,8 @@ pub(crate) struct Finished {
     pub(crate) took: Duration,
 }
 
+/// The code of a request that came a second time.
+const REPLAYED: &str = "signature.replayed";
 /// The one listener that serves the gate.
 pub(crate) const LISTENER: &str = "gate";
 
@@ -281,6 +283,9 @@ impl Metrics {
             _ => "5xx",
         };
         self.responses.with_label_values(&[f.class, code_class]).inc();
+        if f.code == REPLAYED {
+            self.replays.inc();
+        }
     }
 
     pub(crate) fn overhead_request(&self, took: Duration) {

@@ -227,9 +227,10 @@ upstreams:
   #        slots: auto, queue: {{length: 256, per_caller: 64, wait: 120s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
-chain: [identity, ratelimit, policy, firewall, audit]
+chain: [identity, signature, ratelimit, policy, firewall, audit]
 filters:
-  identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, api_key, jwt, ollama_key; trust: tofu | ca | pinned
+  identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, signature, api_key, jwt, ollama_key; trust: tofu | ca | pinned
+  signature: {{require: peers, window: 30s}}      # who must sign: peers (who claim to be a node) | always | never
   # ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off

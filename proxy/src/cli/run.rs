@@ -61,7 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let certificates = Certificates::open(&config, &node, &metrics)?;
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
-    let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust), Arc::clone(&metrics))?;
+    let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
     let floods = Arc::new(Floods::new(Arc::clone(&counters)));
@@ -75,6 +75,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
         counters: Arc::clone(&counters) as _,
+        nonces: Arc::new(crate::passing::Passing::default()),
+        clock: Arc::new(crate::passing::System),
         queues: Queues::default(),
     };
     let admin_socket = admin::bind(config.admin.listen)?;

@@ -18,12 +18,14 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::config::RedisSettings;
 use crate::metrics::Metrics;
 
+mod counters;
 mod link;
 mod nonces;
 #[cfg(test)]
 mod server;
 mod tls;
 
+pub(crate) use counters::RedisCounters;
 pub(crate) use link::{Link, Standing, look};
 pub(crate) use nonces::RedisNonces;
 

@@ -227,3 +227,5 @@ async fn a_clock_that_is_far_off_lets_nothing_in() {
     assert!(error.why.contains("ahead of the gate's"), "{error}");
     open(&right).await;
 }
+
+mod counters;

@@ -15,6 +15,7 @@ mod public;
 mod request;
 mod seal;
 mod sign;
+mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -30,5 +31,6 @@ pub use public::{FINGERPRINT_BYTES, NodePublic, fingerprint};
 pub use request::{Scheme, Signed};
 pub use seal::{MAX_SEAL, SEAL_EVENT, Seal};
 pub use sign::{Nonce, SignOptions, sign_request};
+pub use stream::{Frames, SealReader, StreamEnd};
 pub use target::Target;
 pub use wanted::{ACCEPT_SIGNATURE, Wanted, accept_signature};

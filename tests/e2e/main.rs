@@ -24,6 +24,7 @@ mod policy;
 mod queue;
 mod requests;
 mod rotation;
+mod sign_command;
 mod signatures;
 mod signed_door;
 mod signers;

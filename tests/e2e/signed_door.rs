@@ -16,7 +16,7 @@ fn a_door_signs_everything_for_its_gate() {
     let door = DoorHome::new().open_approved(&gate);
     let chat = |text: &str| json!({"model": "tiny", "messages": [{"role": "user", "content": text}], "stream": false});
     for text in ["hi", "grüß dich", &"long ".repeat(200_000)] {
-        let answer = door.post("/api/chat?x=%20", &chat(text));
+        let answer = door.post("/api/chat", &chat(text));
         assert_eq!((answer.status, answer.code().as_str()), (200, "allow"), "{}", answer.text());
         for name in ["signature", "signature-input", "accept-signature"] {
             assert_eq!(answer.header(name), None, "that is between the gate and the door");
@@ -35,6 +35,9 @@ fn a_door_signs_everything_for_its_gate() {
     drop(sender);
     let rest = stream.finish();
     assert!(rest.complete && rest.text() == line("two "), "and the proof is the door's: {}", rest.text());
+    let odd = door.get("/api/t\u{e4}gs");
+    assert_eq!(odd.status, 400, "it cannot be signed as it is: {}", odd.text());
+    assert!(!door.log().contains("keeps trying"), "which says nothing of the gate");
     // What a program says of signatures counts for nothing.
     let lines = [
         "Content-Type: application/json",

@@ -64,8 +64,11 @@ impl Door {
         let asks_for_head = head.method == Method::HEAD;
         let content = self.room.read(body).await?;
         let answered = self.link.send(Request::from_parts(head, content)).await.map_err(|error| {
-            self.watch.note(Standing::from(&error));
-            self.doubt.notify_one();
+            // A request that cannot be signed says nothing of the gate.
+            if !matches!(error, LinkError::Unsigned(_)) {
+                self.watch.note(Standing::from(&error));
+                self.doubt.notify_one();
+            }
             no_answer(&error)
         })?;
         let (answer, mut check, room) = self.prove(answered)?;

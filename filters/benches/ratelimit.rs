@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::dialect::Usage;
-use portcullis_filters::exchange::{Caller, Credentials, Facts, Head, Presented};
+use portcullis_filters::exchange::{Caller, Content, Credentials, Facts, Head, Presented};
 use portcullis_filters::firewall::{FindingObserver, Firewall, FirewallSettings, RuleSet};
 use portcullis_filters::policy::{GrantView, PolicyFilter};
 use portcullis_filters::ratelimit::{Limits, Memory, RateLimit, RateLimitSettings};
@@ -105,6 +105,7 @@ fn main() {
             client: Some(format!("caller-{}", number % CALLERS)),
         },
         credentials: Credentials::default(),
+        content: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let turn = |chain: &Chain| {
@@ -113,7 +114,7 @@ fn main() {
         runtime.block_on(async {
             for head in heads {
                 let admitted = chain.admit(head).await.expect("it is let in");
-                let cleared = chain.clear(admitted, body.clone()).await.expect("it is let through");
+                let cleared = chain.clear(admitted, Content::plain(body.clone())).await.expect("it is let through");
                 cleared.facts().settle(Usage { input: 250, output: 100 });
                 black_box(cleared);
             }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use portcullis_policies::routes::BodyKind;
 
-use crate::exchange::{Facts, Head, Request, Shadow};
+use crate::exchange::{Content, Facts, Head, Request, Shadow};
 use crate::filter::{Filter, Mode, Phase};
 use crate::gate::{AnswerShape, Eye, Gate};
 use crate::json::{Json, JsonError};
@@ -60,6 +60,10 @@ pub struct Admitted {
     head: Head,
     facts: Facts,
 }
+
+/// Permission to read a body. Only the chain gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Readable<'h>(&'h Head);
 
 /// A request that every filter has let through. Only the chain makes one, and the relay takes
 /// nothing else.
@@ -109,6 +113,17 @@ impl Chain {
         &self.names
     }
 
+    /// Asks whether a body may be read before anybody is judged, because the proof of who calls covers it.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn readable<'h>(&self, head: &'h Head) -> Result<Readable<'h>, Refusal> {
+        for member in self.all.iter().filter(|m| m.mode == Mode::Enforce) {
+            self.guard(member, || member.filter.may_read(head))?;
+        }
+        Ok(Readable(head))
+    }
+
     /// Shows the head to every filter that looks at heads.
     ///
     /// # Errors
@@ -129,15 +144,21 @@ impl Chain {
     ///
     /// # Errors
     /// The first refusal.
-    pub async fn clear(&self, admitted: Admitted, body: Bytes) -> Result<Cleared, Box<Refused>> {
+    pub async fn clear(&self, admitted: Admitted, content: Content) -> Result<Cleared, Box<Refused>> {
         let Admitted { head, mut facts } = admitted;
-        match self.judge(&head, &mut facts, body).await {
+        match self.judge(&head, &mut facts, content).await {
             Ok(body) => Ok(Cleared { head, body, facts }),
             Err(refusal) => Err(Box::new(Refused { refusal, facts })),
         }
     }
 
-    async fn judge(&self, head: &Head, facts: &mut Facts, mut body: Bytes) -> Result<Bytes, Refusal> {
+    async fn judge(&self, head: &Head, facts: &mut Facts, content: Content) -> Result<Bytes, Refusal> {
+        let Content { bytes: mut body, digest } = content;
+        for member in &self.all {
+            if let Err(refusal) = self.guard(member, || member.filter.content(head, &digest)) {
+                self.settle::<()>(member, Ok(Ok(Verdict::Block(refusal))), facts)?;
+            }
+        }
         let mut next = 0;
         loop {
             let json = match head.route.body {
@@ -186,15 +207,18 @@ impl Chain {
     /// The first refusal.
     pub fn still(&self, cleared: &Cleared) -> Result<(), Refusal> {
         for member in self.all.iter().filter(|m| m.mode == Mode::Enforce) {
-            let name = member.filter.name();
-            let said =
-                std::panic::catch_unwind(AssertUnwindSafe(|| member.filter.still(&cleared.head, &cleared.facts)));
-            said.unwrap_or_else(|_| {
-                self.observer.panicked(name);
-                Err(Refusal::internal(name, "it panicked"))
-            })?;
+            self.guard(member, || member.filter.still(&cleared.head, &cleared.facts))?;
         }
         Ok(())
+    }
+
+    /// Calls a filter that answers at once; a panic is a refusal.
+    fn guard<T>(&self, member: &Member, call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let name = member.filter.name();
+        std::panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+            self.observer.panicked(name);
+            Err(Refusal::internal(name, "it panicked"))
+        })
     }
 
     /// Puts the filters' eyes on the answer to come.
@@ -275,7 +299,21 @@ impl Chain {
     }
 }
 
+impl<'h> Readable<'h> {
+    /// The head that the body belongs to.
+    #[must_use]
+    pub fn head(&self) -> &'h Head {
+        self.0
+    }
+}
+
 impl Admitted {
+    /// Permission to read the body.
+    #[must_use]
+    pub fn readable(&self) -> Readable<'_> {
+        Readable(&self.head)
+    }
+
     /// The head.
     #[must_use]
     pub fn head(&self) -> &Head {

@@ -9,10 +9,12 @@ use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
 use portcullis_policies::{CertificateProblem, Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::dialect::Usage;
 use crate::json::Json;
+use crate::signature::Signature;
 use crate::verdict::FilterError;
 
 /// A request before its body has been read.
@@ -34,6 +36,8 @@ pub struct Head {
     pub presented: Presented,
     /// What the request itself brings along to say who calls.
     pub credentials: Credentials,
+    /// The SHA-256 of the body as it came, where it had to be read before anybody could be judged.
+    pub content: Option<[u8; 32]>,
 }
 
 /// Credentials that stand in a request. They are never forwarded, and never shown.
@@ -49,6 +53,10 @@ pub struct Credentials {
     pub enroll: Option<Credential>,
     /// `Portcullis-Grant`: a delegated grant.
     pub grant: Option<Credential>,
+    /// What stands where a signature belongs.
+    pub signature: Option<Signature>,
+    /// A header names a node as the caller, which only a signature can show.
+    pub claims_node: bool,
 }
 
 /// A text that proves something. Zeroed when dropped, and not printed.
@@ -119,6 +127,24 @@ pub struct Certificate {
     pub serial: Box<[u8]>,
     /// The SHA-256 of its issuer's name in DER.
     pub issuer: [u8; 32],
+}
+
+/// A body that was read whole.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// It, decoded from its content encoding.
+    pub bytes: Bytes,
+    /// The SHA-256 of the bytes that came, before they were decoded (RFC 9530: `Content-Digest`).
+    pub digest: [u8; 32],
+}
+
+impl Content {
+    /// A body that came as it is.
+    #[must_use]
+    pub fn plain(bytes: Bytes) -> Self {
+        let digest = Sha256::digest(&bytes).into();
+        Self { bytes, digest }
+    }
 }
 
 /// A whole request: nothing of it has left for an upstream yet.
@@ -201,6 +227,7 @@ pub struct Facts {
     model: Option<ModelName>,
     asked: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
+    signed: Option<Box<str>>,
     streams: Option<bool>,
     target: Option<String>,
     level: DataLevel,
@@ -296,6 +323,21 @@ impl Facts {
     /// When it was stated before.
     pub fn set_models(&mut self, models: Arc<ModelMatcher>) -> Result<(), FilterError> {
         set(&mut self.models, models, "the granted models")
+    }
+
+    /// The nonce of the signature under which the request came, once that is verified and used up: the
+    /// answer is signed with it.
+    #[must_use]
+    pub fn signed(&self) -> Option<&str> {
+        self.signed.as_deref()
+    }
+
+    /// States the nonce of a verified signature.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_signed(&mut self, nonce: String) -> Result<(), FilterError> {
+        set(&mut self.signed, nonce.into(), "the signature")
     }
 
     /// Whether the answer will be streamed, as far as the request tells.

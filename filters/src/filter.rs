@@ -66,6 +66,24 @@ pub trait Filter: Send + Sync + 'static {
         Err(FilterError::NotImplemented)
     }
 
+    /// Whether the body may be read before anybody is judged, because the proof of who calls covers it:
+    /// only what could be let in then. No I/O; the default has nothing against it.
+    ///
+    /// # Errors
+    /// The refusal that saves reading it.
+    fn may_read(&self, _head: &Head) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Judges the SHA-256 of the body as it came, before anything of it is parsed. The default has nothing
+    /// against it.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn content(&self, _head: &Head, _digest: &[u8; 32]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Whether what was decided still holds, asked again and again while the upstream works: a grant
     /// ends, trust is taken back. No I/O; the default is a yes.
     ///

@@ -1,7 +1,7 @@
 //! The `identity` filter: who calls, and whether a person ever said yes to them.
 //!
-//! A caller shows one credential: a client certificate, a device signature, an API key, or a token of
-//! an identity provider. Two that would name different callers are refused. A key that nobody decided
+//! A caller shows one credential: a client certificate, a signed request, a device signature, an API key, or
+//! a token of an identity provider. Two that would name different callers are refused. A key that nobody decided
 //! about becomes *pending*, with a refusal that shows its fingerprint and the command that approves
 //! it, unless it comes with an invitation. Every decision is looked up for every request, and again
 //! while an answer streams, so that a revocation bites on what is open.
@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portcullis_policies::{CertificateProblem, Identity, IdentityMethod, KeyStanding};
+use portcullis_signatures::Signed;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Facts, Head};
 use crate::filter::{Filter, Phase, block};
+use crate::signature::{Signature, Verifier};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 mod world;
@@ -55,6 +57,7 @@ pub struct IdentityFilter {
     settings: IdentitySettings,
     trust: Arc<dyn TrustView>,
     credentials: Arc<dyn CredentialView>,
+    signatures: Option<Arc<Verifier>>,
 }
 
 /// What every API key begins with.
@@ -65,6 +68,7 @@ enum Shown<'h> {
     ApiKey(&'h Credential),
     Certificate(&'h Certificate),
     Device(&'h DeviceSignature),
+    Signature(&'h Signature),
     Token(&'h Credential),
 }
 
@@ -72,7 +76,13 @@ impl IdentityFilter {
     /// A filter with these settings.
     #[must_use]
     pub fn new(settings: IdentitySettings, trust: Arc<dyn TrustView>, credentials: Arc<dyn CredentialView>) -> Self {
-        Self { settings, trust, credentials }
+        Self { settings, trust, credentials, signatures: None }
+    }
+
+    /// Where a signed request proves who calls, this says whether the signature holds.
+    #[must_use]
+    pub fn with_signatures(self, verifier: Arc<Verifier>) -> Self {
+        Self { signatures: Some(verifier), ..self }
     }
 
     fn accepts(&self, method: IdentityMethod) -> bool {
@@ -84,6 +94,12 @@ impl IdentityFilter {
     fn shown<'h>(&self, head: &'h Head) -> Result<Shown<'h>, Refusal> {
         let certificate = head.presented.certificate.as_deref().filter(|_| self.accepts(IdentityMethod::Mtls));
         let device = head.credentials.device.as_ref().filter(|_| self.accepts(IdentityMethod::OllamaKey));
+        // Beside a certificate it names the same caller: the `signature` filter sees to that.
+        let signature = head
+            .credentials
+            .signature
+            .as_ref()
+            .filter(|_| certificate.is_none() && self.accepts(IdentityMethod::Signature));
         let bearer = head.credentials.bearer.as_ref();
         let key = bearer.filter(|b| self.accepts(IdentityMethod::ApiKey) && b.expose().starts_with(API_KEY));
         let token = bearer.filter(|b| self.accepts(IdentityMethod::Jwt) && looks_like_token(b.expose()));
@@ -94,6 +110,7 @@ impl IdentityFilter {
         let mut all = certificate
             .map(Shown::Certificate)
             .into_iter()
+            .chain(signature.map(Shown::Signature))
             .chain(device.map(Shown::Device))
             .chain(key.map(Shown::ApiKey))
             .chain(token.map(Shown::Token));
@@ -121,6 +138,7 @@ impl IdentityFilter {
                 IdentityMethod::Jwt => Some("a token of an identity provider"),
                 IdentityMethod::Mtls => Some("a client certificate"),
                 IdentityMethod::OllamaKey => Some("a device signature (OLLAMA_AUTH=1)"),
+                IdentityMethod::Signature => Some("a signed request"),
                 _ => None,
             })
             .collect();
@@ -137,6 +155,37 @@ impl IdentityFilter {
             claimed_name: certificate.common_name.as_deref(),
         };
         self.proven(&key, self.trust.standing(certificate), certificate.ca_validated, IdentityMethod::Mtls, head).await
+    }
+
+    /// A signed request. A node that nobody met must say its key once: LLMesh's signature does not.
+    async fn signature(&self, signature: &Signature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
+        let (identity, standing) = self.signer(signature, head)?;
+        let verifier = self.verifier()?;
+        let Some(signed) = verifier.verified(head)? else { return Err(unread().into()) };
+        facts.meet(identity.clone(), IdentityMethod::Signature);
+        let fingerprint = signed.node().fingerprint();
+        let key = Proven { identity: &identity, fingerprint: &fingerprint, claimed_name: None };
+        self.proven(&key, standing, false, IdentityMethod::Signature, head).await
+    }
+
+    /// Who is said to have signed, and what was decided about that one. Nothing is proven by it.
+    fn signer(&self, signature: &Signature, head: &Head) -> Result<(Identity, Standing), Refusal> {
+        let Some(signed) = self.verifier()?.timely(head)? else { return Err(unread()) };
+        let identity = Identity::parse(&signed.node().node_id()).map_err(|_| unread())?;
+        let standing = self.trust.device_standing(&identity);
+        if standing == Standing::Unknown && !signature.signed().is_some_and(Signed::brings_key) {
+            return Err(refuse(
+                Code::IdentityRequired,
+                "this gate has not met that node yet: announce it, or send its key once, as 64 hex digits in \
+                 X-LLMesh-Public-Key"
+                    .to_owned(),
+            ));
+        }
+        Ok((identity, standing))
+    }
+
+    fn verifier(&self) -> Result<&Verifier, Refusal> {
+        self.signatures.as_deref().ok_or_else(|| Refusal::internal("identity", "nothing verifies signatures"))
     }
 
     async fn device(&self, signature: &DeviceSignature, head: &Head, facts: &mut Facts) -> Result<Caller, Stop> {
@@ -282,6 +331,7 @@ impl Filter for IdentityFilter {
     async fn head(&self, head: &Head, facts: &mut Facts) -> Outcome<()> {
         let judged = match self.shown(head) {
             Ok(Shown::Certificate(certificate)) => self.certificate(certificate, head).await,
+            Ok(Shown::Signature(signature)) => self.signature(signature, head, facts).await,
             Ok(Shown::Device(signature)) => self.device(signature, head, facts).await,
             Ok(Shown::ApiKey(key)) => self.api_key(key, facts).map_err(Stop::from),
             Ok(Shown::Token(token)) => {
@@ -302,6 +352,21 @@ impl Filter for IdentityFilter {
         }
     }
 
+    fn may_read(&self, head: &Head) -> Result<(), Refusal> {
+        let standing = match self.shown(head)? {
+            Shown::Signature(signature) => self.signer(signature, head)?.1,
+            Shown::Certificate(certificate) => match certificate.problem {
+                Some(problem) => return Err(unproven(problem)),
+                None => self.trust.standing(certificate),
+            },
+            _ => return Ok(()),
+        };
+        match standing {
+            Standing::Approved { .. } | Standing::Pending | Standing::Unknown => Ok(()),
+            decided => Err(unwelcome(&decided)),
+        }
+    }
+
     fn still(&self, head: &Head, facts: &Facts) -> Result<(), Refusal> {
         let Some(caller) = facts.caller() else { return Ok(()) };
         match (caller.method, &head.presented.certificate, &head.credentials.bearer) {
@@ -309,7 +374,7 @@ impl Filter for IdentityFilter {
                 let (standing, vouched_for) = (self.trust.standing(certificate), certificate.ca_validated);
                 self.still_stands(caller, standing, vouched_for)?;
             }
-            (IdentityMethod::OllamaKey, _, _) => {
+            (IdentityMethod::OllamaKey | IdentityMethod::Signature, _, _) => {
                 self.still_stands(caller, self.trust.device_standing(&caller.identity), false)?;
             }
             (IdentityMethod::ApiKey, _, Some(key)) => self.still_key(key)?,
@@ -339,6 +404,10 @@ impl IdentityFilter {
             other => Err(unwelcome(&other)),
         }
     }
+}
+
+fn unread() -> Refusal {
+    Refusal::internal("identity", "a signature was taken for one that can be read")
 }
 
 /// The refusal of a certificate that proves nothing.

@@ -1,4 +1,4 @@
-//! Reading a request's body: with an admission in hand, under a cap and a clock, decoded.
+//! Reading a request's body: with the chain's leave, under a cap and a clock, digested as it comes, decoded.
 //!
 //! A body is read whole before anything of it is judged, so its memory is bounded three times: by
 //! `gate.limits.body_bytes` for one, by `gate.limits.buffered_bytes` for all that are being read at
@@ -12,16 +12,20 @@ use crate::memory::{Granted, Purse};
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
-use portcullis_filters::chain::Admitted;
+use portcullis_filters::chain::Readable;
+use portcullis_filters::exchange::Content;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::routes::BodyKind;
+use sha2::{Digest as _, Sha256};
 
 /// What is taken of the shared memory before any of a body has come.
 const FIRST: usize = 16 * 1024;
 
 /// A body, and the memory it was granted: given back when this is dropped.
 pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
+    pub(crate) content: Content,
+    /// Whether it came as it is, so that the digest of what came is its own.
+    pub(crate) plain: bool,
     pub(crate) memory: Vec<Granted>,
 }
 
@@ -33,22 +37,22 @@ enum Packing {
     Zstd,
 }
 
-/// Reads the body of an admitted request.
+/// Reads the body of a request, with the chain's leave.
 ///
 /// # Errors
 /// 413 above the cap, 415 for a type or packing that the route does not take, 400 for a body that is
 /// cut off, too slow or not what its packing says.
 pub(crate) async fn read(
     session: &mut ServerSession,
-    admitted: &Admitted,
+    readable: Readable<'_>,
     limits: &Limits,
     memory: &Purse<'_>,
 ) -> Result<Body, Refusal> {
     let expected = length(session, limits)?;
-    let kind = admitted.head().route.body;
+    let kind = readable.head().route.body;
     let packing = check_media(session, kind)?;
     if session.is_body_empty() {
-        return Ok(Body { bytes: Bytes::new(), memory: Vec::new() });
+        return Ok(Body { content: Content::plain(Bytes::new()), plain: true, memory: Vec::new() });
     }
     if kind == BodyKind::None {
         return Err(Refusal::new("request", Code::RequestMalformed, "this route takes no body"));
@@ -63,7 +67,7 @@ pub(crate) async fn read(
         session.write_continue_response().await.map_err(|_| gone())?;
     }
     let collected = collect(session, expected, limits, memory, &mut granted);
-    let bytes = match pingora_timeout::timeout(limits.body_timeout, collected).await {
+    let (bytes, digest) = match pingora_timeout::timeout(limits.body_timeout, collected).await {
         Ok(read) => read?,
         Err(_) => {
             return Err(Refusal::new("request", Code::RequestMalformed, "the body did not arrive in time"));
@@ -80,7 +84,7 @@ pub(crate) async fn read(
             plain
         }
     };
-    Ok(Body { bytes, memory: granted })
+    Ok(Body { content: Content { bytes, digest }, plain: packing == Packing::None, memory: granted })
 }
 
 async fn collect(
@@ -89,7 +93,8 @@ async fn collect(
     limits: &Limits,
     memory: &Purse<'_>,
     granted: &mut Vec<Granted>,
-) -> Result<Bytes, Refusal> {
+) -> Result<(Bytes, [u8; 32]), Refusal> {
+    let mut digest = Sha256::new();
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     let mut room = expected.map_or(FIRST, |expected| expected.min(FIRST));
@@ -99,6 +104,7 @@ async fn collect(
         if total > limits.body_bytes {
             return Err(too_large());
         }
+        digest.update(&chunk);
         // What is announced takes up nothing; what has come does.
         while total > room {
             let more = room.max(1).min(limits.body_bytes.saturating_sub(room).max(1));
@@ -119,7 +125,7 @@ async fn collect(
     if expected.is_some_and(|expected| expected != total) {
         return Err(gone());
     }
-    Ok(first.unwrap_or_else(|| rest.freeze()))
+    Ok((first.unwrap_or_else(|| rest.freeze()), digest.finalize().into()))
 }
 
 fn length(session: &ServerSession, limits: &Limits) -> Result<Option<usize>, Refusal> {

@@ -22,7 +22,9 @@ mod limits;
 mod load;
 mod places;
 mod queue;
+mod signature;
 mod spiffe;
+mod store;
 mod units;
 pub(crate) mod written;
 
@@ -33,7 +35,9 @@ pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
+pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
+pub(crate) use store::{Counting, Granting, RedisSettings, Store};
 pub(crate) use units::duration;
 
 /// A config that was checked.
@@ -154,6 +158,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
+    pub(crate) signature: SignatureSettings,
     pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,
@@ -197,6 +202,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        bool::from(subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), other.0.as_bytes()))
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

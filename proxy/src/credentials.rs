@@ -8,6 +8,7 @@ use data_encoding::BASE64;
 use http::header::{self, HeaderMap, HeaderName};
 use pingora_http::RequestHeader;
 use portcullis_filters::exchange::{Credential, Credentials, DeviceSignature};
+use portcullis_filters::signature::Signature;
 
 use crate::route::Target;
 
@@ -18,6 +19,24 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The longest credential that is looked at, in bytes: a token with a few dozen groups fits.
 const MAX_CREDENTIAL: usize = 16 * 1024;
+
+/// Headers by which a request says that a node sends it. Nothing is proven by them.
+const CLAIMS: [HeaderName; 5] = [
+    HeaderName::from_static("portcullis-node"),
+    HeaderName::from_static("x-llmesh-node-id"),
+    HeaderName::from_static("x-llmesh-signature"),
+    HeaderName::from_static("x-llmesh-timestamp"),
+    HeaderName::from_static("x-node-id"),
+];
+
+/// Reads what stands where a signature belongs, over the target as it came.
+pub(crate) fn read_signature(request: &RequestHeader, authority: &str, https: bool, into: &mut Credentials) {
+    into.claims_node = CLAIMS.iter().any(|name| request.headers.contains_key(name));
+    let raw = std::str::from_utf8(request.raw_path()).unwrap_or_default();
+    let (path, query) = raw.split_once('?').map_or((raw, None), |(path, query)| (path, Some(query)));
+    let target = portcullis_signatures::Target { method: request.method.as_str(), https, authority, path, query };
+    into.signature = Signature::read(&target, &request.headers);
+}
 
 /// Reads the credentials of a request. The `ts` that belongs to a device signature is taken out of the
 /// query: it is no parameter of the route.

@@ -11,6 +11,7 @@ use crate::decisions::Decision;
 
 mod credentials;
 mod limits;
+mod signature;
 
 pub(crate) use credentials::issue_command;
 
@@ -75,6 +76,7 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
     match (decision.policy_decision, decision.filter) {
         ("BLOCK", "policy") => by_policy(decision, sources, &mut explained),
         ("BLOCK", "identity") => credentials::explain(decision, sources.peer, &mut explained),
+        ("BLOCK", "signature") => signature::explain(decision, &mut explained),
         ("BLOCK", "ratelimit") => limits::explain(decision, sources, &mut explained),
         ("BLOCK", filter) => by_another(decision, filter, &mut explained),
         _ => allowed(decision, sources, &mut explained),

@@ -11,6 +11,8 @@ use http::HeaderValue;
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::identity::TrustView;
 use portcullis_filters::ratelimit::Counters;
+use portcullis_filters::signature::Verifier;
+use portcullis_filters::store::{Nonces, WallClock};
 use portcullis_filters::{Filter, Mode};
 use portcullis_policies::routes::{self, RouteTable};
 use portcullis_policies::{Rate, RouteClass};
@@ -32,6 +34,8 @@ pub(crate) struct Generation {
     pub(crate) ways: Vec<Way>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) chain: Arc<Chain>,
+    /// Whether anything in the chain looks at signatures.
+    pub(crate) takes_signatures: bool,
     /// Refusals for want of an identity, for each address, that have an audit entry of their own.
     pub(crate) strangers: Option<Rate>,
     /// This node's id, as answers carry it.
@@ -60,6 +64,9 @@ pub(crate) struct Surroundings {
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
     /// What was used so far. It outlives a reload, as the queues do.
     pub(crate) counters: Arc<dyn Counters>,
+    /// Which signatures were used.
+    pub(crate) nonces: Arc<dyn Nonces>,
+    pub(crate) clock: Arc<dyn WallClock>,
     pub(crate) queues: Queues,
 }
 
@@ -82,9 +89,12 @@ impl Generation {
                 table: Arc::clone(routes::builtin(upstream.kind)),
             });
         }
+        let node = around.node.to_str().unwrap_or_default().to_owned();
+        let verifier = Verifier::new(config.filters.signature.filter.clone(), node, Arc::clone(&around.clock));
+        let verifier = Arc::new(verifier);
         let mut members = Vec::new();
         for link in &config.chain {
-            members.push(Member { filter: make(link.name, &config, around)?, mode: link.mode });
+            members.push(Member { filter: make(link.name, &config, around, &verifier)?, mode: link.mode });
         }
         let observer: Arc<dyn Observer> = Arc::clone(&around.metrics) as _;
         let chain = Chain::new(members, config.gate.filter_timeout, observer)?;
@@ -99,6 +109,7 @@ impl Generation {
             hosts: Hosts::new(&config),
             ways,
             upstreams,
+            takes_signatures: chain.names().contains(&"signature"),
             chain: Arc::new(chain),
             strangers: config.filters.ratelimit.strangers.filter(|_| limits),
             node: around.node.clone(),
@@ -114,14 +125,24 @@ impl Generation {
 }
 
 /// The one list of filters: name to filter.
-fn make(name: &str, config: &Config, around: &Surroundings) -> anyhow::Result<Arc<dyn Filter>> {
-    use portcullis_filters::{audit, firewall, identity, policy, ratelimit};
+fn make(
+    name: &str,
+    config: &Config,
+    around: &Surroundings,
+    verifier: &Arc<Verifier>,
+) -> anyhow::Result<Arc<dyn Filter>> {
+    use portcullis_filters::{audit, firewall, identity, policy, ratelimit, signature};
     Ok(match name {
         "identity" => {
             let meant = &config.filters.identity;
             let settings = identity::IdentitySettings { accept: meant.accept.clone(), trust: meant.trust };
             let keyring = Arc::new(around.keyring.with_issuers(&meant.issuers));
-            Arc::new(identity::IdentityFilter::new(settings, Arc::clone(&around.trust), keyring))
+            let filter = identity::IdentityFilter::new(settings, Arc::clone(&around.trust), keyring);
+            Arc::new(filter.with_signatures(Arc::clone(verifier)))
+        }
+        "signature" => {
+            let require = config.filters.signature.require;
+            Arc::new(signature::SignatureFilter::new(require, Arc::clone(verifier), Arc::clone(&around.nonces)))
         }
         "ratelimit" => {
             Arc::new(ratelimit::RateLimit::new(config.filters.ratelimit.filter, Arc::clone(&around.counters)))

@@ -13,7 +13,6 @@ use portcullis_filters::identity::{
 use portcullis_policies::{Identity, IdentityMethod, KeyStanding};
 
 use crate::config;
-use crate::metrics::Metrics;
 use crate::trust::Trust;
 
 mod checked;
@@ -44,7 +43,6 @@ struct Shared {
     devices: Devices,
     issuers: Issuers,
     trust: Arc<Trust>,
-    metrics: Arc<Metrics>,
 }
 
 impl Keyring {
@@ -52,7 +50,6 @@ impl Keyring {
         state: &std::path::Path,
         node: String,
         trust: Arc<Trust>,
-        metrics: Arc<Metrics>,
     ) -> Result<Self, api_keys::ApiKeyError> {
         let shared = Shared {
             node,
@@ -60,7 +57,6 @@ impl Keyring {
             devices: Devices::new(now()),
             issuers: Issuers::default(),
             trust,
-            metrics,
         };
         Ok(Self { shared: Arc::new(shared), issuers: Arc::new([]), checked: Arc::default() })
     }
@@ -126,11 +122,7 @@ impl CredentialView for Keyring {
     }
 
     fn take_once(&self, signature: &DeviceSignature) -> Result<(), DeviceProblem> {
-        let taken = self.shared.devices.take_once(signature.proof.expose(), signature.ts, now());
-        if taken == Err(DeviceProblem::Replayed) {
-            self.shared.metrics.replays.inc();
-        }
-        taken
+        self.shared.devices.take_once(signature.proof.expose(), signature.ts, now())
     }
 
     fn grant(&self, grant: &str, to: &Identity) -> Result<Delegated, &'static str> {

@@ -14,6 +14,7 @@ mod body;
 mod budgets;
 mod certificates;
 mod cli;
+mod clock;
 mod config;
 mod corked;
 mod credentials;
@@ -39,6 +40,7 @@ mod route;
 mod running;
 mod service;
 mod slots;
+mod store;
 #[cfg(debug_assertions)]
 mod test_fault;
 mod trust;

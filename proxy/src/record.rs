@@ -5,15 +5,15 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use portcullis_filters::audit::{AuditError, AuditSink, Entry};
-use portcullis_filters::exchange::{Caller, Facts, Shadow};
+use portcullis_filters::exchange::{Caller, Content, Facts, Shadow};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
 use portcullis_policies::policy::Policy;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
+use crate::body::Body;
 use crate::decisions::{Decision, Decisions};
 use crate::metrics::{Finished, LISTENER, Metrics};
 
@@ -94,10 +94,11 @@ impl Record {
     }
 
     /// Notes the request body: its size and its digest, never its text.
-    pub(crate) fn prompt(&mut self, body: &Bytes) {
-        self.request_bytes = body.len() as u64;
-        if !body.is_empty() {
-            self.prompt = hex(&Sha256::digest(body));
+    pub(crate) fn prompt(&mut self, body: &Body) {
+        let Content { bytes, digest } = &body.content;
+        self.request_bytes = bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.prompt = if body.plain { hex(digest) } else { hex(&Sha256::digest(bytes)) };
         }
     }
 

@@ -4,10 +4,10 @@
 //! nothing through that two decoders could read differently: dot segments, doubled or trailing
 //! slashes, `;`, encoded slashes and backslashes, control bytes, absolute-form targets.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap};
+use http::uri::Authority;
 use http::{Method, Version};
 use pingora_http::RequestHeader;
 use portcullis_filters::exchange::{Credentials, Head, Presented};
@@ -169,16 +169,32 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_host(head: &RequestHeader, generation: &Generation) -> Result<(), Refusal> {
-    let named = match head.headers.get(header::HOST) {
-        Some(host) => host.to_str().map(Cow::Borrowed).map_err(|_| malformed("the Host header is not text"))?,
-        None => match head.uri.authority() {
-            Some(authority) => Cow::Owned(authority.as_str().to_owned()),
-            None if head.version == Version::HTTP_10 => return Ok(()),
-            None => return Err(malformed("the Host header is missing")),
-        },
+/// Whom a request is addressed to: its `Host`, or its `:authority`. Empty where HTTP/1.0 says nothing.
+///
+/// # Errors
+/// When it is missing, not text, or said twice and differently.
+pub(crate) fn authority(head: &RequestHeader) -> Result<&str, Refusal> {
+    let pseudo = head.uri.authority().map(Authority::as_str);
+    let Some(host) = head.headers.get(header::HOST) else {
+        return match pseudo {
+            Some(authority) => Ok(authority),
+            None if head.version == Version::HTTP_10 => Ok(""),
+            None => Err(malformed("the Host header is missing")),
+        };
     };
-    if generation.hosts.allow(&named) {
+    let host = host.to_str().map_err(|_| malformed("the Host header is not text"))?;
+    if pseudo.is_some_and(|pseudo| !pseudo.eq_ignore_ascii_case(host)) {
+        return Err(malformed("the Host header and the request's authority differ"));
+    }
+    Ok(host)
+}
+
+fn check_host(head: &RequestHeader, generation: &Generation) -> Result<(), Refusal> {
+    let named = authority(head)?;
+    if named.is_empty() && head.version == Version::HTTP_10 && !head.headers.contains_key(header::HOST) {
+        return Ok(());
+    }
+    if generation.hosts.allow(named) {
         return Ok(());
     }
     Err(malformed("the Host header names none of this gate's names; the operator lists them in gate.server_names"))
@@ -228,6 +244,7 @@ pub(crate) fn head(
         upstream: way.upstream.kind,
         presented,
         credentials,
+        content: None,
     }
 }
 

@@ -21,12 +21,14 @@ use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
-use portcullis_filters::exchange::{Caller, Presented};
+use portcullis_filters::exchange::{Caller, Content, Head, Presented};
+use portcullis_filters::signature::Signature;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::body::{self, Body};
 use crate::certificates::Peer;
+use crate::config::Tls;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::floods::Floods;
@@ -212,7 +214,11 @@ impl Service {
         let raw = session.as_http1().map(|h1| h1.get_headers_raw_bytes());
         route::check_framing(request, raw.as_deref(), generation)?;
         let mut target = route::target(request)?;
-        let credentials = credentials::read(request, &mut target);
+        let mut credentials = credentials::read(request, &mut target);
+        if generation.takes_signatures {
+            let https = generation.config.gate.tls != Tls::Off;
+            credentials::read_signature(request, route::authority(request)?, https, &mut credentials);
+        }
         record.path.clone_from(&target.path);
         let (way, route) = route::find(generation, &request.method, &target.path)?;
         *dialect = route.dialect;
@@ -232,7 +238,7 @@ impl Service {
         generation: &Arc<Generation>,
         record: &mut Record,
         way: &Way,
-        head: portcullis_filters::exchange::Head,
+        mut head: Head,
         began: Instant,
     ) -> Stop {
         let dialect = head.route.dialect;
@@ -240,6 +246,19 @@ impl Service {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
+        let mut early = None;
+        if head.credentials.signature.as_ref().is_some_and(Signature::awaits_content) {
+            match self.read_early(session, generation, &head).await {
+                Ok(body) => {
+                    head.content = Some(body.content.digest);
+                    record.prompt(&body);
+                    early = Some(body);
+                }
+                Err(refusal) => {
+                    return Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None));
+                }
+            }
+        }
         let admitted = match generation.chain.admit(head).await {
             Ok(admitted) => admitted,
             Err(mut no) => {
@@ -248,7 +267,9 @@ impl Service {
             }
         };
         let reading = Instant::now();
-        let read = {
+        let read = if let Some(body) = early {
+            Ok(body)
+        } else {
             let asks;
             let owner = match admitted.facts().caller() {
                 Some(caller) => caller.owner().identity.as_str(),
@@ -257,15 +278,16 @@ impl Service {
                     &asks
                 }
             };
-            body::read(session, &admitted, &generation.limits, &self.memory.of(owner)).await
+            body::read(session, admitted.readable(), &generation.limits, &self.memory.of(owner)).await
         };
         let waited = reading.elapsed();
-        let Body { bytes, memory } = match read {
+        let body = match read {
             Ok(body) => body,
             Err(refusal) => return refused(record, *admitted.refuse(refusal)),
         };
-        record.prompt(&bytes);
-        let cleared = match clear(generation, admitted, bytes).await {
+        record.prompt(&body);
+        let Body { content, memory, .. } = body;
+        let cleared = match clear(generation, admitted, content).await {
             Ok(cleared) => cleared,
             Err(no) => return refused(record, *no),
         };
@@ -284,6 +306,18 @@ impl Service {
             }
             Relayed::Refused(refusal) => Stop::Refused(dialect, refusal),
         }
+    }
+
+    /// Reads a body that the proof of who calls covers, before anybody is judged: with a stranger's means.
+    async fn read_early(
+        &self,
+        session: &mut ServerSession,
+        generation: &Generation,
+        head: &Head,
+    ) -> Result<Body, Refusal> {
+        let readable = generation.chain.readable(head)?;
+        let stranger = address(session).to_string();
+        body::read(session, readable, &generation.limits, &self.memory.of(&stranger)).await
     }
 
     /// Liveness is answered by the gate itself, to anybody: it says nothing of what is behind.
@@ -346,7 +380,7 @@ impl Service {
 
 /// What the head turned out to be.
 enum Headed<'g> {
-    Judged(&'g Way, Box<portcullis_filters::exchange::Head>),
+    Judged(&'g Way, Box<Head>),
     Public,
 }
 
@@ -354,14 +388,14 @@ enum Headed<'g> {
 async fn clear(
     generation: &Arc<Generation>,
     admitted: portcullis_filters::chain::Admitted,
-    bytes: Bytes,
+    content: Content,
 ) -> Result<portcullis_filters::chain::Cleared, Box<Refused>> {
-    if bytes.len() <= OFFLOAD {
-        return generation.chain.clear(admitted, bytes).await;
+    if content.bytes.len() <= OFFLOAD {
+        return generation.chain.clear(admitted, content).await;
     }
     let chain = Arc::clone(&generation.chain);
     let runtime = tokio::runtime::Handle::current();
-    let judged = tokio::task::spawn_blocking(move || runtime.block_on(chain.clear(admitted, bytes)));
+    let judged = tokio::task::spawn_blocking(move || runtime.block_on(chain.clear(admitted, content)));
     judged.await.unwrap_or_else(|_| {
         Err(Box::new(Refused {
             refusal: Refusal::internal("request", "the judgement was cut off"),

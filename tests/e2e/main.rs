@@ -23,4 +23,5 @@ mod policy;
 mod queue;
 mod requests;
 mod rotation;
+mod signatures;
 mod streams;

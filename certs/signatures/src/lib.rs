@@ -15,6 +15,8 @@ mod public;
 mod request;
 mod seal;
 mod sign;
+#[cfg(test)]
+mod speed;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ fn head(kind: UpstreamKind, method: &str, path: &str) -> Head {
         upstream: kind,
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Default::default(),
+        content: None,
     }
 }
 

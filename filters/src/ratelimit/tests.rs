@@ -34,6 +34,7 @@ fn head(method: &str, path: &str) -> Head {
         upstream: UpstreamKind::Ollama,
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Default::default(),
+        content: None,
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                 "chain": config.chain.iter().map(|l| l.name).collect::<Vec<_>>(),
                 "filters": {
                     "identity": config.filters.identity.to_json(),
+                    "signature": config.filters.signature.to_json(),
                     "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source},
                     "firewall": config.filters.firewall,

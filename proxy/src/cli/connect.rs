@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use portcullis_certs::{NodeIdentity as _, NodeKey};
+use portcullis_certs::{NodeIdentity as _, NodeKey, NodePublic};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::plan::{Plan, Wanted, read};
@@ -18,6 +18,7 @@ use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
 use crate::door::link::Link;
 use crate::door::name;
+use crate::door::signer::Signer;
 use crate::door::standing::{Standing, Watch, misread};
 
 mod plan;
@@ -129,14 +130,10 @@ async fn make(
     let watch =
         Watch::new(gate.clone(), known.fingerprint.clone(), (public.identity(), public.fingerprint(), name.to_owned()));
     let guard = Guard::new(listen, plan.origins.clone());
-    let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), name.to_owned());
-    let door = Arc::new(Door::new(
-        (gate.clone(), known.node_id),
-        guard,
-        link,
-        watch,
-        (plan.token.clone(), plan.grant.clone()),
-    ));
+    let node = NodePublic::from_node_id(&known.node_id).map_err(broken)?;
+    let signer = Signer::new(Arc::clone(key), known.node_id);
+    let link = Link::new(gate.clone(), known.fingerprint, signer, name.to_owned());
+    let door = Arc::new(Door::new((gate.clone(), node), guard, link, watch, (plan.token.clone(), plan.grant.clone())));
     if let Standing::Foreign(_) = door.greet().await {
         return Err(Failure::no(format!("the door to {gate} stays shut.")));
     }

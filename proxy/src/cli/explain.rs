@@ -138,7 +138,8 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
 }
 
 /// The filters and parts of the gate that refuse.
-const FILTERS: [&str; 8] = ["audit", "firewall", "identity", "policy", "ratelimit", "request", "schema", "upstream"];
+const FILTERS: [&str; 9] =
+    ["audit", "firewall", "identity", "policy", "ratelimit", "request", "schema", "signature", "upstream"];
 
 fn codes() -> Vec<&'static str> {
     portcullis_filters::Code::ALL.iter().map(|code| code.as_str()).collect()

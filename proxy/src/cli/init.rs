@@ -10,6 +10,7 @@ use portcullis_policies::UpstreamKind;
 
 use super::{Failure, Outcome, http, say};
 use crate::audit_log::AuditKey;
+use crate::store;
 
 /// Arguments of `init`.
 #[derive(Args, Clone)]
@@ -83,6 +84,10 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     }
     told(&node_path, made);
     let node = NodeKey::load(&node_path).map_err(|e| broken(&e))?.public();
+    if made {
+        // A new node has no past: nothing that was ever signed for it could come again.
+        store::begin(&store::replay_dir(&state), &node.node_id()).map_err(|e| broken(&e))?;
+    }
 
     let (ca_crt, ca_key) = (state.join("ca.crt"), state.join("ca.key"));
     let made = !ca_key.exists();
@@ -227,9 +232,10 @@ upstreams:
   #        slots: auto, queue: {{length: 256, per_caller: 64, wait: 120s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
-chain: [identity, ratelimit, policy, firewall, audit]
+chain: [identity, signature, ratelimit, policy, firewall, audit]
 filters:
-  identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, api_key, jwt, ollama_key; trust: tofu | ca | pinned
+  identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, signature, api_key, jwt, ollama_key; trust: tofu | ca | pinned
+  signature: {{require: peers, window: 30s}}      # who must sign: peers (who claim to be a node) | always | never
   # ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off

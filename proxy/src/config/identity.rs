@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portcullis_certs::jwt::{self, MAX_LEEWAY, SignatureAlgorithm};
+use portcullis_filters::Mode;
 use portcullis_filters::identity::Trust;
 use portcullis_policies::{IdentityMethod, nearest};
 
@@ -49,8 +50,9 @@ pub(crate) enum KeySource {
 }
 
 /// The words of `accept` that this release knows.
-const WORDS: [(&str, IdentityMethod); 4] = [
+const WORDS: [(&str, IdentityMethod); 5] = [
     ("mtls", IdentityMethod::Mtls),
+    ("signature", IdentityMethod::Signature),
     ("api_key", IdentityMethod::ApiKey),
     ("jwt", IdentityMethod::Jwt),
     ("ollama_key", IdentityMethod::OllamaKey),
@@ -102,7 +104,7 @@ impl Issuer {
 }
 
 impl IdentitySettings {
-    pub(super) fn check(check: &mut Check<'_>, w: &written::Identity, tls: Tls, used: bool) -> Self {
+    pub(super) fn check(check: &mut Check<'_>, w: &written::Identity, tls: Tls, used: bool, signatures: Mode) -> Self {
         let mistakes = check.mistakes.len();
         let mut accept = Vec::new();
         let usual = match tls {
@@ -119,6 +121,14 @@ impl IdentitySettings {
                 "filters.identity.accept",
                 "nothing would prove an identity, so nobody could get in".to_owned(),
                 Some("write `[mtls]`, with `gate.tls: mutual`"),
+            );
+        }
+        if used && accept.contains(&IdentityMethod::Signature) && signatures != Mode::Enforce {
+            check.wrong(
+                "filters.identity.accept",
+                "`signature` proves who calls only where the filter `signature` is in the chain and enforced"
+                    .to_owned(),
+                Some("write `chain: [identity, signature, ratelimit, policy, firewall, audit]`"),
             );
         }
         let takes_tokens = accept.contains(&IdentityMethod::Jwt);
@@ -155,12 +165,8 @@ fn method(check: &mut Check<'_>, word: &str, tls: Tls) -> Option<IdentityMethod>
     let key = "filters.identity.accept";
     let Some((_, method)) = WORDS.into_iter().find(|(known, _)| *known == word) else {
         let names = WORDS.map(|(known, _)| known);
-        let (message, hint) = if word == "signature" {
-            ("`signature` comes with a later release".to_owned(), None)
-        } else {
-            (format!("`{word}` proves nothing, expected some of {}", names.join(", ")), nearest(word, names))
-        };
-        check.wrong(key, message, hint.map(|h| format!("did you mean `{h}`?")).as_deref());
+        let message = format!("`{word}` proves nothing, expected some of {}", names.join(", "));
+        check.wrong(key, message, nearest(word, names).map(|h| format!("did you mean `{h}`?")).as_deref());
         return None;
     };
     match (method, tls) {

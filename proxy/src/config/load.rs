@@ -14,13 +14,13 @@ use portcullis_policies::{DataLevel, Diagnostic, nearest};
 
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, QueueSettings,
-    RateLimits, RouteRule, Secret, Tls, Upstream, units, written,
+    RateLimits, RouteRule, Secret, SignatureSettings, Tls, Upstream, units, written,
 };
 
 /// The filters that this release has.
-pub(crate) const KNOWN_FILTERS: [&str; 5] = ["identity", "ratelimit", "policy", "firewall", "audit"];
+pub(crate) const KNOWN_FILTERS: [&str; 6] = ["identity", "signature", "ratelimit", "policy", "firewall", "audit"];
 /// Those that the interface names and later releases bring.
-const LATER_FILTERS: [&str; 4] = ["signature", "schema", "sca", "mcp"];
+const LATER_FILTERS: [&str; 3] = ["schema", "sca", "mcp"];
 
 /// Reads and checks a config file and the files it names.
 ///
@@ -89,8 +89,8 @@ impl Check<'_> {
         let name = w.node.name.clone().filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "portcullis".to_owned());
         let state = self.path(w.node.state.as_deref().unwrap_or("./state"));
         let (policy, policy_source) = self.policy(&w.filters.policy);
-        let identified = chain.iter().any(|link| link.name == "identity" && link.mode != Mode::Off);
-        let filters = self.filters(&w.filters, gate.tls, identified);
+        let mode = |name: &str| chain.iter().find(|link| link.name == name).map_or(Mode::Off, |link| link.mode);
+        let filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"));
         Config {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             node: Node { name, state },
@@ -277,6 +277,7 @@ impl Check<'_> {
             }
             let mode = match known {
                 "identity" => w.filters.identity.mode,
+                "signature" => w.filters.signature.mode,
                 "ratelimit" => w.filters.ratelimit.mode,
                 "policy" => w.filters.policy.mode,
                 "firewall" => w.filters.firewall.mode,
@@ -299,6 +300,18 @@ impl Check<'_> {
         {
             self.wrong("chain", "`policy` asks who calls, so `identity` must stand before it".to_owned(), None);
         }
+        if let Some(signature) = place("signature")
+            && (place("identity").is_some_and(|identity| identity > signature)
+                || ["ratelimit", "policy"].iter().any(|name| place(name).is_some_and(|later| later < signature)))
+        {
+            self.wrong(
+                "chain",
+                "`signature` must stand after `identity`, or strangers could fill its memory, and before whatever \
+                 counts or allows, or a replay would count for its victim"
+                    .to_owned(),
+                Some("write `[identity, signature, ratelimit, policy, firewall, audit]`"),
+            );
+        }
         if let Some(limits) = place("ratelimit")
             && place("identity").is_some_and(|identity| identity > limits)
         {
@@ -310,7 +323,7 @@ impl Check<'_> {
         chain
     }
 
-    fn filters(&mut self, w: &written::Filters, tls: Tls, identified: bool) -> Filters {
+    fn filters(&mut self, w: &written::Filters, tls: Tls, identified: bool, signatures: Mode) -> Filters {
         let rules = w.firewall.rules.clone().unwrap_or_else(|| vec![RuleSet::Builtin]);
         if rules.is_empty() {
             self.wrong(
@@ -321,7 +334,8 @@ impl Check<'_> {
         }
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         Filters {
-            identity: IdentitySettings::check(self, &w.identity, tls, identified),
+            identity: IdentitySettings::check(self, &w.identity, tls, identified, signatures),
+            signature: SignatureSettings::check(self, &w.signature),
             ratelimit: RateLimits::check(self, &w.ratelimit),
             firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
@@ -407,7 +421,7 @@ impl Check<'_> {
         }
     }
 
-    fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
+    pub(super) fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
         let found = if let Some(name) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')) {
             std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
         } else if let Some(path) = text.strip_prefix("file:") {
@@ -464,6 +478,11 @@ impl Check<'_> {
             self.wrong(key, error.to_string(), None);
         }
         path
+    }
+
+    /// Notes what is legal but probably not meant.
+    pub(super) fn warn(&mut self, message: String) {
+        self.warnings.push(message);
     }
 
     /// Notes a mistake at the line of its key.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use portcullis_filters::Mode;
 use portcullis_filters::firewall::RuleSet;
 use portcullis_filters::identity::Trust;
+use portcullis_filters::signature::Require;
 use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
-use super::{Fsync, Tls};
+use super::{Fsync, Tls, store};
 
 /// The config of a gate.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -179,6 +180,9 @@ pub(crate) struct Filters {
     /// Who calls.
     #[serde(default)]
     pub(crate) identity: Identity,
+    /// Which requests are signed, and how.
+    #[serde(default)]
+    pub(crate) signature: Signature,
     /// How much may be asked.
     #[serde(default)]
     pub(crate) ratelimit: RateLimit,
@@ -199,7 +203,7 @@ pub(crate) struct Filters {
 pub(crate) struct Identity {
     /// `enforce`, `shadow` or `off`.
     pub(crate) mode: Option<ModeWord>,
-    /// What proves an identity: `mtls`, `api_key`, `jwt`, `ollama_key`. Default: `[mtls]`.
+    /// What proves an identity: `mtls`, `signature`, `api_key`, `jwt`, `ollama_key`. Default: `[mtls]`.
     pub(crate) accept: Option<Vec<String>>,
     /// How a certificate becomes trusted.
     pub(crate) trust: Option<Trust>,
@@ -211,6 +215,36 @@ pub(crate) struct Identity {
     /// Revocation lists of the authorities above, in PEM; looked at again when they change.
     #[serde(default)]
     pub(crate) crl: Vec<String>,
+}
+
+/// Which requests are signed, and how.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signature {
+    /// `enforce`, `shadow` or `off`.
+    pub(crate) mode: Option<ModeWord>,
+    /// Which requests must be signed: `never`, `peers` (those that claim to come from a node), `always`.
+    /// Default: `peers`. What is signed is verified in any case.
+    pub(crate) require: Option<Require>,
+    /// The schemes that are taken: `rfc9421`, `llmesh`. Default: both.
+    pub(crate) schemes: Option<Vec<String>>,
+    /// How far a signer's clock may be off, either way. Default: `30s`.
+    pub(crate) window: Option<String>,
+    /// Whether a signature must name this gate in `Portcullis-Audience`: `optional` or `required`.
+    pub(crate) audience: Option<AudienceWord>,
+    /// Where used signatures are remembered: `embedded`, or a Redis that several gates share. Default: `embedded`.
+    pub(crate) store: Option<store::Written>,
+}
+
+/// Whether a signature must name the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AudienceWord {
+    /// It may.
+    #[default]
+    Optional,
+    /// It must.
+    Required,
 }
 
 /// Workloads with X.509-SVIDs.

@@ -57,6 +57,8 @@ pub(crate) struct Metrics {
     pub(crate) requests_in_flight: IntGauge,
     pub(crate) streams_active: IntGauge,
     pub(crate) last_reload_successful: IntGauge,
+    clock_steps: IntCounterVec,
+    pub(crate) replay_nonces: IntGauge,
     pub(crate) audit_entries: IntCounter,
     pub(crate) audit_failures: IntCounter,
     pub(crate) audit_write: Histogram,
@@ -217,6 +219,13 @@ impl Metrics {
                 "portcullis_audit_chain_ok",
                 "Whether the chain held when it was last checked.",
             )?,
+            clock_steps: counters(
+                r,
+                "portcullis_clock_steps_total",
+                "Times that the machine's clock was set by more than a second.",
+                &["direction"],
+            )?,
+            replay_nonces: int_gauge(r, "portcullis_replay_nonces", "Used nonces that are remembered.")?,
             replays: counter(r, "portcullis_replays_total", "Requests refused as replays.")?,
             audit_sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
             registry: registry.clone(),
@@ -251,6 +260,9 @@ impl Metrics {
         }
         for result in ["failure", "success"] {
             self.reloads.with_label_values(&[result]);
+        }
+        for direction in ["backward", "forward"] {
+            self.clock_steps.with_label_values(&[direction]);
         }
         self.connections.with_label_values(&[LISTENER]);
         self.last_reload_successful.set(1);
@@ -372,6 +384,10 @@ impl Metrics {
 
     pub(crate) fn certificate(&self, name: &str, not_after: i64) {
         self.certificate_expiry.with_label_values(&[name]).set(not_after);
+    }
+
+    pub(crate) fn clock_stepped(&self, forward: bool) {
+        self.clock_steps.with_label_values(&[if forward { "forward" } else { "backward" }]).inc();
     }
 
     pub(crate) fn reloaded(&self, ok: bool) {

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
+use crate::store::Embedded;
 use crate::trust::Trust;
 
 /// How often upstreams are asked whether they live.
@@ -27,6 +28,7 @@ pub(crate) struct Running {
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
+    pub(crate) nonces: Arc<Embedded>,
     pub(crate) listening: AtomicBool,
     pub(crate) began: Instant,
 }
@@ -48,6 +50,9 @@ impl Running {
     /// Why the gate cannot serve; empty when it can.
     pub(crate) fn ready(&self) -> Vec<String> {
         let mut reasons = self.started();
+        if !self.nonces.ready() {
+            reasons.push("the replay journal cannot be written".to_owned());
+        }
         let generation = self.current.load();
         let down: Vec<_> = generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
         if down.len() == generation.upstreams.len() {

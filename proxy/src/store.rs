@@ -1,3 +1,12 @@
 //! What must be known beyond one exchange and one process.
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod embedded;
+mod hashed;
+mod journal;
+mod live;
 pub(crate) mod redis;
+
+pub(crate) use embedded::{Bounds, Embedded};
+pub(crate) use journal::{begin, replay_dir};

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::budgets::{self, Budgets};
 use crate::certificates::Certificates;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::floods::Floods;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
+use crate::store::{self, Embedded};
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -54,14 +56,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             "The audit log's last line was torn, as after a power cut; it was removed, and that was noted."
         );
     }
-    let store = portcullis_certs::trust::TrustStore::open(&state)?;
+    let known = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let certificates = Certificates::open(&config, &node, &metrics)?;
-    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
+    let trust = Arc::new(Trust::new(known, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
+    let clock = Arc::new(Clock::system());
+    let window = config.filters.signature.filter.window;
+    let nonces = store::replay_dir(&state);
+    let nonces = Embedded::open(&nonces, &node.public().node_id(), window, Arc::clone(&clock), store::Bounds::DEFAULT)?;
+    let nonces = Arc::new(nonces);
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
     let floods = Arc::new(Floods::new(Arc::clone(&counters)));
@@ -75,8 +82,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
         counters: Arc::clone(&counters) as _,
-        nonces: Arc::new(crate::passing::Passing::default()),
-        clock: Arc::new(crate::passing::System),
+        nonces: Arc::clone(&nonces) as _,
+        clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
     let admin_socket = admin::bind(config.admin.listen)?;
@@ -95,12 +102,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         certificates: Arc::clone(&certificates),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
+        nonces: Arc::clone(&nonces),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
     tokio::spawn(certificates.keep());
     tokio::spawn(grants.keep());
+    tokio::spawn(clock.keep(Arc::clone(&metrics)));
+    tokio::spawn(nonces.keep(Arc::clone(&metrics)));
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));

@@ -24,11 +24,14 @@ mod http;
 mod id;
 pub(crate) mod init;
 mod keys;
+mod message;
 mod peers;
 mod run;
 mod scope;
+mod sign;
 mod status;
 mod tail;
+mod verify;
 
 /// A zero-trust sidecar proxy for local model servers.
 #[derive(Parser)]
@@ -109,6 +112,14 @@ enum Command {
     /// Follows the running gate's decisions as they fall.
     #[command(after_help = "Example:\n  portcullis tail --denied")]
     Tail(tail::TailArgs),
+    /// Signs a request by hand, and shows what is signed.
+    #[command(
+        after_help = "Example:\n  portcullis sign POST https://gpu-box:8443/api/chat -H 'content-type: application/json' --body chat.json --curl"
+    )]
+    Sign(sign::SignArgs),
+    /// Shows what the signature of a request covers, and whether it holds, step by step.
+    #[command(after_help = "Example:\n  portcullis verify --request captured.http")]
+    Verify(verify::VerifyArgs),
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -294,6 +305,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));

@@ -1,8 +1,9 @@
 //! A door: plain HTTP on loopback for the programs of this machine, and a gate behind it.
 //!
 //! The door adds what such programs lack: TLS, the gate's key compared with the one that a person met,
-//! a key of its own. It decides nothing: what may pass is the gate's to say, and its refusals reach the
-//! program as they are. To follow a request, read `guard.rs`, `carry.rs`, `link.rs`, `dial.rs`.
+//! a key of its own, signatures. It decides nothing: what may pass is the gate's to say, and its refusals reach the
+//! program as they are. To follow a request, read `guard.rs`, `carry.rs`, `link.rs`, `dial.rs`;
+//! what is signed, `signer.rs` and `proof.rs`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,10 +15,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use portcullis_certs::NodePublic;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::address::GateAddress;
+use self::clock::Clocks;
+use self::content::Room;
 use self::guard::Guard;
 use self::link::Link;
 use self::standing::Watch;
@@ -25,6 +29,8 @@ use self::standing::Watch;
 pub(crate) mod address;
 mod answer;
 mod carry;
+pub(crate) mod clock;
+mod content;
 pub(crate) mod dial;
 mod greet;
 pub(crate) mod guard;
@@ -32,7 +38,8 @@ mod headers;
 pub(crate) mod home;
 pub(crate) mod link;
 pub(crate) mod name;
-mod sent;
+mod proof;
+pub(crate) mod signer;
 pub(crate) mod standing;
 
 /// The most connections of local programs at a time.
@@ -48,10 +55,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// One door.
 pub(crate) struct Door {
     gate: GateAddress,
-    /// The gate's node id, as its answers name it.
-    node: String,
+    /// The gate's node: the key that signs its answers.
+    node: NodePublic,
     guard: Guard,
     link: Link,
+    clocks: Clocks,
+    /// The memory that requests take.
+    room: Room,
     watch: Watch,
     /// Wakes the greeter when there is reason to ask how the door stands.
     doubt: Notify,
@@ -64,13 +74,13 @@ pub(crate) struct Door {
 impl Door {
     /// A door at this address, which is on loopback, to the gate that proved to be this node.
     pub(crate) fn new(
-        (gate, node): (GateAddress, String),
+        (gate, node): (GateAddress, NodePublic),
         guard: Guard,
         link: Link,
         watch: Watch,
         (token, grant): (Option<HeaderValue>, Option<HeaderValue>),
     ) -> Self {
-        Self { gate, node, guard, link, watch, doubt: Notify::new(), grant, token: Mutex::new(token) }
+        Self { gate, node, guard, link, clocks: Clocks::default(), room: Room::new(), watch, doubt: Notify::new(), grant, token: Mutex::new(token) }
     }
 
     /// Serves local programs until it is told to stop, and lets running answers finish for a moment.

@@ -1,4 +1,4 @@
-//! What must be known beyond one exchange and one process.
+//! What must be known beyond one exchange, and beyond one process: which nonces were used, how much was.
 
 #[cfg(test)]
 pub(crate) mod conformance;

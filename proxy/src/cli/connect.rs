@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use portcullis_certs::{NodeIdentity as _, NodeKey};
+use portcullis_certs::{NodeIdentity as _, NodeKey, NodePublic};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::plan::{Plan, Wanted, read};
@@ -18,6 +18,7 @@ use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
 use crate::door::link::Link;
 use crate::door::name;
+use crate::door::signer::Signer;
 use crate::door::standing::{Standing, Watch, misread};
 
 mod plan;
@@ -129,9 +130,11 @@ async fn make(
     let watch =
         Watch::new(gate.clone(), known.fingerprint.clone(), (public.identity(), public.fingerprint(), name.to_owned()));
     let guard = Guard::new(listen, plan.origins.clone());
-    let link = Link::new(gate.clone(), known.fingerprint, Arc::clone(key), name.to_owned());
+    let node = NodePublic::from_node_id(&known.node_id).map_err(broken)?;
+    let signer = Signer::new(Arc::clone(key), known.node_id);
+    let link = Link::new(gate.clone(), known.fingerprint, signer, name.to_owned());
     let door = Arc::new(Door::new(
-        (gate.clone(), known.node_id),
+        (gate.clone(), node),
         guard,
         link,
         watch,

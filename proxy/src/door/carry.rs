@@ -1,23 +1,23 @@
 //! One request's way through a door, and its answer's way back.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::Either;
 use hyper::body::{Body as _, Incoming};
 use portcullis_filters::{Code, Refusal, dialect};
 use portcullis_policies::{Dialect, StreamFormat};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Door;
-use super::answer::{Answer, Poured};
+use super::answer::{Answer, Poured, false_answer};
+use super::content::Content;
 use super::dial::DialError;
 use super::guard::Caller;
-use super::headers;
-use super::link::LinkError;
-use super::sent::Sent;
+use super::link::{Answered, LinkError};
+use super::proof::{self, Check, Expected};
 use super::standing::Standing;
+use super::{Door, clock, headers};
 use crate::refuse::{REQUEST_ID, VERDICT};
 
 impl Door {
@@ -34,10 +34,7 @@ impl Door {
         if !body.is_end_stream() {
             headers::name_json(&mut head.headers);
         }
-        let answered = match self.address_to_gate(&mut head) {
-            Ok(()) => self.fetch(Request::from_parts(head, Either::Left(Sent::new(body))), dialect).await,
-            Err(refusal) => Err(refusal),
-        };
+        let answered = self.pass_on(head, body, dialect).await;
         let mut answer = answered.unwrap_or_else(|refusal| refused(dialect, &refusal));
         if let Some(origin) = page {
             headers::open_to(answer.headers_mut(), origin);
@@ -61,24 +58,32 @@ impl Door {
         Ok(())
     }
 
-    async fn fetch(
-        &self,
-        request: Request<super::link::Outgoing>,
-        dialect: Dialect,
-    ) -> Result<Response<Answer>, Refusal> {
-        let (answer, room) = self.link.send(request).await.map_err(|error| {
+    /// Reads a request to its end, sends it signed, and checks what comes back.
+    async fn pass_on(&self, mut head: Parts, body: Incoming, dialect: Dialect) -> Result<Response<Answer>, Refusal> {
+        self.address_to_gate(&mut head)?;
+        let asks_for_head = head.method == Method::HEAD;
+        let content = self.room.read(body).await?;
+        let answered = self.link.send(Request::from_parts(head, content)).await.map_err(|error| {
             self.watch.note(Standing::from(&error));
             self.doubt.notify_one();
             no_answer(&error)
         })?;
+        let (answer, mut check, room) = self.prove(answered)?;
         self.read_standing(&answer)?;
-        Ok(pour(answer, room, dialect))
+        // It has no content, whatever its head says of one.
+        if asks_for_head {
+            check = Check::Unsigned;
+        }
+        pour(answer, check, room, dialect).await
     }
 
-    /// Who answered, and what that says about the door.
-    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), Refusal> {
-        let text = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if !self.is_gate(answer.headers()) {
+    /// Whether an answer comes from the pinned gate, by its own word and, where it is signed, by its signature;
+    /// and what its content has still to show.
+    pub(super) fn prove(
+        &self,
+        Answered { answer, nonce, room }: Answered,
+    ) -> Result<(Response<Incoming>, Check, OwnedSemaphorePermit), Refusal> {
+        if !headers::names(answer.headers(), &self.node.node_id()) {
             let refusal = Refusal::new(
                 "door",
                 Code::UpstreamInvalid,
@@ -86,7 +91,19 @@ impl Door {
             );
             return Err(refusal);
         }
+        let expected = Expected { gate: self.node, nonce };
+        let proven = proof::read(expected, answer.status().as_u16(), answer.headers()).map_err(|e| false_answer(&e))?;
+        self.clocks.compare(&self.gate, proven.created.or_else(|| clock::of_gate(answer.headers())));
+        Ok((answer, proven.check, room))
+    }
+
+    /// What an answer says about the door.
+    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), Refusal> {
+        let text = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let verdict = text(VERDICT);
+        if verdict.ends_with("code=signature.stale") {
+            return Err(Refusal::new("signature", Code::SignatureStale, clock::differs(answer.headers())));
+        }
         match Standing::of_verdict(verdict) {
             // Why, it says to the door's own question.
             Some(Standing::Refused(_)) => self.doubt.notify_one(),
@@ -99,15 +116,15 @@ impl Door {
         }
         Ok(())
     }
-
-    /// Whether an answer comes from the pinned gate, by its own word.
-    pub(super) fn is_gate(&self, headers: &HeaderMap) -> bool {
-        headers::names(headers, &self.node)
-    }
 }
 
 /// The gate's answer, as it comes.
-fn pour(answer: Response<Incoming>, room: OwnedSemaphorePermit, dialect: Dialect) -> Response<Answer> {
+async fn pour(
+    answer: Response<Incoming>,
+    mut check: Check,
+    room: OwnedSemaphorePermit,
+    dialect: Dialect,
+) -> Result<Response<Answer>, Refusal> {
     let (mut head, body) = answer.into_parts();
     head.version = http::Version::HTTP_11;
     headers::strip_answer(&mut head.headers);
@@ -119,17 +136,21 @@ fn pour(answer: Response<Incoming>, room: OwnedSemaphorePermit, dialect: Dialect
     };
     let id = head.headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let body = if body.is_end_stream() {
+        check.end().map_err(|e| false_answer(&e))?;
         Answer::Whole(None)
     } else {
-        Answer::Poured(Poured {
+        let poured = Poured {
             body: Some(body),
+            ready: Bytes::new(),
+            check,
             stream: stream.filter(|_| !head.headers.contains_key(header::CONTENT_LENGTH)),
             dialect,
             request_id: id,
-            _room: room,
-        })
+            _room: Some(room),
+        };
+        poured.hold().await?
     };
-    Response::from_parts(head, body)
+    Ok(Response::from_parts(head, body))
 }
 
 /// What a program reads when there is no answer.
@@ -148,6 +169,7 @@ fn no_answer(error: &LinkError) -> Refusal {
         },
         LinkError::Broken(_) => unavailable("the connection to the gate broke before it answered"),
         LinkError::Full => unavailable("too many requests are under way at this door"),
+        LinkError::Unsigned(refusal) => refusal.clone(),
     }
 }
 
@@ -182,8 +204,8 @@ fn preflight(origin: HeaderValue, asked: &HeaderMap) -> Response<Answer> {
 }
 
 /// A request of the door's own.
-pub(super) fn own_request(path: &str) -> Request<super::link::Outgoing> {
-    let mut request = Request::new(Either::Right(http_body_util::Empty::new()));
+pub(super) fn own_request(path: &str) -> Request<Content> {
+    let mut request = Request::new(Content::default());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = path.parse().unwrap_or_default();
     let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));

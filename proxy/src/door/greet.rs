@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use portcullis_filters::Code;
 
-use super::Door;
+use super::{Door, clock};
 use super::carry::own_request;
+use super::proof::Check;
 use super::standing::Standing;
 use crate::refuse::VERDICT;
 
@@ -60,26 +62,35 @@ impl Door {
         if let Some(token) = token {
             head.headers.insert("portcullis-enroll", token);
         }
-        let (answer, _room) = match self.link.send(http::Request::from_parts(head, body)).await {
+        let answered = match self.link.send(http::Request::from_parts(head, body)).await {
             Ok(answered) => answered,
             Err(error) => return Standing::from(&error),
         };
-        if !self.is_gate(answer.headers()) {
-            return Standing::Foreign("an answer that names another gate, or none".to_owned());
-        }
+        let (answer, mut check, _room) = match self.prove(answered) {
+            Ok(proven) => proven,
+            Err(refusal) => return Standing::Foreign(refusal.message.into_owned()),
+        };
         // The gate has seen it; until then it goes with each question.
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let verdict = answer.headers().get(VERDICT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         match Standing::of_verdict(&verdict).unwrap_or_else(|| judged(&verdict)) {
-            Standing::Refused(code) => Standing::Refused(sentence(answer.into_body()).await.unwrap_or(code)),
+            Standing::Refused(code) if code == Code::SignatureStale.as_str() => {
+                Standing::Refused(clock::differs(answer.headers()))
+            }
+            Standing::Refused(code) => Standing::Refused(sentence(answer.into_body(), &mut check).await.unwrap_or(code)),
             standing => standing,
         }
     }
 }
 
 /// What the gate says in its refusal, in one line that a terminal can show.
-async fn sentence(body: Incoming) -> Option<String> {
-    let bytes = Limited::new(body, MAX_SENTENCE).collect().await.ok()?.to_bytes();
+async fn sentence(body: Incoming, check: &mut Check) -> Option<String> {
+    let mut body = Limited::new(body, MAX_SENTENCE);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        bytes.extend_from_slice(&check.pass(frame.ok()?));
+    }
+    bytes.extend_from_slice(&check.end().ok()?);
     let said: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let message = said.pointer("/error/message")?.as_str()?;
     Some(message.chars().filter(|c| !c.is_control()).take(400).collect())
@@ -92,7 +103,7 @@ fn judged(verdict: &str) -> Standing {
         Some(code @ ("audit.unavailable" | "store.unavailable" | "gate.internal" | "request.internal")) => {
             Standing::Away(format!("the gate is shut ({code})"))
         }
-        Some(code) if code.starts_with("request.") => Standing::Refused(code.to_owned()),
+        Some(code) if code.starts_with("request.") || code.starts_with("signature.") => Standing::Refused(code.to_owned()),
         _ => Standing::In,
     }
 }
@@ -108,6 +119,7 @@ mod tests {
             ("block; filter=policy; code=policy.route_denied", Standing::In),
             ("block; filter=upstream; code=upstream.unavailable", Standing::In),
             ("block; filter=request; code=request.malformed", Standing::Refused("request.malformed".to_owned())),
+            ("block; filter=signature; code=signature.stale", Standing::Refused("signature.stale".to_owned())),
             (
                 "block; filter=audit; code=audit.unavailable",
                 Standing::Away("the gate is shut (audit.unavailable)".to_owned()),

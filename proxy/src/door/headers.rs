@@ -19,8 +19,23 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 /// Who calls is said by the door's own key, so nothing else that says so leaves it; nor what a page is
 /// called, nor what only the door itself may say.
-const OWN: [&str; 9] =
-    ["host", "authorization", "x-api-key", "api-key", "cookie", "forwarded", "origin", "referer", "via"];
+const OWN: [&str; 13] = [
+    "accept-signature",
+    "api-key",
+    "authorization",
+    "content-digest",
+    "cookie",
+    "forwarded",
+    "host",
+    "origin",
+    "referer",
+    "signature",
+    "signature-input",
+    "via",
+    "x-api-key",
+];
+/// What of an answer is between the gate and the door: a request that the door signed.
+const PROOFS: [&str; 2] = ["signature", "signature-input"];
 const OWN_PREFIXES: [&str; 5] = ["x-forwarded-", "portcullis-", "x-llmesh-", "sec-fetch-", "access-control-"];
 
 /// Whether an answer names this node, once. The connection proves the gate's key; this, that nobody
@@ -76,6 +91,7 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 pub(super) fn strip_answer(headers: &mut HeaderMap) {
     let foreign = |name: &str| {
         HOP_BY_HOP.contains(&name)
+            || PROOFS.contains(&name)
             || name.starts_with("access-control-")
             // They speak of the gate's host, and the program would take them for the door's.
             || ["transfer-encoding", "alt-svc", "set-cookie", "strict-transport-security"].contains(&name)

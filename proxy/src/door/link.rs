@@ -7,18 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use portcullis_certs::NodeKey;
+use portcullis_filters::Refusal;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::address::GateAddress;
+use super::content::Content;
 use super::dial::{self, DialError};
-use super::sent::Sent;
+use super::signer::Signer;
 
 /// The most requests on one connection. A gate takes 100 by default.
 const SHARE: usize = 64;
@@ -32,16 +31,22 @@ const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
-/// The body of a request to the gate: a client's, or none.
-pub(crate) type Outgoing = Either<Sent, Empty<Bytes>>;
-
 /// The connections to one gate.
 pub(crate) struct Link {
     gate: GateAddress,
     fingerprint: String,
-    key: Arc<NodeKey>,
+    signer: Signer,
     name: String,
     lanes: Vec<Lane>,
+}
+
+/// What came back for a request.
+pub(crate) struct Answered {
+    pub(crate) answer: Response<Incoming>,
+    /// The nonce of the request's signature, by which an answer says what it answers.
+    pub(crate) nonce: String,
+    /// A place on the connection, which lives as long as the answer.
+    pub(crate) room: OwnedSemaphorePermit,
 }
 
 /// Why there is no answer.
@@ -56,6 +61,9 @@ pub(crate) enum LinkError {
     /// The door has as many requests under way as it may.
     #[error("too many requests are under way at this door")]
     Full,
+    /// It cannot be signed.
+    #[error("{}", .0.message)]
+    Unsigned(Refusal),
 }
 
 /// One connection, and who uses it.
@@ -66,39 +74,40 @@ struct Lane {
 
 #[derive(Default)]
 struct State {
-    sender: Option<SendRequest<Outgoing>>,
+    sender: Option<SendRequest<Content>>,
     /// Those who waited for an attempt that failed share its failure.
     failed: Option<(Instant, Arc<DialError>)>,
 }
 
 impl Link {
-    /// To this gate, which holds the key with this fingerprint, as `key` under this name.
-    pub(crate) fn new(gate: GateAddress, fingerprint: String, key: Arc<NodeKey>, name: String) -> Self {
+    /// To this gate, which holds the key with this fingerprint, with the signer's key under this name.
+    pub(crate) fn new(gate: GateAddress, fingerprint: String, signer: Signer, name: String) -> Self {
         let lane = || Lane { room: Arc::new(Semaphore::new(SHARE)), state: Mutex::default() };
-        Self { gate, fingerprint, key, name, lanes: std::iter::repeat_with(lane).take(LANES).collect() }
+        Self { gate, fingerprint, signer, name, lanes: std::iter::repeat_with(lane).take(LANES).collect() }
     }
 
-    /// Sends a request and waits for the answer's head. The permit is to live as long as the answer.
+    /// Signs a request, sends it, and waits for the answer's head.
     ///
     /// # Errors
     /// When there is no answer.
-    pub(crate) async fn send(
-        &self,
-        mut request: Request<Outgoing>,
-    ) -> Result<(Response<Incoming>, OwnedSemaphorePermit), LinkError> {
+    pub(crate) async fn send(&self, request: Request<Content>) -> Result<Answered, LinkError> {
         let free = |lane: &Lane| Arc::clone(&lane.room).try_acquire_owned().ok();
-        let (lane, permit) =
-            self.lanes.iter().find_map(|lane| free(lane).map(|permit| (lane, permit))).ok_or(LinkError::Full)?;
+        let (lane, room) =
+            self.lanes.iter().find_map(|lane| free(lane).map(|room| (lane, room))).ok_or(LinkError::Full)?;
+        let (mut head, mut content) = request.into_parts();
         let mut again = true;
         loop {
             let mut sender = self.sender(lane).await.map_err(LinkError::Dial)?;
-            match sender.try_send_request(request).await {
-                Ok(answer) => return Ok((answer, permit)),
+            // Only now, and for this attempt alone: a connection can take longer than a signature holds, and a
+            // gate takes one signature once.
+            let nonce = self.signer.sign(&mut head, content.bytes()).map_err(LinkError::Unsigned)?;
+            match sender.try_send_request(Request::from_parts(head, content)).await {
+                Ok(answer) => return Ok(Answered { answer, nonce, room }),
                 Err(mut error) => match error.take_message() {
                     // The connection had died unnoticed, and nothing of the request was sent.
                     Some(unsent) if again => {
                         again = false;
-                        request = unsent;
+                        (head, content) = unsent.into_parts();
                         lane.state.lock().await.sender = None;
                     }
                     _ => return Err(LinkError::Broken(Arc::new(error.into_error()))),
@@ -108,7 +117,7 @@ impl Link {
     }
 
     /// The lane's connection; a new one where there is none that works.
-    async fn sender(&self, lane: &Lane) -> Result<SendRequest<Outgoing>, Arc<DialError>> {
+    async fn sender(&self, lane: &Lane) -> Result<SendRequest<Content>, Arc<DialError>> {
         let asked = Instant::now();
         let mut state = lane.state.lock().await;
         if let Some(sender) = state.sender.as_ref().filter(|sender| !sender.is_closed()) {
@@ -129,8 +138,8 @@ impl Link {
         }
     }
 
-    async fn open(&self) -> Result<SendRequest<Outgoing>, DialError> {
-        let stream = dial::dial(&self.gate, &self.fingerprint, (&self.key, &self.name)).await?;
+    async fn open(&self) -> Result<SendRequest<Content>, DialError> {
+        let stream = dial::dial(&self.gate, &self.fingerprint, (self.signer.key(), &self.name)).await?;
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)

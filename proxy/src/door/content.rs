@@ -1,0 +1,216 @@
+//! What a program sends, whole: its signature covers a digest of all of it, so the gate hears of a request
+//! only when its last byte is here.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, SizeHint};
+use portcullis_filters::{Code, Refusal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The most of one request. A gate takes 16 MiB by default.
+pub(super) const MAX_CONTENT: usize = 32 * 1024 * 1024;
+/// The most of all requests together, in KiB.
+const ROOM: usize = 128 * 1024;
+/// How much room is taken at a time where nobody says how much is coming.
+const STEP: usize = 64 * 1024;
+/// How much of it is handed over at a time.
+const PIECE: usize = 64 * 1024;
+/// How long a program may pause between two pieces.
+const PAUSE: Duration = Duration::from_secs(60);
+/// The most of a body that nobody wants, and the longest time, that is read and thrown away.
+const MAX_DISCARD: usize = 64 * 1024 * 1024;
+const DISCARD: Duration = Duration::from_secs(10);
+
+/// The memory that the requests of a door share.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// A request's content on its way to the gate, and the memory that it takes until it is sent.
+#[derive(Default)]
+pub(crate) struct Content {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// All of it.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+
+    /// Reads a body to its end.
+    ///
+    /// # Errors
+    /// When it is too large, there is no room for it, it pauses for too long or breaks off. What is still to
+    /// come of it is then read and thrown away: closing a socket with unread bytes resets it, and the program
+    /// would lose the refusal that it is about to read.
+    pub(super) async fn read<B>(&self, body: B) -> Result<Content, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Send,
+    {
+        let mut unread = Unread(Some(body));
+        let mut bytes = BytesMut::new();
+        let mut room = None;
+        let Some(body) = &mut unread.0 else { return Ok(Content::default()) };
+        let hint = body.size_hint();
+        if hint.lower() > MAX_CONTENT as u64 {
+            return Err(too_large());
+        }
+        if let Some(exact) = hint.exact().and_then(|n| usize::try_from(n).ok()) {
+            self.widen(&mut room, exact)?;
+            bytes.reserve(exact);
+        }
+        loop {
+            let piece = match tokio::time::timeout(PAUSE, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => break,
+                Ok(Some(Err(_))) => return Err(malformed("the body was cut off or badly framed")),
+                Err(_) => return Err(malformed("the body did not arrive in time")),
+            };
+            // Trailers are nothing that a gate takes.
+            let Ok(piece) = piece.into_data() else { continue };
+            let length = bytes.len().saturating_add(piece.len());
+            if length > MAX_CONTENT {
+                return Err(too_large());
+            }
+            if hint.exact().is_none() {
+                self.widen(&mut room, length.next_multiple_of(STEP))?;
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        // It is at its end.
+        unread.0 = None;
+        Ok(Content { bytes: bytes.freeze(), _room: room })
+    }
+
+    /// Takes room for so many bytes in all.
+    fn widen(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
+        let wanted = bytes.div_ceil(1024);
+        let more = wanted.saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| {
+            Refusal::new("door", Code::UpstreamUnavailable, "too many large requests are under way at this door")
+                .with_retry_after(5)
+        })?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    /// What is still to be sent: all of it, at first.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        // Piece by piece: what was handed over lies in the connection's own memory until the gate takes it.
+        let piece = self.bytes.len().min(PIECE);
+        let piece = self.bytes.split_to(piece);
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+/// A body that is read on when this is dropped.
+struct Unread<B: Body<Data = Bytes> + Send + Unpin + 'static>(Option<B>)
+where
+    B::Error: Send;
+
+impl<B> Drop for Unread<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    fn drop(&mut self) {
+        if let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) {
+            tokio::spawn(tokio::time::timeout(DISCARD, discard(body)));
+        }
+    }
+}
+
+async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let mut left = MAX_DISCARD;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = less;
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new("door", Code::RequestTooLarge, "the body is larger than a door takes, which is 32 MiB")
+}
+
+fn malformed(message: &'static str) -> Refusal {
+    Refusal::new("door", Code::RequestMalformed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+    use http_body_util::{Full, StreamBody};
+
+    fn pieces(count: usize, size: usize) -> impl Body<Data = Bytes, Error = std::io::Error> + Send + Unpin {
+        let piece = Bytes::from(vec![7; size]);
+        StreamBody::new(stream::iter((0..count).map(move |_| Ok(Frame::data(piece.clone())))))
+    }
+
+    fn read<B>(room: &Room, body: B) -> Result<Content, Code>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Send,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(room.read(body)).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_body_is_read_whole_and_no_further_than_it_may_go() {
+        let room = Room::new();
+        assert_eq!(read(&room, pieces(3, 10)).unwrap().bytes().len(), 30);
+        assert_eq!(read(&room, Full::from("whole")).unwrap().bytes(), "whole");
+        assert_eq!(read(&room, Full::default()).unwrap().bytes(), "");
+        assert_eq!(read(&room, pieces(32, 1 << 20)).unwrap().bytes().len(), MAX_CONTENT);
+        assert_eq!(read(&room, pieces(33, 1 << 20)).err(), Some(Code::RequestTooLarge));
+        assert_eq!(read(&room, Full::from(vec![0; MAX_CONTENT + 1])).err(), Some(Code::RequestTooLarge));
+        assert_eq!(room.0.available_permits(), ROOM, "what is gone takes no room");
+    }
+
+    #[test]
+    fn all_together_take_no_more_than_there_is() {
+        let room = Room::new();
+        let mut held: Vec<_> = (0..100).map_while(|_| read(&room, pieces(32, 1 << 20)).ok()).collect();
+        assert_eq!(held.len(), ROOM * 1024 / MAX_CONTENT);
+        assert_eq!(read(&room, Full::from("x")).err(), Some(Code::UpstreamUnavailable));
+        drop(held.pop());
+        assert!(read(&room, Full::from("x")).is_ok());
+    }
+
+    #[test]
+    fn a_broken_body_is_refused() {
+        let cut = stream::iter([Ok(Frame::data(Bytes::from("half"))), Err(std::io::Error::other("cut"))]);
+        assert_eq!(read(&Room::new(), StreamBody::new(cut)).err(), Some(Code::RequestMalformed));
+    }
+}

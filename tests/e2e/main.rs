@@ -21,6 +21,7 @@ mod newcomer;
 mod ollama;
 mod policy;
 mod queue;
+mod replays;
 mod requests;
 mod rotation;
 mod signatures;

@@ -80,7 +80,18 @@ impl Door {
         watch: Watch,
         (token, grant): (Option<HeaderValue>, Option<HeaderValue>),
     ) -> Self {
-        Self { gate, node, guard, link, clocks: Clocks::default(), room: Room::new(), watch, doubt: Notify::new(), grant, token: Mutex::new(token) }
+        Self {
+            gate,
+            node,
+            guard,
+            link,
+            clocks: Clocks::default(),
+            room: Room::new(),
+            watch,
+            doubt: Notify::new(),
+            grant,
+            token: Mutex::new(token),
+        }
     }
 
     /// Serves local programs until it is told to stop, and lets running answers finish for a moment.

@@ -133,13 +133,7 @@ async fn make(
     let node = NodePublic::from_node_id(&known.node_id).map_err(broken)?;
     let signer = Signer::new(Arc::clone(key), known.node_id);
     let link = Link::new(gate.clone(), known.fingerprint, signer, name.to_owned());
-    let door = Arc::new(Door::new(
-        (gate.clone(), node),
-        guard,
-        link,
-        watch,
-        (plan.token.clone(), plan.grant.clone()),
-    ));
+    let door = Arc::new(Door::new((gate.clone(), node), guard, link, watch, (plan.token.clone(), plan.grant.clone())));
     if let Standing::Foreign(_) = door.greet().await {
         return Err(Failure::no(format!("the door to {gate} stays shut.")));
     }

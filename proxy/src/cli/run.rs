@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
-use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_log::{AuditKey, AuditLog};
-use crate::budgets::{self, Budgets};
+use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -27,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::store::{self, Embedded};
+use crate::store::Kept;
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -65,14 +64,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
     let clock = Arc::new(Clock::system());
-    let window = config.filters.signature.filter.window;
-    let nonces = store::replay_dir(&state);
-    let nonces = Embedded::open(&nonces, &node.public().node_id(), window, Arc::clone(&clock), store::Bounds::DEFAULT)?;
-    let nonces = Arc::new(nonces);
+    let kept = Arc::new(Kept::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (budgets, spent) = Budgets::open(&state)?;
-    let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
-    let floods = Arc::new(Floods::new(Arc::clone(&counters)));
-    let grants = Arc::new(GrantBook::open(&state)?);
+    let shared = kept.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
+    let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));
+    let floods = Arc::new(Floods::new(counters.of_strangers()));
+    let grants = Arc::new(GrantBook::of(&config, kept.shared.as_ref())?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
         keyring: keyring.clone(),
@@ -81,8 +78,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
-        counters: Arc::clone(&counters) as _,
-        nonces: Arc::clone(&nonces) as _,
+        counters: counters.for_callers(),
+        nonces: kept.nonces(),
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
@@ -102,7 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         certificates: Arc::clone(&certificates),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
-        nonces: Arc::clone(&nonces),
+        kept: Arc::clone(&kept),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
@@ -110,10 +107,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(certificates.keep());
     tokio::spawn(grants.keep());
     tokio::spawn(clock.keep(Arc::clone(&metrics)));
-    tokio::spawn(nonces.keep(Arc::clone(&metrics)));
+    tokio::spawn(kept.keep(Arc::clone(&metrics)));
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
-    tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
+    tokio::spawn(budgets::keep(counters.clone(), Arc::clone(&budgets)));
     tokio::spawn(Arc::clone(&floods).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 

@@ -8,6 +8,7 @@ use portcullis_signatures::Scheme;
 use serde_json::{Value, json};
 
 use super::load::Check;
+use super::store::Store;
 use super::written;
 
 /// What is signed, how, and where it is remembered.
@@ -15,6 +16,8 @@ use super::written;
 pub(crate) struct SignatureSettings {
     pub(crate) require: Require,
     pub(crate) filter: signature::SignatureSettings,
+    /// Where nonces are kept, and what `shared` means elsewhere.
+    pub(crate) store: Store,
 }
 
 /// Every scheme there is.
@@ -27,7 +30,7 @@ impl Default for SignatureSettings {
     fn default() -> Self {
         let filter =
             signature::SignatureSettings { schemes: SCHEMES.to_vec(), window: WINDOW, audience_required: false };
-        Self { require: Require::default(), filter }
+        Self { require: Require::default(), filter, store: Store::default() }
     }
 }
 
@@ -61,14 +64,12 @@ impl SignatureSettings {
             let message = "expected between a second and five minutes".to_owned();
             check.wrong("filters.signature.window", message, Some("write `30s`"));
         }
-        if let Some(store) = w.store.as_deref().filter(|store| *store != "embedded") {
-            let message = format!("`{store}` is no store, expected `embedded`");
-            check.wrong("filters.signature.store", message, None);
-        }
+        let store = Store::check(check, "filters.signature.store", w.store.as_ref());
         let audience_required = w.audience == Some(written::AudienceWord::Required);
         Self {
             require: w.require.unwrap_or_default(),
             filter: signature::SignatureSettings { schemes, window, audience_required },
+            store,
         }
     }
 
@@ -79,7 +80,7 @@ impl SignatureSettings {
             "require": self.require, "schemes": schemes,
             "window": format!("{}s", self.filter.window.as_secs()),
             "audience": if self.filter.audience_required { "required" } else { "optional" },
-            "store": "embedded",
+            "store": self.store.to_json(),
         })
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
-pub(crate) use store::{Counting, Granting, RedisSettings};
+pub(crate) use store::{Counting, Granting, RedisSettings, Store};
 pub(crate) use units::duration;
 
 /// A config that was checked.

@@ -5,10 +5,10 @@ pub(crate) mod conformance;
 mod embedded;
 mod hashed;
 mod journal;
-mod kept;
+mod stores;
 mod live;
 pub(crate) mod redis;
 
 pub(crate) use embedded::{Bounds, Embedded};
 pub(crate) use journal::{begin, replay_dir};
-pub(crate) use kept::Kept;
+pub(crate) use stores::Stores;

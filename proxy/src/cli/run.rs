@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::store::Kept;
+use crate::store::Stores;
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -55,21 +55,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             "The audit log's last line was torn, as after a power cut; it was removed, and that was noted."
         );
     }
-    let known = portcullis_certs::trust::TrustStore::open(&state)?;
+    let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let certificates = Certificates::open(&config, &node, &metrics)?;
-    let trust = Arc::new(Trust::new(known, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
+    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
     let clock = Arc::new(Clock::system());
-    let kept = Arc::new(Kept::open(&config, &node.public().node_id(), &clock, &metrics)?);
+    let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (budgets, spent) = Budgets::open(&state)?;
-    let shared = kept.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
+    let shared = stores.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
     let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));
     let floods = Arc::new(Floods::new(counters.of_strangers()));
-    let grants = Arc::new(GrantBook::of(&config, kept.shared.as_ref())?);
+    let grants = Arc::new(GrantBook::of(&config, stores.shared.as_ref())?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
         keyring: keyring.clone(),
@@ -79,7 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
         counters: counters.for_callers(),
-        nonces: kept.nonces(),
+        nonces: Arc::clone(&stores.nonces),
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
@@ -97,17 +97,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
+        stores: Arc::clone(&stores),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
-        kept: Arc::clone(&kept),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
     tokio::spawn(certificates.keep());
+    tokio::spawn(Arc::clone(&clock).keep(Arc::clone(&metrics)));
+    tokio::spawn(stores.keep(Arc::clone(&metrics)));
     tokio::spawn(grants.keep());
-    tokio::spawn(clock.keep(Arc::clone(&metrics)));
-    tokio::spawn(kept.keep(Arc::clone(&metrics)));
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
     tokio::spawn(budgets::keep(counters.clone(), Arc::clone(&budgets)));

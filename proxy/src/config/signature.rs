@@ -8,15 +8,14 @@ use portcullis_signatures::Scheme;
 use serde_json::{Value, json};
 
 use super::load::Check;
-use super::store::Store;
-use super::written;
+use super::{Store, written};
 
 /// What is signed, how, and where it is remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct SignatureSettings {
     pub(crate) require: Require,
     pub(crate) filter: signature::SignatureSettings,
-    /// Where nonces are kept, and what `shared` means elsewhere.
+    /// Where used signatures are remembered.
     pub(crate) store: Store,
 }
 
@@ -64,12 +63,11 @@ impl SignatureSettings {
             let message = "expected between a second and five minutes".to_owned();
             check.wrong("filters.signature.window", message, Some("write `30s`"));
         }
-        let store = Store::check(check, "filters.signature.store", w.store.as_ref());
         let audience_required = w.audience == Some(written::AudienceWord::Required);
         Self {
             require: w.require.unwrap_or_default(),
             filter: signature::SignatureSettings { schemes, window, audience_required },
-            store,
+            store: Store::check(check, "filters.signature.store", w.store.as_ref()),
         }
     }
 

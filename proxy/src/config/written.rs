@@ -232,8 +232,7 @@ pub(crate) struct Signature {
     pub(crate) window: Option<String>,
     /// Whether a signature must name this gate in `Portcullis-Audience`: `optional` or `required`.
     pub(crate) audience: Option<AudienceWord>,
-    /// Where used signatures are remembered: `embedded`, or a Redis or Valkey that the gates of one service
-    /// share. Default: `embedded`.
+    /// Where used signatures are remembered: `embedded`, or a Redis that several gates share. Default: `embedded`.
     pub(crate) store: Option<store::Written>,
 }
 

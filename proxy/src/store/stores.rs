@@ -14,14 +14,15 @@ use crate::config::{Config, Counting, Granting};
 use crate::metrics::Metrics;
 
 /// The stores of a running gate.
-pub(crate) struct Kept {
+pub(crate) struct Stores {
     /// What it shares with other gates.
     pub(crate) shared: Option<Arc<Redis>>,
+    /// Which signatures were used.
+    pub(crate) nonces: Arc<dyn Nonces>,
     embedded: Option<Arc<Embedded>>,
-    nonces: Arc<dyn Nonces>,
 }
 
-impl Kept {
+impl Stores {
     /// Opens what the config names. A store that is away is no mistake here: what needs it is refused until
     /// it is back.
     ///
@@ -49,16 +50,13 @@ impl Kept {
         Ok(Self { shared: Some(redis), embedded: None, nonces })
     }
 
-    /// Which signatures were used.
-    pub(crate) fn nonces(&self) -> Arc<dyn Nonces> {
-        Arc::clone(&self.nonces)
-    }
-
-    /// Why something cannot be kept; empty when all can.
-    pub(crate) fn reasons(&self) -> Vec<String> {
-        let journal = self.embedded.as_ref().filter(|embedded| !embedded.ready());
-        let journal = journal.map(|_| "the replay journal cannot be written".to_owned());
-        journal.into_iter().chain(self.shared.as_ref().and_then(|redis| redis.away())).collect()
+    /// Why they do not serve; `None` when they do.
+    pub(crate) fn away(&self) -> Option<String> {
+        match (&self.shared, &self.embedded) {
+            (Some(shared), _) => shared.away(),
+            (None, Some(embedded)) if !embedded.ready() => Some("the replay journal cannot be written".to_owned()),
+            _ => None,
+        }
     }
 
     /// Tends the journal, for ever. Runs off the workers.

@@ -22,6 +22,7 @@ mod newcomer;
 mod ollama;
 mod policy;
 mod queue;
+mod replays;
 mod requests;
 mod rotation;
 mod sign_command;

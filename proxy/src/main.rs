@@ -32,7 +32,6 @@ mod listener;
 mod logging;
 mod memory;
 mod metrics;
-mod passing;
 mod places;
 mod queue;
 mod record;

@@ -198,13 +198,17 @@ mod tests {
 
     #[test]
     fn reads_what_was_captured() {
-        let message = parse(b"POST /a%20b?x=1 HTTP/1.1\r\nHost: gpu-box:8443\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcd").unwrap();
+        let message = parse(
+            b"POST /a%20b?x=1 HTTP/1.1\r\nHost: gpu-box:8443\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcd",
+        )
+        .unwrap();
         assert_eq!((message.method, message.https), (Method::POST, true));
         assert_eq!(message.authority.as_str(), "gpu-box:8443");
         assert_eq!((message.path.as_str(), message.query.as_deref()), ("/a%20b", Some("x=1")));
         assert_eq!(message.headers.get_all("x-a").iter().count(), 2);
         assert_eq!(message.body, b"abc", "what follows is another request");
-        let chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\n\r\n";
+        let chunked =
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\n\r\n";
         assert_eq!(parse(chunked).unwrap().body, b"abc");
         assert_eq!(parse(b"GET / HTTP/1.1\nHost: a\n\n").unwrap().body, b"", "an editor's line ends");
     }

@@ -88,11 +88,17 @@ fn judge(args: &VerifyArgs, message: &Message, signed: &Signed, digest: &[u8; 32
     steps.push(match signed.digest() {
         None => step("digest", true, format!("the hash of the body, {length} bytes, is part of what is signed")),
         Some(claimed) if claimed == digest => step("digest", true, format!("it is that of the body, {length} bytes")),
-        Some(_) => step("digest", false, format!("it is not that of the body, {length} bytes, whose SHA-256 is {}", hex(digest))),
+        Some(_) => step(
+            "digest",
+            false,
+            format!("it is not that of the body, {length} bytes, whose SHA-256 is {}", hex(digest)),
+        ),
     });
     steps.push(match signed.verify(Some(digest)) {
         Ok(()) => step("signature", true, "it is by that key, over the text above"),
-        Err(error) => step("signature", false, format!("{error}: it is not by that key over the text above, or it was changed")),
+        Err(error) => {
+            step("signature", false, format!("{error}: it is not by that key over the text above, or it was changed"))
+        }
     });
     steps
 }

@@ -96,9 +96,7 @@ where
             };
             self.body = None;
             return Poll::Ready(Some(match self.stream {
-                Some(format) => {
-                    Ok(Frame::data(dialect::midstream(self.dialect, format, &refusal, &self.request_id)))
-                }
+                Some(format) => Ok(Frame::data(dialect::midstream(self.dialect, format, &refusal, &self.request_id))),
                 None => Err(io::Error::other(refusal.message)),
             }));
         }

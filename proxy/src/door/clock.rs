@@ -43,8 +43,7 @@ pub(super) fn differs(headers: &HeaderMap) -> String {
 }
 
 /// What sets a clock right.
-const MEND: &str =
-    "let both keep time by the network (`timedatectl set-ntp true`, or what this system has for it)";
+const MEND: &str = "let both keep time by the network (`timedatectl set-ntp true`, or what this system has for it)";
 
 /// When the gate sent an answer, by its own clock: the `Date` of the answer (RFC 9110, section 6.6.1).
 pub(super) fn of_gate(headers: &HeaderMap) -> Option<i64> {
@@ -86,7 +85,8 @@ mod tests {
     #[test]
     fn a_program_is_told_what_to_do() {
         let date = |off| {
-            let date = jiff::Timestamp::from_second(now() + off).unwrap().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            let date =
+                jiff::Timestamp::from_second(now() + off).unwrap().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             HeaderMap::from_iter([(header::DATE, HeaderValue::from_str(&date).unwrap())])
         };
         let behind = differs(&date(3700));
@@ -112,9 +112,7 @@ mod tests {
 
     #[test]
     fn reads_the_gate_s_date() {
-        for (text, seconds) in
-            [("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)), ("yesterday", None), ("", None)]
-        {
+        for (text, seconds) in [("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)), ("yesterday", None), ("", None)] {
             let headers = HeaderMap::from_iter([(header::DATE, HeaderValue::from_str(text).unwrap())]);
             assert_eq!(of_gate(&headers), seconds, "{text}");
         }

@@ -7,10 +7,10 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use portcullis_filters::Code;
 
-use super::{Door, clock};
 use super::carry::own_request;
 use super::proof::Check;
 use super::standing::Standing;
+use super::{Door, clock};
 use crate::refuse::VERDICT;
 
 /// A route of every kind of upstream that costs nothing.
@@ -77,7 +77,9 @@ impl Door {
             Standing::Refused(code) if code == Code::SignatureStale.as_str() => {
                 Standing::Refused(clock::differs(answer.headers()))
             }
-            Standing::Refused(code) => Standing::Refused(sentence(answer.into_body(), &mut check).await.unwrap_or(code)),
+            Standing::Refused(code) => {
+                Standing::Refused(sentence(answer.into_body(), &mut check).await.unwrap_or(code))
+            }
             standing => standing,
         }
     }
@@ -103,7 +105,9 @@ fn judged(verdict: &str) -> Standing {
         Some(code @ ("audit.unavailable" | "store.unavailable" | "gate.internal" | "request.internal")) => {
             Standing::Away(format!("the gate is shut ({code})"))
         }
-        Some(code) if code.starts_with("request.") || code.starts_with("signature.") => Standing::Refused(code.to_owned()),
+        Some(code) if code.starts_with("request.") || code.starts_with("signature.") => {
+            Standing::Refused(code.to_owned())
+        }
         _ => Standing::In,
     }
 }

@@ -40,12 +40,7 @@ pub(super) enum Check {
         held: Bytes,
     },
     /// It is signed by its trailers.
-    Stream {
-        expected: Expected,
-        status: u16,
-        hasher: Sha256,
-        trailers: HeaderMap,
-    },
+    Stream { expected: Expected, status: u16, hasher: Sha256, trailers: HeaderMap },
 }
 
 /// Reads what the head of an answer proves.

@@ -77,7 +77,11 @@ async fn a_nonce_is_good_once(subject: impl Subject) {
     let (store, now) = (subject.store(), subject.now_ms());
     assert_eq!(claim(&*store, "peer:a", "nonce", now, now).await, Ok(Claimed::Fresh));
     for later in [0, 1, 1_000, 20_000] {
-        assert_eq!(claim(&*store, "peer:a", "nonce", now, now + later).await, Ok(Claimed::Replayed), "{later} ms later");
+        assert_eq!(
+            claim(&*store, "peer:a", "nonce", now, now + later).await,
+            Ok(Claimed::Replayed),
+            "{later} ms later"
+        );
     }
     let other = claim(&*store, "peer:a", "nonce", now + 1_000, now + 1_000).await;
     assert_eq!(other, Ok(Claimed::Replayed), "signed anew with a nonce that was used");
@@ -280,10 +284,18 @@ async fn one_node_leaves_room_for_the_others(subject: impl Subject) {
 #[derive(Clone, Debug)]
 enum Blow {
     /// A node uses a nonce that it made so many milliseconds from now.
-    Claim { node: u8, nonce: u8, off_ms: i64 },
+    Claim {
+        node: u8,
+        nonce: u8,
+        off_ms: i64,
+    },
     /// Everything that was ever taken is sent again, at a moment of its window.
-    ReplayAll { off_ms: i64 },
-    Pass { ms: i64 },
+    ReplayAll {
+        off_ms: i64,
+    },
+    Pass {
+        ms: i64,
+    },
     Restart,
 }
 

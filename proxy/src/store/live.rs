@@ -170,12 +170,18 @@ mod tests {
             let mut worst = 0;
             for n in 0..1_000_000 {
                 // Eight buckets, as many as there are in a window of 30 s.
-                live.insert(u32::try_from(n % 8).unwrap(), &Hashed { nonce: spread(n), node: spread(n % nodes) as u64 });
+                live.insert(
+                    u32::try_from(n % 8).unwrap(),
+                    &Hashed { nonce: spread(n), node: spread(n % nodes) as u64 },
+                );
                 if n >= 10_000 && n % 1_000 == 0 {
                     worst = worst.max(live.bytes() / live.len());
                 }
             }
-            eprintln!("bytes of memory for each nonce of {nodes} nodes: {} at a million, {worst} at worst", live.bytes() / live.len());
+            eprintln!(
+                "bytes of memory for each nonce of {nodes} nodes: {} at a million, {worst} at worst",
+                live.bytes() / live.len()
+            );
             assert!(worst < 100, "{worst}");
         }
     }

@@ -1,6 +1,7 @@
 //! What Portcullis promises, seen from outside: real gate processes, real TLS, a fake model server
 //! that remembers what reached it.
 
+mod answers;
 mod attacks;
 mod audit;
 mod bad_input;

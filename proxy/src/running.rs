@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
-use crate::store::Embedded;
+use crate::store::Stores;
 use crate::trust::Trust;
 
 /// How often upstreams are asked whether they live.
@@ -26,9 +26,9 @@ pub(crate) struct Running {
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
-    pub(crate) nonces: Arc<Embedded>,
     pub(crate) listening: AtomicBool,
     pub(crate) began: Instant,
 }
@@ -50,10 +50,10 @@ impl Running {
     /// Why the gate cannot serve; empty when it can.
     pub(crate) fn ready(&self) -> Vec<String> {
         let mut reasons = self.started();
-        if !self.nonces.ready() {
-            reasons.push("the replay journal cannot be written".to_owned());
-        }
         let generation = self.current.load();
+        if generation.takes_signatures || self.stores.shared.is_some() {
+            reasons.extend(self.stores.away());
+        }
         let down: Vec<_> = generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
         if down.len() == generation.upstreams.len() {
             reasons.extend(down.iter().map(|(u, why)| format!("upstream `{}`: {why}", u.name)));
@@ -189,6 +189,9 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         (old.node.state != new.node.state, "node.state"),
         (old.node.name != new.node.name, "node.name"),
         (old.filters.audit != new.filters.audit, "filters.audit"),
+        (old.filters.signature.store != new.filters.signature.store, "filters.signature.store"),
+        (old.filters.ratelimit.store != new.filters.ratelimit.store, "filters.ratelimit.store"),
+        (old.filters.grants != new.filters.grants, "filters.policy.grants"),
         (old.gate.limits.buffered_bytes != new.gate.limits.buffered_bytes, "gate.limits.buffered_bytes"),
     ]
     .into_iter()

@@ -85,7 +85,7 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     told(&node_path, made);
     let node = NodeKey::load(&node_path).map_err(|e| broken(&e))?.public();
     if made {
-        // A new node has no past. One that lost its journal has, and waits it out.
+        // A new node has no past: nothing that was ever signed for it could come again.
         store::begin(&store::replay_dir(&state), &node.node_id()).map_err(|e| broken(&e))?;
     }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
-use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::answering::Signatory;
 use crate::audit_log::{AuditKey, AuditLog};
-use crate::budgets::{self, Budgets};
+use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
-use crate::store::{self, Embedded};
+use crate::store::Stores;
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -56,23 +56,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             "The audit log's last line was torn, as after a power cut; it was removed, and that was noted."
         );
     }
-    let known = portcullis_certs::trust::TrustStore::open(&state)?;
+    let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
     let node =
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let certificates = Certificates::open(&config, &node, &metrics)?;
-    let trust = Arc::new(Trust::new(known, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
+    let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
     let clock = Arc::new(Clock::system());
-    let window = config.filters.signature.filter.window;
-    let nonces = store::replay_dir(&state);
-    let nonces = Embedded::open(&nonces, &node.public().node_id(), window, Arc::clone(&clock), store::Bounds::DEFAULT)?;
-    let nonces = Arc::new(nonces);
+    let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (budgets, spent) = Budgets::open(&state)?;
-    let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
-    let floods = Arc::new(Floods::new(Arc::clone(&counters)));
-    let grants = Arc::new(GrantBook::open(&state)?);
+    let shared = stores.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
+    let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));
+    let floods = Arc::new(Floods::new(counters.of_strangers()));
+    let grants = Arc::new(GrantBook::of(&config, stores.shared.as_ref())?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
         keyring: keyring.clone(),
@@ -81,8 +79,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
-        counters: Arc::clone(&counters) as _,
-        nonces: Arc::clone(&nonces) as _,
+        counters: counters.for_callers(),
+        nonces: Arc::clone(&stores.nonces),
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
@@ -100,20 +98,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
+        stores: Arc::clone(&stores),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
-        nonces: Arc::clone(&nonces),
         listening: AtomicBool::new(false),
         began: Instant::now(),
     });
     tokio::spawn(Arc::clone(&trust).keep());
     tokio::spawn(certificates.keep());
+    tokio::spawn(Arc::clone(&clock).keep(Arc::clone(&metrics)));
+    tokio::spawn(stores.keep(Arc::clone(&metrics)));
     tokio::spawn(grants.keep());
-    tokio::spawn(clock.keep(Arc::clone(&metrics)));
-    tokio::spawn(nonces.keep(Arc::clone(&metrics)));
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
-    tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
+    tokio::spawn(budgets::keep(counters.clone(), Arc::clone(&budgets)));
     tokio::spawn(Arc::clone(&floods).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 
@@ -128,6 +126,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         decisions,
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
+        signatory: Signatory::new(node, Arc::clone(&running.surroundings.clock)),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;

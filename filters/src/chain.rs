@@ -154,6 +154,11 @@ impl Chain {
 
     async fn judge(&self, head: &Head, facts: &mut Facts, content: Content) -> Result<Bytes, Refusal> {
         let Content { bytes: mut body, digest } = content;
+        for member in &self.all {
+            if let Err(refusal) = self.guard(member, || member.filter.content(head, &digest)) {
+                self.settle::<()>(member, Ok(Ok(Verdict::Block(refusal))), facts)?;
+            }
+        }
         let mut next = 0;
         loop {
             let json = match head.route.body {
@@ -162,7 +167,7 @@ impl Chain {
             };
             let mut replacement = None;
             for (position, member) in self.body.iter().enumerate().skip(next) {
-                let request = Request { head, body: &body, digest: &digest, json: json.as_ref() };
+                let request = Request { head, body: &body, json: json.as_ref() };
                 let said = self.ask(member, Phase::Body, member.filter.body(&request, facts)).await;
                 replacement = self.settle(member, said, facts)?;
                 if replacement.is_some() {
@@ -179,7 +184,7 @@ impl Chain {
                 return self.counted(facts).map(|()| body);
             }
             for member in &self.account {
-                let request = Request { head, body: &body, digest: &digest, json: json.as_ref() };
+                let request = Request { head, body: &body, json: json.as_ref() };
                 let said = self.ask(member, Phase::Account, member.filter.account(&request, facts)).await;
                 self.settle(member, said, facts)?;
             }

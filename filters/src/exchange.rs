@@ -153,8 +153,6 @@ pub struct Request<'a> {
     pub head: &'a Head,
     /// The body, decoded from its content encoding.
     pub body: &'a Bytes,
-    /// The SHA-256 of the bytes that came.
-    pub digest: &'a [u8; 32],
     /// The body as JSON, where the route takes JSON; parsed once and strictly.
     pub json: Option<&'a Json<'a>>,
 }

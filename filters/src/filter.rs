@@ -75,6 +75,15 @@ pub trait Filter: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Judges the SHA-256 of the body as it came, before anything of it is parsed. The default has nothing
+    /// against it.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn content(&self, _head: &Head, _digest: &[u8; 32]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Whether what was decided still holds, asked again and again while the upstream works: a grant
     /// ends, trust is taken back. No I/O; the default is a yes.
     ///

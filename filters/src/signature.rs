@@ -2,17 +2,15 @@
 //!
 //! The signature is verified when the head comes (RFC 9421; LLMesh's own once the body is there too), and
 //! its nonce is used up before anything is counted or read, so that a replay costs its victim nothing.
-//! The digest that was signed is compared with the one of the bytes that came, before any other filter
-//! sees them.
+//! The digest that was signed is compared with the one of the bytes that came, before anything parses them.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use portcullis_signatures::Signed;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Facts, Head, Request};
+use crate::exchange::{Facts, Head};
 use crate::filter::{Filter, Phase, block};
 use crate::store::{Claim, Claimed, Nonces, Unavailable};
 use crate::verdict::{Code, Outcome, Refusal, Verdict};
@@ -101,7 +99,7 @@ impl Filter for SignatureFilter {
     }
 
     fn phases(&self) -> &'static [Phase] {
-        &[Phase::Head, Phase::Body]
+        &[Phase::Head]
     }
 
     fn may_read(&self, head: &Head) -> Result<(), Refusal> {
@@ -115,13 +113,15 @@ impl Filter for SignatureFilter {
         }
     }
 
-    async fn body(&self, request: &Request<'_>, _facts: &mut Facts) -> Outcome<Bytes> {
-        let signed = request.head.credentials.signature.as_ref().and_then(Signature::signed);
+    fn content(&self, head: &Head, digest: &[u8; 32]) -> Result<(), Refusal> {
+        let signed = head.credentials.signature.as_ref().and_then(Signature::signed);
         // LLMesh's signature was verified with the digest of what came.
-        if signed.and_then(Signed::digest).is_some_and(|digest| digest != request.digest) {
-            return block(refuse(Code::SignatureInvalid, "the body is not the one that was signed".to_owned()));
+        match signed.and_then(Signed::digest) {
+            Some(meant) if meant != digest => {
+                Err(refuse(Code::SignatureInvalid, "the body is not the one that was signed".to_owned()))
+            }
+            _ => Ok(()),
         }
-        Ok(Verdict::Pass)
     }
 }
 

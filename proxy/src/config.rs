@@ -24,6 +24,7 @@ mod places;
 mod queue;
 mod signature;
 mod spiffe;
+mod store;
 mod units;
 pub(crate) mod written;
 
@@ -36,6 +37,7 @@ pub(crate) use places::{find, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
+pub(crate) use store::{Counting, Granting, RedisSettings, Store};
 pub(crate) use units::duration;
 
 /// A config that was checked.
@@ -200,6 +202,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        bool::from(subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), other.0.as_bytes()))
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -44,6 +44,8 @@ pub(crate) struct Metrics {
     queue_depth: IntGaugeVec,
     queue_wait: HistogramVec,
     slots: IntGaugeVec,
+    store_up: IntGaugeVec,
+    store_duration: HistogramVec,
     first_token: HistogramVec,
     per_token: HistogramVec,
     tokens: IntCounterVec,
@@ -55,6 +57,8 @@ pub(crate) struct Metrics {
     pub(crate) requests_in_flight: IntGauge,
     pub(crate) streams_active: IntGauge,
     pub(crate) last_reload_successful: IntGauge,
+    clock_steps: IntCounterVec,
+    pub(crate) replay_nonces: IntGauge,
     pub(crate) audit_entries: IntCounter,
     pub(crate) audit_failures: IntCounter,
     pub(crate) audit_write: Histogram,
@@ -162,6 +166,14 @@ impl Metrics {
                 "Slots of the upstream: busy with requests of this gate, and in all (0: not known).",
                 &["upstream", "state"],
             )?,
+            store_up: int_gauges(r, "portcullis_store_up", "Whether the store answers.", &["store"])?,
+            store_duration: histograms(
+                r,
+                "portcullis_store_duration_seconds",
+                "Time that the store took for one question.",
+                FINE,
+                &["store"],
+            )?,
             first_token: histograms(
                 r,
                 "portcullis_time_to_first_token_seconds",
@@ -207,6 +219,13 @@ impl Metrics {
                 "portcullis_audit_chain_ok",
                 "Whether the chain held when it was last checked.",
             )?,
+            clock_steps: counters(
+                r,
+                "portcullis_clock_steps_total",
+                "Times that the machine's clock was set by more than a second.",
+                &["direction"],
+            )?,
+            replay_nonces: int_gauge(r, "portcullis_replay_nonces", "Used nonces that are remembered.")?,
             replays: counter(r, "portcullis_replays_total", "Requests refused as replays.")?,
             audit_sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
             registry: registry.clone(),
@@ -241,6 +260,9 @@ impl Metrics {
         }
         for result in ["failure", "success"] {
             self.reloads.with_label_values(&[result]);
+        }
+        for direction in ["backward", "forward"] {
+            self.clock_steps.with_label_values(&[direction]);
         }
         self.connections.with_label_values(&[LISTENER]);
         self.last_reload_successful.set(1);
@@ -313,6 +335,20 @@ impl Metrics {
         self.slots.with_label_values(&[upstream, "total"]).set(number(standing.total.unwrap_or_default()));
     }
 
+    /// Gives a store its label sets; it is away until it answers.
+    pub(crate) fn know_store(&self, store: &str) {
+        self.store_up.with_label_values(&[store]);
+        self.store_duration.with_label_values(&[store]);
+    }
+
+    pub(crate) fn store_up(&self, store: &str, up: bool) {
+        self.store_up.with_label_values(&[store]).set(i64::from(up));
+    }
+
+    pub(crate) fn store_asked(&self, store: &str, took: Duration) {
+        self.store_duration.with_label_values(&[store]).observe(took.as_secs_f64());
+    }
+
     pub(crate) fn first_token(&self, upstream: &str, after: Duration) {
         self.first_token.with_label_values(&[upstream]).observe(after.as_secs_f64());
     }
@@ -348,6 +384,10 @@ impl Metrics {
 
     pub(crate) fn certificate(&self, name: &str, not_after: i64) {
         self.certificate_expiry.with_label_values(&[name]).set(not_after);
+    }
+
+    pub(crate) fn clock_stepped(&self, forward: bool) {
+        self.clock_steps.with_label_values(&[if forward { "forward" } else { "backward" }]).inc();
     }
 
     pub(crate) fn reloaded(&self, ok: bool) {

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
+use crate::store::Stores;
 use crate::trust::Trust;
 
 /// How often upstreams are asked whether they live.
@@ -25,6 +26,7 @@ pub(crate) struct Running {
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) listening: AtomicBool,
@@ -49,6 +51,9 @@ impl Running {
     pub(crate) fn ready(&self) -> Vec<String> {
         let mut reasons = self.started();
         let generation = self.current.load();
+        if generation.takes_signatures {
+            reasons.extend(self.stores.away());
+        }
         let down: Vec<_> = generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
         if down.len() == generation.upstreams.len() {
             reasons.extend(down.iter().map(|(u, why)| format!("upstream `{}`: {why}", u.name)));
@@ -184,6 +189,7 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         (old.node.state != new.node.state, "node.state"),
         (old.node.name != new.node.name, "node.name"),
         (old.filters.audit != new.filters.audit, "filters.audit"),
+        (old.filters.signature.store != new.filters.signature.store, "filters.signature.store"),
         (old.gate.limits.buffered_bytes != new.gate.limits.buffered_bytes, "gate.limits.buffered_bytes"),
     ]
     .into_iter()

@@ -1,5 +1,5 @@
-//! A filter that breaks on command, so that the tests can watch the gate stay shut. Debug builds
-//! only, and only where `PORTCULLIS_TEST_FAULT` is set.
+//! What breaks on command, so that the tests can watch the gate stay shut: a filter, and a clock. Debug
+//! builds only, and only where `PORTCULLIS_TEST_FAULT` or `PORTCULLIS_TEST_CLOCK` is set.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,11 +7,34 @@ use portcullis_filters::exchange::{Facts, Head, Request};
 use portcullis_filters::frame::Frame;
 use portcullis_filters::{Filter, FilterError, Outcome, Phase, Verdict, Watch};
 
+use crate::clock::{System, Time};
+
 /// Breaks in the way that the request's body or the answer names: `fault: panic`, `fault: error`,
 /// `fault: hang`, `fault: panic in the answer`.
 pub(crate) struct TestFault;
 
 struct FaultyEye;
+
+/// The machine's clock, off by as many milliseconds as the file says that `PORTCULLIS_TEST_CLOCK` names.
+pub(crate) struct SteppedTime(std::path::PathBuf);
+
+impl SteppedTime {
+    /// The clock, where a test asks for it.
+    pub(crate) fn asked_for() -> Option<Self> {
+        std::env::var_os("PORTCULLIS_TEST_CLOCK").map(|path| Self(path.into()))
+    }
+}
+
+impl Time for SteppedTime {
+    fn wall_ms(&self) -> i64 {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        System.wall_ms().saturating_add(text.trim().parse().unwrap_or_default())
+    }
+
+    fn boot_ms(&self) -> i64 {
+        System.boot_ms()
+    }
+}
 
 fn holds(text: &[u8], word: &str) -> bool {
     text.windows(word.len()).any(|w| w == word.as_bytes())

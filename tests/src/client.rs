@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject as _;
@@ -27,7 +28,7 @@ pub struct Client {
 }
 
 /// An answer, read to its end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -37,12 +38,21 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Whether the body ended as its framing says it must.
     pub complete: bool,
+    /// What came after the body; over HTTP/2 only.
+    pub trailers: HeaderMap,
 }
 
 impl Answer {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// All headers.
+    #[track_caller]
+    pub fn header_map(&self) -> HeaderMap {
+        let named = |(name, value): &(String, String)| Some((name.parse().ok()?, value.parse().ok()?));
+        self.headers.iter().map(|header| named(header).expect("a header")).collect()
     }
 
     /// The body as text.
@@ -180,8 +190,7 @@ impl Client {
     /// Sends these bytes on a new connection and reads one answer. A connection that ends without
     /// one is an answer with status 0.
     pub fn raw(&self, bytes: &[u8]) -> Answer {
-        self.begin(bytes)
-            .map_or_else(|| Answer { status: 0, headers: vec![], body: vec![], complete: false }, Stream::finish)
+        self.begin(bytes).map_or_else(Answer::default, Stream::finish)
     }
 
     /// Sends these bytes on a new connection and reads the head of the answer.
@@ -315,7 +324,7 @@ impl Stream {
                 Err(()) => break false,
             }
         };
-        Answer { status: self.status, headers: self.headers, body, complete }
+        Answer { status: self.status, headers: self.headers, body, complete, trailers: HeaderMap::new() }
     }
 
     /// Sends more on the same connection, once the body was read, and reads the next answer's head.

@@ -161,8 +161,7 @@ impl Door {
 
     /// Sends these bytes and reads the answer; one without a head has status 0.
     pub fn raw(&self, bytes: &[u8]) -> Answer {
-        self.begin(bytes)
-            .map_or_else(|| Answer { status: 0, headers: vec![], body: vec![], complete: false }, Stream::finish)
+        self.begin(bytes).map_or_else(Answer::default, Stream::finish)
     }
 
     /// Sends a request with these lines after the first two.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 
-use portcullis_certs::NodeKey;
+use portcullis_certs::{NodeKey, NodePublic};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -78,6 +78,12 @@ impl Gate {
     #[track_caller]
     pub fn fingerprint(&self) -> String {
         self.cli_json(&["id"])["fingerprint"].as_str().expect("a fingerprint").to_owned()
+    }
+
+    /// The key that signs this gate's answers.
+    #[track_caller]
+    pub fn node(&self) -> NodePublic {
+        NodeKey::load(&self.state.join("node.key")).expect("a key").public()
     }
 
     /// The state directory.

@@ -124,5 +124,6 @@ async fn send(sender: &mut SendRequest<Bytes>, request: Request<Vec<u8>>, length
             }
         }
     }
-    Ok(Answer { status, headers, body, complete })
+    let trailers = incoming.trailers().await.ok().flatten().unwrap_or_default();
+    Ok(Answer { status, headers, body, complete, trailers })
 }

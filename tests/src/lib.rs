@@ -27,6 +27,7 @@ mod program;
 pub mod provider;
 pub mod real;
 mod server;
+mod signing;
 
 pub use client::{Answer, Client, Stream};
 pub use door::{Door, DoorHome};
@@ -35,3 +36,4 @@ pub use h2_client::{H2Client, H2Connection};
 pub use middle::Middle;
 pub use program::{example, free_port, portcullis, run, until, within_a_second};
 pub use server::{FakeServer, Script, Seen};
+pub use signing::{Message, Signer, now_ms};

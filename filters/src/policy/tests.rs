@@ -59,7 +59,7 @@ fn judge(kind: UpstreamKind, path: &str, body: &str) -> Result<String, &'static 
         if let Verdict::Block(no) = filter.head(&head, &mut facts).await.unwrap() {
             return Err(no.code.as_str());
         }
-        let request = Request { head: &head, body: &body, digest: &[0; 32], json: Some(&json) };
+        let request = Request { head: &head, body: &body, json: Some(&json) };
         match filter.body(&request, &mut facts).await.unwrap() {
             Verdict::Pass => Ok(String::from_utf8(body.to_vec()).unwrap()),
             Verdict::Replace(new) => Ok(String::from_utf8(new.to_vec()).unwrap()),

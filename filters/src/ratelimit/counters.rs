@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use portcullis_policies::Rate;
 
+use crate::store::Unavailable;
 use crate::verdict::FilterError;
 
 /// Whose counter it is. Each kind has room of its own, so that one cannot crowd another out.
@@ -56,6 +57,8 @@ impl<'k> Demand<'k> {
 /// Why nothing was taken.
 #[derive(Debug)]
 pub enum Denied {
+    /// The store that keeps the counters cannot tell.
+    Away(Unavailable),
     /// The counters are not to be had; the request is refused all the same.
     Broken(FilterError),
     /// A limit is reached.

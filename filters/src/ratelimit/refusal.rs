@@ -9,13 +9,21 @@ use super::{Demand, Denied, Kind, Limit};
 use crate::filter::block;
 use crate::verdict::{Code, FilterError, Outcome, Refusal};
 
-/// When to come again while budgets cannot be written down.
+/// When to come again while budgets cannot be written down, or the counters' store is away.
 const STORE_RETRY: u32 = 5;
 
 /// Says which limit it was, and when to come again.
 pub(super) fn refuse<T>(denied: Denied, demands: &[Demand<'_>]) -> Outcome<T> {
     let short = match denied {
         Denied::Broken(error) => return Err(error),
+        Denied::Away(away) => {
+            let retry = away.retry_after.map_or(STORE_RETRY, whole_seconds);
+            return block(
+                Refusal::new("ratelimit", Code::StoreUnavailable, "the store that keeps the limits does not answer")
+                    .with_detail(away.why)
+                    .with_retry_after(retry),
+            );
+        }
         Denied::Unsaved => {
             return block(
                 Refusal::new("ratelimit", Code::StoreUnavailable, "what is left of a budget cannot be written down")

@@ -64,7 +64,7 @@ fn run(filter: &RateLimit, who: Caller, path: &str, body: &str, quotas: &[Quota]
         facts.set_model(ModelName::canonical("tiny", UpstreamKind::Ollama).unwrap()).unwrap();
         facts.set_streams(true).unwrap();
         quotas.iter().for_each(|quota| facts.add_quota(quota.clone()));
-        let request = Request { head: &head, body: &body, digest: &[0; 32], json: json.as_ref() };
+        let request = Request { head: &head, body: &body, json: json.as_ref() };
         match filter.account(&request, &mut facts).await.unwrap() {
             Verdict::Block(no) => Err(no),
             _ => Ok(facts),
@@ -142,7 +142,7 @@ fn a_quota_is_one_more_limit_and_counts_once() {
     let head = head("POST", "/api/chat");
     let mut facts = Facts::default();
     many.into_iter().for_each(|quota| facts.add_quota(quota));
-    let request = Request { head: &head, body: &Bytes::new(), digest: &[0; 32], json: None };
+    let request = Request { head: &head, body: &Bytes::new(), json: None };
     assert!(block_on(f.account(&request, &mut facts)).is_err(), "more than can be counted");
 }
 
@@ -160,7 +160,7 @@ fn what_nobody_counted_is_charged_as_it_was_estimated() {
     let head = head("POST", "/api/chat");
     let body: Bytes = format!(r#"{{"n":2,"max_tokens":7,"pad":"{}"}}"#, "x".repeat(1000)).into();
     let json = Json::parse(&body).unwrap();
-    let request = Request { head: &head, body: &body, digest: &[0; 32], json: Some(&json) };
+    let request = Request { head: &head, body: &body, json: Some(&json) };
     let whole = Estimate::of(&request, false, 512);
     assert_eq!((whole.prompt, whole.answer), (body.len() as u64 / 4, 14));
     assert_eq!(whole.charge(Usage::default()), whole.total());

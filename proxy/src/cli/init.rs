@@ -10,6 +10,7 @@ use portcullis_policies::UpstreamKind;
 
 use super::{Failure, Outcome, http, say};
 use crate::audit_log::AuditKey;
+use crate::store;
 
 /// Arguments of `init`.
 #[derive(Args, Clone)]
@@ -83,6 +84,10 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     }
     told(&node_path, made);
     let node = NodeKey::load(&node_path).map_err(|e| broken(&e))?.public();
+    if made {
+        // A new node has no past: nothing that was ever signed for it could come again.
+        store::begin(&store::replay_dir(&state), &node.node_id()).map_err(|e| broken(&e))?;
+    }
 
     let (ca_crt, ca_key) = (state.join("ca.crt"), state.join("ca.key"));
     let made = !ca_key.exists();

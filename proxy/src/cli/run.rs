@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::budgets::{self, Budgets};
 use crate::certificates::Certificates;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
 use crate::floods::Floods;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::running::Running;
 use crate::service::{self, Service};
+use crate::store::Stores;
 use crate::trust::Trust;
 use crate::{admin, logging};
 
@@ -62,6 +64,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
     let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
+    let clock = Arc::new(Clock::system());
+    let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (budgets, spent) = Budgets::open(&state)?;
     let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
     let floods = Arc::new(Floods::new(Arc::clone(&counters)));
@@ -75,8 +79,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
         counters: Arc::clone(&counters) as _,
-        nonces: Arc::new(crate::passing::Passing::default()),
-        clock: Arc::new(crate::passing::System),
+        nonces: Arc::clone(&stores.nonces),
+        clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
     let admin_socket = admin::bind(config.admin.listen)?;
@@ -93,6 +97,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
+        stores: Arc::clone(&stores),
         metrics: Arc::clone(&metrics),
         decisions: Arc::clone(&decisions),
         listening: AtomicBool::new(false),
@@ -100,6 +105,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     tokio::spawn(Arc::clone(&trust).keep());
     tokio::spawn(certificates.keep());
+    tokio::spawn(Arc::clone(&clock).keep(Arc::clone(&metrics)));
+    tokio::spawn(stores.keep(Arc::clone(&metrics)));
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());

@@ -126,7 +126,8 @@ impl IdentitySettings {
         if used && accept.contains(&IdentityMethod::Signature) && signatures != Mode::Enforce {
             check.wrong(
                 "filters.identity.accept",
-                "`signature` proves who calls only where the filter `signature` is in the chain and enforced".to_owned(),
+                "`signature` proves who calls only where the filter `signature` is in the chain and enforced"
+                    .to_owned(),
                 Some("write `chain: [identity, signature, ratelimit, policy, firewall, audit]`"),
             );
         }

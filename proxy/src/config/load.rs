@@ -421,7 +421,7 @@ impl Check<'_> {
         }
     }
 
-    fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
+    pub(super) fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
         let found = if let Some(name) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')) {
             std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
         } else if let Some(path) = text.strip_prefix("file:") {
@@ -478,6 +478,11 @@ impl Check<'_> {
             self.wrong(key, error.to_string(), None);
         }
         path
+    }
+
+    /// Notes what is legal but probably not meant.
+    pub(super) fn warn(&mut self, message: String) {
+        self.warnings.push(message);
     }
 
     /// Notes a mistake at the line of its key.

@@ -8,13 +8,15 @@ use portcullis_signatures::Scheme;
 use serde_json::{Value, json};
 
 use super::load::Check;
-use super::written;
+use super::{Store, written};
 
 /// What is signed, how, and where it is remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct SignatureSettings {
     pub(crate) require: Require,
     pub(crate) filter: signature::SignatureSettings,
+    /// Where used signatures are remembered.
+    pub(crate) store: Store,
 }
 
 /// Every scheme there is.
@@ -25,8 +27,9 @@ const WINDOW: Duration = Duration::from_secs(30);
 
 impl Default for SignatureSettings {
     fn default() -> Self {
-        let filter = signature::SignatureSettings { schemes: SCHEMES.to_vec(), window: WINDOW, audience_required: false };
-        Self { require: Require::default(), filter }
+        let filter =
+            signature::SignatureSettings { schemes: SCHEMES.to_vec(), window: WINDOW, audience_required: false };
+        Self { require: Require::default(), filter, store: Store::default() }
     }
 }
 
@@ -60,14 +63,11 @@ impl SignatureSettings {
             let message = "expected between a second and five minutes".to_owned();
             check.wrong("filters.signature.window", message, Some("write `30s`"));
         }
-        if let Some(store) = w.store.as_deref().filter(|store| *store != "embedded") {
-            let message = format!("`{store}` is no store, expected `embedded`");
-            check.wrong("filters.signature.store", message, None);
-        }
         let audience_required = w.audience == Some(written::AudienceWord::Required);
         Self {
             require: w.require.unwrap_or_default(),
             filter: signature::SignatureSettings { schemes, window, audience_required },
+            store: Store::check(check, "filters.signature.store", w.store.as_ref()),
         }
     }
 
@@ -78,7 +78,7 @@ impl SignatureSettings {
             "require": self.require, "schemes": schemes,
             "window": format!("{}s", self.filter.window.as_secs()),
             "audience": if self.filter.audience_required { "required" } else { "optional" },
-            "store": "embedded",
+            "store": self.store.to_json(),
         })
     }
 }

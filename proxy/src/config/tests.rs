@@ -37,7 +37,11 @@ fn every_mistake_says_where_and_what_to_write() {
         ("filters:\n  signature: {schemes: [rfc9241]}\n", 2, "did you mean `rfc9421`?"),
         ("filters:\n  signature: {schemes: []}\n", 2, "no signature could hold"),
         ("filters:\n  signature: {window: 10m}\n", 2, "between a second and five minutes"),
-        ("filters:\n  identity: {accept: [signature]}\n  signature: {mode: shadow}\n", 2, "is in the chain and enforced"),
+        (
+            "filters:\n  identity: {accept: [signature]}\n  signature: {mode: shadow}\n",
+            2,
+            "is in the chain and enforced",
+        ),
         ("chain: [policy, identity, audit]\n", 1, "must stand before"),
         ("chain: [identity, policy]\n", 1, "`audit` is missing"),
         ("filters:\n  audit: {mode: shadow}\n", 1, "`audit` is missing, `off` or in `shadow`"),

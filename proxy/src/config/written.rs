@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
-use super::{Fsync, Tls};
+use super::{Fsync, Tls, store};
 
 /// The config of a gate.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -232,8 +232,8 @@ pub(crate) struct Signature {
     pub(crate) window: Option<String>,
     /// Whether a signature must name this gate in `Portcullis-Audience`: `optional` or `required`.
     pub(crate) audience: Option<AudienceWord>,
-    /// Where used signatures are remembered: `embedded`.
-    pub(crate) store: Option<String>,
+    /// Where used signatures are remembered: `embedded`, or a Redis that several gates share. Default: `embedded`.
+    pub(crate) store: Option<store::Written>,
 }
 
 /// Whether a signature must name the gate.

@@ -1,0 +1,213 @@
+//! Nonces in the shared store: each good once, in all gates together.
+//!
+//! A store can lose what it was told: it was emptied, it restarted from an older file, a replica took over
+//! that had not heard everything. Each of these begins another *epoch* (`enter.lua`), and a claim names the
+//! epoch that its gate knows, so that none slips in between. What was signed before an epoch's first window
+//! is over is refused by all gates.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use data_encoding::BASE64URL_NOPAD;
+use portcullis_filters::store::{Claim, Claimed, Nonces, Unavailable, WallClock};
+use redis::Script;
+use sha2::{Digest as _, Sha256};
+use ulid::Ulid;
+
+use super::{Link, Redis};
+
+/// The name in the metrics.
+pub(crate) const NAME: &str = "nonces";
+/// How often the epoch and the clocks are looked at without a claim.
+const BEAT: Duration = Duration::from_secs(1);
+/// Bytes of a nonce's hash that make its key: as hard to hit as a 128-bit nonce.
+const KEY: usize = 16;
+
+/// Nonces in a Redis.
+pub(crate) struct RedisNonces {
+    store: Arc<Redis>,
+    clock: Arc<dyn WallClock>,
+    claim: Script,
+    enter: Script,
+    epoch: String,
+    /// The widest window of any claim.
+    window_ms: AtomicI64,
+    /// The latest time at which a claim came.
+    peak_ms: AtomicI64,
+    known: Mutex<Known>,
+}
+
+/// What this gate knows of the store.
+#[derive(Clone, Default)]
+struct Known {
+    /// The run of the server that the epoch belongs to.
+    server: String,
+    epoch: String,
+    /// How far the server's clock was before the gate's.
+    ahead_ms: Option<i64>,
+}
+
+impl RedisNonces {
+    /// Nonces of signatures that may be this far from now. Opens the epoch as soon as the store answers.
+    pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration) -> Arc<Self> {
+        let nonces = Arc::new(Self {
+            claim: Script::new(include_str!("claim.lua")),
+            enter: Script::new(include_str!("enter.lua")),
+            epoch: store.key("epoch"),
+            window_ms: AtomicI64::new(millis(window)),
+            peak_ms: AtomicI64::new(0),
+            known: Mutex::default(),
+            store,
+            clock,
+        });
+        let watched = Arc::downgrade(&nonces);
+        nonces.store.runtime().spawn(watch(watched));
+        nonces
+    }
+
+    /// Joins the epoch, or opens one.
+    async fn enter(&self, link: &Arc<Link>) -> Result<(), Unavailable> {
+        let known = self.known();
+        let gate_ms = self.clock.now_ms();
+        let asked = Instant::now();
+        let mut script = self.enter.prepare_invoke();
+        script.key(&self.epoch).arg(&link.server).arg(Ulid::new().to_string()).arg(&known.epoch);
+        script.arg(gate_ms).arg(self.peak_ms.load(Ordering::Acquire)).arg(self.window_ms.load(Ordering::Acquire));
+        let (joined, server_ms, epoch, opened_ms): (bool, i64, String, i64) =
+            self.store.run(NAME, link, &script).await?;
+        let ahead_ms = server_ms.saturating_sub(gate_ms);
+        if !joined {
+            self.remember(&Known { ahead_ms: Some(ahead_ms), ..known });
+            return Err(clocks(ahead_ms));
+        }
+        if self.has_jumped(&known, link, ahead_ms, asked.elapsed()) {
+            return self.close(link, &epoch).await;
+        }
+        if epoch != known.epoch {
+            let opened = jiff::Timestamp::from_millisecond(opened_ms).map(|at| at.to_string()).unwrap_or_default();
+            tracing::warn!(
+                opened,
+                "The store's memory of nonces began anew; what was signed until a window after that is refused."
+            );
+        }
+        self.remember(&Known { server: link.server.clone(), epoch, ahead_ms: Some(ahead_ms) });
+        Ok(())
+    }
+
+    /// Whether the server's clock stepped since the last look: what it should remember may have run out
+    /// meanwhile.
+    fn has_jumped(&self, known: &Known, link: &Link, ahead_ms: i64, took: Duration) -> bool {
+        let limit = self.window_ms.load(Ordering::Acquire) / 2;
+        known.server == link.server
+            && millis(took) < limit / 2
+            && known.ahead_ms.is_some_and(|before| before.abs_diff(ahead_ms) > limit.unsigned_abs())
+    }
+
+    /// Ends this epoch, if it is still that: the next look opens another one.
+    async fn close(&self, link: &Arc<Link>, epoch: &str) -> Result<(), Unavailable> {
+        let script = Script::new(
+            "if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then redis.call('HDEL', KEYS[1], 'name') end return 1",
+        );
+        self.store.run::<i64>(NAME, link, script.key(&self.epoch).arg(epoch)).await?;
+        self.remember(&Known::default());
+        let why = "the store's clock stepped; what it remembers may have run out too early";
+        tracing::error!("{why}");
+        Err(Unavailable::new(why))
+    }
+
+    async fn ask(&self, claim: &Claim<'_>) -> Result<(i64, i64), Unavailable> {
+        let link = self.store.link()?;
+        let known = self.known();
+        if known.server != link.server {
+            // A new run of the server: it is looked at before it is believed.
+            self.enter(&link).await?;
+        }
+        let key = self.store.key(&format!("n:{}", hashed(claim)));
+        let mut script = self.claim.prepare_invoke();
+        script.key(&self.epoch).key(key).arg(&link.server).arg(self.known().epoch);
+        script.arg(claim.created_ms).arg(claim.now_ms).arg(millis(claim.window));
+        let (what, ms) = self.store.run(NAME, &link, &script).await?;
+        if what == OTHER_EPOCH {
+            self.enter(&link).await?;
+        }
+        Ok((what, ms))
+    }
+
+    fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, known: &Known) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(known);
+    }
+}
+
+const FRESH: i64 = 0;
+const REPLAYED: i64 = 1;
+const OTHER_EPOCH: i64 = 2;
+const OPENING: i64 = 3;
+const CLOCKS: i64 = 4;
+
+#[async_trait]
+impl Nonces for RedisNonces {
+    async fn claim(&self, claim: &Claim<'_>) -> Result<Claimed, Unavailable> {
+        let window = millis(claim.window);
+        self.window_ms.fetch_max(window, Ordering::AcqRel);
+        let peak = self.peak_ms.fetch_max(claim.now_ms, Ordering::AcqRel).max(claim.now_ms);
+        if claim.created_ms < peak.saturating_sub(window) {
+            return Ok(Claimed::Forgotten);
+        }
+        let mut answer = self.ask(claim).await?;
+        if answer.0 == OTHER_EPOCH {
+            // The gate has joined it now; once more, and then it says no.
+            answer = self.ask(claim).await?;
+        }
+        match answer {
+            (FRESH, _) => Ok(Claimed::Fresh),
+            (REPLAYED, _) => Ok(Claimed::Replayed),
+            (OPENING, ms) => Err(Unavailable {
+                why: "the store's memory began anew; what was signed before cannot be told from a replay".to_owned(),
+                retry_after: Some(Duration::from_millis(ms.max(0).unsigned_abs())),
+            }),
+            (CLOCKS, ms) => Err(clocks(ms)),
+            _ => Err(Unavailable::new("the store's memory of nonces was lost")),
+        }
+    }
+}
+
+/// Looks at the store now and then, so that an epoch opens, and a clock's step is seen, without a claim.
+async fn watch(nonces: Weak<RedisNonces>) {
+    loop {
+        let Some(nonces) = nonces.upgrade() else { return };
+        if let Ok(link) = nonces.store.link() {
+            if let Err(error) = nonces.enter(&link).await {
+                tracing::debug!(%error, "The store's epoch cannot be joined.");
+            }
+            drop(nonces);
+            tokio::time::sleep(BEAT).await;
+        } else {
+            drop(nonces);
+            tokio::time::sleep(BEAT / 20).await;
+        }
+    }
+}
+
+fn clocks(ahead_ms: i64) -> Unavailable {
+    Unavailable::new(format!("the store's clock is {ahead_ms} ms ahead of the gate's, more than half a window"))
+}
+
+/// What a nonce is found by. Whose it is comes first, with its length, so that no two claims read alike.
+fn hashed(claim: &Claim<'_>) -> String {
+    let hash = Sha256::new()
+        .chain_update((claim.node.len() as u64).to_be_bytes())
+        .chain_update(claim.node)
+        .chain_update(claim.nonce)
+        .finalize();
+    BASE64URL_NOPAD.encode(hash.get(..KEY).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_certs::ledger::{Document, Ledger, LedgerError};
-use portcullis_filters::ratelimit::{self, BudgetStore, Memory};
+use portcullis_filters::ratelimit::{self, BudgetStore, Counters, Memory};
 use serde::{Deserialize, Serialize};
+
+use crate::store::redis::{Redis, RedisCounters};
 
 /// How often it is written, if anything changed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -59,19 +61,61 @@ impl BudgetStore for Budgets {
     }
 }
 
+/// The counters of a gate: its own, or those that it shares with others.
+#[derive(Clone)]
+pub(crate) struct Counts {
+    /// Strangers are every gate's own business.
+    memory: Arc<Memory>,
+    shared: Option<RedisCounters>,
+}
+
+impl Counts {
+    /// Counters with budgets of which this was spent before.
+    pub(crate) fn open(shared: Option<&Arc<Redis>>, spent: BTreeMap<String, u64>) -> Self {
+        match shared {
+            None => Self { memory: Arc::new(Memory::new(spent)), shared: None },
+            Some(redis) => {
+                let shared = RedisCounters::open(Arc::clone(redis), spent);
+                Self { memory: Arc::new(Memory::new([])), shared: Some(shared) }
+            }
+        }
+    }
+
+    pub(crate) fn of_strangers(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
+    }
+
+    pub(crate) fn for_callers(&self) -> Arc<dyn Counters> {
+        match &self.shared {
+            None => Arc::clone(&self.memory) as _,
+            Some(shared) => Arc::new(shared.clone()),
+        }
+    }
+}
+
 /// Writes what changes, for ever. Runs off the workers.
-pub(crate) async fn keep(counters: Arc<Memory>, store: Arc<Budgets>) {
+pub(crate) async fn keep(counters: Counts, store: Arc<Budgets>) {
     loop {
         tokio::time::sleep(PAUSE).await;
-        let (counters, store) = (Arc::clone(&counters), Arc::clone(&store));
+        let (counters, store) = (counters.clone(), Arc::clone(&store));
         let _ = tokio::task::spawn_blocking(move || save(&counters, &store)).await;
     }
 }
 
 /// Writes what changed since the last time.
-pub(crate) fn save(counters: &Memory, store: &Budgets) {
-    counters.forget_ended(crate::keyring::now());
-    if let Err(error) = counters.save_budgets(store) {
+pub(crate) fn save(counters: &Counts, store: &Budgets) {
+    let now = crate::keyring::now();
+    let saved = match &counters.shared {
+        None => {
+            counters.memory.forget_ended(now);
+            counters.memory.save_budgets(store)
+        }
+        Some(shared) => {
+            shared.forget_ended(now);
+            shared.save_budgets(store)
+        }
+    };
+    if let Err(error) = saved {
         tracing::error!(%error, "Budgets cannot be written; requests that use one are refused until they can.");
     }
 }
@@ -86,8 +130,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let demand = Demand { budget: Some(100), ..Demand::of(Kind::Quota, "key:ci") };
         let (store, spent) = Budgets::open(dir.path()).unwrap();
-        let counters = Memory::new(spent);
-        let held = counters.take_now(&[demand], 60).unwrap().unwrap();
+        let counters = Counts::open(None, spent);
+        let held = counters.memory.take_now(&[demand], 60).unwrap().unwrap();
         save(&counters, &store);
         // Killed here, the whole of what ran counts as spent.
         let (_, spent) = Budgets::open(dir.path()).unwrap();

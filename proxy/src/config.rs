@@ -162,6 +162,8 @@ pub(crate) struct Filters {
     pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallSettings,
     pub(crate) audit: AuditSettings,
+    /// Whose grants hold.
+    pub(crate) grants: Granting,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

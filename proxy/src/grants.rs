@@ -1,5 +1,5 @@
-//! Grants: rights for a time that a person gave to one caller, in `state/grants.json`, and how the
-//! running gate sees them.
+//! Grants: rights for a time that a person gave to one caller, in `state/grants.json` or in the store that
+//! gates share, and how the running gate sees them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
+use crate::config::{Config, Granting};
 use crate::keyring::now;
+use crate::store::redis::{Redis, SharedDocument, SharedError};
 
 /// How often the file is looked at: what the command line decides bites within this.
 const POLL: Duration = Duration::from_millis(250);
@@ -43,9 +45,15 @@ impl Document for GrantDocument {
 
 /// The grants of one gate.
 pub(crate) struct GrantBook {
-    ledger: Ledger<GrantDocument>,
+    pages: Pages,
     /// The same by caller.
     found: ArcSwap<Grants>,
+}
+
+/// Where they are written.
+enum Pages {
+    Local(Ledger<GrantDocument>),
+    Shared(SharedDocument<GrantDocument>),
 }
 
 /// Why a grant cannot be given or taken back.
@@ -57,6 +65,8 @@ pub(crate) enum GrantError {
     Full,
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Shared(#[from] SharedError),
     #[error("`{0}` is no grant, or one that ended already; `portcullis grants list --all` shows them")]
     Nobody(String),
     #[error("{0}")]
@@ -71,22 +81,62 @@ impl GrantBook {
     pub(crate) fn open(state: &Path) -> Result<Self, LedgerError> {
         let ledger = Ledger::<GrantDocument>::open(&state.join("grants.json"))?;
         let found = ArcSwap::from_pointee(Grants::new(ledger.get().grants.iter().cloned()));
-        Ok(Self { ledger, found })
+        Ok(Self { pages: Pages::Local(ledger), found })
     }
 
-    /// Keeps memory up with the disk until it is dropped. Runs off the workers.
+    /// The grants of a running gate: its own, or those in the store that it shares, which need not answer
+    /// yet.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub(crate) fn of(config: &Config, shared: Option<&Arc<Redis>>) -> Result<Self, LedgerError> {
+        match shared.filter(|_| config.filters.grants == Granting::Shared) {
+            None => Self::open(&config.node.state),
+            Some(redis) => {
+                let pages = Pages::Shared(SharedDocument::open(Arc::clone(redis), "grants"));
+                Ok(Self { pages, found: ArcSwap::default() })
+            }
+        }
+    }
+
+    /// The grants as a command works on them, with or without a running gate. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn for_command(config: &Config) -> Result<Self, GrantError> {
+        let settings = config.filters.signature.store.redis().filter(|_| config.filters.grants == Granting::Shared);
+        let redis = settings.map(|settings| Redis::for_command(settings.clone())).transpose();
+        let redis = redis.map_err(|e| GrantError::Meaning(format!("{e:#}")))?;
+        let book = Self::of(config, redis.map(Arc::new).as_ref())?;
+        if let Pages::Shared(document) = &book.pages {
+            document.fetch()?;
+            book.find_anew();
+        }
+        Ok(book)
+    }
+
+    /// Keeps memory up with what is written until it is dropped. Runs off the workers.
     pub(crate) async fn keep(self: Arc<Self>) {
+        let mut last = self.document();
         loop {
             tokio::time::sleep(POLL).await;
             let this = Arc::clone(&self);
-            let _ = tokio::task::spawn_blocking(move || match this.ledger.reload_if_changed() {
-                Ok(true) => this.find_anew(),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::error!(%error, "The grants on disk cannot be read; the last good ones stay in force.");
-                }
-            })
-            .await;
+            let reload = tokio::task::spawn_blocking(move || match &this.pages {
+                Pages::Local(ledger) => ledger.reload_if_changed().map(drop).map_err(GrantError::from),
+                // The store says itself when it is away, and what is known holds for a while.
+                Pages::Shared(document) => match document.reload() {
+                    Err(SharedError::Away(_)) => Ok(()),
+                    reloaded => reloaded.map_err(GrantError::from),
+                },
+            });
+            if let Ok(Err(error)) = reload.await {
+                tracing::error!(%error, "The grants cannot be read; the last good ones stay in force for now.");
+            }
+            let now = self.document();
+            if !Arc::ptr_eq(&now, &last) {
+                self.find_anew();
+                last = now;
+            }
         }
     }
 
@@ -107,14 +157,11 @@ impl GrantBook {
         let random = Ulid::new().to_string().to_ascii_lowercase();
         let id = format!("g-{}", random.get(random.len().saturating_sub(10)..).unwrap_or_default());
         let grant = Grant { id, identity: identity.to_string(), scope, created: now, revoked: None, note };
-        let made = grant.clone();
-        let outcome = self.ledger.change(|document| {
+        self.change(|document| {
             make_room(document, &grant.identity, now)?;
-            document.grants.push(grant);
-            Ok(made)
-        });
-        self.find_anew();
-        outcome
+            document.grants.push(grant.clone());
+            Ok(grant.clone())
+        })
     }
 
     /// Takes a grant back.
@@ -123,24 +170,38 @@ impl GrantBook {
     /// When there is none of this id that has not ended, or the file cannot be written.
     pub(crate) fn revoke(&self, id: &str) -> Result<Grant, GrantError> {
         let now = now();
-        let outcome = self.ledger.change(|document| {
+        self.change(|document| {
             let grant = document.grants.iter_mut().find(|grant| grant.id == id && !grant.has_ended(now));
             let grant = grant.ok_or_else(|| GrantError::Nobody(id.chars().take(64).collect()))?;
             grant.revoked = Some(now);
             Ok(grant.clone())
-        });
-        self.find_anew();
-        outcome
+        })
     }
 
     /// The grants, also those that have ended lately where `all` is asked for.
     pub(crate) fn list(&self, all: bool) -> Vec<Grant> {
         let now = now();
-        self.ledger.get().grants.iter().filter(|grant| all || !grant.has_ended(now)).cloned().collect()
+        self.document().grants.iter().filter(|grant| all || !grant.has_ended(now)).cloned().collect()
+    }
+
+    fn document(&self) -> Arc<GrantDocument> {
+        match &self.pages {
+            Pages::Local(ledger) => ledger.get(),
+            Pages::Shared(document) => document.get(),
+        }
+    }
+
+    fn change<T>(&self, apply: impl FnMut(&mut GrantDocument) -> Result<T, GrantError>) -> Result<T, GrantError> {
+        let outcome = match &self.pages {
+            Pages::Local(ledger) => ledger.change(apply),
+            Pages::Shared(document) => document.change(apply),
+        };
+        self.find_anew();
+        outcome
     }
 
     fn find_anew(&self) {
-        self.found.store(Arc::new(Grants::new(self.ledger.get().grants.iter().cloned())));
+        self.found.store(Arc::new(Grants::new(self.document().grants.iter().cloned())));
     }
 }
 
@@ -229,7 +290,8 @@ mod tests {
         let made = one.add(&alice, scope(now() + 60), "a\nb").unwrap();
         assert_eq!((made.note.as_str(), one.grants().of(&alice).len()), ("ab", 1));
         assert!(two.grants().of(&alice).is_empty());
-        assert!(two.ledger.reload_if_changed().unwrap());
+        let Pages::Local(ledger) = &two.pages else { panic!("it is a file") };
+        assert!(ledger.reload_if_changed().unwrap());
         two.find_anew();
         assert_eq!(two.list(false), std::slice::from_ref(&made));
         two.revoke(&made.id).unwrap();

@@ -51,7 +51,7 @@ impl Running {
     pub(crate) fn ready(&self) -> Vec<String> {
         let mut reasons = self.started();
         let generation = self.current.load();
-        if generation.takes_signatures {
+        if generation.takes_signatures || self.stores.shared.is_some() {
             reasons.extend(self.stores.away());
         }
         let down: Vec<_> = generation.upstreams.iter().filter_map(|u| u.down_because().map(|why| (u, why))).collect();
@@ -190,6 +190,8 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         (old.node.name != new.node.name, "node.name"),
         (old.filters.audit != new.filters.audit, "filters.audit"),
         (old.filters.signature.store != new.filters.signature.store, "filters.signature.store"),
+        (old.filters.ratelimit.store != new.filters.ratelimit.store, "filters.ratelimit.store"),
+        (old.filters.grants != new.filters.grants, "filters.policy.grants"),
         (old.gate.limits.buffered_bytes != new.gate.limits.buffered_bytes, "gate.limits.buffered_bytes"),
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! What Portcullis promises, seen from outside: real gate processes, real TLS, a fake model server
 //! that remembers what reached it.
 
+mod answers;
 mod attacks;
 mod audit;
 mod bad_input;
@@ -22,6 +23,7 @@ mod newcomer;
 mod ollama;
 mod policy;
 mod queue;
+mod replays;
 mod requests;
 mod rotation;
 mod sign_command;

@@ -11,7 +11,8 @@ use crate::process::output;
 use crate::workspace::Workspace;
 
 /// Crates and modules that a folder must not use.
-const FORBIDDEN: &[(&str, &[&str])] = &[("policies/", NO_NETWORK), ("filters/", NO_NETWORK), ("certs/", &["pingora"])];
+const FORBIDDEN: &[(&str, &[&str])] =
+    &[("policies/", NO_NETWORK), ("filters/", NO_NETWORK), ("certs/signatures/", NO_NETWORK), ("certs/", &["pingora"])];
 
 const NO_NETWORK: &[&str] = &["pingora", "rustls", "hyper", "tokio::net", "std::net::Tcp"];
 

@@ -1,7 +1,7 @@
 //! `Accept-Signature` (RFC 9421, section 5.1): whether and how a client wants the end of a stream signed.
 
 use http::{HeaderMap, HeaderName};
-use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ParameterVisitor};
+use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, Never, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser};
 
 use crate::field;
@@ -14,7 +14,7 @@ pub const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signatu
 /// Where a client wants the end of a stream signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// As the last frame.
+    /// As the last frame: it asked for `"content-digest"`.
     Frame,
     /// In the trailers: it asked for `"content-digest";tr`.
     Trailers,
@@ -46,6 +46,8 @@ pub fn accept_signature(headers: &HeaderMap) -> Option<Wanted> {
 #[derive(Default)]
 struct Request {
     wanted: Option<Wanted>,
+    /// The label was there.
+    seen: bool,
     /// The component that is being read is `content-digest`.
     digest: bool,
 }
@@ -67,15 +69,12 @@ impl<'h> EntryVisitor<'h> for &mut Request {
     type Error = Refused;
 
     fn item(self) -> Result<impl ItemVisitor<'h>, Refused> {
-        Err::<sfv::visitor::Never, _>(Refused)
+        Err::<Never, _>(Refused)
     }
 
     fn inner_list(self) -> Result<impl InnerListVisitor<'h>, Refused> {
-        if self.wanted.is_some() {
-            return Err(Refused);
-        }
-        self.wanted = Some(Wanted::Frame);
-        Ok(self)
+        // The label twice asks for two things.
+        if std::mem::replace(&mut self.seen, true) { Err(Refused) } else { Ok(self) }
     }
 }
 
@@ -98,6 +97,9 @@ impl<'h> ItemVisitor<'h> for &mut Request {
 
     fn bare_item(self, item: BareItemFromInput<'h>) -> Result<impl ParameterVisitor<'h, Out = ()>, Refused> {
         self.digest = matches!(&item, BareItemFromInput::String(name) if name.as_str() == "content-digest");
+        if self.digest && self.wanted.is_none() {
+            self.wanted = Some(Wanted::Frame);
+        }
         Ok(self)
     }
 }
@@ -115,5 +117,52 @@ impl<'h> ParameterVisitor<'h> for &mut Request {
 
     fn finish(self) -> Result<(), Refused> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn asked(values: &[&str]) -> Option<Wanted> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(ACCEPT_SIGNATURE, HeaderValue::from_str(value).unwrap());
+        }
+        accept_signature(&headers)
+    }
+
+    #[test]
+    fn finds_what_is_asked_for() {
+        for wanted in [Wanted::Frame, Wanted::Trailers] {
+            assert_eq!(asked(&[wanted.as_str()]), Some(wanted));
+        }
+        let with = r#"other=("date"), portcullis=("content-digest";req "@status");created;keyid="k";tag="t""#;
+        assert_eq!(asked(&[with]), Some(Wanted::Frame));
+        assert_eq!(asked(&[r#"portcullis=("@status" "content-digest" "content-digest";tr)"#]), Some(Wanted::Trailers));
+    }
+
+    #[test]
+    fn asks_for_nothing_that_it_does_not_say() {
+        let long = format!("{};tag=\"{}\"", Wanted::Frame.as_str(), "x".repeat(field::MAX_VALUE));
+        let twice = format!("{0}, {0}", Wanted::Frame.as_str());
+        for value in [
+            "",
+            "portcullis",
+            "portcullis=1",
+            r#"portcullis=("@status")"#,
+            r#"portcullis=("@status";tr)"#,
+            r#"portcullis=(content-digest)"#,
+            r#"portcullis=("@status" "content-digest""#,
+            r#"sig1=("@status" "content-digest";tr)"#,
+            &twice,
+            &long,
+        ] {
+            assert_eq!(asked(&[value]), None, "{value:.80}");
+        }
+        assert_eq!(asked(&[]), None);
+        assert_eq!(asked(&[Wanted::Frame.as_str(), Wanted::Frame.as_str()]), None, "two lines");
+        assert_eq!(asked(&[r#"portcullis=("content-digest";tr=?0)"#]), Some(Wanted::Frame));
     }
 }

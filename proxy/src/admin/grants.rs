@@ -98,6 +98,7 @@ fn answered(outcome: Result<Result<Grant, GrantError>, tokio::task::JoinError>, 
         Ok(Err(error @ GrantError::Meaning(_))) => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
         Ok(Err(error @ GrantError::Nobody(_))) => problem(StatusCode::NOT_FOUND, &error.to_string()),
         Ok(Err(error @ GrantError::Full)) => problem(StatusCode::CONFLICT, &error.to_string()),
+        Ok(Err(error @ GrantError::Shared(_))) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         Ok(Err(error @ GrantError::Ledger(_))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the change was cut off"),
     }

@@ -59,7 +59,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "identity": config.filters.identity.to_json(),
                     "signature": config.filters.signature.to_json(),
                     "ratelimit": config.filters.ratelimit.to_json(),
-                    "policy": {"file": config.policy_source},
+                    "policy": {"file": config.policy_source, "grants": config.filters.grants},
                     "firewall": config.filters.firewall,
                     "audit": {"fsync": config.filters.audit.fsync, "segment_bytes": config.filters.audit.segment_bytes},
                 },

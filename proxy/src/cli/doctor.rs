@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
 use crate::config::Config;
+use crate::store::redis::look;
 
 /// How one thing is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,6 +51,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         keys(config, &mut line);
         certificates(config, &mut line);
         providers(config, &mut line);
+        store(config, &mut line);
         log(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
@@ -135,6 +137,34 @@ fn providers(config: &Config, line: &mut Say<'_>) {
                 "until then its tokens are judged by the last good keys for a day, then refused",
             ),
         }
+    }
+}
+
+fn store(config: &Config, line: &mut Say<'_>) {
+    let Some(settings) = config.filters.signature.store.redis() else { return };
+    let address = settings.address();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let standing = runtime.map_err(|e| e.to_string()).and_then(|runtime| runtime.block_on(look(settings)));
+    let standing = match standing {
+        Ok(standing) => standing,
+        Err(why) => {
+            let fix = "start it, or mend filters.signature.store; until then what is signed is refused";
+            return line("store", Health::Fail, format!("{address} cannot be used: {why}"), fix);
+        }
+    };
+    let window = i64::try_from(config.filters.signature.filter.window.as_millis()).unwrap_or(i64::MAX);
+    let ahead = standing.clock_ms.saturating_sub(jiff::Timestamp::now().as_millisecond());
+    if let Err(why) = standing.fits() {
+        line("store", Health::Fail, format!("{address}: {why}"), "until then the gate uses nothing of it");
+    } else if ahead.saturating_abs().saturating_mul(2) > window {
+        let what = format!("the clock of {address} is {ahead} ms ahead of this one, more than half a window");
+        line("store", Health::Fail, what, "set the clocks; until then what is signed is refused");
+    } else {
+        let what = format!(
+            "{address} answers (version {}, maxmemory-policy {}, clock {ahead:+} ms)",
+            standing.version, standing.policy
+        );
+        line("store", Health::Ok, what, "");
     }
 }
 

@@ -101,7 +101,7 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
     let store = TrustStore::open(&config.node.state).map_err(|e| Failure::broken(e.to_string()))?;
     let peer = store.find(text("node_id")).ok();
-    let grants = GrantBook::open(&config.node.state).map_err(|e| Failure::broken(e.to_string()))?;
+    let grants = GrantBook::for_command(config).map_err(|e| Failure::broken(e.to_string()))?;
     let timestamp = text("timestamp");
     let decision = Decision {
         request_id: id.to_owned(),

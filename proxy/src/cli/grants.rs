@@ -88,7 +88,7 @@ fn add(args: &AddArgs) -> Outcome {
     let until = args.until.or_else(|| args.ttl.map(|ttl| scope::ends_after(ttl, now())));
     let scope = args.scope.scope();
     let scope = Scope { until, classes: grants::or_usual(scope.classes), ..scope };
-    let book = GrantBook::open(state).map_err(|e| Failure::broken(e.to_string()))?;
+    let book = GrantBook::for_command(&config).map_err(failure)?;
     let grant = book.add(&identity, scope, &args.note).map_err(failure)?;
     if args.args.json {
         say!("{}", grants::shown(&grant));
@@ -100,7 +100,7 @@ fn add(args: &AddArgs) -> Outcome {
 
 fn list(all: bool, args: &JsonArgs) -> Outcome {
     let state = args.config.state()?;
-    let grants = GrantBook::open(&state).map_err(|e| Failure::broken(e.to_string()))?.list(all);
+    let grants = open(args)?.list(all);
     let peers = TrustStore::open(&state).map_err(|e| Failure::broken(e.to_string()))?.list();
     let named: std::collections::HashMap<_, _> =
         peers.iter().filter_map(|peer| Some((peer.id.as_str(), peer.name.as_deref()?))).collect();
@@ -130,8 +130,12 @@ fn revoke(id: &str, args: &JsonArgs) -> Outcome {
     Ok(())
 }
 
+/// A config that does not hold still names its state directory, and somebody must be thrown out at any time.
 fn open(args: &JsonArgs) -> Outcome<GrantBook> {
-    GrantBook::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string()))
+    match args.config.load() {
+        Ok(config) => GrantBook::for_command(&config).map_err(failure),
+        Err(_) => GrantBook::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string())),
+    }
 }
 
 fn moment(text: &str) -> Result<i64, String> {
@@ -143,6 +147,6 @@ fn failure(error: GrantError) -> Failure {
     match error {
         GrantError::Meaning(_) => Failure::usage(error.to_string()),
         GrantError::Full | GrantError::Nobody(_) => Failure::no(error.to_string()),
-        GrantError::Ledger(_) => Failure::broken(error.to_string()),
+        GrantError::Ledger(_) | GrantError::Shared(_) => Failure::broken(error.to_string()),
     }
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
-use portcullis_filters::ratelimit;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::answering::Signatory;
 use crate::audit_log::{AuditKey, AuditLog};
-use crate::budgets::{self, Budgets};
+use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -67,9 +67,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Arc::new(Clock::system());
     let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (budgets, spent) = Budgets::open(&state)?;
-    let (budgets, counters) = (Arc::new(budgets), Arc::new(ratelimit::Memory::new(spent)));
-    let floods = Arc::new(Floods::new(Arc::clone(&counters)));
-    let grants = Arc::new(GrantBook::open(&state)?);
+    let shared = stores.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
+    let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));
+    let floods = Arc::new(Floods::new(counters.of_strangers()));
+    let grants = Arc::new(GrantBook::of(&config, stores.shared.as_ref())?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
         keyring: keyring.clone(),
@@ -78,7 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
-        counters: Arc::clone(&counters) as _,
+        counters: counters.for_callers(),
         nonces: Arc::clone(&stores.nonces),
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
@@ -110,7 +111,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(grants.keep());
     tokio::spawn(keyring.keep(Arc::clone(&current)));
     tokio::spawn(Arc::clone(&running).watch_upstreams());
-    tokio::spawn(budgets::keep(Arc::clone(&counters), Arc::clone(&budgets)));
+    tokio::spawn(budgets::keep(counters.clone(), Arc::clone(&budgets)));
     tokio::spawn(Arc::clone(&floods).keep(Arc::clone(&audit) as _));
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&running), token));
 
@@ -125,6 +126,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         decisions,
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
+        signatory: Signatory::new(node, Arc::clone(&running.surroundings.clock)),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;

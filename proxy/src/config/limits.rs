@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::load::Check;
+use super::store::Counting;
 use super::written::ModeWord;
 
 /// The most requests at once that a limit can name.
@@ -22,6 +23,8 @@ pub(crate) struct RateLimits {
     pub(crate) filter: RateLimitSettings,
     /// Refusals for want of an identity, for each address.
     pub(crate) strangers: Option<Rate>,
+    /// Where it is counted.
+    pub(crate) store: Counting,
 }
 
 impl Default for RateLimits {
@@ -29,7 +32,7 @@ impl Default for RateLimits {
         let rate = |count, per| Some(Rate { count, per: Duration::from_secs(per) });
         // How much a caller may ask is the operator's to say; that none holds up the others is the queue's.
         let filter = RateLimitSettings { answer_tokens: 512, ..RateLimitSettings::default() };
-        Self { filter, strangers: rate(3_000, 60) }
+        Self { filter, strangers: rate(3_000, 60), store: Counting::default() }
     }
 }
 
@@ -55,6 +58,9 @@ pub(crate) struct RateLimit {
     strangers: Option<Amount>,
     /// Tokens that are set aside for an answer whose request names no maximum. Default: 512.
     answer_tokens: Option<Amount>,
+    /// Where it is counted: in this gate's `memory`, or `shared`, in the store that `filters.signature.store`
+    /// names, so that a caller has one allowance in all gates together. Default: `memory`.
+    store: Option<Counting>,
 }
 
 /// Limits that several callers share.
@@ -113,7 +119,7 @@ impl RateLimits {
         json!({
             "requests": rate(own.requests), "tokens": rate(own.tokens), "concurrent": concurrent(own.concurrent),
             "per_model": limits(self.filter.model), "global": limits(self.filter.global),
-            "strangers": rate(self.strangers), "answer_tokens": self.filter.answer_tokens,
+            "strangers": rate(self.strangers), "answer_tokens": self.filter.answer_tokens, "store": self.store,
         })
     }
 
@@ -135,6 +141,7 @@ impl RateLimits {
                 answer_tokens: answer.unwrap_or(usual.filter.answer_tokens),
             },
             strangers: rate(check, &at("strangers"), w.strangers.as_ref(), usual.strangers),
+            store: w.store.unwrap_or_default(),
         }
     }
 }

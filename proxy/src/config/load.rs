@@ -333,10 +333,15 @@ impl Check<'_> {
             );
         }
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
+        let signature = SignatureSettings::check(self, &w.signature);
+        let ratelimit = RateLimits::check(self, &w.ratelimit);
+        let grants = w.policy.grants.unwrap_or_default();
+        signature.store.check_sharers(self, ratelimit.store, grants);
         Filters {
             identity: IdentitySettings::check(self, &w.identity, tls, identified, signatures),
-            signature: SignatureSettings::check(self, &w.signature),
-            ratelimit: RateLimits::check(self, &w.ratelimit),
+            signature,
+            ratelimit,
+            grants,
             firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }

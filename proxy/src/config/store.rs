@@ -114,6 +114,21 @@ impl Store {
             .map_or(Self::Embedded, Self::Redis)
     }
 
+    /// What is to be shared needs a store that is.
+    pub(super) fn check_sharers(&self, check: &mut Check<'_>, counting: Counting, granting: Granting) {
+        let sharers = [
+            ("filters.ratelimit.store", counting == Counting::Shared),
+            ("filters.policy.grants", granting == Granting::Shared),
+        ];
+        for (key, _) in sharers.into_iter().filter(|(_, shared)| *shared && self.redis().is_none()) {
+            check.wrong(
+                key,
+                "`shared` needs a store that gates share, and `filters.signature.store` names none".to_owned(),
+                Some("write `store: rediss://HOST:6379` under `filters.signature`"),
+            );
+        }
+    }
+
     /// The Redis, if it is one.
     pub(crate) fn redis(&self) -> Option<&RedisSettings> {
         match self {

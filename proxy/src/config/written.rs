@@ -291,6 +291,9 @@ pub(crate) struct Policy {
     pub(crate) mode: Option<ModeWord>,
     /// The policy document; relative to this file. Default: the built-in one.
     pub(crate) file: Option<String>,
+    /// Which grants hold: `local`, those of this gate, or `shared`, those in the store that
+    /// `filters.signature.store` names. Default: `local`.
+    pub(crate) grants: Option<store::Granting>,
 }
 
 /// What must not leave or come in.

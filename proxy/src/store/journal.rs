@@ -78,6 +78,11 @@ struct Bucket {
     end: u64,
 }
 
+/// Where the used nonces of a node lie.
+pub(crate) fn replay_dir(state: &Path) -> PathBuf {
+    state.join("replay")
+}
+
 /// Makes an empty journal for a node that was just made: it has no past, so nothing is lost.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ use crate::config::RedisSettings;
 use crate::metrics::Metrics;
 
 mod counters;
+mod grants;
 mod link;
 mod nonces;
 #[cfg(test)]
@@ -26,9 +27,13 @@ mod server;
 mod tls;
 
 pub(crate) use counters::RedisCounters;
-pub(crate) use link::{Link, Standing, look};
+pub(crate) use grants::{SharedDocument, SharedError};
+use link::Link;
+pub(crate) use link::look;
 pub(crate) use nonces::RedisNonces;
 
+/// What may be kept in the store, as the metrics call it.
+pub(crate) const USES: [&str; 3] = [nonces::NAME, counters::NAME, grants::NAME];
 /// Connections to the store: while one of them is made anew, the other serves.
 const LINKS: usize = 2;
 /// The most questions that wait for an answer. One more is answered with no.
@@ -89,6 +94,14 @@ impl Redis {
         Ok(Self { shared, runtime: handle, _stop: stop })
     }
 
+    /// The same for one command.
+    ///
+    /// # Errors
+    /// As [`Redis::open`].
+    pub(crate) fn for_command(settings: RedisSettings) -> anyhow::Result<Self> {
+        Self::open(settings, &[], &Metrics::new()?)
+    }
+
     /// Where tasks of the store run.
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
@@ -112,6 +125,20 @@ impl Redis {
             .filter_map(|next| self.shared.links.get(first.wrapping_add(next) % LINKS))
             .find_map(|slot| slot.load_full())
             .ok_or_else(|| Unavailable::new(self.away().unwrap_or_else(|| "the store is just back".to_owned())))
+    }
+
+    /// A connection, as soon as there is one. For commands, which begin with none.
+    ///
+    /// # Errors
+    /// When there is none within the time that connecting may take, and some.
+    pub(super) async fn wait(&self) -> Result<Arc<Link>, Unavailable> {
+        let until = tokio::time::Instant::now() + self.shared.settings.timeout * 4 + PAUSE.1;
+        loop {
+            match self.link() {
+                Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(PAUSE.0 / 5).await,
+                link => return link,
+            }
+        }
     }
 
     /// Runs a script over this connection. `name` says for what, in the metrics.

@@ -51,13 +51,14 @@ struct Known {
 
 impl RedisNonces {
     /// Nonces of signatures that may be this far from now. Opens the epoch as soon as the store answers.
-    pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration) -> Arc<Self> {
+    /// `alone` says that this gate remembered nonces by itself until now.
+    pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration, alone: bool) -> Arc<Self> {
         let nonces = Arc::new(Self {
             claim: Script::new(include_str!("claim.lua")),
             enter: Script::new(include_str!("enter.lua")),
             epoch: store.key("epoch"),
             window_ms: AtomicI64::new(millis(window)),
-            peak_ms: AtomicI64::new(0),
+            peak_ms: AtomicI64::new(if alone { clock.now_ms() } else { 0 }),
             known: Mutex::default(),
             store,
             clock,
@@ -156,7 +157,8 @@ impl Nonces for RedisNonces {
         let window = millis(claim.window);
         self.window_ms.fetch_max(window, Ordering::AcqRel);
         let peak = self.peak_ms.fetch_max(claim.now_ms, Ordering::AcqRel).max(claim.now_ms);
-        if claim.created_ms < peak.saturating_sub(window) {
+        let ahead = claim.created_ms > claim.now_ms.saturating_add(window);
+        if ahead || claim.created_ms < peak.saturating_sub(window) {
             return Ok(Claimed::Forgotten);
         }
         let mut answer = self.ask(claim).await?;

@@ -26,7 +26,7 @@ fn now() -> i64 {
 fn gate(settings: RedisSettings) -> (Arc<Redis>, Arc<RedisNonces>) {
     let metrics = Metrics::new().unwrap();
     let store = Arc::new(Redis::open(settings, &["nonces"], &metrics).unwrap());
-    let nonces = RedisNonces::open(Arc::clone(&store), Arc::new(System), WINDOW);
+    let nonces = RedisNonces::open(Arc::clone(&store), Arc::new(System), WINDOW, false);
     (store, nonces)
 }
 
@@ -220,7 +220,7 @@ async fn a_clock_that_is_far_off_lets_nothing_in() {
     let Some(server) = Server::start(&[]) else { return };
     let (store, right) = gate(server.settings());
     open(&right).await;
-    let fast = RedisNonces::open(store, Arc::new(Fast), WINDOW);
+    let fast = RedisNonces::open(store, Arc::new(Fast), WINDOW, false);
     let at = Fast.now_ms();
     let claim = Claim { node: "peer:a", nonce: b"n", created_ms: at, now_ms: at, window: WINDOW };
     let error = fast.claim(&claim).await.unwrap_err();

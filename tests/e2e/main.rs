@@ -24,5 +24,6 @@ mod queue;
 mod replays;
 mod requests;
 mod rotation;
+mod shared_store;
 mod signatures;
 mod streams;

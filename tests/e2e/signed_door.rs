@@ -128,14 +128,18 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     let other = NodeKey::from_seed(&[9; 32]);
     let key = if bend == Bend::Key { other.secret() } else { node.secret() };
     let nonce = if bend == Bend::Nonce { "a-nonce-of-another-request".to_owned() } else { signed.nonce_text() };
-    let content = b"{\"a\":1}\n".to_vec();
+    let content = if asked.uri.path() == LARGE { vec![b' '; LARGE_BYTES] } else { b"{\"a\":1}\n".to_vec() };
     let meant = if bend == Bend::Content { b"{\"b\":2}\n".to_vec() } else { content.clone() };
     let digest = content_digest(&meant);
+    let length = content.len();
     let mut answer = http::Response::new(content);
     let headers = answer.headers_mut();
     headers.insert("content-type", if streams { "application/x-ndjson" } else { "application/json" }.parse().unwrap());
     headers.insert("portcullis-node", node.public().node_id().parse().unwrap());
     headers.insert("portcullis-verdict", "allow".parse().unwrap());
+    if !streams {
+        headers.insert("content-length", length.into());
+    }
     let created = signed.created_ms() / 1000;
     let status = if bend == Bend::Status { 201 } else { 200 };
     sign_answer(key, status, headers, (!streams).then_some(&digest), &nonce, created).unwrap();
@@ -157,6 +161,10 @@ const BENDS: [Bend; 8] = [
     Bend::OtherSeal,
     Bend::HalfSigned,
 ];
+
+/// Where an answer is too large to be held.
+const LARGE: &str = "/api/ps";
+const LARGE_BYTES: usize = 3_000_000;
 
 fn target(asked: &http::request::Parts) -> Target<'_> {
     let uri = &asked.uri;
@@ -193,6 +201,10 @@ fn an_answer_must_be_what_the_gate_signed() {
             _ => assert_eq!((stream.status, stream.code().as_str()), (502, "upstream.invalid"), "{bend:?}"),
         }
     }
+    let large = door.get(LARGE);
+    assert!(large.complete && large.body.len() == LARGE_BYTES && large.status == 200);
+    let large = door.get(&format!("{LARGE}?{:?}", Bend::Content));
+    assert!(!large.complete && large.body.len() < LARGE_BYTES, "what proves false at its end is never whole");
 }
 
 #[test]

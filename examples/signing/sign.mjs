@@ -5,6 +5,7 @@ import { createHash, createPrivateKey, createPublicKey, randomBytes, sign as ed2
 import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 
@@ -37,14 +38,15 @@ export function sign(key, { method, url, body = '', media, gate, created, nonce 
   }
 }
 
-const [method, url, body = ''] = process.argv.slice(2)
-const key = createPrivateKey(readFileSync(process.env.KEY))
-if (method === '--lines') { // for programs: a request a line comes in as JSON, its headers go out
-  for await (const line of createInterface({ input: process.stdin })) {
-    const wanted = JSON.parse(line)
-    console.log(JSON.stringify(sign(key, { ...wanted, body: Buffer.from(wanted.body, 'base64') })))
+async function main([method, url, body = '']) {
+  const key = createPrivateKey(readFileSync(process.env.KEY))
+  if (method === '--lines') { // for programs: a request a line comes in as JSON, its headers go out
+    for await (const line of createInterface({ input: process.stdin })) {
+      const wanted = JSON.parse(line)
+      console.log(JSON.stringify(sign(key, { ...wanted, body: Buffer.from(wanted.body, 'base64') })))
+    }
+    return
   }
-} else {
   const media = body ? 'application/json' : undefined
   const headers = sign(key, { method, url, body, media, gate: process.env.GATE })
   const asked = request(url, { method, headers, ca: readFileSync(process.env.CA) }, async (answer) => {
@@ -54,3 +56,5 @@ if (method === '--lines') { // for programs: a request a line comes in as JSON, 
   })
   asked.end(body)
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))

@@ -23,6 +23,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 mod alphabet;
 mod check;
 mod join;
+mod literals;
 mod plain;
 mod rules;
 mod scanner;
@@ -87,7 +88,7 @@ impl Firewall {
         if settings.rules.is_empty() {
             return Err(FilterError::Failed("the firewall has no rules, expected `[builtin]`".to_owned()));
         }
-        let judge = Judge { scanner: Scanner::new()?, block_at: settings.block_at, observer };
+        let judge = Judge { scanner: Scanner::new(), block_at: settings.block_at, observer };
         Ok(Self { judge: Arc::new(judge) })
     }
 }

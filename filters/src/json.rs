@@ -84,7 +84,9 @@ impl<'a> Json<'a> {
     /// When the text is not JSON, or is JSON that two readers could take differently.
     pub fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
         let budget = Budget { left: Cell::new(MAX_VALUES), kind: Cell::new(JsonErrorKind::Syntax) };
-        let mut reader = serde_json::Deserializer::from_slice(text);
+        // Checked once as a whole, not string by string.
+        let text = std::str::from_utf8(text).map_err(|e| not_text(text, e.valid_up_to()))?;
+        let mut reader = serde_json::Deserializer::from_str(text);
         let located = |e: serde_json::Error| JsonError { kind: budget.kind.get(), line: e.line(), column: e.column() };
         let value = Seed { depth: 0, budget: &budget }.deserialize(&mut reader).map_err(located)?;
         reader.end().map_err(located)?;
@@ -211,6 +213,14 @@ impl Serialize for Json<'_> {
             Self::String(text) => to.serialize_str(text),
         }
     }
+}
+
+/// That a document is no UTF-8 from this byte on.
+fn not_text(document: &[u8], at: usize) -> JsonError {
+    let before = document.get(..at).unwrap_or_default();
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line_ends = before.iter().filter(|byte| **byte == b'\n').count();
+    JsonError { kind: JsonErrorKind::Syntax, line: line_ends + 1, column: line.len() + 1 }
 }
 
 /// A key as Go's decoder compares it: equal under simple Unicode case folding.
@@ -400,7 +410,8 @@ mod tests {
         for text in ["NaN", "{} {}", "{}x", "[1,]", "\"\\ud800\"", "\u{feff}{}", "", "{\"a\":1e999}", "'a'"] {
             assert_eq!(kind(text), JsonErrorKind::Syntax, "{text:?}");
         }
-        assert!(Json::parse(b"\"\xff\"").is_err());
+        let not_text = Json::parse(b"[1,\n \"\xff\"]").unwrap_err();
+        assert_eq!((not_text.kind, not_text.line, not_text.column), (JsonErrorKind::Syntax, 2, 3));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) mod address;
 mod answer;
 mod carry;
 pub(crate) mod clock;
-mod content;
+pub(crate) mod content;
 pub(crate) mod dial;
 mod greet;
 pub(crate) mod guard;
@@ -60,7 +60,7 @@ pub(crate) struct Door {
     guard: Guard,
     link: Link,
     clocks: Clocks,
-    /// The memory that requests take.
+    /// The memory that requests take; all doors of a process share it.
     room: Room,
     watch: Watch,
     /// Wakes the greeter when there is reason to ask how the door stands.
@@ -75,7 +75,7 @@ impl Door {
     /// A door at this address, which is on loopback, to the gate that proved to be this node.
     pub(crate) fn new(
         (gate, node): (GateAddress, NodePublic),
-        guard: Guard,
+        (guard, room): (Guard, Room),
         link: Link,
         watch: Watch,
         (token, grant): (Option<HeaderValue>, Option<HeaderValue>),
@@ -86,7 +86,7 @@ impl Door {
             guard,
             link,
             clocks: Clocks::default(),
-            room: Room::new(),
+            room,
             watch,
             doubt: Notify::new(),
             grant,

@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 mod admin;
+mod answering;
 mod audit_log;
 mod body;
 mod budgets;

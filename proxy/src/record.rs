@@ -31,6 +31,8 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     /// Its audit entry is written together with those of others.
     pub(crate) told_with_others: bool,
+    /// The nonce of its signature, once that was verified: what answers it is signed.
+    pub(crate) nonce: Option<String>,
     caller: String,
     /// Who that is, once the `identity` filter knows.
     known: Option<Caller>,
@@ -74,6 +76,7 @@ impl Record {
             policy: Weak::new(),
             status: 0,
             told_with_others: false,
+            nonce: None,
             caller: String::new(),
             known: None,
             allowed_by: None,
@@ -108,6 +111,11 @@ impl Record {
         self.answer.update(piece);
     }
 
+    /// The SHA-256 of the answer, so far. Asked before the entry is written, which uses it up.
+    pub(crate) fn output(&self) -> [u8; 32] {
+        self.answer.clone().finalize().into()
+    }
+
     /// Notes what the filters established.
     pub(crate) fn facts(&mut self, facts: &Facts) {
         if let Some((identity, method)) = facts.met() {
@@ -118,6 +126,7 @@ impl Record {
             model.as_str().clone_into(&mut self.model);
         }
         self.level = self.level.max(facts.level());
+        self.nonce = facts.signed().map(str::to_owned);
         self.known = facts.caller().cloned();
         self.allowed_by = facts.basis().cloned();
         if let Some(shadow) = facts.shadows().first() {

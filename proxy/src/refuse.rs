@@ -8,7 +8,9 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use portcullis_filters::{Refusal, dialect};
 use portcullis_policies::Dialect;
+use portcullis_signatures::content_digest;
 
+use crate::answering::Answering;
 use crate::body::DRAIN;
 
 /// The name of the header that carries the request's id.
@@ -25,7 +27,7 @@ const MAX_DISCARD: usize = 64 * 1024 * 1024;
 const MAX_ON_THE_WAY: usize = 256 * 1024;
 
 /// Answers with a refusal. A client that is gone already is no error.
-/// `parsed` says whether the request's head could be read at all.
+/// `parsed` says whether the request's head could be read at all; `answering` is there where it was signed.
 pub(crate) async fn answer(
     session: &mut ServerSession,
     node: &HeaderValue,
@@ -33,9 +35,15 @@ pub(crate) async fn answer(
     refusal: &Refusal,
     id: &str,
     parsed: bool,
+    answering: Option<&Answering<'_>>,
 ) {
     let body = dialect::whole(kind, refusal, id);
-    let Ok(head) = head(node, refusal, id, body.len()) else { return };
+    let Ok(mut head) = head(node, refusal, id, body.len()) else { return };
+    // Without a head there is no method to ask for.
+    let body = if parsed { unless_head(session, body) } else { body };
+    if answering.is_some_and(|answering| answering.whole(&mut head, &content_digest(&body)).is_err()) {
+        return;
+    }
     let unread = parsed && !session.is_body_done();
     // A stream that is answered whole while its body is still on the way is reset, and there are clients
     // that lose the answer by that: what is on the way is read first.
@@ -45,8 +53,6 @@ pub(crate) async fn answer(
     if session.write_response_header(Box::new(head)).await.is_err() {
         return;
     }
-    // Without a head there is no method to ask for.
-    let body = if parsed { unless_head(session, body) } else { body };
     if session.write_response_body(body, true).await.is_err() {
         return;
     }

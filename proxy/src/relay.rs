@@ -20,6 +20,7 @@ use portcullis_filters::chain::Cleared;
 use portcullis_filters::dialect::Usage;
 use portcullis_policies::RouteClass;
 
+use crate::answering::Answering;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::queue::Slot;
@@ -49,6 +50,8 @@ pub(crate) struct Relay<'x> {
     pub(crate) upstream: &'x Upstream,
     pub(crate) metrics: &'x Metrics,
     pub(crate) record: &'x mut Record,
+    /// Signs the answer, where the request was signed.
+    pub(crate) answering: Option<&'x Answering<'x>>,
 }
 
 impl Relay<'_> {

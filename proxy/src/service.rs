@@ -26,6 +26,7 @@ use portcullis_filters::signature::Signature;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
+use crate::answering::{Answering, Signatory};
 use crate::body::{self, Body};
 use crate::certificates::Peer;
 use crate::config::Tls;
@@ -52,6 +53,7 @@ pub(crate) struct Service {
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) memory: Memory,
     pub(crate) floods: Arc<Floods>,
+    pub(crate) signatory: Signatory,
     pub(crate) options: HttpServerOptions,
 }
 
@@ -294,7 +296,10 @@ impl Service {
         record.facts(cleared.facts());
         self.metrics.overhead_request(began.elapsed().saturating_sub(waited));
         let current = &self.current;
-        let relay = Relay { session, generation, current, upstream: &way.upstream, metrics: &self.metrics, record };
+        let answering = self.answering(session, record);
+        let answering = answering.as_ref();
+        let upstream = &way.upstream;
+        let relay = Relay { session, generation, current, upstream, metrics: &self.metrics, record, answering };
         let relayed = relay.run(cleared).await;
         drop(memory);
         match relayed {
@@ -374,7 +379,14 @@ impl Service {
             );
         }
         let node = self.current.load().node.clone();
-        refuse::answer(session, &node, dialect, &refusal, &record.id, parsed).await;
+        let answering = self.answering(session, record);
+        refuse::answer(session, &node, dialect, &refusal, &record.id, parsed, answering.as_ref()).await;
+    }
+
+    /// What signs the answer, once the request's signature was verified.
+    fn answering(&self, session: &ServerSession, record: &Record) -> Option<Answering<'_>> {
+        let nonce = record.nonce.as_deref()?;
+        Some(Answering::new(&self.signatory, nonce, &session.req_header().headers, session.is_http2()))
     }
 }
 

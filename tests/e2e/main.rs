@@ -1,6 +1,7 @@
 //! What Portcullis promises, seen from outside: real gate processes, real TLS, a fake model server
 //! that remembers what reached it.
 
+mod answers;
 mod attacks;
 mod audit;
 mod bad_input;
@@ -17,6 +18,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod llama;
+mod llmesh;
 mod newcomer;
 mod ollama;
 mod policy;
@@ -25,5 +27,8 @@ mod replays;
 mod requests;
 mod rotation;
 mod shared_store;
+mod sign_command;
 mod signatures;
+mod signed_door;
+mod signers;
 mod streams;

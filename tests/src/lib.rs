@@ -35,7 +35,7 @@ pub use door::{Door, DoorHome};
 pub use gate::{Gate, GateBuilder};
 pub use h2_client::{H2Client, H2Connection};
 pub use middle::Middle;
-pub use program::{free_port, portcullis, run, until, within_a_second};
+pub use program::{example, free_port, portcullis, run, until, within_a_second};
 pub use redis::Redis;
 pub use server::{FakeServer, Script, Seen};
 pub use signing::{Message, Signer, now_ms};

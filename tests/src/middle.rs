@@ -33,6 +33,22 @@ impl Middle {
     /// Shows this certificate, and answers every request with these headers.
     pub fn answering(certificate: &str, key: &str, headers: &[(&'static str, &str)]) -> Self {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self::speaking(certificate, key, move |_, _| {
+            let mut answer = http::Response::builder().header("content-type", "application/json");
+            for (name, value) in &headers {
+                answer = answer.header(*name, value);
+            }
+            (answer.body(b"{}".to_vec()).expect("an answer"), None)
+        })
+    }
+
+    /// Shows this certificate, and answers every request, and what its body was, with what is said here, and its
+    /// trailers.
+    pub fn speaking(
+        certificate: &str,
+        key: &str,
+        say: impl Fn(&http::request::Parts, &[u8]) -> (http::Response<Vec<u8>>, Option<http::HeaderMap>) + Send + 'static,
+    ) -> Self {
         Self::with(certificate, key, move |config, tcp, counter| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             tcp.set_nonblocking(true).expect("a socket");
@@ -40,14 +56,35 @@ impl Middle {
                 let tcp = tokio::net::TcpStream::from_std(tcp).expect("a socket");
                 let Ok(tls) = tokio_rustls::TlsAcceptor::from(config).accept(tcp).await else { return };
                 let Ok(mut connection) = h2::server::handshake(tls).await else { return };
-                while let Some(Ok((_, mut respond))) = connection.accept().await {
-                    counter.fetch_add(1, Ordering::AcqRel);
-                    let mut answer = http::Response::builder().header("content-type", "application/json");
-                    for (name, value) in &headers {
-                        answer = answer.header(*name, value);
+                let (done, mut ready) = tokio::sync::mpsc::unbounded_channel();
+                loop {
+                    tokio::select! {
+                        asked = connection.accept() => {
+                            let Some(Ok((request, respond))) = asked else { return };
+                            counter.fetch_add(1, Ordering::AcqRel);
+                            let done = done.clone();
+                            // The connection must go on while a body comes.
+                            tokio::spawn(async move {
+                                let (head, mut body) = request.into_parts();
+                                let mut bytes = Vec::new();
+                                while let Some(Ok(piece)) = body.data().await {
+                                    let _ = body.flow_control().release_capacity(piece.len());
+                                    bytes.extend_from_slice(&piece);
+                                }
+                                let _ = done.send((head, bytes, respond));
+                            });
+                        }
+                        Some((head, body, mut respond)) = ready.recv() => {
+                            let (answer, trailers) = say(&head, &body);
+                            let (head, content) = answer.into_parts();
+                            let head = http::Response::from_parts(head, ());
+                            let Ok(mut body) = respond.send_response(head, false) else { continue };
+                            let _ = body.send_data(content.into(), trailers.is_none());
+                            if let Some(trailers) = trailers {
+                                let _ = body.send_trailers(trailers);
+                            }
+                        }
                     }
-                    let mut body = respond.send_response(answer.body(()).expect("an answer"), false).expect("a stream");
-                    let _ = body.send_data(bytes::Bytes::from_static(b"{}"), true);
                 }
             });
         })

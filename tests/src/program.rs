@@ -9,25 +9,30 @@ use std::time::{Duration, Instant};
 /// The path of the `portcullis` binary of this build, built first when it is missing or old.
 pub fn portcullis() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let mut folder = std::env::current_exe().expect("the test knows its own path");
-            folder.pop();
-            if folder.ends_with("deps") {
-                folder.pop();
-            }
-            let release = folder.ends_with("release");
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--quiet", "--package", "portcullis", "--bin", "portcullis"]);
-            build.arg("--target-dir").arg(folder.parent().expect("a target folder"));
-            if release {
-                build.arg("--release");
-            }
-            build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-            assert!(build.status().expect("cargo runs").success(), "portcullis does not build");
-            folder.join("portcullis")
-        })
-        .clone()
+    BUILT.get_or_init(|| build(&["--package", "portcullis", "--bin", "portcullis"]).join("portcullis")).clone()
+}
+
+/// The path of an example of this package, built first when it is missing or old.
+pub fn example(name: &str) -> PathBuf {
+    build(&["--package", "portcullis-tests", "--example", name]).join("examples").join(name)
+}
+
+/// Builds, and says where what was built is.
+fn build(what: &[&str]) -> PathBuf {
+    let mut folder = std::env::current_exe().expect("the test knows its own path");
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet"]).args(what);
+    build.arg("--target-dir").arg(folder.parent().expect("a target folder"));
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    assert!(build.status().expect("cargo runs").success(), "{} does not build", what.join(" "));
+    folder
 }
 
 /// Runs a `portcullis` command to its end.

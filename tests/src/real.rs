@@ -20,6 +20,18 @@ pub fn prepared(test: &str) -> Option<(PathBuf, PathBuf)> {
     }
 }
 
+/// The Python interpreter, where it has this module, or `None` with a visible word about what is missing.
+pub fn python_with(module: &str, test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PORTCULLIS_REAL_PYTHON").map(PathBuf::from).filter(|python| {
+        let probe = Command::new(python).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+        probe.is_ok_and(|status| status.success())
+    });
+    if python.is_none() {
+        eprintln!("skipped: {test} needs the Python module `{module}`; `cargo xtask test --real` installs it");
+    }
+    python
+}
+
 /// A running llama.cpp server. Ended on drop.
 pub struct LlamaServer {
     child: Child,

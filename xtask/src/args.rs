@@ -14,6 +14,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
     --gate-only | --no-gate          only the gate, or everything but the gate
     --with-envoy                     fetch the Envoy binary with pip first
     --policy                         only the policy: a decision with 10 to 10,000 rules
+    --signature                      only signed requests: the chain, one verification, the replay store
     --json                           the last line of the output is one JSON object";
 
 /// What to do.
@@ -37,11 +38,21 @@ pub(crate) struct BenchOptions {
     pub(crate) with_envoy: bool,
     pub(crate) json: bool,
     pub(crate) policy: bool,
+    pub(crate) signature: bool,
 }
 
 impl Default for BenchOptions {
     fn default() -> Self {
-        Self { quick: false, repetitions: 3, gate: true, others: true, with_envoy: false, json: false, policy: false }
+        Self {
+            quick: false,
+            repetitions: 3,
+            gate: true,
+            others: true,
+            with_envoy: false,
+            json: false,
+            policy: false,
+            signature: false,
+        }
     }
 }
 
@@ -89,6 +100,7 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
             "--json" => options.json = true,
             "--no-gate" => options.gate = false,
             "--policy" => options.policy = true,
+            "--signature" => options.signature = true,
             "--quick" => options.quick = true,
             "--reps" => {
                 let value = args.next().context("`--reps` needs a number")?;
@@ -138,6 +150,8 @@ mod tests {
         assert_eq!(command, Command::Bench(expected));
         let policy = Command::Bench(BenchOptions { policy: true, ..BenchOptions::default() });
         assert_eq!(parsed("bench --policy").unwrap(), policy);
+        let signature = Command::Bench(BenchOptions { signature: true, ..BenchOptions::default() });
+        assert_eq!(parsed("bench --signature").unwrap(), signature);
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod gate;
 mod measure;
 mod peers;
 mod results;
+mod signature;
 mod table;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -69,14 +71,12 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
     let bench = Bench { workspace, dir };
     let certs = &mut std::process::Command::new(bench.program("perf-loadgen"));
     output(certs.arg("certs").arg(bench.dir.join("pki")))?;
-
-    let upstream = free_address()?;
-    let mut stub = with_descriptors(&bench.program("perf-stub"));
-    stub.args(["--listen", &upstream.to_string(), "--threads", &THREADS.to_string()]);
-    // The pace is the stub's own: the gate forwards no header that a client chose.
-    stub.args(["--tokens", &cell::TOKENS.to_string(), "--gap-us", &cell::GAP_US.to_string()]);
-    let mut stub = Background::start("the stub", &mut stub, &bench.log("stub"))?;
-    stub.wait_for_port(upstream)?;
+    let (stub, upstream) = stub(&bench)?;
+    if options.signature {
+        let result = signature::run(&bench, upstream, options);
+        drop(stub);
+        return result;
+    }
 
     let mut arms = Vec::new();
     if options.others {
@@ -85,16 +85,28 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
         arms.extend(peers::nginx(&bench, upstream)?);
         arms.extend(peers::envoy(&bench, upstream, options.with_envoy)?);
         if options.gate {
-            arms.push(gate::start(&bench, upstream)?);
+            arms.push(gate::start(&bench, upstream, "peer")?);
         }
         report(&bench, &arms, options)
     } else {
         // The stub is no arm then, and lives until the end of the measurement.
-        arms.push(gate::start(&bench, upstream)?);
+        arms.push(gate::start(&bench, upstream, "peer")?);
         let result = report(&bench, &arms, options);
         drop(stub);
         result
     }
+}
+
+/// The model server that all arms forward to.
+fn stub(bench: &Bench) -> anyhow::Result<(Background, SocketAddr)> {
+    let address = free_address()?;
+    let mut stub = with_descriptors(&bench.program("perf-stub"));
+    stub.args(["--listen", &address.to_string(), "--threads", &THREADS.to_string()]);
+    // The pace is the stub's own: the gate forwards no header that a client chose.
+    stub.args(["--tokens", &cell::TOKENS.to_string(), "--gap-us", &cell::GAP_US.to_string()]);
+    let mut stub = Background::start("the stub", &mut stub, &bench.log("stub"))?;
+    stub.wait_for_port(address)?;
+    Ok((stub, address))
 }
 
 fn build(workspace: &Workspace, options: &BenchOptions) -> anyhow::Result<()> {

@@ -72,8 +72,16 @@ impl<'h> Input<'h> {
         Err(Refused)
     }
 
-    fn write_text(&mut self, text: &StringRef) {
-        let _written = ItemSerializer::with_buffer(&mut self.text).bare_item(text).finish();
+    /// Writes a string in its one spelling.
+    fn write_string(&mut self, text: &StringRef) {
+        if text.as_str().bytes().any(|b| matches!(b, b'"' | b'\\')) {
+            let _written = ItemSerializer::with_buffer(&mut self.text).bare_item(text).finish();
+        } else {
+            // Nothing to escape, as nearly always.
+            for part in ["\"", text.as_str(), "\""] {
+                self.text.push_str(part);
+            }
+        }
     }
 }
 
@@ -135,7 +143,7 @@ impl<'h> ItemVisitor<'h> for &mut Input<'h> {
         if !self.components.is_empty() {
             self.text.push(' ');
         }
-        self.write_text(name);
+        self.write_string(name);
         self.components.push(Component { name: name.as_str(), trailer: false });
         Ok(OfComponent(self))
     }
@@ -187,7 +195,7 @@ impl<'h> ParameterVisitor<'h> for OfSignature<'_, 'h> {
                 slot.replace(i64::from(second)).is_some()
             }
             ("nonce" | "keyid" | "alg" | "tag", BareItemFromInput::String(text)) => {
-                input.write_text(&text);
+                input.write_string(&text);
                 let slot = match key {
                     "nonce" => &mut input.nonce,
                     "keyid" => &mut input.keyid,

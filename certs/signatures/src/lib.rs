@@ -93,6 +93,8 @@ mod public;
 mod request;
 mod seal;
 mod sign;
+#[cfg(test)]
+mod speed;
 mod stream;
 mod target;
 #[cfg(test)]

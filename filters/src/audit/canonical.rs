@@ -165,7 +165,27 @@ pub(super) fn timestamp(micros: u64) -> String {
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+    let mut text = String::with_capacity(32);
+    for (number, width, after) in [
+        (year, 4, "-"),
+        (month, 2, "-"),
+        (day, 2, "T"),
+        (hour, 2, ":"),
+        (minute, 2, ":"),
+        (second, 2, "."),
+        (micros, 6, "+00:00"),
+    ] {
+        push_padded(&mut text, number, width);
+        text.push_str(after);
+    }
+    text
+}
+
+/// Writes a number in so many digits. Formatting by `format!` takes longer than sealing the line.
+fn push_padded(text: &mut String, number: u64, width: u32) {
+    for place in (0..width).rev() {
+        text.push(char::from(b'0' + u8::try_from(number / 10u64.pow(place) % 10).unwrap_or(0)));
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Finding secrets in a text, and saying from where on a growing text is undecided.
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
-
 use super::alphabet::Alphabet;
 use super::check::is_placeholder;
+use super::literals::Literals;
 use super::plain::plain;
 use super::rules::{Kind, RULES, Rule};
-use crate::verdict::FilterError;
 
 /// What was found: the rule and the place, in bytes of the text that was scanned.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +29,10 @@ pub(super) struct Undecided {
 /// The shortest text that can hold a finding.
 const SHORTEST: usize = 5;
 
-/// All rules, compiled: one automaton over every literal, in any case. Whether a literal stands there
-/// in its own case is looked at where it is found.
+/// All rules, compiled.
 pub struct Scanner {
-    automaton: AhoCorasick,
-    /// Of each pattern of the automaton: its text and its rule.
+    literals: Literals,
+    /// Of each literal: its text and its rule.
     patterns: Vec<(&'static [u8], &'static Rule)>,
     /// Literals of tokens by their first byte, for what the end of a text may be the beginning of.
     by_first: Vec<Vec<(&'static [u8], bool)>>,
@@ -54,18 +51,12 @@ enum Place {
 
 impl Scanner {
     /// Compiles the rules.
-    ///
-    /// # Errors
-    /// When they cannot be compiled; then nothing gets through.
-    pub fn new() -> Result<Self, FilterError> {
+    #[must_use]
+    pub fn new() -> Self {
         let patterns: Vec<_> =
             RULES.iter().flat_map(|rule| rule.begins.iter().map(move |begin| (begin.as_bytes(), rule))).collect();
-        let automaton = AhoCorasickBuilder::new()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .build(patterns.iter().map(|(literal, _)| literal))
-            .map_err(|e| FilterError::Failed(format!("the firewall's rules cannot be compiled: {e}")))?;
+        let any_case = |rule: &Rule| rule.kind == Kind::Assignment;
+        let literals = Literals::new(patterns.iter().map(|(literal, rule)| (*literal, any_case(rule))));
         let mut by_first = vec![Vec::new(); 256];
         let mut longest = 0;
         for (literal, rule) in &patterns {
@@ -77,7 +68,7 @@ impl Scanner {
                 slot.push((*literal, rule.kind == Kind::Inner));
             }
         }
-        Ok(Self { automaton, patterns, by_first, longest })
+        Self { literals, patterns, by_first, longest }
     }
 
     /// Scans a whole text, as it stands and, where that differs, as a reader sees it.
@@ -98,18 +89,15 @@ impl Scanner {
         let mut open = Undecided { hold: bytes.len(), rescan: bytes.len() };
         let tail = bytes.get(from..).unwrap_or_default();
         if tail.len() >= SHORTEST {
-            for hit in self.automaton.find_overlapping_iter(tail) {
-                let Some((literal, rule)) = self.patterns.get(hit.pattern().as_usize()) else { continue };
-                let (start, end) = (from + hit.start(), from + hit.end());
-                if rule.kind != Kind::Assignment && bytes.get(start..end) != Some(literal) {
-                    continue;
-                }
+            self.literals.each(tail, &mut |at, number| {
+                let Some((literal, rule)) = self.patterns.get(number) else { return };
+                let (start, end) = (from + at, from + at + literal.len());
                 match place(rule, text, start, end, ended) {
                     Place::Found(until) => found(Finding { rule, start, end: until }),
                     Place::Open(at) => open = open.earliest(at),
                     Place::Nothing => {}
                 }
-            }
+            });
         }
         if ended {
             return open;

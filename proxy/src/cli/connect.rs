@@ -13,6 +13,7 @@ use self::plan::{Plan, Wanted, read};
 use super::{Failure, Outcome};
 use crate::door::Door;
 use crate::door::address::GateAddress;
+use crate::door::content::Room;
 use crate::door::dial::{self, DialError};
 use crate::door::guard::Guard;
 use crate::door::home::{Home, KnownGate};
@@ -87,10 +88,11 @@ async fn open(plan: &Plan, home: &Home, own: (&Arc<NodeKey>, &str)) -> Outcome {
         for wanted in &plan.doors {
             listeners.push(bind(wanted.listen).await?);
         }
+        let room = Room::new();
         let mut doors = Vec::new();
         for (wanted, listener) in plan.doors.iter().zip(listeners) {
             let known = acquaint(home, wanted).await?;
-            doors.push((make(plan, own, &wanted.gate, known, &listener).await?, listener));
+            doors.push((make(plan, own, (&wanted.gate, known), &room, &listener).await?, listener));
         }
         Ok::<_, Failure>(doors)
     };
@@ -121,8 +123,8 @@ async fn open(plan: &Plan, home: &Home, own: (&Arc<NodeKey>, &str)) -> Outcome {
 async fn make(
     plan: &Plan,
     (key, name): (&Arc<NodeKey>, &str),
-    gate: &GateAddress,
-    known: KnownGate,
+    (gate, known): (&GateAddress, KnownGate),
+    room: &Room,
     listener: &tokio::net::TcpListener,
 ) -> Outcome<Arc<Door>> {
     let listen = listener.local_addr()?;
@@ -133,7 +135,13 @@ async fn make(
     let node = NodePublic::from_node_id(&known.node_id).map_err(broken)?;
     let signer = Signer::new(Arc::clone(key), known.node_id);
     let link = Link::new(gate.clone(), known.fingerprint, signer, name.to_owned());
-    let door = Arc::new(Door::new((gate.clone(), node), guard, link, watch, (plan.token.clone(), plan.grant.clone())));
+    let door = Arc::new(Door::new(
+        (gate.clone(), node),
+        (guard, room.clone()),
+        link,
+        watch,
+        (plan.token.clone(), plan.grant.clone()),
+    ));
     if let Standing::Foreign(_) = door.greet().await {
         return Err(Failure::no(format!("the door to {gate} stays shut.")));
     }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::answering::Signatory;
 use crate::audit_log::{AuditKey, AuditLog};
 use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
@@ -125,6 +126,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         decisions,
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
+        signatory: Signatory::new(node, Arc::clone(&running.surroundings.clock)),
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;

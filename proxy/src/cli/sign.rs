@@ -69,7 +69,7 @@ pub(super) fn run(args: &SignArgs) -> Outcome {
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
         .collect();
     if args.curl {
-        say!("{}", curl(args, &message.headers));
+        say!("{}", curl(args, &message.headers)?);
     } else if args.args.json {
         let headers: serde_json::Map<_, _> =
             added.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -123,8 +123,13 @@ fn sign(args: &SignArgs, key: &NodeKey, message: &mut Message) -> Outcome {
 }
 
 /// A command line that sends the request as it was signed.
-fn curl(args: &SignArgs, headers: &HeaderMap) -> String {
+fn curl(args: &SignArgs, headers: &HeaderMap) -> Outcome<String> {
     let mut line = format!("curl --path-as-is -X {}", quoted(&args.method));
+    if args.key.is_none() {
+        // Signed with a gate's own key, so perhaps for that gate: its authority is at hand.
+        let ca = args.args.config.state()?.join("ca.crt");
+        line.push_str(&format!(" \\\n  --cacert {}", quoted(&ca.display().to_string())));
+    }
     for (name, value) in headers {
         line.push_str(&format!(" \\\n  -H {}", quoted(&format!("{name}: {}", value.to_str().unwrap_or_default()))));
     }
@@ -136,7 +141,7 @@ fn curl(args: &SignArgs, headers: &HeaderMap) -> String {
         line.push_str(&format!(" \\\n  --data-binary {}", quoted(&format!("@{}", body.display()))));
     }
     line.push_str(&format!(" \\\n  {}", quoted(&args.url)));
-    line
+    Ok(line)
 }
 
 /// A word of a shell's command line.

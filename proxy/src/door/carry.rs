@@ -18,7 +18,7 @@ use super::link::{Answered, LinkError};
 use super::proof::{self, Check, Expected};
 use super::standing::Standing;
 use super::{Door, clock, headers};
-use crate::refuse::{REQUEST_ID, VERDICT};
+use crate::refuse::{NODE, REQUEST_ID, VERDICT};
 
 impl Door {
     /// Answers one request of a local program.
@@ -64,12 +64,18 @@ impl Door {
         let asks_for_head = head.method == Method::HEAD;
         let content = self.room.read(body).await?;
         let answered = self.link.send(Request::from_parts(head, content)).await.map_err(|error| {
-            self.watch.note(Standing::from(&error));
-            self.doubt.notify_one();
+            // A request that cannot be signed says nothing of the gate.
+            if !matches!(error, LinkError::Unsigned(_)) {
+                self.watch.note(Standing::from(&error));
+                self.doubt.notify_one();
+            }
             no_answer(&error)
         })?;
         let (answer, mut check, room) = self.prove(answered)?;
-        self.read_standing(&answer)?;
+        if let Some(told) = told_of_clocks(answer.headers(), dialect) {
+            return Ok(told);
+        }
+        self.read_standing(&answer);
         // It has no content, whatever its head says of one.
         if asks_for_head {
             check = Check::Unsigned;
@@ -87,7 +93,7 @@ impl Door {
             let refusal = Refusal::new(
                 "door",
                 Code::UpstreamInvalid,
-                "the answer does not name the gate that this door leads to, and was thrown away",
+                "the answer names another gate, or none, and was thrown away",
             );
             return Err(refusal);
         }
@@ -98,12 +104,8 @@ impl Door {
     }
 
     /// What an answer says about the door.
-    fn read_standing(&self, answer: &Response<Incoming>) -> Result<(), Refusal> {
-        let text = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let verdict = text(VERDICT);
-        if verdict.ends_with("code=signature.stale") {
-            return Err(Refusal::new("signature", Code::SignatureStale, clock::differs(answer.headers())));
-        }
+    fn read_standing(&self, answer: &Response<Incoming>) {
+        let verdict = text(answer.headers(), VERDICT);
         match Standing::of_verdict(verdict) {
             // Why, it says to the door's own question.
             Some(Standing::Refused(_)) => self.doubt.notify_one(),
@@ -114,8 +116,24 @@ impl Door {
             None if verdict == "allow" && self.watch.get() != Standing::In => self.doubt.notify_one(),
             None => {}
         }
-        Ok(())
     }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// A gate that finds a request too old or too young cannot know what the door knows: whose clock it was made by.
+fn told_of_clocks(answer: &HeaderMap, dialect: Dialect) -> Option<Response<Answer>> {
+    let stale = text(answer, VERDICT).rsplit_once("code=").is_some_and(|(_, c)| c == Code::SignatureStale.as_str());
+    let refusal = stale.then(|| Refusal::new("signature", Code::SignatureStale, clock::differs(answer)))?;
+    let mut told = refused_as(dialect, &refusal, text(answer, REQUEST_ID));
+    for name in [REQUEST_ID, NODE] {
+        if let Some(value) = answer.get(name) {
+            told.headers_mut().insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone());
+        }
+    }
+    Some(told)
 }
 
 /// The gate's answer, as it comes.
@@ -134,7 +152,7 @@ async fn pour(
         "text/event-stream" => Some(StreamFormat::Sse),
         _ => None,
     };
-    let id = head.headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let id = text(&head.headers, REQUEST_ID).to_owned();
     let body = if body.is_end_stream() {
         check.end().map_err(|e| false_answer(&e))?;
         Answer::Whole(None)
@@ -175,7 +193,12 @@ fn no_answer(error: &LinkError) -> Refusal {
 
 /// The door's own refusal, in the words of the route that was called.
 fn refused(kind: Dialect, refusal: &Refusal) -> Response<Answer> {
-    let mut answer = Response::new(Answer::Whole(Some(dialect::whole(kind, refusal, ""))));
+    refused_as(kind, refusal, "")
+}
+
+/// The same, of a request that the gate knows by this id.
+fn refused_as(kind: Dialect, refusal: &Refusal, id: &str) -> Response<Answer> {
+    let mut answer = Response::new(Answer::Whole(Some(dialect::whole(kind, refusal, id))));
     *answer.status_mut() = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

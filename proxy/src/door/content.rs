@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const MAX_DISCARD: usize = 64 * 1024 * 1024;
 const DISCARD: Duration = Duration::from_secs(10);
 
-/// The memory that the requests of a door share.
+/// The memory that the requests of all doors share.
 #[derive(Clone)]
 pub(crate) struct Room(Arc<Semaphore>);
 

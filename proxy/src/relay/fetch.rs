@@ -88,7 +88,11 @@ impl Relay<'_> {
         if head.headers.get(header::CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(invalid("it is packed though nobody asked for that".to_owned()));
         }
-        let media = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let media = match head.headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) {
+            None => "",
+            Some(Ok(media)) => media,
+            Some(Err(_)) => return Err(invalid("a media type that is no text".to_owned())),
+        };
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let (stream, reading) = match media.as_str() {
             "application/json" | "application/problem+json" => (None, Reading::Json),

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use portcullis_filters::chain::Cleared;
 use portcullis_filters::dialect::Usage;
 use portcullis_filters::gate::{AnswerShape, Gate};
 
+use crate::answering::Unsealed;
 use crate::queue::Slot;
 
 /// The state of one answer on its way.
@@ -17,6 +19,8 @@ pub(super) struct Flow {
     pub(super) first_frame: Option<Duration>,
     pub(super) sent: Instant,
     pub(super) head_written: bool,
+    /// The part of a stream that has left, where its end is to be signed.
+    pub(super) unsealed: Option<Unsealed>,
     /// The upstream's slot, until the upstream is done.
     slot: Option<Slot>,
     /// Whether the upstream did what it was asked.
@@ -34,9 +38,25 @@ impl Flow {
             first_frame: None,
             sent,
             head_written: false,
+            unsealed: None,
             slot,
             worked,
             settled: false,
+        }
+    }
+
+    /// Notes what is about to leave.
+    pub(super) fn leaves(&mut self, piece: &[u8]) {
+        if let Some(stream) = &mut self.unsealed {
+            stream.leaves(piece);
+        }
+    }
+
+    /// The last piece of a stream, to its frame's end where another frame will follow.
+    pub(super) fn to_the_end(&self, last: Bytes) -> Bytes {
+        match self.unsealed.as_ref().map(|stream| stream.missing(&last)).unwrap_or_default() {
+            b"" => last,
+            missing => [&last, missing].concat().into(),
         }
     }
 

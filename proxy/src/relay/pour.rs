@@ -12,6 +12,7 @@ use portcullis_filters::{Code, Refusal};
 
 use super::flow::Flow;
 use super::{Relay, Relayed, Revoked};
+use crate::answering::Sealed;
 use crate::record::Ending;
 
 impl Relay<'_> {
@@ -85,20 +86,19 @@ impl Relay<'_> {
         for shadow in flow.gate.shadows() {
             self.record.shadow(shadow.clone());
         }
-        let bytes = join(out);
+        let bytes = flow.to_the_end(join(out));
         self.record.answer(&bytes);
         self.record.status = answer.get_status().map_or(502, |s| s.as_u16());
         // Before the last byte leaves: the client's next request must not find its own place taken.
         flow.settle(cleared, true);
+        let head = (!flow.head_written).then(|| self.whole_head(answer, flow.shape.stream, bytes.len()));
         if let Err(error) = self.record.close(Ending::Allowed) {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
         }
         let written = async {
-            if !flow.head_written {
-                let head = self.answer_head(answer, flow, Some(bytes.len()))?;
-                self.session.write_response_header(Box::new(head)).await?;
-            }
+            let Some(head) = head.transpose()? else { return self.write_end(bytes, flow).await };
+            self.session.write_response_header(Box::new(head)).await?;
             self.session.write_response_body(bytes, true).await
         };
         match written.await {
@@ -133,7 +133,7 @@ impl Relay<'_> {
             Err(_) => audit_unavailable(),
         };
         last.extend_from_slice(&dialect::midstream(cleared.head().route.dialect, format, &refusal, &self.record.id));
-        match self.session.write_response_body(last.into(), true).await {
+        match self.write_end(last.into(), flow).await {
             Ok(()) => Relayed::Answered,
             Err(_) => Relayed::ClientLeft,
         }
@@ -146,15 +146,32 @@ impl Relay<'_> {
         out: &mut Vec<ClearedFrame>,
         flow: &mut Flow,
     ) -> pingora_error::Result<()> {
-        if !flow.head_written {
-            let head = self.answer_head(answer, flow, None)?;
+        if let Some(format) = flow.shape.stream.filter(|_| !flow.head_written) {
+            let (head, unsealed) = self.stream_head(answer, format)?;
+            flow.unsealed = unsealed;
             self.record.status = head.status.as_u16();
             self.session.write_response_header(Box::new(head)).await?;
             flow.head_written = true;
         }
         let bytes = join(out);
         self.record.answer(&bytes);
+        flow.leaves(&bytes);
         self.session.write_response_body(bytes, false).await
+    }
+
+    /// Ends a stream with these bytes, and with what proves it where that was asked for. The proof is no part of
+    /// the answer: no filter sees it, and the log does not count it.
+    async fn write_end(&mut self, bytes: Bytes, flow: &mut Flow) -> pingora_error::Result<()> {
+        flow.leaves(&bytes);
+        let sealed = flow.unsealed.take().zip(self.answering).map(|(stream, answering)| answering.seal(stream));
+        match sealed.transpose()? {
+            None => self.session.write_response_body(bytes, true).await,
+            Some(Sealed::Frame(frame)) => self.session.write_response_body([bytes, frame].concat().into(), true).await,
+            Some(Sealed::Trailers(trailers)) => {
+                self.session.write_response_body(bytes, false).await?;
+                self.session.write_response_trailers(trailers).await
+            }
+        }
     }
 }
 

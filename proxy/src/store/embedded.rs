@@ -277,4 +277,6 @@ fn millis(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;

@@ -34,6 +34,9 @@ const fn http1(name: &'static str, connections: usize, kib: usize) -> Cell {
     Cell { name, load: Load::Http1 { connections, body: kib * 1024 } }
 }
 
+/// What signed requests are measured under.
+pub(crate) const SIGNED: Cell = http1("1 KB, 32 conn", 32, 1);
+
 /// The cells in the order in which they run.
 pub(crate) fn all(quick: bool) -> Vec<Cell> {
     let [at_16, at_64] = RATIO_CELLS;

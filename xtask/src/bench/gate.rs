@@ -22,8 +22,8 @@ const NO_LIMIT: &str = "{requests: 1000000000/m, tokens: 1000000000000/h, concur
 /// How often an approved client tries before the approval counts as failed.
 const PATIENCE: usize = 20;
 
-/// Starts the gate with its default chain and gets the client approved.
-pub(crate) fn start(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> {
+/// Starts the gate with its default chain and gets the client with these files approved.
+pub(crate) fn start(bench: &Bench, upstream: SocketAddr, client: &str) -> anyhow::Result<Arm> {
     let dir = bench.dir.join("gate");
     let portcullis = bench.program("portcullis");
     let url = format!("http://{upstream}");
@@ -42,7 +42,8 @@ pub(crate) fn start(bench: &Bench, upstream: SocketAddr) -> anyhow::Result<Arm> 
     process
         .wait_until(|| is_ready(admin))
         .with_context(|| format!("the gate is not ready, its log is {}", bench.log("gate").display()))?;
-    let tls = ClientFiles { ca: dir.join("state/ca.crt"), cert: bench.pki("peer.crt"), key: bench.pki("peer.key") };
+    let [cert, key] = ["crt", "key"].map(|kind| bench.pki(&format!("{client}.{kind}")));
+    let tls = ClientFiles { ca: dir.join("state/ca.crt"), cert, key };
     let arm = Arm::proxy(GATE, process, listen, tls);
     approve(bench, &portcullis, &config, &arm)?;
     Ok(arm)

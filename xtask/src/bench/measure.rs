@@ -1,5 +1,7 @@
 //! One cell of one arm: a run of the load client.
 
+use std::ffi::OsStr;
+
 use anyhow::Context;
 use serde_json::Value;
 
@@ -14,6 +16,11 @@ const DURATION: &str = "1.2";
 const WARM_UP: &str = "0.3";
 
 pub(crate) fn measure(bench: &Bench, arm: &Arm, cell: &Cell) -> anyhow::Result<Sample> {
+    measure_with(bench, arm, cell, &[])
+}
+
+/// The same with more arguments for the load client.
+pub(crate) fn measure_with(bench: &Bench, arm: &Arm, cell: &Cell, more: &[&OsStr]) -> anyhow::Result<Sample> {
     let (command, path) = if cell.is_idle() { ("idle", "/api/version") } else { ("run", "/api/chat") };
     let mut load = with_descriptors(&bench.program("perf-loadgen"));
     load.arg(command).args(["--url", &arm.url(path)]);
@@ -22,7 +29,7 @@ pub(crate) fn measure(bench: &Bench, arm: &Arm, cell: &Cell) -> anyhow::Result<S
     if let Some(tls) = &arm.tls {
         load.arg("--ca").arg(&tls.ca).arg("--cert").arg(&tls.cert).arg("--key").arg(&tls.key);
     }
-    load.args(cell.arguments());
+    load.args(cell.arguments()).args(more);
     let report = serde_json::from_str(&output(&mut load)?).context("the load client's report")?;
     Ok(sample(cell.load, &report))
 }

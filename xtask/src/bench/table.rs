@@ -8,6 +8,13 @@ type Cells = Vec<String>;
 
 /// All tables and the ratios.
 pub(crate) fn render(results: &Results) -> String {
+    let mut text = tables(results);
+    push_ratios(&mut text, results.ratios());
+    text
+}
+
+/// All tables.
+pub(crate) fn tables(results: &Results) -> String {
     let medians: Vec<_> = results.medians().collect();
     let mut text = String::new();
     let rows = |keep: fn(&Sample) -> bool, columns: fn(&Sample) -> Cells| -> Vec<Cells> {
@@ -33,7 +40,6 @@ pub(crate) fn render(results: &Results) -> String {
             let _ = writeln!(text, "errors of {arm} at {cell}, for example: {error}");
         }
     }
-    push_ratios(&mut text, results.ratios());
     text
 }
 

@@ -134,7 +134,7 @@ proptest! {
     }
 }
 
-/// Every single byte of every header that a signature has, with one bit or another changed.
+/// Every single byte of every header that a signature has, with one bit changed.
 #[test]
 fn every_byte_of_a_signed_head_counts() {
     let request = Request {
@@ -153,14 +153,12 @@ fn every_byte_of_a_signed_head_counts() {
     assert_eq!(headers.len(), 5);
     for (name, value) in &headers {
         for at in 0..value.len() {
-            for bit in [0, 1 + at % 6] {
-                let mut bytes = value.as_bytes().to_vec();
-                bytes[at] ^= 1 << bit;
-                let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
-                let mut changed = headers.clone();
-                changed.insert(name, value);
-                assert!(!request.holds(&changed), "{name}: {:?}", changed[name]);
-            }
+            let mut bytes = value.as_bytes().to_vec();
+            bytes[at] ^= 1 << (at % 7);
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+            let mut changed = headers.clone();
+            changed.insert(name, value);
+            assert!(!request.holds(&changed), "{name}: {:?}", changed[name]);
         }
     }
 }

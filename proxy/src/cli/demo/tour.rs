@@ -7,6 +7,7 @@ use super::caller::{Caller, Reply};
 use super::{Outcome, Stage, colour, say};
 
 mod rights;
+mod signatures;
 
 /// What became of one request.
 pub(super) struct Told {
@@ -50,6 +51,7 @@ pub(super) fn walk(stage: &Stage, attack: bool) -> Outcome<Vec<Told>> {
     tour.step("the list of models", "allow", false, alice.send(&get(tour.list()))?);
     if attack {
         tour.rights()?;
+        tour.signatures(&alice)?;
         tour.attack(&alice)?;
     }
     Ok(tour.told)

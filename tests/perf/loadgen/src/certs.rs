@@ -1,5 +1,6 @@
-//! The throw-away PKI of a benchmark, all P-256: one CA with a server and a client below it, and a
-//! self-signed client for servers that trust keys instead of a CA.
+//! The throw-away PKI of a benchmark: one CA with a server and a client below it, and self-signed
+//! clients for servers that trust keys instead of a CA. All P-256, but for the `node`, whose Ed25519
+//! key can sign requests, too.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +8,11 @@ use std::path::Path;
 use anyhow::Context;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use serde_json::{Value, json};
 
-/// Writes `ca`, `server`, `client` and the self-signed `peer` as `.crt` and `.key` into `dir`.
+/// Writes `ca`, `server`, `client` and the self-signed `peer` and `node` as `.crt` and `.key` into `dir`.
 pub(crate) fn write_pki(dir: &Path) -> anyhow::Result<Value> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let mut params = CertificateParams::default();
@@ -26,11 +27,12 @@ pub(crate) fn write_pki(dir: &Path) -> anyhow::Result<Value> {
         ("server", ExtendedKeyUsagePurpose::ServerAuth),
         ("client", ExtendedKeyUsagePurpose::ClientAuth),
         ("peer", ExtendedKeyUsagePurpose::ClientAuth),
+        ("node", ExtendedKeyUsagePurpose::ClientAuth),
     ] {
         let params = leaf(name, usage)?;
-        let key = KeyPair::generate()?;
+        let key = if name == "node" { KeyPair::generate_for(&PKCS_ED25519)? } else { KeyPair::generate()? };
         let cert = match name {
-            "peer" => params.self_signed(&key)?,
+            "peer" | "node" => params.self_signed(&key)?,
             _ => params.signed_by(&key, &ca)?,
         };
         fs::write(dir.join(format!("{name}.crt")), cert.pem())?;
@@ -68,6 +70,8 @@ mod tests {
         let options =
             Options { ca: file("ca.crt"), cert: file("client.crt"), key: file("client.key"), ..Options::default() };
         client_config(&options).unwrap();
+        let node = fs::read_to_string(dir.join("node.key")).unwrap();
+        portcullis_signatures::SecretKey::from_pem(&node).unwrap();
         fs::remove_dir_all(&dir).unwrap();
     }
 }

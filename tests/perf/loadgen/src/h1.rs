@@ -73,9 +73,11 @@ impl Http1 {
         for (name, value) in &plan.options.headers {
             write!(out, "{name}: {value}\r\n")?;
         }
-        if let Some(signer) = &plan.signer {
-            for (name, value) in signer.headers() {
-                write!(out, "{name}: {value}\r\n")?;
+        if let Some(signed) = &plan.signed {
+            for (name, value) in signed.take()? {
+                write!(out, "{name}: ")?;
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(b"\r\n");
             }
         }
         out.extend_from_slice(b"\r\n");

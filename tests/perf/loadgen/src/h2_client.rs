@@ -32,8 +32,8 @@ pub(crate) async fn request(send: &mut SendRequest<Bytes>, plan: &Plan, start: u
     for (name, value) in &plan.options.headers {
         builder = builder.header(name, value);
     }
-    if let Some(signer) = &plan.signer {
-        for (name, value) in signer.headers() {
+    if let Some(signed) = &plan.signed {
+        for (name, value) in signed.take()? {
             builder = builder.header(name, value);
         }
     }

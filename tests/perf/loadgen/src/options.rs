@@ -16,7 +16,8 @@ load:      -c N  -d SECONDS  -w WARMUP  --threads N
 request:   --method M  --body-size BYTES  --no-body  --api ollama|generate|openai  --model NAME
            --stream  -H 'Name: value' (repeat)  --stub-tokens N  --stub-gap-us U
            --expect STATUS (default 200)
-signing:   --sign-key PEM --node-id ID (RFC 9421, Ed25519, a nonce for each request)
+signing:   --sign-key PEM  --audience NODE-ID  --presign N (requests that are signed before the load
+           begins; default 20,000 for each second)
 watch:     --pid PID (repeat)  --tree (with its descendants)
 other:     --label TEXT  --hold SECONDS (idle)  --prime (idle: one request for each connection)";
 
@@ -53,7 +54,8 @@ pub(crate) struct Options {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) expect: u16,
     pub(crate) sign_key: Option<String>,
-    pub(crate) node_id: String,
+    pub(crate) audience: Option<String>,
+    pub(crate) presign: Option<usize>,
     pub(crate) pids: Vec<u32>,
     pub(crate) tree: bool,
     pub(crate) label: String,
@@ -86,7 +88,8 @@ impl Default for Options {
             headers: Vec::new(),
             expect: 200,
             sign_key: None,
-            node_id: String::new(),
+            audience: None,
+            presign: None,
             pids: Vec::new(),
             tree: false,
             label: String::new(),
@@ -153,7 +156,8 @@ fn parse_options(mut args: impl Iterator<Item = String>) -> anyhow::Result<Optio
             "--stub-gap-us" => options.headers.push(("x-stub-gap-us".to_owned(), value()?)),
             "--expect" => options.expect = value()?.parse().with_context(bad)?,
             "--sign-key" => options.sign_key = Some(value()?),
-            "--node-id" => options.node_id = value()?,
+            "--audience" => options.audience = Some(value()?),
+            "--presign" => options.presign = Some(value()?.parse().with_context(bad)?),
             "--pid" => options.pids.push(value()?.parse().with_context(bad)?),
             "--tree" => options.tree = true,
             "--label" => options.label = value()?,

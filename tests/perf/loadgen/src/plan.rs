@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
 use crate::options::Options;
-use crate::sign::Signer;
+use crate::sign::Signed;
 use crate::tls;
 
 /// Where the requests go.
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) target: Target,
     pub(crate) method: String,
     pub(crate) body: Bytes,
-    pub(crate) signer: Option<Signer>,
+    pub(crate) signed: Option<Signed>,
     /// Workers that are connected, or have given up.
     ready: AtomicUsize,
     failed: AtomicUsize,
@@ -51,8 +51,8 @@ impl Plan {
         let default_method = if options.no_body { "GET" } else { "POST" };
         let method = options.method.clone().unwrap_or_else(|| default_method.to_owned());
         let body = if options.no_body { Bytes::new() } else { body(&options)?.into() };
-        let signer = match &options.sign_key {
-            Some(file) => Some(Signer::load(file, &options.node_id, &method, &target, &body)?),
+        let signed = match &options.sign_key {
+            Some(file) => Some(Signed::prepare(file, &options, &method, &target, &body)?),
             None => None,
         };
         Ok(Arc::new(Self {
@@ -60,7 +60,7 @@ impl Plan {
             target,
             method,
             body,
-            signer,
+            signed,
             ready: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             phase: AtomicU8::new(Phase::Connect as u8),

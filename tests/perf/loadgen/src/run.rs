@@ -54,7 +54,7 @@ fn report(plan: &Plan, stats: &Stats, spent: &Spent) -> Value {
         "connections": options.connections,
         "streams": options.streams(),
         "body_bytes": plan.body.len(),
-        "signed": plan.signer.is_some(),
+        "signed": plan.signed.is_some(),
         "duration_s": spent.seconds,
         "requests": stats.requests,
         "rps": stats.latency.count() as f64 / spent.seconds,

@@ -1,8 +1,10 @@
 //! Several gates of one service, and the Redis that they share.
 
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use portcullis_tests::pki::{Authority, hosts};
 use portcullis_tests::{Client, FakeServer, Gate, GateBuilder, Message, Redis, Script, Signer, Stream, until};
 use serde_json::json;
 
@@ -212,4 +214,38 @@ fn a_gate_that_is_killed_leaves_its_places_to_the_others() {
     drop(held);
     drop(feed);
     until("the place to come back", || (twin.post("/api/chat", &chat).status == 200).then_some(()));
+}
+
+#[test]
+fn a_store_proves_who_it_is_and_asks_who_calls() {
+    let authority = Authority::root("a private root");
+    let shown = authority.client("store", hosts(&["localhost"]));
+    let Some(redis) = Redis::start_tls(&shown.pem(), &shown.key, &["--requirepass", "open-sesame"]) else { return };
+    let server = FakeServer::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = authority.save(folder.path(), "ca.pem");
+    let other = Authority::root("another root").save(folder.path(), "other.pem");
+    let start = |ca: &Path, password: &str| {
+        let store = format!("{{url: '{}', ca: {}, password: '{password}', timeout: 2s}}", redis.url(), ca.display());
+        Gate::before(&server)
+            .filter(&format!("signature: {{window: 2s, store: {store}}}"))
+            .env("STORE_PASSWORD", "open-sesame")
+    };
+    let gate = start(&ca, "${STORE_PASSWORD}").start();
+    opened(&Signer::of(&gate.approved_client("alice")));
+    let shown = gate.cli(&["config", "show"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&redis.url()) && !shown.contains("open-sesame"), "{shown}");
+    for (ca, password, why) in [(&other, "open-sesame", "UnknownIssuer"), (&ca, "open-simsim", "assword")] {
+        let gate = start(ca, password).start_unready();
+        let reasons = until("a reason", || {
+            let (status, reasons) = gate.ask_admin("GET", "/readyz", None);
+            (status == 503 && reasons.contains(why)).then_some(reasons)
+        });
+        assert!(!reasons.contains("open-"), "{reasons}");
+        let doctor = gate.cli(&["doctor"]);
+        let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        assert!(doctor.contains("FAIL store") && doctor.contains(why) && !doctor.contains("open-"), "{doctor}");
+        assert!(!gate.log().contains("open-"), "{}", gate.log());
+    }
 }

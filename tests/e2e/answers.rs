@@ -190,6 +190,11 @@ fn who_is_not_verified_gets_no_signature() {
     let again = house.signer.send(&sent);
     assert_eq!((again.status, &*again.code()), (409, "signature.replayed"));
     unsigned(&again);
+    // What is verified is a request, not its connection.
+    let signed = Message::get("/api/tags").sign(&house.signer.key);
+    let next = house.signer.begin(&signed).again(&Message::get("/api/tags").bytes()).expect("an answer").finish();
+    assert_eq!(next.status, 200, "{}", next.text());
+    unsigned(&next);
     // Liveness is anybody's.
     unsigned(&house.signer.call(Message::get("/")).1);
 }

@@ -111,7 +111,7 @@ fn a_whole_answer_is_proven_with_the_request_s_nonce() {
 #[test]
 fn refusals_of_a_verified_request_are_proven() {
     let server = FakeServer::start();
-    let gate = Gate::before(&server).filter("ratelimit: {requests: 5/m, tokens: off, concurrent: off, strangers: off}");
+    let gate = Gate::before(&server).filter("ratelimit: {requests: 6/m, tokens: off, concurrent: off, strangers: off}");
     let gate = gate.start();
     let alice = gate.approved_client("alice");
     let house = House { signer: Signer::of(&alice), node: gate.node(), server, gate, alice };
@@ -120,9 +120,12 @@ fn refusals_of_a_verified_request_are_proven() {
     let (answer, content) = house.proven(leak);
     assert_eq!((answer.status, &*answer.code()), (403, "firewall.secret"));
     assert!(content.contains("firewall.secret"));
-    house.server.next(Script::whole(200, "image/png", "x"));
-    let (answer, _) = house.proven(ollama());
-    assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    let unreadable = b"HTTP/1.1 200 OK\r\nContent-Type: \xff\r\nContent-Length: 2\r\n\r\n{}";
+    for script in [Script::whole(200, "image/png", "x"), Script::Raw(unreadable.to_vec())] {
+        house.server.next(script);
+        let (answer, _) = house.proven(ollama());
+        assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    }
     // A refusal over HTTP/2 to a HEAD: it is the content of nothing that is signed.
     let denied = Message { method: "HEAD".to_owned(), ..Message::get("/api/blobs/sha256-00") }.sign(&house.signer.key);
     let answer = house.signer.send_h2(&denied);

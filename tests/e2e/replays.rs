@@ -163,7 +163,8 @@ struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     fn on(folder: &Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs"]).arg(folder).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs"]).arg(folder).output();
         mount.is_ok_and(|o| o.status.success()).then(|| Self(folder.to_owned()))
     }
 }

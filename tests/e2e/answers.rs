@@ -136,6 +136,25 @@ fn refusals_of_a_verified_request_are_proven() {
 }
 
 #[test]
+fn what_the_gate_refuses_because_it_is_broken_is_proven_too() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .chain("[identity, signature, policy, test_fault, firewall, audit]")
+        .env("PORTCULLIS_TEST_FAULT", "1")
+        .start();
+    let alice = gate.approved_client("alice");
+    let house = House { signer: Signer::of(&alice), node: gate.node(), server, gate, alice };
+    for words in ["fault: panic now", "fault: error"] {
+        let asks = json!({"model": "tiny", "messages": [{"role": "user", "content": words}]});
+        let (answer, _) = house.proven(Message::post("/api/chat", &asks));
+        assert_eq!((answer.status, &*answer.code()), (503, "test_fault.internal"), "{words}");
+    }
+    house.server.next(Script::HangUp);
+    let (answer, _) = house.proven(ollama());
+    assert_eq!((answer.status, &*answer.code()), (503, "upstream.unavailable"));
+}
+
+#[test]
 fn who_is_not_verified_gets_no_signature() {
     let house = House::new();
     // Without a signature; asking for one is no signature.
@@ -325,6 +344,13 @@ fn a_stream_that_is_cut_off_proves_its_refusal() {
             assert!(content.ends_with("data: [DONE]\n\n"), "the seal is the last event: {content}");
         }
     }
+    // Over HTTP/2, whether the first frame had left by then or not.
+    let pieces = [sse("one "), sse(&format!("{} ", secret()))];
+    house.server.next(Script::stream(SSE, &pieces.each_ref().map(String::as_str)));
+    let sent = wanting(openai(), Wanted::Trailers).sign(&house.signer.key);
+    let answer = house.signer.send_h2(&sent);
+    let content = String::from_utf8(sent.proven(&answer, &house.node).unwrap()).unwrap();
+    assert!(content.contains("firewall.output_secret") && !content.contains(&secret()), "{content}");
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Gate {
         Client::new(self.address, &self.ca(), None, "")
     }
 
+    /// The same client at this gate, which may know nothing of it.
+    pub fn same_client(&self, other: &Client) -> Client {
+        Client::new(self.address, &self.ca(), Some((&other.certificate, &other.key)), &other.id)
+    }
+
     /// A client whom the operator approved, by the command line.
     #[track_caller]
     pub fn approved_client(&self, name: &str) -> Client {

@@ -91,15 +91,13 @@ impl Relay<'_> {
         self.record.status = answer.get_status().map_or(502, |s| s.as_u16());
         // Before the last byte leaves: the client's next request must not find its own place taken.
         flow.settle(cleared, true);
+        let head = (!flow.head_written).then(|| self.whole_head(answer, flow.shape.stream, bytes.len()));
         if let Err(error) = self.record.close(Ending::Allowed) {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
         }
         let written = async {
-            if flow.head_written {
-                return self.write_end(bytes, flow).await;
-            }
-            let head = self.whole_head(answer, flow.shape.stream, &bytes)?;
+            let Some(head) = head.transpose()? else { return self.write_end(bytes, flow).await };
             self.session.write_response_header(Box::new(head)).await?;
             self.session.write_response_body(bytes, true).await
         };

@@ -1,9 +1,9 @@
 //! Signed requests: from one node, whole, once.
 
 use data_encoding::{BASE64, HEXLOWER};
-use http::HeaderMap;
-use portcullis_signatures::{SecretKey, SignOptions, Target, sign_llmesh, sign_request};
-use portcullis_tests::{Answer, Client, FakeServer, Gate, until};
+use http::HeaderValue;
+use portcullis_signatures::SecretKey;
+use portcullis_tests::{Answer, Client, FakeServer, Gate, Message, now_ms, until};
 use sha2::{Digest as _, Sha512};
 
 const CHAT: &str = r#"{"model":"tiny","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
@@ -13,93 +13,52 @@ fn gate(server: &FakeServer) -> Gate {
     Gate::before(server).gate("tls: server").filter("identity: {accept: [signature]}").start()
 }
 
-/// A request that can be bent after it was signed.
-#[derive(Clone)]
-struct Message {
-    method: String,
-    target: String,
-    host: String,
-    headers: Vec<(String, Vec<u8>)>,
-    body: Vec<u8>,
+fn chat() -> Message {
+    say("hi")
 }
 
-impl Message {
-    fn new(method: &str, target: &str, body: &str) -> Self {
-        let media = ("content-type".to_owned(), b"application/json".to_vec());
-        Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            host: "localhost".to_owned(),
-            headers: if body.is_empty() { vec![] } else { vec![media] },
-            body: body.as_bytes().to_vec(),
-        }
-    }
+fn say(word: &str) -> Message {
+    Message::post("/api/chat", &CHAT.replace("hi", word).parse().expect("JSON"))
+}
 
-    fn chat() -> Self {
-        Self::new("POST", "/api/chat", CHAT)
-    }
+/// How a message is bent after it was signed.
+trait Bend {
+    fn value(&self, name: &str) -> String;
+    fn without(self, name: &str) -> Self;
+    fn with(self, name: &'static str, value: impl AsRef<[u8]>) -> Self;
+    fn set(self, name: &'static str, value: impl AsRef<[u8]>) -> Self;
+    fn edit(self, name: &'static str, change: impl FnOnce(String) -> String) -> Self;
+    fn twice(self, name: &'static str) -> Self;
+    fn send(&self, client: &Client) -> Answer;
+}
 
-    /// Signs it as it is now.
-    fn signed(mut self, key: &SecretKey, options: &SignOptions<'_>) -> Self {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            headers.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value[..].try_into().unwrap());
-        }
-        let target = self.target();
-        sign_request(key, &target, &mut headers, &self.body, options).expect("it can be signed");
-        self.headers = headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
-        self
-    }
-
-    fn target(&self) -> Target<'_> {
-        let (path, query) = self.target.split_once('?').map_or((&*self.target, None), |(p, q)| (p, Some(q)));
-        Target { method: &self.method, https: true, authority: &self.host, path, query }
-    }
-
-    fn by(self, key: &SecretKey) -> Self {
-        self.signed(key, &SignOptions { created: now(), ..SignOptions::default() })
-    }
-
-    fn header(&self, name: &str) -> String {
-        let found = self.headers.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}"));
-        String::from_utf8(found.1.clone()).unwrap()
+impl Bend for Message {
+    fn value(&self, name: &str) -> String {
+        self.headers[name].to_str().expect("text").to_owned()
     }
 
     fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(n, _)| n != name);
+        self.headers.remove(name);
         self
     }
 
-    fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+    fn with(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.append(name, HeaderValue::from_bytes(value.as_ref()).expect("a header's value"));
         self
     }
 
-    fn set(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+    fn set(self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).with(name, value)
     }
 
-    fn edit(self, name: &str, change: impl FnOnce(String) -> String) -> Self {
-        let changed = change(self.header(name));
+    fn edit(self, name: &'static str, change: impl FnOnce(String) -> String) -> Self {
+        let changed = change(self.value(name));
         self.set(name, changed)
     }
 
-    fn twice(self, name: &str) -> Self {
-        let value = self.header(name);
+    fn twice(self, name: &'static str) -> Self {
+        let value = self.value(name);
         self.with(name, value)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.host).into_bytes();
-        for (name, value) in &self.headers {
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
-        bytes.extend_from_slice(&self.body);
-        bytes
     }
 
     fn send(&self, client: &Client) -> Answer {
@@ -108,8 +67,7 @@ impl Message {
 }
 
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    now_ms() / 1000
 }
 
 fn key() -> SecretKey {
@@ -120,13 +78,13 @@ fn key() -> SecretKey {
 #[track_caller]
 fn approved(gate: &Gate, client: &Client) -> SecretKey {
     let key = key();
-    let first = Message::new("GET", "/api/version", "").by(&key).send(client);
+    let first = Message::get("/api/version").sign(&key).send(client);
     assert_eq!(first.code(), "identity.pending", "{}", first.text());
     assert!(first.text().contains(&key.public().fingerprint()), "{}", first.text());
     let output = gate.cli(&["peers", "approve", &key.public().node_id()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     until("the approval to bite", || {
-        (Message::new("GET", "/api/version", "").by(&key).send(client).status == 200).then_some(())
+        (Message::get("/api/version").sign(&key).send(client).status == 200).then_some(())
     });
     key
 }
@@ -137,7 +95,7 @@ fn a_signed_request_gets_in_once_and_is_told() {
     let gate = gate(&server);
     let client = gate.nobody();
     let key = approved(&gate, &client);
-    let message = Message::chat().by(&key);
+    let message = chat().sign(&key);
     let answer = message.send(&client);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());
@@ -158,13 +116,11 @@ fn a_signed_request_gets_in_once_and_is_told() {
     gate.restart(|| ());
     let after = message.send(&client);
     assert_eq!((after.status, after.code().as_str()), (409, "signature.replayed"), "also after kill -9");
-    assert_eq!(Message::chat().by(&key).send(&client).status, 200, "and a new one is welcome at once");
+    assert_eq!(chat().sign(&key).send(&client).status, 200, "and a new one is welcome at once");
 
     let output = gate.cli(&["peers", "revoke", &key.public().node_id()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    until("the revocation to bite", || {
-        (Message::chat().by(&key).send(&client).code() == "identity.revoked").then_some(())
-    });
+    until("the revocation to bite", || (chat().sign(&key).send(&client).code() == "identity.revoked").then_some(()));
 }
 
 /// What is sent, and the status and code that must come back.
@@ -172,8 +128,9 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
     const MALFORMED: (u16, &str) = (401, "signature.malformed");
     const INVALID: (u16, &str) = (403, "signature.invalid");
     const STALE: (u16, &str) = (403, "signature.stale");
-    let chat = || Message::chat().by(key);
-    let at = |created| Message::chat().signed(key, &SignOptions { created, ..SignOptions::default() });
+    let unsigned = chat;
+    let chat = || unsigned().sign(key);
+    let at = |created| Message { created, ..unsigned() }.sign(key);
     let input = |change: &dyn Fn(String) -> String| chat().edit("signature-input", change);
     let sign = |change: &dyn Fn(String) -> String| chat().edit("signature", change);
     let replace = |what: &str, by: &str| {
@@ -184,7 +141,7 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         })
     };
     let bytes = |message: &Message| {
-        let text = message.header("signature");
+        let text = message.value("signature");
         let text = text.strip_prefix("portcullis=:").and_then(|t| t.strip_suffix(':')).unwrap();
         BASE64.decode(text.as_bytes()).unwrap()
     };
@@ -194,7 +151,7 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         change(&mut raw);
         message.set("signature", format!("portcullis=:{}:", BASE64.encode(&raw)))
     };
-    let host = |host: &str| Message { host: host.to_owned(), ..chat() };
+    let host = |host: &str| Message { authority: host.to_owned(), ..chat() };
     let body = |body: &[u8]| Message { body: body.to_vec(), ..chat() };
     let mut flipped = CHAT.as_bytes().to_vec();
     flipped[CHAT.find("hi").unwrap()] ^= 1;
@@ -203,7 +160,7 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
     let sha512 = format!("sha-512=:{}:", BASE64.encode(&Sha512::digest(CHAT)));
     let of = |(status, code): (u16, &'static str), what, message| (what, message, status, code);
     vec![
-        ("nothing at all", Message::chat(), 401, "identity.required"),
+        ("nothing at all", unsigned(), 401, "identity.required"),
         of(MALFORMED, "no Signature-Input", chat().without("signature-input")),
         of(MALFORMED, "no Signature", chat().without("signature")),
         of(MALFORMED, "no digest", chat().without("content-digest")),
@@ -252,14 +209,11 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         of(
             MALFORMED,
             "a short nonce",
-            Message::chat().signed(key, &SignOptions { created: now(), ..SignOptions::default() }).edit(
-                "signature-input",
-                |text| {
-                    let begin = text.find("nonce=\"").unwrap() + 7;
-                    let end = begin + text[begin..].find('"').unwrap();
-                    format!("{}short{}", &text[..begin], &text[end..])
-                },
-            ),
+            chat().edit("signature-input", |text| {
+                let begin = text.find("nonce=\"").unwrap() + 7;
+                let end = begin + text[begin..].find('"').unwrap();
+                format!("{}short{}", &text[..begin], &text[end..])
+            }),
         ),
         of(MALFORMED, "a nonce of 20 kB", replace("nonce=\"", &format!("nonce=\"{}", "n".repeat(20_000)))),
         (
@@ -314,7 +268,7 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
             Message {
                 method: "GET".to_owned(),
                 target: "/v1/models".to_owned(),
-                ..Message::new("HEAD", "/v1/models", "").by(key)
+                ..Message { method: "HEAD".to_owned(), ..Message::get("/v1/models") }.sign(key)
             },
         ),
         of(INVALID, "another host", host("127.0.0.1")),
@@ -345,26 +299,19 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         of(INVALID, "a signature of zeros", signature(&|raw| raw.fill(0))),
         of(INVALID, "one bit of the signature", signature(&|raw| raw[5] ^= 1)),
         of(INVALID, "S out of range", signature(&|raw| raw[63] |= 0x80)),
-        of(INVALID, "S plus the group's order", signature(&add_order)),
+        of(INVALID, "S plus the group's order", signature(&|raw| add_order(raw))),
         of(MALFORMED, "padding that hides bits", sign(&|text| text.replacen("==:", "=:", 1))),
         of(
             INVALID,
             "for another gate",
-            Message::chat().signed(
-                key,
-                &SignOptions {
-                    created: now(),
-                    audience: Some(&self::key().public().node_id()),
-                    ..SignOptions::default()
-                },
-            ),
+            Message { audience: Some(self::key().public().node_id()), ..unsigned() }.sign(key),
         ),
         of(MALFORMED, "an audience that is not covered", chat().with("portcullis-audience", "peer:x")),
     ]
 }
 
 /// Adds the order of the group to S: the same equation holds, and RFC 8032 forbids it.
-fn add_order(raw: &mut Vec<u8>) {
+fn add_order(raw: &mut [u8]) {
     let order = HEXLOWER.decode(b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
     let mut carry = 0;
     for (byte, more) in raw[32..].iter_mut().zip(order) {
@@ -402,7 +349,7 @@ fn every_bad_signature_is_refused_told_once_and_goes_nowhere() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(server.seen().len(), before, "nothing of it reached the server");
-    assert_eq!(Message::chat().by(&key).send(&client).status, 200, "the gate still serves");
+    assert_eq!(chat().sign(&key).send(&client).status, 200, "the gate still serves");
 }
 
 /// Over a certificate, where a signature is not needed but must hold if it is there.
@@ -412,13 +359,13 @@ fn a_certificate_and_a_signature_must_name_the_same_node() {
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
     let own = SecretKey::from_pem(&alice.key).expect("a key");
-    assert_eq!(Message::chat().send(&alice).status, 200, "it need not sign");
-    assert_eq!(Message::chat().by(&own).send(&alice).status, 200);
-    let other = Message::chat().by(&key()).send(&alice);
+    assert_eq!(chat().send(&alice).status, 200, "it need not sign");
+    assert_eq!(chat().sign(&own).send(&alice).status, 200);
+    let other = chat().sign(&key()).send(&alice);
     assert_eq!((other.status, other.code().as_str()), (403, "signature.invalid"), "{}", other.text());
-    let bent = Message { target: "/api/generate".to_owned(), ..Message::chat().by(&own) }.send(&alice);
+    let bent = Message { target: "/api/generate".to_owned(), ..chat().sign(&own) }.send(&alice);
     assert_eq!(bent.code(), "signature.invalid", "what is signed is verified");
-    let claims = Message::chat().with("x-node-id", own.public().node_id()).send(&alice);
+    let claims = chat().with("x-node-id", own.public().node_id()).send(&alice);
     assert_eq!((claims.status, claims.code().as_str()), (401, "signature.missing"), "{}", claims.text());
 }
 
@@ -429,31 +376,20 @@ fn what_must_be_signed_is_the_operators_to_say() {
         Gate::before(&server).filter("signature: {require: always, schemes: [rfc9421], audience: required}").start();
     let alice = always.stranger("alice");
     let own = SecretKey::from_pem(&alice.key).expect("a key");
-    assert_eq!(Message::chat().send(&alice).code(), "identity.pending");
+    assert_eq!(chat().send(&alice).code(), "identity.pending");
     assert!(always.cli(&["peers", "approve", &alice.id]).status.success());
-    until("the approval to bite", || (Message::chat().send(&alice).code() == "signature.missing").then_some(()));
-    let plain = Message::chat().by(&own).send(&alice);
+    until("the approval to bite", || (chat().send(&alice).code() == "signature.missing").then_some(()));
+    let plain = chat().sign(&own).send(&alice);
     assert_eq!(plain.code(), "signature.malformed", "it does not say for whom: {}", plain.text());
     let gate_id = always.cli_json(&["id"])["node_id"].as_str().unwrap().to_owned();
-    let meant = Message::chat()
-        .signed(&own, &SignOptions { created: now(), audience: Some(&gate_id), ..SignOptions::default() });
+    let meant = Message { audience: Some(gate_id), ..chat() }.sign(&own);
     assert_eq!(meant.send(&alice).status, 200);
-    let llmesh = llmesh(&Message::chat(), &own, true).send(&alice);
+    let llmesh = chat().sign_llmesh(&own, true).send(&alice);
     assert_eq!(llmesh.code(), "signature.malformed", "{}", llmesh.text());
 
     let never = Gate::before(&server).filter("signature: {require: never}").start();
     let bob = never.approved_client("bob");
-    assert_eq!(Message::chat().with("x-node-id", "peer:x").send(&bob).status, 200);
-}
-
-/// Signs as LLMesh does.
-fn llmesh(message: &Message, key: &SecretKey, brings_key: bool) -> Message {
-    let mut headers = HeaderMap::new();
-    let target = message.target();
-    sign_llmesh(key, &target, &mut headers, &message.body, now() * 1000, brings_key).expect("it can be signed");
-    let mut signed = message.clone();
-    signed.headers.extend(headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())));
-    signed
+    assert_eq!(chat().with("x-node-id", "peer:x").send(&bob).status, 200);
 }
 
 #[test]
@@ -462,18 +398,19 @@ fn an_llmesh_node_gets_in_once_it_is_known() {
     let gate = gate(&server);
     let client = gate.nobody();
     let key = key();
-    let unknown = llmesh(&Message::chat(), &key, false).send(&client);
+    let unknown = chat().sign_llmesh(&key, false).send(&client);
     assert_eq!((unknown.status, unknown.code().as_str()), (401, "identity.required"), "{}", unknown.text());
-    let forged = llmesh(&Message::chat(), &key, true)
+    let forged = chat()
+        .sign_llmesh(&key, true)
         .edit("x-llmesh-signature", |text| text.replacen("ed25519:", "ed25519:00", 1)[..136].to_owned());
     assert_eq!(forged.send(&client).code(), "signature.invalid");
     assert_eq!(gate.cli_json(&["peers", "pending"]).as_array().map(Vec::len), Some(0), "a forged one is not noted");
-    let first = llmesh(&Message::chat(), &key, true).send(&client);
+    let first = chat().sign_llmesh(&key, true).send(&client);
     assert_eq!((first.status, first.code().as_str()), (403, "identity.pending"), "{}", first.text());
     assert!(gate.cli(&["peers", "approve", &key.public().node_id()]).status.success());
-    until("the approval to bite", || (llmesh(&Message::chat(), &key, false).send(&client).status == 200).then_some(()));
+    until("the approval to bite", || (chat().sign_llmesh(&key, false).send(&client).status == 200).then_some(()));
 
-    let message = llmesh(&Message::new("POST", "/api/chat", &CHAT.replace("hi", "ho")), &key, false);
+    let message = say("ho").sign_llmesh(&key, false);
     assert_eq!(message.send(&client).status, 200);
     let again = message.send(&client);
     assert_eq!((again.status, again.code().as_str()), (409, "signature.replayed"));
@@ -481,7 +418,7 @@ fn an_llmesh_node_gets_in_once_it_is_known() {
     assert_eq!(message.send(&client).code(), "signature.replayed", "also after kill -9");
 
     let before = server.seen().len();
-    let fine = || llmesh(&Message::new("POST", "/api/chat", &CHAT.replace("hi", "ha")), &key, false);
+    let fine = || say("ha").sign_llmesh(&key, false);
     for (what, message, status, code) in [
         ("another body", Message { body: CHAT.as_bytes().to_vec(), ..fine() }, 403, "signature.invalid"),
         ("an empty body", Message { body: vec![], ..fine() }, 403, "signature.invalid"),
@@ -547,28 +484,25 @@ fn trailers_of_a_chunked_body_are_no_headers() {
     let gate = gate(&server);
     let client = gate.nobody();
     let key = approved(&gate, &client);
-    let chunked = |message: &Message, trailers: &[(String, Vec<u8>)]| {
-        let mut bytes = format!("POST /api/chat HTTP/1.1\r\nhost: localhost\r\n").into_bytes();
+    let chunked = |message: &Message, late: &[&str]| {
+        let (mut head, mut trailers) = (String::new(), String::new());
         for (name, value) in &message.headers {
-            bytes.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
+            let line = format!("{name}: {}\r\n", value.to_str().unwrap());
+            if late.contains(&name.as_str()) { &mut trailers } else { &mut head }.push_str(&line);
         }
-        bytes.extend_from_slice(format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n", message.body.len()).as_bytes());
-        bytes.extend_from_slice(&message.body);
-        bytes.extend_from_slice(b"\r\n0\r\n");
-        for (name, value) in trailers {
-            bytes.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
-        }
-        bytes.extend_from_slice(b"\r\n");
-        client.raw(&bytes)
+        let body = String::from_utf8(message.body.clone()).unwrap();
+        let body = format!("{:x}\r\n{body}\r\n0\r\n{trailers}\r\n", body.len());
+        let line = "POST /api/chat HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
+        client.raw(format!("{line}{head}\r\n{body}").as_bytes())
     };
-    assert_eq!(chunked(&Message::chat().by(&key), &[]).status, 200, "a chunked body is a body");
-    let message = Message::chat().by(&key);
-    let mut bare = message.clone();
-    bare.headers.retain(|(name, _)| name == "content-type");
-    let late: Vec<_> = message.headers.iter().filter(|(name, _)| name != "content-type").cloned().collect();
-    let answer = chunked(&bare, &late);
-    assert_eq!((answer.status, answer.code().as_str()), (401, "identity.required"), "{}", answer.text());
-    let digest = vec![("content-digest".to_owned(), message.header("content-digest").into_bytes())];
-    let answer = chunked(&message.without("content-digest"), &digest);
-    assert_eq!((answer.status, answer.code().as_str()), (401, "signature.malformed"), "{}", answer.text());
+    let signed = || chat().sign(&key);
+    assert_eq!(chunked(&signed(), &[]).status, 200, "a chunked body is a body");
+    for (late, status, code) in [
+        (&["signature", "signature-input", "content-digest"][..], 401, "identity.required"),
+        (&["content-digest"], 401, "signature.malformed"),
+        (&["signature"], 401, "signature.malformed"),
+    ] {
+        let answer = chunked(&signed(), late);
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{late:?}: {}", answer.text());
+    }
 }

@@ -88,7 +88,7 @@ impl Firewall {
         if settings.rules.is_empty() {
             return Err(FilterError::Failed("the firewall has no rules, expected `[builtin]`".to_owned()));
         }
-        let judge = Judge { scanner: Scanner::new(), block_at: settings.block_at, observer };
+        let judge = Judge { scanner: Scanner::default(), block_at: settings.block_at, observer };
         Ok(Self { judge: Arc::new(judge) })
     }
 }

@@ -111,7 +111,7 @@ fn a_whole_answer_is_proven_with_the_request_s_nonce() {
 #[test]
 fn refusals_of_a_verified_request_are_proven() {
     let server = FakeServer::start();
-    let gate = Gate::before(&server).filter("ratelimit: {requests: 5/m, tokens: off, concurrent: off, strangers: off}");
+    let gate = Gate::before(&server).filter("ratelimit: {requests: 6/m, tokens: off, concurrent: off, strangers: off}");
     let gate = gate.start();
     let alice = gate.approved_client("alice");
     let house = House { signer: Signer::of(&alice), node: gate.node(), server, gate, alice };
@@ -120,9 +120,12 @@ fn refusals_of_a_verified_request_are_proven() {
     let (answer, content) = house.proven(leak);
     assert_eq!((answer.status, &*answer.code()), (403, "firewall.secret"));
     assert!(content.contains("firewall.secret"));
-    house.server.next(Script::whole(200, "image/png", "x"));
-    let (answer, _) = house.proven(ollama());
-    assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    let unreadable = b"HTTP/1.1 200 OK\r\nContent-Type: \xff\r\nContent-Length: 2\r\n\r\n{}";
+    for script in [Script::whole(200, "image/png", "x"), Script::Raw(unreadable.to_vec())] {
+        house.server.next(script);
+        let (answer, _) = house.proven(ollama());
+        assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    }
     // A refusal over HTTP/2 to a HEAD: it is the content of nothing that is signed.
     let denied = Message { method: "HEAD".to_owned(), ..Message::get("/api/blobs/sha256-00") }.sign(&house.signer.key);
     let answer = house.signer.send_h2(&denied);
@@ -190,6 +193,11 @@ fn who_is_not_verified_gets_no_signature() {
     let again = house.signer.send(&sent);
     assert_eq!((again.status, &*again.code()), (409, "signature.replayed"));
     unsigned(&again);
+    // What is verified is a request, not its connection.
+    let signed = Message::get("/api/tags").sign(&house.signer.key);
+    let next = house.signer.begin(&signed).again(&Message::get("/api/tags").bytes()).expect("an answer").finish();
+    assert_eq!(next.status, 200, "{}", next.text());
+    unsigned(&next);
     // Liveness is anybody's.
     unsigned(&house.signer.call(Message::get("/")).1);
 }

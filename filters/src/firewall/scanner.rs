@@ -49,10 +49,9 @@ enum Place {
     Open(Undecided),
 }
 
-impl Scanner {
+impl Default for Scanner {
     /// Compiles the rules.
-    #[must_use]
-    pub fn new() -> Self {
+    fn default() -> Self {
         let patterns: Vec<_> =
             RULES.iter().flat_map(|rule| rule.begins.iter().map(move |begin| (begin.as_bytes(), rule))).collect();
         let any_case = |rule: &Rule| rule.kind == Kind::Assignment;
@@ -70,7 +69,9 @@ impl Scanner {
         }
         Self { literals, patterns, by_first, longest }
     }
+}
 
+impl Scanner {
     /// Scans a whole text, as it stands and, where that differs, as a reader sees it.
     pub fn scan(&self, text: &str, found: &mut dyn FnMut(Finding)) {
         self.scan_from(text, 0, true, found);

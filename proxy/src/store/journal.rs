@@ -103,6 +103,28 @@ pub(super) fn begin_on(dir: &Path, origin: &Origin<'_>) -> Result<(), JournalErr
     Head::new().and_then(|head| head.write(dir, origin)).map_err(io)
 }
 
+/// How a journal stands, for whoever only looks.
+pub(crate) struct Standing {
+    /// Why a gate that starts now cannot trust it.
+    pub(crate) lost: Option<&'static str>,
+    /// Nothing is taken that was not made after this Unix millisecond.
+    pub(crate) above_ms: Option<i64>,
+}
+
+/// Looks at a journal that a gate may be using.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn look(dir: &Path, node: &str) -> Result<Standing, JournalError> {
+    Ok(match Head::read(dir, &Origin { node, boot: &boot_id() })? {
+        Found::Ours(head) => {
+            let above_ms = head.floor.map(end_ms).max(head.quarantine.map(|quarantine| quarantine.until_ms));
+            Standing { lost: None, above_ms }
+        }
+        Found::Untrusted(why, _) | Found::Nothing(why) => Standing { lost: Some(why), above_ms: None },
+    })
+}
+
 /// Which start of the machine this is. Where the system does not say, no two are the same.
 pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")

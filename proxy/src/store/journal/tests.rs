@@ -154,6 +154,21 @@ fn a_new_node_has_no_past_and_an_old_one_keeps_its_own() {
 }
 
 #[test]
+fn who_only_looks_sees_what_holds_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(look(&dir.path().join("none"), "peer:gate").unwrap().lost, Some("there is none"));
+    begin(dir.path(), "peer:gate").unwrap();
+    let standing = look(dir.path(), "peer:gate").unwrap();
+    assert_eq!((standing.lost, standing.above_ms), (None, None));
+    assert!(look(dir.path(), "peer:other").unwrap().lost.is_some());
+    let boot = boot_id();
+    let mut opened = Journal::open(dir.path(), &Origin { node: "peer:gate", boot: &boot }, BLIND).unwrap();
+    opened.journal.append(5, &hashed(1), 80).unwrap();
+    opened.journal.forget(5).unwrap();
+    assert_eq!(look(dir.path(), "peer:gate").unwrap().above_ms, Some(end_ms(5)), "also while it is in use");
+}
+
+#[test]
 fn what_failed_to_be_written_leaves_no_trace() {
     let dir = filled();
     let Opened { mut journal, .. } = open(dir.path());

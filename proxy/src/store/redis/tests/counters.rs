@@ -158,7 +158,7 @@ async fn what_a_dead_gate_held_comes_back() {
     assert_eq!(denied(two.take(&[budget], 60).await), (0, Limit::Budget(100)));
     // It dies, and its time runs out.
     std::mem::forget(held);
-    let holder = server.say(&["HKEYS", &server.say(&["--scan", "--pattern", "{test}:c:*"]).trim()]);
+    let holder = server.say(&["HKEYS", server.say(&["--scan", "--pattern", "{test}:c:*"]).trim()]);
     let holder = holder.lines().find_map(|field| field.strip_prefix("n:")).unwrap();
     assert_eq!(server.say(&["ZADD", "{test}:gates", "1", holder]).trim(), "0", "it was among those that live");
     drop(met(&two, place, 0).await);

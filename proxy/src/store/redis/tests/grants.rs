@@ -33,7 +33,11 @@ fn writers_lose_nothing_of_each_other_s() {
     assert_eq!(*one.get(), Words::default());
     std::thread::scope(|scope| {
         for (writer, name) in [(&one, "a"), (&two, "b")] {
-            scope.spawn(move || (0..20).for_each(|n| drop(add(writer, &format!("{name}{n}")).unwrap())));
+            scope.spawn(move || {
+                for n in 0..20 {
+                    add(writer, &format!("{name}{n}")).unwrap();
+                }
+            });
         }
     });
     one.fetch().unwrap();

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use portcullis_tests::pki::{Authority, hosts};
+use portcullis_tests::pki::{Authority, hosts, uses};
 use portcullis_tests::{Client, FakeServer, Gate, GateBuilder, Message, Redis, Script, Signer, Stream, until};
+use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::json;
 
 /// A gate that remembers nonces in this store.
@@ -219,7 +220,10 @@ fn a_gate_that_is_killed_leaves_its_places_to_the_others() {
 #[test]
 fn a_store_proves_who_it_is_and_asks_who_calls() {
     let authority = Authority::root("a private root");
-    let shown = authority.client("store", hosts(&["localhost"]));
+    let shown = authority.client("store", |params| {
+        hosts(&["localhost"])(params);
+        uses(&[ExtendedKeyUsagePurpose::ServerAuth])(params);
+    });
     let Some(redis) = Redis::start_tls(&shown.pem(), &shown.key, &["--requirepass", "open-sesame"]) else { return };
     let server = FakeServer::start();
     let folder = tempfile::tempdir().expect("a folder");

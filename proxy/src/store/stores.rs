@@ -1,5 +1,6 @@
 //! Where one gate keeps what must be known beyond one exchange, as its config says.
 
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -75,16 +76,19 @@ fn leave(dir: &Path, lately: Duration) -> std::io::Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         files => files?,
     };
-    let mut used = false;
+    let mut written = Vec::new();
     for file in files {
-        let meta = file?.metadata()?;
-        let age = meta.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-        // Its head is there from the start; only a file beside it says that something was used.
-        used |= meta.len() > 0 && age.is_none_or(|age| age < lately);
+        written.push(file?.metadata()?);
     }
-    let only_head = std::fs::read_dir(dir)?.flatten().filter(|file| file.metadata().is_ok_and(|m| m.len() > 0)).count();
+    written.retain(|meta| meta.len() > 0);
+    let is_young = |meta: &Metadata| {
+        let age = meta.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        age.is_none_or(|age| age < lately)
+    };
+    // Its head is there from the start; only a file beside it says that something was used.
+    let used = written.len() > 1 && written.iter().any(is_young);
     std::fs::remove_dir_all(dir)?;
-    Ok(used && only_head > 1)
+    Ok(used)
 }
 
 #[cfg(test)]

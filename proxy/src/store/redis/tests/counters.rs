@@ -26,7 +26,8 @@ async fn there(store: &Redis) {
     until("the store answers", || store.away().is_none()).await;
 }
 
-type Outcome = Result<Option<Box<dyn Held>>, Denied>;
+type Taken = Option<Box<dyn Held>>;
+type Outcome = Result<Taken, Denied>;
 
 fn denied(outcome: Outcome) -> (usize, Limit) {
     match outcome {
@@ -70,7 +71,7 @@ async fn decides_as_the_counters_in_memory_do() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
-    let mut running: Vec<(Option<Box<dyn Held>>, Option<Box<dyn Held>>)> = Vec::new();
+    let mut running: Vec<(Taken, Taken)> = Vec::new();
     let mut decided = [0, 0];
     for step in 0..600 {
         if next(3) == 0 && !running.is_empty() {
@@ -157,7 +158,7 @@ async fn what_a_dead_gate_held_comes_back() {
     assert_eq!(denied(two.take(&[budget], 60).await), (0, Limit::Budget(100)));
     // It dies, and its time runs out.
     std::mem::forget(held);
-    let holder = server.say(&["HKEYS", &server.say(&["--scan", "--pattern", "{test}:c:*"]).trim().to_owned()]);
+    let holder = server.say(&["HKEYS", server.say(&["--scan", "--pattern", "{test}:c:*"]).trim()]);
     let holder = holder.lines().find_map(|field| field.strip_prefix("n:")).unwrap();
     assert_eq!(server.say(&["ZADD", "{test}:gates", "1", holder]).trim(), "0", "it was among those that live");
     drop(met(&two, place, 0).await);

@@ -195,7 +195,7 @@ impl IdentityFilter {
         let standing = self.trust.device_standing(&device.identity);
         // Only those who would get in take up memory: anybody can make a key and sign with it.
         if matches!(standing, Standing::Approved { .. }) {
-            self.credentials.take_once(signature).map_err(unusable)?;
+            self.credentials.take_once(&device, signature).await.map_err(unusable)?;
         }
         self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await
     }
@@ -441,7 +441,7 @@ fn unwelcome(standing: &Standing) -> Refusal {
 fn unusable(problem: DeviceProblem) -> Refusal {
     match problem {
         DeviceProblem::Invalid => refuse(Code::IdentityInvalid, "the device signature does not hold".to_owned()),
-        DeviceProblem::Overloaded => Refusal::internal("identity", "too many device signatures are remembered"),
+        DeviceProblem::Away(unavailable) => unavailable.refuse("identity"),
         DeviceProblem::Replayed => {
             refuse(Code::SignatureReplayed, "this device signature was used before; sign anew".to_owned())
         }

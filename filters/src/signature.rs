@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Facts, Head};
 use crate::filter::{Filter, Phase, block};
-use crate::store::{Claim, Claimed, Nonces, Unavailable};
+use crate::store::{Claim, Claimed, Nonces};
 use crate::verdict::{Code, Outcome, Refusal, Verdict};
 
 mod verifier;
@@ -87,7 +87,7 @@ impl SignatureFilter {
                 Code::SignatureStale,
                 "the signature is older than what the gate remembers; look at the clocks, and sign anew".to_owned(),
             )),
-            Err(unavailable) => Err(away(unavailable)),
+            Err(unavailable) => Err(unavailable.refuse("signature")),
         }
     }
 }
@@ -123,15 +123,6 @@ impl Filter for SignatureFilter {
             _ => Ok(()),
         }
     }
-}
-
-/// The refusal where a nonce cannot be remembered: it may be in use already.
-fn away(unavailable: Unavailable) -> Refusal {
-    let message = "whether this signature was used before cannot be told at the moment; sign anew and try again";
-    let seconds = unavailable.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000));
-    refuse(Code::StoreUnavailable, message.to_owned())
-        .with_detail(unavailable.why)
-        .with_retry_after(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
 }
 
 fn refuse(code: Code, message: String) -> Refusal {

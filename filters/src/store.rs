@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::verdict::{Code, Refusal};
+
 /// A nonce that somebody wants to use, once.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'c> {
@@ -48,6 +50,15 @@ impl Unavailable {
     #[must_use]
     pub fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), retry_after: None }
+    }
+
+    /// The refusal of a signature by this filter: it may have been used already.
+    pub(crate) fn refuse(self, filter: &'static str) -> Refusal {
+        let message = "whether this signature was used before cannot be told at the moment; sign anew and try again";
+        let seconds = self.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000));
+        Refusal::new(filter, Code::StoreUnavailable, message.to_owned())
+            .with_detail(self.why)
+            .with_retry_after(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
     }
 }
 

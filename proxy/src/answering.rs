@@ -49,9 +49,9 @@ impl<'s> Answering<'s> {
         Self { signatory, nonce: nonce.to_owned(), wanted }
     }
 
-    /// Signs the head of an answer whose content is this, whole.
-    pub(crate) fn whole(&self, head: &mut ResponseHeader, content: &[u8]) -> pingora_error::Result<()> {
-        self.sign(head, Some(&Sha256::digest(content).into()))
+    /// Signs the head of an answer whose whole content has this SHA-256.
+    pub(crate) fn whole(&self, head: &mut ResponseHeader, content: &[u8; 32]) -> pingora_error::Result<()> {
+        self.sign(head, Some(content))
     }
 
     /// Signs the head of a stream. What is to be signed at its end comes back, if anything is.
@@ -88,10 +88,7 @@ impl<'s> Answering<'s> {
     }
 
     fn sign(&self, head: &mut ResponseHeader, content: Option<&[u8; 32]>) -> pingora_error::Result<()> {
-        let mut signed = HeaderMap::with_capacity(4);
-        if let Some(media) = head.headers.get(header::CONTENT_TYPE) {
-            signed.insert(header::CONTENT_TYPE, media.clone());
-        }
+        let mut signed = HeaderMap::with_capacity(3);
         let (key, status) = (self.signatory.key.secret(), head.status.as_u16());
         sign_answer(key, status, &mut signed, content, &self.nonce, self.signatory.now())
             .or_err(ErrorType::InternalError, "while signing an answer")?;
@@ -179,7 +176,7 @@ mod tests {
         let answering = Answering::new(&signatory, NONCE, &wanting(None), false);
         for content in [&b"{}"[..], b""] {
             let mut head = head(403);
-            answering.whole(&mut head, content).unwrap();
+            answering.whole(&mut head, &content_digest(content)).unwrap();
             let said = verify_answer(&node, 403, &head.headers, NONCE).unwrap();
             assert_eq!(said, Answered { digest: Some(content_digest(content)), created: 1_750_000_000 });
             assert_eq!(verify_answer(&node, 200, &head.headers, NONCE), Err(Unverified::Signature));

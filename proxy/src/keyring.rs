@@ -10,6 +10,7 @@ use portcullis_filters::exchange::{Caller, DeviceSignature};
 use portcullis_filters::identity::{
     CredentialView, Delegated, Device, DeviceProblem, Standing, TokenError, TrustView as _, Verified,
 };
+use portcullis_filters::store::{Nonces, WallClock};
 use portcullis_policies::{Identity, IdentityMethod, KeyStanding};
 
 use crate::config;
@@ -50,11 +51,13 @@ impl Keyring {
         state: &std::path::Path,
         node: String,
         trust: Arc<Trust>,
+        nonces: Arc<dyn Nonces>,
+        clock: Arc<dyn WallClock>,
     ) -> Result<Self, api_keys::ApiKeyError> {
         let shared = Shared {
             node,
             api_keys: ApiKeys::open(state)?,
-            devices: Devices::new(now()),
+            devices: Devices::new(nonces, clock),
             issuers: Issuers::default(),
             trust,
         };
@@ -116,13 +119,13 @@ impl CredentialView for Keyring {
     }
 
     fn device(&self, signature: &DeviceSignature) -> Result<Device, DeviceProblem> {
-        self.shared.devices.check_time(signature.ts, now())?;
+        self.shared.devices.check_time(signature.ts)?;
         let device = device::verify(signature.proof.expose(), &signature.signed).map_err(|_| DeviceProblem::Invalid)?;
         Ok(Device { identity: device.identity, fingerprint: device.fingerprint })
     }
 
-    fn take_once(&self, signature: &DeviceSignature) -> Result<(), DeviceProblem> {
-        self.shared.devices.take_once(signature.proof.expose(), signature.ts, now())
+    async fn take_once(&self, device: &Device, signature: &DeviceSignature) -> Result<(), DeviceProblem> {
+        self.shared.devices.take_once(&device.identity, signature.proof.expose(), signature.ts).await
     }
 
     fn grant(&self, grant: &str, to: &Identity) -> Result<Delegated, &'static str> {

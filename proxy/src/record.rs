@@ -111,6 +111,11 @@ impl Record {
         self.answer.update(piece);
     }
 
+    /// The SHA-256 of the answer, so far. Asked before the entry is written, which uses it up.
+    pub(crate) fn output(&self) -> [u8; 32] {
+        self.answer.clone().finalize().into()
+    }
+
     /// Notes what the filters established.
     pub(crate) fn facts(&mut self, facts: &Facts) {
         if let Some((identity, method)) = facts.met() {

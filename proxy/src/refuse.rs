@@ -8,6 +8,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use portcullis_filters::{Refusal, dialect};
 use portcullis_policies::Dialect;
+use portcullis_signatures::content_digest;
 
 use crate::answering::Answering;
 use crate::body::DRAIN;
@@ -40,7 +41,7 @@ pub(crate) async fn answer(
     let Ok(mut head) = head(node, refusal, id, body.len()) else { return };
     // Without a head there is no method to ask for.
     let body = if parsed { unless_head(session, body) } else { body };
-    if answering.is_some_and(|answering| answering.whole(&mut head, &body).is_err()) {
+    if answering.is_some_and(|answering| answering.whole(&mut head, &content_digest(&body)).is_err()) {
         return;
     }
     let unread = parsed && !session.is_body_done();

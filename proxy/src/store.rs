@@ -5,10 +5,10 @@ pub(crate) mod conformance;
 mod embedded;
 mod hashed;
 mod journal;
-mod stores;
 mod live;
 pub(crate) mod redis;
+mod stores;
 
 pub(crate) use embedded::{Bounds, Embedded};
-pub(crate) use journal::{begin, replay_dir};
+pub(crate) use journal::{begin, look, replay_dir};
 pub(crate) use stores::Stores;

@@ -111,7 +111,7 @@ fn a_whole_answer_is_proven_with_the_request_s_nonce() {
 #[test]
 fn refusals_of_a_verified_request_are_proven() {
     let server = FakeServer::start();
-    let gate = Gate::before(&server).filter("ratelimit: {requests: 5/m, tokens: off, concurrent: off, strangers: off}");
+    let gate = Gate::before(&server).filter("ratelimit: {requests: 6/m, tokens: off, concurrent: off, strangers: off}");
     let gate = gate.start();
     let alice = gate.approved_client("alice");
     let house = House { signer: Signer::of(&alice), node: gate.node(), server, gate, alice };
@@ -120,9 +120,12 @@ fn refusals_of_a_verified_request_are_proven() {
     let (answer, content) = house.proven(leak);
     assert_eq!((answer.status, &*answer.code()), (403, "firewall.secret"));
     assert!(content.contains("firewall.secret"));
-    house.server.next(Script::whole(200, "image/png", "x"));
-    let (answer, _) = house.proven(ollama());
-    assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    let unreadable = b"HTTP/1.1 200 OK\r\nContent-Type: \xff\r\nContent-Length: 2\r\n\r\n{}";
+    for script in [Script::whole(200, "image/png", "x"), Script::Raw(unreadable.to_vec())] {
+        house.server.next(script);
+        let (answer, _) = house.proven(ollama());
+        assert_eq!((answer.status, &*answer.code()), (502, "upstream.invalid"));
+    }
     // A refusal over HTTP/2 to a HEAD: it is the content of nothing that is signed.
     let denied = Message { method: "HEAD".to_owned(), ..Message::get("/api/blobs/sha256-00") }.sign(&house.signer.key);
     let answer = house.signer.send_h2(&denied);
@@ -133,6 +136,25 @@ fn refusals_of_a_verified_request_are_proven() {
         (answer.status != 200).then_some(answer)
     });
     assert_eq!((limited.status, &*limited.code()), (429, "ratelimit.requests"));
+}
+
+#[test]
+fn what_the_gate_refuses_because_it_is_broken_is_proven_too() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .chain("[identity, signature, policy, test_fault, firewall, audit]")
+        .env("PORTCULLIS_TEST_FAULT", "1")
+        .start();
+    let alice = gate.approved_client("alice");
+    let house = House { signer: Signer::of(&alice), node: gate.node(), server, gate, alice };
+    for words in ["fault: panic now", "fault: error"] {
+        let asks = json!({"model": "tiny", "messages": [{"role": "user", "content": words}]});
+        let (answer, _) = house.proven(Message::post("/api/chat", &asks));
+        assert_eq!((answer.status, &*answer.code()), (503, "test_fault.internal"), "{words}");
+    }
+    house.server.next(Script::HangUp);
+    let (answer, _) = house.proven(ollama());
+    assert_eq!((answer.status, &*answer.code()), (503, "upstream.unavailable"));
 }
 
 #[test]
@@ -171,6 +193,11 @@ fn who_is_not_verified_gets_no_signature() {
     let again = house.signer.send(&sent);
     assert_eq!((again.status, &*again.code()), (409, "signature.replayed"));
     unsigned(&again);
+    // What is verified is a request, not its connection.
+    let signed = Message::get("/api/tags").sign(&house.signer.key);
+    let next = house.signer.begin(&signed).again(&Message::get("/api/tags").bytes()).expect("an answer").finish();
+    assert_eq!(next.status, 200, "{}", next.text());
+    unsigned(&next);
     // Liveness is anybody's.
     unsigned(&house.signer.call(Message::get("/")).1);
 }
@@ -325,6 +352,13 @@ fn a_stream_that_is_cut_off_proves_its_refusal() {
             assert!(content.ends_with("data: [DONE]\n\n"), "the seal is the last event: {content}");
         }
     }
+    // Over HTTP/2, whether the first frame had left by then or not.
+    let pieces = [sse("one "), sse(&format!("{} ", secret()))];
+    house.server.next(Script::stream(SSE, &pieces.each_ref().map(String::as_str)));
+    let sent = wanting(openai(), Wanted::Trailers).sign(&house.signer.key);
+    let answer = house.signer.send_h2(&sent);
+    let content = String::from_utf8(sent.proven(&answer, &house.node).unwrap()).unwrap();
+    assert!(content.contains("firewall.output_secret") && !content.contains(&secret()), "{content}");
 }
 
 #[test]

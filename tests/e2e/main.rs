@@ -26,6 +26,7 @@ mod queue;
 mod replays;
 mod requests;
 mod rotation;
+mod shared_store;
 mod sign_command;
 mod signatures;
 mod signed_door;

@@ -113,7 +113,8 @@ fn a_step_of_the_clock_is_told_and_lets_no_signature_in_again() {
     until("the step back to be seen", || (steps("backward") == 1.0).then_some(()));
     refused(&signer, &before, 403, "signature.stale");
     refused(&signer, &ahead, 403, "signature.stale");
-    assert!(gate.log().contains("step_ms=3") && gate.log().contains("step_ms=-3"), "{}", gate.log());
+    let log = gate.log();
+    assert!(log.contains(r#""step_ms":3"#) && log.contains(r#""step_ms":-3"#), "the operator is told: {log}");
     gate.restart(|| {});
     refused(&signer, &before, 403, "signature.stale");
     until("a younger signature to be let in", || (signer.call(chat()).1.status == 200).then_some(()));
@@ -163,7 +164,8 @@ struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     fn on(folder: &Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs"]).arg(folder).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs"]).arg(folder).output();
         mount.is_ok_and(|o| o.status.success()).then(|| Self(folder.to_owned()))
     }
 }

@@ -233,20 +233,18 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
             MALFORMED,
             "a time with a fraction",
             input(&|text| {
-                text.replacen(";created=", ";created=1", 1)
-                    .replacen(";keyid", ".5;keyid", 1)
-                    .replacen(";nonce", ".5;nonce", 1)
+                let begin = text.find("created=").unwrap() + 8;
+                let end = begin + text[begin..].find(';').unwrap();
+                format!("{}.5{}", &text[..end], &text[end..])
             }),
         ),
         of(
             MALFORMED,
             "a time that is a text",
             input(&|text| {
-                text.replacen("created=", "created=\"", 1).replacen(';', ";", 1).replacen(
-                    &format!("{}", now() / 100),
-                    &format!("{}\"", now() / 100),
-                    1,
-                )
+                let begin = text.find("created=").unwrap() + 8;
+                let end = begin + text[begin..].find(';').unwrap();
+                format!("{}\"{}\"{}", &text[..begin], &text[begin..end], &text[end..])
             }),
         ),
         of(MALFORMED, "no time", replace("created=", "creation=")),

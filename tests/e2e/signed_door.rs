@@ -50,6 +50,34 @@ fn a_door_signs_everything_for_its_gate() {
 }
 
 #[test]
+fn a_stream_that_the_gate_ends_is_the_gate_s_to_its_end() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let door = DoorHome::new().open_approved(&gate);
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let chunk = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    let chat = json!({"model": "tiny", "messages": [], "stream": true});
+    // The model says a secret, breaks off in a frame, says nothing at all.
+    for (pieces, last) in [
+        (vec![chunk("Sure: "), chunk(&secret), chunk(" is it.")], "firewall.output_secret"),
+        (vec![chunk("one"), "data: {\"choices\": [".to_owned()], "upstream.invalid"),
+        (vec![chunk("one"), "data: [DONE]\n\n".to_owned()], "[DONE]"),
+        (vec![], ""),
+    ] {
+        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
+        server.next(Script::stream("text/event-stream", &pieces));
+        let answer = door.post("/v1/chat/completions", &chat);
+        assert!(answer.complete && answer.text().contains(last), "{last}: {}", answer.text());
+        assert!(!answer.text().contains("not proven"), "{last}: {}", answer.text());
+        assert!(
+            !answer.text().contains("portcullis.signature") && !answer.text().contains(&secret),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[test]
 fn a_door_leads_to_a_gate_that_knows_signatures_only() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).gate("tls: server").filter("identity: {accept: [signature]}").start();
@@ -80,11 +108,14 @@ fn a_body_that_nobody_takes_stays_on_the_machine() {
     assert_eq!(door.get("/api/tags").status, 200);
 }
 
+/// A request as it came: head and body.
+type Asked = (http::request::Parts, Vec<u8>);
+
 /// What stands in a gate's place and holds its key.
 struct Impostor {
     middle: Middle,
     node: NodeKey,
-    asked: Arc<Mutex<Vec<(http::request::Parts, Vec<u8>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 /// An answer that is not what it seems.
@@ -105,7 +136,7 @@ impl Impostor {
     fn start() -> Self {
         let node = NodeKey::generate().unwrap();
         let (certificate, key) = node.self_signed_server_cert("localhost").unwrap();
-        let asked: Arc<Mutex<Vec<_>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let heard = Arc::clone(&asked);
         let own = NodeKey::from_pem(&node.to_pem().unwrap(), "the test").unwrap();
         let middle = Middle::speaking(&certificate, &key, move |head, body| {
@@ -128,14 +159,18 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     let other = NodeKey::from_seed(&[9; 32]);
     let key = if bend == Bend::Key { other.secret() } else { node.secret() };
     let nonce = if bend == Bend::Nonce { "a-nonce-of-another-request".to_owned() } else { signed.nonce_text() };
-    let content = b"{\"a\":1}\n".to_vec();
+    let content = if asked.uri.path() == LARGE { vec![b' '; LARGE_BYTES] } else { b"{\"a\":1}\n".to_vec() };
     let meant = if bend == Bend::Content { b"{\"b\":2}\n".to_vec() } else { content.clone() };
     let digest = content_digest(&meant);
+    let length = content.len();
     let mut answer = http::Response::new(content);
     let headers = answer.headers_mut();
     headers.insert("content-type", if streams { "application/x-ndjson" } else { "application/json" }.parse().unwrap());
     headers.insert("portcullis-node", node.public().node_id().parse().unwrap());
     headers.insert("portcullis-verdict", "allow".parse().unwrap());
+    if !streams {
+        headers.insert("content-length", length.into());
+    }
     let created = signed.created_ms() / 1000;
     let status = if bend == Bend::Status { 201 } else { 200 };
     sign_answer(key, status, headers, (!streams).then_some(&digest), &nonce, created).unwrap();
@@ -157,6 +192,10 @@ const BENDS: [Bend; 8] = [
     Bend::OtherSeal,
     Bend::HalfSigned,
 ];
+
+/// Where an answer is too large to be held.
+const LARGE: &str = "/api/ps";
+const LARGE_BYTES: usize = 3_000_000;
 
 fn target(asked: &http::request::Parts) -> Target<'_> {
     let uri = &asked.uri;
@@ -193,6 +232,10 @@ fn an_answer_must_be_what_the_gate_signed() {
             _ => assert_eq!((stream.status, stream.code().as_str()), (502, "upstream.invalid"), "{bend:?}"),
         }
     }
+    let large = door.get(LARGE);
+    assert!(large.complete && large.body.len() == LARGE_BYTES && large.status == 200);
+    let large = door.get(&format!("{LARGE}?{:?}", Bend::Content));
+    assert!(!large.complete && large.body.len() < LARGE_BYTES, "what proves false at its end is never whole");
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Gate {
         Client::new(self.address, &self.ca(), None, "")
     }
 
+    /// The same client at this gate, which may know nothing of it.
+    pub fn same_client(&self, other: &Client) -> Client {
+        Client::new(self.address, &self.ca(), Some((&other.certificate, &other.key)), &other.id)
+    }
+
     /// A client whom the operator approved, by the command line.
     #[track_caller]
     pub fn approved_client(&self, name: &str) -> Client {
@@ -331,6 +336,14 @@ impl GateBuilder {
     /// Makes the folder by `portcullis init`, writes the config, and starts the gate.
     #[track_caller]
     pub fn start(self) -> Gate {
+        let gate = self.start_unready();
+        gate.ready();
+        gate
+    }
+
+    /// The same, and does not wait until it is ready: it may never be.
+    #[track_caller]
+    pub fn start_unready(self) -> Gate {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().to_str().expect("a path");
         let made =
@@ -343,9 +356,7 @@ impl GateBuilder {
         fs::write(dir.path().join("portcullis.yaml"), self.yaml(&dir, address, admin)).expect("a config");
         let child = spawn(dir.path(), &self.env);
         let state = dir.path().join("state");
-        let gate = Gate { child: Mutex::new(Some(child)), dir, address, admin, state, env: self.env };
-        gate.ready();
-        gate
+        Gate { child: Mutex::new(Some(child)), dir, address, admin, state, env: self.env }
     }
 
     fn yaml(&self, dir: &TempDir, address: SocketAddr, admin: SocketAddr) -> String {

@@ -26,6 +26,7 @@ pub mod pki;
 mod program;
 pub mod provider;
 pub mod real;
+mod redis;
 mod server;
 mod signing;
 
@@ -35,5 +36,6 @@ pub use gate::{Gate, GateBuilder};
 pub use h2_client::{H2Client, H2Connection};
 pub use middle::Middle;
 pub use program::{example, free_port, portcullis, run, until, within_a_second};
+pub use redis::Redis;
 pub use server::{FakeServer, Script, Seen};
 pub use signing::{Message, Signer, now_ms};

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use portcullis_signatures::{
-    Answered, NodePublic, Nonce, SEAL_EVENT, Seal, SecretKey, SignOptions, Target, content_digest, sign_llmesh,
+    Answered, Frames, NodePublic, Nonce, Seal, SealReader, SecretKey, SignOptions, Target, content_digest, sign_llmesh,
     sign_request, verify_answer,
 };
 use serde_json::Value;
@@ -181,24 +181,22 @@ impl Message {
             return if same { Ok(answer.body.clone()) } else { Err("the content is another".to_owned()) };
         }
         let (content, seal) = match Seal::from_trailers(&answer.trailers).map_err(|e| said(&e))? {
-            Some(seal) => (&answer.body[..], seal),
-            None => last_frame(&answer.body).ok_or("nothing proves the end of the stream")?,
+            Some(seal) => (answer.body.clone(), seal),
+            None => last_frame(answer).ok_or("nothing proves the end of the stream")?,
         };
-        seal.verify(node, answer.status, &content_digest(content), &self.nonce).map_err(|e| said(&e))?;
-        Ok(content.to_vec())
+        seal.verify(node, answer.status, &content_digest(&content), &self.nonce).map_err(|e| said(&e))?;
+        Ok(content)
     }
 }
 
 /// Parts a stream from its last frame, where that is a seal.
-fn last_frame(body: &[u8]) -> Option<(&[u8], Seal)> {
-    let event = format!("event: {SEAL_EVENT}\ndata: ");
-    let at = |from: &[u8], what: &[u8]| from.windows(what.len()).rposition(|w| w == what);
-    if let Some(start) = at(body, event.as_bytes()) {
-        let data = body[start + event.len()..].strip_suffix(b"\n\n")?;
-        return Some((&body[..start], Seal::from_sse(data)?));
-    }
-    let start = at(body.strip_suffix(b"\n")?, b"\n").map_or(0, |end| end + 1);
-    Some((&body[..start], Seal::from_ndjson(&body[start..])?))
+fn last_frame(answer: &Answer) -> Option<(Vec<u8>, Seal)> {
+    let frames = if answer.header("content-type")? == "text/event-stream" { Frames::Sse } else { Frames::Ndjson };
+    let mut reader = SealReader::new(frames);
+    let mut content = reader.read(&answer.body);
+    let end = reader.finish();
+    content.extend(end.rest);
+    Some((content, end.seal?))
 }
 
 fn split(target: &str) -> (&str, Option<&str>) {

@@ -13,6 +13,7 @@ mod lint;
 mod process;
 mod python;
 mod real;
+mod redis;
 mod suite;
 mod tools;
 mod workspace;

@@ -1,12 +1,13 @@
 //! `cargo xtask test`: unit, documentation and end-to-end tests.
 
 use crate::process::run as run_command;
-use crate::real;
 use crate::tools::ensure_cmake;
 use crate::workspace::Workspace;
+use crate::{real, redis};
 
 pub(crate) fn run(workspace: &mut Workspace, real: bool, args: &[String]) -> anyhow::Result<()> {
     ensure_cmake(workspace)?;
+    redis::ensure();
     let mut test = workspace.cargo();
     // The floor brings a second proxy stack that only the benchmarks need.
     test.args(["test", "--workspace", "--exclude", "perf-floor"]).args(args);

@@ -27,7 +27,7 @@ pub(crate) fn ensure_cmake(workspace: &mut Workspace) -> anyhow::Result<()> {
     }
     if may_use_apt() {
         println!("xtask: cmake is missing; installing it with apt-get");
-        if apt_install_cmake() && succeeds(Command::new("cmake").arg("--version")) {
+        if apt_install("cmake") && succeeds(Command::new("cmake").arg("--version")) {
             return Ok(());
         }
         println!("xtask: apt-get could not install cmake");
@@ -40,14 +40,18 @@ pub(crate) fn ensure_cmake(workspace: &mut Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn may_use_apt() -> bool {
+pub(crate) fn may_use_apt() -> bool {
     let is_root = || output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     env::var_os("PORTCULLIS_NO_APT").is_none() && which("apt-get").is_some() && is_root()
 }
 
-fn apt_install_cmake() -> bool {
-    let apt = |args: &[&str]| succeeds(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"));
-    let install = ["install", "-y", "--no-install-recommends", "cmake"];
+/// Installs a Debian package. Its services, if it has any, are not started.
+pub(crate) fn apt_install(package: &str) -> bool {
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        succeeds(command.args(args).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
+    };
+    let install = ["install", "-y", "--no-install-recommends", package];
     apt(&install) || (apt(&["update"]) && apt(&install))
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use portcullis_policies::{Claims, Identity, KeyStanding, Scope};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Presented};
+use crate::store::Unavailable;
 use crate::verdict::FilterError;
 
 /// What was decided about a key.
@@ -100,11 +101,11 @@ pub trait CredentialView: Send + Sync + 'static {
     /// Why it is not taken.
     fn device(&self, signature: &DeviceSignature) -> Result<Device, DeviceProblem>;
 
-    /// Uses a signature up, once.
+    /// Uses a device's signature up, once.
     ///
     /// # Errors
     /// When it was used before, or that cannot be told.
-    fn take_once(&self, signature: &DeviceSignature) -> Result<(), DeviceProblem>;
+    async fn take_once(&self, device: &Device, signature: &DeviceSignature) -> Result<(), DeviceProblem>;
 
     /// Whose rights a delegated grant passes on to this caller, and how much of them.
     ///
@@ -162,12 +163,12 @@ pub struct Device {
 }
 
 /// Why a device signature is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceProblem {
+    /// Whether it was used before cannot be told.
+    Away(Unavailable),
     /// It is not one, or does not hold.
     Invalid,
-    /// Too many are remembered to tell whether it is new.
-    Overloaded,
     /// It was used before.
     Replayed,
     /// Its time is outside the window.

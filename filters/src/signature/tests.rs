@@ -10,7 +10,7 @@ use portcullis_signatures::{Scheme, SecretKey, SignOptions, Target, sign_llmesh,
 
 use super::*;
 use crate::exchange::{Caller, Content, Credentials, Presented};
-use crate::store::WallClock;
+use crate::store::{Unavailable, WallClock};
 
 const NOW: i64 = 1_800_000_000;
 const BODY: &[u8] = b"{}";

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis_certs::{PeerCert, files};
+use portcullis_certs::{NodeKey, PeerCert, files};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
 use crate::config::Config;
 use crate::store::redis::look;
+use crate::store::{self, replay_dir};
 
 /// How one thing is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -141,7 +142,7 @@ fn providers(config: &Config, line: &mut Say<'_>) {
 }
 
 fn store(config: &Config, line: &mut Say<'_>) {
-    let Some(settings) = config.filters.signature.store.redis() else { return };
+    let Some(settings) = config.filters.signature.store.redis() else { return journal(config, line) };
     let address = settings.address();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let standing = runtime.map_err(|e| e.to_string()).and_then(|runtime| runtime.block_on(look(settings)));
@@ -165,6 +166,30 @@ fn store(config: &Config, line: &mut Say<'_>) {
             standing.version, standing.policy
         );
         line("store", Health::Ok, what, "");
+    }
+}
+
+fn journal(config: &Config, line: &mut Say<'_>) {
+    let dir = replay_dir(&config.node.state);
+    // What is wrong with the key is told with the others.
+    let Ok(node) = NodeKey::load(&config.node.state.join("node.key")) else { return };
+    let standing = match store::look(&dir, &node.public().node_id()) {
+        Ok(standing) => standing,
+        Err(error) => {
+            let fix = "mend it; a gate that cannot read it does not start";
+            return line("store", Health::Fail, error.to_string(), fix);
+        }
+    };
+    let window = i64::try_from(config.filters.signature.filter.window.as_millis()).unwrap_or(i64::MAX);
+    let ahead = standing.above_ms.unwrap_or_default().saturating_sub(jiff::Timestamp::now().as_millisecond());
+    if let Some(why) = standing.lost {
+        let what = format!("the journal of used signatures cannot be relied on: {why}");
+        line("store", Health::Warn, what, "nothing: what is signed is refused for one window once the gate starts");
+    } else if ahead > window {
+        let what = format!("the clock was {}s ahead: what is signed is refused until it is there again", ahead / 1_000);
+        line("store", Health::Fail, what, "if the clock is right now: stop the gate, remove `state/replay`, start it");
+    } else {
+        line("store", Health::Ok, format!("used signatures are kept in {}", dir.display()), "");
     }
 }
 

@@ -63,9 +63,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let certificates = Certificates::open(&config, &node, &metrics)?;
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     metrics.know_rules(portcullis_filters::firewall::rules());
-    let keyring = Keyring::open(&state, node.public().node_id(), Arc::clone(&trust))?;
     let clock = Arc::new(Clock::system());
     let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
+    let (nonces, id) = (Arc::clone(&stores.nonces), node.public().node_id());
+    let keyring = Keyring::open(&state, id, Arc::clone(&trust), nonces, Arc::clone(&clock) as _)?;
     let (budgets, spent) = Budgets::open(&state)?;
     let shared = stores.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
     let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));

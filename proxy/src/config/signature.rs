@@ -64,6 +64,13 @@ impl SignatureSettings {
             check.wrong("filters.signature.window", message, Some("write `30s`"));
         }
         let audience_required = w.audience == Some(written::AudienceWord::Required);
+        if audience_required && schemes.contains(&Scheme::Llmesh) && w.schemes.is_some() {
+            check.warn(
+                "`filters.signature.audience` is `required`, and LLMesh's signatures name no audience: none of them is \
+                 let in"
+                    .to_owned(),
+            );
+        }
         Self {
             require: w.require.unwrap_or_default(),
             filter: signature::SignatureSettings { schemes, window, audience_required },

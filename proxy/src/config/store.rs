@@ -259,3 +259,66 @@ fn percent(text: &str) -> Option<String> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
     (!decoded.is_empty()).then(|| decoded.into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::load::parse;
+    use super::super::{Config, ConfigError};
+    use super::*;
+
+    fn config(filters: &str) -> Result<Config, ConfigError> {
+        let text = format!("upstreams: {{local: {{url: http://127.0.0.1:11434, kind: ollama}}}}\nfilters:\n{filters}");
+        parse(&text, Path::new("./portcullis.yaml"))
+    }
+
+    fn redis(store: &str) -> RedisSettings {
+        let config = config(&format!("  signature: {{store: {store}}}\n"));
+        config.unwrap_or_else(|e| panic!("{e}")).filters.signature.store.redis().expect("a Redis").clone()
+    }
+
+    #[test]
+    fn a_store_is_an_address_or_more() {
+        assert_eq!(config("  signature: {store: embedded}\n").unwrap().filters.signature.store, Store::Embedded);
+        let short = redis("redis://localhost");
+        assert_eq!((short.host.as_str(), short.port, short.tls, short.database), ("localhost", 6379, false, 0));
+        assert_eq!((short.timeout, short.prefix.as_str()), (USUAL_TIMEOUT, USUAL_PREFIX));
+        let long = redis("{url: 'rediss://[::1]:7000/3', user: gate, password: p@ss, timeout: 1s, prefix: a.b}");
+        assert_eq!(long.address(), "rediss://[::1]:7000/3");
+        assert_eq!((long.user.as_deref(), long.password.as_ref().map(Secret::expose)), (Some("gate"), Some("p@ss")));
+        let inside = redis("rediss://gate:p%40ss@redis.internal");
+        assert_eq!((inside.user, inside.password), (long.user, long.password));
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let filters = "  signature: {store: 'redis://gate:hunter2@localhost'}\n";
+        let settings = config(filters).unwrap().filters.signature;
+        assert!(!format!("{settings:?} {}", settings.to_json()).contains("hunter2"));
+        for wrong in ["redis://gate:hunter2@localhost/x", "http://gate:hunter2@localhost", "gate:hunter2"] {
+            let error = config(&format!("  signature: {{store: '{wrong}'}}\n")).map(drop).unwrap_err().to_string();
+            assert!(error.contains("filters.signature.store") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_to_write() {
+        for (filters, said) in [
+            ("  signature: {store: redis}\n", "no address of a store"),
+            ("  signature: {store: {url: 'redis://localhost', user: gate}}\n", "a user and no password"),
+            ("  signature: {store: {url: 'redis://localhost', ca: ca.pem}}\n", "`rediss://`"),
+            ("  signature: {store: {url: 'redis://localhost', timeout: 1m}}\n", "from 10ms to 5s"),
+            ("  signature: {store: {url: 'redis://localhost', prefix: 'a{b}'}}\n", "1 to 64 letters"),
+            ("  signature: {store: {url: 'redis://a:b@localhost', password: c}}\n", "and beside it"),
+            ("  signature: {store: '${NO_SUCH_VARIABLE}'}\n", "is not set"),
+            ("  ratelimit: {store: shared}\n", "`filters.signature.store` names none"),
+            ("  policy: {grants: shared}\n", "`filters.signature.store` names none"),
+        ] {
+            let error = config(filters).map(drop).unwrap_err().to_string();
+            assert!(error.contains(said), "{filters}{error}");
+        }
+        let far = config("  signature: {store: 'redis://redis.internal'}\n").unwrap();
+        assert!(far.warnings.iter().any(|warning| warning.contains("not encrypted")), "{:?}", far.warnings);
+    }
+}

@@ -22,7 +22,7 @@ pub(crate) enum Answer<B = Incoming> {
     /// All of it.
     Whole(Option<Bytes>),
     /// What the gate says, frame by frame.
-    Poured(Poured<B>),
+    Poured(Box<Poured<B>>),
 }
 
 /// An answer that is coming.
@@ -51,7 +51,7 @@ where
     /// A refusal, when it breaks off or is not what the gate signed.
     pub(super) async fn hold(mut self) -> Result<Answer<B>, Refusal> {
         if !matches!(self.check, Check::Whole { .. }) {
-            return Ok(Answer::Poured(self));
+            return Ok(Answer::Poured(Box::new(self)));
         }
         let mut whole = BytesMut::new();
         while let Some(body) = &mut self.body {
@@ -65,7 +65,7 @@ where
             }
             if whole.len() > MAX_HELD {
                 self.ready = whole.freeze();
-                return Ok(Answer::Poured(self));
+                return Ok(Answer::Poured(Box::new(self)));
             }
         }
         Ok(Answer::Whole(Some(whole.freeze()).filter(|whole| !whole.is_empty())))

@@ -40,7 +40,15 @@ pub(super) enum Check {
         held: Bytes,
     },
     /// It is signed by its trailers.
-    Stream { expected: Expected, status: u16, hasher: Sha256, trailers: HeaderMap },
+    Stream(Box<Stream>),
+}
+
+/// A stream whose end is to prove it.
+pub(super) struct Stream {
+    expected: Expected,
+    status: u16,
+    hasher: Sha256,
+    trailers: HeaderMap,
 }
 
 /// Reads what the head of an answer proves.
@@ -56,7 +64,7 @@ pub(super) fn read(expected: Expected, status: u16, headers: &HeaderMap) -> Resu
     let hasher = Sha256::new();
     let check = match answered.digest {
         Some(digest) => Check::Whole { digest, hasher, held: Bytes::new() },
-        None => Check::Stream { expected, status, hasher, trailers: HeaderMap::new() },
+        None => Check::Stream(Box::new(Stream { expected, status, hasher, trailers: HeaderMap::new() })),
     };
     Ok(Proven { check, created: Some(answered.created) })
 }
@@ -67,8 +75,8 @@ impl Check {
         let piece = match frame.into_data() {
             Ok(piece) => piece,
             Err(frame) => {
-                if let (Self::Stream { trailers, .. }, Ok(came)) = (self, frame.into_trailers()) {
-                    *trailers = came;
+                if let (Self::Stream(stream), Ok(trailers)) = (self, frame.into_trailers()) {
+                    stream.trailers = trailers;
                 }
                 return Bytes::new();
             }
@@ -79,8 +87,8 @@ impl Check {
                 hasher.update(&piece);
                 std::mem::replace(held, piece)
             }
-            Self::Stream { hasher, .. } => {
-                hasher.update(&piece);
+            Self::Stream(stream) => {
+                stream.hasher.update(&piece);
                 piece
             }
         }
@@ -97,10 +105,11 @@ impl Check {
                 let came: [u8; 32] = std::mem::take(hasher).finalize().into();
                 if came == *digest { Ok(std::mem::take(held)) } else { Err(Unverified::OtherContent) }
             }
-            Self::Stream { expected: Expected { gate, nonce }, status, hasher, trailers } => {
+            Self::Stream(stream) => {
+                let Stream { expected, status, hasher, trailers } = &mut **stream;
                 let digest = std::mem::take(hasher).finalize().into();
                 let seal = Seal::from_trailers(trailers)?.ok_or(Unverified::Missing)?;
-                seal.verify(gate, *status, &digest, nonce).map(|_| Bytes::new())
+                seal.verify(&expected.gate, *status, &digest, &expected.nonce).map(|_| Bytes::new())
             }
         }
     }

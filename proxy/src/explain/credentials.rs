@@ -39,6 +39,10 @@ fn advice(decision: &Decision, peer: Option<&Entry>) -> (String, String) {
             "device signature".to_owned(),
             "a signature made anew: each is good once, and for 30 seconds; both clocks must be right".to_owned(),
         ),
+        ("store.unavailable", _) => (
+            "filters.signature.store".to_owned(),
+            "a store that answers and remembers; after its memory was lost, one window has to pass".to_owned(),
+        ),
         ("identity.internal", _) => ("credential".to_owned(), "a look into the gate's own log".to_owned()),
         (code, Kind::ApiKey) => api_key(code, decision),
         (_, Kind::Token) => token(decision),

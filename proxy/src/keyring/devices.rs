@@ -1,81 +1,84 @@
-//! Remembers device signatures for as long as they could be used again.
+//! Takes a device signature once: it is a nonce like any other, and remembered where they are.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_filters::identity::DeviceProblem;
-use sha2::{Digest as _, Sha256};
+use portcullis_filters::store::{Claim, Claimed, Nonces, WallClock};
+use portcullis_policies::Identity;
 
-/// How far the client's clock may be off, in seconds, either way.
-const WINDOW: i64 = 30;
-/// The most signatures that are remembered: a minute of a thousand requests a second.
-const MAX_REMEMBERED: usize = 65_536;
+/// How far the client's clock may be off, either way.
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// The signatures that were used.
 pub(super) struct Devices {
-    /// Signatures made before the gate started could have been used before it started.
-    since: i64,
-    used: Mutex<HashMap<[u8; 32], i64>>,
+    nonces: Arc<dyn Nonces>,
+    clock: Arc<dyn WallClock>,
 }
 
 impl Devices {
-    /// Begins to remember at this Unix second.
-    pub(super) fn new(since: i64) -> Self {
-        Self { since, used: Mutex::default() }
+    /// Remembers here, by this clock.
+    pub(super) fn new(nonces: Arc<dyn Nonces>, clock: Arc<dyn WallClock>) -> Self {
+        Self { nonces, clock }
     }
 
-    /// Whether a signature of this time can be taken now.
-    pub(super) fn check_time(&self, ts: i64, now: i64) -> Result<(), DeviceProblem> {
-        let fresh = ts > self.since && now.abs_diff(ts) <= WINDOW.unsigned_abs();
-        if fresh { Ok(()) } else { Err(DeviceProblem::Stale) }
+    /// Whether a signature of this Unix second can be taken now.
+    pub(super) fn check_time(&self, ts: i64) -> Result<(), DeviceProblem> {
+        let off = ts.saturating_mul(1_000).abs_diff(self.clock.now_ms());
+        if u128::from(off) <= WINDOW.as_millis() { Ok(()) } else { Err(DeviceProblem::Stale) }
     }
 
     /// Takes a signature, once. The signature is what is remembered, not the whole header: base64 could
     /// be written in two ways, but only one of them decodes.
-    pub(super) fn take_once(&self, proof: &str, ts: i64, now: i64) -> Result<(), DeviceProblem> {
-        let digest: [u8; 32] = Sha256::digest(proof.as_bytes()).into();
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= MAX_REMEMBERED {
-            used.retain(|_, ts| now.saturating_sub(*ts) <= WINDOW);
-            if used.len() >= MAX_REMEMBERED {
-                return Err(DeviceProblem::Overloaded);
-            }
+    pub(super) async fn take_once(&self, device: &Identity, proof: &str, ts: i64) -> Result<(), DeviceProblem> {
+        let claim = Claim {
+            node: device.as_str(),
+            nonce: proof.as_bytes(),
+            created_ms: ts.saturating_mul(1_000),
+            now_ms: self.clock.now_ms(),
+            window: WINDOW,
+        };
+        match self.nonces.claim(&claim).await {
+            Ok(Claimed::Fresh) => Ok(()),
+            Ok(Claimed::Replayed) => Err(DeviceProblem::Replayed),
+            Ok(Claimed::Forgotten) => Err(DeviceProblem::Stale),
+            Err(unavailable) => Err(DeviceProblem::Away(unavailable)),
         }
-        if used.insert(digest, ts).is_some() { Err(DeviceProblem::Replayed) } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, FakeTime};
+    use crate::store::{Bounds, Embedded, begin};
 
-    #[test]
-    fn a_signature_is_good_once_and_for_a_short_time() {
-        let devices = Devices::new(1000);
-        for (ts, now, fine) in [
-            (1001, 1001, true),
-            (1001, 1031, true),
-            (1001, 1032, false),
-            (1050, 1020, true),
-            (1051, 1020, false),
-            (1000, 1001, false),
-            (i64::MAX, 1001, false),
-            (i64::MIN, 1001, false),
-        ] {
-            assert_eq!(devices.check_time(ts, now).is_ok(), fine, "{ts} at {now}");
-        }
-        assert_eq!(devices.take_once("a", 1001, 1001), Ok(()));
-        assert_eq!(devices.take_once("a", 1001, 1001), Err(DeviceProblem::Replayed));
-        assert_eq!(devices.take_once("b", 1001, 1001), Ok(()));
-    }
+    const NOW: i64 = 1_760_000_000;
 
-    #[test]
-    fn when_too_many_are_remembered_nothing_is_taken() {
-        let devices = Devices::new(0);
-        for n in 0..MAX_REMEMBERED {
-            assert_eq!(devices.take_once(&n.to_string(), 100, 100), Ok(()));
+    #[tokio::test]
+    async fn a_signature_is_good_once_and_for_a_short_time() {
+        let dir = tempfile::tempdir().unwrap();
+        begin(dir.path(), "peer:gate").unwrap();
+        let clock = Arc::new(Clock::new(Box::new(FakeTime::at(NOW * 1_000))));
+        let open = || {
+            let store = Embedded::open(dir.path(), "peer:gate", WINDOW, Arc::clone(&clock), Bounds::DEFAULT).unwrap();
+            Devices::new(Arc::new(store), Arc::clone(&clock) as _)
+        };
+        let devices = open();
+        for (ts, fine) in
+            [(NOW, true), (NOW - 30, true), (NOW - 31, false), (NOW + 30, true), (NOW + 31, false), (i64::MAX, false)]
+        {
+            assert_eq!(devices.check_time(ts), if fine { Ok(()) } else { Err(DeviceProblem::Stale) }, "{ts}");
         }
-        assert_eq!(devices.take_once("new", 100, 100), Err(DeviceProblem::Overloaded));
-        assert_eq!(devices.take_once("new", 131, 131), Ok(()), "the old ones are of no use any more");
+        assert!(devices.check_time(i64::MIN).is_err());
+        let [one, other] = ["ollama:SHA256:one", "ollama:SHA256:other"].map(|id| Identity::parse(id).unwrap());
+        assert_eq!(devices.take_once(&one, "a", NOW).await, Ok(()));
+        assert_eq!(devices.take_once(&one, "a", NOW).await, Err(DeviceProblem::Replayed));
+        assert_eq!(devices.take_once(&one, "b", NOW).await, Ok(()));
+        assert_eq!(devices.take_once(&other, "a", NOW).await, Ok(()));
+        drop(devices);
+        let devices = open();
+        assert_eq!(devices.take_once(&one, "a", NOW).await, Err(DeviceProblem::Replayed), "also after a restart");
+        assert_eq!(devices.take_once(&one, "old", NOW - 31).await, Err(DeviceProblem::Stale));
     }
 }

@@ -1,6 +1,5 @@
 //! The head of an answer that was let through.
 
-use bytes::Bytes;
 use http::{StatusCode, Version, header};
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_http::ResponseHeader;
@@ -11,17 +10,18 @@ use crate::answering::Unsealed;
 use crate::refuse::{NODE, REQUEST_ID, VERDICT};
 
 impl Relay<'_> {
-    /// The head of an answer that leaves whole, signed where the request was.
+    /// The head of an answer that leaves whole, with this many bytes, signed where the request was. Made before the
+    /// answer's entry is written.
     pub(super) fn whole_head(
         &self,
         answer: &HttpSession,
         stream: Option<StreamFormat>,
-        content: &Bytes,
+        length: usize,
     ) -> pingora_error::Result<ResponseHeader> {
         let mut head = self.answer_head(answer, stream)?;
-        head.insert_header(header::CONTENT_LENGTH, content.len())?;
+        head.insert_header(header::CONTENT_LENGTH, length)?;
         if let Some(answering) = self.answering {
-            answering.whole(&mut head, content)?;
+            answering.whole(&mut head, &self.record.output())?;
         }
         Ok(head)
     }

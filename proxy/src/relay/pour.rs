@@ -91,15 +91,15 @@ impl Relay<'_> {
         self.record.status = answer.get_status().map_or(502, |s| s.as_u16());
         // Before the last byte leaves: the client's next request must not find its own place taken.
         flow.settle(cleared, true);
+        let began = Instant::now();
+        let head = (!flow.head_written).then(|| self.whole_head(answer, flow.shape.stream, bytes.len()));
+        flow.judging += began.elapsed();
         if let Err(error) = self.record.close(Ending::Allowed) {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
         }
         let written = async {
-            if flow.head_written {
-                return self.write_end(bytes, flow).await;
-            }
-            let head = self.whole_head(answer, flow.shape.stream, &bytes)?;
+            let Some(head) = head.transpose()? else { return self.write_end(bytes, flow).await };
             self.session.write_response_header(Box::new(head)).await?;
             self.session.write_response_body(bytes, true).await
         };
@@ -149,8 +149,10 @@ impl Relay<'_> {
         flow: &mut Flow,
     ) -> pingora_error::Result<()> {
         if let Some(format) = flow.shape.stream.filter(|_| !flow.head_written) {
+            let began = Instant::now();
             let (head, unsealed) = self.stream_head(answer, format)?;
             flow.unsealed = unsealed;
+            flow.judging += began.elapsed();
             self.record.status = head.status.as_u16();
             self.session.write_response_header(Box::new(head)).await?;
             flow.head_written = true;
@@ -165,7 +167,9 @@ impl Relay<'_> {
     /// the answer: no filter sees it, and the log does not count it.
     async fn write_end(&mut self, bytes: Bytes, flow: &mut Flow) -> pingora_error::Result<()> {
         flow.leaves(&bytes);
+        let began = Instant::now();
         let sealed = flow.unsealed.take().zip(self.answering).map(|(stream, answering)| answering.seal(stream));
+        flow.judging += began.elapsed();
         match sealed.transpose()? {
             None => self.session.write_response_body(bytes, true).await,
             Some(Sealed::Frame(frame)) => self.session.write_response_body([bytes, frame].concat().into(), true).await,

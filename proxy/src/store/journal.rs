@@ -68,9 +68,11 @@ pub(super) struct Journal {
     boot: String,
     head: Head,
     files: BTreeMap<u32, Bucket>,
-    /// Held for as long as the journal is open.
-    _lock: File,
+    _lock: Lock,
 }
+
+/// Held for as long as the journal is open.
+struct Lock(File);
 
 struct Bucket {
     file: File,
@@ -99,6 +101,28 @@ pub(super) fn begin_on(dir: &Path, origin: &Origin<'_>) -> Result<(), JournalErr
     }
     let io = |source| JournalError::Io { what: "begin", path: dir.to_owned(), source };
     Head::new().and_then(|head| head.write(dir, origin)).map_err(io)
+}
+
+/// How a journal stands, for whoever only looks.
+pub(crate) struct Standing {
+    /// Why a gate that starts now cannot trust it.
+    pub(crate) lost: Option<&'static str>,
+    /// Nothing is taken that was not made after this Unix millisecond.
+    pub(crate) above_ms: Option<i64>,
+}
+
+/// Looks at a journal that a gate may be using.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn look(dir: &Path, node: &str) -> Result<Standing, JournalError> {
+    Ok(match Head::read(dir, &Origin { node, boot: &boot_id() })? {
+        Found::Ours(head) => {
+            let above_ms = head.floor.map(end_ms).max(head.quarantine.map(|quarantine| quarantine.until_ms));
+            Standing { lost: None, above_ms }
+        }
+        Found::Untrusted(why, _) | Found::Nothing(why) => Standing { lost: Some(why), above_ms: None },
+    })
 }
 
 /// Which start of the machine this is. Where the system does not say, no two are the same.
@@ -141,7 +165,7 @@ impl Journal {
         Ok(Opened { journal, live: Live::default(), lost: Some(lost) })
     }
 
-    fn of(dir: &Path, origin: &Origin<'_>, head: Head, files: BTreeMap<u32, Bucket>, lock: File) -> Self {
+    fn of(dir: &Path, origin: &Origin<'_>, head: Head, files: BTreeMap<u32, Bucket>, lock: Lock) -> Self {
         let (node, boot) = (origin.node.to_owned(), origin.boot.to_owned());
         Self { dir: dir.to_owned(), node, boot, head, files, _lock: lock }
     }
@@ -240,15 +264,13 @@ fn load(dir: &Path, head: &Head) -> io::Result<Option<(Live, BTreeMap<u32, Bucke
     let mut files = BTreeMap::new();
     for number in head.buckets.iter().copied() {
         let path = bucket_path(dir, number);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(nonces) = records::read(&bytes, head.journal, number) else { return Ok(None) };
-        nonces.iter().for_each(|hashed| live.insert(number, hashed));
-        let file = OpenOptions::new().write(true).open(&path)?;
-        let end = bytes.len() as u64 / records::LENGTH_64 * records::LENGTH_64;
+        let whole = records::read(&file, head.journal, number, |hashed| live.insert(number, hashed))?;
+        let Some(end) = whole else { return Ok(None) };
         // A torn record goes away for good: it must not look like more once others follow.
         file.set_len(end)?;
         files.insert(number, Bucket { file, end });
@@ -268,14 +290,21 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-fn lock(dir: &Path) -> Result<File, JournalError> {
+fn lock(dir: &Path) -> Result<Lock, JournalError> {
     let path = dir.join("lock");
     let io = |source| JournalError::Io { what: "lock", path: dir.to_owned(), source };
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Busy(dir.to_owned())),
         Err(error) => Err(io(error.into())),
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file does it, too, but not while a process that was just forked has it open as well.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
     }
 }
 

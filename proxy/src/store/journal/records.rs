@@ -5,6 +5,8 @@
 //! CRC-32. A record: 16 bytes of the nonce's hash, 8 of the node's, 4 of the Unix second at which it was
 //! made, 4 of CRC-32. Little-endian.
 
+use std::io::{self, BufReader, Read};
+
 use super::super::hashed::Hashed;
 use super::super::live::number_of;
 
@@ -13,6 +15,8 @@ pub(super) const LENGTH: usize = 32;
 /// As a file's length.
 pub(super) const LENGTH_64: u64 = LENGTH as u64;
 const SUMMED: usize = LENGTH - 4;
+/// More than all nonces together take.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 const MAGIC: [u8; 8] = *b"PCREPLAY";
 
 /// What a file of this journal and this bucket begins with.
@@ -27,15 +31,39 @@ pub(super) fn record(hashed: &Hashed, created_s: u32) -> [u8; LENGTH] {
     seal([low, high, hashed.node.to_le_bytes()], created_s.to_le_bytes())
 }
 
-/// The nonces of a file, if every byte of it is as it was written. What is left of a record that was
-/// being written when the process died was never answered for, and does not count.
-pub(super) fn read(bytes: &[u8], journal: u64, number: u32) -> Option<Vec<Hashed>> {
-    let (records, _torn) = bytes.as_chunks::<LENGTH>();
-    let (first, records) = records.split_first()?;
-    if *first != header(journal, number) {
-        return None;
+/// Shows every nonce of a file; returns where the last one ends, if every byte is as it was written. What is
+/// left of a record that was being written when the process died was never answered for, and does not
+/// count.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read(
+    file: impl Read,
+    journal: u64,
+    number: u32,
+    mut each: impl FnMut(&Hashed),
+) -> io::Result<Option<u64>> {
+    let mut file = BufReader::with_capacity(64 * 1024, file.take(MAX_BYTES));
+    if next(&mut file)? != Some(header(journal, number)) {
+        return Ok(None);
     }
-    records.iter().map(|record| open(record, number)).collect()
+    let mut end = LENGTH_64;
+    while let Some(record) = next(&mut file)? {
+        let Some(hashed) = open(&record, number) else { return Ok(None) };
+        each(&hashed);
+        end = end.saturating_add(LENGTH_64);
+    }
+    Ok((end < MAX_BYTES).then_some(end))
+}
+
+/// The next whole record.
+fn next(file: &mut impl Read) -> io::Result<Option<[u8; LENGTH]>> {
+    let mut record = [0; LENGTH];
+    match file.read_exact(&mut record) {
+        Ok(()) => Ok(Some(record)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn open(bytes: &[u8; LENGTH], number: u32) -> Option<Hashed> {
@@ -63,6 +91,14 @@ fn seal(words: [[u8; 8]; 3], last: [u8; 4]) -> [u8; LENGTH] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// All nonces of a file, if it can be trusted.
+    fn read(bytes: &[u8], journal: u64, number: u32) -> Option<Vec<Hashed>> {
+        let mut all = vec![];
+        let end = super::read(bytes, journal, number, |hashed| all.push(*hashed)).unwrap()?;
+        assert!(end <= bytes.len() as u64 && end as usize == (all.len() + 1) * LENGTH);
+        Some(all)
+    }
 
     fn hashed(n: u64) -> Hashed {
         Hashed { nonce: u128::from(n).wrapping_mul(0x1234_5678_9ABC_DEF0_1122_3344_5566_7788), node: !n }

@@ -14,13 +14,13 @@ if window > widest then
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if created <= opened + widest then
+  return {3, opened + widest - now}
+end
 -- With all gates within half a window of this clock, none lets in what another one has forgotten. And what
 -- is let in was made at most a window after now, so that an epoch that opens later covers it.
 if math.abs(now - gate) * 2 > widest or created > now + widest then
-  return {4, now - gate}
-end
-if created <= opened + widest then
-  return {3, opened + widest - now}
+  return {redis.call('EXISTS', KEYS[2]) == 1 and 1 or 4, now - gate}
 end
 if redis.call('SET', KEYS[2], '', 'NX', 'PX', string.format('%.0f', 3 * widest)) then
   return {0, 0}

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::BASE64URL_NOPAD;
@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use super::{Link, Redis};
+use crate::clock::{System, Time};
 
 /// The name in the metrics.
 pub(crate) const NAME: &str = "nonces";
@@ -29,6 +30,8 @@ const KEY: usize = 16;
 pub(crate) struct RedisNonces {
     store: Arc<Redis>,
     clock: Arc<dyn WallClock>,
+    /// What nobody sets: by this a step of the server's clock is seen.
+    steady: Box<dyn Time>,
     claim: Script,
     enter: Script,
     epoch: String,
@@ -45,46 +48,59 @@ struct Known {
     /// The run of the server that the epoch belongs to.
     server: String,
     epoch: String,
-    /// How far the server's clock was before the gate's.
-    ahead_ms: Option<i64>,
+    /// How far the server's clock was before the steady one.
+    lead_ms: Option<i64>,
 }
 
 impl RedisNonces {
     /// Nonces of signatures that may be this far from now. Opens the epoch as soon as the store answers.
     /// `alone` says that this gate remembered nonces by itself until now.
     pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration, alone: bool) -> Arc<Self> {
-        let nonces = Arc::new(Self {
-            claim: Script::new(include_str!("claim.lua")),
-            enter: Script::new(include_str!("enter.lua")),
+        let nonces = Arc::new(Self::new(store, clock, Box::new(System), window, alone));
+        let watched = Arc::downgrade(&nonces);
+        nonces.store.runtime().spawn(watch(watched));
+        nonces
+    }
+
+    /// The same, which looks at the store only when it is asked.
+    pub(super) fn new(
+        store: Arc<Redis>,
+        clock: Arc<dyn WallClock>,
+        steady: Box<dyn Time>,
+        window: Duration,
+        alone: bool,
+    ) -> Self {
+        Self {
+            claim: script(include_str!("claim.lua")),
+            enter: script(include_str!("enter.lua")),
             epoch: store.key("epoch"),
             window_ms: AtomicI64::new(millis(window)),
             peak_ms: AtomicI64::new(if alone { clock.now_ms() } else { 0 }),
             known: Mutex::default(),
             store,
             clock,
-        });
-        let watched = Arc::downgrade(&nonces);
-        nonces.store.runtime().spawn(watch(watched));
-        nonces
+            steady,
+        }
     }
 
     /// Joins the epoch, or opens one.
-    async fn enter(&self, link: &Arc<Link>) -> Result<(), Unavailable> {
+    pub(super) async fn enter(&self, link: &Arc<Link>) -> Result<(), Unavailable> {
         let known = self.known();
         let gate_ms = self.clock.now_ms();
-        let asked = Instant::now();
+        let steady_ms = self.steady.boot_ms();
         let mut script = self.enter.prepare_invoke();
         script.key(&self.epoch).arg(&link.server).arg(Ulid::new().to_string()).arg(&known.epoch);
         script.arg(gate_ms).arg(self.peak_ms.load(Ordering::Acquire)).arg(self.window_ms.load(Ordering::Acquire));
         let (joined, server_ms, epoch, opened_ms): (bool, i64, String, i64) =
             self.store.run(NAME, link, &script).await?;
-        let ahead_ms = server_ms.saturating_sub(gate_ms);
-        if !joined {
-            self.remember(&Known { ahead_ms: Some(ahead_ms), ..known });
-            return Err(clocks(ahead_ms));
+        let took_ms = self.steady.boot_ms().saturating_sub(steady_ms);
+        let lead_ms = server_ms.saturating_sub(steady_ms);
+        if self.has_jumped(&known, link, lead_ms, took_ms) {
+            return self.close(link).await;
         }
-        if self.has_jumped(&known, link, ahead_ms, asked.elapsed()) {
-            return self.close(link, &epoch).await;
+        if !joined {
+            self.remember(&Known { lead_ms: Some(lead_ms), ..known });
+            return Err(clocks(server_ms.saturating_sub(gate_ms)));
         }
         if epoch != known.epoch {
             let opened = jiff::Timestamp::from_millisecond(opened_ms).map(|at| at.to_string()).unwrap_or_default();
@@ -93,21 +109,22 @@ impl RedisNonces {
                 "The store's memory of nonces began anew; what was signed until a window after that is refused."
             );
         }
-        self.remember(&Known { server: link.server.clone(), epoch, ahead_ms: Some(ahead_ms) });
+        self.remember(&Known { server: link.server.clone(), epoch, lead_ms: Some(lead_ms) });
         Ok(())
     }
 
     /// Whether the server's clock stepped since the last look: what it should remember may have run out
     /// meanwhile.
-    fn has_jumped(&self, known: &Known, link: &Link, ahead_ms: i64, took: Duration) -> bool {
+    fn has_jumped(&self, known: &Known, link: &Link, lead_ms: i64, took_ms: i64) -> bool {
         let limit = self.window_ms.load(Ordering::Acquire) / 2;
         known.server == link.server
-            && millis(took) < limit / 2
-            && known.ahead_ms.is_some_and(|before| before.abs_diff(ahead_ms) > limit.unsigned_abs())
+            && took_ms < limit / 2
+            && known.lead_ms.is_some_and(|before| before.abs_diff(lead_ms) > limit.unsigned_abs())
     }
 
-    /// Ends this epoch, if it is still that: the next look opens another one.
-    async fn close(&self, link: &Arc<Link>, epoch: &str) -> Result<(), Unavailable> {
+    /// Ends the epoch that is known, if it is still that: the next look opens another one.
+    async fn close(&self, link: &Arc<Link>) -> Result<(), Unavailable> {
+        let epoch = self.known().epoch;
         let script = Script::new(
             "if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then redis.call('HDEL', KEYS[1], 'name') end return 1",
         );
@@ -177,6 +194,18 @@ impl Nonces for RedisNonces {
             _ => Err(Unavailable::new("the store's memory of nonces was lost")),
         }
     }
+}
+
+/// A script as it stands in its file. In tests the server's clock can be set, by a key beside the epoch.
+fn script(text: &str) -> Script {
+    #[cfg(test)]
+    let text = &text.replace(
+        "local time = redis.call('TIME')",
+        "local time = redis.call('TIME')
+local shift = tonumber(redis.call('GET', (string.gsub(KEYS[1], 'epoch$', 'shift'))) or 0)
+time = {string.format('%.0f', math.floor(tonumber(time[1]) + shift / 1000)), time[2]}",
+    );
+    Script::new(text)
 }
 
 /// Looks at the store now and then, so that an epoch opens, and a clock's step is seen, without a claim.

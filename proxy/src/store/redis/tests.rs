@@ -228,4 +228,5 @@ async fn a_clock_that_is_far_off_lets_nothing_in() {
     open(&right).await;
 }
 
+mod conformance;
 mod counters;

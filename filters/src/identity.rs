@@ -171,7 +171,7 @@ impl IdentityFilter {
     /// Who is said to have signed, and what was decided about that one. Nothing is proven by it.
     fn signer(&self, signature: &Signature, head: &Head) -> Result<(Identity, Standing), Refusal> {
         let Some(signed) = self.verifier()?.timely(head)? else { return Err(unread()) };
-        let identity = Identity::parse(&signed.node().node_id()).map_err(|_| unread())?;
+        let identity = Identity::parse(signed.node_id()).map_err(|_| unread())?;
         let standing = self.trust.device_standing(&identity);
         if standing == Standing::Unknown && !signature.signed().is_some_and(Signed::brings_key) {
             return Err(refuse(

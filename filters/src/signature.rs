@@ -60,7 +60,7 @@ impl SignatureFilter {
 
     async fn judge(&self, head: &Head, facts: &mut Facts) -> Result<(), Refusal> {
         let Some(signed) = self.verifier.verified(head)? else { return self.unsigned(head) };
-        let node = signed.node().node_id();
+        let node = signed.node_id();
         let shown = head.presented.certificate.as_deref().map(|certificate| &certificate.identity);
         let caller = facts.caller().map(|caller| &caller.identity);
         if shown.into_iter().chain(caller).any(|identity| identity.as_str() != node) {
@@ -70,7 +70,7 @@ impl SignatureFilter {
             ));
         }
         let claim = Claim {
-            node: &node,
+            node,
             nonce: signed.nonce(),
             created_ms: signed.created_ms(),
             now_ms: self.verifier.now_ms(),

@@ -38,7 +38,7 @@ pub fn sign_answer(
         headers.insert(CONTENT_DIGEST, field::value(&digest::to_field(content))?);
         components.push_str(r#" "content-digest""#);
     }
-    let params = profile::params(&components, created, nonce, &key.public());
+    let params = profile::params(&components, created, nonce, key.node_id());
     Ok(sign::sign_head(key, Subject::Answer(status), headers, &params)?)
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn read(target: &Target<'_>, headers: &HeaderMap) -> Result<Signed, M
     Ok(Signed {
         scheme: Scheme::Llmesh,
         node,
+        node_id: id.to_owned(),
         brings_key: public_key.is_some(),
         created_ms,
         expires_ms: None,

@@ -20,6 +20,7 @@ const SIGNATURE_FORM: Malformed =
 /// What the parameters of a signature claim.
 pub(crate) struct Claims {
     pub(crate) node: NodePublic,
+    pub(crate) node_id: String,
     pub(crate) created: i64,
     pub(crate) expires: Option<i64>,
     pub(crate) nonce: String,
@@ -81,7 +82,7 @@ pub(crate) fn claims(input: &Input<'_>) -> Result<Claims, Malformed> {
     }
     let nonce = input.nonce.as_deref().ok_or(Malformed("a signature needs the parameter `nonce`"))?;
     check_nonce(nonce)?;
-    Ok(Claims { node, created, expires: input.expires, nonce: nonce.to_owned() })
+    Ok(Claims { node, node_id: keyid.to_owned(), created, expires: input.expires, nonce: nonce.to_owned() })
 }
 
 /// A nonce of 128 bits or more in whatever alphabet, and short enough to be kept.
@@ -95,7 +96,7 @@ pub(crate) fn is_second(second: i64) -> bool {
 }
 
 /// The text of a `Signature-Input` after its label.
-pub(crate) fn params(components: &str, created: i64, nonce: &str, node: &NodePublic) -> String {
+pub(crate) fn params(components: &str, created: i64, nonce: &str, node_id: &str) -> String {
     let nonce = nonce.replace('\\', r"\\").replace('"', "\\\"");
-    format!("({components});created={created};nonce=\"{nonce}\";keyid=\"{}\";alg=\"ed25519\"", node.node_id())
+    format!("({components});created={created};nonce=\"{nonce}\";keyid=\"{node_id}\";alg=\"ed25519\"")
 }

@@ -29,6 +29,7 @@ pub enum Scheme {
 pub struct Signed {
     pub(crate) scheme: Scheme,
     pub(crate) node: NodePublic,
+    pub(crate) node_id: String,
     pub(crate) brings_key: bool,
     pub(crate) created_ms: i64,
     pub(crate) expires_ms: Option<i64>,
@@ -85,6 +86,12 @@ impl Signed {
     #[must_use]
     pub fn node(&self) -> &NodePublic {
         &self.node
+    }
+
+    /// The id of that node.
+    #[must_use]
+    pub fn node_id(&self) -> &str {
+        &self.node_id
     }
 
     /// Whether the request itself brings the key: an LLMesh request without `X-LLMesh-Public-Key` does
@@ -161,7 +168,7 @@ impl Signed {
 
 impl fmt::Debug for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signed({} by {})", self.scheme, self.node.node_id())
+        write!(f, "Signed({} by {})", self.scheme, self.node_id)
     }
 }
 
@@ -180,6 +187,7 @@ fn read(target: &Target<'_>, headers: &HeaderMap) -> Result<Signed, Malformed> {
     Ok(Signed {
         scheme: Scheme::Rfc9421,
         node: claims.node,
+        node_id: claims.node_id,
         brings_key: true,
         created_ms: claims.created * 1000,
         expires_ms: claims.expires.map(|second| second * 1000),

@@ -45,7 +45,7 @@ impl Seal {
     /// # Errors
     /// When something has no form that can be signed.
     pub fn sign(key: &SecretKey, status: u16, digest: &[u8; 32], nonce: &str, created: i64) -> Result<Self, SignError> {
-        let params = profile::params(COVERED, created, nonce, &key.public());
+        let params = profile::params(COVERED, created, nonce, key.node_id());
         let content_digest = digest::to_field(digest);
         let signature = key.sign(base(status, &content_digest, &params).as_bytes());
         Ok(Self {

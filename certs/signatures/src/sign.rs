@@ -92,7 +92,7 @@ pub fn sign_request(
         headers.insert(field::AUDIENCE, field::value(audience)?);
         components.push_str(r#" "portcullis-audience""#);
     }
-    let params = profile::params(&components, options.created, nonce.as_str(), &key.public());
+    let params = profile::params(&components, options.created, nonce.as_str(), key.node_id());
     sign_head(key, Subject::Request(target), headers, &params)?;
     Ok(nonce)
 }

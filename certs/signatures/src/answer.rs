@@ -1,5 +1,7 @@
 //! Signed answers: a whole answer's head and content, or the head of a stream.
 
+use std::fmt::Write as _;
+
 use http::HeaderMap;
 
 use crate::base::{self, Subject};
@@ -7,7 +9,7 @@ use crate::digest::{self, CONTENT_DIGEST};
 use crate::error::{Malformed, SignError, Unverified};
 use crate::key::SecretKey;
 use crate::public::NodePublic;
-use crate::{field, profile, sign};
+use crate::{field, profile};
 
 /// What a verified answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +35,28 @@ pub fn sign_answer(
     nonce: &str,
     created: i64,
 ) -> Result<(), SignError> {
-    let mut components = r#""@status""#.to_owned();
-    if let Some(content) = content {
-        headers.insert(CONTENT_DIGEST, field::value(&digest::to_field(content))?);
-        components.push_str(r#" "content-digest""#);
+    profile::check_nonce(nonce)?;
+    if !profile::is_second(created) {
+        return Err(Malformed("`created` must be a Unix second, from 1 to 253402300799").into());
     }
-    let params = profile::params(&components, created, nonce, key.node_id());
-    Ok(sign::sign_head(key, Subject::Answer(status), headers, &params)?)
+    // Every signed request has one: the base is written straight away, as the verifier will find it.
+    let mut base = String::with_capacity(384);
+    let _infallible = writeln!(base, "\"@status\": {status}");
+    let components = match content {
+        Some(content) => {
+            let digest = digest::to_field(content);
+            let _infallible = writeln!(base, "\"content-digest\": {digest}");
+            headers.insert(CONTENT_DIGEST, field::value(&digest)?);
+            r#""@status" "content-digest""#
+        }
+        None => r#""@status""#,
+    };
+    let params = profile::params(components, created, nonce, key.node_id());
+    base.push_str("\"@signature-params\": ");
+    base.push_str(&params);
+    headers.insert(field::SIGNATURE_INPUT, field::value(&format!("{}={params}", profile::LABEL))?);
+    headers.insert(field::SIGNATURE, field::value(&profile::signature_field(&key.sign(base.as_bytes())))?);
+    Ok(())
 }
 
 /// Checks that this node signed this answer to the request with this nonce. The time is the caller's

@@ -98,7 +98,7 @@ pub fn sign_request(
 }
 
 /// Sets `Signature-Input` and `Signature` over what `params` covers.
-pub(crate) fn sign_head(
+fn sign_head(
     key: &SecretKey,
     subject: Subject<'_>,
     headers: &mut HeaderMap,

@@ -55,21 +55,20 @@ impl SignatureSettings {
                 Some("write `[rfc9421, llmesh]`; `mode: off` turns the filter off"),
             );
         }
+        let audience_required = w.audience == Some(written::AudienceWord::Required);
         if w.schemes.is_none() {
-            schemes = SCHEMES.to_vec();
+            // LLMesh's signatures name no audience.
+            schemes = SCHEMES.into_iter().filter(|s| !audience_required || *s == Scheme::Rfc9421).collect();
+        } else if audience_required && schemes.contains(&Scheme::Llmesh) {
+            check.warn(
+                "`filters.signature.audience` is `required`, and LLMesh's signatures name none: none of them is let in"
+                    .to_owned(),
+            );
         }
         let window = check.duration("filters.signature.window", w.window.as_deref(), WINDOW.as_secs());
         if !WINDOWS.contains(&window) {
             let message = "expected between a second and five minutes".to_owned();
             check.wrong("filters.signature.window", message, Some("write `30s`"));
-        }
-        let audience_required = w.audience == Some(written::AudienceWord::Required);
-        if audience_required && schemes.contains(&Scheme::Llmesh) && w.schemes.is_some() {
-            check.warn(
-                "`filters.signature.audience` is `required`, and LLMesh's signatures name no audience: none of them is \
-                 let in"
-                    .to_owned(),
-            );
         }
         Self {
             require: w.require.unwrap_or_default(),
@@ -83,7 +82,7 @@ impl SignatureSettings {
         let schemes: Vec<_> = self.filter.schemes.iter().map(|scheme| scheme.as_str()).collect();
         json!({
             "require": self.require, "schemes": schemes,
-            "window": format!("{}s", self.filter.window.as_secs()),
+            "window": format!("{}ms", self.filter.window.as_millis()),
             "audience": if self.filter.audience_required { "required" } else { "optional" },
             "store": self.store.to_json(),
         })

@@ -153,9 +153,11 @@ impl Embedded {
         }
         let room = inner.live.len() < self.bounds.all;
         inner.troubles.full &= !room;
+        // Until when what is signed is refused, because the clock was ahead when it was forgotten or lost.
         let floor = inner.live.floor().map(super::live::end_ms);
-        let ahead = floor.is_some_and(|end| end > now_ms.saturating_add(inner.window_ms));
-        inner.troubles.is_ahead(ahead, floor.unwrap_or_default().saturating_sub(now_ms));
+        let until_ms = floor.max(inner.quarantine.map(|quarantine| quarantine.until_ms)).unwrap_or_default();
+        let ahead = until_ms > now_ms.saturating_add(inner.window_ms);
+        inner.troubles.is_ahead(ahead, until_ms.saturating_sub(now_ms));
         let standing = Standing { live: inner.live.len(), writable: !inner.troubles.unwritten };
         drop(inner);
         // Files and tables are let go of when nobody waits for it. A file that stays is removed at the
@@ -178,9 +180,16 @@ impl Embedded {
         }
     }
 
-    /// Whether nonces can be written down.
-    pub(crate) fn ready(&self) -> bool {
-        !self.inner().troubles.unwritten
+    /// Why no signed request is let in, where that is so and does not end by itself within a window.
+    pub(crate) fn away(&self) -> Option<&'static str> {
+        let troubles = &self.inner().troubles;
+        if troubles.unwritten {
+            Some("the replay journal cannot be written")
+        } else if troubles.ahead {
+            Some("the clock was ahead and was set back: signed requests are refused until it is there again")
+        } else {
+            None
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -265,7 +274,7 @@ impl Troubles {
         if ahead && !self.ahead {
             tracing::error!(
                 by_ms,
-                "The clock was ahead and was set back: signed requests are refused as stale until it is there again. If it is right now, stop the gate, remove `replay` from the state directory and start it."
+                "The clock was ahead and was set back: signed requests are refused until it is there again. If it is right now, stop the gate, remove `replay` from the state directory and start it."
             );
         }
         self.ahead = ahead;

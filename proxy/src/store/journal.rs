@@ -22,7 +22,7 @@ mod records;
 
 use head::{Found, Head};
 
-/// The most buckets at once. A window of 15 minutes has 230; others come of a clock that jumps about.
+/// The most buckets at once. A window of five minutes has 77; others come of a clock that jumps about.
 const MAX_BUCKETS: usize = 256;
 
 /// Whose journal it is, and of which boot of the machine.

@@ -55,8 +55,8 @@ impl Stores {
     pub(crate) fn away(&self) -> Option<String> {
         match (&self.shared, &self.embedded) {
             (Some(shared), _) => shared.away(),
-            (None, Some(embedded)) if !embedded.ready() => Some("the replay journal cannot be written".to_owned()),
-            _ => None,
+            (None, Some(embedded)) => embedded.away().map(str::to_owned),
+            (None, None) => None,
         }
     }
 

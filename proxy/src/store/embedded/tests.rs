@@ -141,6 +141,26 @@ fn a_larger_window_opens_nothing() {
 }
 
 #[test]
+fn a_gate_whose_clock_was_ahead_when_it_lost_its_journal_says_why_it_refuses() {
+    let mut kept = Kept::new(SMALL);
+    kept.time.step(7_200_000);
+    std::fs::remove_dir_all(kept.folder()).unwrap();
+    kept.open(&HERE);
+    let store = kept.store.as_ref().unwrap();
+    store.tend();
+    assert_eq!(store.away(), None, "one window of refusals needs no operator");
+    kept.time.step(-7_200_000);
+    store.clock.follow();
+    store.tend();
+    assert!(store.away().is_some_and(|why| why.contains("clock")), "{:?}", store.away());
+    assert!(kept.claim("nonce", NOW, NOW).is_err());
+    kept.time.pass(7_200_000);
+    store.clock.follow();
+    store.tend();
+    assert_eq!(store.away(), None);
+}
+
+#[test]
 fn a_journal_that_cannot_be_written_refuses_until_it_can() {
     let kept = Kept::new(SMALL);
     let store = kept.store.as_ref().unwrap();
@@ -149,9 +169,9 @@ fn a_journal_that_cannot_be_written_refuses_until_it_can() {
     for _ in 0..3 {
         assert!(kept.claim("nonce", NOW, NOW).is_err());
     }
-    assert!(!store.ready() && !store.tend().writable);
+    assert!(store.away().is_some() && !store.tend().writable);
     std::fs::remove_dir(&in_the_way).unwrap();
-    assert!(store.tend().writable && store.ready(), "it finds out by itself");
+    assert!(store.tend().writable && store.away().is_none(), "it finds out by itself");
     assert_eq!(kept.claim("nonce", NOW, NOW), Ok(Claimed::Fresh), "it was not taken before");
     assert_eq!(kept.claim("nonce", NOW, NOW), Ok(Claimed::Replayed));
 }

@@ -64,10 +64,7 @@ impl SignatureFilter {
         let shown = head.presented.certificate.as_deref().map(|certificate| &certificate.identity);
         let caller = facts.caller().map(|caller| &caller.identity);
         if shown.into_iter().chain(caller).any(|identity| identity.as_str() != node) {
-            return Err(refuse(
-                Code::SignatureInvalid,
-                "the signature names another caller than the request's other credential".to_owned(),
-            ));
+            return Err(of_another());
         }
         let claim = Claim {
             node,
@@ -123,6 +120,11 @@ impl Filter for SignatureFilter {
             _ => Ok(()),
         }
     }
+}
+
+/// The refusal of a signature beside a credential of somebody else.
+pub(crate) fn of_another() -> Refusal {
+    refuse(Code::SignatureInvalid, "the signature names another caller than the request's other credential".to_owned())
 }
 
 fn refuse(code: Code, message: String) -> Refusal {

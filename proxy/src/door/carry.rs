@@ -124,9 +124,11 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 }
 
 /// A gate that finds a request too old or too young cannot know what the door knows: whose clock it was made by.
+/// Where the two agree, its own answer says more.
 fn told_of_clocks(answer: &HeaderMap, dialect: Dialect) -> Option<Response<Answer>> {
     let stale = text(answer, VERDICT).rsplit_once("code=").is_some_and(|(_, c)| c == Code::SignatureStale.as_str());
-    let refusal = stale.then(|| Refusal::new("signature", Code::SignatureStale, clock::differs(answer)))?;
+    let how = stale.then(|| clock::differs(answer)).flatten()?;
+    let refusal = Refusal::new("signature", Code::SignatureStale, how);
     let mut told = refused_as(dialect, &refusal, text(answer, REQUEST_ID));
     for name in [REQUEST_ID, NODE] {
         if let Some(value) = answer.get(name) {

@@ -11,7 +11,7 @@ use portcullis_policies::{Dialect, StreamFormat};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Poured, false_answer};
-use super::content::Content;
+use super::content::{Content, Room};
 use super::dial::DialError;
 use super::guard::Caller;
 use super::link::{Answered, LinkError};
@@ -71,7 +71,7 @@ impl Door {
             }
             no_answer(&error)
         })?;
-        let (answer, mut check, room) = self.prove(answered)?;
+        let (answer, mut check, place) = self.prove(answered)?;
         if let Some(told) = told_of_clocks(answer.headers(), dialect) {
             return Ok(told);
         }
@@ -80,7 +80,7 @@ impl Door {
         if asks_for_head {
             check = Check::Unsigned;
         }
-        pour(answer, check, room, dialect).await
+        pour(answer, (check, place), dialect, &self.room).await
     }
 
     /// Whether an answer comes from the pinned gate, by its own word and, where it is signed, by its signature;
@@ -141,9 +141,9 @@ fn told_of_clocks(answer: &HeaderMap, dialect: Dialect) -> Option<Response<Answe
 /// The gate's answer, as it comes.
 async fn pour(
     answer: Response<Incoming>,
-    mut check: Check,
-    room: OwnedSemaphorePermit,
+    (mut check, place): (Check, OwnedSemaphorePermit),
     dialect: Dialect,
+    room: &Room,
 ) -> Result<Response<Answer>, Refusal> {
     let (mut head, body) = answer.into_parts();
     head.version = http::Version::HTTP_11;
@@ -166,9 +166,9 @@ async fn pour(
             stream: stream.filter(|_| !head.headers.contains_key(header::CONTENT_LENGTH)),
             dialect,
             request_id: id,
-            _room: Some(room),
+            _place: Some(place),
         };
-        poured.hold().await?
+        poured.hold(room).await?
     };
     Ok(Response::from_parts(head, body))
 }

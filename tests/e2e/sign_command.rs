@@ -164,8 +164,33 @@ fn a_gate_takes_the_line_for_curl() {
     let id = NodeKey::load(&desk.file("node.key")).unwrap().public().node_id();
     assert!(gate.cli(&["peers", "approve", &id]).status.success());
     until("the approval to bite", || ask(&ca).contains("\"message\"").then_some(()));
+    // A `Host` that is given is what curl sends, and so what is signed.
+    let other = desk.sign(&url, &["--curl", "-H", "Host: localhost"]);
+    let line = String::from_utf8(other.stdout).unwrap();
+    let answered = Command::new("sh").args(["-c", &line]).env("CURL_CA_BUNDLE", &ca).output().unwrap();
+    let answered = String::from_utf8_lossy(&answered.stdout).into_owned();
+    assert!(line.contains("'host: localhost'") && answered.contains("\"message\":{"), "{line}\n{answered}");
     // With the gate's own key and config, its authority is named, too.
     let own = gate.cli(&["sign", "GET", &url, "--curl"]);
     let line = String::from_utf8(own.stdout).unwrap();
     assert!(line.contains("--cacert") && line.contains("state/ca.crt"), "{line}");
+}
+
+#[test]
+fn a_host_that_is_given_is_signed_and_verified() {
+    let desk = Desk::new();
+    let (url, host) = ("https://127.0.0.1:8443/api/chat", ["-H", "Host: gpu-box"]);
+    let signed = desk.sign(url, &[&host[..], &["--json"]].concat());
+    let signed: Value = serde_json::from_slice(&signed.stdout).unwrap();
+    assert!(signed["base"].as_str().unwrap().contains("\"@authority\": gpu-box\n"), "{signed}");
+    let lines = signed["headers"].as_object().unwrap().iter().map(|(n, v)| format!("{n}: {}", v.as_str().unwrap()));
+    let lines: Vec<_> = lines.chain(["content-type: application/json".to_owned()]).collect();
+    let body = desk.file("body");
+    let mut plain = vec!["verify", "POST", url, "--body", body.to_str().unwrap()];
+    plain.extend(lines.iter().flat_map(|line| ["-H", line]));
+    assert_eq!(run(&[&plain[..], &host].concat()).status.code(), Some(0));
+    assert_eq!(run(&plain).status.code(), Some(1), "with the URL's host it is another request");
+    let wrong = desk.sign(url, &["-H", "Host: a/b"]);
+    let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(2) && told.contains("HOST[:PORT]"), "{told}");
 }

@@ -284,3 +284,50 @@ fn clocks_that_differ_are_told_to_the_person_and_to_the_program() {
     }
     assert_eq!(door.said("What is signed more than 30 seconds"), 1, "a person is told once: {}", door.log());
 }
+
+#[test]
+fn a_clock_that_is_right_is_not_blamed() {
+    const WHY: &str = "the signature is older than what the gate remembers";
+    for (date, signed) in [(true, true), (true, false), (false, true)] {
+        let node = NodeKey::generate().unwrap();
+        let (certificate, key) = node.self_signed_server_cert("localhost").unwrap();
+        let fingerprint = node.public().fingerprint();
+        let middle = Middle::speaking(&certificate, &key, move |asked, _| stale(&node, asked, date, signed));
+        let url = format!("https://localhost:{}", middle.address.port());
+        let home = DoorHome::new();
+        let door = home.start(&[&url, "--listen", "127.0.0.1:0", "--pin", &fingerprint]).remove(0);
+        door.says(&format!("refuses this door: {WHY}"));
+        let answer = door.post("/v1/chat/completions", &json!({"model": "tiny", "messages": []}));
+        assert_eq!((answer.status, answer.code().as_str()), (403, "signature.stale"), "{}", answer.text());
+        assert_eq!(answer.json()["error"]["message"], WHY, "the gate's own words");
+        assert!(!door.log().contains("clock"), "{}", door.log());
+    }
+
+    /// What a gate says whose memory begins after the request was made.
+    fn stale(
+        node: &NodeKey,
+        asked: &http::request::Parts,
+        date: bool,
+        signed: bool,
+    ) -> (http::Response<Vec<u8>>, Option<HeaderMap>) {
+        let content = json!({"error": {"message": WHY}}).to_string().into_bytes();
+        let mut answer = http::Response::builder()
+            .status(403)
+            .header("content-type", "application/json")
+            .header("portcullis-node", node.public().node_id())
+            .header("portcullis-verdict", "block; filter=signature; code=signature.stale")
+            .body(content)
+            .unwrap();
+        if date {
+            let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            answer.headers_mut().insert("date", now.parse().unwrap());
+        }
+        if signed {
+            let request = Signed::read(&target(asked), &asked.headers).unwrap().expect("a signature");
+            let (digest, created) = (content_digest(answer.body()), request.created_ms() / 1000);
+            let nonce = request.nonce_text();
+            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &nonce, created).unwrap();
+        }
+        (answer, None)
+    }
+}

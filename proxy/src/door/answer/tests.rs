@@ -18,6 +18,16 @@ fn gate() -> SecretKey {
 
 /// What a program reads: the pieces, and whether they end as their framing says; or a refusal instead.
 fn read(head: &HeaderMap, frames: Vec<Frame<Bytes>>, format: Option<StreamFormat>) -> Result<(Vec<Bytes>, bool), Code> {
+    read_in(&Room::new(), head, frames, format)
+}
+
+/// The same with this room for what is held.
+fn read_in(
+    room: &Room,
+    head: &HeaderMap,
+    frames: Vec<Frame<Bytes>>,
+    format: Option<StreamFormat>,
+) -> Result<(Vec<Bytes>, bool), Code> {
     let expected = Expected { gate: gate().public(), nonce: NONCE.to_owned() };
     let proven = proof::read(expected, 200, head).map_err(|e| false_answer(&e).code)?;
     let poured = Poured {
@@ -27,11 +37,11 @@ fn read(head: &HeaderMap, frames: Vec<Frame<Bytes>>, format: Option<StreamFormat
         stream: format,
         dialect: Dialect::Ollama,
         request_id: String::new(),
-        _room: None,
+        _place: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut answer = poured.hold().await.map_err(|refusal| refusal.code)?;
+        let mut answer = poured.hold(room).await.map_err(|refusal| refusal.code)?;
         let mut pieces = Vec::new();
         while let Some(frame) = answer.frame().await {
             match frame {
@@ -76,6 +86,24 @@ fn a_large_answer_that_proves_false_is_never_whole() {
     other[0] ^= 1;
     let (pieces, complete) = read(&head(Some(&content)), data(&other, PIECE), None).unwrap();
     assert!(!complete && pieces.concat().len() < content.len(), "its length would say that it is whole");
+}
+
+#[test]
+fn an_answer_that_finds_no_room_passes_unheld_and_is_never_whole_when_false() {
+    let (content, mut other) = (vec![b'a'; 5 * PIECE], vec![b'a'; 5 * PIECE]);
+    other[0] ^= 1;
+    let room = Room::new();
+    let mut others: Vec<_> = std::iter::repeat_with(Held::default).take(1000).collect();
+    assert!(!others.iter_mut().all(|held| room.hold(held, &vec![0; MAX_HELD])), "there is an end to it");
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&content, PIECE), None).unwrap();
+    assert!(complete && pieces.len() == 5 && pieces.concat() == content, "{} pieces", pieces.len());
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&other, PIECE), None).unwrap();
+    assert!(!complete && pieces.concat().len() < content.len());
+    let small = read_in(&room, &head(Some(b"x")), data(b"x", 1), None);
+    assert_eq!(small, Ok((vec![Bytes::from_static(b"x")], true)), "also one that nobody need wait for");
+    drop(others);
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&content, PIECE), None).unwrap();
+    assert!(complete && pieces.len() == 1, "there is room again");
 }
 
 #[test]

@@ -8,6 +8,10 @@ use portcullis_certs::NodeKey;
 use portcullis_tests::{FakeServer, Gate, run, until};
 use serde_json::{Value, json};
 
+/// Two node ids.
+const GATE: &str = "peer:FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF";
+const OTHER: &str = "peer:3ogUn1GNXoASaRbxPNeVJnVv5rG4EPBtmQmX61jVorUe";
+
 const BODY: &str = r#"{"model":"tiny","messages":[],"stream":false}"#;
 
 /// A folder with a key and a body.
@@ -67,8 +71,8 @@ fn broken(said: &Value) -> Vec<&str> {
 #[test]
 fn what_is_signed_holds_and_what_was_changed_is_named() {
     let desk = Desk::new();
-    let request = desk.captured(&["--audience", "peer:gate"]);
-    let (said, code) = desk.verify(&request, &["--audience", "peer:gate"]);
+    let request = desk.captured(&["--audience", GATE]);
+    let (said, code) = desk.verify(&request, &["--audience", GATE]);
     assert_eq!((code, said["holds"].as_bool(), broken(&said).len()), (0, Some(true), 0), "{said}");
     assert_eq!(said["node_id"], NodeKey::load(&desk.file("node.key")).unwrap().public().node_id());
     let covered = ["@method", "@authority", "@path", "@query", "content-digest", "content-type", "portcullis-audience"];
@@ -80,7 +84,7 @@ fn what_is_signed_holds_and_what_was_changed_is_named() {
         ("application/json", "text/plain", &[], &["signature"]),
         ("\"tiny\"", "\"tinY\"", &[], &["digest"]),
         ("peer:gate", "peer:gat3", &[], &["signature"]),
-        ("", "", &["--audience", "peer:other"], &["audience"]),
+        ("", "", &["--audience", OTHER], &["audience"]),
         ("", "", &["--at", "2001-01-01T00:00:00Z"], &["window"]),
         ("nonce=", "nunce=", &[], &["form"]),
         ("\"@query\" ", "", &[], &["form"]),
@@ -124,7 +128,8 @@ fn a_person_reads_the_text_that_is_signed_and_no_key() {
         (&["--nonce", "short"][..], "22 to 256"),
         (&["--created", "soon"], "RFC 3339"),
         (&["--created", "0"], "Unix second"),
-        (&["--scheme", "llmesh", "--audience", "peer:x"], "--scheme rfc9421"),
+        (&["--scheme", "llmesh", "--audience", GATE], "--scheme rfc9421"),
+        (&["--audience", "gpu-box"], "not a node id"),
         (&["-H", "no colon"], "name: value"),
     ] {
         let output = desk.sign("https://gpu-box/", args);

@@ -98,12 +98,7 @@ pub fn sign_request(
 }
 
 /// Sets `Signature-Input` and `Signature` over what `params` covers.
-fn sign_head(
-    key: &SecretKey,
-    subject: Subject<'_>,
-    headers: &mut HeaderMap,
-    params: &str,
-) -> Result<(), Malformed> {
+fn sign_head(key: &SecretKey, subject: Subject<'_>, headers: &mut HeaderMap, params: &str) -> Result<(), Malformed> {
     let text = format!("{}={params}", profile::LABEL);
     let base = base::of(subject, headers, &profile::labelled(&text)?)?;
     let signature = key.sign(base.as_bytes());

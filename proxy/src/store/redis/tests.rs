@@ -7,6 +7,7 @@ use portcullis_filters::store::{Claim, Claimed, Nonces, Unavailable, WallClock};
 
 use super::server::Server;
 use super::*;
+use crate::store::past::Past;
 
 const WINDOW: Duration = Duration::from_secs(2);
 
@@ -26,7 +27,7 @@ fn now() -> i64 {
 fn gate(settings: RedisSettings) -> (Arc<Redis>, Arc<RedisNonces>) {
     let metrics = Metrics::new().unwrap();
     let store = Arc::new(Redis::open(settings, &["nonces"], &metrics).unwrap());
-    let nonces = RedisNonces::open(Arc::clone(&store), Arc::new(System), WINDOW, false);
+    let nonces = RedisNonces::open(Arc::clone(&store), Arc::new(System), WINDOW, Past::none());
     (store, nonces)
 }
 
@@ -215,7 +216,7 @@ async fn a_clock_that_is_far_off_lets_nothing_in() {
     let Some(server) = Server::start(&[]) else { return };
     let (store, right) = gate(server.settings());
     open(&right).await;
-    let fast = RedisNonces::open(store, Arc::new(Fast), WINDOW, false);
+    let fast = RedisNonces::open(store, Arc::new(Fast), WINDOW, Past::none());
     let at = Fast.now_ms();
     let claim = Claim { node: "peer:a", nonce: b"n", created_ms: at, now_ms: at, window: WINDOW };
     let error = fast.claim(&claim).await.unwrap_err();

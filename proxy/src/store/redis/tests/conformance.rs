@@ -31,6 +31,8 @@ struct Shared<'s> {
     settings: RedisSettings,
     off: Arc<AtomicI64>,
     began: i64,
+    /// Where the gate writes down which epoch it knows.
+    folder: tempfile::TempDir,
     store: Option<(Arc<Redis>, Arc<RedisNonces>)>,
 }
 
@@ -40,7 +42,8 @@ impl<'s> Shared<'s> {
         let prefix = format!("suite-{}", ulid::Ulid::new());
         let off = Arc::new(AtomicI64::new(0));
         let settings = RedisSettings { prefix, ..server.settings() };
-        let mut shared = Self { server, settings, off, began: now(), store: None };
+        let mut shared =
+            Self { server, settings, off, began: now(), folder: tempfile::tempdir().unwrap(), store: None };
         shared.join().await;
         shared.server.say(&["HSET", &shared.key("epoch"), "opened_at", "1"]);
         shared
@@ -56,7 +59,8 @@ impl<'s> Shared<'s> {
         let metrics = Metrics::new().unwrap();
         let store = Arc::new(Redis::open(self.settings.clone(), &["nonces"], &metrics).unwrap());
         let clock = || Set(Arc::clone(&self.off));
-        let nonces = RedisNonces::new(Arc::clone(&store), Arc::new(clock()), Box::new(clock()), WINDOW, false);
+        let past = Past::read(self.folder.path(), "peer:gate", WINDOW, clock().now_ms()).unwrap();
+        let nonces = RedisNonces::new(Arc::clone(&store), Arc::new(clock()), Box::new(clock()), WINDOW, past);
         let nonces = Arc::new(nonces);
         nonces.enter(&store.wait().await.unwrap()).await.unwrap();
         self.store = Some((store, nonces));

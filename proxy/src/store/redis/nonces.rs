@@ -201,6 +201,7 @@ const REPLAYED: i64 = 1;
 const OTHER_EPOCH: i64 = 2;
 const OPENING: i64 = 3;
 const CLOCKS: i64 = 4;
+const TOO_OLD: i64 = 5;
 
 #[async_trait]
 impl Nonces for RedisNonces {
@@ -220,6 +221,7 @@ impl Nonces for RedisNonces {
         match answer {
             (FRESH, _) => Ok(Claimed::Fresh),
             (REPLAYED, _) => Ok(Claimed::Replayed),
+            (TOO_OLD, _) => Ok(Claimed::Forgotten),
             (OPENING, ms) => Err(Unavailable {
                 why: "the store's memory began anew; what was signed before cannot be told from a replay".to_owned(),
                 retry_after: Some(Duration::from_millis(ms.max(0).unsigned_abs())),

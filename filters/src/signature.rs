@@ -75,7 +75,7 @@ impl SignatureFilter {
         };
         match self.nonces.claim(&claim).await {
             Ok(Claimed::Fresh) => {
-                facts.set_signed(signed.nonce_text()).map_err(|e| Refusal::internal("signature", e.to_string()))
+                facts.set_signed(signed.asked()).map_err(|e| Refusal::internal("signature", e.to_string()))
             }
             Ok(Claimed::Replayed) => {
                 Err(refuse(Code::SignatureReplayed, "this signature was used before; sign anew".to_owned()))

@@ -392,8 +392,8 @@ impl Service {
 
     /// What signs the answer, once the request's signature was verified.
     fn answering(&self, session: &ServerSession, record: &Record) -> Option<Answering<'_>> {
-        let nonce = record.nonce.as_deref()?;
-        Some(Answering::new(&self.signatory, nonce, &session.req_header().headers, session.is_http2()))
+        let asked = record.asked.as_ref()?;
+        Some(Answering::new(&self.signatory, asked, &session.req_header().headers, session.is_http2()))
     }
 }
 

@@ -83,7 +83,7 @@ fn what_is_signed_holds_and_what_was_changed_is_named() {
         ("Host: gpu-box:8443", "Host: gpu-box", &[], &["signature"]),
         ("application/json", "text/plain", &[], &["signature"]),
         ("\"tiny\"", "\"tinY\"", &[], &["digest"]),
-        ("peer:gate", "peer:gat3", &[], &["signature"]),
+        (GATE, "peer:gat3", &[], &["signature"]),
         ("", "", &["--audience", OTHER], &["audience"]),
         ("", "", &["--at", "2001-01-01T00:00:00Z"], &["window"]),
         ("nonce=", "nunce=", &[], &["form"]),

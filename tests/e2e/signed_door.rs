@@ -129,6 +129,8 @@ enum Bend {
     NoSeal,
     OtherSeal,
     HalfSigned,
+    /// It is to another node, with the same nonce.
+    Requester,
 }
 
 impl Impostor {
@@ -158,7 +160,12 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     let bend = BENDS.into_iter().find(|bend| asked.uri.query() == Some(&format!("{bend:?}"))).unwrap_or(Bend::Nothing);
     let other = NodeKey::from_seed(&[9; 32]);
     let key = if bend == Bend::Key { other.secret() } else { node.secret() };
-    let nonce = if bend == Bend::Nonce { "a-nonce-of-another-request".to_owned() } else { signed.nonce_text() };
+    let mut to = signed.asked();
+    match bend {
+        Bend::Nonce => "a-nonce-of-another-request".clone_into(&mut to.nonce),
+        Bend::Requester => to.node_id = other.public().node_id(),
+        _ => {}
+    }
     let content = if asked.uri.path() == LARGE { vec![b' '; LARGE_BYTES] } else { b"{\"a\":1}\n".to_vec() };
     let meant = if bend == Bend::Content { b"{\"b\":2}\n".to_vec() } else { content.clone() };
     let digest = content_digest(&meant);
@@ -173,19 +180,20 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     }
     let created = signed.created_ms() / 1000;
     let status = if bend == Bend::Status { 201 } else { 200 };
-    sign_answer(key, status, headers, (!streams).then_some(&digest), &nonce, created).unwrap();
+    sign_answer(key, status, headers, (!streams).then_some(&digest), &to, created).unwrap();
     if bend == Bend::HalfSigned {
         headers.remove("signature");
     }
     let sealed = if bend == Bend::OtherSeal { content_digest(b"other") } else { digest };
-    let seal = Seal::sign(node.secret(), 200, &sealed, &signed.nonce_text(), created).unwrap().to_trailers().unwrap();
+    let seal = Seal::sign(node.secret(), 200, &sealed, &signed.asked(), created).unwrap().to_trailers().unwrap();
     (answer, (streams && bend != Bend::NoSeal).then_some(seal))
 }
 
-const BENDS: [Bend; 8] = [
+const BENDS: [Bend; 9] = [
     Bend::Nothing,
     Bend::Content,
     Bend::Nonce,
+    Bend::Requester,
     Bend::Status,
     Bend::Key,
     Bend::NoSeal,

@@ -6,6 +6,7 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, header};
 
+use crate::answer::Asked;
 use crate::base::{self, Subject};
 use crate::error::{Malformed, Unverified};
 use crate::input::Input;
@@ -122,7 +123,13 @@ impl Signed {
         }
     }
 
-    /// What an answer names the request by: the nonce, or the signature in lower-case hex.
+    /// What an answer names it by.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { node_id: self.node_id.clone(), nonce: self.nonce_text() }
+    }
+
+    /// The text of [`Self::nonce`]: the nonce, or the signature in lower-case hex.
     #[must_use]
     pub fn nonce_text(&self) -> String {
         match self.scheme {

@@ -87,7 +87,7 @@ impl Door {
     /// and what its content has still to show.
     pub(super) fn prove(
         &self,
-        Answered { answer, nonce, room }: Answered,
+        Answered { answer, asked, room }: Answered,
     ) -> Result<(Response<Incoming>, Check, OwnedSemaphorePermit), Refusal> {
         if !headers::names(answer.headers(), &self.node.node_id()) {
             let refusal = Refusal::new(
@@ -97,7 +97,7 @@ impl Door {
             );
             return Err(refusal);
         }
-        let expected = Expected { gate: self.node, nonce };
+        let expected = Expected { gate: self.node, asked };
         let proven = proof::read(expected, answer.status().as_u16(), answer.headers()).map_err(|e| false_answer(&e))?;
         self.clocks.compare(&self.gate, proven.created.or_else(|| clock::of_gate(answer.headers())));
         Ok((answer, proven.check, room))

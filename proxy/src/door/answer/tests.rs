@@ -3,7 +3,7 @@
 use futures::stream;
 use http::HeaderMap;
 use http_body_util::StreamBody;
-use portcullis_signatures::{Seal, SecretKey, content_digest, sign_answer};
+use portcullis_signatures::{Asked, Seal, SecretKey, content_digest, sign_answer};
 
 use super::*;
 use crate::door::proof::{self, Expected};
@@ -14,6 +14,16 @@ const PIECE: usize = 100_000;
 
 fn gate() -> SecretKey {
     SecretKey::from_seed(&[7; 32])
+}
+
+/// A request of the door's own.
+fn asked(nonce: &str) -> Asked {
+    Asked { node_id: SecretKey::from_seed(&[5; 32]).node_id().to_owned(), nonce: nonce.to_owned() }
+}
+
+/// A request of another node, with the same nonce.
+fn of_another() -> Asked {
+    Asked { node_id: SecretKey::from_seed(&[6; 32]).node_id().to_owned(), ..asked(NONCE) }
 }
 
 /// What a program reads: the pieces, and whether they end as their framing says; or a refusal instead.
@@ -28,7 +38,7 @@ fn read_in(
     frames: Vec<Frame<Bytes>>,
     format: Option<StreamFormat>,
 ) -> Result<(Vec<Bytes>, bool), Code> {
-    let expected = Expected { gate: gate().public(), nonce: NONCE.to_owned() };
+    let expected = Expected { gate: gate().public(), asked: asked(NONCE) };
     let proven = proof::read(expected, 200, head).map_err(|e| false_answer(&e).code)?;
     let poured = Poured {
         body: Some(StreamBody::new(stream::iter(frames.into_iter().map(Ok::<_, io::Error>)))),
@@ -55,7 +65,7 @@ fn read_in(
 
 fn head(content: Option<&[u8]>) -> HeaderMap {
     let mut head = HeaderMap::new();
-    sign_answer(&gate(), 200, &mut head, content.map(content_digest).as_ref(), NONCE, 1_700_000_000).unwrap();
+    sign_answer(&gate(), 200, &mut head, content.map(content_digest).as_ref(), &asked(NONCE), 1_700_000_000).unwrap();
     head
 }
 
@@ -109,20 +119,21 @@ fn an_answer_that_finds_no_room_passes_unheld_and_is_never_whole_when_false() {
 #[test]
 fn a_stream_passes_at_once_and_ends_with_its_proof() {
     let content = b"{\"a\":1}\n{\"b\":2}\n";
-    let seal = |key: &SecretKey, nonce: &str, content: &[u8]| {
-        let seal = Seal::sign(key, 200, &content_digest(content), nonce, 1_700_000_000).unwrap();
+    let seal = |key: &SecretKey, asked: &Asked, content: &[u8]| {
+        let seal = Seal::sign(key, 200, &content_digest(content), asked, 1_700_000_000).unwrap();
         Frame::trailers(seal.to_trailers().unwrap())
     };
     let stream = |frames: Vec<Frame<Bytes>>| read(&head(None), frames, Some(StreamFormat::Ndjson)).unwrap();
     let mut frames = data(content, 8);
-    frames.push(seal(&gate(), NONCE, content));
+    frames.push(seal(&gate(), &asked(NONCE), content));
     let (pieces, complete) = stream(frames);
     assert!(complete);
     assert_eq!(pieces, ["{\"a\":1}\n", "{\"b\":2}\n"], "as it comes, and without its proof");
     for end in [
-        seal(&gate(), NONCE, b"other"),
-        seal(&gate(), "another-nonce-22-letters", content),
-        seal(&SecretKey::from_seed(&[8; 32]), NONCE, content),
+        seal(&gate(), &asked(NONCE), b"other"),
+        seal(&gate(), &of_another(), content),
+        seal(&gate(), &asked("another-nonce-22-letters"), content),
+        seal(&SecretKey::from_seed(&[8; 32]), &asked(NONCE), content),
         Frame::trailers(HeaderMap::new()),
         Frame::data(Bytes::new()),
     ] {
@@ -137,21 +148,22 @@ fn a_stream_passes_at_once_and_ends_with_its_proof() {
 #[test]
 fn an_answer_of_somebody_else_s_is_not_read() {
     let content = b"content";
-    let signed = |key: &SecretKey, nonce: &str, status| {
+    let signed = |key: &SecretKey, asked: &Asked, status| {
         let mut head = HeaderMap::new();
-        sign_answer(key, status, &mut head, Some(&content_digest(content)), nonce, 1_700_000_000).unwrap();
+        sign_answer(key, status, &mut head, Some(&content_digest(content)), asked, 1_700_000_000).unwrap();
         head
     };
     let half = |name| {
-        let mut head = signed(&gate(), NONCE, 200);
+        let mut head = signed(&gate(), &asked(NONCE), 200);
         head.remove(name);
         head
     };
-    assert!(read(&signed(&gate(), NONCE, 200), data(content, 9), None).is_ok());
+    assert!(read(&signed(&gate(), &asked(NONCE), 200), data(content, 9), None).is_ok());
     for head in [
-        signed(&SecretKey::from_seed(&[8; 32]), NONCE, 200),
-        signed(&gate(), "another-nonce-22-letters", 200),
-        signed(&gate(), NONCE, 403),
+        signed(&SecretKey::from_seed(&[8; 32]), &asked(NONCE), 200),
+        signed(&gate(), &of_another(), 200),
+        signed(&gate(), &asked("another-nonce-22-letters"), 200),
+        signed(&gate(), &asked(NONCE), 403),
         half("signature"),
         half("signature-input"),
         half("content-digest"),

@@ -197,11 +197,10 @@ impl IdentityFilter {
         facts.meet(device.identity.clone(), IdentityMethod::OllamaKey);
         let key = Proven { identity: &device.identity, fingerprint: &device.fingerprint, claimed_name: None };
         let standing = self.trust.device_standing(&device.identity);
-        // Only those who would get in take up memory: anybody can make a key and sign with it.
-        if matches!(standing, Standing::Approved { .. }) {
-            self.credentials.take_once(&device, signature).await.map_err(unusable)?;
-        }
-        self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await
+        let caller = self.proven(&key, standing, false, IdentityMethod::OllamaKey, head).await?;
+        // Only those who get in take up memory: anybody can make a key and sign with it.
+        self.credentials.take_once(&device, signature).await.map_err(unusable)?;
+        Ok(caller)
     }
 
     /// What becomes of a caller who proved a key.

@@ -1,5 +1,6 @@
 //! How a stranger becomes a peer: by a person's decision, by a token, through a window.
 
+use portcullis_tests::provider::{Device, now};
 use portcullis_tests::{FakeServer, Gate, until};
 use serde_json::json;
 
@@ -77,6 +78,37 @@ fn a_window_is_for_exactly_one() {
     until("the window to be open", || (first.get("/api/version").status == 200).then_some(()));
     assert_eq!(peer(&gate, &first.id)["name"], "tv");
     assert_eq!(gate.stranger("second").get("/api/version").code(), "identity.pending", "it is closed again");
+}
+
+#[test]
+fn the_signature_that_brings_a_device_in_is_used_up() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter("identity: {accept: [ollama_key]}").start();
+    let nobody = gate.nobody();
+    let sends = |request: &[u8]| {
+        let answer = nobody.raw(request);
+        (answer.status, answer.code())
+    };
+    let replayed = (409, "signature.replayed".to_owned());
+
+    let made = gate.cli_json(&["enroll"]);
+    let (phone, at) = (Device::new(1), now());
+    let bring = |at| {
+        let head = String::from_utf8(phone.get("/api/version", at)).unwrap();
+        let token = made["token"].as_str().unwrap();
+        head.replace("\r\n\r\n", &format!("\r\nPortcullis-Enroll: {token}\r\n\r\n")).into_bytes()
+    };
+    until("the token to be known", || (sends(&bring(at)).0 == 200).then_some(()));
+    assert_eq!(sends(&bring(at)), replayed);
+    assert_eq!(sends(&phone.get("/api/version", at)), replayed, "also without the token");
+    assert_eq!(sends(&phone.get("/api/version", at + 1)).0, 200, "signed anew");
+
+    let tv = Device::new(2);
+    assert_eq!(sends(&tv.get("/api/version", at)).1, "identity.pending");
+    gate.cli_json(&["enroll", "--window"]);
+    until("the window to be open", || (sends(&tv.get("/api/version", at)).0 == 200).then_some(()));
+    assert_eq!(sends(&tv.get("/api/version", at)), replayed);
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[test]

@@ -18,19 +18,21 @@ pub(super) const MAX_CONTENT: usize = 32 * 1024 * 1024;
 const ROOM: usize = 128 * 1024;
 /// What of it answers leave to requests: an answer can pass without being held, a request cannot.
 const OF_REQUESTS: usize = ROOM / 2;
-/// How much room is taken at a time where nobody says how much is coming.
-const STEP: usize = 64 * 1024;
 /// How much of it is handed over at a time.
 const PIECE: usize = 64 * 1024;
-/// How long a program may pause between two pieces.
-const PAUSE: Duration = Duration::from_secs(60);
+/// How long it may take to arrive. A gate waits as long by default.
+const IN_TIME: Duration = Duration::from_secs(60);
 /// The most of a body that nobody wants, and the longest time, that is read and thrown away.
 const MAX_DISCARD: usize = 64 * 1024 * 1024;
 const DISCARD: Duration = Duration::from_secs(10);
 
 /// The memory that all doors share.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    /// In KiB.
+    free: Arc<Semaphore>,
+    in_time: Duration,
+}
 
 /// A request's content on its way to the gate, and the memory that it takes until it is sent.
 #[derive(Default)]
@@ -49,13 +51,13 @@ pub(super) struct Held {
 impl Room {
     /// All of it.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
+        Self { free: Arc::new(Semaphore::new(ROOM)), in_time: IN_TIME }
     }
 
     /// Reads a body to its end.
     ///
     /// # Errors
-    /// When it is too large, there is no room for it, it pauses for too long or breaks off. What is still to
+    /// When it is too large, there is no room for it, it takes too long or breaks off. What is still to
     /// come of it is then read and thrown away: closing a socket with unread bytes resets it, and the program
     /// would lose the refusal that it is about to read.
     pub(super) async fn read<B>(&self, body: B) -> Result<Content, Refusal>
@@ -64,37 +66,32 @@ impl Room {
         B::Error: Send,
     {
         let mut unread = Unread(Some(body));
-        let mut bytes = BytesMut::new();
-        let mut room = None;
         let Some(body) = &mut unread.0 else { return Ok(Content::default()) };
-        let hint = body.size_hint();
-        if hint.lower() > MAX_CONTENT as u64 {
+        if body.size_hint().lower() > MAX_CONTENT as u64 {
             return Err(too_large());
         }
-        if let Some(exact) = hint.exact().and_then(|n| usize::try_from(n).ok()) {
-            self.widen(&mut room, exact)?;
-            bytes.reserve(exact);
-        }
-        loop {
-            let piece = match tokio::time::timeout(PAUSE, body.frame()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(None) => break,
-                Ok(Some(Err(_))) => return Err(malformed("the body was cut off or badly framed")),
-                Err(_) => return Err(malformed("the body did not arrive in time")),
-            };
+        let collected = tokio::time::timeout(self.in_time, self.collect(body)).await;
+        let content = collected.map_err(|_| malformed("the body did not arrive in time"))??;
+        // It is at its end.
+        unread.0 = None;
+        Ok(content)
+    }
+
+    async fn collect<B: Body<Data = Bytes> + Unpin>(&self, body: &mut B) -> Result<Content, Refusal> {
+        let mut bytes = BytesMut::new();
+        let mut room = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| malformed("the body was cut off or badly framed"))?;
             // Trailers are nothing that a gate takes.
-            let Ok(piece) = piece.into_data() else { continue };
+            let Ok(piece) = frame.into_data() else { continue };
             let length = bytes.len().saturating_add(piece.len());
             if length > MAX_CONTENT {
                 return Err(too_large());
             }
-            if hint.exact().is_none() {
-                self.widen(&mut room, length.next_multiple_of(STEP))?;
-            }
+            // What is announced takes up nothing; what has come does.
+            self.widen(&mut room, length)?;
             bytes.extend_from_slice(&piece);
         }
-        // It is at its end.
-        unread.0 = None;
         Ok(Content { bytes: bytes.freeze(), _room: room })
     }
 
@@ -118,9 +115,9 @@ impl Room {
         if more == 0 {
             return true;
         }
-        let free = self.0.available_permits().saturating_sub(left);
+        let free = self.free.available_permits().saturating_sub(left);
         let wanted = u32::try_from(more).ok().filter(|_| more <= free);
-        let Some(more) = wanted.and_then(|more| Arc::clone(&self.0).try_acquire_many_owned(more).ok()) else {
+        let Some(more) = wanted.and_then(|more| Arc::clone(&self.free).try_acquire_many_owned(more).ok()) else {
             return false;
         };
         match room {
@@ -210,8 +207,10 @@ fn malformed(message: &'static str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
     use http_body_util::{Full, StreamBody};
 
     fn pieces(count: usize, size: usize) -> impl Body<Data = Bytes, Error = std::io::Error> + Send + Unpin {
@@ -237,7 +236,7 @@ mod tests {
         assert_eq!(read(&room, pieces(32, 1 << 20)).unwrap().bytes().len(), MAX_CONTENT);
         assert_eq!(read(&room, pieces(33, 1 << 20)).err(), Some(Code::RequestTooLarge));
         assert_eq!(read(&room, Full::from(vec![0; MAX_CONTENT + 1])).err(), Some(Code::RequestTooLarge));
-        assert_eq!(room.0.available_permits(), ROOM, "what is gone takes no room");
+        assert_eq!(room.free.available_permits(), ROOM, "what is gone takes no room");
     }
 
     #[test]
@@ -248,6 +247,48 @@ mod tests {
         assert_eq!(read(&room, Full::from("x")).err(), Some(Code::UpstreamUnavailable));
         drop(held.pop());
         assert!(read(&room, Full::from("x")).is_ok());
+    }
+
+    /// A body that says how large it is, and of which one byte comes.
+    struct Begun(Option<Bytes>);
+
+    impl Body for Begun {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            self.0.take().map_or(Poll::Pending, |byte| Poll::Ready(Some(Ok(Frame::data(byte)))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(MAX_CONTENT as u64)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_only_announced_takes_no_room() {
+        let room = Room::new();
+        let mut idle: Vec<_> = (0..100).map(|_| Box::pin(room.read(Begun(Some(Bytes::from("x")))))).collect();
+        for begun in &mut idle {
+            assert!(futures::poll!(begun).is_pending());
+        }
+        assert_eq!(room.free.available_permits(), ROOM - 100, "a KiB for each byte that came");
+        assert_eq!(room.read(pieces(32, 1 << 20)).await.map_err(|_| ()).unwrap().bytes().len(), MAX_CONTENT);
+        drop(idle);
+        assert_eq!(room.free.available_permits(), ROOM);
+    }
+
+    #[tokio::test]
+    async fn a_body_arrives_in_time_or_not_at_all() {
+        let room = Room { in_time: Duration::from_millis(20), ..Room::new() };
+        // Never a long pause, and never at its end in time.
+        let drops = stream::iter(0..400).then(async |_| {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            io::Result::Ok(Frame::data(Bytes::from("x")))
+        });
+        let refused = room.read(StreamBody::new(Box::pin(drops))).await.err().unwrap();
+        assert_eq!((refused.code, &*refused.message), (Code::RequestMalformed, "the body did not arrive in time"));
+        assert_eq!(room.free.available_permits(), ROOM);
     }
 
     #[test]
@@ -268,7 +309,7 @@ mod tests {
         drop(rest);
         assert_eq!(hold(1).unwrap(), [7][..]);
         drop(all);
-        assert_eq!(room.0.available_permits(), ROOM);
+        assert_eq!(room.free.available_permits(), ROOM);
     }
 
     #[test]

@@ -255,6 +255,8 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         of(MALFORMED, "the host is not covered", replace("\"@authority\" ", "")),
         of(MALFORMED, "the path is not covered", replace("\"@path\" ", "")),
         of(MALFORMED, "the query is not covered", replace("\"@query\" ", "")),
+        of(MALFORMED, "a grant that somebody added", chat().with("portcullis-grant", "pcg1.x.y")),
+        of(MALFORMED, "an invitation that somebody added", chat().with("portcullis-enroll", "pce_x")),
         of(MALFORMED, "a part is covered twice", replace("\"@method\" ", "\"@method\" \"@method\" ")),
         of(MALFORMED, "a part that nobody knows", replace("\"@method\" ", "\"@method\" \"@magic\" ")),
         of(MALFORMED, "a header that is not there", replace("\"@method\" ", "\"@method\" \"x-none\" ")),

@@ -58,8 +58,8 @@
 //!
 //! - One signature, labelled `portcullis`. Another one beside it is refused, not ignored.
 //! - It covers `@method`, `@authority`, `@path`, `@query` and `content-digest` ([RFC 9530], `sha-256`, also of an
-//!   empty content), `content-type` where there is one, and `portcullis-audience`: the node id of the gate that is
-//!   meant. Further header fields and derived components may be covered, without parameters.
+//!   empty content), and where they are there, `content-type`, `portcullis-audience` (the node id of the gate that
+//!   is meant), `portcullis-grant` and `portcullis-enroll`. Further header fields and derived components may be covered, without parameters.
 //! - Parameters: `created` (integer), `nonce` (22 to 256 visible characters, never the same twice), `keyid` (the
 //!   signer's node id) and `alg="ed25519"`; `expires` and `tag` where wanted, no others.
 //! - Base64 is padded and canonical, keys and signatures in their only encoding (RFC 8032, "strict").
@@ -67,7 +67,7 @@
 //!   `"content-digest";tr`. Its `nonce` is the request's, and its `tag` the node id of who signed the request.
 //!
 //! The request signature of LLMesh 0.1 is read and made, too ([`sign_llmesh`]); it covers neither host nor query
-//! nor type. For other profiles there is [`signature_base`].
+//! nor type nor grant. For other profiles there is [`signature_base`].
 //!
 //! # A verifier
 //!

@@ -63,7 +63,8 @@ impl fmt::Debug for Nonce {
 
 /// Signs a request: sets `Content-Digest`, `Signature-Input` and `Signature`, and
 /// `Portcullis-Audience` where an audience is named; without one, none is sent. Covered are the
-/// method, host, path, query and content, and the type and audience where there are any. What is
+/// method, host, path, query and content, and where there are any, the type, audience and encoding, the
+/// delegated grant (`Portcullis-Grant`) and the invitation (`Portcullis-Enroll`). What is
 /// covered must not change after this. Returns what the answer will name the request by.
 ///
 /// # Errors
@@ -92,6 +93,11 @@ pub fn sign_request(
     if let Some(audience) = options.audience {
         headers.insert(field::AUDIENCE, field::value(audience)?);
         components.push_str(r#" "portcullis-audience""#);
+    }
+    for name in [header::CONTENT_ENCODING, field::ENROLL, field::GRANT] {
+        if headers.contains_key(&name) {
+            components.extend([" \"", name.as_str(), "\""]);
+        }
     }
     let params = profile::params(&components, options.created, nonce.as_str(), key.node_id());
     sign_head(key, Subject::Request(target), headers, &params)?;

@@ -7,16 +7,18 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use portcullis_signatures::{
-    Asked, Frames, Seal, SealReader, SecretKey, SignOptions, Signed, Target, accept_signature, content_digest, sign_request,
-    signature_base, verify_answer,
+    Asked, Frames, Seal, SealReader, SecretKey, SignOptions, Signed, Target, accept_signature, content_digest,
+    sign_request, signature_base, verify_answer,
 };
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "signature-input",
     "signature",
     "content-digest",
     "content-type",
     "portcullis-audience",
+    "portcullis-grant",
+    "portcullis-enroll",
     "accept-signature",
     "x-llmesh-node-id",
     "x-llmesh-timestamp",

@@ -7,6 +7,7 @@ mod hashed;
 mod journal;
 mod live;
 pub(crate) mod redis;
+mod share;
 mod stores;
 
 pub(crate) use embedded::{Bounds, Embedded};

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use portcullis_filters::store::Nonces;
 
 use super::redis::{Redis, RedisNonces, USES};
+use super::share::Shares;
 use super::{Bounds, Embedded, replay_dir};
 use crate::clock::Clock;
 use crate::config::{Config, Counting, Granting};
@@ -48,6 +49,7 @@ impl Stores {
         let redis = Arc::new(Redis::open(settings.clone(), &uses, metrics)?);
         let alone = leave(&dir, window * 3).with_context(|| format!("cannot leave the journal `{}`", dir.display()))?;
         let nonces = RedisNonces::open(Arc::clone(&redis), Arc::clone(clock) as _, window, alone);
+        let nonces = Arc::new(Shares::of(nonces, Bounds::DEFAULT.node, Arc::clone(clock)));
         Ok(Self { shared: Some(redis), embedded: None, nonces })
     }
 

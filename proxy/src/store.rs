@@ -8,6 +8,7 @@ mod journal;
 mod live;
 mod past;
 pub(crate) mod redis;
+mod share;
 mod stores;
 
 pub(crate) use embedded::{Bounds, Embedded};

@@ -7,6 +7,7 @@ use portcullis_filters::store::{Nonces, WallClock as _};
 
 use super::past::{self, Past};
 use super::redis::{Redis, RedisNonces, USES};
+use super::share::Shares;
 use super::{Bounds, Embedded, replay_dir};
 use crate::clock::Clock;
 use crate::config::{Config, Counting, Granting};
@@ -49,6 +50,7 @@ impl Stores {
         let redis = Arc::new(Redis::open(settings.clone(), &uses, metrics)?);
         let past = Past::read(&dir, node, window, clock.now_ms())?;
         let nonces = RedisNonces::open(Arc::clone(&redis), Arc::clone(clock) as _, window, past);
+        let nonces = Arc::new(Shares::of(nonces, Bounds::DEFAULT.node, Arc::clone(clock)));
         Ok(Self { shared: Some(redis), embedded: None, nonces })
     }
 

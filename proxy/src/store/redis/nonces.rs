@@ -115,11 +115,16 @@ impl RedisNonces {
         self.change(|known| known.told.clone_from(&epoch));
         self.write_down(&epoch, window_ms, epoch != known.told).await?;
         if epoch != known.epoch {
-            let opened = jiff::Timestamp::from_millisecond(opened_ms).map(|at| at.to_string()).unwrap_or_default();
-            tracing::warn!(
-                opened,
-                "The store's memory of nonces began anew; what was signed until a window after that is refused."
-            );
+            let shown = |ms: i64| jiff::Timestamp::from_millisecond(ms).map(|at| at.to_string()).unwrap_or_default();
+            let until_ms = opened_ms.saturating_add(window_ms);
+            if until_ms > gate_ms {
+                tracing::warn!(
+                    until = shown(until_ms),
+                    "The store's memory of nonces began anew: what is signed is refused until then."
+                );
+            } else {
+                tracing::info!(since = shown(opened_ms), "The store remembers nonces since then.");
+            }
         }
         self.change(|known| {
             *known = Known { server: link.server.clone(), epoch: epoch.clone(), told: epoch, lead_ms: Some(lead_ms) };

@@ -333,8 +333,7 @@ fn a_clock_that_is_right_is_not_blamed() {
         if signed {
             let request = Signed::read(&target(asked), &asked.headers).unwrap().expect("a signature");
             let (digest, created) = (content_digest(answer.body()), request.created_ms() / 1000);
-            let nonce = request.nonce_text();
-            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &nonce, created).unwrap();
+            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &request.asked(), created).unwrap();
         }
         (answer, None)
     }

@@ -333,9 +333,7 @@ fn a_clock_that_is_right_is_not_blamed() {
         if signed {
             let request = Signed::read(&target(asked), &asked.headers).unwrap().expect("a signature");
             let (digest, created) = (content_digest(answer.body()), request.created_ms() / 1000);
-            let asked =
-                portcullis_signatures::Asked { node_id: request.node_id().to_owned(), nonce: request.nonce_text() };
-            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &asked, created).unwrap();
+            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &request.asked(), created).unwrap();
         }
         (answer, None)
     }

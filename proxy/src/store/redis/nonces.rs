@@ -54,6 +54,8 @@ struct Known {
     epoch: String,
     /// The epoch that has heard what this gate let in before it. The same, but where the disk is in the way.
     told: String,
+    /// The window that is written down with the epoch.
+    window_ms: i64,
     /// How far the server's clock was before the steady one.
     lead_ms: Option<i64>,
 }
@@ -127,7 +129,13 @@ impl RedisNonces {
             }
         }
         self.change(|known| {
-            *known = Known { server: link.server.clone(), epoch: epoch.clone(), told: epoch, lead_ms: Some(lead_ms) };
+            *known = Known {
+                server: link.server.clone(),
+                epoch: epoch.clone(),
+                told: epoch,
+                window_ms,
+                lead_ms: Some(lead_ms),
+            };
         });
         Ok(())
     }
@@ -177,8 +185,8 @@ impl RedisNonces {
     async fn ask(&self, claim: &Claim<'_>) -> Result<(i64, i64), Unavailable> {
         let link = self.store.link()?;
         let known = self.known();
-        if known.server != link.server {
-            // A new run of the server: it is looked at before it is believed.
+        if known.server != link.server || known.window_ms < self.window_ms.load(Ordering::Acquire) {
+            // A new run of the server is looked at before it is believed, and a larger window is written down.
             self.enter(&link).await?;
         }
         let key = self.store.key(&format!("n:{}", hashed(claim)));

@@ -133,6 +133,21 @@ async fn a_larger_window_closes_nothing_and_lets_nothing_in_again() {
     assert_eq!(by("late", now - 20_000, now, wide).await, Ok(Claimed::Fresh));
     assert_eq!(by("narrow", now, now, WINDOW).await, Ok(Claimed::Fresh), "and by a gate with the smaller one");
     assert_eq!(by("old", now, now, wide).await, Ok(Claimed::Replayed));
+    // Another gate, by which nothing widens any more, writes it down all the same before it lets something in.
+    let metrics = Metrics::new().unwrap();
+    let link = Arc::new(Redis::open(shared.settings.clone(), &["nonces"], &metrics).unwrap());
+    let clock = || Set(Arc::clone(&shared.off));
+    let folder = tempfile::tempdir().unwrap();
+    crate::store::begin(folder.path(), "peer:gate").unwrap();
+    let past = Past::read(folder.path(), "peer:gate", WINDOW, now).unwrap();
+    let other = RedisNonces::new(Arc::clone(&link), Arc::new(clock()), Box::new(clock()), WINDOW, past);
+    other.enter(&link.wait().await.unwrap()).await.unwrap();
+    let file = || std::fs::read_to_string(folder.path().join("shared.json")).unwrap();
+    for (nonce, window, written) in [("one", WINDOW, "30000"), ("two", wide, "120000")] {
+        let claim = Claim { node: "peer:a", nonce: nonce.as_bytes(), created_ms: now, now_ms: now, window };
+        assert_eq!(other.claim(&claim).await, Ok(Claimed::Fresh));
+        assert!(file().contains(written), "{}", file());
+    }
     // Those that were let in before run out.
     for key in server.say(&["--scan", "--pattern", &shared.key("n:*")]).lines() {
         server.say(&["DEL", key]);

@@ -54,6 +54,8 @@ struct Known {
     epoch: String,
     /// The epoch that has heard what this gate let in before it. The same, but where the disk is in the way.
     told: String,
+    /// Whether this process may have let something in, under whatever epoch.
+    joined: bool,
     /// The window that is written down with the epoch.
     window_ms: i64,
     /// How far the server's clock was before the steady one.
@@ -98,7 +100,8 @@ impl RedisNonces {
         let gate_ms = self.clock.now_ms();
         let steady_ms = self.steady.boot_ms();
         let mut script = self.enter.prepare_invoke();
-        let peak_ms = self.peak_ms.load(Ordering::Acquire).max(self.past.until_ms);
+        // A claim that came before the first epoch was joined was not let in.
+        let peak_ms = if known.joined { self.peak_ms.load(Ordering::Acquire) } else { 0 }.max(self.past.until_ms);
         let window_ms = self.window_ms.load(Ordering::Acquire);
         script.key(&self.epoch).arg(&link.server).arg(Ulid::new().to_string()).arg(&known.told);
         script.arg(gate_ms).arg(peak_ms).arg(window_ms);
@@ -133,6 +136,7 @@ impl RedisNonces {
                 server: link.server.clone(),
                 epoch: epoch.clone(),
                 told: epoch,
+                joined: true,
                 window_ms,
                 lead_ms: Some(lead_ms),
             };
@@ -176,7 +180,7 @@ impl RedisNonces {
             "if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then redis.call('HDEL', KEYS[1], 'name') end return 1",
         );
         self.store.run::<i64>(NAME, link, script.key(&self.epoch).arg(epoch)).await?;
-        self.change(|known| *known = Known::default());
+        self.change(|known| *known = Known { joined: known.joined, ..Known::default() });
         let why = "the store's clock stepped; what it remembers may have run out too early";
         tracing::error!("{why}");
         Err(Unavailable::new(why))

@@ -18,12 +18,16 @@ export function nodeId(key) {
   return `peer:${'1'.repeat(zeros)}${text}`
 }
 
-/** The headers to send with this request, which is to be sent once. `gate`: the node id of the gate that is meant. */
-export function sign(key, { method, url, body = '', media, gate, created, nonce }) {
+/**
+ * The headers to send with this request, which is to be sent once. `gate`: the node id of the gate that is meant.
+ * `more`: others to send and cover, in lower case; `portcullis-grant` and `portcullis-enroll` have to be covered.
+ */
+export function sign(key, { method, url, body = '', media, gate, created, nonce, more }) {
   const target = new URL(url)
   const headers = { 'content-digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:` }
   if (media) headers['content-type'] = media
   if (gate) headers['portcullis-audience'] = gate
+  Object.assign(headers, more)
   const covered = {
     '@method': method, '@authority': target.host, '@path': target.pathname, '@query': target.search || '?', ...headers,
   }

@@ -20,8 +20,9 @@ def node_id(key):
     return "peer:" + "1" * (len(raw) - len(raw.lstrip(b"\0"))) + text
 
 
-def sign(key, method, url, body=b"", media=None, gate=None, created=None, nonce=None):
-    """The headers to send with this request, which is to be sent once. `gate`: the node id of the gate that is meant."""
+def sign(key, method, url, body=b"", media=None, gate=None, created=None, nonce=None, more=None):
+    """The headers to send with this request, which is to be sent once. `gate`: the node id of the gate that is meant.
+    `more`: others to send and cover, in lower case; `portcullis-grant` and `portcullis-enroll` have to be covered."""
     target = urlsplit(url)
     usual = {"https": ":443", "http": ":80"}[target.scheme]
     headers = {"content-digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"}
@@ -29,6 +30,7 @@ def sign(key, method, url, body=b"", media=None, gate=None, created=None, nonce=
         headers["content-type"] = media
     if gate:
         headers["portcullis-audience"] = gate
+    headers.update(more or {})
     covered = {"@method": method, "@authority": target.netloc.lower().removesuffix(usual),
                "@path": target.path or "/", "@query": "?" + target.query, **headers}
     names = " ".join(f'"{name}"' for name in covered)

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut request = Request::builder().method(&*method).uri(&url).body(body.clone())?;
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // Signed once, sent once: a gate takes a nonce once, and a request that is sent again is signed anew.
-    let nonce = sign_request(&key, &target, request.headers_mut(), body.as_bytes(), &options)?;
+    let asked = sign_request(&key, &target, request.headers_mut(), body.as_bytes(), &options)?;
 
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = Certificate::from_pem(&fs::read(env::var("CA")?)?)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let said = answer.body_mut().read_to_vec()?;
 
     let gate = NodePublic::from_node_id(&gate)?;
-    match verify_answer(&gate, status.as_u16(), answer.headers(), nonce.as_str()) {
+    match verify_answer(&gate, status.as_u16(), answer.headers(), &asked) {
         Ok(answered) if answered.digest.is_none_or(|digest| digest == content_digest(&said)) => {}
         // A gate signs answers to requests whose signature it verified, and no others.
         Err(Unverified::Missing) if !status.is_success() => {}

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method};
 use portcullis_policies::model::{ModelMatcher, ModelName};
 use portcullis_policies::routes::Route;
 use portcullis_policies::{CertificateProblem, Claims, DataLevel, Identity, IdentityMethod, Rate, Scope, UpstreamKind};
+use portcullis_signatures::Asked;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -227,7 +228,7 @@ pub struct Facts {
     model: Option<ModelName>,
     asked: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
-    signed: Option<Box<str>>,
+    signed: Option<Box<Asked>>,
     streams: Option<bool>,
     target: Option<String>,
     level: DataLevel,
@@ -325,19 +326,19 @@ impl Facts {
         set(&mut self.models, models, "the granted models")
     }
 
-    /// The nonce of the signature under which the request came, once that is verified and used up: the
-    /// answer is signed with it.
+    /// Who signed the request and with which nonce, once that is verified and used up: the answer is signed
+    /// to it.
     #[must_use]
-    pub fn signed(&self) -> Option<&str> {
+    pub fn signed(&self) -> Option<&Asked> {
         self.signed.as_deref()
     }
 
-    /// States the nonce of a verified signature.
+    /// States what the request was signed as.
     ///
     /// # Errors
     /// When it was stated before.
-    pub fn set_signed(&mut self, nonce: String) -> Result<(), FilterError> {
-        set(&mut self.signed, nonce.into(), "the signature")
+    pub fn set_signed(&mut self, asked: Asked) -> Result<(), FilterError> {
+        set(&mut self.signed, asked.into(), "the signature")
     }
 
     /// Whether the answer will be streamed, as far as the request tells.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Caller, Certificate, Credential, DeviceSignature, Facts, Head};
 use crate::filter::{Filter, Phase, block};
-use crate::signature::{Signature, Verifier};
+use crate::signature::{self, Signature, Verifier};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 mod world;
@@ -123,6 +123,10 @@ impl IdentityFilter {
             (None, _) if bearer.is_some() && takes_bearer => {
                 Err(refuse(Code::IdentityInvalid, "this is no credential of this gate".to_owned()))
             }
+            (None, _) if head.credentials.signature.is_some() => Err(refuse(
+                Code::IdentityRequired,
+                format!("{}; a signature is no credential here (`filters.identity.accept`)", self.wanted()),
+            )),
             (None, _) => Err(refuse(Code::IdentityRequired, self.wanted())),
         }
     }
@@ -358,7 +362,8 @@ impl Filter for IdentityFilter {
                 Some(problem) => return Err(unproven(problem)),
                 None => self.trust.standing(certificate),
             },
-            _ => return Ok(()),
+            // Neither names a node, so the signature would name another caller.
+            Shown::ApiKey(_) | Shown::Device(_) | Shown::Token(_) => return Err(signature::of_another()),
         };
         match standing {
             Standing::Approved { .. } | Standing::Pending | Standing::Unknown => Ok(()),

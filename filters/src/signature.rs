@@ -64,10 +64,7 @@ impl SignatureFilter {
         let shown = head.presented.certificate.as_deref().map(|certificate| &certificate.identity);
         let caller = facts.caller().map(|caller| &caller.identity);
         if shown.into_iter().chain(caller).any(|identity| identity.as_str() != node) {
-            return Err(refuse(
-                Code::SignatureInvalid,
-                "the signature names another caller than the request's other credential".to_owned(),
-            ));
+            return Err(of_another());
         }
         let claim = Claim {
             node,
@@ -78,7 +75,7 @@ impl SignatureFilter {
         };
         match self.nonces.claim(&claim).await {
             Ok(Claimed::Fresh) => {
-                facts.set_signed(signed.nonce_text()).map_err(|e| Refusal::internal("signature", e.to_string()))
+                facts.set_signed(signed.asked()).map_err(|e| Refusal::internal("signature", e.to_string()))
             }
             Ok(Claimed::Replayed) => {
                 Err(refuse(Code::SignatureReplayed, "this signature was used before; sign anew".to_owned()))
@@ -123,6 +120,11 @@ impl Filter for SignatureFilter {
             _ => Ok(()),
         }
     }
+}
+
+/// The refusal of a signature beside a credential of somebody else.
+pub(crate) fn of_another() -> Refusal {
+    refuse(Code::SignatureInvalid, "the signature names another caller than the request's other credential".to_owned())
 }
 
 fn refuse(code: Code, message: String) -> Refusal {

@@ -54,11 +54,13 @@ impl Unavailable {
 
     /// The refusal of a signature by this filter: it may have been used already.
     pub(crate) fn refuse(self, filter: &'static str) -> Refusal {
-        let message = "whether this signature was used before cannot be told at the moment; sign anew and try again";
-        let seconds = self.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000));
-        Refusal::new(filter, Code::StoreUnavailable, message.to_owned())
+        let seconds = self.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000)).max(1);
+        let message = format!(
+            "whether this signature was used before cannot be told at the moment; try again in {seconds} s, signed anew"
+        );
+        Refusal::new(filter, Code::StoreUnavailable, message)
             .with_detail(self.why)
-            .with_retry_after(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+            .with_retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 }
 

@@ -13,7 +13,7 @@ use pingora_http::ResponseHeader;
 use portcullis_certs::NodeKey;
 use portcullis_filters::store::WallClock;
 use portcullis_policies::StreamFormat;
-use portcullis_signatures::{Seal, Wanted, accept_signature, sign_answer};
+use portcullis_signatures::{Asked, Seal, Wanted, accept_signature, sign_answer};
 use sha2::{Digest as _, Sha256};
 
 /// Signs with this node's key, by the gate's clock.
@@ -35,18 +35,18 @@ impl Signatory {
 /// The answer to one request that came with a signature.
 pub(crate) struct Answering<'s> {
     signatory: &'s Signatory,
-    /// The request's nonce.
-    nonce: String,
+    /// Whose request, and which.
+    asked: Asked,
     /// How the end of a stream is to be proven.
     wanted: Option<Wanted>,
 }
 
 impl<'s> Answering<'s> {
-    /// To a request with these headers, whose signature was verified and holds this nonce. Trailers are for HTTP/2
+    /// To a request with these headers, whose signature was verified and names it so. Trailers are for HTTP/2
     /// only: whoever asks for them over HTTP/1.1 has the head signed, and nothing that it did not ask for.
-    pub(crate) fn new(signatory: &'s Signatory, nonce: &str, request: &HeaderMap, http2: bool) -> Self {
+    pub(crate) fn new(signatory: &'s Signatory, asked: &Asked, request: &HeaderMap, http2: bool) -> Self {
         let wanted = accept_signature(request).filter(|wanted| http2 || !matches!(wanted, Wanted::Trailers));
-        Self { signatory, nonce: nonce.to_owned(), wanted }
+        Self { signatory, asked: asked.clone(), wanted }
     }
 
     /// Signs the head of an answer whose whole content has this SHA-256.
@@ -76,7 +76,7 @@ impl<'s> Answering<'s> {
     pub(crate) fn seal(&self, stream: Unsealed) -> pingora_error::Result<Sealed> {
         let Unsealed { form, status, content } = stream;
         let (key, now) = (self.signatory.key.secret(), self.signatory.now());
-        let seal = Seal::sign(key, status, &content.finalize().into(), &self.nonce, now)
+        let seal = Seal::sign(key, status, &content.finalize().into(), &self.asked, now)
             .or_err(ErrorType::InternalError, "while signing the end of a stream")?;
         Ok(match form {
             Form::Frame(StreamFormat::Ndjson) => Sealed::Frame(seal.to_ndjson().into()),
@@ -90,7 +90,7 @@ impl<'s> Answering<'s> {
     fn sign(&self, head: &mut ResponseHeader, content: Option<&[u8; 32]>) -> pingora_error::Result<()> {
         let mut signed = HeaderMap::with_capacity(3);
         let (key, status) = (self.signatory.key.secret(), head.status.as_u16());
-        sign_answer(key, status, &mut signed, content, &self.nonce, self.signatory.now())
+        sign_answer(key, status, &mut signed, content, &self.asked, self.signatory.now())
             .or_err(ErrorType::InternalError, "while signing an answer")?;
         for (name, value) in &signed {
             head.insert_header(name.clone(), value.clone())?;
@@ -145,7 +145,9 @@ mod tests {
     use http::HeaderValue;
     use portcullis_signatures::{ACCEPT_SIGNATURE, Answered, Unverified, content_digest, verify_answer};
 
-    const NONCE: &str = "AAECAwQFBgcICQoLDA0ODw";
+    fn asked() -> Asked {
+        Asked { node_id: NodeKey::from_seed(&[8; 32]).public().node_id(), nonce: "AAECAwQFBgcICQoLDA0ODw".to_owned() }
+    }
 
     struct Stopped;
 
@@ -173,13 +175,13 @@ mod tests {
     fn signs_a_whole_answer() {
         let signatory = signatory();
         let node = signatory.key.public();
-        let answering = Answering::new(&signatory, NONCE, &wanting(None), false);
+        let answering = Answering::new(&signatory, &asked(), &wanting(None), false);
         for content in [&b"{}"[..], b""] {
             let mut head = head(403);
             answering.whole(&mut head, &content_digest(content)).unwrap();
-            let said = verify_answer(&node, 403, &head.headers, NONCE).unwrap();
+            let said = verify_answer(&node, 403, &head.headers, &asked()).unwrap();
             assert_eq!(said, Answered { digest: Some(content_digest(content)), created: 1_750_000_000 });
-            assert_eq!(verify_answer(&node, 200, &head.headers, NONCE), Err(Unverified::Signature));
+            assert_eq!(verify_answer(&node, 200, &head.headers, &asked()), Err(Unverified::Signature));
             assert_eq!(head.headers.get_all(header::CONTENT_TYPE).iter().count(), 1);
         }
     }
@@ -195,10 +197,10 @@ mod tests {
             (Some(Wanted::Trailers), true, StreamFormat::Sse, "trailers"),
             (Some(Wanted::Trailers), false, StreamFormat::Ndjson, ""),
         ] {
-            let answering = Answering::new(&signatory, NONCE, &wanting(wanted), http2);
+            let answering = Answering::new(&signatory, &asked(), &wanting(wanted), http2);
             let mut head = head(200);
             let unsealed = answering.stream(&mut head, format).unwrap();
-            assert_eq!(verify_answer(&node, 200, &head.headers, NONCE).unwrap().digest, None);
+            assert_eq!(verify_answer(&node, 200, &head.headers, &asked()).unwrap().digest, None);
             assert_eq!(head.headers.contains_key(header::TRAILER), ends == "trailers");
             let Some(mut unsealed) = unsealed else {
                 assert_eq!(ends, "");
@@ -215,8 +217,8 @@ mod tests {
             };
             assert_eq!(how, ends);
             let seal = seal.unwrap();
-            assert_eq!(seal.verify(&node, 200, &content_digest(b"onetwo"), NONCE).unwrap(), 1_750_000_000);
-            assert!(seal.verify(&node, 200, &content_digest(b"one"), NONCE).is_err());
+            assert_eq!(seal.verify(&node, 200, &content_digest(b"onetwo"), &asked()).unwrap(), 1_750_000_000);
+            assert!(seal.verify(&node, 200, &content_digest(b"one"), &asked()).is_err());
         }
     }
 

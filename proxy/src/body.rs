@@ -21,7 +21,16 @@ use sha2::{Digest as _, Sha256};
 /// What is taken of the shared memory before any of a body has come.
 const FIRST: usize = 16 * 1024;
 
-/// A body, and the memory it was granted: given back when this is dropped.
+/// A body as it came, and the memory it was granted: given back when this is dropped.
+pub(crate) struct Received {
+    bytes: Bytes,
+    /// The SHA-256 of it.
+    pub(crate) digest: [u8; 32],
+    packing: Packing,
+    memory: Vec<Granted>,
+}
+
+/// A body, unpacked.
 pub(crate) struct Body {
     pub(crate) content: Content,
     /// Whether it came as it is, so that the digest of what came is its own.
@@ -37,7 +46,7 @@ enum Packing {
     Zstd,
 }
 
-/// Reads the body of a request, with the chain's leave.
+/// Reads the body of a request as it comes, with the chain's leave.
 ///
 /// # Errors
 /// 413 above the cap, 415 for a type or packing that the route does not take, 400 for a body that is
@@ -47,12 +56,13 @@ pub(crate) async fn read(
     readable: Readable<'_>,
     limits: &Limits,
     memory: &Purse<'_>,
-) -> Result<Body, Refusal> {
+) -> Result<Received, Refusal> {
     let expected = length(session, limits)?;
     let kind = readable.head().route.body;
     let packing = check_media(session, kind)?;
     if session.is_body_empty() {
-        return Ok(Body { content: Content::plain(Bytes::new()), plain: true, memory: Vec::new() });
+        let Content { bytes, digest } = Content::plain(Bytes::new());
+        return Ok(Received { bytes, digest, packing, memory: Vec::new() });
     }
     if kind == BodyKind::None {
         return Err(Refusal::new("request", Code::RequestMalformed, "this route takes no body"));
@@ -73,18 +83,33 @@ pub(crate) async fn read(
             return Err(Refusal::new("request", Code::RequestMalformed, "the body did not arrive in time"));
         }
     };
-    let bytes = match packing {
-        Packing::None => bytes,
-        packing => {
+    Ok(Received { bytes, digest, packing, memory: granted })
+}
+
+impl Received {
+    /// Unpacks the body, in the memory of whoever sent it.
+    ///
+    /// # Errors
+    /// 413 above the cap, 400 for a body that is not what its packing says, 429 where there is no room.
+    pub(crate) fn unpack(self, limits: &Limits, memory: &Purse<'_>) -> Result<Body, Refusal> {
+        let Self { bytes, digest, packing, memory: granted } = self;
+        let plain = packing == Packing::None;
+        let (bytes, memory) = if plain && !granted.iter().any(Granted::is_strangers) {
+            (bytes, granted)
+        } else if plain {
+            // Who sent it is known now: it takes up nothing of the strangers' any more.
+            let own = memory.take(bytes.len())?;
+            (bytes, vec![own])
+        } else {
             // As much as it may become, until it is known how much it is.
             let most = memory.take(limits.body_bytes)?;
-            let plain = unpack(&bytes, packing, limits.body_bytes)?;
-            drop(most);
-            granted = vec![memory.take(plain.len())?];
-            plain
-        }
-    };
-    Ok(Body { content: Content { bytes, digest }, plain: packing == Packing::None, memory: granted })
+            let unpacked = unpack(&bytes, packing, limits.body_bytes)?;
+            drop((most, granted));
+            let own = memory.take(unpacked.len())?;
+            (unpacked, vec![own])
+        };
+        Ok(Body { content: Content { bytes, digest }, plain, memory })
+    }
 }
 
 async fn collect(

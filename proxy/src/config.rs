@@ -33,7 +33,7 @@ pub(crate) use limits::RateLimits;
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
-pub(crate) use places::{find, state_of};
+pub(crate) use places::{find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;

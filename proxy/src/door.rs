@@ -60,7 +60,7 @@ pub(crate) struct Door {
     guard: Guard,
     link: Link,
     clocks: Clocks,
-    /// The memory that requests take; all doors of a process share it.
+    /// The memory that requests take, and answers that are held; all doors of a process share it.
     room: Room,
     watch: Watch,
     /// Wakes the greeter when there is reason to ask how the door stands.

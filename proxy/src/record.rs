@@ -10,6 +10,7 @@ use portcullis_filters::exchange::{Caller, Content, Facts, Shadow};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
 use portcullis_policies::policy::Policy;
+use portcullis_signatures::Asked;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
@@ -31,8 +32,8 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     /// Its audit entry is written together with those of others.
     pub(crate) told_with_others: bool,
-    /// The nonce of its signature, once that was verified: what answers it is signed.
-    pub(crate) nonce: Option<String>,
+    /// What its signature names it, once that was verified: what answers it is signed.
+    pub(crate) asked: Option<Asked>,
     caller: String,
     /// Who that is, once the `identity` filter knows.
     known: Option<Caller>,
@@ -76,7 +77,7 @@ impl Record {
             policy: Weak::new(),
             status: 0,
             told_with_others: false,
-            nonce: None,
+            asked: None,
             caller: String::new(),
             known: None,
             allowed_by: None,
@@ -126,7 +127,7 @@ impl Record {
             model.as_str().clone_into(&mut self.model);
         }
         self.level = self.level.max(facts.level());
-        self.nonce = facts.signed().map(str::to_owned);
+        self.asked = facts.signed().cloned();
         self.known = facts.caller().cloned();
         self.allowed_by = facts.basis().cloned();
         if let Some(shadow) = facts.shadows().first() {

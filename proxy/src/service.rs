@@ -27,7 +27,7 @@ use portcullis_filters::{Code, Refusal};
 use portcullis_policies::{Dialect, RouteClass};
 
 use crate::answering::{Answering, Signatory};
-use crate::body::{self, Body};
+use crate::body::{self, Body, Received};
 use crate::certificates::Peer;
 use crate::config::Tls;
 use crate::credentials;
@@ -194,8 +194,13 @@ impl Service {
             session.set_keepalive(None);
             return one_of_many;
         };
-        if refusal.code == Code::RateLimitRequests {
+        // A captured request can be sent again and again by somebody else, and nothing else counts that.
+        let of_signature = refusal.filter == "signature";
+        if of_signature || refusal.code == Code::RateLimitRequests {
             record.told_with_others = self.floods.caller(caller.identity.as_str(), generation.strangers);
+            if of_signature && record.told_with_others {
+                session.set_keepalive(None);
+            }
         }
         refusal
     }
@@ -251,10 +256,9 @@ impl Service {
         let mut early = None;
         if head.credentials.signature.as_ref().is_some_and(Signature::awaits_content) {
             match self.read_early(session, generation, &head).await {
-                Ok(body) => {
-                    head.content = Some(body.content.digest);
-                    record.prompt(&body);
-                    early = Some(body);
+                Ok(received) => {
+                    head.content = Some(received.digest);
+                    early = Some(received);
                 }
                 Err(refusal) => {
                     return Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None));
@@ -269,9 +273,7 @@ impl Service {
             }
         };
         let reading = Instant::now();
-        let read = if let Some(body) = early {
-            Ok(body)
-        } else {
+        let read = {
             let asks;
             let owner = match admitted.facts().caller() {
                 Some(caller) => caller.owner().identity.as_str(),
@@ -280,7 +282,12 @@ impl Service {
                     &asks
                 }
             };
-            body::read(session, admitted.readable(), &generation.limits, &self.memory.of(owner)).await
+            let (limits, memory) = (&generation.limits, self.memory.of(owner));
+            let received = match early {
+                Some(received) => Ok(received),
+                None => body::read(session, admitted.readable(), limits, &memory).await,
+            };
+            received.and_then(|received| received.unpack(limits, &memory))
         };
         let waited = reading.elapsed();
         let body = match read {
@@ -319,10 +326,10 @@ impl Service {
         session: &mut ServerSession,
         generation: &Generation,
         head: &Head,
-    ) -> Result<Body, Refusal> {
+    ) -> Result<Received, Refusal> {
         let readable = generation.chain.readable(head)?;
-        let stranger = address(session).to_string();
-        body::read(session, readable, &generation.limits, &self.memory.of(&stranger)).await
+        let memory = self.memory.of_stranger(address(session));
+        body::read(session, readable, &generation.limits, &memory).await
     }
 
     /// Liveness is answered by the gate itself, to anybody: it says nothing of what is behind.
@@ -385,8 +392,8 @@ impl Service {
 
     /// What signs the answer, once the request's signature was verified.
     fn answering(&self, session: &ServerSession, record: &Record) -> Option<Answering<'_>> {
-        let nonce = record.nonce.as_deref()?;
-        Some(Answering::new(&self.signatory, nonce, &session.req_header().headers, session.is_http2()))
+        let asked = record.asked.as_ref()?;
+        Some(Answering::new(&self.signatory, asked, &session.req_header().headers, session.is_http2()))
     }
 }
 

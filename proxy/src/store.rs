@@ -6,6 +6,7 @@ mod embedded;
 mod hashed;
 mod journal;
 mod live;
+mod past;
 pub(crate) mod redis;
 mod share;
 mod stores;

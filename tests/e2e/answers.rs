@@ -87,6 +87,7 @@ fn a_whole_answer_is_proven_with_the_request_s_nonce() {
     assert!(input.starts_with("portcullis=(\"@status\" \"content-digest\""), "{input}");
     assert!(input.contains(&format!("nonce=\"{}\"", sent.nonce)), "{input}");
     assert!(input.contains(&format!("keyid=\"{}\"", house.node.node_id())), "{input}");
+    assert!(input.contains(&format!("tag=\"{}\"", house.signer.id())), "{input}");
     assert_eq!(answer.header("portcullis-node"), Some(&*house.node.node_id()));
 
     // Nothing of it can be exchanged.
@@ -105,6 +106,28 @@ fn a_whole_answer_is_proven_with_the_request_s_nonce() {
         let mut other = answer.clone();
         other.headers.retain(|(n, _)| n != name);
         no(&other, &house.node, &sent.nonce);
+    }
+}
+
+/// A nonce is used up for its node alone: whoever saw it can use it, and has the gate sign what it likes.
+#[test]
+fn what_answers_another_node_with_the_same_nonce_proves_nothing() {
+    let house = House::new();
+    let bob = house.gate.approved_client("bob");
+    for (message, script) in [
+        (Message::get("/api/version"), None),
+        (wanting(ollama(), Wanted::Frame), Some(Script::stream(NDJSON, &[&ndjson("false")]))),
+    ] {
+        if let Some(script) = script {
+            house.server.next(script);
+        }
+        let asked = message.clone().sign(&house.signer.key);
+        let stolen = Message { nonce: asked.nonce.clone(), ..message };
+        let (sent, answer) = Signer::of(&bob).call(stolen);
+        assert_eq!((answer.status, &sent.nonce), (200, &asked.nonce), "{}", answer.text());
+        sent.proven(&answer, &house.node).unwrap();
+        let why = asked.proven(&answer, &house.node).unwrap_err();
+        assert!(why.contains("another request"), "{why}");
     }
 }
 
@@ -217,7 +240,7 @@ fn the_end_of_a_stream_is_proven_by_a_last_frame_where_asked_for() {
         // The head says what can be said of it while the model still speaks.
         let head: HeaderMap =
             stream.headers.iter().map(|(n, v)| (n.parse::<http::HeaderName>().unwrap(), v.parse().unwrap())).collect();
-        assert_eq!(verify_answer(&house.node, 200, &head, &sent.nonce).unwrap().digest, None);
+        assert_eq!(verify_answer(&house.node, 200, &head, &sent.asked()).unwrap().digest, None);
         assert_eq!(stream.piece().unwrap().unwrap(), pieces[0].as_bytes());
         pieces[1..].iter().for_each(|piece| sender.send((*piece).into()).unwrap());
         drop(sender);
@@ -268,7 +291,7 @@ fn without_being_asked_a_stream_is_the_server_s_own_bytes() {
         let (sent, answer) = house.signer.call(message);
         assert_eq!(answer.text(), pieces.concat());
         assert_eq!(answer.header("trailer"), None);
-        let head = verify_answer(&house.node, 200, &answer.header_map(), &sent.nonce).unwrap();
+        let head = verify_answer(&house.node, 200, &answer.header_map(), &sent.asked()).unwrap();
         assert_eq!(head.digest, None);
     }
 }

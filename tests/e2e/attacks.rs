@@ -114,6 +114,34 @@ fn a_broken_config_stops_no_revocation() {
 }
 
 #[test]
+fn a_broken_config_leads_to_no_other_grants() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let alice = gate.approved_client("alice");
+    let given = gate.cli_json(&["grants", "add", &alice.id, "--routes", "admin", "--for", "1h"]);
+    let id = given["id"].as_str().unwrap();
+    let config = std::fs::read_to_string(gate.config()).unwrap();
+    let store = "store: {url: 'redis://localhost', password: '${PORTCULLIS_NOT_SET}'}";
+    let filters = format!("filters:\n  signature: {{{store}}}\n  policy: {{grants: shared}}\n");
+    let shared = config.replace("filters:\n", &filters);
+    for (written, told) in [(&shared, "PORTCULLIS_NOT_SET"), (&shared.replace("gate:", "gat:"), "gat")] {
+        std::fs::write(gate.config(), written).unwrap();
+        for command in [&["list"][..], &["revoke", id]] {
+            let output = gate.cli(&[&["grants"], command].concat());
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(2) && said.contains(told), "{command:?}: {said}");
+            assert!(said.contains("`grants: shared`") && !said.contains("working on"), "{command:?}: {said}");
+            assert!(output.stdout.is_empty(), "nothing that could be read as an answer");
+        }
+    }
+    // Where they are surely its own, somebody can be thrown out.
+    std::fs::write(gate.config(), config.replace("gate:", "gat:")).unwrap();
+    let listed = gate.cli(&["grants", "list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains(id), "{}", String::from_utf8_lossy(&listed.stderr));
+    assert!(gate.cli(&["grants", "revoke", id]).status.success());
+}
+
+#[test]
 fn a_policy_that_is_reloaded_ends_what_it_no_longer_allows() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).policy(BOSS.replace("name:boss", "*").as_str()).start();

@@ -45,7 +45,7 @@ fn no_certificate_is_no_identity_and_headers_are_none() {
     let alice = gate.approved_client("alice");
     let before = server.seen().len();
     let forged = format!(
-        "GET /api/tags HTTP/1.1\r\nHost: localhost\r\nPortcullis-Identity: {0}\r\nX-LLMesh-Node-Id: {0}\r\nX-Forwarded-For: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n",
+        "GET /api/tags HTTP/1.1\r\nHost: localhost\r\nPortcullis-Identity: {0}\r\nX-Forwarded-For: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n",
         alice.id
     );
     let answer = gate.nobody().raw(forged.as_bytes());
@@ -53,10 +53,15 @@ fn no_certificate_is_no_identity_and_headers_are_none() {
     assert_eq!(server.seen().len(), before);
     assert_eq!(alice.raw(forged.as_bytes()).status, 200);
     let seen = server.seen().pop().unwrap();
-    for header in ["portcullis-identity", "x-llmesh-node-id", "x-forwarded-for", "authorization", "cookie"] {
+    for header in ["portcullis-identity", "x-forwarded-for", "authorization", "cookie"] {
         assert_eq!(seen.header(header), None, "{header} reached the server");
     }
     assert_eq!(seen.header("host"), Some(server.address().to_string().as_str()));
+
+    // A claim that only a signature can show is not removed, but refused.
+    let claim = forged.replacen("\r\n", &format!("\r\nX-LLMesh-Node-Id: {}\r\n", alice.id), 1);
+    let answer = alice.raw(claim.as_bytes());
+    assert_eq!((answer.status, answer.code().as_str()), (401, "signature.malformed"), "{}", answer.text());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_tests::pki::{Authority, hosts, uses};
 use portcullis_tests::{Client, FakeServer, Gate, GateBuilder, Message, Redis, Script, Signer, Stream, until};
@@ -50,11 +50,13 @@ fn two_gates_accept_each_nonce_once() {
     const EACH: usize = 2_500;
     let Some(redis) = Redis::start(&[]) else { return };
     let server = FakeServer::start();
-    let (one, two) = (gate(&server, &redis, "5s").start(), gate(&server, &redis, "5s").start());
+    let (one, two) = (gate(&server, &redis, "30s").start(), gate(&server, &redis, "30s").start());
     let alice = one.approved_client("alice");
     let twin = two.same_client(&alice);
     two.approve(&twin);
+    opened_long_ago(&redis);
     opened(&Signer::of(&alice));
+    opened(&Signer::of(&twin));
     let began = Instant::now();
     let counts: Vec<[usize; 2]> = std::thread::scope(|scope| {
         let lines: Vec<_> = (0..LINES)
@@ -109,23 +111,26 @@ fn two_gates_accept_each_nonce_once() {
 fn without_the_store_what_is_signed_is_refused_at_once_and_then_goes_on() {
     let Some(redis) = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
     let server = FakeServer::start();
-    let gate = gate(&server, &redis, "2s").start();
+    // With the time-out that a gate has by itself: so long the first refusal may take.
+    let store = format!("signature: {{window: 2s, store: '{}'}}", redis.url());
+    let gate = Gate::before(&server).filter(&store).start();
     let alice = gate.approved_client("alice");
     let signer = Signer::of(&alice);
-    opened(&signer);
-    let (used, answer) = signer.call(Message::get("/api/version"));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(signer.send(&used).code(), "signature.replayed");
+    let used = used(&signer);
+    let replay = signer.send(&used);
+    assert!([403, 409, 503].contains(&replay.status), "{}", replay.text());
     assert_eq!(gate.metric(r#"portcullis_store_up{store="nonces"}"#), 1.0);
 
     redis.kill();
-    let killed = Instant::now();
+    let mut slowest = Duration::ZERO;
     for _ in 0..20 {
+        let asked = Instant::now();
         let (_, answer) = signer.call(Message::get("/api/version"));
+        slowest = slowest.max(asked.elapsed());
         assert_eq!((answer.status, answer.code().as_str()), (503, "store.unavailable"), "{}", answer.text());
         assert!(answer.header("retry-after").is_some());
     }
-    portcullis_tests::within_a_second("twenty refusals without the store", killed.elapsed() / 20);
+    portcullis_tests::within_a_second("the slowest of twenty refusals without the store", slowest);
     let replay = signer.send(&used);
     assert!([403, 503].contains(&replay.status), "a replay is no exception: {}", replay.text());
     assert_eq!(alice.get("/api/version").status, 200, "what is not signed needs no store");
@@ -142,6 +147,88 @@ fn without_the_store_what_is_signed_is_refused_at_once_and_then_goes_on() {
     let doctor = gate.cli(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("maxmemory-policy noeviction"), "{doctor}");
+}
+
+/// Has a gate remember nonces here from its next start on, and not there.
+fn moves(gate: &Gate, from: &str, to: &str) {
+    let config = std::fs::read_to_string(gate.config()).expect("a config");
+    assert!(config.contains(from), "{config}");
+    std::fs::write(gate.config(), config.replace(from, to)).expect("a config");
+}
+
+/// Waits until a gate has opened this store, and lets it take claims at once.
+#[track_caller]
+fn opened_long_ago(redis: &Redis) {
+    let epoch = "{portcullis}:epoch";
+    until("an epoch", || (redis.say(&["HEXISTS", epoch, "name"]).trim() == "1").then_some(()));
+    redis.say(&["HSET", epoch, "opened_at", "1"]);
+}
+
+/// Waits until a gate has said that it comes from elsewhere.
+#[track_caller]
+fn told(redis: &Redis) {
+    until("the store to be told", || {
+        (redis.say(&["HGET", "{portcullis}:epoch", "opened_at"]).trim() != "1").then_some(())
+    });
+}
+
+/// Sends something signed that gets in, as soon as the gate has joined its store.
+#[track_caller]
+fn used(signer: &Signer) -> Message {
+    until("something signed to get in", || {
+        let (sent, answer) = signer.call(Message::get("/api/version"));
+        assert!([200, 503].contains(&answer.status), "{}", answer.text());
+        (answer.status == 200).then_some(sent)
+    })
+}
+
+#[test]
+fn a_gate_that_comes_back_to_a_store_lets_in_nothing_that_it_took_elsewhere() {
+    let (Some(a), Some(b)) = (Redis::start(&[]), Redis::start(&[])) else { return };
+    let server = FakeServer::start();
+    let gate = gate(&server, &a, "30s").start();
+    let signer = Signer::of(&gate.approved_client("alice"));
+    opened_long_ago(&a);
+    let first = used(&signer);
+    gate.restart(|| ());
+    assert_eq!(used(&signer).method, first.method, "started again on the same store, it goes on at once");
+    assert_eq!(signer.send(&first).code(), "signature.replayed");
+
+    gate.restart(|| moves(&gate, &a.url(), &b.url()));
+    opened_long_ago(&b);
+    let elsewhere = used(&signer);
+    assert_eq!(signer.send(&elsewhere).code(), "signature.replayed");
+    gate.restart(|| moves(&gate, &b.url(), &a.url()));
+    for message in [&elsewhere, &first] {
+        let replay = signer.send(message);
+        assert!([409, 503].contains(&replay.status), "{}", replay.text());
+    }
+    // It joins the epoch that never ended, and what it took elsewhere is too young for that.
+    told(&a);
+    assert_eq!(signer.send(&elsewhere).code(), "store.unavailable");
+}
+
+#[test]
+fn a_gate_killed_before_it_joins_a_store_still_knows_that_it_was_alone() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let server = FakeServer::start();
+    // Another gate has opened the store.
+    let _other = gate(&server, &redis, "30s").start();
+    opened_long_ago(&redis);
+    let gate = Gate::before(&server).filter("signature: {window: 30s, store: embedded}").start();
+    let signer = Signer::of(&gate.approved_client("alice"));
+    let alone = used(&signer);
+    let shared = format!("{{url: '{}', timeout: 2s}}", redis.url());
+    redis.signal(rustix::process::Signal::STOP);
+    gate.restart_unready(|| moves(&gate, "store: embedded", &format!("store: {shared}")));
+    until("the store to be missed", || {
+        let (status, reasons) = gate.ask_admin("GET", "/readyz", None);
+        (status == 503 && reasons.contains("the store at")).then_some(())
+    });
+    gate.restart_unready(|| redis.signal(rustix::process::Signal::CONT));
+    told(&redis);
+    assert_eq!(signer.send(&alone).code(), "store.unavailable");
+    until("the journal to be left", || (!gate.state().join("replay/journal.json").exists()).then_some(()));
 }
 
 #[test]

@@ -8,6 +8,10 @@ use portcullis_certs::NodeKey;
 use portcullis_tests::{FakeServer, Gate, run, until};
 use serde_json::{Value, json};
 
+/// Two node ids.
+const GATE: &str = "peer:FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF";
+const OTHER: &str = "peer:3ogUn1GNXoASaRbxPNeVJnVv5rG4EPBtmQmX61jVorUe";
+
 const BODY: &str = r#"{"model":"tiny","messages":[],"stream":false}"#;
 
 /// A folder with a key and a body.
@@ -67,8 +71,8 @@ fn broken(said: &Value) -> Vec<&str> {
 #[test]
 fn what_is_signed_holds_and_what_was_changed_is_named() {
     let desk = Desk::new();
-    let request = desk.captured(&["--audience", "peer:gate"]);
-    let (said, code) = desk.verify(&request, &["--audience", "peer:gate"]);
+    let request = desk.captured(&["--audience", GATE]);
+    let (said, code) = desk.verify(&request, &["--audience", GATE]);
     assert_eq!((code, said["holds"].as_bool(), broken(&said).len()), (0, Some(true), 0), "{said}");
     assert_eq!(said["node_id"], NodeKey::load(&desk.file("node.key")).unwrap().public().node_id());
     let covered = ["@method", "@authority", "@path", "@query", "content-digest", "content-type", "portcullis-audience"];
@@ -79,8 +83,8 @@ fn what_is_signed_holds_and_what_was_changed_is_named() {
         ("Host: gpu-box:8443", "Host: gpu-box", &[], &["signature"]),
         ("application/json", "text/plain", &[], &["signature"]),
         ("\"tiny\"", "\"tinY\"", &[], &["digest"]),
-        ("peer:gate", "peer:gat3", &[], &["signature"]),
-        ("", "", &["--audience", "peer:other"], &["audience"]),
+        (GATE, "peer:gat3", &[], &["signature"]),
+        ("", "", &["--audience", OTHER], &["audience"]),
         ("", "", &["--at", "2001-01-01T00:00:00Z"], &["window"]),
         ("nonce=", "nunce=", &[], &["form"]),
         ("\"@query\" ", "", &[], &["form"]),
@@ -124,7 +128,8 @@ fn a_person_reads_the_text_that_is_signed_and_no_key() {
         (&["--nonce", "short"][..], "22 to 256"),
         (&["--created", "soon"], "RFC 3339"),
         (&["--created", "0"], "Unix second"),
-        (&["--scheme", "llmesh", "--audience", "peer:x"], "--scheme rfc9421"),
+        (&["--scheme", "llmesh", "--audience", GATE], "--scheme rfc9421"),
+        (&["--audience", "gpu-box"], "not a node id"),
         (&["-H", "no colon"], "name: value"),
     ] {
         let output = desk.sign("https://gpu-box/", args);
@@ -164,8 +169,33 @@ fn a_gate_takes_the_line_for_curl() {
     let id = NodeKey::load(&desk.file("node.key")).unwrap().public().node_id();
     assert!(gate.cli(&["peers", "approve", &id]).status.success());
     until("the approval to bite", || ask(&ca).contains("\"message\"").then_some(()));
+    // A `Host` that is given is what curl sends, and so what is signed.
+    let other = desk.sign(&url, &["--curl", "-H", "Host: localhost"]);
+    let line = String::from_utf8(other.stdout).unwrap();
+    let answered = Command::new("sh").args(["-c", &line]).env("CURL_CA_BUNDLE", &ca).output().unwrap();
+    let answered = String::from_utf8_lossy(&answered.stdout).into_owned();
+    assert!(line.contains("'host: localhost'") && answered.contains("\"message\":{"), "{line}\n{answered}");
     // With the gate's own key and config, its authority is named, too.
     let own = gate.cli(&["sign", "GET", &url, "--curl"]);
     let line = String::from_utf8(own.stdout).unwrap();
     assert!(line.contains("--cacert") && line.contains("state/ca.crt"), "{line}");
+}
+
+#[test]
+fn a_host_that_is_given_is_signed_and_verified() {
+    let desk = Desk::new();
+    let (url, host) = ("https://127.0.0.1:8443/api/chat", ["-H", "Host: gpu-box"]);
+    let signed = desk.sign(url, &[&host[..], &["--json"]].concat());
+    let signed: Value = serde_json::from_slice(&signed.stdout).unwrap();
+    assert!(signed["base"].as_str().unwrap().contains("\"@authority\": gpu-box\n"), "{signed}");
+    let lines = signed["headers"].as_object().unwrap().iter().map(|(n, v)| format!("{n}: {}", v.as_str().unwrap()));
+    let lines: Vec<_> = lines.chain(["content-type: application/json".to_owned()]).collect();
+    let body = desk.file("body");
+    let mut plain = vec!["verify", "POST", url, "--body", body.to_str().unwrap()];
+    plain.extend(lines.iter().flat_map(|line| ["-H", line]));
+    assert_eq!(run(&[&plain[..], &host].concat()).status.code(), Some(0));
+    assert_eq!(run(&plain).status.code(), Some(1), "with the URL's host it is another request");
+    let wrong = desk.sign(url, &["-H", "Host: a/b"]);
+    let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(2) && told.contains("HOST[:PORT]"), "{told}");
 }

@@ -1,5 +1,7 @@
 //! Signed requests: from one node, whole, once.
 
+use std::io::{Read as _, Write as _};
+
 use data_encoding::{BASE64, HEXLOWER};
 use http::HeaderValue;
 use portcullis_signatures::SecretKey;
@@ -253,6 +255,8 @@ fn table(key: &SecretKey) -> Vec<(&'static str, Message, u16, &'static str)> {
         of(MALFORMED, "the host is not covered", replace("\"@authority\" ", "")),
         of(MALFORMED, "the path is not covered", replace("\"@path\" ", "")),
         of(MALFORMED, "the query is not covered", replace("\"@query\" ", "")),
+        of(MALFORMED, "a grant that somebody added", chat().with("portcullis-grant", "pcg1.x.y")),
+        of(MALFORMED, "an invitation that somebody added", chat().with("portcullis-enroll", "pce_x")),
         of(MALFORMED, "a part is covered twice", replace("\"@method\" ", "\"@method\" \"@method\" ")),
         of(MALFORMED, "a part that nobody knows", replace("\"@method\" ", "\"@method\" \"@magic\" ")),
         of(MALFORMED, "a header that is not there", replace("\"@method\" ", "\"@method\" \"x-none\" ")),
@@ -505,4 +509,76 @@ fn trailers_of_a_chunked_body_are_no_headers() {
         let answer = chunked(&signed(), late);
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{late:?}: {}", answer.text());
     }
+}
+
+/// Whoever claims to be a node has a body read before anything is proven: that must cost the gate little.
+#[test]
+fn what_is_read_before_anybody_is_known_is_neither_unpacked_nor_taken_from_callers() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .gate("tls: server")
+        .gate("limits: {body_bytes: 1MiB, buffered_bytes: 8MiB, body_timeout: 20s}")
+        .filter("identity: {accept: [signature, api_key]}")
+        .start();
+    let client = gate.nobody();
+    let key = approved(&gate, &client);
+
+    // A packing that nobody looks into before the signature holds.
+    let mut bomb = Message { body: b"not gzip at all".to_vec(), ..chat() }.sign_llmesh(&self::key(), true);
+    bomb.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+    bomb.body.push(b'.');
+    let answer = bomb.send(&client);
+    assert_eq!((answer.status, answer.code().as_str()), (403, "signature.invalid"), "{}", answer.text());
+    let mut held = Message { body: b"not gzip at all".to_vec(), ..chat() }.sign_llmesh(&key, false);
+    held.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+    assert_eq!(held.send(&client).code(), "request.malformed", "whose signature holds is looked into");
+
+    // An API key beside such a signature is refused before a byte of the body is read.
+    let mut keyed = chat().sign_llmesh(&self::key(), true);
+    keyed.headers.insert("authorization", HeaderValue::from_static("Bearer pck_nobody"));
+    assert_eq!(keyed.send(&client).status, 401, "two credentials");
+
+    // Strangers who never end their bodies.
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..16 {
+        let stranger = Message { body: vec![b' '; 900 << 10], ..chat() }.sign_llmesh(&self::key(), true);
+        let mut bytes = stranger.bytes();
+        bytes.pop();
+        let mut wire = client.connect();
+        wire.write_all(&bytes).expect("it takes them in");
+        wire.flush().expect("it takes them in");
+        open.push(wire);
+    }
+    for wire in &mut open {
+        wire.sock.set_read_timeout(Some(std::time::Duration::from_millis(200))).expect("a time-out");
+        let mut first = [0; 12];
+        refused += usize::from(wire.read_exact(&mut first).is_ok() && first.ends_with(b"429"));
+    }
+    assert!(refused >= 8, "{refused} of 16 strangers were told to wait");
+    assert_eq!(chat().sign(&key).send(&client).status, 200, "there is room for a caller");
+    assert_eq!(say(&"x".repeat(700 << 10)).sign(&key).send(&client).status, 200, "also for a large one");
+}
+
+/// A captured request that is sent again and again leaves a line for the first ones, and their number.
+#[test]
+fn replays_in_a_flood_are_told_together() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .gate("tls: server")
+        .filter("identity: {accept: [signature]}")
+        .filter("ratelimit: {requests: off, tokens: off, concurrent: off, strangers: 20/m}")
+        .start();
+    let client = gate.nobody();
+    let key = approved(&gate, &client);
+    let message = chat().sign(&key);
+    assert_eq!(message.send(&client).status, 200);
+    let before = gate.audit().len();
+    for _ in 0..60 {
+        assert_eq!(message.send(&client).code(), "signature.replayed");
+    }
+    let lines = gate.audit().len() - before;
+    assert!(lines <= 30, "{lines} lines for 60 replays");
+    assert_eq!(gate.metric("portcullis_replays_total"), 60.0, "each is counted");
+    assert_eq!(chat().sign(&key).send(&client).status, 200, "their victim is served");
 }

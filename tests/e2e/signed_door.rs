@@ -129,6 +129,8 @@ enum Bend {
     NoSeal,
     OtherSeal,
     HalfSigned,
+    /// It is to another node, with the same nonce.
+    Requester,
 }
 
 impl Impostor {
@@ -158,7 +160,12 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     let bend = BENDS.into_iter().find(|bend| asked.uri.query() == Some(&format!("{bend:?}"))).unwrap_or(Bend::Nothing);
     let other = NodeKey::from_seed(&[9; 32]);
     let key = if bend == Bend::Key { other.secret() } else { node.secret() };
-    let nonce = if bend == Bend::Nonce { "a-nonce-of-another-request".to_owned() } else { signed.nonce_text() };
+    let mut to = signed.asked();
+    match bend {
+        Bend::Nonce => "a-nonce-of-another-request".clone_into(&mut to.nonce),
+        Bend::Requester => to.node_id = other.public().node_id(),
+        _ => {}
+    }
     let content = if asked.uri.path() == LARGE { vec![b' '; LARGE_BYTES] } else { b"{\"a\":1}\n".to_vec() };
     let meant = if bend == Bend::Content { b"{\"b\":2}\n".to_vec() } else { content.clone() };
     let digest = content_digest(&meant);
@@ -173,19 +180,20 @@ fn answer(node: &NodeKey, asked: &http::request::Parts) -> (http::Response<Vec<u
     }
     let created = signed.created_ms() / 1000;
     let status = if bend == Bend::Status { 201 } else { 200 };
-    sign_answer(key, status, headers, (!streams).then_some(&digest), &nonce, created).unwrap();
+    sign_answer(key, status, headers, (!streams).then_some(&digest), &to, created).unwrap();
     if bend == Bend::HalfSigned {
         headers.remove("signature");
     }
     let sealed = if bend == Bend::OtherSeal { content_digest(b"other") } else { digest };
-    let seal = Seal::sign(node.secret(), 200, &sealed, &signed.nonce_text(), created).unwrap().to_trailers().unwrap();
+    let seal = Seal::sign(node.secret(), 200, &sealed, &signed.asked(), created).unwrap().to_trailers().unwrap();
     (answer, (streams && bend != Bend::NoSeal).then_some(seal))
 }
 
-const BENDS: [Bend; 8] = [
+const BENDS: [Bend; 9] = [
     Bend::Nothing,
     Bend::Content,
     Bend::Nonce,
+    Bend::Requester,
     Bend::Status,
     Bend::Key,
     Bend::NoSeal,
@@ -283,4 +291,52 @@ fn clocks_that_differ_are_told_to_the_person_and_to_the_program() {
         assert!(said.contains("3 hours behind the gate's") && said.contains("then try again"), "{said}");
     }
     assert_eq!(door.said("What is signed more than 30 seconds"), 1, "a person is told once: {}", door.log());
+}
+
+#[test]
+fn a_clock_that_is_right_is_not_blamed() {
+    const WHY: &str = "the signature is older than what the gate remembers";
+    for (date, signed) in [(true, true), (true, false), (false, true)] {
+        let node = NodeKey::generate().unwrap();
+        let (certificate, key) = node.self_signed_server_cert("localhost").unwrap();
+        let fingerprint = node.public().fingerprint();
+        let middle = Middle::speaking(&certificate, &key, move |asked, _| stale(&node, asked, date, signed));
+        let url = format!("https://localhost:{}", middle.address.port());
+        let home = DoorHome::new();
+        let door = home.start(&[&url, "--listen", "127.0.0.1:0", "--pin", &fingerprint]).remove(0);
+        door.says(&format!("refuses this door: {WHY}"));
+        let answer = door.post("/v1/chat/completions", &json!({"model": "tiny", "messages": []}));
+        assert_eq!((answer.status, answer.code().as_str()), (403, "signature.stale"), "{}", answer.text());
+        assert_eq!(answer.json()["error"]["message"], WHY, "the gate's own words");
+        assert!(!door.log().contains("clock"), "{}", door.log());
+    }
+
+    /// What a gate says whose memory begins after the request was made.
+    fn stale(
+        node: &NodeKey,
+        asked: &http::request::Parts,
+        date: bool,
+        signed: bool,
+    ) -> (http::Response<Vec<u8>>, Option<HeaderMap>) {
+        let content = json!({"error": {"message": WHY}}).to_string().into_bytes();
+        let mut answer = http::Response::builder()
+            .status(403)
+            .header("content-type", "application/json")
+            .header("portcullis-node", node.public().node_id())
+            .header("portcullis-verdict", "block; filter=signature; code=signature.stale")
+            .body(content)
+            .unwrap();
+        if date {
+            let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            answer.headers_mut().insert("date", now.parse().unwrap());
+        }
+        if signed {
+            let request = Signed::read(&target(asked), &asked.headers).unwrap().expect("a signature");
+            let (digest, created) = (content_digest(answer.body()), request.created_ms() / 1000);
+            let asked =
+                portcullis_signatures::Asked { node_id: request.node_id().to_owned(), nonce: request.nonce_text() };
+            sign_answer(node.secret(), 403, answer.headers_mut(), Some(&digest), &asked, created).unwrap();
+        }
+        (answer, None)
+    }
 }

@@ -1,12 +1,13 @@
 //! The signers in `examples/signing`: they make the same signature, and a gate takes it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use data_encoding::BASE64;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use portcullis_certs::NodeKey;
 use portcullis_signatures::{Nonce, SecretKey, SignOptions, Signed, Target, content_digest, sign_request};
 use portcullis_tests::{FakeServer, Gate, example, until};
@@ -28,6 +29,8 @@ struct Wanted {
     audience: bool,
     created: i64,
     nonce: String,
+    /// Headers that are covered where they are there.
+    more: Vec<(&'static str, String)>,
 }
 
 /// Requests in the one spelling that a client's URL library leaves as it is.
@@ -50,8 +53,12 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     let url = (host, port, path, query).prop_map(|(host, port, path, query)| {
         format!("https://{host}{port}{}{query}", if path.is_empty() { "/" } else { &path })
     });
-    (method, url, body, media, any::<bool>(), 1i64..=253_402_300_799, "[A-Za-z0-9_-]{22,60}").prop_map(
-        |(method, url, body, media, audience, created, nonce)| Wanted {
+    let grant =
+        proptest::option::of("pcg1(\\.[A-Za-z0-9_-]{1,90}){1,9}").prop_map(|grant| Some(("portcullis-grant", grant?)));
+    let token = proptest::option::of("pce_[A-Za-z0-9_-]{43}").prop_map(|token| Some(("portcullis-enroll", token?)));
+    let more = (grant, token).prop_map(|(grant, token)| grant.into_iter().chain(token).collect());
+    (method, url, body, media, any::<bool>(), 1i64..=253_402_300_799, "[A-Za-z0-9_-]{22,60}", more).prop_map(
+        |(method, url, body, media, audience, created, nonce, more)| Wanted {
             method,
             url,
             body,
@@ -59,6 +66,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             audience,
             created,
             nonce,
+            more,
         },
     )
 }
@@ -68,6 +76,7 @@ impl Wanted {
         json!({
             "method": self.method, "url": self.url, "body": BASE64.encode(&self.body), "media": self.media,
             "gate": self.audience.then_some(gate), "created": self.created, "nonce": self.nonce,
+            "more": self.more.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
         .to_string()
     }
@@ -76,6 +85,7 @@ impl Wanted {
         let (mut headers, uri): (_, Uri) = (HeaderMap::new(), self.url.parse().unwrap());
         headers.extend(self.media.map(|media| (http::header::CONTENT_TYPE, HeaderValue::from_static(media))));
         let audience = self.audience.then_some(gate);
+        headers.extend(self.more.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())));
         let nonce = Some(Nonce::parse(&self.nonce).unwrap());
         let options = SignOptions { created: self.created, nonce, audience };
         sign_request(key, &self.target(&uri), &mut headers, &self.body, &options).unwrap();

@@ -234,6 +234,13 @@ impl Gate {
     /// Kills the gate, and starts it again with the same folder and addresses once `between` is done.
     #[track_caller]
     pub fn restart(&self, between: impl FnOnce()) {
+        self.restart_unready(between);
+        self.ready();
+    }
+
+    /// The same, and does not wait until it is ready: it may never be.
+    #[track_caller]
+    pub fn restart_unready(&self, between: impl FnOnce()) {
         let mut child = self.child.lock().expect("the child");
         if let Some(mut old) = child.take() {
             let _ = old.kill();
@@ -241,8 +248,6 @@ impl Gate {
         }
         between();
         *child = Some(spawn(self.dir.path(), &self.env));
-        drop(child);
-        self.ready();
     }
 
     /// Waits until the gate is ready.

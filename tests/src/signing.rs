@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use portcullis_signatures::{
-    Answered, Frames, NodePublic, Nonce, Seal, SealReader, SecretKey, SignOptions, Target, content_digest, sign_llmesh,
-    sign_request, verify_answer,
+    Answered, Asked, Frames, NodePublic, Nonce, Seal, SealReader, SecretKey, SignOptions, Target, content_digest,
+    sign_llmesh, sign_request, verify_answer,
 };
 use serde_json::Value;
 
@@ -78,6 +78,8 @@ pub struct Message {
     pub created: i64,
     /// The nonce that it is signed with; a random one where it is empty, which then stands here.
     pub nonce: String,
+    /// Who signed it, by its node id.
+    pub signer: String,
     /// The gate that is meant, by its node id.
     pub audience: Option<String>,
 }
@@ -93,6 +95,7 @@ impl Message {
             body: Vec::new(),
             created: now_ms() / 1000,
             nonce: String::new(),
+            signer: String::new(),
             audience: None,
         }
     }
@@ -120,8 +123,8 @@ impl Message {
         let options = SignOptions { created: self.created, nonce, audience: self.audience.as_deref() };
         let (path, query) = split(&self.target);
         let target = Target { method: &self.method, https: true, authority: &self.authority, path, query };
-        let nonce = sign_request(key, &target, &mut self.headers, &self.body, &options).expect("it can be signed");
-        self.nonce = nonce.as_str().to_owned();
+        let asked = sign_request(key, &target, &mut self.headers, &self.body, &options).expect("it can be signed");
+        (self.signer, self.nonce) = (asked.node_id, asked.nonce);
         self
     }
 
@@ -134,8 +137,14 @@ impl Message {
         let now = self.created * 1000 + 500;
         sign_llmesh(key, &target, &mut self.headers, &self.body, now, brings_key).expect("it can be signed");
         let signature = self.headers["x-llmesh-signature"].to_str().expect("text");
+        key.node_id().clone_into(&mut self.signer);
         self.nonce = signature.trim_start_matches("ed25519:").to_owned();
         self
+    }
+
+    /// What its answer is to name it by.
+    pub fn asked(&self) -> Asked {
+        Asked { node_id: self.signer.clone(), nonce: self.nonce.clone() }
     }
 
     /// The bytes of it over HTTP/1.1.
@@ -175,7 +184,7 @@ impl Message {
         let said = |error: &dyn std::fmt::Display| error.to_string();
         let headers = answer.header_map();
         let Answered { digest, .. } =
-            verify_answer(node, answer.status, &headers, &self.nonce).map_err(|e| said(&e))?;
+            verify_answer(node, answer.status, &headers, &self.asked()).map_err(|e| said(&e))?;
         if let Some(digest) = digest {
             let same = digest == content_digest(&answer.body);
             return if same { Ok(answer.body.clone()) } else { Err("the content is another".to_owned()) };
@@ -184,7 +193,7 @@ impl Message {
             Some(seal) => (answer.body.clone(), seal),
             None => last_frame(answer).ok_or("nothing proves the end of the stream")?,
         };
-        seal.verify(node, answer.status, &content_digest(&content), &self.nonce).map_err(|e| said(&e))?;
+        seal.verify(node, answer.status, &content_digest(&content), &self.asked()).map_err(|e| said(&e))?;
         Ok(content)
     }
 }

@@ -1,4 +1,7 @@
 //! Signed answers: a whole answer's head and content, or the head of a stream.
+//!
+//! An answer names whose request it answers, beside the nonce: a nonce is unique for its node alone, and another
+//! node that saw it could have an answer of its own signed under it.
 
 use std::fmt::Write as _;
 
@@ -11,6 +14,15 @@ use crate::key::SecretKey;
 use crate::public::NodePublic;
 use crate::{field, profile};
 
+/// The request that an answer is to: [`sign_request`](crate::sign_request) says it of one's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// Who signed the request: the answer's `tag`.
+    pub node_id: String,
+    /// Its nonce, or, for LLMesh, its signature in lower-case hex.
+    pub nonce: String,
+}
+
 /// What a verified answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
@@ -21,9 +33,8 @@ pub struct Answered {
     pub created: i64,
 }
 
-/// Signs an answer to the request with this nonce ([`crate::Signed::nonce_text`]): its status, and
-/// its content where the SHA-256 of it is known. `None` is the head of a stream. `created` is in
-/// Unix seconds.
+/// Signs an answer to this request ([`crate::Signed::asked`]): its status, and its content where the
+/// SHA-256 of it is known. `None` is the head of a stream. `created` is in Unix seconds.
 ///
 /// # Errors
 /// When something has no form that can be signed.
@@ -32,10 +43,10 @@ pub fn sign_answer(
     status: u16,
     headers: &mut HeaderMap,
     content: Option<&[u8; 32]>,
-    nonce: &str,
+    asked: &Asked,
     created: i64,
 ) -> Result<(), SignError> {
-    profile::check_nonce(nonce)?;
+    profile::check_asked(asked)?;
     if !profile::is_second(created) {
         return Err(Malformed("`created` must be a Unix second, from 1 to 253402300799").into());
     }
@@ -51,7 +62,7 @@ pub fn sign_answer(
         }
         None => r#""@status""#,
     };
-    let params = profile::params(components, created, nonce, key.node_id());
+    let params = profile::answer_params(components, created, asked, key.node_id());
     base.push_str("\"@signature-params\": ");
     base.push_str(&params);
     headers.insert(field::SIGNATURE_INPUT, field::value(&format!("{}={params}", profile::LABEL))?);
@@ -59,12 +70,17 @@ pub fn sign_answer(
     Ok(())
 }
 
-/// Checks that this node signed this answer to the request with this nonce. The time is the caller's
-/// to judge: the nonce already says that the answer is younger than the request.
+/// Checks that this node signed this answer to this request. The time is the caller's to judge: the
+/// nonce already says that the answer is younger than the request.
 ///
 /// # Errors
 /// When the answer is not signed, not by this node, not for this request, or not as it must be.
-pub fn verify_answer(node: &NodePublic, status: u16, headers: &HeaderMap, nonce: &str) -> Result<Answered, Unverified> {
+pub fn verify_answer(
+    node: &NodePublic,
+    status: u16,
+    headers: &HeaderMap,
+    asked: &Asked,
+) -> Result<Answered, Unverified> {
     if !headers.contains_key(field::SIGNATURE) && !headers.contains_key(field::SIGNATURE_INPUT) {
         return Err(Unverified::Missing);
     }
@@ -80,9 +96,7 @@ pub fn verify_answer(node: &NodePublic, status: u16, headers: &HeaderMap, nonce:
     if claims.node != *node {
         return Err(Unverified::OtherNode);
     }
-    if claims.nonce != nonce {
-        return Err(Unverified::OtherRequest);
-    }
+    profile::check_answers(&input, &claims, asked)?;
     node.verify(base.as_bytes(), &signature)?;
     Ok(Answered { digest, created: claims.created })
 }

@@ -21,7 +21,7 @@ pub enum Unverified {
     #[error("the signature is by another node than the one that was asked")]
     OtherNode,
     /// It answers another request.
-    #[error("the signature answers another request: its nonce is not the one that was sent")]
+    #[error("the signature answers another request: its `nonce` or `tag` names another than the one that was sent")]
     OtherRequest,
     /// It covers another content.
     #[error("the content is not the one that was signed")]

@@ -7,11 +7,15 @@ use crate::error::Malformed;
 pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 pub(crate) const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 pub(crate) const AUDIENCE: HeaderName = HeaderName::from_static("portcullis-audience");
+pub(crate) const GRANT: HeaderName = HeaderName::from_static("portcullis-grant");
+pub(crate) const ENROLL: HeaderName = HeaderName::from_static("portcullis-enroll");
 
 /// The longest `Signature-Input`, in bytes.
 pub(crate) const MAX_INPUT: usize = 8 * 1024;
-/// The longest value of any other header field that is covered or read, in bytes.
+/// The longest value of any other header field that is read, in bytes.
 pub(crate) const MAX_VALUE: usize = 4 * 1024;
+/// The longest value of a header field that is covered, in bytes: a delegated grant has up to 12 KiB.
+const MAX_COVERED: usize = 16 * 1024;
 
 /// The one value of a header field, `None` where it is not there, `doubled` where it is there twice.
 pub(crate) fn only<'h>(
@@ -26,7 +30,7 @@ pub(crate) fn only<'h>(
 
 /// The value of a header field, without white space around it.
 pub(crate) fn text(value: &HeaderValue) -> Result<&str, Malformed> {
-    if value.len() > MAX_INPUT {
+    if value.len() > MAX_COVERED {
         return Err(Malformed("a header of the signature, or one that it covers, is too long"));
     }
     let text = value.to_str().map_err(|_| {

@@ -26,7 +26,7 @@ pub(crate) struct Input<'h> {
     pub(crate) nonce: Option<Cow<'h, str>>,
     pub(crate) keyid: Option<Cow<'h, str>>,
     pub(crate) alg: Option<Cow<'h, str>>,
-    tag: Option<Cow<'h, str>>,
+    pub(crate) tag: Option<Cow<'h, str>>,
     /// The value in its one spelling (RFC 9651, section 4.1.1), as the signature covers it.
     pub(crate) text: String,
     problem: Option<Malformed>,

@@ -1,8 +1,8 @@
 //! Signed requests and signed answers: what a Portcullis gate verifies, and what its clients sign with.
 //!
 //! A request is signed by HTTP Message Signatures ([RFC 9421]) with Ed25519, so that it can be proven to
-//! come from one node, whole, for one gate, once. The gate signs its answer with the nonce of the request,
-//! so that a client can prove which gate answered what. The crate knows no sockets, no TLS and no clock.
+//! come from one node, whole, for one gate, once. The gate signs its answer to that node, with the nonce of the
+//! request, so that a client can prove which gate answered what. The crate knows no sockets, no TLS and no clock.
 //!
 //! # A client
 //!
@@ -23,7 +23,7 @@
 //! #     assert_eq!(signed.digest(), Some(&content_digest(content)));
 //! #     assert_eq!(signed.audience(), Some(gate_id));
 //! #     let (mut head, said) = (HeaderMap::new(), b"{\"done\":true}".to_vec());
-//! #     sign_answer(&gate_key, 200, &mut head, Some(&content_digest(&said)), &signed.nonce_text(), 1_780_000_000)?;
+//! #     sign_answer(&gate_key, 200, &mut head, Some(&content_digest(&said)), &signed.asked(), 1_780_000_000)?;
 //! #     Ok::<_, Box<dyn std::error::Error>>((200, head, said))
 //! # };
 //! # let pem = SecretKey::from_seed(&[1; 32]).to_pem()?;
@@ -41,11 +41,11 @@
 //! // Signed for this gate, at this second, with a random nonce. A request that is sent again is signed again.
 //! let created = i64::try_from(std::time::UNIX_EPOCH.elapsed()?.as_secs())?;
 //! let options = SignOptions { created, nonce: None, audience: Some(gate_id) };
-//! let nonce = sign_request(&key, &target, &mut headers, content, &options)?;
+//! let asked = sign_request(&key, &target, &mut headers, content, &options)?;
 //!
 //! // However it is sent: the answer is the gate's, to this request, with this status and this content.
 //! let (status, answer, said) = send(&target, &headers, content)?;
-//! let answered = verify_answer(&gate, status, &answer, nonce.as_str())?;
+//! let answered = verify_answer(&gate, status, &answer, &asked)?;
 //! assert_eq!(answered.digest, Some(content_digest(&said)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -58,16 +58,16 @@
 //!
 //! - One signature, labelled `portcullis`. Another one beside it is refused, not ignored.
 //! - It covers `@method`, `@authority`, `@path`, `@query` and `content-digest` ([RFC 9530], `sha-256`, also of an
-//!   empty content), `content-type` where there is one, and `portcullis-audience`: the node id of the gate that is
-//!   meant. Further header fields and derived components may be covered, without parameters.
+//!   empty content), and where they are there, `content-type`, `portcullis-audience` (the node id of the gate that
+//!   is meant), `portcullis-grant` and `portcullis-enroll`. Further header fields and derived components may be covered, without parameters.
 //! - Parameters: `created` (integer), `nonce` (22 to 256 visible characters, never the same twice), `keyid` (the
 //!   signer's node id) and `alg="ed25519"`; `expires` and `tag` where wanted, no others.
 //! - Base64 is padded and canonical, keys and signatures in their only encoding (RFC 8032, "strict").
 //! - An answer covers `@status`, and `content-digest` where it is whole; the end of a stream covers `@status` and
-//!   `"content-digest";tr`. Its `nonce` is the request's.
+//!   `"content-digest";tr`. Its `nonce` is the request's, and its `tag` the node id of who signed the request.
 //!
 //! The request signature of LLMesh 0.1 is read and made, too ([`sign_llmesh`]); it covers neither host nor query
-//! nor type. For other profiles there is [`signature_base`].
+//! nor type nor grant. For other profiles there is [`signature_base`].
 //!
 //! # A verifier
 //!
@@ -101,7 +101,7 @@ mod target;
 mod tests;
 mod wanted;
 
-pub use answer::{Answered, sign_answer, verify_answer};
+pub use answer::{Answered, Asked, sign_answer, verify_answer};
 pub use base::signature_base;
 pub use digest::content_digest;
 pub use error::{Malformed, SignError, Unverified};

@@ -4,7 +4,8 @@
 use data_encoding::BASE64;
 use http::HeaderMap;
 
-use crate::error::Malformed;
+use crate::answer::Asked;
+use crate::error::{Malformed, Unverified};
 use crate::field;
 use crate::input::Input;
 use crate::public::NodePublic;
@@ -91,6 +92,23 @@ pub(crate) fn check_nonce(nonce: &str) -> Result<(), Malformed> {
     if fits { Ok(()) } else { Err(Malformed("`nonce` must have 22 to 256 visible ASCII characters")) }
 }
 
+/// What an answer is to: a request with a nonce that can be quoted, by a node.
+pub(crate) fn check_asked(asked: &Asked) -> Result<(), Malformed> {
+    let id = asked.node_id.strip_prefix("peer:").unwrap_or_default();
+    if !(1..=64).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Malformed("an answer must name the node that asked: `peer:` and the base58 of its public key"));
+    }
+    check_nonce(&asked.nonce)
+}
+
+/// That an answer with these parameters is to this request, and not to one of another node with the same nonce.
+pub(crate) fn check_answers(input: &Input<'_>, claims: &Claims, asked: &Asked) -> Result<(), Unverified> {
+    let tag = input.tag.as_deref();
+    let tag = tag.ok_or(Malformed("the signature of an answer needs the parameter `tag`, the node id of who asked"))?;
+    let same = tag == asked.node_id && claims.nonce == asked.nonce;
+    if same { Ok(()) } else { Err(Unverified::OtherRequest) }
+}
+
 pub(crate) fn is_second(second: i64) -> bool {
     (1..=MAX_SECOND).contains(&second)
 }
@@ -99,4 +117,9 @@ pub(crate) fn is_second(second: i64) -> bool {
 pub(crate) fn params(components: &str, created: i64, nonce: &str, node_id: &str) -> String {
     let nonce = nonce.replace('\\', r"\\").replace('"', "\\\"");
     format!("({components});created={created};nonce=\"{nonce}\";keyid=\"{node_id}\";alg=\"ed25519\"")
+}
+
+/// The same for an answer, which names who asked. What was asked was checked.
+pub(crate) fn answer_params(components: &str, created: i64, asked: &Asked, node_id: &str) -> String {
+    params(components, created, &asked.nonce, node_id) + ";tag=\"" + &asked.node_id + "\""
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
+use crate::answer::Asked;
 use crate::base::{self, Subject};
 use crate::error::{Malformed, Unverified};
 use crate::input::Input;
@@ -13,8 +14,17 @@ use crate::public::NodePublic;
 use crate::target::Target;
 use crate::{digest, field, llmesh, profile};
 
-/// What a signature must cover. `content-type` and `portcullis-audience` too, where they are there.
+/// What a signature must cover.
 pub(crate) const REQUIRED: [&str; 5] = ["@method", "@authority", "@path", "@query", "content-digest"];
+
+/// Header fields that a signature must cover where they are there: each says what the request asks for, or in whose
+/// right, and somebody on the way could have added it.
+static WHERE_THERE: [(HeaderName, Malformed); 4] = [
+    (header::CONTENT_TYPE, Malformed("a signature must cover `content-type` where the request has one")),
+    (field::AUDIENCE, Malformed("a signature must cover `portcullis-audience` where the request has one")),
+    (field::GRANT, Malformed("a signature must cover `portcullis-grant` where the request has one")),
+    (field::ENROLL, Malformed("a signature must cover `portcullis-enroll` where the request has one")),
+];
 
 /// How a request is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +132,13 @@ impl Signed {
         }
     }
 
-    /// What an answer names the request by: the nonce, or the signature in lower-case hex.
+    /// What an answer names it by.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { node_id: self.node_id.clone(), nonce: self.nonce_text() }
+    }
+
+    /// The text of [`Self::nonce`]: the nonce, or the signature in lower-case hex.
     #[must_use]
     pub fn nonce_text(&self) -> String {
         match self.scheme {
@@ -206,13 +222,8 @@ fn check_covered(input: &Input<'_>, headers: &HeaderMap) -> Result<(), Malformed
             "a signature must cover `@method`, `@authority`, `@path`, `@query` and `content-digest`",
         ));
     }
-    if headers.contains_key(header::CONTENT_TYPE) && !covers("content-type") {
-        return Err(Malformed("a signature must cover `content-type` where the request has one"));
-    }
-    if headers.contains_key(field::AUDIENCE) && !covers("portcullis-audience") {
-        return Err(Malformed("a signature must cover `portcullis-audience` where the request has one"));
-    }
-    Ok(())
+    let open = WHERE_THERE.iter().find(|(name, _)| headers.contains_key(name) && !covers(name.as_str()));
+    open.map_or(Ok(()), |(_, why)| Err(*why))
 }
 
 /// A name of a gate, as far as its form goes.

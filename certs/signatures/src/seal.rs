@@ -7,6 +7,7 @@
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Asked;
 use crate::digest::{self, CONTENT_DIGEST};
 use crate::error::{Malformed, SignError, Unverified};
 use crate::input::Component;
@@ -39,13 +40,20 @@ struct Line<S> {
 }
 
 impl Seal {
-    /// Signs the end of an answer with this status to the request with this nonce. `digest` is the
-    /// SHA-256 of all content before the seal, `created` is in Unix seconds.
+    /// Signs the end of an answer with this status to this request. `digest` is the SHA-256 of all
+    /// content before the seal, `created` is in Unix seconds.
     ///
     /// # Errors
     /// When something has no form that can be signed.
-    pub fn sign(key: &SecretKey, status: u16, digest: &[u8; 32], nonce: &str, created: i64) -> Result<Self, SignError> {
-        let params = profile::params(COVERED, created, nonce, key.node_id());
+    pub fn sign(
+        key: &SecretKey,
+        status: u16,
+        digest: &[u8; 32],
+        asked: &Asked,
+        created: i64,
+    ) -> Result<Self, SignError> {
+        profile::check_asked(asked)?;
+        let params = profile::answer_params(COVERED, created, asked, key.node_id());
         let content_digest = digest::to_field(digest);
         let signature = key.sign(base(status, &content_digest, &params).as_bytes());
         Ok(Self {
@@ -55,12 +63,12 @@ impl Seal {
         })
     }
 
-    /// Checks that this node ended this answer, to the request with this nonce, after content with this
-    /// SHA-256. Returns when, in Unix seconds.
+    /// Checks that this node ended this answer, to this request, after content with this SHA-256.
+    /// Returns when, in Unix seconds.
     ///
     /// # Errors
     /// When it did not.
-    pub fn verify(&self, node: &NodePublic, status: u16, digest: &[u8; 32], nonce: &str) -> Result<i64, Unverified> {
+    pub fn verify(&self, node: &NodePublic, status: u16, digest: &[u8; 32], asked: &Asked) -> Result<i64, Unverified> {
         let input = profile::labelled(&self.signature_input)?;
         let covered =
             [Component { name: "@status", trailer: false }, Component { name: "content-digest", trailer: true }];
@@ -73,9 +81,7 @@ impl Seal {
         if claims.node != *node {
             return Err(Unverified::OtherNode);
         }
-        if claims.nonce != nonce {
-            return Err(Unverified::OtherRequest);
-        }
+        profile::check_answers(&input, &claims, asked)?;
         node.verify(base(status, &self.content_digest, &input.text).as_bytes(), &signature)?;
         if claimed == *digest { Ok(claims.created) } else { Err(Unverified::OtherContent) }
     }

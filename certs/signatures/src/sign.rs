@@ -5,6 +5,7 @@ use std::fmt;
 use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, header};
 
+use crate::answer::Asked;
 use crate::base::{self, Subject};
 use crate::digest::{self, CONTENT_DIGEST, content_digest};
 use crate::error::{Malformed, SignError};
@@ -62,8 +63,9 @@ impl fmt::Debug for Nonce {
 
 /// Signs a request: sets `Content-Digest`, `Signature-Input` and `Signature`, and
 /// `Portcullis-Audience` where an audience is named; without one, none is sent. Covered are the
-/// method, host, path, query and content, and the type and audience where there are any. What is
-/// covered must not change after this.
+/// method, host, path, query and content, and where there are any, the type, audience and encoding, the
+/// delegated grant (`Portcullis-Grant`) and the invitation (`Portcullis-Enroll`). What is
+/// covered must not change after this. Returns what the answer will name the request by.
 ///
 /// # Errors
 /// When something of the request has no form that can be signed; the headers may be half set then.
@@ -73,7 +75,7 @@ pub fn sign_request(
     headers: &mut HeaderMap,
     content: &[u8],
     options: &SignOptions<'_>,
-) -> Result<Nonce, SignError> {
+) -> Result<Asked, SignError> {
     target.check()?;
     if !profile::is_second(options.created) {
         return Err(Malformed("`created` must be a Unix second, from 1 to 253402300799").into());
@@ -92,9 +94,14 @@ pub fn sign_request(
         headers.insert(field::AUDIENCE, field::value(audience)?);
         components.push_str(r#" "portcullis-audience""#);
     }
+    for name in [header::CONTENT_ENCODING, field::ENROLL, field::GRANT] {
+        if headers.contains_key(&name) {
+            components.extend([" \"", name.as_str(), "\""]);
+        }
+    }
     let params = profile::params(&components, options.created, nonce.as_str(), key.node_id());
     sign_head(key, Subject::Request(target), headers, &params)?;
-    Ok(nonce)
+    Ok(Asked { node_id: key.node_id().to_owned(), nonce: nonce.0 })
 }
 
 /// Sets `Signature-Input` and `Signature` over what `params` covers.

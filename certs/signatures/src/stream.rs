@@ -99,10 +99,13 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SecretKey, content_digest};
+    use crate::{Asked, SecretKey, content_digest};
     use proptest::prelude::*;
 
-    const NONCE: &str = "0123456789abcdefghijkl";
+    fn asked() -> Asked {
+        let node_id = SecretKey::from_seed(&[5; 32]).node_id().to_owned();
+        Asked { node_id, nonce: "0123456789abcdefghijkl".to_owned() }
+    }
 
     fn read_in(frames: Frames, stream: &[u8], size: usize) -> (Vec<u8>, StreamEnd) {
         let mut reader = SealReader::new(frames);
@@ -120,7 +123,7 @@ mod tests {
         let lines = "{\"a\":1}\n{\"portcullis\":{}}\n{\"portc\":2}\n";
         let events = "data: {\"a\":1}\n\nevent: portcullis.signature\ndata: {}\n\nevent: port\ndata: [DONE]\n\n";
         let seal = |content: &str| {
-            Seal::sign(&SecretKey::from_seed(&[7; 32]), 200, &content_digest(content.as_bytes()), NONCE, 5).unwrap()
+            Seal::sign(&SecretKey::from_seed(&[7; 32]), 200, &content_digest(content.as_bytes()), &asked(), 5).unwrap()
         };
         [(Frames::Ndjson, lines, seal(lines).to_ndjson()), (Frames::Sse, events, seal(events).to_sse())]
     }
@@ -133,7 +136,7 @@ mod tests {
                 let (read, end) = read_in(frames, stream.as_bytes(), size);
                 assert_eq!((read, end.digest), (content.as_bytes().to_vec(), content_digest(content.as_bytes())));
                 let public = SecretKey::from_seed(&[7; 32]).public();
-                assert_eq!(end.seal.unwrap().verify(&public, 200, &end.digest, NONCE), Ok(5));
+                assert_eq!(end.seal.unwrap().verify(&public, 200, &end.digest, &asked()), Ok(5));
             }
         }
     }

@@ -99,6 +99,38 @@ fn the_profile_leaves_a_signer_its_freedom() {
     assert_eq!((signed.audience(), signed.digest()), (None, Some(&content_digest(b""))));
 }
 
+/// In whose right a request comes is the signer's to say: who adds a grant or an invitation on the way breaks it.
+#[test]
+fn grants_and_invitations_are_covered() {
+    let longest = "g".repeat(12 * 1024);
+    let options = SignOptions { created: CREATED, ..SignOptions::default() };
+    for (name, value) in [("portcullis-grant", &*longest), ("portcullis-enroll", "pce_x"), ("content-encoding", "zstd")]
+    {
+        let mut headers = head(&[(name, value)]);
+        sign_request(&key(), &target(), &mut headers, b"", &options).unwrap();
+        let verified = |headers: &HeaderMap| {
+            let signed = Signed::read(&target(), headers).map_err(Unverified::from)?.expect("a signature");
+            signed.verify(None)
+        };
+        assert_eq!(verified(&headers), Ok(()), "{name}");
+        let bent = [(name, HeaderValue::from_static("other"))].map(|(name, value)| {
+            let mut headers = headers.clone();
+            headers.insert(name, value);
+            headers
+        });
+        assert_eq!(verified(&bent[0]), Err(Unverified::Signature), "{name}");
+        headers.remove(name);
+        assert!(matches!(verified(&headers), Err(Unverified::Malformed(_))), "{name} was taken away");
+
+        let mut plain = signed_head(b"");
+        plain.insert(name, HeaderValue::from_str(value).unwrap());
+        // An encoding is the digest's: no bytes are two packings at once.
+        let expected =
+            (name != "content-encoding").then(|| format!("a signature must cover `{name}` where the request has one"));
+        assert_eq!(verified(&plain).err().map(|error| error.to_string()), expected, "{name} was added");
+    }
+}
+
 #[test]
 fn signing_anew_replaces_what_was_there() {
     let mut headers = signed_head(b"old");
@@ -108,7 +140,7 @@ fn signing_anew_replaces_what_was_there() {
     assert_ne!(nonces[0], nonces[1], "a random nonce");
     let signed = Signed::read(&target(), &headers).unwrap().unwrap();
     signed.verify(None).unwrap();
-    assert_eq!(signed.nonce_text(), nonces[1].as_str());
+    assert_eq!(signed.nonce_text(), nonces[1].nonce);
     assert_eq!((signed.audience(), signed.digest()), (None, Some(&content_digest(b"new"))));
 }
 

@@ -39,7 +39,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         Ok(config) => {
             line("config", Health::Ok, format!("{} is fine", config.file.display()), "");
             for warning in &config.warnings {
-                line("config", Health::Warn, warning.clone(), "bind the model server to loopback, beside the gate");
+                line("config", Health::Warn, warning.clone(), "");
             }
             Some(config)
         }

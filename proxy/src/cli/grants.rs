@@ -9,6 +9,7 @@ use portcullis_policies::{Identity, Scope};
 
 use super::scope::{self, ScopeArgs};
 use super::{Failure, JsonArgs, Outcome, say};
+use crate::config;
 use crate::grants::{self, GrantBook, GrantError};
 use crate::keyring::now;
 
@@ -99,8 +100,8 @@ fn add(args: &AddArgs) -> Outcome {
 }
 
 fn list(all: bool, args: &JsonArgs) -> Outcome {
-    let state = args.config.state()?;
     let grants = open(args)?.list(all);
+    let state = args.config.state()?;
     let peers = TrustStore::open(&state).map_err(|e| Failure::broken(e.to_string()))?.list();
     let named: std::collections::HashMap<_, _> =
         peers.iter().filter_map(|peer| Some((peer.id.as_str(), peer.name.as_deref()?))).collect();
@@ -130,11 +131,19 @@ fn revoke(id: &str, args: &JsonArgs) -> Outcome {
     Ok(())
 }
 
-/// A config that does not hold still names its state directory, and somebody must be thrown out at any time.
+/// A config that does not hold still names its state directory, and somebody must be thrown out at any time. What is
+/// in a store that gates share, it alone leads to.
 fn open(args: &JsonArgs) -> Outcome<GrantBook> {
-    match args.config.load() {
+    let file = args.config.file()?;
+    match config::load(&file) {
         Ok(config) => GrantBook::for_command(&config).map_err(failure),
-        Err(_) => GrantBook::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string())),
+        Err(_) if config::grants_are_local(&file) => {
+            GrantBook::open(&args.config.state()?).map_err(|e| Failure::broken(e.to_string()))
+        }
+        Err(error) => Err(Failure::usage(format!(
+            "{error}\nThe config may say `grants: shared`, and then the grants are in the store that gates share: set or \
+             mend what is named above, or use `/api/v1/grants` of a running gate."
+        ))),
     }
 }
 

@@ -66,13 +66,16 @@ impl Message {
             Some("http") => false,
             _ => return Err(wrong()),
         };
+        let headers: HeaderMap = parts.headers.iter().cloned().collect();
+        // A `Host` that is given is what is sent; the URL then only says where to.
+        let place = uri.authority().cloned().ok_or_else(wrong)?;
         Ok(Self {
             method: named(method)?,
             https,
-            authority: uri.authority().cloned().ok_or_else(wrong)?,
+            authority: host(&headers)?.unwrap_or(place),
             path: uri.path().to_owned(),
             query: uri.query().map(str::to_owned),
-            headers: parts.headers.iter().cloned().collect(),
+            headers,
             body: parts.body.as_deref().map(read).transpose()?.unwrap_or_default(),
         })
     }
@@ -101,6 +104,16 @@ impl Message {
             query: self.query.as_deref(),
         }
     }
+}
+
+/// The host that is given as a header.
+fn host(headers: &HeaderMap) -> Outcome<Option<Authority>> {
+    let mut said = headers.get_all(header::HOST).iter();
+    let Some(host) = said.next() else { return Ok(None) };
+    let host = host.to_str().ok().and_then(|host| host.parse().ok());
+    host.filter(|host: &Authority| said.next().is_none() && !host.as_str().contains('@')).map(Some).ok_or_else(|| {
+        Failure::usage("`Host` is given as a request cannot have it, expected one, and HOST[:PORT] in it")
+    })
 }
 
 fn parse(bytes: &[u8]) -> Result<Message, String> {
@@ -221,6 +234,20 @@ mod tests {
         assert_eq!(header_line("X-A:  b: c ").unwrap(), ("x-a".parse().unwrap(), HeaderValue::from_static("b: c")));
         for line in ["", "x", "a b: c", ": c", "a: b\nc"] {
             assert!(header_line(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_given_is_what_counts() {
+        let message = |lines: &[&str]| {
+            let headers = lines.iter().map(|line| header_line(line).unwrap()).collect();
+            Message::new("GET", "http://127.0.0.1:8443/api/tags", &PartsArgs { headers, body: None })
+        };
+        assert_eq!(message(&["X-A: b"]).unwrap().target().authority, "127.0.0.1:8443");
+        let other = message(&["Host: localhost:8443"]).unwrap();
+        assert_eq!((other.target().authority, other.path.as_str()), ("localhost:8443", "/api/tags"));
+        for lines in [&["Host:"][..], &["Host: a/b"], &["Host: me@a"], &["Host: a b"], &["Host: a", "host: a"]] {
+            assert!(message(lines).is_err(), "{lines:?}");
         }
     }
 

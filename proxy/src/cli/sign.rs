@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use http::header::{self, HeaderMap};
 use portcullis_certs::NodeKey;
-use portcullis_signatures::{Nonce, SignOptions, Signed, content_digest, sign_llmesh, sign_request};
+use portcullis_signatures::{NodePublic, Nonce, SignOptions, Signed, content_digest, sign_llmesh, sign_request};
 use serde_json::json;
 
 use super::message::{Message, PartsArgs, time};
@@ -39,6 +39,9 @@ pub(crate) struct SignArgs {
     /// Prints a command line for curl.
     #[arg(long, conflicts_with = "json")]
     curl: bool,
+    /// The authority that vouches for the gate (its `state/ca.crt`), for that command line.
+    #[arg(long, value_name = "FILE", requires = "curl")]
+    cacert: Option<PathBuf>,
     #[command(flatten)]
     args: JsonArgs,
 }
@@ -92,7 +95,16 @@ pub(super) fn run(args: &SignArgs) -> Outcome {
 fn key(args: &SignArgs) -> Outcome<NodeKey> {
     let path = match &args.key {
         Some(path) => path.clone(),
-        None => args.args.config.state()?.join("node.key"),
+        None => {
+            let state = args.args.config.state().map_err(|failure| {
+                Failure::usage(format!(
+                    "{}; away from a gate, `--key FILE` names the key to sign with (`openssl genpkey -algorithm ed25519 \
+                     -out node.key` makes one)",
+                    failure.message
+                ))
+            })?;
+            state.join("node.key")
+        }
     };
     NodeKey::load(&path).map_err(|e| Failure::usage(e.to_string()))
 }
@@ -101,6 +113,9 @@ fn sign(args: &SignArgs, key: &NodeKey, message: &mut Message) -> Outcome {
     let created = args.created.unwrap_or_else(now);
     let mut headers = std::mem::take(&mut message.headers);
     let target = message.target();
+    if let Some(audience) = &args.audience {
+        NodePublic::from_node_id(audience).map_err(|e| Failure::usage(format!("--audience: {e}")))?;
+    }
     match args.scheme {
         SchemeName::Rfc9421 => {
             let nonce = args.nonce.as_deref().map(Nonce::parse).transpose().map_err(wrong)?;
@@ -125,9 +140,13 @@ fn sign(args: &SignArgs, key: &NodeKey, message: &mut Message) -> Outcome {
 /// A command line that sends the request as it was signed.
 fn curl(args: &SignArgs, headers: &HeaderMap) -> Outcome<String> {
     let mut line = format!("curl --path-as-is -X {}", quoted(&args.method));
-    if args.key.is_none() {
+    let ca = match &args.cacert {
+        Some(ca) => Some(ca.clone()),
         // Signed with a gate's own key, so perhaps for that gate: its authority is at hand.
-        let ca = args.args.config.state()?.join("ca.crt");
+        None if args.key.is_none() => Some(args.args.config.state()?.join("ca.crt")),
+        None => None,
+    };
+    if let Some(ca) = ca {
         line.push_str(&format!(" \\\n  --cacert {}", quoted(&ca.display().to_string())));
     }
     for (name, value) in headers {

@@ -79,6 +79,12 @@ fn judge(args: &VerifyArgs, message: &Message, signed: &Signed, digest: &[u8; 32
         step("key", true, format!("{}, fingerprint {}{brings}", node.node_id(), node.fingerprint())),
         window(args, signed),
     ];
+    if signed.audience().is_none()
+        && let Some(meant) = &args.audience
+    {
+        let said = format!("it names no gate: {meant} takes it unless `filters.signature.audience` is `required`");
+        steps.push(step("audience", true, said));
+    }
     if let Some(named) = signed.audience() {
         let other = args.audience.as_deref().filter(|meant| *meant != named);
         let said = other.map_or(format!("for {named}"), |meant| format!("for {named}, and not for {meant}"));
@@ -97,7 +103,10 @@ fn judge(args: &VerifyArgs, message: &Message, signed: &Signed, digest: &[u8; 32
     steps.push(match signed.verify(Some(digest)) {
         Ok(()) => step("signature", true, "it is by that key, over the text above"),
         Err(error) => {
-            step("signature", false, format!("{error}: it is not by that key over the text above, or it was changed"))
+            step("signature", false, format!(
+                "{error}: it is not by that key over the text above. Compare method, host, path, query and type above with \
+                 what was signed: a proxy, or a client library, may have changed one"
+            ))
         }
     });
     steps
@@ -162,7 +171,14 @@ fn show(args: &VerifyArgs, read: &Read, base: Option<&str>, covered: &[String], 
     for Step { what, holds, said } in steps {
         say!("{:<4}{what:<11}{}", if *holds { "ok" } else { "no" }, printable(said));
     }
-    say!("\n{}", if holds { "It holds." } else { "It does not hold." });
+    if holds {
+        say!(
+            "\nIt holds. What only the gate knows is not judged here: whether it was used before, whether its signer may"
+        );
+        say!("come in, and what `filters.signature` asks for.");
+    } else {
+        say!("\nIt does not hold.");
+    }
 }
 
 fn step(what: &'static str, holds: bool, said: impl Into<String>) -> Step {

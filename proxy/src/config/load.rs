@@ -8,9 +8,10 @@ use std::time::Duration;
 use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_filters::Mode;
 use portcullis_filters::firewall::{FirewallSettings, RuleSet};
+use portcullis_filters::signature::Require;
 use portcullis_policies::diagnostic::from_yaml;
 use portcullis_policies::policy::{self, Policy};
-use portcullis_policies::{DataLevel, Diagnostic, nearest};
+use portcullis_policies::{DataLevel, Diagnostic, IdentityMethod, nearest};
 
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, QueueSettings,
@@ -203,7 +204,7 @@ impl Check<'_> {
             );
         }
         if !host.is_empty() && host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
-            self.warnings.push(format!("upstream `{name}` is not on loopback: others may reach it past the gate, and what goes there is not encrypted"));
+            self.warnings.push(format!("upstream `{name}` is not on loopback: others may reach it past the gate, and what goes there is not encrypted; bind it to loopback, beside the gate"));
         }
         let api_key = w.api_key.as_deref().and_then(|text| self.secret(&format!("upstreams.{name}.api_key"), text));
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
@@ -337,8 +338,18 @@ impl Check<'_> {
         let ratelimit = RateLimits::check(self, &w.ratelimit);
         let grants = w.policy.grants.unwrap_or_default();
         signature.store.check_sharers(self, ratelimit.store, grants);
+        let identity = IdentitySettings::check(self, &w.identity, tls, identified, signatures);
+        if signatures == Mode::Enforce && signature.require == Require::Always {
+            let unable = [IdentityMethod::ApiKey, IdentityMethod::Jwt, IdentityMethod::OllamaKey];
+            for method in unable.into_iter().filter(|method| identity.accept.contains(method)) {
+                self.warn(format!(
+                    "`filters.signature.require` is `always`, and a signature is by a node's key: nobody comes in by `{}`",
+                    method.as_str()
+                ));
+            }
+        }
         Filters {
-            identity: IdentitySettings::check(self, &w.identity, tls, identified, signatures),
+            identity,
             signature,
             ratelimit,
             grants,

@@ -1,6 +1,10 @@
-//! Where the config file is.
+//! Where the config file is, and what it names whatever else is wrong with it.
 
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Granting, written};
 
 /// The config file: the one that was named, else `$PORTCULLIS_CONFIG`, else `./portcullis.yaml`, else
 /// `/etc/portcullis/portcullis.yaml`.
@@ -38,4 +42,49 @@ pub(crate) fn state_of(file: &Path) -> Option<PathBuf> {
     let folder = std::path::absolute(file).ok()?.parent()?.to_owned();
     let state: PathBuf = folder.join(lean.node.state.as_deref().unwrap_or("./state")).components().collect();
     state.is_dir().then_some(state)
+}
+
+/// Whether the grants are this gate's own, whatever else is wrong with the config.
+pub(crate) fn grants_are_local(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| keeps_grants_local(&text))
+}
+
+fn keeps_grants_local(text: &str) -> bool {
+    match serde_saphyr::from_str::<written::Config>(text) {
+        Ok(written) => written.filters.policy.grants.unwrap_or_default() == Granting::Local,
+        // Where a key is misspelt it may be the one that shares them.
+        Err(_) => serde_saphyr::from_str::<Value>(text).is_ok_and(|value| !says_shared(&value)),
+    }
+}
+
+fn says_shared(value: &Value) -> bool {
+    match value {
+        Value::String(word) => word.trim().eq_ignore_ascii_case("shared"),
+        Value::Array(values) => values.iter().any(says_shared),
+        Value::Object(values) => values.values().any(says_shared),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_local_where_nothing_else_can_be_meant() {
+        for (text, local) in [
+            ("", true),
+            ("filters: {policy: {grants: local}, ratelimit: {store: shared}}", true),
+            ("filters: {signature: {store: {url: 'redis://localhost', password: '${NOT_SET}'}}}", true),
+            ("gat: {}", true),
+            ("filters: {policy: {grants: shared}}", false),
+            ("gat: {}\nfilters: {policy: {grants: shared}}", false),
+            ("filters: {polcy: {grants: Shared}}", false),
+            ("filtres: [{policy: {grants: shared}}]", false),
+            ("filters: {policy: {grants: local}, ratelimt: {store: shared}}", false),
+            ("filters: {policy: {grants: sharde", false),
+        ] {
+            assert_eq!(keeps_grants_local(&format!("upstreams: {{}}\n{text}\n")), local, "{text}");
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! Where nonces, counters and grants are kept: in this gate, or in a Redis that several gates share.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -47,13 +50,36 @@ pub(crate) struct RedisSettings {
 }
 
 /// `embedded`, the address of a Redis, or the address and more.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Written {
     /// `embedded`, or `redis://HOST:PORT`, or `rediss://HOST:PORT` with TLS; also `${ENV_NAME}` or `file:PATH`.
     Word(String),
     /// An address and more.
     More(Box<Shared>),
+}
+
+/// By hand, so that a mistake in one form is told as that: the derived one says that none fits.
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`embedded`, the address of a Redis, or `{url: …}`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Written, E> {
+                Ok(Written::Word(word.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Written, M::Error> {
+                Shared::deserialize(MapAccessDeserializer::new(map)).map(|more| Written::More(Box::new(more)))
+            }
+        }
+        from.deserialize_any(Either)
+    }
 }
 
 /// A Redis or Valkey that the gates of one service share.

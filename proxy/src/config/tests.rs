@@ -37,6 +37,8 @@ fn every_mistake_says_where_and_what_to_write() {
         ("filters:\n  signature: {schemes: [rfc9241]}\n", 2, "did you mean `rfc9421`?"),
         ("filters:\n  signature: {schemes: []}\n", 2, "no signature could hold"),
         ("filters:\n  signature: {window: 10m}\n", 2, "between a second and five minutes"),
+        ("filters:\n  signature:\n    store: {url: redis://a, pasword: x}\n", 3, "did you mean `password`?"),
+        ("filters:\n  signature: {store: 7}\n", 2, ""),
         (
             "filters:\n  identity: {accept: [signature]}\n  signature: {mode: shadow}\n",
             2,

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use portcullis_filters::{Code, Refusal, dialect};
@@ -12,9 +12,10 @@ use portcullis_policies::{Dialect, StreamFormat};
 use portcullis_signatures::Unverified;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::content::{Held, Room};
 use super::proof::Check;
 
-/// The most of a signed answer that is held until all of it is proven.
+/// The most of a signed answer that is held until all of it is proven, where there is room for it.
 const MAX_HELD: usize = 1024 * 1024;
 
 /// A body: the door's own, or the gate's as it comes.
@@ -38,32 +39,32 @@ pub(crate) struct Poured<B> {
     pub(super) dialect: Dialect,
     pub(super) request_id: String,
     /// The answer's place on its connection.
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<B> Poured<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Holds what its head signs until all of it is proven, or it is too large to be held.
+    /// Holds what its head signs until all of it is proven, or it is too large to be held, or there is no room.
     ///
     /// # Errors
     /// A refusal, when it breaks off or is not what the gate signed.
-    pub(super) async fn hold(mut self) -> Result<Answer<B>, Refusal> {
+    pub(super) async fn hold(mut self, room: &Room) -> Result<Answer<B>, Refusal> {
         if !matches!(self.check, Check::Whole { .. }) {
             return Ok(Answer::Poured(Box::new(self)));
         }
-        let mut whole = BytesMut::new();
+        let mut whole = Held::default();
         while let Some(body) = &mut self.body {
-            match body.frame().await {
-                Some(Ok(frame)) => whole.extend_from_slice(&self.check.pass(frame)),
+            let piece = match body.frame().await {
+                Some(Ok(frame)) => self.check.pass(frame),
                 Some(Err(_)) => return Err(broken_off()),
                 None => {
-                    whole.extend_from_slice(&self.check.end().map_err(|e| false_answer(&e))?);
                     self.body = None;
+                    self.check.end().map_err(|e| false_answer(&e))?
                 }
-            }
-            if whole.len() > MAX_HELD {
+            };
+            if !room.hold(&mut whole, &piece) || whole.len() > MAX_HELD {
                 self.ready = whole.freeze();
                 return Ok(Answer::Poured(Box::new(self)));
             }

@@ -11,7 +11,7 @@ use portcullis_policies::{Dialect, StreamFormat};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Poured, false_answer};
-use super::content::Content;
+use super::content::{Content, Room};
 use super::dial::DialError;
 use super::guard::Caller;
 use super::link::{Answered, LinkError};
@@ -71,7 +71,7 @@ impl Door {
             }
             no_answer(&error)
         })?;
-        let (answer, mut check, room) = self.prove(answered)?;
+        let (answer, mut check, place) = self.prove(answered)?;
         if let Some(told) = told_of_clocks(answer.headers(), dialect) {
             return Ok(told);
         }
@@ -80,14 +80,14 @@ impl Door {
         if asks_for_head {
             check = Check::Unsigned;
         }
-        pour(answer, check, room, dialect).await
+        pour(answer, (check, place), dialect, &self.room).await
     }
 
     /// Whether an answer comes from the pinned gate, by its own word and, where it is signed, by its signature;
     /// and what its content has still to show.
     pub(super) fn prove(
         &self,
-        Answered { answer, nonce, room }: Answered,
+        Answered { answer, asked, room }: Answered,
     ) -> Result<(Response<Incoming>, Check, OwnedSemaphorePermit), Refusal> {
         if !headers::names(answer.headers(), &self.node.node_id()) {
             let refusal = Refusal::new(
@@ -97,7 +97,7 @@ impl Door {
             );
             return Err(refusal);
         }
-        let expected = Expected { gate: self.node, nonce };
+        let expected = Expected { gate: self.node, asked };
         let proven = proof::read(expected, answer.status().as_u16(), answer.headers()).map_err(|e| false_answer(&e))?;
         self.clocks.compare(&self.gate, proven.created.or_else(|| clock::of_gate(answer.headers())));
         Ok((answer, proven.check, room))
@@ -124,9 +124,11 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 }
 
 /// A gate that finds a request too old or too young cannot know what the door knows: whose clock it was made by.
+/// Where the two agree, its own answer says more.
 fn told_of_clocks(answer: &HeaderMap, dialect: Dialect) -> Option<Response<Answer>> {
     let stale = text(answer, VERDICT).rsplit_once("code=").is_some_and(|(_, c)| c == Code::SignatureStale.as_str());
-    let refusal = stale.then(|| Refusal::new("signature", Code::SignatureStale, clock::differs(answer)))?;
+    let how = stale.then(|| clock::differs(answer)).flatten()?;
+    let refusal = Refusal::new("signature", Code::SignatureStale, how);
     let mut told = refused_as(dialect, &refusal, text(answer, REQUEST_ID));
     for name in [REQUEST_ID, NODE] {
         if let Some(value) = answer.get(name) {
@@ -139,9 +141,9 @@ fn told_of_clocks(answer: &HeaderMap, dialect: Dialect) -> Option<Response<Answe
 /// The gate's answer, as it comes.
 async fn pour(
     answer: Response<Incoming>,
-    mut check: Check,
-    room: OwnedSemaphorePermit,
+    (mut check, place): (Check, OwnedSemaphorePermit),
     dialect: Dialect,
+    room: &Room,
 ) -> Result<Response<Answer>, Refusal> {
     let (mut head, body) = answer.into_parts();
     head.version = http::Version::HTTP_11;
@@ -164,9 +166,9 @@ async fn pour(
             stream: stream.filter(|_| !head.headers.contains_key(header::CONTENT_LENGTH)),
             dialect,
             request_id: id,
-            _room: Some(room),
+            _place: Some(place),
         };
-        poured.hold().await?
+        poured.hold(room).await?
     };
     Ok(Response::from_parts(head, body))
 }

@@ -1,5 +1,5 @@
 //! What a program sends, whole: its signature covers a digest of all of it, so the gate hears of a request
-//! only when its last byte is here.
+//! only when its last byte is here. And the memory for that, which answers use that are held until they are proven.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most of one request. A gate takes 16 MiB by default.
 pub(super) const MAX_CONTENT: usize = 32 * 1024 * 1024;
-/// The most of all requests together, in KiB.
+/// The most of all requests, and of all answers that are held, together: in KiB.
 const ROOM: usize = 128 * 1024;
+/// What of it answers leave to requests: an answer can pass without being held, a request cannot.
+const OF_REQUESTS: usize = ROOM / 2;
 /// How much of it is handed over at a time.
 const PIECE: usize = 64 * 1024;
 /// How long it may take to arrive. A gate waits as long by default.
@@ -24,7 +26,7 @@ const IN_TIME: Duration = Duration::from_secs(60);
 const MAX_DISCARD: usize = 64 * 1024 * 1024;
 const DISCARD: Duration = Duration::from_secs(10);
 
-/// The memory that the requests of all doors share.
+/// The memory that all doors share.
 #[derive(Clone)]
 pub(crate) struct Room {
     /// In KiB.
@@ -37,6 +39,13 @@ pub(crate) struct Room {
 pub(crate) struct Content {
     bytes: Bytes,
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What is held of an answer, and the memory that it takes until a program has it.
+#[derive(Default)]
+pub(super) struct Held {
+    bytes: BytesMut,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
@@ -86,20 +95,53 @@ impl Room {
         Ok(Content { bytes: bytes.freeze(), _room: room })
     }
 
-    /// Takes room for so many bytes in all.
+    /// Holds a piece of an answer; says whether there was room for it, and so for another.
+    pub(super) fn hold(&self, held: &mut Held, piece: &[u8]) -> bool {
+        held.bytes.extend_from_slice(piece);
+        self.take(&mut held.room, held.bytes.capacity(), OF_REQUESTS)
+    }
+
+    /// Takes room for so many bytes of a request in all.
     fn widen(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
-        let wanted = bytes.div_ceil(1024);
-        let more = wanted.saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.free).try_acquire_many_owned(more).map_err(|_| {
+        self.take(room, bytes, 0).then_some(()).ok_or_else(|| {
             Refusal::new("door", Code::UpstreamUnavailable, "too many large requests are under way at this door")
                 .with_retry_after(5)
-        })?;
+        })
+    }
+
+    /// Takes room for so many bytes in all, where so many KiB are left then.
+    fn take(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize, left: usize) -> bool {
+        let more = bytes.div_ceil(1024).saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if more == 0 {
+            return true;
+        }
+        let free = self.free.available_permits().saturating_sub(left);
+        let wanted = u32::try_from(more).ok().filter(|_| more <= free);
+        let Some(more) = wanted.and_then(|more| Arc::clone(&self.free).try_acquire_many_owned(more).ok()) else {
+            return false;
+        };
         match room {
             Some(room) => room.merge(more),
             None => *room = Some(more),
         }
-        Ok(())
+        true
+    }
+}
+
+impl Held {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes; their memory is taken until the last of them is gone, wherever they lie by then.
+    pub(super) fn freeze(self) -> Bytes {
+        if self.bytes.is_empty() { Bytes::new() } else { Bytes::from_owner(self) }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -246,6 +288,27 @@ mod tests {
         });
         let refused = room.read(StreamBody::new(Box::pin(drops))).await.err().unwrap();
         assert_eq!((refused.code, &*refused.message), (Code::RequestMalformed, "the body did not arrive in time"));
+        assert_eq!(room.free.available_permits(), ROOM);
+    }
+
+    #[test]
+    fn an_answer_that_is_held_takes_room_until_it_is_gone() {
+        let room = Room::new();
+        let hold = |size| {
+            let mut held = Held::default();
+            room.hold(&mut held, &vec![7; size]).then(|| held.freeze())
+        };
+        let mut all: Vec<_> = (0..1000).map_while(|_| hold(1 << 20)).collect();
+        assert_eq!(all.len(), (ROOM - OF_REQUESTS) / 1024);
+        assert_eq!(hold(1), None);
+        assert!(read(&room, Full::from("x")).is_ok(), "requests find room");
+        let mut first = all.remove(0);
+        let rest = first.split_off(1 << 19);
+        drop(first);
+        assert_eq!(hold(1), None, "a half of it is still on its way");
+        drop(rest);
+        assert_eq!(hold(1).unwrap(), [7][..]);
+        drop(all);
         assert_eq!(room.free.available_permits(), ROOM);
     }
 

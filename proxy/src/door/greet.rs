@@ -74,11 +74,12 @@ impl Door {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let verdict = answer.headers().get(VERDICT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         match Standing::of_verdict(&verdict).unwrap_or_else(|| judged(&verdict)) {
-            Standing::Refused(code) if code == Code::SignatureStale.as_str() => {
-                Standing::Refused(clock::differs(answer.headers()))
-            }
             Standing::Refused(code) => {
-                Standing::Refused(sentence(answer.into_body(), &mut check).await.unwrap_or(code))
+                let of_clocks = (code == Code::SignatureStale.as_str()).then(|| clock::differs(answer.headers()));
+                Standing::Refused(match of_clocks.flatten() {
+                    Some(told) => told,
+                    None => sentence(answer.into_body(), &mut check).await.unwrap_or(code),
+                })
             }
             standing => standing,
         }

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use portcullis_filters::Refusal;
+use portcullis_signatures::Asked;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::address::GateAddress;
@@ -43,8 +44,8 @@ pub(crate) struct Link {
 /// What came back for a request.
 pub(crate) struct Answered {
     pub(crate) answer: Response<Incoming>,
-    /// The nonce of the request's signature, by which an answer says what it answers.
-    pub(crate) nonce: String,
+    /// What a signed answer is to name the request by.
+    pub(crate) asked: Asked,
     /// A place on the connection, which lives as long as the answer.
     pub(crate) room: OwnedSemaphorePermit,
 }
@@ -100,9 +101,9 @@ impl Link {
             let mut sender = self.sender(lane).await.map_err(LinkError::Dial)?;
             // Only now, and for this attempt alone: a connection can take longer than a signature holds, and a
             // gate takes one signature once.
-            let nonce = self.signer.sign(&mut head, content.bytes()).map_err(LinkError::Unsigned)?;
+            let asked = self.signer.sign(&mut head, content.bytes()).map_err(LinkError::Unsigned)?;
             match sender.try_send_request(Request::from_parts(head, content)).await {
-                Ok(answer) => return Ok(Answered { answer, nonce, room }),
+                Ok(answer) => return Ok(Answered { answer, asked, room }),
                 Err(mut error) => match error.take_message() {
                     // The connection had died unnoticed, and nothing of the request was sent.
                     Some(unsent) if again => {

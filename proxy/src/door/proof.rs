@@ -9,15 +9,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::Frame;
 use portcullis_certs::NodePublic;
-use portcullis_signatures::{Seal, Unverified, verify_answer};
+use portcullis_signatures::{Asked, Seal, Unverified, verify_answer};
 use sha2::{Digest as _, Sha256};
 
 /// What an answer is measured by.
 pub(super) struct Expected {
     /// The gate.
     pub(super) gate: NodePublic,
-    /// The nonce of the request.
-    pub(super) nonce: String,
+    /// The request, as the answer is to name it.
+    pub(super) asked: Asked,
 }
 
 /// What the head of an answer proves.
@@ -56,7 +56,7 @@ pub(super) struct Stream {
 /// # Errors
 /// When it is signed, and the signature is not this gate's, for this request.
 pub(super) fn read(expected: Expected, status: u16, headers: &HeaderMap) -> Result<Proven, Unverified> {
-    let answered = match verify_answer(&expected.gate, status, headers, &expected.nonce) {
+    let answered = match verify_answer(&expected.gate, status, headers, &expected.asked) {
         Ok(answered) => answered,
         Err(Unverified::Missing) => return Ok(Proven { check: Check::Unsigned, created: None }),
         Err(error) => return Err(error),
@@ -109,7 +109,7 @@ impl Check {
                 let Stream { expected, status, hasher, trailers } = &mut **stream;
                 let digest = std::mem::take(hasher).finalize().into();
                 let seal = Seal::from_trailers(trailers)?.ok_or(Unverified::Missing)?;
-                seal.verify(&expected.gate, *status, &digest, &expected.nonce).map(|_| Bytes::new())
+                seal.verify(&expected.gate, *status, &digest, &expected.asked).map(|_| Bytes::new())
             }
         }
     }

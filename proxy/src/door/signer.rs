@@ -6,7 +6,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use portcullis_certs::NodeKey;
 use portcullis_filters::{Code, Refusal};
-use portcullis_signatures::{ACCEPT_SIGNATURE, SignOptions, Target, Wanted, sign_request};
+use portcullis_signatures::{ACCEPT_SIGNATURE, Asked, SignOptions, Target, Wanted, sign_request};
 
 use crate::keyring::now;
 
@@ -29,11 +29,11 @@ impl Signer {
     }
 
     /// Signs a request anew, in place of what was signed before, asks for an answer that is signed to its end,
-    /// and returns the nonce.
+    /// and returns what that answer is to name it by.
     ///
     /// # Errors
     /// When it cannot be signed: a header of it cannot be part of a signature.
-    pub(super) fn sign(&self, head: &mut Parts, content: &[u8]) -> Result<String, Refusal> {
+    pub(super) fn sign(&self, head: &mut Parts, content: &[u8]) -> Result<Asked, Refusal> {
         let refuse = || Refusal::new("door", Code::RequestMalformed, "the request cannot be signed as it is");
         let target = Target {
             method: head.method.as_str(),
@@ -44,7 +44,6 @@ impl Signer {
         };
         let options = SignOptions { created: now(), nonce: None, audience: Some(&self.gate) };
         head.headers.insert(ACCEPT_SIGNATURE, HeaderValue::from_static(Wanted::Trailers.as_str()));
-        let nonce = sign_request(self.key.secret(), &target, &mut head.headers, content, &options);
-        Ok(nonce.map_err(|_| refuse())?.as_str().to_owned())
+        sign_request(self.key.secret(), &target, &mut head.headers, content, &options).map_err(|_| refuse())
     }
 }

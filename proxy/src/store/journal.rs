@@ -125,6 +125,30 @@ pub(crate) fn look(dir: &Path, node: &str) -> Result<Standing, JournalError> {
     })
 }
 
+/// What a gate leaves behind that remembered by itself.
+pub(super) enum Left {
+    /// A journal as it was made with the node, on this boot of the machine: nothing was ever let in.
+    Unused,
+    /// Nothing is known to be younger than this Unix millisecond.
+    Used(i64),
+}
+
+/// Looks at a journal that is to be given up.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn left(dir: &Path, node: &str) -> Result<Left, JournalError> {
+    Ok(match Head::read(dir, &Origin { node, boot: &boot_id() })? {
+        Found::Ours(head) if head.floor.is_none() && head.quarantine.is_none() && head.buckets.is_empty() => {
+            Left::Unused
+        }
+        Found::Ours(head) | Found::Untrusted(_, head) => {
+            Left::Used(head.floor.iter().chain(&head.buckets).copied().map(end_ms).max().unwrap_or_default())
+        }
+        Found::Nothing(_) => Left::Used(0),
+    })
+}
+
 /// Which start of the machine this is. Where the system does not say, no two are the same.
 pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -7,16 +7,18 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use portcullis_signatures::{
-    Frames, Seal, SealReader, SecretKey, SignOptions, Signed, Target, accept_signature, content_digest, sign_request,
-    signature_base, verify_answer,
+    Asked, Frames, Seal, SealReader, SecretKey, SignOptions, Signed, Target, accept_signature, content_digest,
+    sign_request, signature_base, verify_answer,
 };
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "signature-input",
     "signature",
     "content-digest",
     "content-type",
     "portcullis-audience",
+    "portcullis-grant",
+    "portcullis-enroll",
     "accept-signature",
     "x-llmesh-node-id",
     "x-llmesh-timestamp",
@@ -60,9 +62,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let text = String::from_utf8_lossy(bytes);
     let _ = (signature_base(&target(), &headers, &text), accept_signature(&headers));
-    assert!(verify_answer(&KEY.public(), 200, &headers, "abcdefghijklmnopqrstuv").is_err());
+    let asked = Asked { node_id: KEY.node_id().to_owned(), nonce: "abcdefghijklmnopqrstuv".to_owned() };
+    assert!(verify_answer(&KEY.public(), 200, &headers, &asked).is_err());
     if let Ok(Some(seal)) = Seal::from_trailers(&headers) {
-        assert!(seal.verify(&KEY.public(), 200, &[0; 32], "abcdefghijklmnopqrstuv").is_err());
+        assert!(seal.verify(&KEY.public(), 200, &[0; 32], &asked).is_err());
     }
     for frames in [Frames::Ndjson, Frames::Sse] {
         let mut reader = SealReader::new(frames);

@@ -213,9 +213,10 @@ proptest! {
             }
             let _ = signature_base(&target, &headers, &text);
         }
-        let _ = (accept_signature(&headers), verify_answer(&key().public(), 200, &headers, &text));
+        let asked = Asked { node_id: key().node_id().to_owned(), nonce: text.clone() };
+        let _ = (accept_signature(&headers), verify_answer(&key().public(), 200, &headers, &asked));
         if let Ok(Some(seal)) = Seal::from_trailers(&headers) {
-            assert!(seal.verify(&key().public(), 200, &[0; 32], &text).is_err());
+            assert!(seal.verify(&key().public(), 200, &[0; 32], &asked).is_err());
         }
         let _ = (Seal::from_ndjson(text.as_bytes()), Seal::from_sse(text.as_bytes()), NodePublic::from_node_id(&text));
     }

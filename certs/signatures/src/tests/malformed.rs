@@ -95,10 +95,7 @@ fn content_digest_and_other_covered_fields() {
     let once = "a header field that the signature covers must be in the head once";
     assert_eq!(refusal("content-type", |v| vec![v.to_owned(), v.to_owned()]), once);
     assert_eq!(refusal("portcullis-audience", |v| vec![v.to_owned(), v.to_owned()]), once);
-    assert_eq!(
-        refusal("content-type", |_| vec!["x".repeat(5000)]),
-        "a header field that the signature covers is longer than 4 KiB"
-    );
+    assert_eq!(refusal("content-type", |_| vec!["x".repeat(16 * 1024 + 1)]), TOO_LONG);
     assert_eq!(refusal("content-type", |_| vec!["é".to_owned()]), NOT_ASCII);
     for audience in ["", "a b", &"x".repeat(257)] {
         assert_eq!(

@@ -3,7 +3,7 @@
 use futures::stream;
 use http::HeaderMap;
 use http_body_util::StreamBody;
-use portcullis_signatures::{Seal, SecretKey, content_digest, sign_answer};
+use portcullis_signatures::{Asked, Seal, SecretKey, content_digest, sign_answer};
 
 use super::*;
 use crate::door::proof::{self, Expected};
@@ -16,9 +16,29 @@ fn gate() -> SecretKey {
     SecretKey::from_seed(&[7; 32])
 }
 
+/// A request of the door's own.
+fn asked(nonce: &str) -> Asked {
+    Asked { node_id: SecretKey::from_seed(&[5; 32]).node_id().to_owned(), nonce: nonce.to_owned() }
+}
+
+/// A request of another node, with the same nonce.
+fn of_another() -> Asked {
+    Asked { node_id: SecretKey::from_seed(&[6; 32]).node_id().to_owned(), ..asked(NONCE) }
+}
+
 /// What a program reads: the pieces, and whether they end as their framing says; or a refusal instead.
 fn read(head: &HeaderMap, frames: Vec<Frame<Bytes>>, format: Option<StreamFormat>) -> Result<(Vec<Bytes>, bool), Code> {
-    let expected = Expected { gate: gate().public(), nonce: NONCE.to_owned() };
+    read_in(&Room::new(), head, frames, format)
+}
+
+/// The same with this room for what is held.
+fn read_in(
+    room: &Room,
+    head: &HeaderMap,
+    frames: Vec<Frame<Bytes>>,
+    format: Option<StreamFormat>,
+) -> Result<(Vec<Bytes>, bool), Code> {
+    let expected = Expected { gate: gate().public(), asked: asked(NONCE) };
     let proven = proof::read(expected, 200, head).map_err(|e| false_answer(&e).code)?;
     let poured = Poured {
         body: Some(StreamBody::new(stream::iter(frames.into_iter().map(Ok::<_, io::Error>)))),
@@ -27,11 +47,11 @@ fn read(head: &HeaderMap, frames: Vec<Frame<Bytes>>, format: Option<StreamFormat
         stream: format,
         dialect: Dialect::Ollama,
         request_id: String::new(),
-        _room: None,
+        _place: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut answer = poured.hold().await.map_err(|refusal| refusal.code)?;
+        let mut answer = poured.hold(room).await.map_err(|refusal| refusal.code)?;
         let mut pieces = Vec::new();
         while let Some(frame) = answer.frame().await {
             match frame {
@@ -45,7 +65,7 @@ fn read(head: &HeaderMap, frames: Vec<Frame<Bytes>>, format: Option<StreamFormat
 
 fn head(content: Option<&[u8]>) -> HeaderMap {
     let mut head = HeaderMap::new();
-    sign_answer(&gate(), 200, &mut head, content.map(content_digest).as_ref(), NONCE, 1_700_000_000).unwrap();
+    sign_answer(&gate(), 200, &mut head, content.map(content_digest).as_ref(), &asked(NONCE), 1_700_000_000).unwrap();
     head
 }
 
@@ -79,22 +99,41 @@ fn a_large_answer_that_proves_false_is_never_whole() {
 }
 
 #[test]
+fn an_answer_that_finds_no_room_passes_unheld_and_is_never_whole_when_false() {
+    let (content, mut other) = (vec![b'a'; 5 * PIECE], vec![b'a'; 5 * PIECE]);
+    other[0] ^= 1;
+    let room = Room::new();
+    let mut others: Vec<_> = std::iter::repeat_with(Held::default).take(1000).collect();
+    assert!(!others.iter_mut().all(|held| room.hold(held, &vec![0; MAX_HELD])), "there is an end to it");
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&content, PIECE), None).unwrap();
+    assert!(complete && pieces.len() == 5 && pieces.concat() == content, "{} pieces", pieces.len());
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&other, PIECE), None).unwrap();
+    assert!(!complete && pieces.concat().len() < content.len());
+    let small = read_in(&room, &head(Some(b"x")), data(b"x", 1), None);
+    assert_eq!(small, Ok((vec![Bytes::from_static(b"x")], true)), "also one that nobody need wait for");
+    drop(others);
+    let (pieces, complete) = read_in(&room, &head(Some(&content)), data(&content, PIECE), None).unwrap();
+    assert!(complete && pieces.len() == 1, "there is room again");
+}
+
+#[test]
 fn a_stream_passes_at_once_and_ends_with_its_proof() {
     let content = b"{\"a\":1}\n{\"b\":2}\n";
-    let seal = |key: &SecretKey, nonce: &str, content: &[u8]| {
-        let seal = Seal::sign(key, 200, &content_digest(content), nonce, 1_700_000_000).unwrap();
+    let seal = |key: &SecretKey, asked: &Asked, content: &[u8]| {
+        let seal = Seal::sign(key, 200, &content_digest(content), asked, 1_700_000_000).unwrap();
         Frame::trailers(seal.to_trailers().unwrap())
     };
     let stream = |frames: Vec<Frame<Bytes>>| read(&head(None), frames, Some(StreamFormat::Ndjson)).unwrap();
     let mut frames = data(content, 8);
-    frames.push(seal(&gate(), NONCE, content));
+    frames.push(seal(&gate(), &asked(NONCE), content));
     let (pieces, complete) = stream(frames);
     assert!(complete);
     assert_eq!(pieces, ["{\"a\":1}\n", "{\"b\":2}\n"], "as it comes, and without its proof");
     for end in [
-        seal(&gate(), NONCE, b"other"),
-        seal(&gate(), "another-nonce-22-letters", content),
-        seal(&SecretKey::from_seed(&[8; 32]), NONCE, content),
+        seal(&gate(), &asked(NONCE), b"other"),
+        seal(&gate(), &of_another(), content),
+        seal(&gate(), &asked("another-nonce-22-letters"), content),
+        seal(&SecretKey::from_seed(&[8; 32]), &asked(NONCE), content),
         Frame::trailers(HeaderMap::new()),
         Frame::data(Bytes::new()),
     ] {
@@ -109,21 +148,22 @@ fn a_stream_passes_at_once_and_ends_with_its_proof() {
 #[test]
 fn an_answer_of_somebody_else_s_is_not_read() {
     let content = b"content";
-    let signed = |key: &SecretKey, nonce: &str, status| {
+    let signed = |key: &SecretKey, asked: &Asked, status| {
         let mut head = HeaderMap::new();
-        sign_answer(key, status, &mut head, Some(&content_digest(content)), nonce, 1_700_000_000).unwrap();
+        sign_answer(key, status, &mut head, Some(&content_digest(content)), asked, 1_700_000_000).unwrap();
         head
     };
     let half = |name| {
-        let mut head = signed(&gate(), NONCE, 200);
+        let mut head = signed(&gate(), &asked(NONCE), 200);
         head.remove(name);
         head
     };
-    assert!(read(&signed(&gate(), NONCE, 200), data(content, 9), None).is_ok());
+    assert!(read(&signed(&gate(), &asked(NONCE), 200), data(content, 9), None).is_ok());
     for head in [
-        signed(&SecretKey::from_seed(&[8; 32]), NONCE, 200),
-        signed(&gate(), "another-nonce-22-letters", 200),
-        signed(&gate(), NONCE, 403),
+        signed(&SecretKey::from_seed(&[8; 32]), &asked(NONCE), 200),
+        signed(&gate(), &of_another(), 200),
+        signed(&gate(), &asked("another-nonce-22-letters"), 200),
+        signed(&gate(), &asked(NONCE), 403),
         half("signature"),
         half("signature-input"),
         half("content-digest"),

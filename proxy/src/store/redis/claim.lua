@@ -2,8 +2,8 @@
 --
 -- KEYS: the epoch, the nonce. ARGV: the server's run_id; the epoch's name as the gate knows it; when the
 -- signature says that it was made; the gate's clock; its window; all in milliseconds. Returns {what, how many milliseconds}:
--- 0 fresh, 1 used before, 2 another epoch, 3 the epoch is opening, 4 the clocks differ.
-local epoch = redis.call('HMGET', KEYS[1], 'name', 'opened_at', 'window', 'run_id')
+-- 0 fresh, 1 used before, 2 another epoch, 3 the epoch is opening, 4 the clocks differ, 5 too old to tell.
+local epoch = redis.call('HMGET', KEYS[1], 'name', 'opened_at', 'window', 'run_id', 'narrow_until', 'narrow')
 if epoch[1] ~= ARGV[2] or epoch[4] ~= ARGV[1] then
   return {2, 0}
 end
@@ -16,6 +16,10 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if created <= opened + widest then
   return {3, opened + widest - now}
+end
+-- Made when the window was smaller, it may have been let in, and be forgotten by now.
+if epoch[5] and created <= tonumber(epoch[5]) and now - created > tonumber(epoch[6]) then
+  return {5, 0}
 end
 -- With all gates within half a window of this clock, none lets in what another one has forgotten. And what
 -- is let in was made at most a window after now, so that an epoch that opens later covers it.

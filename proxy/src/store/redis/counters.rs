@@ -57,6 +57,8 @@ struct Inner {
 struct Spent {
     known: HashMap<String, u64>,
     changed: HashSet<String>,
+    /// Whether the last attempt to write it down failed.
+    unsaved: bool,
 }
 
 impl RedisCounters {
@@ -69,7 +71,7 @@ impl RedisCounters {
             beat: Script::new(include_str!("beat.lua")),
             gate: Mutex::new(Ulid::new().to_string().into()),
             taken: AtomicU64::new(0),
-            spent: Mutex::new(Spent { known: spent.into_iter().collect(), changed: HashSet::new() }),
+            spent: Mutex::new(Spent { known: spent.into_iter().collect(), ..Spent::default() }),
             store,
         });
         let watched = Arc::downgrade(&inner);
@@ -82,18 +84,23 @@ impl RedisCounters {
     /// # Errors
     /// What the file says; it is tried again.
     pub(crate) fn save_budgets(&self, file: &dyn BudgetStore) -> Result<(), String> {
-        let changed: Vec<_> = {
+        let (changed, unsaved): (Vec<_>, _) = {
             let mut spent = self.0.spent();
             let changed = std::mem::take(&mut spent.changed);
-            changed.into_iter().filter_map(|key| spent.known.get(&key).map(|n| (key.clone(), *n))).collect()
+            let now = |key: String| spent.known.get(&key).copied().map(|n| (key, n));
+            (changed.into_iter().filter_map(now).collect(), spent.unsaved)
         };
-        if changed.is_empty() {
+        // After a failure it is tried even with nothing left to write: somebody may wait for it.
+        if changed.is_empty() && !unsaved {
             return Ok(());
         }
         let saved = file.save(&changed);
+        let mut spent = self.0.spent();
+        spent.unsaved = saved.is_err();
         if saved.is_err() {
-            self.0.spent().changed.extend(changed.into_iter().map(|(key, _)| key));
+            spent.changed.extend(changed.into_iter().map(|(key, _)| key));
         }
+        drop(spent);
         saved
     }
 
@@ -113,6 +120,10 @@ impl Counters for RedisCounters {
             return Ok(None);
         }
         let inner = &self.0;
+        // A store that loses what was spent could not be told by a gate that was started again.
+        if demands.iter().any(|demand| demand.budget.is_some()) && inner.spent().unsaved {
+            return Err(Denied::Unsaved);
+        }
         let parts: Vec<Part> = demands.iter().map(|demand| inner.part(demand)).collect();
         for _ in 0..2 {
             let gate = inner.gate();

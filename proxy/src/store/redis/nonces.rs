@@ -3,7 +3,8 @@
 //! A store can lose what it was told: it was emptied, it restarted from an older file, a replica took over
 //! that had not heard everything. Each of these begins another *epoch* (`enter.lua`), and a claim names the
 //! epoch that its gate knows, so that none slips in between. What was signed before an epoch's first window
-//! is over is refused by all gates.
+//! is over is refused by all gates. So is, once more, what a gate may have let in under another epoch that
+//! it comes from (`../past.rs`).
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,6 +19,7 @@ use ulid::Ulid;
 
 use super::{Link, Redis};
 use crate::clock::{System, Time};
+use crate::store::past::Past;
 
 /// The name in the metrics.
 pub(crate) const NAME: &str = "nonces";
@@ -40,6 +42,7 @@ pub(crate) struct RedisNonces {
     /// The latest time at which a claim came.
     peak_ms: AtomicI64,
     known: Mutex<Known>,
+    past: Arc<Past>,
 }
 
 /// What this gate knows of the store.
@@ -47,16 +50,18 @@ pub(crate) struct RedisNonces {
 struct Known {
     /// The run of the server that the epoch belongs to.
     server: String,
+    /// Under which claims are let in. It is written down.
     epoch: String,
+    /// The epoch that has heard what this gate let in before it. The same, but where the disk is in the way.
+    told: String,
     /// How far the server's clock was before the steady one.
     lead_ms: Option<i64>,
 }
 
 impl RedisNonces {
     /// Nonces of signatures that may be this far from now. Opens the epoch as soon as the store answers.
-    /// `alone` says that this gate remembered nonces by itself until now.
-    pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration, alone: bool) -> Arc<Self> {
-        let nonces = Arc::new(Self::new(store, clock, Box::new(System), window, alone));
+    pub(crate) fn open(store: Arc<Redis>, clock: Arc<dyn WallClock>, window: Duration, past: Past) -> Arc<Self> {
+        let nonces = Arc::new(Self::new(store, clock, Box::new(System), window, past));
         let watched = Arc::downgrade(&nonces);
         nonces.store.runtime().spawn(watch(watched));
         nonces
@@ -68,15 +73,17 @@ impl RedisNonces {
         clock: Arc<dyn WallClock>,
         steady: Box<dyn Time>,
         window: Duration,
-        alone: bool,
+        past: Past,
     ) -> Self {
+        let known = Known { epoch: past.epoch.clone(), told: past.epoch.clone(), ..Known::default() };
         Self {
             claim: script(include_str!("claim.lua")),
             enter: script(include_str!("enter.lua")),
             epoch: store.key("epoch"),
             window_ms: AtomicI64::new(millis(window)),
-            peak_ms: AtomicI64::new(if alone { clock.now_ms() } else { 0 }),
-            known: Mutex::default(),
+            peak_ms: AtomicI64::new(0),
+            known: Mutex::new(known),
+            past: Arc::new(past),
             store,
             clock,
             steady,
@@ -89,8 +96,10 @@ impl RedisNonces {
         let gate_ms = self.clock.now_ms();
         let steady_ms = self.steady.boot_ms();
         let mut script = self.enter.prepare_invoke();
-        script.key(&self.epoch).arg(&link.server).arg(Ulid::new().to_string()).arg(&known.epoch);
-        script.arg(gate_ms).arg(self.peak_ms.load(Ordering::Acquire)).arg(self.window_ms.load(Ordering::Acquire));
+        let peak_ms = self.peak_ms.load(Ordering::Acquire).max(self.past.until_ms);
+        let window_ms = self.window_ms.load(Ordering::Acquire);
+        script.key(&self.epoch).arg(&link.server).arg(Ulid::new().to_string()).arg(&known.told);
+        script.arg(gate_ms).arg(peak_ms).arg(window_ms);
         let (joined, server_ms, epoch, opened_ms): (bool, i64, String, i64) =
             self.store.run(NAME, link, &script).await?;
         let took_ms = self.steady.boot_ms().saturating_sub(steady_ms);
@@ -99,9 +108,12 @@ impl RedisNonces {
             return self.close(link).await;
         }
         if !joined {
-            self.remember(&Known { lead_ms: Some(lead_ms), ..known });
+            self.change(|known| known.lead_ms = Some(lead_ms));
             return Err(clocks(server_ms.saturating_sub(gate_ms)));
         }
+        // Said twice, it would close the store for everybody each time that the disk says no.
+        self.change(|known| known.told.clone_from(&epoch));
+        self.write_down(&epoch, window_ms, epoch != known.told).await?;
         if epoch != known.epoch {
             let opened = jiff::Timestamp::from_millisecond(opened_ms).map(|at| at.to_string()).unwrap_or_default();
             tracing::warn!(
@@ -109,8 +121,30 @@ impl RedisNonces {
                 "The store's memory of nonces began anew; what was signed until a window after that is refused."
             );
         }
-        self.remember(&Known { server: link.server.clone(), epoch, lead_ms: Some(lead_ms) });
+        self.change(|known| {
+            *known = Known { server: link.server.clone(), epoch: epoch.clone(), told: epoch, lead_ms: Some(lead_ms) };
+        });
         Ok(())
+    }
+
+    /// Sees to it that a gate that is killed knows of this epoch when it comes back. `anew` says that it was
+    /// not tried before.
+    async fn write_down(&self, epoch: &str, window_ms: i64, anew: bool) -> Result<(), Unavailable> {
+        if self.past.names(epoch, window_ms) {
+            return Ok(());
+        }
+        let (past, name) = (Arc::clone(&self.past), epoch.to_owned());
+        let written = self.store.runtime().spawn_blocking(move || past.join(&name, window_ms)).await;
+        let Err(error) = written.map_err(|e| e.to_string()).and_then(|done| done.map_err(|e| e.to_string())) else {
+            return Ok(());
+        };
+        if anew {
+            tracing::error!(
+                error,
+                "The store's epoch cannot be written down: signed requests are refused until it can."
+            );
+        }
+        Err(Unavailable::new("the store's epoch cannot be written down"))
     }
 
     /// Whether the server's clock stepped since the last look: what it should remember may have run out
@@ -129,7 +163,7 @@ impl RedisNonces {
             "if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then redis.call('HDEL', KEYS[1], 'name') end return 1",
         );
         self.store.run::<i64>(NAME, link, script.key(&self.epoch).arg(epoch)).await?;
-        self.remember(&Known::default());
+        self.change(|known| *known = Known::default());
         let why = "the store's clock stepped; what it remembers may have run out too early";
         tracing::error!("{why}");
         Err(Unavailable::new(why))
@@ -157,8 +191,8 @@ impl RedisNonces {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, known: &Known) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(known);
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -167,6 +201,7 @@ const REPLAYED: i64 = 1;
 const OTHER_EPOCH: i64 = 2;
 const OPENING: i64 = 3;
 const CLOCKS: i64 = 4;
+const TOO_OLD: i64 = 5;
 
 #[async_trait]
 impl Nonces for RedisNonces {
@@ -186,6 +221,7 @@ impl Nonces for RedisNonces {
         match answer {
             (FRESH, _) => Ok(Claimed::Fresh),
             (REPLAYED, _) => Ok(Claimed::Replayed),
+            (TOO_OLD, _) => Ok(Claimed::Forgotten),
             (OPENING, ms) => Err(Unavailable {
                 why: "the store's memory began anew; what was signed before cannot be told from a replay".to_owned(),
                 retry_after: Some(Duration::from_millis(ms.max(0).unsigned_abs())),

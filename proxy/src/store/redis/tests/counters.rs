@@ -212,3 +212,28 @@ async fn a_store_that_lost_everything_gives_no_budget_twice() {
     counters.save_budgets(&paper).unwrap();
     assert_eq!(paper.0.lock().unwrap().last().unwrap(), &("key:ci".to_owned(), 70));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_cannot_be_written_down_is_not_given_out() {
+    struct Pen(bool);
+    impl BudgetStore for Pen {
+        fn save(&self, _: &[(String, u64)]) -> Result<(), String> {
+            if self.0 { Ok(()) } else { Err("the pen is broken".to_owned()) }
+        }
+    }
+    let Some(server) = Server::start(&[]) else { return };
+    let (store, counters) = counters(&server, &[]);
+    there(&store).await;
+    let key = "delegated:peer:a:50:1";
+    let budget = Demand { budget: Some(100), ..Demand::of(Kind::Quota, key) };
+    drop(met(&counters, budget, 1).await);
+    until("what was spent is known", || counters.save_budgets(&Pen(false)).is_err()).await;
+    assert!(matches!(counters.take(&[budget], 1).await, Err(Denied::Unsaved)));
+    let rate = Demand { requests: Some("9/d".parse().unwrap()), ..Demand::of(Kind::Caller, "a") };
+    assert!(counters.take(&[rate], 1).await.is_ok(), "what has no budget goes on");
+    // What could not be written down is over, and still the file has to take something first.
+    counters.forget_ended(50);
+    counters.save_budgets(&Pen(false)).unwrap_err();
+    counters.save_budgets(&Pen(true)).unwrap();
+    drop(met(&counters, budget, 1).await);
+}

@@ -225,7 +225,7 @@ fn a_gate_killed_before_it_joins_a_store_still_knows_that_it_was_alone() {
         let (status, reasons) = gate.ask_admin("GET", "/readyz", None);
         (status == 503 && reasons.contains("the store at")).then_some(())
     });
-    gate.restart_unready(|| redis.signal(rustix::process::Signal::CONT));
+    gate.restart(|| redis.signal(rustix::process::Signal::CONT));
     told(&redis);
     assert_eq!(signer.send(&alone).code(), "store.unavailable");
     until("the journal to be left", || (!gate.state().join("replay/journal.json").exists()).then_some(()));

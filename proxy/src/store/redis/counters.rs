@@ -240,8 +240,10 @@ impl Inner {
         }
         let mut books = self.spent();
         for (key, spent) in parts.iter().filter_map(|part| part.budget.as_ref()).zip(spent) {
-            let room = books.known.len() < MOST[1] || books.known.contains_key(key);
-            let spent = u64::try_from(*spent).unwrap_or(0);
+            let before = books.known.get(key).copied();
+            let room = books.known.len() < MOST[1] || before.is_some();
+            // Two answers may come in another order than they were given: the larger one is never too little.
+            let spent = u64::try_from(*spent).unwrap_or(0).max(before.unwrap_or_default());
             if room && books.known.insert(key.clone(), spent) != Some(spent) {
                 books.changed.insert(key.clone());
             }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use data_encoding::HEXLOWER;
 use portcullis_signatures::{NodePublic, SecretKey};
-use portcullis_tests::{Answer, Client, FakeServer, Gate, real, until};
+use portcullis_tests::{Answer, Client, FakeServer, Gate, Redis, real, until};
 use serde_json::{Value, json};
 
 /// A node whose requests LLMesh signs.
@@ -94,6 +94,39 @@ fn llmesh_s_own_signer_is_taken_and_its_bytes_are_taken_once() {
     is(&client.raw(bent.as_bytes()), 403, "signature.invalid");
     assert_eq!(server.seen().len(), arrived, "none of it reached the server");
     is(&client.raw(&node.request("/api/chat", &body, &[])), 200, "allow");
+}
+
+#[test]
+fn what_llmesh_signed_for_one_gate_is_a_replay_at_the_other_that_shares_its_store() {
+    let test = "requests of LLMesh's own signer at two gates with one Redis";
+    let (Some(python), Some(redis)) = (real::python_with("llmesh", test), Redis::start(&[])) else { return };
+    let server = FakeServer::start();
+    let start = || {
+        let store = format!("signature: {{window: 5s, store: '{}'}}", redis.url());
+        Gate::before(&server).gate("tls: server").filter("identity: {accept: [signature]}").filter(&store).start()
+    };
+    let gates = [start(), start()];
+    let mut node = Node::start(&python);
+    let body = |text: &str| {
+        json!({"model": "tiny", "messages": [{"role": "user", "content": text}], "stream": false}).to_string()
+    };
+    let (hex, id) = (node.public.to_hex(), node.public.node_id());
+    for gate in &gates {
+        let hello = node.request("/api/chat", &body("hi"), &[("X-LLMesh-Public-Key", &hex)]);
+        assert_eq!(gate.nobody().raw(&hello).code(), "identity.pending");
+        assert!(gate.cli(&["peers", "approve", &id]).status.success());
+        until("the approval to bite, and the store to open", || {
+            (gate.nobody().raw(&node.request("/api/chat", &body("hi"), &[])).status == 200).then_some(())
+        });
+    }
+    let [one, two] = gates.each_ref().map(Gate::nobody);
+    for (first, second) in [(&one, &two), (&two, &one)] {
+        let bytes = node.request("/api/chat", &body("moin"), &[]);
+        let answer = first.raw(&bytes);
+        assert_eq!((answer.status, answer.code().as_str()), (200, "allow"), "{}", answer.text());
+        once(second, &bytes);
+        once(first, &bytes);
+    }
 }
 
 fn once(client: &Client, bytes: &[u8]) {

@@ -1,0 +1,136 @@
+//! Finding what the rules' expressions match: keywords first, then only the rules that can match.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+
+use crate::check::{Candidate, Check, entropy, part};
+use crate::rule::Rule;
+
+/// A rule, ready to match.
+pub(crate) struct Compiled {
+    pub(crate) rule: Rule,
+    regex: Regex,
+    keywords: Vec<String>,
+    secret_group: usize,
+    entropy: Option<f32>,
+    checks: Vec<Check>,
+}
+
+/// All rules, ready to match.
+pub(crate) struct Engine {
+    rules: Vec<Compiled>,
+    keywords: Option<AhoCorasick>,
+    /// Of each keyword: its rule.
+    owners: Vec<usize>,
+    /// Rules without keywords: they look at every text.
+    always: Vec<usize>,
+}
+
+/// What is reused from text to text.
+#[derive(Default)]
+pub(crate) struct Hits {
+    seen: Vec<bool>,
+    rules: Vec<usize>,
+}
+
+/// A match in one view of a text.
+#[derive(Clone, Debug)]
+pub(crate) struct Match<'r> {
+    pub(crate) rule: &'r Rule,
+    pub(crate) span: Range<usize>,
+    pub(crate) secret: Range<usize>,
+}
+
+impl Compiled {
+    pub(crate) fn new(
+        rule: Rule,
+        regex: &str,
+        keywords: &[String],
+        secret_group: usize,
+        entropy: Option<f32>,
+        checks: Vec<Check>,
+    ) -> Result<Self, String> {
+        // The meaning that `\w`, `\d` and `\b` have in gitleaks: of ASCII.
+        let syntax = syntax::Config::new().unicode(false).utf8(false);
+        let config = Regex::config().nfa_size_limit(Some(16 << 20)).utf8_empty(false);
+        let regex = Regex::builder()
+            .syntax(syntax)
+            .configure(config)
+            .build(regex)
+            .map_err(|error| format!("its `regex` does not compile: {error}"))?;
+        let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
+        Ok(Self { rule, regex, keywords, secret_group, entropy, checks })
+    }
+
+    fn scan<'r>(&'r self, text: &str, found: &mut dyn FnMut(Match<'r>)) {
+        let mut slots = self.regex.create_captures();
+        let mut at = 0;
+        while at <= text.len() {
+            self.regex.search_captures(&regex_automata::Input::new(text).range(at..), &mut slots);
+            let Some(whole) = slots.get_match() else { return };
+            let span = whole.range();
+            at = span.end.max(span.start + 1);
+            let group = match self.secret_group {
+                0 => (1..slots.group_len()).find_map(|group| slots.get_group(group)),
+                group => slots.get_group(group),
+            };
+            let secret = group.map_or(span.clone(), |group| group.range());
+            let candidate = Candidate {
+                secret: part(text, secret.clone()),
+                matched: part(text, span.clone()),
+                text,
+                start: span.start,
+            };
+            let random = self.entropy.is_none_or(|least| entropy(candidate.secret.as_bytes()) >= least);
+            if random && self.checks.iter().all(|check| check(&candidate)) {
+                found(Match { rule: &self.rule, span, secret });
+            }
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(rules: Vec<Compiled>) -> Self {
+        let mut keywords = Vec::new();
+        let mut owners = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            for keyword in &rule.keywords {
+                keywords.push(keyword.as_str());
+                owners.push(number);
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .build(&keywords)
+            .ok();
+        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty())).collect();
+        Self { keywords: automaton, owners, always, rules }
+    }
+
+    pub(crate) fn rules(&self) -> &[Compiled] {
+        &self.rules
+    }
+
+    /// Scans one view of a text.
+    pub(crate) fn scan<'r>(&'r self, text: &str, hits: &mut Hits, found: &mut dyn FnMut(Match<'r>)) {
+        hits.seen.clear();
+        hits.seen.resize(self.rules.len(), false);
+        hits.rules.clear();
+        hits.rules.extend(&self.always);
+        for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
+            let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
+            if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {
+                *seen = true;
+                hits.rules.push(*owner);
+            }
+        }
+        for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
+            rule.scan(text, found);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! All rules in force, compiled once.
+
+use std::sync::Arc;
+
+use crate::check;
+use crate::document::{self, Diagnostic, Source, Written, line_of};
+use crate::engine::{Compiled, Engine};
+use crate::rule::{Kind, Rule};
+
+/// Which of the rules are in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Whether rules about persons are.
+    pub pii: bool,
+    /// Rules that are not, by name.
+    pub disabled: Vec<String>,
+    /// From which score on, 0 to 100, a text is held for an injection.
+    pub injection_threshold: u8,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { pii: false, disabled: Vec::new(), injection_threshold: 50 }
+    }
+}
+
+/// What became of the rules of some files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many are in force.
+    pub active: usize,
+    /// Rules that cannot be, each with the reason.
+    pub inactive: Vec<Diagnostic>,
+}
+
+/// All rules in force. Immutable, and shared by everybody who scans.
+pub struct Rules {
+    pub(crate) engine: Engine,
+    report: Report,
+}
+
+const BUILTIN: &[Source<'static>] =
+    &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
+
+impl Rules {
+    /// The rules in the program, and those of these files. A later rule takes the place of an earlier one
+    /// of the same name.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files. No rule of a broken file is in force without the others.
+    pub fn load(builtin: bool, files: &[Source<'_>], selection: &Selection) -> Result<Self, Vec<Diagnostic>> {
+        let mut rules: Vec<Compiled> = Vec::new();
+        let mut wrong = Vec::new();
+        let mut report = Report::default();
+        let own = if builtin { BUILTIN } else { &[] };
+        for source in own.iter().chain(files) {
+            match document::read(source) {
+                Err(diagnostic) => wrong.push(diagnostic),
+                Ok(document) => {
+                    for written in document.rules {
+                        let line = line_of(source.text, written.span().start);
+                        add(written.into_inner(), source, line, selection, &mut rules, &mut report, &mut wrong);
+                    }
+                }
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        report.active = rules.len();
+        Ok(Self { engine: Engine::new(rules), report })
+    }
+
+    /// What became of the rules.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Every rule in force.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.engine.rules().iter().map(|compiled| &compiled.rule)
+    }
+}
+
+fn add(
+    written: Written,
+    source: &Source<'_>,
+    line: usize,
+    selection: &Selection,
+    rules: &mut Vec<Compiled>,
+    report: &mut Report,
+    wrong: &mut Vec<Diagnostic>,
+) {
+    let say =
+        |message: String| Diagnostic { file: source.name.to_owned(), line, rule: Some(written.id.clone()), message };
+    if selection.disabled.contains(&written.id) || (written.fw.kind == Kind::Pii && !selection.pii) {
+        return;
+    }
+    let Some(regex) = &written.regex else {
+        report.inactive.push(say("it has no `regex`: rules about paths alone are not for texts".to_owned()));
+        return;
+    };
+    let mut checks = Vec::new();
+    for name in &written.fw.checks {
+        match check::by_name(name) {
+            Some(check) => checks.push(check),
+            None => return wrong.push(say(format!("there is no check `{name}`"))),
+        }
+    }
+    let rule = Rule {
+        id: Arc::from(written.id.as_str()),
+        description: Arc::from(written.description.as_str()),
+        kind: written.fw.kind,
+        level: written.fw.level.unwrap_or(written.fw.kind.usual_level()),
+        action: written.fw.action,
+        direction: written.fw.direction,
+    };
+    match Compiled::new(rule, regex, &written.keywords, written.secret_group, written.entropy, checks) {
+        Ok(compiled) => {
+            rules.retain(|known| known.rule.id != compiled.rule.id);
+            rules.push(compiled);
+        }
+        Err(reason) => wrong.push(say(reason)),
+    }
+}

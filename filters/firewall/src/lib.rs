@@ -16,6 +16,7 @@ mod finding;
 mod rule;
 mod rules;
 mod scan;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};

@@ -13,7 +13,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use regex_automata::util::primitives::StateID;
+use aho_corasick::automaton::StateID;
 
 use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
@@ -83,6 +83,8 @@ struct Judge<'r, 'f> {
     rules: &'r Rules,
     holds: &'f dyn Fn(&Rule) -> bool,
     found: &'f mut dyn FnMut(StreamFinding<'r>),
+    /// A decoded part took too much work.
+    exhausted: bool,
 }
 
 thread_local! {
@@ -107,7 +109,7 @@ impl Stream {
         holds: &dyn Fn(&Rule) -> bool,
         found: &mut dyn FnMut(StreamFinding<'r>),
     ) -> Result<(), Exhausted> {
-        let mut judge = Judge { rules, holds, found };
+        let mut judge = Judge { rules, holds, found, exhausted: false };
         let mut rest = piece;
         while !rest.is_empty() {
             let (step, left) = rest.split_at(rest.floor_char_boundary(STEP));
@@ -121,7 +123,7 @@ impl Stream {
             }
             self.cap(&mut judge);
             let threads: usize = self.candidates.iter().map(|candidate| candidate.threads.len()).sum();
-            if threads > MOST_THREADS || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
+            if judge.exhausted || threads > MOST_THREADS || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
                 return Err(Exhausted);
             }
         }
@@ -143,8 +145,15 @@ impl Stream {
 
     /// Judges what is undecided as if the text ended here. It may go on nevertheless: what is alive stays
     /// so, and is held again if it grows.
-    pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) {
-        let mut judge = Judge { rules, holds: &|_| true, found };
+    ///
+    /// # Errors
+    /// [`Exhausted`]: the text is not judged, and must not leave.
+    pub fn finish<'r>(
+        &mut self,
+        rules: &'r Rules,
+        found: &mut dyn FnMut(StreamFinding<'r>),
+    ) -> Result<(), Exhausted> {
+        let mut judge = Judge { rules, holds: &|_| true, found, exhausted: false };
         let end = self.kept.end();
         let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
         for candidate in &self.candidates {
@@ -160,6 +169,7 @@ impl Stream {
             decode(&self.kept, &mut judge, span);
         }
         self.open = self.kept.came();
+        if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
     /// Takes one byte in.
@@ -361,6 +371,6 @@ fn decode(kept: &Kept, judge: &mut Judge<'_, '_>, span: Range<u64>) {
             let secret = kept.origin(span.start)..kept.origin(span.end);
             (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(span.start) });
         });
-        drop(said);
+        judge.exhausted |= said.is_err();
     });
 }

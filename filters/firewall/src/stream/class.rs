@@ -1,7 +1,7 @@
 //! How a rule is watched for: from its keyword on, or, where the secret begins before any keyword, from
 //! everywhere it could begin.
 
-use aho_corasick::automaton::Automaton as _;
+use aho_corasick::automaton::{Automaton as _, StateID as WordsID};
 use aho_corasick::{Anchored, dfa::DFA};
 use regex_automata::nfa::thompson::{Compiler, NFA, State, WhichCaptures};
 use regex_automata::util::primitives::StateID;
@@ -129,7 +129,7 @@ pub(super) fn classify(automaton: &Automaton, keywords: &[String]) -> Class {
 #[derive(Clone, Copy)]
 struct Place {
     state: StateID,
-    words: StateID,
+    words: WordsID,
     /// How much of the secret was read.
     secret: Option<usize>,
 }

@@ -17,6 +17,8 @@ const JOINTS: usize = 64;
 struct Joint {
     seen: u64,
     came: u64,
+    /// A character stands before it; otherwise one that is invisible.
+    stands: bool,
 }
 
 /// The end of a growing text. Places are counted from its beginning, in what is seen of it.
@@ -26,7 +28,7 @@ pub(super) struct Kept {
     /// The place at which `text` begins.
     base: u64,
     joints: VecDeque<Joint>,
-    /// Joints before this place were forgotten.
+    /// Before this place joints were forgotten.
     vague: u64,
     /// Both texts run side by side at this distance before the first joint.
     first: Option<Joint>,
@@ -50,12 +52,12 @@ impl Kept {
                 Some(seen) if seen == c => self.text.push(c),
                 seen => {
                     self.text.extend(seen);
-                    let joint = Joint { seen: self.end(), came: self.came };
+                    let joint = Joint { seen: self.end(), came: self.came, stands: seen.is_some() };
                     if self.joints.len() >= JOINTS
                         && let Some(old) = self.joints.pop_front()
                     {
                         self.first.get_or_insert(old);
-                        self.vague = self.joints.front().map_or(joint.seen, |next| next.seen);
+                        self.vague = self.joints.front().map_or(joint.seen, |next| next.seen) + 1;
                     }
                     self.joints.push_back(joint);
                 }
@@ -97,7 +99,7 @@ impl Kept {
     /// Where a place stands in the text as it came; what is invisible there lies behind it. Too early
     /// where it is not known any more.
     pub(super) fn origin(&self, at: u64) -> u64 {
-        let joint = self.joints.iter().rev().find(|joint| joint.seen < at);
+        let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
         match joint.copied().or(self.first) {
             Some(joint) => joint.came + at.saturating_sub(joint.seen),
             None if self.joints.is_empty() => self.came - (self.end() - at.min(self.end())),

@@ -1,9 +1,8 @@
 //! The rules as growing texts see them: one automaton of all keywords, and one for each rule.
 
-use aho_corasick::automaton::Automaton as _;
+use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::{Anchored, dfa::DFA};
 use portcullis_policies::DataLevel;
-use regex_automata::util::primitives::StateID;
 
 use super::automaton::Automaton;
 use super::class::{self, Class};

@@ -18,6 +18,7 @@ mod rules;
 mod sample;
 mod samples;
 mod scan;
+mod stream;
 mod view;
 
 pub use check::Candidate;
@@ -28,3 +29,4 @@ pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use stream::{MOST_HELD, Stream, StreamFinding};

@@ -116,6 +116,18 @@ impl Engine {
         &self.rules
     }
 
+    /// Whether there is a rule of this name.
+    pub(crate) fn has(&self, rule: &str) -> bool {
+        self.rules.iter().any(|known| *known.rule.id == *rule)
+    }
+
+    /// Whether the rule of this name finds anything in a text.
+    pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> bool {
+        let mut found = false;
+        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule);
+        found
+    }
+
     /// Scans one view of a text.
     pub(crate) fn scan<'r>(&'r self, text: &str, hits: &mut Hits, found: &mut dyn FnMut(Match<'r>)) {
         hits.seen.clear();

@@ -15,6 +15,8 @@ mod engine;
 mod finding;
 mod rule;
 mod rules;
+mod sample;
+mod samples;
 mod scan;
 
 pub use check::Candidate;
@@ -22,4 +24,6 @@ pub use document::{Diagnostic, Source};
 pub use finding::{Finding, Through};
 pub use rule::{Action, Direction, Kind, Rule};
 pub use rules::{Report, Rules, Selection};
+pub use sample::{Malformed, draw};
+pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};

@@ -6,6 +6,7 @@ use crate::check;
 use crate::document::{self, Diagnostic, Source, Written, line_of};
 use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
+use crate::samples::{self, Samples};
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub struct Rules {
     report: Report,
 }
 
+/// How often each sample of a file is drawn when the file is loaded.
+const DRAWS: u64 = 4;
+
 const BUILTIN: &[Source<'static>] =
     &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
 
@@ -52,11 +56,13 @@ impl Rules {
         let mut rules: Vec<Compiled> = Vec::new();
         let mut wrong = Vec::new();
         let mut report = Report::default();
+        let mut samples = Vec::new();
         let own = if builtin { BUILTIN } else { &[] };
         for source in own.iter().chain(files) {
             match document::read(source) {
                 Err(diagnostic) => wrong.push(diagnostic),
                 Ok(document) => {
+                    samples.extend(samples_of(&document, source));
                     for written in document.rules {
                         let line = line_of(source.text, written.span().start);
                         add(written.into_inner(), source, line, selection, &mut rules, &mut report, &mut wrong);
@@ -68,7 +74,18 @@ impl Rules {
             return Err(wrong);
         }
         report.active = rules.len();
-        Ok(Self { engine: Engine::new(rules), report })
+        let engine = Engine::new(rules);
+        // Those of the program are run by its tests.
+        samples.retain(|sample| files.iter().any(|file| file.name == sample.file));
+        let wrong = samples::run(&engine, &samples, 0..DRAWS);
+        if wrong.is_empty() { Ok(Self { engine, report }) } else { Err(wrong) }
+    }
+
+    /// The samples of the rules in the program: for tests and benchmarks.
+    #[must_use]
+    pub fn builtin_samples() -> Vec<Samples> {
+        let documents = BUILTIN.iter().filter_map(|source| Some((document::read(source).ok()?, source)));
+        documents.flat_map(|(document, source)| samples_of(&document, source)).collect()
     }
 
     /// What became of the rules.
@@ -81,6 +98,10 @@ impl Rules {
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.engine.rules().iter().map(|compiled| &compiled.rule)
     }
+}
+
+fn samples_of(document: &document::Document, source: &Source<'_>) -> Vec<Samples> {
+    document.rules.iter().filter_map(|rule| Samples::of(rule, source)).collect()
 }
 
 fn add(

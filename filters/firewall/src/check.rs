@@ -4,6 +4,7 @@
 
 mod assigned;
 mod checksum;
+mod pii;
 mod placeholder;
 mod random;
 mod structure;
@@ -12,7 +13,7 @@ mod unknown;
 use std::ops::Range;
 
 /// What a rule's expression matched, for its checks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Candidate<'t> {
     /// The part that is the secret.
     pub secret: &'t str,
@@ -56,7 +57,7 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "told" => assigned::told,
         "unknown-token" => unknown::unknown_token,
         "userinfo" => assigned::userinfo,
-        _ => return None,
+        _ => return pii::by_name(name.strip_prefix("pii-")?),
     })
 }
 

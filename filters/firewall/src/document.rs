@@ -71,6 +71,8 @@ pub(crate) struct Extra {
     pub(crate) level: Option<DataLevel>,
     pub(crate) action: Option<Action>,
     pub(crate) direction: Direction,
+    /// Whether it looks at long runs of the characters that tokens are made of, without a keyword.
+    pub(crate) runs: bool,
     /// Names of checks; all must agree.
     pub(crate) checks: Vec<String>,
     pub(crate) samples: Templates,

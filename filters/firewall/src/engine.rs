@@ -18,6 +18,8 @@ pub(crate) struct Compiled {
     secret_group: usize,
     entropy: Option<f32>,
     checks: Vec<Check>,
+    /// Whether it looks at long runs of token characters, without a keyword.
+    pub(crate) runs: bool,
 }
 
 /// All rules, ready to match.
@@ -28,6 +30,8 @@ pub(crate) struct Engine {
     owners: Vec<usize>,
     /// Rules without keywords: they look at every text.
     always: Vec<usize>,
+    /// Rules that look at long runs of token characters.
+    by_runs: Vec<usize>,
 }
 
 /// What is reused from text to text.
@@ -64,7 +68,7 @@ impl Compiled {
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
         let expression = regex_text.to_owned();
-        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks })
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, runs: false })
     }
 
     /// What the expression is written as.
@@ -126,8 +130,9 @@ impl Engine {
             .ascii_case_insensitive(true)
             .build(&keywords)
             .ok();
-        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty())).collect();
-        Self { keywords: automaton, owners, always, rules }
+        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty() && !r.runs)).collect();
+        let by_runs = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.runs)).collect();
+        Self { keywords: automaton, owners, always, by_runs, rules }
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {
@@ -161,6 +166,13 @@ impl Engine {
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
             rule.confirm(text, 0..text.len(), found);
+        }
+        if !self.by_runs.is_empty() {
+            for run in crate::runs::runs(text) {
+                for rule in self.by_runs.iter().filter_map(|number| self.rules.get(*number)) {
+                    rule.confirm(text, run.clone(), found);
+                }
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod engine;
 mod finding;
 mod rule;
 mod rules;
+mod runs;
 mod sample;
 mod samples;
 mod scan;

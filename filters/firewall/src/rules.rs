@@ -147,7 +147,8 @@ fn add(
         direction: written.fw.direction,
     };
     match Compiled::new(rule, regex, &written.keywords, written.secret_group, written.entropy, checks) {
-        Ok(compiled) => {
+        Ok(mut compiled) => {
+            compiled.runs = written.fw.runs;
             rules.retain(|known| known.rule.id != compiled.rule.id);
             rules.push(compiled);
         }

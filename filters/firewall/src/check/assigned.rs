@@ -3,6 +3,7 @@
 //! What people call a secret says how much to ask of the value: a password may be two words and four
 //! digits, a key has to look drawn. Types, variables, calls and paths are none.
 
+use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder, is_reference};
 use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
 use super::{Candidate, part};
@@ -110,7 +111,7 @@ pub(super) fn password_random(candidate: &Candidate<'_>) -> bool {
 pub(super) fn credential(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret;
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    !is_placeholder(text) && !is_reference(text) && digits && (drawn(text, 0.3) || is_uuid(text))
+    !is_placeholder(text) && !is_reference(text) && !is_miscounted(text) && digits && (drawn(text, 0.3) || is_uuid(text))
 }
 
 /// The value of a session's cookie.
@@ -147,7 +148,7 @@ impl<'t> Value<'t> {
         let call = text.bytes().zip(text.bytes().skip(1)).any(|(a, b)| matches!(b, b'(' | b'[') && (a.is_ascii_alphanumeric() || a == b'_' || a == b'>'));
         let path = text.contains("::") || text.contains("->") || text.contains("://") || text.contains("=>") || text.contains("../");
         let dotted = !self.quoted && text.contains('.') && text.split('.').all(|word| surprise(word) < 0.4 * word.len() as f32);
-        starts || path || dotted || (call && surprise(text) < 0.5 * text.len() as f32) || is_reference(text) || is_placeholder(text)
+        starts || path || dotted || (call && surprise(text) < 0.5 * text.len() as f32) || is_reference(text) || is_placeholder(text) || is_miscounted(text)
     }
 
     /// Whether it can be a secret: one that a person may have `chosen`, or one that was drawn.

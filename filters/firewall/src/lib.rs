@@ -13,6 +13,7 @@ mod check;
 mod document;
 mod engine;
 mod finding;
+mod keywords;
 mod rule;
 mod rules;
 mod sample;

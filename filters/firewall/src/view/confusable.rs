@@ -73,9 +73,7 @@ fn rare(c: char) -> Option<char> {
             "ᎠᎡᎢᎥᎩᎪᎫᎬᎳᎷᎻᎽᏀᏂᏃᏎᏏᏒᏔᏕᏙᏚᏞᏟᏢᏦᏧᏮᏳᏴꭺꭻꭼꮃꮇꮋꮍꮐꮓꮢꮤꮥꮩꮪꮮꮯꮲꮶ",
             "DRTiYAJEWMHYGhZ4bRWSVSLCPKd6GBajewmhygzrwsvslcpk",
         ),
-        '\u{A4D0}'..='\u{A4FF}' => {
-            pair(c, "ꓐꓑꓒꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPdDTGKJCZFMNLSRVHWXYAEIOU")
-        }
+        '\u{A4D0}'..='\u{A4FF}' => pair(c, "ꓐꓑꓒꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPdDTGKJCZFMNLSRVHWXYAEIOU"),
         _ => None,
     }
 }
@@ -84,8 +82,6 @@ fn latin(c: char) -> Option<char> {
     pair(
         c,
         "ɑɒƄƅɡɢʙıɩɪɭǀǃƽʋᴠᴡᴢʏꜱᴄᴅᴇᴏᴘᴛᴜᴊᴋᴍɴʀʜʟᴀꜰƠơƯưɵøØłŁđĐħĦŧŦƝɲɓɗɠɦƙƥƭʂƴƵƶẜ",
-        "aabbggbiiilll5vvwzyscdeoptujkmnrhlafOoUuooOlLdDhHtTNnbdghkptsyZzs"
-            .get(..)
-            .unwrap_or_default(),
+        "aabbggbiiilll5vvwzyscdeoptujkmnrhlafOoUuooOlLdDhHtTNnbdghkptsyZzs".get(..).unwrap_or_default(),
     )
 }

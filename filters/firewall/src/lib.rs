@@ -10,6 +10,7 @@
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
 mod check;
+mod decode;
 mod document;
 mod engine;
 mod finding;

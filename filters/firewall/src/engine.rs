@@ -8,6 +8,7 @@ use regex_automata::util::syntax;
 
 use crate::check::{Candidate, Check, entropy, part};
 use crate::rule::Rule;
+use crate::trigger::{self, Trigger};
 
 /// A rule, ready to match.
 pub(crate) struct Compiled {
@@ -17,6 +18,7 @@ pub(crate) struct Compiled {
     secret_group: usize,
     entropy: Option<f32>,
     checks: Vec<Check>,
+    trigger: Option<Trigger>,
 }
 
 /// All rules, ready to match.
@@ -34,6 +36,7 @@ pub(crate) struct Engine {
 pub(crate) struct Hits {
     seen: Vec<bool>,
     rules: Vec<usize>,
+    places: Vec<Range<usize>>,
 }
 
 /// A match in one view of a text.
@@ -62,14 +65,19 @@ impl Compiled {
             .build(regex)
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
-        Ok(Self { rule, regex, keywords, secret_group, entropy, checks })
+        Ok(Self { rule, regex, keywords, secret_group, entropy, checks, trigger: None })
     }
 
-    fn scan<'r>(&'r self, text: &str, found: &mut dyn FnMut(Match<'r>)) {
+    /// The same rule, where it looks only at places of one kind.
+    pub(crate) fn looking_at(self, trigger: Option<Trigger>) -> Self {
+        Self { trigger, ..self }
+    }
+
+    fn scan<'r>(&'r self, text: &str, within: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
         let mut slots = self.regex.create_captures();
-        let mut at = 0;
-        while at <= text.len() {
-            self.regex.search_captures(&regex_automata::Input::new(text).range(at..), &mut slots);
+        let mut at = within.start;
+        while at <= within.end {
+            self.regex.search_captures(&regex_automata::Input::new(text).range(at..within.end), &mut slots);
             let Some(whole) = slots.get_match() else { return };
             let span = whole.range();
             at = span.end.max(span.start + 1);
@@ -133,7 +141,15 @@ impl Engine {
         hits.seen.clear();
         hits.seen.resize(self.rules.len(), false);
         hits.rules.clear();
-        hits.rules.extend(&self.always);
+        if self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger.is_some()) {
+            trigger::places(text, &mut hits.places);
+        }
+        for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
+            match rule.trigger {
+                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.scan(text, place.clone(), found)),
+                None => rule.scan(text, 0..text.len(), found),
+            }
+        }
         for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
             let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
             if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {
@@ -142,7 +158,7 @@ impl Engine {
             }
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
-            rule.scan(text, found);
+            rule.scan(text, 0..text.len(), found);
         }
     }
 }

@@ -18,6 +18,7 @@ mod rules;
 mod sample;
 mod samples;
 mod scan;
+mod trigger;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};

@@ -53,12 +53,11 @@ pub(super) fn nir(text: &str) -> bool {
     let Some(bare) = Bare::read(text) else { return false };
     let Ok(mut all) = <[u8; 15]>::try_from(bare.as_bytes()) else { return false };
     // Corsica's places have a letter, which stands for a number in the sum.
-    if let [_, _, _, _, _, two, letter, ..] = &mut all {
-        match (*two, *letter) {
-            (b'2', b'A') => (*two, *letter) = (b'1', b'9'),
-            (b'2', b'B') => (*two, *letter) = (b'1', b'8'),
-            _ => {}
-        }
+    let [_, _, _, _, _, two, letter, ..] = &mut all;
+    match (*two, *letter) {
+        (b'2', b'A') => (*two, *letter) = (b'1', b'9'),
+        (b'2', b'B') => (*two, *letter) = (b'1', b'8'),
+        _ => {}
     }
     if !all.iter().all(u8::is_ascii_digit) {
         return false;

@@ -14,6 +14,7 @@ use crate::trigger::{self, Trigger};
 pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     regex: Regex,
+    expression: String,
     keywords: Vec<String>,
     secret_group: usize,
     entropy: Option<f32>,
@@ -50,7 +51,7 @@ pub(crate) struct Match<'r> {
 impl Compiled {
     pub(crate) fn new(
         rule: Rule,
-        regex: &str,
+        regex_text: &str,
         keywords: &[String],
         secret_group: usize,
         entropy: Option<f32>,
@@ -62,10 +63,11 @@ impl Compiled {
         let regex = Regex::builder()
             .syntax(syntax)
             .configure(config)
-            .build(regex)
+            .build(regex_text)
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
-        Ok(Self { rule, regex, keywords, secret_group, entropy, checks, trigger: None })
+        let expression = regex_text.to_owned();
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, trigger: None })
     }
 
     /// The same rule, where it looks only at places of one kind.
@@ -73,11 +75,27 @@ impl Compiled {
         Self { trigger, ..self }
     }
 
-    fn scan<'r>(&'r self, text: &str, within: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
+    /// What the expression is written as.
+    pub(crate) fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// Its keywords, in lower case.
+    pub(crate) fn keywords(&self) -> &[String] {
+        &self.keywords
+    }
+
+    /// Which group is the secret; 0 for the first that took part.
+    pub(crate) fn secret_group(&self) -> usize {
+        self.secret_group
+    }
+
+    /// Finds what matches within a range of a text.
+    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
         let mut slots = self.regex.create_captures();
-        let mut at = within.start;
-        while at <= within.end {
-            self.regex.search_captures(&regex_automata::Input::new(text).range(at..within.end), &mut slots);
+        let mut at = range.start;
+        while at <= range.end {
+            self.regex.search_captures(&regex_automata::Input::new(text).range(at..range.end), &mut slots);
             let Some(whole) = slots.get_match() else { return };
             let span = whole.range();
             at = span.end.max(span.start + 1);
@@ -146,8 +164,8 @@ impl Engine {
         }
         for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
             match rule.trigger {
-                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.scan(text, place.clone(), found)),
-                None => rule.scan(text, 0..text.len(), found),
+                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
+                None => rule.confirm(text, 0..text.len(), found),
             }
         }
         for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
@@ -158,7 +176,7 @@ impl Engine {
             }
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
-            rule.scan(text, 0..text.len(), found);
+            rule.confirm(text, 0..text.len(), found);
         }
     }
 }

@@ -18,7 +18,9 @@ mod rules;
 mod sample;
 mod samples;
 mod scan;
+mod stream;
 mod trigger;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};
@@ -28,3 +30,4 @@ pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use stream::{MOST_HELD, Stream, StreamFinding};

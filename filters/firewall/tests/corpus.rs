@@ -116,7 +116,10 @@ fn walk(path: &Path, files: &mut Vec<std::path::PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             walk(&path, files);
-        } else if path.extension().is_some_and(|e| ["rs", "md", "txt", "toml", "js", "c", "h", "py"].iter().any(|k| e == *k)) {
+        } else if path
+            .extension()
+            .is_some_and(|e| ["rs", "md", "txt", "toml", "js", "c", "h", "py"].iter().any(|k| e == *k))
+        {
             files.push(path);
         }
     }
@@ -133,7 +136,11 @@ fn secrets(rules: &Rules, text: &str) -> Vec<String> {
     let mut look = |finding: portcullis_firewall::Finding<'_>| {
         if finding.rule.kind == Kind::Secret && finding.rule.level >= DataLevel::L3 {
             let line = text[..finding.span.end].rsplit('\n').next().unwrap();
-            found.push(format!("{} at …{}", finding.rule.id, line.chars().rev().take(90).collect::<Vec<_>>().iter().rev().collect::<String>()));
+            found.push(format!(
+                "{} at …{}",
+                finding.rule.id,
+                line.chars().rev().take(90).collect::<Vec<_>>().iter().rev().collect::<String>()
+            ));
         }
     };
     rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut look).unwrap();

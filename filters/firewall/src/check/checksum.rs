@@ -65,8 +65,10 @@ mod tests {
         for seed in 0..50 {
             let good = crate::sample::draw("ghp_{b62:30}{crc32}", seed).unwrap();
             assert!(github(&of(&good)));
-            let bad = good.replacen(&good[10..11], if &good[10..11] == "a" { "b" } else { "a" }, 1);
-            assert!(bad == good || !github(&of(&bad)), "seed {seed}");
+            let other = if good.as_bytes()[10] == b'a' { "b" } else { "a" };
+            let bad = format!("{}{other}{}", &good[..10], &good[11..]);
+            assert!(!github(&of(&bad)), "seed {seed}");
+            assert!(is_miscounted(&bad) && !is_miscounted(&good));
         }
         assert!(!github(&of("ghp_")) && !github(&of("")));
     }

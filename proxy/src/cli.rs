@@ -27,6 +27,7 @@ mod keys;
 mod message;
 mod peers;
 mod run;
+mod scan;
 mod scope;
 mod sign;
 mod status;
@@ -120,6 +121,11 @@ enum Command {
     /// Shows what the signature of a request covers, and whether it holds, step by step.
     #[command(after_help = "Example:\n  portcullis verify --request captured.http")]
     Verify(verify::VerifyArgs),
+    /// Looks for secrets, and for orders to a model, in files, standard input or a git diff. 1: something was found.
+    #[command(
+        after_help = "Example:\n  portcullis scan src/ docs/\n  portcullis scan --staged\n  portcullis scan --sarif --report scan.sarif ."
+    )]
+    Scan(scan::ScanArgs),
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -307,6 +313,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tail(args) => tail::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));

@@ -38,7 +38,7 @@ pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
 pub(crate) use store::{Counting, Granting, RedisSettings, Store};
-pub(crate) use units::duration;
+pub(crate) use units::{duration, size};
 
 /// A config that was checked.
 #[derive(Clone)]

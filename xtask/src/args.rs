@@ -13,6 +13,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
     --reps N                         repetitions of every cell (default 3)
     --gate-only | --no-gate          only the gate, or everything but the gate
     --with-envoy                     fetch the Envoy binary with pip first
+    firewall                         only the firewall: what it finds and costs, beside others
     --policy                         only the policy: a decision with 10 to 10,000 rules
     --signature                      only signed requests: the chain, one verification, the replay store
     --json                           the last line of the output is one JSON object";
@@ -39,6 +40,7 @@ pub(crate) struct BenchOptions {
     pub(crate) json: bool,
     pub(crate) policy: bool,
     pub(crate) signature: bool,
+    pub(crate) firewall: bool,
 }
 
 impl Default for BenchOptions {
@@ -52,6 +54,7 @@ impl Default for BenchOptions {
             json: false,
             policy: false,
             signature: false,
+            firewall: false,
         }
     }
 }
@@ -96,6 +99,7 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
     let mut args = args.into_iter();
     while let Some(name) = args.next() {
         match name.as_str() {
+            "firewall" | "--firewall" => options.firewall = true,
             "--gate-only" => options.others = false,
             "--json" => options.json = true,
             "--no-gate" => options.gate = false,
@@ -150,6 +154,8 @@ mod tests {
         assert_eq!(command, Command::Bench(expected));
         let policy = Command::Bench(BenchOptions { policy: true, ..BenchOptions::default() });
         assert_eq!(parsed("bench --policy").unwrap(), policy);
+        let firewall = Command::Bench(BenchOptions { firewall: true, ..BenchOptions::default() });
+        assert_eq!(parsed("bench firewall").unwrap(), firewall);
         let signature = Command::Bench(BenchOptions { signature: true, ..BenchOptions::default() });
         assert_eq!(parsed("bench --signature").unwrap(), signature);
     }

@@ -6,6 +6,7 @@
 
 mod arm;
 mod cell;
+mod firewall;
 mod gate;
 mod measure;
 mod peers;
@@ -60,6 +61,9 @@ fn policy(workspace: &Workspace) -> anyhow::Result<()> {
 pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::Result<()> {
     if options.policy {
         return policy(workspace);
+    }
+    if options.firewall {
+        return firewall::run(workspace, options);
     }
     ensure_cmake(workspace)?;
     build(workspace, options)?;

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+mod pii;
+
 /// What a rule's expression matched, for its checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'t> {
@@ -24,7 +26,7 @@ pub(crate) type Check = fn(&Candidate<'_>) -> bool;
 pub(crate) fn by_name(name: &str) -> Option<Check> {
     Some(match name {
         "not-placeholder" => not_placeholder,
-        _ => return None,
+        _ => return pii::by_name(name.strip_prefix("pii-")?),
     })
 }
 

@@ -73,6 +73,15 @@ pub(crate) struct Extra {
     pub(crate) direction: Direction,
     /// Names of checks; all must agree.
     pub(crate) checks: Vec<String>,
+    pub(crate) samples: Templates,
+}
+
+/// Templates of what a rule must find, and of what it must not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Templates {
+    pub(crate) positive: Vec<String>,
+    pub(crate) negative: Vec<String>,
 }
 
 /// Reads a rule file.

@@ -13,6 +13,7 @@ use crate::rule::Rule;
 pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     regex: Regex,
+    expression: String,
     keywords: Vec<String>,
     secret_group: usize,
     entropy: Option<f32>,
@@ -47,7 +48,7 @@ pub(crate) struct Match<'r> {
 impl Compiled {
     pub(crate) fn new(
         rule: Rule,
-        regex: &str,
+        regex_text: &str,
         keywords: &[String],
         secret_group: usize,
         entropy: Option<f32>,
@@ -59,17 +60,34 @@ impl Compiled {
         let regex = Regex::builder()
             .syntax(syntax)
             .configure(config)
-            .build(regex)
+            .build(regex_text)
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
-        Ok(Self { rule, regex, keywords, secret_group, entropy, checks })
+        let expression = regex_text.to_owned();
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks })
     }
 
-    fn scan<'r>(&'r self, text: &str, found: &mut dyn FnMut(Match<'r>)) {
+    /// What the expression is written as.
+    pub(crate) fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// Its keywords, in lower case.
+    pub(crate) fn keywords(&self) -> &[String] {
+        &self.keywords
+    }
+
+    /// Which group is the secret; 0 for the first that took part.
+    pub(crate) fn secret_group(&self) -> usize {
+        self.secret_group
+    }
+
+    /// Finds what matches within a range of a text.
+    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
         let mut slots = self.regex.create_captures();
-        let mut at = 0;
-        while at <= text.len() {
-            self.regex.search_captures(&regex_automata::Input::new(text).range(at..), &mut slots);
+        let mut at = range.start;
+        while at <= range.end {
+            self.regex.search_captures(&regex_automata::Input::new(text).range(at..range.end), &mut slots);
             let Some(whole) = slots.get_match() else { return };
             let span = whole.range();
             at = span.end.max(span.start + 1);
@@ -116,6 +134,18 @@ impl Engine {
         &self.rules
     }
 
+    /// Whether there is a rule of this name.
+    pub(crate) fn has(&self, rule: &str) -> bool {
+        self.rules.iter().any(|known| *known.rule.id == *rule)
+    }
+
+    /// Whether the rule of this name finds anything in a text.
+    pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> bool {
+        let mut found = false;
+        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule);
+        found
+    }
+
     /// Scans one view of a text.
     pub(crate) fn scan<'r>(&'r self, text: &str, hits: &mut Hits, found: &mut dyn FnMut(Match<'r>)) {
         hits.seen.clear();
@@ -130,7 +160,7 @@ impl Engine {
             }
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
-            rule.scan(text, found);
+            rule.confirm(text, 0..text.len(), found);
         }
     }
 }

@@ -15,11 +15,18 @@ mod engine;
 mod finding;
 mod rule;
 mod rules;
+mod sample;
+mod samples;
 mod scan;
+mod stream;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};
 pub use finding::{Finding, Through};
 pub use rule::{Action, Direction, Kind, Rule};
 pub use rules::{Report, Rules, Selection};
+pub use sample::{Malformed, draw};
+pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use stream::{MOST_HELD, Stream, StreamFinding};

@@ -6,6 +6,8 @@ use crate::check;
 use crate::document::{self, Diagnostic, Source, Written, line_of};
 use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
+use crate::samples::{self, Samples};
+use crate::stream::Live;
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +38,12 @@ pub struct Report {
 /// All rules in force. Immutable, and shared by everybody who scans.
 pub struct Rules {
     pub(crate) engine: Engine,
+    pub(crate) live: Live,
     report: Report,
 }
+
+/// How often each sample of a file is drawn when the file is loaded.
+const DRAWS: u64 = 4;
 
 const BUILTIN: &[Source<'static>] =
     &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
@@ -52,11 +58,13 @@ impl Rules {
         let mut rules: Vec<Compiled> = Vec::new();
         let mut wrong = Vec::new();
         let mut report = Report::default();
+        let mut samples = Vec::new();
         let own = if builtin { BUILTIN } else { &[] };
         for source in own.iter().chain(files) {
             match document::read(source) {
                 Err(diagnostic) => wrong.push(diagnostic),
                 Ok(document) => {
+                    samples.extend(samples_of(&document, source));
                     for written in document.rules {
                         let line = line_of(source.text, written.span().start);
                         add(written.into_inner(), source, line, selection, &mut rules, &mut report, &mut wrong);
@@ -68,7 +76,19 @@ impl Rules {
             return Err(wrong);
         }
         report.active = rules.len();
-        Ok(Self { engine: Engine::new(rules), report })
+        let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
+        let engine = Engine::new(rules);
+        // Those of the program are run by its tests.
+        samples.retain(|sample| files.iter().any(|file| file.name == sample.file));
+        let wrong = samples::run(&engine, &samples, 0..DRAWS);
+        if wrong.is_empty() { Ok(Self { engine, live, report }) } else { Err(wrong) }
+    }
+
+    /// The samples of the rules in the program: for tests and benchmarks.
+    #[must_use]
+    pub fn builtin_samples() -> Vec<Samples> {
+        let documents = BUILTIN.iter().filter_map(|source| Some((document::read(source).ok()?, source)));
+        documents.flat_map(|(document, source)| samples_of(&document, source)).collect()
     }
 
     /// What became of the rules.
@@ -81,6 +101,16 @@ impl Rules {
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.engine.rules().iter().map(|compiled| &compiled.rule)
     }
+}
+
+/// That a rule can be matched, but not followed in a growing text.
+fn unfollowed(rules: &[Compiled], rule: usize, message: String) -> Diagnostic {
+    let rule = rules.get(rule).map(|compiled| compiled.rule.id.to_string());
+    Diagnostic { file: String::new(), line: 0, rule, message }
+}
+
+fn samples_of(document: &document::Document, source: &Source<'_>) -> Vec<Samples> {
+    document.rules.iter().filter_map(|rule| Samples::of(rule, source)).collect()
 }
 
 fn add(

@@ -19,7 +19,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `4096`, `32KiB`, `16MiB`, `1GiB`, `10MB`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;

@@ -1,0 +1,198 @@
+//! Judging one text: what the firewall finds in it, where that is for people, and what is not told:
+//! what a comment allows, what the baseline knows, what is below the level that was asked for.
+//!
+//! What stands at the place of a finding stays here. It goes into the mask, where it is blotted out,
+//! and into the baseline's mark, which is made with a key.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
+use portcullis_firewall::{Direction, Finding, Kind, Origin, Rule, Rules, Scratch, Text, Through};
+use portcullis_policies::DataLevel;
+use sha2::{Digest as _, Sha256};
+
+use super::baseline::Key;
+use super::mask;
+use super::places::{Place, Places};
+use super::windows::Window;
+
+/// How many findings of one file are told.
+pub(super) const MOST: usize = 10_000;
+
+/// What allows a finding when it stands on a line of it.
+const ALLOWS: [&str; 2] = ["portcullis:allow", "gitleaks:allow"];
+
+/// What is looked for, and what is told.
+pub(super) struct Judge<'r> {
+    pub(super) rules: &'r Rules,
+    /// Findings below are not told.
+    pub(super) level: DataLevel,
+    /// Rules that are not asked.
+    pub(super) silent: Box<dyn Fn(&Rule) -> bool + Sync + 'r>,
+    /// Whether comments allow.
+    pub(super) comments: bool,
+    /// What findings are marked with, where there is a baseline.
+    pub(super) key: Option<Key>,
+}
+
+/// A finding as it is told: where, never what.
+#[derive(Clone, Debug)]
+pub(super) struct Told<'r> {
+    pub(super) rule: &'r Rule,
+    pub(super) from: Place,
+    /// The place after its last character.
+    pub(super) to: Place,
+    pub(super) through: Through,
+    pub(super) score: u8,
+    /// Names it from run to run. Nothing of what was found is in it.
+    pub(super) fingerprint: String,
+    /// What the baseline knows it by.
+    pub(super) mark: Option<String>,
+    /// What the rule matched, with what must not be seen blotted out.
+    pub(super) shown: String,
+}
+
+/// What one file came to.
+pub(super) struct Judged<'r> {
+    pub(super) told: Vec<Told<'r>>,
+    /// How many findings a comment allows.
+    pub(super) allowed: usize,
+    /// Whether there were more than can be told.
+    pub(super) more: bool,
+    file: Arc<str>,
+    /// The commit, where the file is that of a diff.
+    commit: Option<Arc<str>>,
+    /// Of each rule: how many findings there were.
+    counts: HashMap<&'r str, u64>,
+    /// Findings that reach into the next window: rule and end.
+    reaching: Vec<(&'r str, usize)>,
+    scratch: Scratch,
+}
+
+/// The text took too much work, and was not judged.
+pub(super) struct Unjudged;
+
+impl<'r> Judged<'r> {
+    /// Nothing yet, of a file of this name, which in a diff is that of one commit.
+    pub(super) fn new(file: Arc<str>, commit: Option<Arc<str>>) -> Self {
+        Self {
+            told: Vec::new(),
+            allowed: 0,
+            more: false,
+            file,
+            commit,
+            counts: HashMap::new(),
+            reaching: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Judges the next window of the file.
+    pub(super) fn window(&mut self, judge: &Judge<'r>, window: &Window<'_>) -> Result<(), Unjudged> {
+        let text = window.text;
+        let mut found: Vec<Finding<'r>> = Vec::new();
+        let texts = [Text { text, origin: Origin::Unknown, flows: false }];
+        let mut more = false;
+        judge
+            .rules
+            .scan(&texts, Direction::Both, &mut self.scratch, &mut |finding| {
+                if (judge.silent)(finding.rule) {
+                } else if found.len() < MOST {
+                    found.push(finding);
+                } else {
+                    more = true;
+                }
+            })
+            .map_err(|_| Unjudged)?;
+        self.more |= more;
+        found.sort_by(|a, b| {
+            (a.secret.start, a.secret.end, &a.rule.id).cmp(&(b.secret.start, b.secret.end, &b.rule.id))
+        });
+        let allowed = if judge.comments { allowed_lines(text) } else { Vec::new() };
+        let ends = found.iter().flat_map(|f| [f.secret.start, f.secret.end]).collect();
+        let places = Places::of(text, window.first, ends);
+        let before = std::mem::take(&mut self.reaching);
+        for finding in &found {
+            let id = &*finding.rule.id;
+            let again = before.iter().any(|(rule, end)| *rule == id && finding.secret.start < *end);
+            if finding.secret.start >= window.own && window.own < text.len() || again {
+                continue; // it is whole in the next window, or was told with the last
+            }
+            if finding.secret.end > window.own {
+                self.reaching.push((id, finding.secret.end - window.own));
+            }
+            let number = self.counts.entry(id).or_default();
+            *number += 1;
+            let fingerprint = fingerprint(&self.file, self.commit.as_deref(), id, *number);
+            if judge.level > finding.rule.level {
+                continue;
+            }
+            if can_be_allowed(finding.rule.kind) && on_one_of(&allowed, &finding.span) {
+                self.allowed += 1;
+                continue;
+            }
+            if self.told.len() == MOST {
+                self.more = true;
+                break;
+            }
+            let secret = text.get(finding.secret.clone()).unwrap_or_default();
+            self.told.push(Told {
+                rule: finding.rule,
+                from: places.at(finding.secret.start),
+                to: places.at(finding.secret.end),
+                through: finding.through,
+                score: finding.score,
+                fingerprint,
+                mark: judge.key.as_ref().map(|key| key.mark(id, &self.file, secret)),
+                shown: mask::shown(text, finding, &found),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Names a finding: the first, second, ... of this rule in this file. What was found is no part of
+/// it, so that nobody can try guesses against it.
+fn fingerprint(file: &str, commit: Option<&str>, rule: &str, number: u64) -> String {
+    let mut hash = Sha256::new();
+    for part in ["portcullis scan 1", file, commit.unwrap_or_default(), rule] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.update(number.to_be_bytes());
+    let hash = hash.finalize();
+    data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or(&hash))
+}
+
+/// Whether a comment may allow it. Who writes orders to a model into a text would write the comment, too.
+fn can_be_allowed(kind: Kind) -> bool {
+    matches!(kind, Kind::Secret | Kind::Pii)
+}
+
+/// The lines that allow, in order.
+fn allowed_lines(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    for marker in ALLOWS {
+        let mut end = 0;
+        for at in memmem::find_iter(bytes, marker.as_bytes()) {
+            if at < end {
+                continue; // on the line that is known
+            }
+            let before = bytes.get(..at).and_then(|before| memchr::memrchr(b'\n', before));
+            let start = before.map_or(0, |before| before + 1);
+            end = bytes.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)).map_or(bytes.len(), |rest| at + rest);
+            lines.push(start..end);
+        }
+    }
+    lines.sort_unstable_by_key(|line| line.start);
+    lines
+}
+
+/// Whether a part of a text is on one of these lines.
+fn on_one_of(lines: &[Range<usize>], part: &Range<usize>) -> bool {
+    let next = lines.partition_point(|line| line.end < part.start);
+    lines.get(next).is_some_and(|line| line.start < part.end)
+}

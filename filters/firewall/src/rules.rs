@@ -45,8 +45,10 @@ pub struct Rules {
 /// How often each sample of a file is drawn when the file is loaded.
 const DRAWS: u64 = 4;
 
-const BUILTIN: &[Source<'static>] =
-    &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
+const BUILTIN: &[Source<'static>] = &[
+    Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") },
+    Source { name: "pii.toml", text: include_str!("../../../policies/firewall/pii.toml") },
+];
 
 impl Rules {
     /// The rules in the program, and those of these files. A later rule takes the place of an earlier one
@@ -148,6 +150,7 @@ fn add(
     };
     match Compiled::new(rule, regex, &written.keywords, written.secret_group, written.entropy, checks) {
         Ok(compiled) => {
+            let compiled = compiled.looking_at(written.fw.trigger);
             rules.retain(|known| known.rule.id != compiled.rule.id);
             rules.push(compiled);
         }

@@ -8,6 +8,7 @@ use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
 use crate::stream::Live;
+use crate::structure::{self, Structure};
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +19,13 @@ pub struct Selection {
     pub disabled: Vec<String>,
     /// From which score on, 0 to 100, a text is held for an injection.
     pub injection_threshold: u8,
+    /// How long a text may be, in bytes, before `structure-size` tells of it.
+    pub largest_text: usize,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { pii: false, disabled: Vec::new(), injection_threshold: 50 }
+        Self { pii: false, disabled: Vec::new(), injection_threshold: 50, largest_text: 256 << 10 }
     }
 }
 
@@ -39,6 +42,7 @@ pub struct Report {
 pub struct Rules {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
+    pub(crate) structure: Structure,
     report: Report,
 }
 
@@ -48,6 +52,7 @@ const DRAWS: u64 = 4;
 const BUILTIN: &[Source<'static>] = &[
     Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") },
     Source { name: "pii.toml", text: include_str!("../../../policies/firewall/pii.toml") },
+    Source { name: "structure.toml", text: include_str!("../../../policies/firewall/structure.toml") },
 ];
 
 impl Rules {

@@ -10,9 +10,11 @@
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
 mod check;
+mod decode;
 mod document;
 mod engine;
 mod finding;
+mod keywords;
 mod rule;
 mod rules;
 mod sample;

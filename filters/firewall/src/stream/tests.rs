@@ -1,3 +1,4 @@
+use super::class::Class;
 use super::*;
 use crate::{Samples, Selection, Source, draw};
 use proptest::prelude::*;
@@ -176,13 +177,17 @@ fn a_value_is_held_and_its_key_is_not() {
 #[test]
 fn classes_are_what_they_should_be() {
     let rules = shapes();
-    let everywhere: Vec<&str> = rules
-        .live
-        .classes()
-        .filter(|(_, everywhere)| *everywhere)
-        .map(|(number, _)| &*rules.engine.rules()[number].rule.id)
-        .collect();
-    assert_eq!(everywhere, ["suffix"]);
+    let of = |id: &str| {
+        let own = |live: &&LiveRule| *rules.engine.rules()[live.number].rule.id == *id;
+        rules.live.rules().iter().find(own).unwrap().class
+    };
+    let class = |back, prefix| Class { back, context: false, prefix };
+    assert_eq!(of("prefix"), class(Some(0), 4));
+    assert_eq!(of("value"), class(Some(3), 0));
+    assert_eq!(of("marker"), class(Some(5), 0));
+    assert_eq!(of("suffix"), class(None, 0));
+    assert_eq!(of("block"), class(Some(0), 10));
+    assert_eq!(of("address"), class(Some(10), 0));
 }
 
 proptest! {

@@ -33,7 +33,7 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
             at += STRIDE;
             continue;
         }
-        let run = back(bytes, from, at)..on(bytes, at);
+        let run = run_around(bytes, from, at);
         // What was looked at is not looked at again.
         from = run.end;
         at = run.end.max(at + STRIDE);
@@ -48,37 +48,48 @@ fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
-/// Where the run around a place begins.
-fn back(bytes: &[u8], from: usize, at: usize) -> usize {
-    let (mut start, mut line) = (at, 0);
-    for (place, byte) in bytes.iter().enumerate().take(at).skip(from).rev() {
-        match byte {
-            b'\r' | b'\n' if line >= LINE || line == 0 => line = 0,
-            byte if is_part(*byte) => {
-                start = place;
-                line += 1;
-            }
-            _ => break,
+/// The run around a place, over as many lines as it has: all but the last one are long.
+fn run_around(bytes: &[u8], from: usize, at: usize) -> Range<usize> {
+    let back = |to: usize| {
+        let before = bytes.get(from..to).unwrap_or_default();
+        to - before.iter().rev().take_while(|byte| is_part(**byte)).count()
+    };
+    let on =
+        |from: usize| from + bytes.get(from..).unwrap_or_default().iter().take_while(|byte| is_part(**byte)).count();
+    let line = back(at)..on(at);
+    let mut run = line.clone();
+    while let Some(end) = break_before(bytes, run.start) {
+        let start = back(end.max(from));
+        if end <= from || end - start < LINE {
+            break;
         }
+        run.start = start;
     }
-    start
+    let mut last = line.len();
+    while let Some(start) = break_after(bytes, run.end).filter(|_| last >= LINE) {
+        let end = on(start);
+        last = end - start;
+        if last == 0 {
+            break;
+        }
+        run.end = end;
+    }
+    run
 }
 
-/// Where the run around a place ends.
-fn on(bytes: &[u8], at: usize) -> usize {
-    // The line that the place is in may have begun before it.
-    let (mut end, mut line) = (at, LINE);
-    for (place, byte) in bytes.iter().enumerate().skip(at) {
-        match byte {
-            b'\r' | b'\n' if line >= LINE || line == 0 => line = 0,
-            byte if is_part(*byte) => {
-                end = place + 1;
-                line += 1;
-            }
-            _ => break,
-        }
+/// Where the line before this one ends.
+fn break_before(bytes: &[u8], at: usize) -> Option<usize> {
+    let before = bytes.get(..at)?.strip_suffix(b"\n")?;
+    Some(before.strip_suffix(b"\r").unwrap_or(before).len())
+}
+
+/// Where the line after this one begins.
+fn break_after(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at..)? {
+        [b'\n', ..] => Some(at + 1),
+        [b'\r', b'\n', ..] => Some(at + 2),
+        _ => None,
     }
-    end
 }
 
 /// Whether the text says what a run is: a picture, a certificate, a public key. What is in them is for

@@ -89,7 +89,9 @@ fn kind(letter: char) -> Option<Kind> {
         '\u{200c}' | '\u{200d}' | '\u{34f}' => Kind::Joiner,
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{180b}'..='\u{180d}' => Kind::Variation,
         '\u{ad}' => Kind::Hyphen,
-        '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{180e}' | '\u{2800}' => Kind::Blank,
+        '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{180e}' | '\u{2800}' => {
+            Kind::Blank
+        }
         '\u{17b4}' | '\u{17b5}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' => Kind::Blank,
         '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => Kind::Filler,
         '\u{e0000}'..='\u{e007f}' => Kind::Tag,
@@ -111,7 +113,8 @@ struct Unseen {
 impl Unseen {
     fn see(&mut self, kind: Kind, before: Option<char>, after: Option<char>, span: Range<usize>) {
         let word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
-        let foreign = |letter: Option<char>| letter.is_some_and(|letter| !letter.is_ascii() && self::kind(letter).is_none());
+        let foreign =
+            |letter: Option<char>| letter.is_some_and(|letter| !letter.is_ascii() && self::kind(letter).is_none());
         // What an emoji's variation follows may be followed by a joiner.
         let varied = before.is_some_and(|letter| self::kind(letter) == Some(Kind::Variation));
         let again = before.is_some_and(|letter| self::kind(letter) == Some(kind));

@@ -18,7 +18,14 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
     while let Some(next) = next_lead(bytes, at) {
         let before = bytes.get(at..next).unwrap_or_default();
         let start = next - before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        let end = start + text.get(start..).unwrap_or_default().chars().take_while(|c| is_letter(*c)).map(char::len_utf8).sum::<usize>();
+        let end = start
+            + text
+                .get(start..)
+                .unwrap_or_default()
+                .chars()
+                .take_while(|c| is_letter(*c))
+                .map(char::len_utf8)
+                .sum::<usize>();
         if text.get(start..end).is_some_and(is_mixed) {
             span.get_or_insert(start..end).end = end;
         }
@@ -61,7 +68,8 @@ fn is_mixed(word: &str) -> bool {
     let greek = foreign.clone().any(|letter| letter < '\u{400}');
     let all_pass = foreign.all(|letter| LOOKALIKES.contains(letter));
     // A Greek letter beside Latin ones is mathematics, one between them is not.
-    let between = word.bytes().next().is_some_and(|byte| byte.is_ascii()) && word.bytes().last().is_some_and(|b| b.is_ascii());
+    let between =
+        word.bytes().next().is_some_and(|byte| byte.is_ascii()) && word.bytes().last().is_some_and(|b| b.is_ascii());
     let passes = all_pass && latin > 1 && (!greek || (between && latin > others));
     let latin_passes = others > latin
         && latin + others > 3

@@ -50,7 +50,7 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "password" => assigned::password,
         "password-random" => assigned::password_random,
         "pem-body" => structure::pem_body,
-        "random" => |candidate| random::drawn(candidate.secret, 0.2),
+        "random" => random_body,
         "random-hex" => |candidate| random::is_drawn_hex(candidate.secret),
         "random-tail" => structure::random_tail,
         "seed-phrase" => structure::seed_phrase,
@@ -59,6 +59,13 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "userinfo" => assigned::userinfo,
         _ => return pii::by_name(name.strip_prefix("pii-")?),
     })
+}
+
+/// The whole of it, or the longest part behind a prefix, looks drawn.
+fn random_body(candidate: &Candidate<'_>) -> bool {
+    let parts = candidate.secret.split(['-', '_', '.', ':']);
+    let body = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    random::drawn(candidate.secret, 0.2) || (body.len() >= 16 && random::drawn(body, 0.2))
 }
 
 /// Shannon's entropy of a text, in bits a byte.

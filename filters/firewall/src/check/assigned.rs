@@ -3,6 +3,7 @@
 //! What people call a secret says how much to ask of the value: a password may be two words and four
 //! digits, a key has to look drawn. Types, variables, calls and paths are none.
 
+use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder, is_reference};
 use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
 use super::{Candidate, part};
@@ -226,7 +227,11 @@ pub(super) fn password_random(candidate: &Candidate<'_>) -> bool {
 pub(super) fn credential(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret;
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    !is_placeholder(text) && !is_reference(text) && digits && (drawn(text, 0.3) || is_uuid(text))
+    !is_placeholder(text)
+        && !is_reference(text)
+        && !is_miscounted(text)
+        && digits
+        && (drawn(text, 0.3) || is_uuid(text))
 }
 
 /// The value of a session's cookie.
@@ -238,6 +243,7 @@ pub(super) fn cookie(candidate: &Candidate<'_>) -> bool {
         && !is_reference(text)
         && text.len() >= 16
         && digits
+        && !is_uuid(text)
         && distinct(text) >= 8
         && drawn(text, 0.4)
 }
@@ -286,6 +292,7 @@ impl<'t> Value<'t> {
             || (call && surprise(text) < 0.5 * text.len() as f32)
             || is_reference(text)
             || is_placeholder(text)
+            || is_miscounted(text)
     }
 
     /// Whether it can be a secret: one that a person may have `chosen`, or one that was drawn.
@@ -346,7 +353,9 @@ fn is_passphrase(text: &str) -> bool {
 
 /// Whether it reads like a name in code: words, and a number at most.
 fn is_identifier(text: &str) -> bool {
-    text.contains('_') && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && surprise(text) < 0.0
+    text.contains('_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && surprise(text) < -0.5 * text.len() as f32
 }
 
 /// Whether it is the address of a person or a host, or a place in one.

@@ -4,6 +4,7 @@
 //! URLs. So the prefix has to say what it is, or the body has to be long and mixed, and nothing around
 //! it may say that it is something else.
 
+use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder};
 use super::random::{is_uuid, surprise};
 use super::{Candidate, part};
@@ -236,8 +237,8 @@ const OTHER: &[&str] = &[
 
 /// Whether it looks like the token of an issuer that no rule names.
 pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
-    let run = candidate.secret.trim_matches(['.', '-', '_', '~']);
-    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) {
+    let run = candidate.matched.trim_matches(['.', '-', '_', '~']);
+    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) || is_miscounted(run) {
         return false;
     }
     let Some((prefix, body)) = split(run) else { return false };
@@ -313,7 +314,7 @@ fn is_free(candidate: &Candidate<'_>) -> bool {
     let before = candidate.start.checked_sub(1).and_then(|at| bytes.get(at));
     let after = bytes.get(candidate.start + candidate.matched.len());
     let inside = |byte: Option<&u8>, marks: &[u8]| byte.is_some_and(|byte| marks.contains(byte) || !byte.is_ascii());
-    !inside(before, b"/+%@$#\\&{<") && !inside(after, b"/+(@%<{[\\")
+    !inside(before, b"/+%@$#\\&{<.-~_") && !inside(after, b"/+(@%<{[\\")
 }
 
 /// What stands before it on its line, some dozen bytes of it.

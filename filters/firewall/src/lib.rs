@@ -22,6 +22,7 @@ mod sample;
 mod samples;
 mod scan;
 mod stream;
+mod structure;
 mod trigger;
 mod view;
 

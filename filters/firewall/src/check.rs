@@ -80,8 +80,11 @@ pub(crate) fn part(text: &str, range: Range<usize>) -> &str {
 
 /// A candidate with so many bytes of text on either side, or fewer, so that it begins and ends on characters.
 fn around<'t>(candidate: &Candidate<'t>, bytes: usize) -> &'t str {
-    let start = (candidate.start.saturating_sub(bytes)..=candidate.start).find(|at| candidate.text.is_char_boundary(*at));
+    let start =
+        (candidate.start.saturating_sub(bytes)..=candidate.start).find(|at| candidate.text.is_char_boundary(*at));
     let end = candidate.start + candidate.matched.len();
-    let last = (end..=end.saturating_add(bytes).min(candidate.text.len())).rev().find(|at| candidate.text.is_char_boundary(*at));
+    let last = (end..=end.saturating_add(bytes).min(candidate.text.len()))
+        .rev()
+        .find(|at| candidate.text.is_char_boundary(*at));
     part(candidate.text, start.unwrap_or(candidate.start)..last.unwrap_or(end))
 }

@@ -76,7 +76,8 @@ pub(super) fn discord_id(candidate: &Candidate<'_>) -> bool {
 
 /// Words of a wallet: none of them comes often, and none is a word that holds sentences together.
 pub(super) fn seed_phrase(candidate: &Candidate<'_>) -> bool {
-    const GLUE: &[&str] = &["the", "and", "for", "was", "were", "are", "that", "this", "with", "when", "who", "which", "has"];
+    const GLUE: &[&str] =
+        &["the", "and", "for", "was", "were", "are", "that", "this", "with", "when", "who", "which", "has"];
     let words: Vec<&str> = candidate.secret.split(' ').collect();
     let repeated = words.iter().any(|word| words.iter().filter(|other| *other == word).count() > 2);
     let counted = matches!(words.len(), 12 | 15 | 18 | 21 | 24);

@@ -12,9 +12,9 @@ use portcullis_policies::{DataLevel, Diagnostic, nearest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ConfigError;
 use super::load::Check;
 use super::written::ModeWord;
-use super::{ConfigError, load};
 
 /// The word for the rules in the program.
 const BUILTIN: &str = "builtin";
@@ -220,6 +220,7 @@ fn is_name(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load;
     use super::*;
 
     fn parse(text: &str, folder: &Path) -> Result<FirewallConfig, ConfigError> {

@@ -32,12 +32,8 @@ pub(super) fn test(file: &Path) -> Outcome {
     for inactive in &report.inactive {
         say!("{}", printable(&inactive.to_string()));
     }
-    say!(
-        "{}: {} rules in force, {} not; every sample is as it should be",
-        file.display(),
-        report.active,
-        report.inactive.len()
-    );
+    let active = super::count(report.active, "rule");
+    say!("{}: {active} in force; every sample is as it should be", printable(&file.to_string_lossy()));
     Ok(())
 }
 

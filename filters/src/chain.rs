@@ -282,7 +282,10 @@ impl Chain {
         }
         let refusal = match said {
             Ok(Ok(Verdict::Pass)) => return Ok(None),
-            Ok(Ok(Verdict::Replace(_))) if member.mode == Mode::Shadow => return Ok(None),
+            Ok(Ok(Verdict::Replace(_))) if member.mode == Mode::Shadow => {
+                facts.forget_redactions(name);
+                return Ok(None);
+            }
             Ok(Ok(Verdict::Replace(new))) => return Ok(Some(new)),
             Ok(Ok(Verdict::Block(refusal))) => refusal,
             Ok(Err(error)) => Refusal::internal(name, error.to_string()),

@@ -238,7 +238,13 @@ pub struct Facts {
     counted: usize,
     quotas: Vec<Quota>,
     leases: Leases,
+    findings: Vec<Noted>,
+    redactions: u32,
+    ceiling: Option<DataLevel>,
 }
+
+/// The most findings of one exchange that are told one by one.
+const MAX_FINDINGS: usize = 16;
 
 #[derive(Default)]
 struct Leases(Vec<Box<dyn Lease>>);
@@ -258,6 +264,23 @@ pub struct Shadow {
     pub code: crate::verdict::Code,
     /// For the operator: which rule.
     pub detail: String,
+}
+
+/// Something that a filter found in a text, for the record: which rule, never what stood there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// The filter.
+    pub filter: &'static str,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The code of its kind.
+    pub code: crate::verdict::Code,
+    /// How sensitive it is.
+    pub level: DataLevel,
+    /// What was done: `block`, `redact` or `flag`.
+    pub action: &'static str,
+    /// A keyed hash of what was found: the same thing has the same one, at this node.
+    pub fingerprint: String,
 }
 
 impl Facts {
@@ -378,6 +401,49 @@ impl Facts {
     /// Raises the data level; it never falls.
     pub fn raise_level(&mut self, level: DataLevel) {
         self.level = self.level.max(level);
+    }
+
+    /// The highest level that may be shown to where the request goes; `None` where nothing bounds it.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<DataLevel> {
+        self.ceiling
+    }
+
+    /// States the highest level that may be shown to where the request goes. The lowest one counts.
+    pub fn set_ceiling(&mut self, level: DataLevel) {
+        self.ceiling = Some(self.ceiling.map_or(level, |known| known.min(level)));
+    }
+
+    /// What was found in the request's texts; the first few.
+    #[must_use]
+    pub fn findings(&self) -> &[Noted] {
+        &self.findings
+    }
+
+    /// Notes what was found.
+    pub fn note_finding(&mut self, noted: Noted) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(noted);
+        }
+    }
+
+    /// How many parts of the request were taken out.
+    #[must_use]
+    pub fn redactions(&self) -> u32 {
+        self.redactions
+    }
+
+    /// Notes that parts of the request were taken out.
+    pub fn note_redactions(&mut self, count: u32) {
+        self.redactions = self.redactions.saturating_add(count);
+    }
+
+    /// Nothing was taken out after all: the filter is in `shadow` mode.
+    pub(crate) fn forget_redactions(&mut self, filter: &str) {
+        self.redactions = 0;
+        for noted in self.findings.iter_mut().filter(|noted| noted.filter == filter && noted.action == "redact") {
+            noted.action = "flag";
+        }
     }
 
     /// The rule or grant that allowed it, once the `policy` filter knows.

@@ -1,120 +1,107 @@
-//! The `firewall` filter: what must not leave does not leave.
+//! The `firewall` filter: what must not leave does not leave, what must not come in does not come in.
 //!
-//! Every decoded string of a prompt is scanned, and so are the joins between the texts of its
-//! messages. Of an answer, a piece of text leaves once nothing that began in it can still become a
-//! secret: the scanner says from where on a text is undecided, and frames from there on are held.
+//! 1. Every text of a request is scanned, in the order in which the model reads them.
+//! 2. What is found is weighed: it is told, taken out, or the request is refused.
+//! 3. A request that was rewritten is judged once more, as it will be sent.
+//! 4. Of an answer, a piece of text leaves once nothing that began in it can still become a finding.
 //!
-//! This first form knows fixed formats, assignments, and a few structural hints. Texts that are
-//! encoded (base64, hex, a language's string concatenation) are not decoded yet, and a model that
-//! spells a secret in words is beyond any scanner: keep secrets out of prompts in the first place.
+//! What the rules find, and how a text is seen, is the engine's: `portcullis_firewall`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use portcullis_policies::DataLevel;
-use serde::{Deserialize, Serialize};
+use portcullis_firewall::{Rules, Scratch};
 
 use crate::exchange::{Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
 use crate::json::Json;
-use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+use crate::verdict::{FilterError, Outcome, Verdict};
 
 mod alphabet;
 mod check;
-mod join;
+mod findings;
+mod hidden;
+mod judge;
 mod literals;
 mod plain;
+mod redact;
 mod rules;
 mod scanner;
+mod settings;
+mod speaker;
+mod stance;
+mod texts;
 mod watch;
 
-pub use rules::{Family, Rule};
+pub use judge::{FindingObserver, Fingerprints};
 pub use scanner::{Finding, Scanner};
+pub use settings::{FirewallSettings, InjectionSettings, RuleAction, Watchfulness};
 
-/// How the filter is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FirewallSettings {
-    /// Findings of this level and above are refused; those below raise the exchange's level.
-    pub block_at: DataLevel,
-    /// The rule sets in force. This release has one.
-    pub rules: Vec<RuleSet>,
-}
+use findings::{Findings, refuse};
+use judge::Judge;
+use texts::Texts;
 
-/// A set of rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RuleSet {
-    /// The rules in the program.
-    Builtin,
-}
-
-impl Default for FirewallSettings {
-    fn default() -> Self {
-        Self { block_at: DataLevel::L3, rules: vec![RuleSet::Builtin] }
-    }
-}
-
-/// What the filter tells the world about findings: which rule, never what it matched.
-pub trait FindingObserver: Send + Sync + 'static {
-    /// A rule matched, and this was done: `block` or `flag`.
-    fn found(&self, rule: &'static str, level: DataLevel, action: &'static str);
-}
-
-/// The rules and their levels, for label sets that start at 0.
-pub fn rules() -> impl Iterator<Item = (&'static str, DataLevel)> {
-    rules::RULES.iter().map(|rule| (rule.id, rule.level))
-}
+/// Texts of this size leave no room behind that the next one would not use.
+const USUAL: usize = 1 << 20;
 
 /// The filter.
 pub struct Firewall {
     judge: Arc<Judge>,
 }
 
-/// What the filter and its watches share.
-struct Judge {
-    scanner: Scanner,
-    block_at: DataLevel,
-    observer: Arc<dyn FindingObserver>,
-}
-
 impl Firewall {
-    /// A filter with these settings.
+    /// A filter with these settings and rules.
     ///
     /// # Errors
-    /// When no rule set is named: a firewall without rules is a mistake.
-    pub fn new(settings: FirewallSettings, observer: Arc<dyn FindingObserver>) -> Result<Self, FilterError> {
-        if settings.rules.is_empty() {
-            return Err(FilterError::Failed("the firewall has no rules, expected `[builtin]`".to_owned()));
+    /// When no rule is in force: a firewall without rules is a mistake.
+    pub fn new(
+        settings: FirewallSettings,
+        rules: Arc<Rules>,
+        prints: Fingerprints,
+        observer: Arc<dyn FindingObserver>,
+    ) -> Result<Self, FilterError> {
+        if rules.iter().next().is_none() {
+            return Err(FilterError::Failed("the firewall has no rules, expected `rules: [builtin]`".to_owned()));
         }
-        let judge = Judge { scanner: Scanner::default(), block_at: settings.block_at, observer };
-        Ok(Self { judge: Arc::new(judge) })
+        let (scanner, block_at) = (scanner::Scanner::default(), settings.block_at);
+        let stance = stance::Stance::new(settings);
+        Ok(Self { judge: Arc::new(Judge { rules, stance, prints, observer, scanner, block_at }) })
     }
-}
 
-impl Judge {
-    /// Weighs a finding: whether it blocks.
-    fn blocks(&self, rule: &'static Rule) -> bool {
-        let blocks = rule.level >= self.block_at;
-        self.observer.found(rule.id, rule.level, if blocks { "block" } else { "flag" });
-        blocks
-    }
-}
-
-/// What was found in a request so far.
-#[derive(Default)]
-struct Found {
-    blocked: Option<&'static Rule>,
-    level: DataLevel,
-}
-
-impl Found {
-    fn take(&mut self, judge: &Judge, finding: &Finding) {
-        self.level = self.level.max(finding.rule.level);
-        if judge.blocks(finding.rule) && self.blocked.is_none_or(|b| b.level < finding.rule.level) {
-            self.blocked = Some(finding.rule);
+    fn judge(&self, request: &Request<'_>, facts: &mut Facts) -> Outcome<Bytes> {
+        let judge = &*self.judge;
+        let hidden = texts::hidden(request).map_err(|_| failed("what an image holds takes too much to unpack"))?;
+        let texts = Texts::of(request, &hidden);
+        let size = request.body.len();
+        let mut findings = scan(size, |scratch| Findings::of(judge, &texts, scratch))?;
+        findings.tell(facts);
+        if let Some(refusal) = findings.refusal(facts) {
+            return block(refusal);
         }
+        if findings.cuts.is_empty() {
+            return Ok(Verdict::Pass);
+        }
+        let Some(json) = request.json else { return Err(failed("a cut in what is not JSON")) };
+        let Ok((rewritten, marks)) = findings.cuts.apply(json) else {
+            return block(findings.uncut());
+        };
+        if let Some(rule) = self.again(&rewritten, request.head)? {
+            return block(refuse(rule));
+        }
+        facts.note_redactions(marks);
+        Ok(Verdict::Replace(rewritten.into()))
+    }
+
+    /// Judges a request that was rewritten: the rule that still finds something that must not pass.
+    fn again(&self, rewritten: &[u8], head: &Head) -> Result<Option<&portcullis_firewall::Rule>, FilterError> {
+        let json = Json::parse(rewritten).map_err(|_| failed("the rewritten request is no JSON"))?;
+        let outside = texts::outermost(&head.route);
+        let mut hidden = hidden::Hidden::default();
+        hidden.json(&json, outside).map_err(|_| failed("what an image holds takes too much to unpack"))?;
+        let texts = Texts::of_json(&json, &head.route, &hidden.made);
+        scan(rewritten.len(), |scratch| Findings::remaining(&self.judge, &texts, scratch))
     }
 }
 
@@ -129,30 +116,7 @@ impl Filter for Firewall {
     }
 
     async fn body(&self, request: &Request<'_>, facts: &mut Facts) -> Outcome<Bytes> {
-        let judge = &*self.judge;
-        let mut found = Found::default();
-        match request.json {
-            Some(json) => {
-                json.each_string(&mut |text| {
-                    judge.scanner.scan(text, &mut |finding| found.take(judge, &finding));
-                });
-                join::scan(json, &judge.scanner, &mut |finding| found.take(judge, &finding));
-            }
-            // A form or a blob: whatever text is in it.
-            None => {
-                judge.scanner.scan(&String::from_utf8_lossy(request.body), &mut |finding| found.take(judge, &finding))
-            }
-        }
-        for (name, value) in &request.head.query {
-            for text in [name, value] {
-                judge.scanner.scan(text, &mut |finding| found.take(judge, &finding));
-            }
-        }
-        facts.raise_level(found.level);
-        match found.blocked {
-            None => Ok(Verdict::Pass),
-            Some(rule) => block(refuse(rule)),
-        }
+        self.judge(request, facts)
     }
 
     fn watch(&self, _: &Head, _: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
@@ -160,35 +124,25 @@ impl Filter for Firewall {
     }
 }
 
-fn refuse(rule: &'static Rule) -> Refusal {
-    let (code, message) = match rule.family {
-        Family::Secret => {
-            (Code::FirewallSecret, "the prompt contains what looks like a secret; take it out and try again")
-        }
-        Family::Structure => (Code::FirewallStructural, "the prompt contains a structure that is not let through"),
-    };
-    Refusal::new("firewall", code, message).with_detail(format!("rule {}", rule.id)).with_level(rule.level)
+/// Scans with what the thread keeps for it. What a panic leaves behind is not used again, and neither is what a
+/// large text has made large.
+fn scan<T>(
+    size: usize,
+    scan: impl FnOnce(&mut Scratch) -> Result<T, portcullis_firewall::Exhausted>,
+) -> Result<T, FilterError> {
+    thread_local! {
+        static KEPT: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+    }
+    let mut scratch = KEPT.take().unwrap_or_default();
+    let found = scan(&mut scratch).map_err(|exhausted| failed(&exhausted.to_string()));
+    if size <= USUAL {
+        KEPT.set(Some(scratch));
+    }
+    found
 }
 
-/// Whether a key's value is a text that models read as one with its neighbours.
-fn is_prose(key: &str) -> bool {
-    matches!(
-        key,
-        "content"
-            | "text"
-            | "prompt"
-            | "system"
-            | "input"
-            | "suffix"
-            | "thinking"
-            | "instructions"
-            | "arguments"
-            | "query"
-            | "template"
-            | "input_prefix"
-            | "input_suffix"
-            | "output"
-    )
+fn failed(why: &str) -> FilterError {
+    FilterError::Failed(why.to_owned())
 }
 
 /// A JSON value, for the files below.

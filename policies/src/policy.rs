@@ -10,6 +10,7 @@ mod ask;
 mod decide;
 mod document;
 mod explain;
+mod floor;
 mod index;
 mod rule;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod when;
 
 pub use ask::{Allow, Ask, Basis, Decision, Denial, Deny};
 pub use explain::{Explanation, Near};
+pub use floor::{FirewallFloor, Handling};
 pub use rule::{Bounds, Rule, RuleLimits, Tools};
 pub use warnings::{Known, Reach};
 
@@ -43,6 +45,7 @@ pub struct Policy {
     line: u64,
     rules: Vec<Rule>,
     limits: Vec<Limit>,
+    firewall: FirewallFloor,
     live: Index,
     /// Rules that are only tried; `None` without any.
     tried: Option<Index>,
@@ -66,7 +69,14 @@ impl Policy {
 
     fn of(file: Arc<str>, line: u64, rules: Vec<Rule>, limits: Vec<Limit>) -> Self {
         let tried = rules.iter().any(Rule::is_shadow).then(|| Index::of(&rules, true));
-        Self { file, line, live: Index::of(&rules, false), tried, rules, limits }
+        let firewall = FirewallFloor::default();
+        Self { file, line, live: Index::of(&rules, false), tried, rules, limits, firewall }
+    }
+
+    /// What the firewall does at least.
+    #[must_use]
+    pub fn firewall(&self) -> FirewallFloor {
+        self.firewall
     }
 
     /// Upper bounds for request fields.

@@ -8,15 +8,18 @@ use regex_automata::util::syntax;
 
 use crate::check::{Candidate, Check, entropy, part};
 use crate::rule::Rule;
+use crate::trigger::{self, Trigger};
 
 /// A rule, ready to match.
 pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     regex: Regex,
+    expression: String,
     keywords: Vec<String>,
     secret_group: usize,
     entropy: Option<f32>,
     checks: Vec<Check>,
+    trigger: Option<Trigger>,
 }
 
 /// All rules, ready to match.
@@ -34,6 +37,7 @@ pub(crate) struct Engine {
 pub(crate) struct Hits {
     seen: Vec<bool>,
     rules: Vec<usize>,
+    places: Vec<Range<usize>>,
 }
 
 /// A match in one view of a text.
@@ -47,7 +51,7 @@ pub(crate) struct Match<'r> {
 impl Compiled {
     pub(crate) fn new(
         rule: Rule,
-        regex: &str,
+        regex_text: &str,
         keywords: &[String],
         secret_group: usize,
         entropy: Option<f32>,
@@ -59,17 +63,39 @@ impl Compiled {
         let regex = Regex::builder()
             .syntax(syntax)
             .configure(config)
-            .build(regex)
+            .build(regex_text)
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
-        Ok(Self { rule, regex, keywords, secret_group, entropy, checks })
+        let expression = regex_text.to_owned();
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, trigger: None })
     }
 
-    fn scan<'r>(&'r self, text: &str, found: &mut dyn FnMut(Match<'r>)) {
+    /// The same rule, where it looks only at places of one kind.
+    pub(crate) fn looking_at(self, trigger: Option<Trigger>) -> Self {
+        Self { trigger, ..self }
+    }
+
+    /// What the expression is written as.
+    pub(crate) fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// Its keywords, in lower case.
+    pub(crate) fn keywords(&self) -> &[String] {
+        &self.keywords
+    }
+
+    /// Which group is the secret; 0 for the first that took part.
+    pub(crate) fn secret_group(&self) -> usize {
+        self.secret_group
+    }
+
+    /// Finds what matches within a range of a text.
+    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
         let mut slots = self.regex.create_captures();
-        let mut at = 0;
-        while at <= text.len() {
-            self.regex.search_captures(&regex_automata::Input::new(text).range(at..), &mut slots);
+        let mut at = range.start;
+        while at <= range.end {
+            self.regex.search_captures(&regex_automata::Input::new(text).range(at..range.end), &mut slots);
             let Some(whole) = slots.get_match() else { return };
             let span = whole.range();
             at = span.end.max(span.start + 1);
@@ -133,7 +159,15 @@ impl Engine {
         hits.seen.clear();
         hits.seen.resize(self.rules.len(), false);
         hits.rules.clear();
-        hits.rules.extend(&self.always);
+        if self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger.is_some()) {
+            trigger::places(text, &mut hits.places);
+        }
+        for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
+            match rule.trigger {
+                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
+                None => rule.confirm(text, 0..text.len(), found),
+            }
+        }
         for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
             let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
             if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {
@@ -142,7 +176,7 @@ impl Engine {
             }
         }
         for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
-            rule.scan(text, found);
+            rule.confirm(text, 0..text.len(), found);
         }
     }
 }

@@ -10,14 +10,19 @@
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
 mod check;
+mod decode;
 mod document;
 mod engine;
 mod finding;
+mod keywords;
 mod rule;
 mod rules;
 mod sample;
 mod samples;
 mod scan;
+mod stream;
+mod trigger;
+mod view;
 
 pub use check::Candidate;
 pub use document::{Diagnostic, Source};
@@ -27,3 +32,4 @@ pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use stream::{MOST_HELD, Stream, StreamFinding};

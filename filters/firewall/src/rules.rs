@@ -7,6 +7,7 @@ use crate::document::{self, Diagnostic, Source, Written, line_of};
 use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
+use crate::stream::Live;
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +38,17 @@ pub struct Report {
 /// All rules in force. Immutable, and shared by everybody who scans.
 pub struct Rules {
     pub(crate) engine: Engine,
+    pub(crate) live: Live,
     report: Report,
 }
 
 /// How often each sample of a file is drawn when the file is loaded.
 const DRAWS: u64 = 4;
 
-const BUILTIN: &[Source<'static>] =
-    &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
+const BUILTIN: &[Source<'static>] = &[
+    Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") },
+    Source { name: "pii.toml", text: include_str!("../../../policies/firewall/pii.toml") },
+];
 
 impl Rules {
     /// The rules in the program, and those of these files. A later rule takes the place of an earlier one
@@ -74,11 +78,12 @@ impl Rules {
             return Err(wrong);
         }
         report.active = rules.len();
+        let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
         let engine = Engine::new(rules);
         // Those of the program are run by its tests.
         samples.retain(|sample| files.iter().any(|file| file.name == sample.file));
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Self { engine, report }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Self { engine, live, report }) } else { Err(wrong) }
     }
 
     /// The samples of the rules in the program: for tests and benchmarks.
@@ -98,6 +103,12 @@ impl Rules {
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.engine.rules().iter().map(|compiled| &compiled.rule)
     }
+}
+
+/// That a rule can be matched, but not followed in a growing text.
+fn unfollowed(rules: &[Compiled], rule: usize, message: String) -> Diagnostic {
+    let rule = rules.get(rule).map(|compiled| compiled.rule.id.to_string());
+    Diagnostic { file: String::new(), line: 0, rule, message }
 }
 
 fn samples_of(document: &document::Document, source: &Source<'_>) -> Vec<Samples> {
@@ -139,6 +150,7 @@ fn add(
     };
     match Compiled::new(rule, regex, &written.keywords, written.secret_group, written.entropy, checks) {
         Ok(compiled) => {
+            let compiled = compiled.looking_at(written.fw.trigger);
             rules.retain(|known| known.rule.id != compiled.rule.id);
             rules.push(compiled);
         }

@@ -1,11 +1,14 @@
 use super::*;
 use crate::frame::{Reading, with_frame};
+use crate::verdict::Code;
+use portcullis_firewall::Selection;
+use portcullis_policies::DataLevel;
 use proptest::prelude::*;
 
 struct Deaf;
 
 impl FindingObserver for Deaf {
-    fn found(&self, _: &'static str, _: DataLevel, _: &'static str) {}
+    fn found(&self, _: &str, _: DataLevel, _: &'static str) {}
 }
 
 /// A seeded source of bodies: no secret stands in this file in one piece.
@@ -149,7 +152,11 @@ fn sees_assignments_and_disguises() {
 
 fn firewall() -> &'static Firewall {
     static ONE: std::sync::OnceLock<Firewall> = std::sync::OnceLock::new();
-    ONE.get_or_init(|| Firewall::new(FirewallSettings::default(), Arc::new(Deaf)).unwrap())
+    ONE.get_or_init(|| {
+        let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+        let prints = Fingerprints::new(b"a key").unwrap();
+        Firewall::new(FirewallSettings::default(), Arc::new(rules), prints, Arc::new(Deaf)).unwrap()
+    })
 }
 
 /// Plays the gate: what of these pieces, each a frame of its own, leaves before the end or a refusal.

@@ -40,7 +40,7 @@ impl Policy {
             return Err(reader.mistakes);
         }
         let line = text.lines().position(|line| line.starts_with("rules:")).map_or(1, |at| at as u64 + 1);
-        Ok(Self::of(file.into(), line, rules, limits))
+        Ok(Self { firewall: document.firewall, ..Self::of(file.into(), line, rules, limits) })
     }
 }
 
@@ -346,6 +346,9 @@ mod tests {
             ("version: 1\ngroups: {team: ['*']}\nrules: []\n".to_owned(), 2, "cannot be a member"),
             ("version: 1\ngroups: {team: []}\nrules: []\n".to_owned(), 2, "no members"),
             ("version: 1\nrules: []\nlimits: {num_ctx: {max: 0}}\n".to_owned(), 3, "at least 1"),
+            ("version: 1\nrules: []\nfirewall: {block_at: L9}\n".to_owned(), 3, "L9"),
+            ("version: 1\nrules: []\nfirewall: {blok_at: L2}\n".to_owned(), 3, "did you mean `block_at`?"),
+            ("version: 1\nrules: []\nfirewall: {pii: drop}\n".to_owned(), 3, "drop"),
             ("version: 1\nrules: [\n".to_owned(), 2, ""),
         ] {
             let said = mistakes(&text);

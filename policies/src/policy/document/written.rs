@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::class::RouteClass;
+use crate::policy::FirewallFloor;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +20,8 @@ pub(super) struct Document {
     pub(super) rules: Vec<WrittenRule>,
     #[serde(default)]
     pub(super) limits: BTreeMap<String, Spanned<WrittenLimit>>,
+    #[serde(default)]
+    pub(super) firewall: FirewallFloor,
 }
 
 #[derive(Deserialize)]

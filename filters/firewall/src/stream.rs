@@ -1,0 +1,386 @@
+//! Growing texts: what of an answer may leave, while it is being written.
+//!
+//! 1. One automaton of all keywords takes each byte in. Where nothing has begun, that is all.
+//! 2. A keyword begins a candidate of its rule: the rule's own expression, followed a byte at a time.
+//!    Rules whose secret begins before their keyword are followed from wherever they may begin.
+//! 3. While a candidate can still become a match, nothing leaves from where its secret begins: of
+//!    `password = x` the value, of a token what comes after its prefix.
+//! 4. Once it cannot grow any more, the engine judges it as it judges a whole text.
+//! 5. More than [`MOST_HELD`] bytes are never held: a strong candidate is refused then, a weak one
+//!    is judged as it stands. Time releases nothing.
+//! 6. Encoded runs are decoded when they end. That is late for their beginning.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use aho_corasick::automaton::StateID;
+
+use crate::rule::{Direction, Rule};
+use crate::rules::Rules;
+use crate::scan::{Exhausted, Origin, Scratch, Text};
+
+mod automaton;
+mod class;
+mod kept;
+mod live;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use live::Live;
+
+use automaton::{OUTSIDE, Reached, Sides, Thread, unite};
+use kept::{Kept, STEP};
+use live::LiveRule;
+use run::Run;
+
+/// The most bytes of a text that are held undecided before it is decided nevertheless.
+pub const MOST_HELD: u64 = 1024;
+/// The most states that are alive in one text. Texts that need more are not judged.
+const MOST_THREADS: usize = 320;
+/// The most steps that one byte may cost, on average.
+const WORK_PER_BYTE: u64 = 256;
+/// The work that every text may cost beside that.
+const WORK_AT_FIRST: u64 = 1 << 16;
+
+/// What was found in a growing text. Places are bytes of the text as it was pushed, from its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamFinding<'r> {
+    /// The rule.
+    pub rule: &'r Rule,
+    /// The part that must not be seen. Of a late finding, or one at the very end, a part of it may have
+    /// left: its prefix, or what was encoded.
+    pub secret: Range<u64>,
+    /// Whether `secret` is known to the byte. Where it is not, it cannot be cut out.
+    pub exact: bool,
+}
+
+/// One growing text.
+#[derive(Default)]
+pub struct Stream {
+    kept: Kept,
+    words: Option<StateID>,
+    candidates: Vec<Candidate>,
+    /// Emptied lists, for the next candidates.
+    spare: Vec<Vec<Thread>>,
+    /// Rules that match what holds no keyword, of which one stood in the text.
+    contexts: Vec<usize>,
+    run: Run,
+    work: u64,
+    open: u64,
+}
+
+/// What may become a match of one rule, from all of its beginnings.
+struct Candidate {
+    /// The rule's place among those that look at answers.
+    place: usize,
+    /// Where the first of them begins.
+    base: u64,
+    /// A match was reached; its secret began here.
+    pending: Option<u32>,
+    threads: Vec<Thread>,
+}
+
+/// What a push is judged with.
+struct Judge<'r, 'f> {
+    rules: &'r Rules,
+    holds: &'f dyn Fn(&Rule) -> bool,
+    found: &'f mut dyn FnMut(StreamFinding<'r>),
+    /// A decoded part took too much work.
+    exhausted: bool,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Stream {
+    /// A text that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a piece in. Nothing is held for rules that `holds` denies: those that are only told.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: the text is not judged, and must not leave.
+    pub fn push<'r>(
+        &mut self,
+        rules: &'r Rules,
+        piece: &str,
+        holds: &dyn Fn(&Rule) -> bool,
+        found: &mut dyn FnMut(StreamFinding<'r>),
+    ) -> Result<(), Exhausted> {
+        let mut judge = Judge { rules, holds, found, exhausted: false };
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (step, left) = rest.split_at(rest.floor_char_boundary(STEP));
+            rest = left;
+            let from = self.kept.end();
+            self.kept.add(step);
+            for at in from..self.kept.end() {
+                if let Some(byte) = self.kept.byte(at) {
+                    self.take(&mut judge, at, byte);
+                }
+            }
+            self.cap(&mut judge);
+            let threads: usize = self.candidates.iter().map(|candidate| candidate.threads.len()).sum();
+            if judge.exhausted || threads > MOST_THREADS || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end()
+            {
+                return Err(Exhausted);
+            }
+        }
+        self.settle(judge.rules, judge.holds);
+        Ok(())
+    }
+
+    /// From where on what was pushed must not leave yet.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// How much was pushed.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.kept.came()
+    }
+
+    /// Judges what is undecided as if the text ended here. It may go on nevertheless: what is alive stays
+    /// so, and is held again if it grows.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: the text is not judged, and must not leave.
+    pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) -> Result<(), Exhausted> {
+        let mut judge = Judge { rules, holds: &|_| true, found, exhausted: false };
+        let end = self.kept.end();
+        let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
+        for candidate in &self.candidates {
+            let Some(rule) = rules.live.rule(candidate.place) else { continue };
+            let mut threads = candidate.threads.clone();
+            let at = candidate.relative(end);
+            let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
+            if reached.is_some() || candidate.pending.is_some() {
+                confirm(&self.kept, &mut judge, candidate.place, candidate.base, end);
+            }
+        }
+        if let Some(span) = self.run.end(end) {
+            decode(&self.kept, &mut judge, span);
+        }
+        self.open = self.kept.came();
+        if judge.exhausted { Err(Exhausted) } else { Ok(()) }
+    }
+
+    /// Takes one byte in.
+    fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
+        let Self { kept, words, candidates, spare, contexts, run, work, .. } = self;
+        let live = &judge.rules.live;
+        let before = at.checked_sub(1).and_then(|at| kept.byte(at));
+        let sides = Sides { before, after: Some(byte) };
+        let begins = live.beginning_with(byte);
+        let starts = |place: &usize| {
+            let class = live.rule(*place).map(|rule| rule.class);
+            class.is_some_and(|class| class.back.is_none() || contexts.contains(place))
+        };
+        let mut begun = 0usize;
+        for candidate in candidates.iter_mut() {
+            let Some(rule) = live.rule(candidate.place) else { continue };
+            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
+            begun += usize::from(starts);
+            let relative = candidate.relative(at);
+            let reached =
+                rule.automaton.step(&mut candidate.threads, starts.then_some(relative), relative, sides, work);
+            candidate.heed(kept, judge, reached, at + 1);
+        }
+        if begun < begins.len() {
+            for place in begins.iter().filter(|place| starts(place)) {
+                if candidates.iter().any(|candidate| candidate.place == *place) {
+                    continue;
+                }
+                let Some(rule) = live.rule(*place) else { continue };
+                let mut candidate = Candidate::new(*place, at, spare);
+                let reached = rule.automaton.step(&mut candidate.threads, Some(0), 0, sides, work);
+                candidate.heed(kept, judge, reached, at + 1);
+                candidate.keep(candidates, spare);
+            }
+        }
+        live.keywords(words, byte, &mut |place, length| {
+            let Some(rule) = live.rule(place) else { return };
+            if rule.class.context && !contexts.contains(&place) {
+                contexts.push(place);
+            }
+            let Some(back) = rule.class.back else { return };
+            let keyword = (at + 1).saturating_sub(length as u64);
+            let from = keyword.saturating_sub(back as u64).max(kept.begin());
+            let known = candidates.iter().position(|candidate| candidate.place == place);
+            let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
+            let mut fresh = Candidate::new(place, base, spare);
+            let mut reached = None;
+            for place in from..=at {
+                let sides =
+                    Sides { before: place.checked_sub(1).and_then(|place| kept.byte(place)), after: kept.byte(place) };
+                let relative = fresh.relative(place);
+                let start = (place <= keyword).then_some(relative);
+                reached = rule.automaton.step(&mut fresh.threads, start, relative, sides, work);
+                if fresh.threads.is_empty() && place >= keyword && reached.is_none() {
+                    break;
+                }
+            }
+            // The keyword may leave, and so may the little before it that is a part of its prefix.
+            let after = fresh.relative(at + 1).saturating_sub(rule.class.prefix);
+            for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
+                thread.secret = thread.secret.max(after);
+            }
+            if let Some(known) = known.and_then(|known| candidates.get_mut(known)) {
+                known.rebase(base);
+                unite(&mut known.threads, &fresh.threads);
+                known.heed(kept, judge, reached, at + 1);
+                spare.extend(fresh.empty());
+            } else {
+                fresh.heed(kept, judge, reached, at + 1);
+                fresh.keep(candidates, spare);
+            }
+        });
+        if let Some(span) = run.take(at, byte) {
+            decode(kept, judge, span);
+        }
+        candidates.retain_mut(|candidate| {
+            let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
+            if !alive {
+                spare.push(std::mem::take(&mut candidate.threads));
+            }
+            alive
+        });
+    }
+
+    /// Decides what is held for too long.
+    fn cap(&mut self, judge: &mut Judge<'_, '_>) {
+        let Self { kept, candidates, .. } = self;
+        let end = kept.end();
+        for candidate in candidates.iter_mut() {
+            let Some(rule) = judge.rules.live.rule(candidate.place) else { continue };
+            let held = candidate.held(rule);
+            if held.is_none_or(|held| end.saturating_sub(held) <= MOST_HELD) {
+                // What does not hold anything ends with what is kept of it.
+                if candidate.base + u64::from(u32::MAX / 2) < end {
+                    candidate.threads.clear();
+                }
+                continue;
+            }
+            let confirmed = candidate.pending.is_some() && confirm(kept, judge, candidate.place, candidate.base, end);
+            if !confirmed
+                && rule.strong
+                && let Some(rule) = judge.rules.engine.rules().get(rule.number)
+                && (judge.holds)(&rule.rule)
+            {
+                let secret = kept.origin(held.unwrap_or(end))..kept.came();
+                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false });
+            }
+            candidate.pending = None;
+            candidate.threads.clear();
+        }
+        candidates.retain(|candidate| !candidate.threads.is_empty());
+    }
+
+    /// Says from where on the text is open.
+    fn settle(&mut self, rules: &Rules, holds: &dyn Fn(&Rule) -> bool) {
+        let held = self.candidates.iter().filter_map(|candidate| {
+            let live = rules.live.rule(candidate.place)?;
+            let held = candidate.held(live)?;
+            rules.engine.rules().get(live.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
+        });
+        let held = held.min().filter(|held| *held < self.kept.end());
+        self.open = held.map_or(self.kept.came(), |held| self.kept.origin(held));
+    }
+}
+
+impl Candidate {
+    fn new(place: usize, base: u64, spare: &mut Vec<Vec<Thread>>) -> Self {
+        Self { place, base, pending: None, threads: spare.pop().unwrap_or_default() }
+    }
+
+    /// A place, counted from where this begins.
+    fn relative(&self, at: u64) -> u32 {
+        u32::try_from(at.saturating_sub(self.base)).unwrap_or(OUTSIDE - 1).min(OUTSIDE - 1)
+    }
+
+    /// From where on it must not leave.
+    fn held(&self, rule: &LiveRule) -> Option<u64> {
+        let alive = self.threads.iter().map(|thread| thread.secret).min().filter(|secret| *secret != OUTSIDE);
+        alive
+            .into_iter()
+            .chain(self.pending)
+            .min()
+            .map(|secret| self.base + u64::from(secret) + u64::from(rule.class.prefix))
+    }
+
+    /// Moves where it begins.
+    fn rebase(&mut self, base: u64) {
+        let by = u32::try_from(self.base.saturating_sub(base)).unwrap_or(0);
+        for thread in self.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
+            thread.secret = thread.secret.saturating_add(by);
+        }
+        self.pending = self.pending.map(|secret| secret.saturating_add(by));
+        self.base -= u64::from(by);
+    }
+
+    /// Takes note of a match, and judges it once nothing that comes can change it.
+    fn heed(&mut self, kept: &Kept, judge: &mut Judge<'_, '_>, reached: Option<Reached>, end: u64) {
+        if let Some(reached) = reached {
+            self.pending = Some(self.pending.map_or(reached.secret, |pending| pending.min(reached.secret)));
+        }
+        let Some(secret) = self.pending else { return };
+        let decided = reached.is_some_and(|reached| reached.decided);
+        if decided || self.threads.iter().all(|thread| thread.secret > secret) {
+            self.pending = None;
+            if confirm(kept, judge, self.place, self.base, end) {
+                self.threads.clear();
+            }
+        }
+    }
+
+    fn keep(self, candidates: &mut Vec<Self>, spare: &mut Vec<Vec<Thread>>) {
+        if self.threads.is_empty() && self.pending.is_none() {
+            spare.extend(self.empty());
+        } else {
+            candidates.push(self);
+        }
+    }
+
+    fn empty(mut self) -> Option<Vec<Thread>> {
+        self.threads.clear();
+        Some(self.threads)
+    }
+}
+
+/// Judges what stands between two places as the engine judges a whole text.
+fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: u64) -> bool {
+    let rules = judge.rules;
+    let Some(rule) = rules.live.rule(place).and_then(|rule| rules.engine.rules().get(rule.number)) else {
+        return false;
+    };
+    let mut any = false;
+    rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
+        any = true;
+        let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
+        let secret = kept.origin(begin)..kept.origin(end);
+        (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
+    });
+    any
+}
+
+/// Judges an encoded run by what it says.
+fn decode(kept: &Kept, judge: &mut Judge<'_, '_>, span: Range<u64>) {
+    let rules = judge.rules;
+    let range = kept.index(span.start)..kept.index(span.end);
+    let Some(text) = kept.text().get(range) else { return };
+    let texts = [Text { text, origin: Origin::Answer, flows: false }];
+    SCRATCH.with_borrow_mut(|scratch| {
+        let said = rules.scan(&texts, Direction::Response, scratch, &mut |finding| {
+            let secret = kept.origin(span.start)..kept.origin(span.end);
+            (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(span.start) });
+        });
+        judge.exhausted |= said.is_err();
+    });
+}

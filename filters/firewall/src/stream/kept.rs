@@ -1,0 +1,186 @@
+//! What is kept of a growing text: its end, as a reader sees it, and where each part of it stands in the
+//! text as it came.
+
+use std::collections::VecDeque;
+
+/// The most bytes that are kept.
+const MOST: usize = 4096;
+/// What is kept when there is too much: what may be held, and what stands before it.
+const TAIL: usize = 2560;
+/// The most that is taken in at once.
+pub(super) const STEP: usize = 1024;
+/// The most places at which both texts are known to run side by side.
+const JOINTS: usize = 64;
+
+/// From here on both texts run side by side.
+#[derive(Clone, Copy, Debug)]
+struct Joint {
+    seen: u64,
+    came: u64,
+    /// A character stands before it; otherwise one that is invisible.
+    stands: bool,
+}
+
+/// The end of a growing text. Places are counted from its beginning, in what is seen of it.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    text: String,
+    /// The place at which `text` begins.
+    base: u64,
+    joints: VecDeque<Joint>,
+    /// Before this place joints were forgotten.
+    vague: u64,
+    /// Both texts run side by side at this distance before the first joint.
+    first: Option<Joint>,
+    came: u64,
+}
+
+impl Kept {
+    /// Adds a piece of at most [`STEP`] bytes.
+    pub(super) fn add(&mut self, piece: &str) {
+        if self.text.len() + piece.len() > MOST {
+            self.forget();
+        }
+        if piece.is_ascii() {
+            self.text.push_str(piece);
+            self.came += piece.len() as u64;
+            return;
+        }
+        for c in piece.chars() {
+            self.came += c.len_utf8() as u64;
+            match seen(c) {
+                Some(seen) if seen == c => self.text.push(c),
+                seen => {
+                    self.text.extend(seen);
+                    let joint = Joint { seen: self.end(), came: self.came, stands: seen.is_some() };
+                    if self.joints.len() >= JOINTS
+                        && let Some(old) = self.joints.pop_front()
+                    {
+                        self.first.get_or_insert(old);
+                        self.vague = self.joints.front().map_or(joint.seen, |next| next.seen) + 1;
+                    }
+                    self.joints.push_back(joint);
+                }
+            }
+        }
+    }
+
+    /// The kept text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the kept text begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.base
+    }
+
+    /// Where it ends.
+    pub(super) fn end(&self) -> u64 {
+        self.base + self.text.len() as u64
+    }
+
+    /// How much came in.
+    pub(super) fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// A byte of it.
+    pub(super) fn byte(&self, at: u64) -> Option<u8> {
+        let at = usize::try_from(at.checked_sub(self.base)?).ok()?;
+        self.text.as_bytes().get(at).copied()
+    }
+
+    /// A place of it, as an index of the kept text.
+    pub(super) fn index(&self, at: u64) -> usize {
+        usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.text.len())
+    }
+
+    /// Where a place stands in the text as it came; what is invisible there lies behind it. Too early
+    /// where it is not known any more.
+    pub(super) fn origin(&self, at: u64) -> u64 {
+        let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
+        match joint.copied().or(self.first) {
+            Some(joint) => joint.came + at.saturating_sub(joint.seen),
+            None if self.joints.is_empty() => self.came - (self.end() - at.min(self.end())),
+            // Before the first joint both ran side by side from the beginning.
+            None => at,
+        }
+    }
+
+    /// Whether places from here on are known.
+    pub(super) fn knows(&self, at: u64) -> bool {
+        at >= self.vague && at >= self.base
+    }
+
+    fn forget(&mut self) {
+        let mut drop = self.text.len().saturating_sub(TAIL);
+        while !self.text.is_char_boundary(drop) {
+            drop -= 1;
+        }
+        self.text.drain(..drop);
+        self.base += drop as u64;
+        // The last joint before what is kept stays: it says how far the two are apart.
+        while self.joints.get(1).is_some_and(|next| next.seen < self.base) {
+            self.first = self.joints.pop_front();
+        }
+    }
+}
+
+/// What a reader sees of a character; nothing for one that is invisible.
+fn seen(c: char) -> Option<char> {
+    match c {
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' => None,
+        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}' => None,
+        // Full-width ASCII and tag characters lie at a fixed distance from what they stand for.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
+        '\u{e0020}'..='\u{e007e}' => char::from_u32(u32::from(c) - 0xe0000),
+        '\u{e0000}'..='\u{e001f}' | '\u{e007f}' => None,
+        c => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn says_where_a_place_came_from() {
+        let mut kept = Kept::default();
+        kept.add("a\u{200b}b\u{ff47}c");
+        assert_eq!(kept.text(), "abgc");
+        let came: Vec<u64> = (0..=4).map(|at| kept.origin(at)).collect();
+        assert_eq!(came, [0, 1, 5, 8, 9]);
+    }
+
+    proptest! {
+        #[test]
+        fn known_places_lead_to_the_characters_they_came_from(
+            pieces in prop::collection::vec("[a-zé\u{200b}\u{ff41}-\u{ff5a}\u{e0061}]{0,300}", 1..30),
+        ) {
+            let whole = pieces.concat();
+            let mut kept = Kept::default();
+            for piece in &pieces {
+                for c in piece.chars() {
+                    kept.add(c.encode_utf8(&mut [0; 4]));
+                }
+            }
+            prop_assert_eq!(kept.came(), whole.len() as u64);
+            for (index, c) in kept.text().char_indices() {
+                let at = kept.begin() + index as u64;
+                let came = kept.origin(at);
+                prop_assert!(came <= whole.len() as u64);
+                if kept.knows(at) {
+                    let there = whole[came as usize..].chars().find_map(seen);
+                    prop_assert_eq!(there, Some(c));
+                }
+            }
+        }
+    }
+}

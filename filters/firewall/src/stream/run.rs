@@ -1,0 +1,43 @@
+//! Runs of a growing text that may be encoded, from their first byte to their last.
+
+use std::ops::Range;
+
+/// A shorter run says nothing that a rule finds: sixteen bytes in base64.
+const SHORTEST: u64 = 22;
+/// A run that does not end is looked at in parts of this size, a multiple of what every encoding reads at
+/// once.
+const PART: u64 = 1536;
+
+/// The run at the end of a growing text.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    /// Where it begins; `None` between runs.
+    begin: Option<u64>,
+}
+
+impl Run {
+    /// Takes a byte in, and says which run ended before it.
+    pub(super) fn take(&mut self, at: u64, byte: u8) -> Option<Range<u64>> {
+        if !encodes(byte) {
+            return self.end(at);
+        }
+        let begin = *self.begin.get_or_insert(at);
+        if at + 1 - begin < PART {
+            return None;
+        }
+        self.begin = Some(at + 1);
+        Some(begin..at + 1)
+    }
+
+    /// The run ends here.
+    pub(super) fn end(&mut self, at: u64) -> Option<Range<u64>> {
+        let begin = self.begin.take()?;
+        (at - begin >= SHORTEST).then_some(begin..at)
+    }
+}
+
+/// Whether a byte may be a part of an encoded run: base64 in both alphabets, hex, percent, escapes and
+/// entities.
+fn encodes(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'%' | b'\\' | b'&' | b'#' | b';')
+}

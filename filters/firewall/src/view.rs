@@ -1,0 +1,111 @@
+//! A text as a reader sees it: what cannot be seen is gone, and what looks like an ASCII character is
+//! one.
+//!
+//! - Invisible characters are dropped; tag characters and chains of variation selectors, in which
+//!   ASCII can be written so that only a model reads it, are read.
+//! - Compatibility forms (full width, mathematical, circled) become what they stand for: NFKC, one
+//!   character at a time, so that a text that grows can be normalised as it grows.
+//! - Look-alikes of other scripts become ASCII inside words that mix scripts, and everywhere in words
+//!   that look like a token. Prose in those scripts stays as it is.
+
+mod confusable;
+mod fold;
+mod map;
+
+pub(crate) use map::{Map, View};
+
+use fold::{Made, changes};
+
+/// The text as a reader sees it, or nothing where that is how it stands.
+pub(crate) fn of(text: &str) -> Option<View> {
+    let mut changes = changes(text).peekable();
+    // Most texts stay as they are, and then nothing is copied.
+    changes.peek()?;
+    let mut view = View::default();
+    let mut done = 0;
+    for change in changes {
+        view.copy(text, done..change.at.start);
+        done = change.at.end;
+        match change.made {
+            Made::Nothing => {}
+            Made::Char(made) => view.put_char(made, change.at),
+            Made::Text(made) => view.put(&made, change.at),
+        }
+    }
+    view.copy(text, done..text.len());
+    Some(view)
+}
+
+/// The same for a piece of a text that grows, without the way back.
+pub(crate) fn of_piece(piece: &str, out: &mut String) {
+    let mut done = 0;
+    for change in changes(piece) {
+        out.push_str(piece.get(done..change.at.start).unwrap_or_default());
+        done = change.at.end;
+        match change.made {
+            Made::Nothing => {}
+            Made::Char(made) => out.push(made),
+            Made::Text(made) => out.push_str(&made),
+        }
+    }
+    out.push_str(piece.get(done..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen(text: &str) -> String {
+        of(text).map_or_else(|| text.to_owned(), |view| view.text)
+    }
+
+    #[test]
+    fn shows_what_a_reader_sees() {
+        let tags: String = "key-1".chars().filter_map(|c| char::from_u32(0xE0000 + u32::from(c))).collect();
+        let selectors: String = "hidden word"
+            .bytes()
+            .filter_map(|byte| char::from_u32(if byte < 16 { 0xFE00 } else { 0xE0100 - 16 } + u32::from(byte)))
+            .collect();
+        for (given, reader) in [
+            ("a plain text", "a plain text".to_owned()),
+            ("k\u{200B}e\u{AD}y\u{2060}\u{FEFF}", "key".to_owned()),
+            ("ｋｅｙ＿１", "key_1".to_owned()),
+            ("𝐤𝓮𝕪 ⓚⓔⓨ ᵏᵉʸ 🅺🅴🆈", "key key key KEY".to_owned()),
+            ("раypal аnd plаin", "paypal and plain".to_owned()),
+            ("ключ от двери, API-ключ", "ключ от двери, API-ключ".to_owned()),
+            ("Ключ_12345_рass_осЕ", "Kлюч_12345_pass_ocE".to_owned()),
+            ("το κλειδί είναι εδώ", "το κλειδί είναι εδώ".to_owned()),
+            ("café Müller yapılandırma", "café Müller yapılandırma".to_owned()),
+            ("tökén_1234567", "token_1234567".to_owned()),
+            ("k\u{336}e\u{336}y\u{336}", "key".to_owned()),
+            ("e\u{301}te\u{301}", "e\u{301}te\u{301}".to_owned()),
+            ("‘a’ – “b”", "'a' - \"b\"".to_owned()),
+            ("g\0h\u{8}p\u{1B}[31m_\u{1B}[0mx", "ghp_x".to_owned()),
+            (&format!("see {tags}"), "see key-1".to_owned()),
+            (&format!("x{selectors}"), "x\nhidden word".to_owned()),
+            ("❤\u{FE0F} ok", "❤ ok".to_owned()),
+        ] {
+            assert_eq!(seen(given), reader, "{given:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_maps_to_characters(text in "(\\PC|[a-z_0-9 аеο\u{200B}\u{301}\u{E0061}\u{FE01}ﷺ½ａ\0]){0,40}", a: usize, b: usize) {
+            let mut piece = String::new();
+            of_piece(&text, &mut piece);
+            prop_assert_eq!(seen(&text), piece);
+            if let Some(view) = of(&text) {
+                let len = view.text.len() + 1;
+                let (a, b) = (a % len, b % len);
+                let part = a.min(b)..a.max(b);
+                if view.text.get(part.clone()).is_some() {
+                    let source = view.map.source(part);
+                    prop_assert!(text.get(source.clone()).is_some(), "{source:?}");
+                }
+            }
+        }
+    }
+}

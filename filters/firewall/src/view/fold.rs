@@ -1,0 +1,225 @@
+//! Where a text does not look as it stands, place after place.
+
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{compose, decompose_canonical};
+
+use super::confusable;
+
+/// As many characters as one may become: some forms stand for whole sentences.
+const LONGEST: usize = 8;
+
+/// As many hidden characters in a row as are a text of their own.
+const HIDDEN: usize = 4;
+
+/// A place where a reader sees something else.
+pub(super) struct Change {
+    pub(super) at: Range<usize>,
+    pub(super) made: Made,
+}
+
+/// What a reader sees there.
+pub(super) enum Made {
+    Nothing,
+    Char(char),
+    Text(String),
+}
+
+/// The places of a text, one after the other.
+pub(super) struct Changes<'t> {
+    text: &'t str,
+    at: usize,
+    /// The word that was looked at last: up to white space, a quote or a bracket.
+    word: Range<usize>,
+    token: bool,
+    /// Within it, the letters around the place.
+    letters: Range<usize>,
+    ascii: bool,
+    /// Where the hidden characters end that are read as a text.
+    hidden: usize,
+}
+
+pub(super) fn changes(text: &str) -> Changes<'_> {
+    Changes { text, at: 0, word: 0..0, token: false, letters: 0..0, ascii: false, hidden: 0 }
+}
+
+/// Whether a byte is seen as it stands.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r' | 0x0C)
+}
+
+impl Iterator for Changes<'_> {
+    type Item = Change;
+
+    fn next(&mut self) -> Option<Change> {
+        loop {
+            self.skip();
+            let c = self.text.get(self.at..)?.chars().next()?;
+            let start = self.at;
+            self.at += c.len_utf8();
+            if let Some(made) = self.look(c, start) {
+                return Some(Change { at: start..self.at, made });
+            }
+        }
+    }
+}
+
+impl Changes<'_> {
+    /// Goes to the next character that is not plain ASCII.
+    fn skip(&mut self) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        for block in rest.chunks(64) {
+            if block.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
+                self.at += block.len();
+            } else {
+                self.at += block.iter().position(|byte| !is_plain(*byte)).unwrap_or_default();
+                return;
+            }
+        }
+    }
+
+    /// What a reader sees instead of a character.
+    fn look(&mut self, c: char, at: usize) -> Option<Made> {
+        match c {
+            '\u{1B}' => {
+                self.at += terminal(self.text.get(self.at..).unwrap_or_default());
+                Some(Made::Nothing)
+            }
+            '\u{E0020}'..='\u{E007E}' => Some(self.hidden(at, u32::from(c) - 0xE0000)),
+            '\u{FE00}'..='\u{FE0F}' => Some(self.hidden(at, u32::from(c) - 0xFE00)),
+            '\u{E0100}'..='\u{E01EF}' => Some(self.hidden(at, u32::from(c) - 0xE0100 + 16)),
+            _ if is_invisible(c) => Some(Made::Nothing),
+            '\u{2800}' => Some(Made::Char(' ')),
+            _ if is_combining(c) => self.combining(at, c),
+            // Letters and ideographs that have no other form; the most of what is not English.
+            'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '㐀'..='鿿' | '가'..='힣' => {
+                self.letter(at, c)
+            }
+            _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)).or_else(|| self.letter(at, c)),
+        }
+    }
+
+    /// A letter: what it looks like, where it stands among ASCII ones.
+    fn letter(&mut self, at: usize, c: char) -> Option<Made> {
+        self.enter(at);
+        if self.token {
+            let base = || {
+                let mut first = None;
+                decompose_canonical(c, |part| first = first.or(Some(part)));
+                first.filter(char::is_ascii_alphanumeric).or_else(|| confusable::letter(first?))
+            };
+            return confusable::letter(c).or_else(base).map(Made::Char);
+        }
+        self.enter_letters(at);
+        (self.ascii && confusable::is_foreign(c)).then(|| confusable::letter(c).map(Made::Char))?
+    }
+
+    /// A mark above or through a character. What does not make a letter of its own is there to disturb.
+    fn combining(&mut self, at: usize, c: char) -> Option<Made> {
+        self.enter(at);
+        let before = self.text.get(..at)?.chars().next_back()?;
+        let disturbs = before.is_ascii() && (self.token || compose(before, c).is_none());
+        (disturbs || (self.token && is_combining(before))).then_some(Made::Nothing)
+    }
+
+    /// A hidden character that stands for a byte: read where many follow each other.
+    fn hidden(&mut self, at: usize, byte: u32) -> Made {
+        let mut first = false;
+        if at >= self.hidden {
+            let rest = self.text.get(at..).unwrap_or_default();
+            let run: usize = rest.chars().take_while(|c| is_hidden(*c)).map(char::len_utf8).sum();
+            first = true;
+            self.hidden = at + run;
+            if run < HIDDEN * 3 && !rest.starts_with(|c| matches!(c, '\u{E0020}'..='\u{E007E}')) {
+                self.at = self.hidden;
+                return Made::Nothing;
+            }
+        }
+        let Some(read) = char::from_u32(byte).filter(|c| matches!(c, ' '..='~' | '\n' | '\t')) else {
+            return Made::Nothing;
+        };
+        // A hidden text does not go on a word that is seen; a single hidden letter may.
+        let long = self.hidden - at >= 2 * HIDDEN * 3;
+        if first && long { Made::Text(format!("\n{read}")) } else { Made::Char(read) }
+    }
+
+    /// Looks at the word around a place, once.
+    fn enter(&mut self, at: usize) {
+        if self.word.contains(&at) {
+            return;
+        }
+        let bytes = self.text.as_bytes();
+        let before = bytes.get(self.word.end..at).unwrap_or_default();
+        let start = at - before.iter().rev().take_while(|byte| !ends_word(**byte)).count();
+        let after = bytes.get(at..).unwrap_or_default();
+        let end = at + after.iter().take_while(|byte| !ends_word(**byte)).count();
+        let word = bytes.get(start..end).unwrap_or_default();
+        self.word = start..end;
+        self.token = word.len() >= 12
+            && word.iter().any(|byte| byte.is_ascii_digit() || *byte == b'_')
+            && word.iter().any(u8::is_ascii_alphabetic);
+    }
+
+    /// Looks at the letters around a place, once.
+    fn enter_letters(&mut self, at: usize) {
+        if self.letters.contains(&at) {
+            return;
+        }
+        let from = self.letters.end.max(self.word.start).min(at);
+        let before = self.text.get(from..at).unwrap_or_default();
+        let size = |letters: usize, c: char| letters + c.len_utf8();
+        let start = at - before.chars().rev().take_while(|c| is_letter(*c)).fold(0, size);
+        let after = self.text.get(at..self.word.end).unwrap_or_default();
+        let end = at + after.chars().take_while(|c| is_letter(*c)).fold(0, size).max(1);
+        self.letters = start..end;
+        let letters = self.text.as_bytes().get(start..end).unwrap_or_default();
+        self.ascii = letters.iter().any(u8::is_ascii_alphabetic);
+    }
+}
+
+/// What a compatibility form stands for.
+fn compatible(c: char) -> Option<Made> {
+    if matches!(c, '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' | '\u{2500}'..='\u{27BF}') {
+        return None;
+    }
+    let mut made = std::iter::once(c).nfkc();
+    let first = made.next()?;
+    let Some(second) = made.next() else { return (first != c).then_some(Made::Char(first)) };
+    let text: String = [first, second].into_iter().chain(made).take(LONGEST + 1).collect();
+    (text.chars().count() <= LONGEST).then_some(Made::Text(text))
+}
+
+/// Bytes of a terminal's escape sequence, after its first.
+fn terminal(text: &str) -> usize {
+    let Some(rest) = text.strip_prefix('[') else { return 0 };
+    let inner = rest.bytes().take(32).take_while(|byte| matches!(byte, b' '..=b'?')).count();
+    rest.as_bytes().get(inner).filter(|byte| matches!(byte, b'@'..=b'~')).map_or(0, |_| inner + 2)
+}
+
+fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || b"\"'`,;<>(){}[]|=".contains(&byte)
+}
+
+fn is_letter(c: char) -> bool {
+    c == '_' || c.is_alphanumeric() || is_combining(c) || is_invisible(c)
+}
+
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
+}
+
+fn is_combining(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
+        | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
+}
+
+/// Controls, format characters and fillers: nothing is seen where they stand.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}'
+        | '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{70F}' | '\u{115F}' | '\u{1160}'
+        | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E001F}'
+        | '\u{E007F}'..='\u{E00FF}' | '\u{E01F0}'..='\u{E0FFF}')
+}

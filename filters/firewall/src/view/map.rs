@@ -1,0 +1,120 @@
+//! Where each part of a view came from.
+
+use std::ops::Range;
+
+/// From places in a view to places in the text that it was made from. One run for every stretch that
+/// was made in the same way, not one entry for every byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Map {
+    runs: Vec<Run>,
+}
+
+/// From `at` in the view to the next run: every `made` bytes came from `given` bytes, beginning at `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    at: u32,
+    from: u32,
+    made: u8,
+    given: u8,
+}
+
+/// A text made from another, and where its parts came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) text: String,
+    pub(crate) map: Map,
+}
+
+impl View {
+    /// Goes on with a part of the source as it stands.
+    pub(crate) fn copy(&mut self, source: &str, part: Range<usize>) {
+        let Some(text) = source.get(part.clone()).filter(|text| !text.is_empty()) else { return };
+        self.map.begin(self.text.len(), part.start, 1, 1);
+        self.text.push_str(text);
+    }
+
+    /// Goes on with what stands for a part of the source.
+    pub(crate) fn put(&mut self, made: &str, part: Range<usize>) {
+        let (Ok(bytes), Ok(given)) = (u8::try_from(made.len()), u8::try_from(part.len())) else {
+            // More than a run can say: what it is made from counts as its first bytes.
+            self.map.begin(self.text.len(), part.start, u8::MAX, u8::MAX);
+            return self.text.push_str(made);
+        };
+        if bytes > 0 {
+            self.map.begin(self.text.len(), part.start, bytes, given);
+            self.text.push_str(made);
+        }
+    }
+
+    /// Goes on with one character that stands for a part of the source.
+    pub(crate) fn put_char(&mut self, made: char, part: Range<usize>) {
+        self.put(made.encode_utf8(&mut [0; 4]), part);
+    }
+}
+
+impl Map {
+    fn begin(&mut self, at: usize, from: usize, made: u8, given: u8) {
+        let (at, from) = (at as u32, from as u32);
+        if let Some(last) = self.runs.last() {
+            let goes_on = last.made == made && last.given == given && made != u8::MAX;
+            // A stretch that simply goes on needs no run of its own.
+            if goes_on && at >= last.at && (at - last.at) % u32::from(made) == 0 {
+                let blocks = (at - last.at) / u32::from(made);
+                if last.from.checked_add(blocks.saturating_mul(u32::from(given))) == Some(from) {
+                    return;
+                }
+            }
+        }
+        self.runs.push(Run { at, from, made, given });
+    }
+
+    /// The part of the source that a part of the view came from.
+    pub(crate) fn source(&self, part: Range<usize>) -> Range<usize> {
+        let start = self.run(part.start).map_or(part.start, |run| run.block(part.start).start);
+        if part.is_empty() {
+            return start..start;
+        }
+        let last = part.end - 1;
+        let end = self.run(last).map_or(part.end, |run| run.block(last).end);
+        start..end.max(start)
+    }
+
+    /// The run in which a place of the view lies.
+    fn run(&self, place: usize) -> Option<&Run> {
+        let after = self.runs.partition_point(|run| run.at as usize <= place);
+        self.runs.get(after.checked_sub(1)?)
+    }
+}
+
+impl Run {
+    /// What the byte at a place of the view was made from.
+    fn block(&self, place: usize) -> Range<usize> {
+        let block = (place - self.at as usize) / usize::from(self.made.max(1));
+        let start = self.from as usize + block * usize::from(self.given);
+        start..start + usize::from(self.given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_map_back() {
+        let source = "ab%41%42c\u{200b}d";
+        let mut view = View::default();
+        view.copy(source, 0..2);
+        view.put("A", 2..5);
+        view.put("B", 5..8);
+        view.copy(source, 8..9);
+        view.copy(source, 12..13);
+        assert_eq!(view.text, "abABcd");
+        assert_eq!(view.map.source(0..2), 0..2);
+        assert_eq!(view.map.source(2..4), 2..8);
+        assert_eq!(view.map.source(3..5), 5..9);
+        assert_eq!(view.map.source(4..5), 8..9);
+        assert_eq!(view.map.source(1..6), 1..13);
+        // `%41%42` is one run; so is everything that was copied in one piece.
+        assert_eq!(view.map.runs.len(), 4);
+    }
+}

@@ -11,7 +11,7 @@ pub(super) fn pem_body(candidate: &Candidate<'_>) -> bool {
     let body = base64_of(candidate.secret);
     let Some(head) = body.get(..40) else { return false };
     let bytes = BASE64.decode(head.as_bytes()).unwrap_or_default();
-    let der = matches!(bytes.as_slice(), [0x30, 0x80.., ..] | [0x30, 0x20..=0x7f, 0x02, ..]);
+    let der = matches!(bytes.as_slice(), [0x30, 0x80..=0xff, ..] | [0x30, 0x20..=0x7f, 0x02, ..]);
     let known = bytes.starts_with(b"openssh-key-v1\0") || der;
     // A row of words has letters as well.
     (known && surprise(&body) > 0.0) || drawn(&body, 0.8)

@@ -38,12 +38,12 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         let chain: Vec<_> = config.chain.iter().map(|l| json!({"filter": l.name, "mode": l.mode})).collect();
         let routes: serde_json::Map<_, _> =
             RouteClass::ALL.iter().map(|c| (c.as_str().to_owned(), json!(routed(*c)))).collect();
-        let rules: Vec<_> = config.policy.rule_names().collect();
+        let named: Vec<_> = config.policy.rule_names().collect();
         say!(
             "{}",
             json!({
                 "ok": true, "config": config.file, "node": config.node.name, "listen": config.gate.listen.to_string(),
-                "tls": config.gate.tls.as_str(), "chain": chain, "routes": routes, "policy": {"source": config.policy_source, "rules": rules},
+                "tls": config.gate.tls.as_str(), "chain": chain, "routes": routes, "policy": {"source": config.policy_source, "rules": named},
                 "firewall": rules.as_ref().map(|rules| json!({
                     "active": rules.report().active,
                     "inactive": rules.report().inactive.iter().map(ToString::to_string).collect::<Vec<_>>(),

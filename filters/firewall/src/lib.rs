@@ -9,9 +9,12 @@
 //!
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
+mod allow;
+mod budget;
 mod check;
 mod document;
 mod engine;
+mod expression;
 mod finding;
 mod keywords;
 mod rule;

@@ -39,6 +39,13 @@ pub struct Scratch {
     hits: Hits,
 }
 
+impl Scratch {
+    /// Says from which file the texts of the next scans are, for rules about certain files; from none, at first.
+    pub fn set_path(&mut self, path: Option<&str>) {
+        self.hits.path = path.map(ToOwned::to_owned);
+    }
+}
+
 /// The texts take more work than texts of their size may take. They are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text takes more work to judge than a text of its size may take")]
@@ -56,6 +63,7 @@ impl Rules {
         scratch: &mut Scratch,
         found: &mut dyn FnMut(Finding<'r>),
     ) -> Result<(), Exhausted> {
+        scratch.hits.begin();
         for (number, text) in texts.iter().enumerate() {
             self.engine.scan(text.text, &mut scratch.hits, &mut |hit| {
                 if hit.rule.direction.covers(way) {
@@ -68,7 +76,7 @@ impl Rules {
                         score: 100,
                     });
                 }
-            });
+            })?;
         }
         Ok(())
     }

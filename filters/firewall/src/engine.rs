@@ -165,6 +165,26 @@ impl Engine {
         judged.is_ok() && found
     }
 
+    /// Counts the keywords in a text: how fast that is bounds everything else.
+    #[cfg(test)]
+    pub(crate) fn hits(&self, text: &str, count: &mut usize) {
+        let each = self.keywords.each(text.as_bytes(), &mut |_, _| {
+            *count += 1;
+            Ok::<_, std::convert::Infallible>(())
+        });
+        each.unwrap_or_default();
+    }
+
+    /// Every rule's name with each of the keywords that it looks at.
+    #[cfg(test)]
+    pub(crate) fn anchors(&self) -> Vec<(String, String)> {
+        let of = |rule: &Compiled| {
+            let text = |anchor: &plan::Anchor| String::from_utf8_lossy(&anchor.keyword.text).into_owned();
+            rule.anchors.iter().map(|anchor| (rule.rule.id.to_string(), text(anchor))).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of).collect()
+    }
+
     /// Scans one view of a text.
     pub(crate) fn scan<'r>(
         &'r self,

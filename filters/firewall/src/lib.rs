@@ -22,6 +22,8 @@ mod rules;
 mod sample;
 mod samples;
 mod scan;
+#[cfg(test)]
+mod speed;
 mod stream;
 mod view;
 

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, de};
 
 use crate::rule::{Action, Direction, Kind};
+use crate::trigger::Trigger;
 
 /// The text of a rule file, and what it is called in messages.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,8 @@ pub(crate) struct Extra {
     pub(crate) direction: Direction,
     /// Names of checks; all must agree.
     pub(crate) checks: Vec<String>,
+    /// Where it looks, if it has no keywords.
+    pub(crate) trigger: Option<Trigger>,
     pub(crate) samples: Templates,
 }
 

@@ -14,7 +14,9 @@ use regex_automata::util::pool::Pool;
 use crate::budget::Budget;
 use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
+use crate::runs;
 use crate::scan::Exhausted;
+use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
@@ -70,6 +72,8 @@ pub(crate) struct Hits {
     /// The path of the file that the texts are from, if they are from one.
     pub(crate) path: Option<String>,
     cues: Vec<CueHit>,
+    /// Where rules look that have no keyword.
+    places: Vec<Range<usize>>,
     marks: Vec<Mark>,
     turn: u64,
 }
@@ -132,6 +136,7 @@ impl Engine {
                 by_keyword.entry(anchor.keyword.clone()).or_default().push(target);
             }
         }
+        always.sort_by_key(|number| rules.get(*number).and_then(Compiled::trigger).map(|trigger| trigger as u8));
         for (number, cue) in (0u32..).zip(cues) {
             let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
             by_keyword.entry(keyword).or_default().push(Target::Cue(number));
@@ -197,9 +202,7 @@ impl Engine {
         hits.turn += 1;
         hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
         let mut caches = self.caches.get();
-        for number in &self.always {
-            self.look(text, *number as u32, 0..text.len(), hits, &mut caches, found)?;
-        }
+        self.look_everywhere(text, hits, &mut caches, found)?;
         self.keywords.each(text.as_bytes(), &mut |at, keyword| {
             let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
             for target in self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default() {
@@ -214,6 +217,42 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    /// Lets the rules without keywords look where they look instead.
+    fn look_everywhere<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        caches: &mut [Option<Box<Cache>>],
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        let mut places = std::mem::take(&mut hits.places);
+        let mut placed = None;
+        for number in &self.always {
+            let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.get_mut(*number)) else { continue };
+            if !rule.is_for(hits.path.as_deref()) {
+                continue;
+            }
+            let trigger = rule.trigger();
+            // They are in force in the order of their triggers, so that each kind of place is looked for once.
+            if placed.replace(trigger) != Some(trigger) {
+                places.clear();
+                match trigger {
+                    Some(Trigger::Digits) => trigger::places(text, &mut places),
+                    Some(Trigger::Run) => places.extend(runs::runs(text)),
+                    None => places.push(0..text.len()),
+                }
+            }
+            let Hits { budget, path, .. } = &mut *hits;
+            let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
+            let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+            for place in &places {
+                looking.each(place.clone(), found)?;
+            }
+        }
+        hits.places = places;
+        Ok(())
     }
 
     /// Lets one rule look at a text, of whose matches one may begin within a range.

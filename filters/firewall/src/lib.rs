@@ -12,6 +12,7 @@
 mod allow;
 mod budget;
 mod check;
+mod decode;
 mod document;
 mod engine;
 mod expression;
@@ -19,12 +20,15 @@ mod finding;
 mod keywords;
 mod rule;
 mod rules;
+mod runs;
 mod sample;
 mod samples;
 mod scan;
 #[cfg(test)]
 mod speed;
 mod stream;
+mod structure;
+mod trigger;
 mod view;
 
 pub use check::Candidate;

@@ -12,6 +12,7 @@ use crate::engine::{Compiled, Engine, Statement};
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
 use crate::stream::Live;
+use crate::structure::{self, Structure};
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +23,13 @@ pub struct Selection {
     pub disabled: Vec<String>,
     /// From which score on, 0 to 100, a text is held for an injection.
     pub injection_threshold: u8,
+    /// How long a text may be, in bytes, before `structure-size` tells of it.
+    pub largest_text: usize,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { pii: false, disabled: Vec::new(), injection_threshold: 50 }
+        Self { pii: false, disabled: Vec::new(), injection_threshold: 50, largest_text: 256 << 10 }
     }
 }
 
@@ -43,14 +46,18 @@ pub struct Report {
 pub struct Rules {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
+    pub(crate) structure: Structure,
     report: Report,
 }
 
 /// How often each sample of a file is drawn when the file is loaded.
 const DRAWS: u64 = 4;
 
-const BUILTIN: &[Source<'static>] =
-    &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
+const BUILTIN: &[Source<'static>] = &[
+    Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") },
+    Source { name: "pii.toml", text: include_str!("../../../policies/firewall/pii.toml") },
+    Source { name: "structure.toml", text: include_str!("../../../policies/firewall/structure.toml") },
+];
 
 impl Rules {
     /// The rules in the program, and those of these files. A later rule takes the place of an earlier one
@@ -83,7 +90,7 @@ impl Rules {
 
     /// Every rule in force.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.engine.rules().iter().map(|compiled| &compiled.rule)
+        self.engine.rules().iter().map(|compiled| &compiled.rule).chain(self.structure.rules())
     }
 }
 
@@ -91,6 +98,8 @@ impl Rules {
 struct Loading<'s> {
     selection: &'s Selection,
     rules: Vec<Compiled>,
+    /// Structural rules that no expression states.
+    traits: Vec<Rule>,
     report: Report,
     samples: Vec<Samples>,
     wrong: Vec<Diagnostic>,
@@ -98,7 +107,14 @@ struct Loading<'s> {
 
 impl<'s> Loading<'s> {
     fn of(selection: &'s Selection) -> Self {
-        Self { selection, rules: Vec::new(), report: Report::default(), samples: Vec::new(), wrong: Vec::new() }
+        Self {
+            selection,
+            rules: Vec::new(),
+            traits: Vec::new(),
+            report: Report::default(),
+            samples: Vec::new(),
+            wrong: Vec::new(),
+        }
     }
 
     fn file(&mut self, source: &Source<'_>) {
@@ -126,7 +142,9 @@ impl<'s> Loading<'s> {
                 message: "`[extend]` must not name other files: name them beside this one".to_owned(),
             });
         }
-        self.rules.retain(|rule| !extend.disabled_rules.iter().any(|disabled| **disabled == *rule.rule.id));
+        let disabled = |rule: &Rule| extend.disabled_rules.iter().any(|disabled| **disabled == *rule.id);
+        self.rules.retain(|compiled| !disabled(&compiled.rule));
+        self.traits.retain(|rule| !disabled(rule));
     }
 
     fn rule(&mut self, placed: &Placed<Written>, source: &Source<'_>) {
@@ -136,7 +154,19 @@ impl<'s> Loading<'s> {
         if self.selection.disabled.contains(&written.id) || (extra.kind == Kind::Pii && !self.selection.pii) {
             return;
         }
+        let rule = Rule {
+            id: Arc::from(written.id.as_str()),
+            description: Arc::from(written.description.as_str()),
+            kind: extra.kind,
+            level: extra.level.unwrap_or(extra.kind.usual_level()),
+            action: extra.action,
+            direction: extra.direction,
+        };
         let Some(expression) = &written.regex else {
+            if structure::is_trait(&written.id) {
+                self.traits.retain(|known| known.id != rule.id);
+                return self.traits.push(rule);
+            }
             let message = match written.path {
                 Some(_) => "it has no `regex`: a rule about paths alone is not for texts",
                 None => "it has no `regex`",
@@ -153,14 +183,6 @@ impl<'s> Loading<'s> {
         if written.keywords.iter().any(|keyword| keyword.trim().is_empty()) {
             self.say(source, placed, "one of its `keywords` is empty");
         }
-        let rule = Rule {
-            id: Arc::from(written.id.as_str()),
-            description: Arc::from(written.description.as_str()),
-            kind: extra.kind,
-            level: extra.level.unwrap_or(extra.kind.usual_level()),
-            action: extra.action,
-            direction: extra.direction,
-        };
         let statement = Statement {
             expression: expression.clone(),
             keywords: written.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect(),
@@ -168,6 +190,7 @@ impl<'s> Loading<'s> {
             entropy: written.entropy,
             checks,
             path: written.path.clone(),
+            trigger: extra.trigger,
         };
         match Compiled::new(rule, statement) {
             Ok(mut compiled) => {
@@ -219,15 +242,17 @@ impl<'s> Loading<'s> {
     }
 
     fn finish(self) -> Result<Rules, Vec<Diagnostic>> {
-        let Self { rules, mut report, samples, wrong, .. } = self;
+        let Self { rules, mut traits, mut report, samples, wrong, selection } = self;
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        report.active = rules.len();
+        traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
+        report.active = rules.len() + traits.len();
+        let structure = Structure::new(traits, selection.largest_text);
         let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
         let engine = Engine::new(rules, &[]);
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Rules { engine, live, report }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Rules { engine, live, structure, report }) } else { Err(wrong) }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
 use crate::scan::Exhausted;
+use crate::trigger::Trigger;
 
 /// Farther from a keyword than this, the whole text is searched at once.
 const NEAR: usize = 48;
@@ -49,6 +50,8 @@ pub(crate) struct Statement {
     pub(crate) checks: Vec<Check>,
     /// An expression for the path of the file.
     pub(crate) path: Option<String>,
+    /// Where it looks, if it has no keywords.
+    pub(crate) trigger: Option<Trigger>,
 }
 
 /// How far from a keyword a rule looks.
@@ -75,7 +78,8 @@ impl Compiled {
         let automaton = Automaton::new(&hir).map_err(broken)?;
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
-        let (anchors, reach) = match plan::anchors(&hir, &statement.keywords) {
+        let triggered = statement.trigger.is_some();
+        let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
                 let reach = match longest {
@@ -108,6 +112,11 @@ impl Compiled {
     /// Which group is the secret; 0 for the first that took part.
     pub(crate) fn secret_group(&self) -> usize {
         self.statement.secret_group
+    }
+
+    /// Where it looks, if it has no keywords.
+    pub(crate) fn trigger(&self) -> Option<Trigger> {
+        self.statement.trigger
     }
 
     /// Whether its expression is about a value that something of any name is set to.

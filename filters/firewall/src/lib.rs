@@ -24,6 +24,8 @@ mod runs;
 mod sample;
 mod samples;
 mod scan;
+#[cfg(test)]
+mod speed;
 mod stream;
 mod structure;
 mod trigger;

@@ -72,12 +72,12 @@ impl Rules {
         scratch: &mut Scratch,
         found: &mut dyn FnMut(Finding<'r>),
     ) -> Result<(), Exhausted> {
-        scratch.hits.begin();
         let size = texts.iter().map(|text| text.text.len()).sum();
         // Places in views are kept in 32 bits.
         u32::try_from(size).map_err(|_| Exhausted)?;
         let budget = Budget::of(size);
         scratch.reported.clear();
+        scratch.hits.begin();
         let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
         for number in 0..texts.len() {
             layers.text(number)?;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use portcullis_policies::DataLevel;
+
 use super::place::Place;
 use super::reported::Reported;
 use super::{Exhausted, Text};
@@ -97,7 +99,10 @@ impl<'r, 's> Layers<'r, 's> {
         let Self { rules, texts, way, hits, reported, found, number, .. } = self;
         let text = texts.get(*number).map_or("", |text| text.text);
         rules.engine.scan(view, hits, &mut |Match { rule, span, secret }| {
-            if !rule.direction.covers(*way) {
+            // Backwards and with other letters, what is drawn looks drawn as well: only what has the form of
+            // something known counts there.
+            let guessed = rule.level < DataLevel::L4 && matches!(through, Through::Decoded("rot13" | "reversed"));
+            if guessed || !rule.direction.covers(*way) {
                 return;
             }
             let whole = |part: Range<usize>| on_characters(text, place.source(part));

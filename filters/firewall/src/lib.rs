@@ -14,6 +14,7 @@ mod decode;
 mod document;
 mod engine;
 mod finding;
+mod join;
 mod rule;
 mod rules;
 mod sample;

@@ -16,10 +16,11 @@ use http::{HeaderMap, Method};
 use portcullis_filters::chain::{Chain, Member, Observer};
 use portcullis_filters::dialect::Usage;
 use portcullis_filters::exchange::{Caller, Content, Credentials, Facts, Head, Presented};
-use portcullis_filters::firewall::{FindingObserver, Firewall, FirewallSettings, RuleSet};
+use portcullis_filters::firewall::{FindingObserver, Fingerprints, Firewall, FirewallSettings};
 use portcullis_filters::policy::{GrantView, PolicyFilter};
 use portcullis_filters::ratelimit::{Limits, Memory, RateLimit, RateLimitSettings};
 use portcullis_filters::{Code, Filter, Mode, Outcome, Phase, Verdict};
+use portcullis_firewall::Rules;
 use portcullis_policies::policy::{DEFAULT, Policy};
 use portcullis_policies::routes::{Found, builtin};
 use portcullis_policies::{DataLevel, Grants, Identity, IdentityMethod, Rate, UpstreamKind};
@@ -57,7 +58,7 @@ impl Observer for Quiet {
 }
 
 impl FindingObserver for Quiet {
-    fn found(&self, _: &'static str, _: DataLevel, _: &'static str) {}
+    fn found(&self, _: &str, _: DataLevel, _: &'static str) {}
 }
 
 impl GrantView for Quiet {
@@ -71,8 +72,11 @@ impl GrantView for Quiet {
 }
 
 fn main() {
-    let rules = FirewallSettings { block_at: DataLevel::L3, rules: vec![RuleSet::Builtin] };
-    let firewall: Arc<dyn Filter> = Arc::new(Firewall::new(rules, Arc::new(Quiet)).expect("a firewall"));
+    let settings = FirewallSettings::default();
+    let rules = Arc::new(Rules::load(true, &[], &settings.selection()).ok().expect("rules"));
+    let prints = Fingerprints::new(b"a key").expect("a key");
+    let firewall: Arc<dyn Filter> =
+        Arc::new(Firewall::new(settings, rules, prints, Arc::new(Quiet)).expect("a firewall"));
     let policy = Arc::new(Policy::parse(DEFAULT, "built in").expect("a policy"));
     let policy: Arc<dyn Filter> = Arc::new(PolicyFilter::new(policy, Arc::new(Quiet)));
     let rate = Some(Rate { count: 1 << 40, per: Duration::from_secs(60) });

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_filters::Mode;
-use portcullis_filters::firewall::FirewallSettings;
 use portcullis_policies::policy::Policy;
 use portcullis_policies::{Diagnostic, RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod firewall;
 mod identity;
 mod limits;
 mod load;
@@ -28,6 +28,7 @@ mod store;
 mod units;
 pub(crate) mod written;
 
+pub(crate) use firewall::FirewallConfig;
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 pub(crate) use limits::RateLimits;
 #[cfg(test)]
@@ -155,12 +156,12 @@ pub(crate) struct Link {
     pub(crate) mode: Mode,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Filters {
     pub(crate) identity: IdentitySettings,
     pub(crate) signature: SignatureSettings,
     pub(crate) ratelimit: RateLimits,
-    pub(crate) firewall: FirewallSettings,
+    pub(crate) firewall: FirewallConfig,
     pub(crate) audit: AuditSettings,
     /// Whose grants hold.
     pub(crate) grants: Granting,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use portcullis_filters::exchange::Caller;
+use portcullis_filters::exchange::{Caller, Noted};
 use portcullis_policies::policy::Policy;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -44,6 +44,9 @@ pub(crate) struct Decision {
     pub(crate) model: String,
     pub(crate) upstream: String,
     pub(crate) duration_us: u64,
+    /// What was found in the request's texts.
+    #[serde(skip)]
+    pub(crate) findings: Vec<Noted>,
     /// Who called, where the `identity` filter knew.
     #[serde(skip)]
     pub(crate) caller: Option<Caller>,

@@ -2,6 +2,7 @@
 //! been needed. For the running gate, which remembers, and for the audit log, which says less.
 
 use portcullis_certs::trust::Entry;
+use portcullis_filters::exchange::Noted;
 use portcullis_policies::model::ModelName;
 use portcullis_policies::policy::{Ask, Policy};
 use portcullis_policies::{Grants, Identity, RouteClass, UpstreamKind};
@@ -37,8 +38,23 @@ pub(crate) struct Explained {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) model: String,
+    /// What was found in the request's texts: rules, never texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<FoundRule>,
     /// What is less than certain about this.
     pub(crate) remark: Option<String>,
+}
+
+/// A rule that found something in the request's texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FoundRule {
+    pub(crate) rule: String,
+    pub(crate) code: String,
+    pub(crate) level: String,
+    /// What was done: `block`, `redact` or `flag`.
+    pub(crate) action: String,
+    /// A keyed hash of what was found.
+    pub(crate) fingerprint: String,
 }
 
 /// A rule that allows something of what was asked.
@@ -71,6 +87,7 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
         method: decision.method.clone(),
         path: decision.path.clone(),
         model: decision.model.clone(),
+        findings: decision.findings.iter().map(FoundRule::of).collect(),
         ..Explained::default()
     };
     match (decision.policy_decision, decision.filter) {
@@ -91,6 +108,18 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
     explained
 }
 
+impl FoundRule {
+    fn of(noted: &Noted) -> Self {
+        Self {
+            rule: (*noted.rule).to_owned(),
+            code: noted.code.as_str().to_owned(),
+            level: noted.level.as_str().to_owned(),
+            action: noted.action.to_owned(),
+            fingerprint: noted.fingerprint.clone(),
+        }
+    }
+}
+
 fn allowed(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
     if let Some(by) = &decision.allowed_by {
         explained.rule = (**by).to_owned();
@@ -99,7 +128,10 @@ fn allowed(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained
         }
         explained.reason = format!("`{by}` allows it");
     }
-    if !decision.code.is_empty() {
+    let told = decision.findings.iter().any(|noted| noted.code.as_str() == decision.code && noted.action != "block");
+    if told {
+        explained.reason = format!("{}; what the {} found did not refuse it", explained.reason, decision.filter);
+    } else if !decision.code.is_empty() {
         explained.reason = format!("{}; in shadow mode: {} ({})", explained.reason, decision.code, decision.detail);
     }
 }
@@ -189,6 +221,7 @@ fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
     let detail = decision.detail.as_str();
     explained.rule = detail.strip_prefix("rule ").unwrap_or(detail).to_owned();
     explained.needed = match (filter, decision.code) {
+        ("firewall", "firewall.internal") => "a text that takes less work to judge".to_owned(),
         ("firewall", _) => "a text without it, or another `filters.firewall` setting".to_owned(),
         ("request", "request.unsupported_media") => media(&decision.message).to_owned(),
         ("request", _) => "a request that is well-formed and within the gate's limits".to_owned(),

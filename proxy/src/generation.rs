@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use portcullis_filters::chain::{Chain, Member, Observer};
+use portcullis_filters::firewall::Fingerprints;
 use portcullis_filters::identity::TrustView;
 use portcullis_filters::ratelimit::Counters;
 use portcullis_filters::signature::Verifier;
@@ -23,6 +24,7 @@ use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::queue::Queues;
+use crate::rulebook::RuleBook;
 use crate::upstream::Upstream;
 
 /// What every exchange of one config shares.
@@ -62,6 +64,10 @@ pub(crate) struct Surroundings {
     pub(crate) grants: Arc<GrantBook>,
     pub(crate) audit: Arc<dyn portcullis_filters::audit::AuditSink>,
     pub(crate) findings: Arc<dyn portcullis_filters::firewall::FindingObserver>,
+    /// What findings are told apart by.
+    pub(crate) fingerprints: Fingerprints,
+    /// The firewall's rules. They outlive a reload that does not change them.
+    pub(crate) rules: RuleBook,
     /// What was used so far. It outlives a reload, as the queues do.
     pub(crate) counters: Arc<dyn Counters>,
     /// Which signatures were used.
@@ -93,13 +99,17 @@ impl Generation {
         let verifier = Verifier::new(config.filters.signature.filter.clone(), node, Arc::clone(&around.clock));
         let verifier = Arc::new(verifier);
         let mut members = Vec::new();
-        for link in &config.chain {
+        for link in config.chain.iter().filter(|link| link.mode != Mode::Off) {
             members.push(Member { filter: make(link.name, &config, around, &verifier)?, mode: link.mode });
         }
         let observer: Arc<dyn Observer> = Arc::clone(&around.metrics) as _;
         let chain = Chain::new(members, config.gate.filter_timeout, observer)?;
         let limits = config.chain.iter().any(|link| link.name == "ratelimit" && link.mode == Mode::Enforce);
-        // Last: a config that cannot be built changes nothing of the queues in force.
+        // Last: a config that cannot be built changes nothing of what is in force.
+        if chain.names().contains(&"firewall") {
+            let rules = around.rules.rules(&config.filters.firewall)?;
+            around.metrics.know_rules(rules.iter().map(|rule| (&*rule.id, rule.level)));
+        }
         for (upstream, meant) in upstreams.iter().zip(&config.upstreams) {
             upstream.queue.set(meant.queue);
         }
@@ -148,7 +158,12 @@ fn make(
             Arc::new(ratelimit::RateLimit::new(config.filters.ratelimit.filter, Arc::clone(&around.counters)))
         }
         "policy" => Arc::new(policy::PolicyFilter::new(Arc::clone(&config.policy), Arc::clone(&around.grants) as _)),
-        "firewall" => Arc::new(firewall::Firewall::new(config.filters.firewall.clone(), Arc::clone(&around.findings))?),
+        "firewall" => {
+            let settings = config.filters.firewall.settings.clone();
+            let rules = around.rules.rules(&config.filters.firewall)?;
+            let (prints, observer) = (around.fingerprints.clone(), Arc::clone(&around.findings));
+            Arc::new(firewall::Firewall::new(settings, rules, prints, observer)?)
+        }
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]
         "test_fault" => Arc::new(crate::test_fault::TestFault),

@@ -38,6 +38,7 @@ mod record;
 mod refuse;
 mod relay;
 mod route;
+mod rulebook;
 mod running;
 mod service;
 mod slots;

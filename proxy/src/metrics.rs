@@ -4,7 +4,8 @@
 //! client sends becomes a label. Sets that alerts watch start at 0, or the first event would be
 //! missed.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_filters::chain::Observer;
@@ -19,6 +20,9 @@ use crate::queue::Standing;
 
 /// The filters that exist, for label sets that start at 0.
 const FILTERS: [&str; 7] = ["audit", "firewall", "identity", "policy", "ratelimit", "signature", "test_fault"];
+
+/// What the firewall does about a finding.
+const ACTIONS: [&str; 3] = ["block", "flag", "redact"];
 
 /// Seconds: from 10 µs, which a judgement takes, to 10 s.
 const FINE: &[f64] =
@@ -37,6 +41,8 @@ pub(crate) struct Metrics {
     filter_duration: Vec<(&'static str, [Histogram; 4])>,
     filter_panics: IntCounterVec,
     firewall_findings: IntCounterVec,
+    /// The firewall's rules that have label sets, with their levels.
+    firewall_rules: Mutex<HashSet<(String, DataLevel)>>,
     responses: IntCounterVec,
     upstream_up: IntGaugeVec,
     upstream_exposed: IntGaugeVec,
@@ -127,6 +133,7 @@ impl Metrics {
                 "What the firewall found.",
                 &["rule", "level", "action"],
             )?,
+            firewall_rules: Mutex::default(),
             responses: counters(
                 r,
                 "portcullis_responses_total",
@@ -286,13 +293,20 @@ impl Metrics {
         }
     }
 
-    /// Gives the firewall's rules their label sets.
-    pub(crate) fn know_rules(&self, rules: impl Iterator<Item = (&'static str, DataLevel)>) {
-        for (rule, level) in rules {
-            for action in ["block", "flag"] {
+    /// Gives the firewall's rules in force their label sets, and takes those of others away: reloads must not
+    /// add up.
+    pub(crate) fn know_rules<'r>(&self, rules: impl Iterator<Item = (&'r str, DataLevel)>) {
+        let new: HashSet<_> = rules.map(|(rule, level)| (rule.to_owned(), level)).collect();
+        let mut known = self.firewall_rules.lock().unwrap_or_else(PoisonError::into_inner);
+        for action in ACTIONS {
+            for (rule, level) in known.difference(&new) {
+                let _ = self.firewall_findings.remove_label_values(&[rule, level.as_str(), action]);
+            }
+            for (rule, level) in &new {
                 self.firewall_findings.with_label_values(&[rule, level.as_str(), action]);
             }
         }
+        *known = new;
     }
 
     pub(crate) fn finished(&self, f: &Finished) {
@@ -476,7 +490,7 @@ fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheu
 }
 
 impl portcullis_filters::firewall::FindingObserver for Metrics {
-    fn found(&self, rule: &'static str, level: DataLevel, action: &'static str) {
+    fn found(&self, rule: &str, level: DataLevel, action: &'static str) {
         self.firewall_findings.with_label_values(&[rule, level.as_str(), action]).inc();
     }
 }

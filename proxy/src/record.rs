@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use portcullis_filters::audit::{AuditError, AuditSink, Entry};
-use portcullis_filters::exchange::{Caller, Content, Facts, Shadow};
+use portcullis_filters::exchange::{Caller, Content, Facts, Noted, Shadow};
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
 use portcullis_policies::policy::Policy;
@@ -42,6 +42,10 @@ pub(crate) struct Record {
     model: String,
     level: DataLevel,
     shadow: Option<Shadow>,
+    /// What was found in the request.
+    findings: Vec<Noted>,
+    /// How many parts of it were taken out.
+    redactions: u32,
     prompt: String,
     request_bytes: u64,
     response_bytes: u64,
@@ -85,6 +89,8 @@ impl Record {
             model: String::new(),
             level: DataLevel::L0,
             shadow: None,
+            findings: Vec::new(),
+            redactions: 0,
             prompt: String::new(),
             request_bytes: 0,
             response_bytes: 0,
@@ -130,6 +136,8 @@ impl Record {
         self.asked = facts.signed().cloned();
         self.known = facts.caller().cloned();
         self.allowed_by = facts.basis().cloned();
+        self.findings = facts.findings().to_vec();
+        self.redactions = facts.redactions();
         if let Some(shadow) = facts.shadows().first() {
             self.shadow(shadow.clone());
         }
@@ -163,7 +171,8 @@ impl Record {
         }
         let (blocked, filter, code) = match ending {
             Ending::Allowed => {
-                let (filter, code) = self.shadow.as_ref().map(|s| (s.filter, s.code.as_str())).unwrap_or_default();
+                let shadow = self.shadow.as_ref().map(|s| (s.filter, s.code.as_str()));
+                let (filter, code) = shadow.or_else(|| self.told()).unwrap_or_default();
                 (false, filter, code)
             }
             Ending::ClientLeft => (false, "request", "client.left"),
@@ -215,6 +224,18 @@ impl Record {
 }
 
 impl Record {
+    /// How many parts of the request were taken out.
+    pub(crate) fn redactions(&self) -> u32 {
+        self.redactions
+    }
+
+    /// What was found in a request that passed: the most sensitive of it.
+    fn told(&self) -> Option<(&'static str, &'static str)> {
+        // The first of them, where several are.
+        let most = self.findings.iter().rev().max_by_key(|noted| noted.level)?;
+        Some((most.filter, most.code.as_str()))
+    }
+
     /// Tells whoever watches the gate.
     fn tell(&mut self, ending: Ending<'_>, filter: &'static str, code: &'static str, took: Duration) {
         let now = jiff::Timestamp::now();
@@ -243,6 +264,7 @@ impl Record {
             model: std::mem::take(&mut self.model),
             upstream: self.upstream.as_deref().unwrap_or_default().to_owned(),
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            findings: std::mem::take(&mut self.findings),
             caller: known,
             policy: self.policy.clone(),
         });

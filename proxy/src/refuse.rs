@@ -19,6 +19,8 @@ pub(crate) const REQUEST_ID: &str = "Portcullis-Request-Id";
 pub(crate) const NODE: &str = "Portcullis-Node";
 /// The name of the header that carries the verdict.
 pub(crate) const VERDICT: &str = "Portcullis-Verdict";
+/// The name of the header that says how many parts of the request were taken out.
+pub(crate) const REDACTED: &str = "Portcullis-Redacted";
 
 /// The most of an unread body that is thrown away so that the client gets to read its refusal.
 const MAX_DISCARD: usize = 64 * 1024 * 1024;

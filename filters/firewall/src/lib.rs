@@ -15,12 +15,16 @@ mod document;
 mod engine;
 mod finding;
 mod join;
+mod keywords;
 mod rule;
 mod rules;
+mod runs;
 mod sample;
 mod samples;
 mod scan;
 mod stream;
+mod structure;
+mod trigger;
 mod view;
 
 pub use check::Candidate;

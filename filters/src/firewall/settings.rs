@@ -86,6 +86,7 @@ impl Default for InjectionSettings {
 impl FirewallSettings {
     /// Which rules are to be in force.
     #[must_use]
+    #[allow(clippy::needless_update, reason = "what the config does not set has its default")]
     pub fn selection(&self) -> Selection {
         Selection {
             pii: self.pii.max(self.floor.pii.unwrap_or(Handling::Off)) != Handling::Off,

@@ -15,9 +15,7 @@ pub struct FirewallFloor {
 }
 
 /// What is done about findings of a kind. Ordered: the later one is the stricter.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Handling {
     /// Nothing looks for them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use portcullis_certs::files;
 use portcullis_filters::audit::SealKey;
+use portcullis_filters::firewall::Fingerprints;
 use zeroize::Zeroizing;
 
 /// 32 random bytes, kept as hex in a private file. Never printed.
@@ -37,6 +38,12 @@ impl AuditKey {
             .filter(|bytes| bytes.len() >= 32)
             .with_context(|| format!("`{}` holds no audit key, expected 64 hex digits", path.display()))?;
         Ok(Self(Zeroizing::new(bytes)))
+    }
+
+    /// What the firewall tells findings apart by: a use of the same key that cannot be mistaken for a seal.
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
+    pub(crate) fn fingerprints(&self) -> Fingerprints {
+        Fingerprints::new(&self.0).expect("HMAC takes any key")
     }
 
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]

@@ -2,6 +2,7 @@
 
 use portcullis_certs::trust::{Entry, State, TrustStore};
 use portcullis_filters::Mode;
+use portcullis_firewall::Rules;
 use portcullis_policies::policy::Known;
 use portcullis_policies::{RouteClass, routes};
 use serde_json::json;
@@ -11,8 +12,8 @@ use crate::config::Config;
 use crate::keyring::now;
 
 pub(super) fn run(args: &JsonArgs) -> Outcome {
-    let config = match args.config.load() {
-        Ok(config) => config,
+    let (config, firewall) = match load(args) {
+        Ok(loaded) => loaded,
         Err(failure) if args.json => {
             say!("{}", json!({"ok": false, "error": failure.message}));
             return Err(Failure { code: failure.code, message: String::new() });
@@ -20,6 +21,8 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         Err(failure) => return Err(failure),
     };
     let mut warnings = config.warnings.clone();
+    warnings
+        .extend(firewall.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
     let state = &config.node.state;
     for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "admin.token"] {
         if !state.join(file).exists() {
@@ -41,6 +44,10 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
             json!({
                 "ok": true, "config": config.file, "node": config.node.name, "listen": config.gate.listen.to_string(),
                 "tls": config.gate.tls.as_str(), "chain": chain, "routes": routes, "policy": {"source": config.policy_source, "rules": rules},
+                "firewall": firewall.as_ref().map(|rules| json!({
+                    "active": rules.report().active,
+                    "inactive": rules.report().inactive.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                })),
                 "warnings": warnings,
             })
         );
@@ -61,6 +68,10 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         .collect();
     say!("chain   {}", chain.join(" -> "));
     say!("policy  {}: {}", config.policy_source, config.policy.rule_names().collect::<Vec<_>>().join(", "));
+    if let Some(rules) = &firewall {
+        let from = config.filters.firewall.settings.rules.join(", ");
+        say!("rules   {} of the firewall are in force ({from})", rules.report().active);
+    }
     for upstream in &config.upstreams {
         let known = routes::builtin(upstream.kind).iter().count();
         say!("server  {}: {} ({}, {known} known routes)", upstream.name, upstream.url, upstream.kind.as_str());
@@ -73,6 +84,14 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         say!("warning {warning}");
     }
     Ok(())
+}
+
+/// The config, and the firewall's rules where it is in the chain.
+fn load(args: &JsonArgs) -> Outcome<(Config, Option<Rules>)> {
+    let config = args.config.load()?;
+    let judged = config.chain.iter().any(|link| link.name == "firewall" && link.mode != Mode::Off);
+    let rules = if judged { Some(config.filters.firewall.compile()?) } else { None };
+    Ok((config, rules))
 }
 
 /// Rules that can never match or never matter, and those about callers whom nobody knows.

@@ -60,7 +60,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "signature": config.filters.signature.to_json(),
                     "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source, "grants": config.filters.grants},
-                    "firewall": config.filters.firewall,
+                    "firewall": config.filters.firewall.settings,
                     "audit": {"fsync": config.filters.audit.fsync, "segment_bytes": config.filters.audit.segment_bytes},
                 },
                 "watch": config.watch,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Failure, JsonArgs, Outcome, audit, http, say};
 use crate::config::Config;
 use crate::decisions::Decision;
-use crate::explain::{self, Explained, Sources};
+use crate::explain::{self, Explained, FoundRule, Sources};
 use crate::grants::GrantBook;
 
 /// Arguments of `explain`.
@@ -174,6 +174,10 @@ fn show(explained: &Explained) {
     say!("  reason   {}", or_dash(&explained.reason));
     if !explained.needed.is_empty() {
         say!("  needed   {}", explained.needed);
+    }
+    for found in &explained.findings {
+        let FoundRule { rule, code, level, action, fingerprint } = found;
+        say!("  found    {rule} ({code}, {level}): {action}, fingerprint {fingerprint}");
     }
     for near in &explained.near {
         say!("  nearest  `{}`, line {}: all but {}", near.rule, near.line, near.misses.join(" and "));

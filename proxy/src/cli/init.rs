@@ -239,6 +239,10 @@ filters:
   # ratelimit: {{requests: 600/m, tokens: 2000000/h, concurrent: 16}}   # each caller; per_model and global take the same
   # policy: {{file: policy.yaml}}                 # default: approved callers run local models, and nothing else
   firewall: {{mode: enforce, block_at: L3}}       # enforce | shadow | off
+  #           rules: [builtin, 'firewall/*.toml']       # rule files in gitleaks' format, beside this file
+  #           pii: off, structural: flag                # data on persons: off | flag | redact | block
+  #           injection: {{threshold: 50, action: flag}}  # orders to the model, by a score of 1 to 100
+  #           disable: [], actions: {{jwt: redact}}       # single rules, by name: block | redact | flag
   audit: {{fsync: batch}}                         # batch | always | never
 watch: false                     # true: reload when this file changes; SIGHUP always does
 "#

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
+use portcullis_filters::firewall::Fingerprints;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::answering::Signatory;
@@ -25,6 +26,7 @@ use crate::listener::{Handshake, Listener};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::queue::Queues;
+use crate::rulebook::RuleBook;
 use crate::running::Running;
 use crate::service::{self, Service};
 use crate::store::Stores;
@@ -49,7 +51,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let state = config.node.state.clone();
     let drain = config.gate.drain;
     let metrics = Metrics::new()?;
-    let (audit, opened) = open_audit(&config)?;
+    let (audit, opened, fingerprints) = open_audit(&config)?;
     if let Some(bytes) = opened.repaired {
         tracing::warn!(
             bytes,
@@ -62,7 +64,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
     let certificates = Certificates::open(&config, &node, &metrics)?;
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
-    metrics.know_rules(portcullis_filters::firewall::rules());
     let clock = Arc::new(Clock::system());
     let stores = Arc::new(Stores::open(&config, &node.public().node_id(), &clock, &metrics)?);
     let (nonces, id) = (Arc::clone(&stores.nonces), node.public().node_id());
@@ -80,6 +81,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trust: Arc::clone(&trust) as _,
         audit: Arc::clone(&audit) as _,
         findings: Arc::clone(&metrics) as _,
+        fingerprints,
+        rules: RuleBook::default(),
         counters: counters.for_callers(),
         nonces: Arc::clone(&stores.nonces),
         clock: Arc::clone(&clock) as _,
@@ -174,7 +177,7 @@ fn raise_file_limit() {
     }
 }
 
-fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_log::Opened)> {
+fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_log::Opened, Fingerprints)> {
     let state = &config.node.state;
     anyhow::ensure!(
         state.is_dir(),
@@ -183,7 +186,7 @@ fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_lo
     );
     let key = AuditKey::load_or_create(&state.join("audit.key"))?;
     let (log, opened) = AuditLog::open(&state.join("audit"), &key, config.filters.audit.clone())?;
-    Ok((Arc::new(log), opened))
+    Ok((Arc::new(log), opened, key.fingerprints()))
 }
 
 fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
@@ -199,18 +202,22 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
     Ok(token.into())
 }
 
-/// With `watch: true`, reloads when the config file changes.
+/// With `watch: true`, reloads when the config file changes, or a rule file that it names.
 async fn watch_file(running: &Arc<Running>) {
     let stamp = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
-    let mut seen = stamp(&running.current.load().config.file);
+    let stamps = |config: &Config| -> Vec<_> {
+        std::iter::once(config.file.as_path()).chain(config.filters.firewall.depends_on()).map(stamp).collect()
+    };
+    let mut seen = stamps(&running.current.load().config);
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let config = Arc::clone(&running.current.load().config);
-        let now = stamp(&config.file);
-        if config.watch && now.is_some() && now != seen {
-            seen = now;
-            let running = Arc::clone(running);
-            let _ = tokio::task::spawn_blocking(move || running.reload()).await;
+        let now = stamps(&config);
+        if config.watch && now.first().is_some_and(Option::is_some) && now != seen {
+            let reloading = Arc::clone(running);
+            let reloaded = tokio::task::spawn_blocking(move || reloading.reload()).await;
+            // What was reloaded may depend on other files; what was not is not tried again until it changes.
+            seen = if matches!(reloaded, Ok(Ok(_))) { stamps(&running.current.load().config) } else { now };
         }
     }
 }

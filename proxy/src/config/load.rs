@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_filters::Mode;
-use portcullis_filters::firewall::{FirewallSettings, RuleSet};
 use portcullis_filters::signature::Require;
 use portcullis_policies::diagnostic::from_yaml;
-use portcullis_policies::policy::{self, Policy};
-use portcullis_policies::{DataLevel, Diagnostic, IdentityMethod, nearest};
+use portcullis_policies::policy::{self, FirewallFloor, Policy};
+use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
 
 use super::{
-    Admin, AuditSettings, Config, ConfigError, Filters, Gate, IdentitySettings, Limits, Link, Node, QueueSettings,
-    RateLimits, RouteRule, Secret, SignatureSettings, Tls, Upstream, units, written,
+    Admin, AuditSettings, Config, ConfigError, Filters, FirewallConfig, Gate, IdentitySettings, Limits, Link, Node,
+    QueueSettings, RateLimits, RouteRule, Secret, SignatureSettings, Tls, Upstream, units, written,
 };
 
 /// The filters that this release has.
@@ -91,7 +90,8 @@ impl Check<'_> {
         let state = self.path(w.node.state.as_deref().unwrap_or("./state"));
         let (policy, policy_source) = self.policy(&w.filters.policy);
         let mode = |name: &str| chain.iter().find(|link| link.name == name).map_or(Mode::Off, |link| link.mode);
-        let filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"));
+        let floor = policy.firewall();
+        let filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"), floor);
         Config {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             node: Node { name, state },
@@ -324,15 +324,14 @@ impl Check<'_> {
         chain
     }
 
-    fn filters(&mut self, w: &written::Filters, tls: Tls, identified: bool, signatures: Mode) -> Filters {
-        let rules = w.firewall.rules.clone().unwrap_or_else(|| vec![RuleSet::Builtin]);
-        if rules.is_empty() {
-            self.wrong(
-                "filters.firewall.rules",
-                "the list is empty, so nothing would be found, expected `[builtin]`".to_owned(),
-                Some("`mode: off` turns the filter off"),
-            );
-        }
+    fn filters(
+        &mut self,
+        w: &written::Filters,
+        tls: Tls,
+        identified: bool,
+        signatures: Mode,
+        floor: FirewallFloor,
+    ) -> Filters {
         let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         let signature = SignatureSettings::check(self, &w.signature);
         let ratelimit = RateLimits::check(self, &w.ratelimit);
@@ -353,7 +352,7 @@ impl Check<'_> {
             signature,
             ratelimit,
             grants,
-            firewall: FirewallSettings { block_at: w.firewall.block_at.unwrap_or(DataLevel::L3), rules },
+            firewall: FirewallConfig::check(self, &w.firewall, floor),
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }
     }
@@ -463,7 +462,7 @@ impl Check<'_> {
         }
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         // Without the `.` in `./state`, which would stand in every path that is shown.
         self.base.join(text).components().collect()
     }
@@ -494,6 +493,16 @@ impl Check<'_> {
             self.wrong(key, error.to_string(), None);
         }
         path
+    }
+
+    /// The config file, as it is shown.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line and column of a key.
+    pub(super) fn place(&self, key: &str) -> (u64, u64) {
+        locate(self.text, key)
     }
 
     /// Notes what is legal but probably not meant.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use portcullis_filters::Mode;
-use portcullis_filters::firewall::RuleSet;
 use portcullis_filters::identity::Trust;
 use portcullis_filters::signature::Require;
-use portcullis_policies::{DataLevel, RouteClass, UpstreamKind};
+use portcullis_policies::{RouteClass, UpstreamKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::firewall::Firewall;
 use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
 use super::{Fsync, Tls, store};
@@ -294,18 +294,6 @@ pub(crate) struct Policy {
     /// Which grants hold: `local`, those of this gate, or `shared`, those in the store that
     /// `filters.signature.store` names. Default: `local`.
     pub(crate) grants: Option<store::Granting>,
-}
-
-/// What must not leave or come in.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Firewall {
-    /// `enforce`, `shadow` or `off`.
-    pub(crate) mode: Option<ModeWord>,
-    /// Findings of this level and above are refused.
-    pub(crate) block_at: Option<DataLevel>,
-    /// Rule sets.
-    pub(crate) rules: Option<Vec<RuleSet>>,
 }
 
 /// The log of decisions.

@@ -7,7 +7,7 @@ use portcullis_policies::StreamFormat;
 
 use super::Relay;
 use crate::answering::Unsealed;
-use crate::refuse::{NODE, REQUEST_ID, VERDICT};
+use crate::refuse::{NODE, REDACTED, REQUEST_ID, VERDICT};
 
 impl Relay<'_> {
     /// The head of an answer that leaves whole, with this many bytes, signed where the request was. Made before the
@@ -47,7 +47,7 @@ impl Relay<'_> {
     /// Built anew, with nothing of the upstream's but its status and type.
     fn answer_head(&self, answer: &HttpSession, stream: Option<StreamFormat>) -> pingora_error::Result<ResponseHeader> {
         let status = answer.get_status().unwrap_or(StatusCode::BAD_GATEWAY);
-        let mut head = ResponseHeader::build(status, Some(8))?;
+        let mut head = ResponseHeader::build(status, Some(9))?;
         if let Some(media) = answer.get_header(header::CONTENT_TYPE) {
             head.insert_header(header::CONTENT_TYPE, media.clone())?;
         }
@@ -62,6 +62,9 @@ impl Relay<'_> {
         head.insert_header(REQUEST_ID, self.record.id.as_str())?;
         head.insert_header(NODE, self.generation.node.clone())?;
         head.insert_header(VERDICT, "allow")?;
+        if self.record.redactions() > 0 {
+            head.insert_header(REDACTED, self.record.redactions())?;
+        }
         Ok(head)
     }
 }

@@ -51,7 +51,19 @@ impl<'r, 's> Layers<'r, 's> {
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.number = number;
         let text = self.texts.get(number).map_or("", |text| text.text);
-        self.layer(text, &Place::Source, Through::Plain, 0)
+        self.layer(text, &Place::Source, Through::Plain, 0)?;
+        self.structure(text);
+        Ok(())
+    }
+
+    /// Looks at how a text is built, as it stands.
+    fn structure(&mut self, text: &str) {
+        let Self { rules, way, reported, found, number, .. } = self;
+        rules.structure.scan(text, *way, &mut |Match { rule, span, secret }| {
+            if reported.add(*number, rule, &span) {
+                found(Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 });
+            }
+        });
     }
 
     /// Looks at a text, and below it.

@@ -50,7 +50,7 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "password" => assigned::password,
         "password-random" => assigned::password_random,
         "pem-body" => structure::pem_body,
-        "random" => |candidate| random::drawn(candidate.secret, 0.2),
+        "random" => random_body,
         "random-hex" => |candidate| random::is_drawn_hex(candidate.secret),
         "random-tail" => structure::random_tail,
         "seed-phrase" => structure::seed_phrase,
@@ -59,6 +59,13 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "userinfo" => assigned::userinfo,
         _ => return pii::by_name(name.strip_prefix("pii-")?),
     })
+}
+
+/// The whole of it, or the longest part behind a prefix, looks drawn.
+fn random_body(candidate: &Candidate<'_>) -> bool {
+    let parts = candidate.secret.split(['-', '_', '.', ':']);
+    let body = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    random::drawn(candidate.secret, 0.2) || (body.len() >= 16 && random::drawn(body, 0.2))
 }
 
 /// Shannon's entropy of a text, in bits a byte.
@@ -80,8 +87,11 @@ pub(crate) fn part(text: &str, range: Range<usize>) -> &str {
 
 /// A candidate with so many bytes of text on either side, or fewer, so that it begins and ends on characters.
 fn around<'t>(candidate: &Candidate<'t>, bytes: usize) -> &'t str {
-    let start = (candidate.start.saturating_sub(bytes)..=candidate.start).find(|at| candidate.text.is_char_boundary(*at));
+    let start =
+        (candidate.start.saturating_sub(bytes)..=candidate.start).find(|at| candidate.text.is_char_boundary(*at));
     let end = candidate.start + candidate.matched.len();
-    let last = (end..=end.saturating_add(bytes).min(candidate.text.len())).rev().find(|at| candidate.text.is_char_boundary(*at));
+    let last = (end..=end.saturating_add(bytes).min(candidate.text.len()))
+        .rev()
+        .find(|at| candidate.text.is_char_boundary(*at));
     part(candidate.text, start.unwrap_or(candidate.start)..last.unwrap_or(end))
 }

@@ -38,6 +38,7 @@ pub(crate) struct Hits {
     seen: Vec<bool>,
     rules: Vec<usize>,
     places: Vec<Range<usize>>,
+    runs: Vec<Range<usize>>,
 }
 
 /// A match in one view of a text.
@@ -159,12 +160,20 @@ impl Engine {
         hits.seen.clear();
         hits.seen.resize(self.rules.len(), false);
         hits.rules.clear();
-        if self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger.is_some()) {
+        let looks_at = |trigger| {
+            self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger == Some(trigger))
+        };
+        if looks_at(Trigger::Digits) {
             trigger::places(text, &mut hits.places);
+        }
+        hits.runs.clear();
+        if looks_at(Trigger::Run) {
+            hits.runs.extend(crate::runs::runs(text));
         }
         for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
             match rule.trigger {
                 Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
+                Some(Trigger::Run) => hits.runs.iter().for_each(|run| rule.confirm(text, run.clone(), found)),
                 None => rule.confirm(text, 0..text.len(), found),
             }
         }

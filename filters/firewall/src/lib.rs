@@ -17,6 +17,7 @@ mod finding;
 mod keywords;
 mod rule;
 mod rules;
+mod runs;
 mod sample;
 mod samples;
 mod scan;

@@ -12,6 +12,8 @@ use serde::Deserialize;
 pub(crate) enum Trigger {
     /// Eight digits, with no more than two of `` .-/()`` between any two of them; or digits with three dots.
     Digits,
+    /// A run of twenty or more characters that tokens are made of (`runs.rs`).
+    Run,
 }
 
 /// How many digits make a number that is worth a look.

@@ -111,7 +111,8 @@ fn numbers_are_nobodys() {
 #[test]
 fn answers_full_of_digits_are_judged() {
     let rules = rules();
-    let tables = ["1 2 3 4 5 6 7 8 9 ", "1234 5678 9012 ", "10.5, 20.25, ", "2026-11-21 10:00:01 ", "12345678901234567890"];
+    let tables =
+        ["1 2 3 4 5 6 7 8 9 ", "1234 5678 9012 ", "10.5, 20.25, ", "2026-11-21 10:00:01 ", "12345678901234567890"];
     for unit in tables.iter().chain(NUMBERS) {
         let text = unit.repeat(4096 / unit.len());
         let mut stream = Stream::new();

@@ -3,27 +3,134 @@
 //! What people call a secret says how much to ask of the value: a password may be two words and four
 //! digits, a key has to look drawn. Types, variables, calls and paths are none.
 
+use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder, is_reference};
 use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
 use super::{Candidate, part};
 
 /// Names in which the word for a secret does not mean one.
 const NOT_SECRET: &[&str] = &[
-    "hash", "digest", "checksum", "public", "pubkey", "cache", "csrf", "xsrf", "count", "length", "limit", "max", "min_",
-    "ttl", "expir", "name", "type", "_url", "-url", "url", "uri", "endpoint", "path", "file", "_dir", "field", "prefix",
-    "suffix", "policy", "regex", "pattern", "label", "hint", "placeholder", "prompt", "message", "error", "reset",
-    "tokeniz", "tokens", "keyboard", "version", "kind", "stream", "index", "offset", "span", "symbol", "arn", "next",
-    "page", "contin", "cursor", "sync", "lock", "idempot", "primary", "foreign", "partition", "sort", "lookup",
-    "ref", "_id", "-id", "format", "algorithm", "_at", "strategy", "service_account", "mint", "contract",
-    "address", "balance", "lexer", "parser", "syntax", "class", "style", "color", "icon", "title", "column", "table",
-    "i18n", "locale", "shortcut", "hotkey", "binding", "metadata", "annotation", "fingerprint", "thumbprint", "commit",
-    "build", "etag", "trace", "request", "correlation", "visitor", "device", "tracking", "measurement", "analytics",
-    "publishable", "anon_key", "site_key", "sitekey", "recaptcha", "map_key", "mapkey", "row_key", "object", "s3_key",
-    "ciphertext", "encrypted", "sealed",
+    "hash",
+    "digest",
+    "checksum",
+    "public",
+    "pubkey",
+    "cache",
+    "csrf",
+    "xsrf",
+    "count",
+    "length",
+    "limit",
+    "max",
+    "min_",
+    "ttl",
+    "expir",
+    "name",
+    "type",
+    "_url",
+    "-url",
+    "url",
+    "uri",
+    "endpoint",
+    "path",
+    "file",
+    "_dir",
+    "field",
+    "prefix",
+    "suffix",
+    "policy",
+    "regex",
+    "pattern",
+    "label",
+    "hint",
+    "placeholder",
+    "prompt",
+    "message",
+    "error",
+    "reset",
+    "tokeniz",
+    "tokens",
+    "keyboard",
+    "version",
+    "kind",
+    "stream",
+    "index",
+    "offset",
+    "span",
+    "symbol",
+    "arn",
+    "next",
+    "page",
+    "contin",
+    "cursor",
+    "sync",
+    "lock",
+    "idempot",
+    "primary",
+    "foreign",
+    "partition",
+    "sort",
+    "lookup",
+    "ref",
+    "_id",
+    "-id",
+    "format",
+    "algorithm",
+    "_at",
+    "strategy",
+    "service_account",
+    "mint",
+    "contract",
+    "address",
+    "balance",
+    "lexer",
+    "parser",
+    "syntax",
+    "class",
+    "style",
+    "color",
+    "icon",
+    "title",
+    "column",
+    "table",
+    "i18n",
+    "locale",
+    "shortcut",
+    "hotkey",
+    "binding",
+    "metadata",
+    "annotation",
+    "fingerprint",
+    "thumbprint",
+    "commit",
+    "build",
+    "etag",
+    "trace",
+    "request",
+    "correlation",
+    "visitor",
+    "device",
+    "tracking",
+    "measurement",
+    "analytics",
+    "publishable",
+    "anon_key",
+    "site_key",
+    "sitekey",
+    "recaptcha",
+    "map_key",
+    "mapkey",
+    "row_key",
+    "object",
+    "s3_key",
+    "ciphertext",
+    "encrypted",
+    "sealed",
 ];
 
 /// Names whose value may be chosen by a person.
-const PASSWORDS: &[&str] = &["passw", "passphrase", "passcode", "pwd", "_pass", "pass", "psk", "credential", "requirepass", "masterauth"];
+const PASSWORDS: &[&str] =
+    &["passw", "passphrase", "passcode", "pwd", "_pass", "pass", "psk", "credential", "requirepass", "masterauth"];
 
 /// A value that is assigned to a word for a secret.
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
@@ -38,7 +145,8 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
     let (name, _) = name_of(candidate);
     let value = Value::of(candidate);
     let shouted = name.len() >= 5 && !name.bytes().any(|byte| byte.is_ascii_lowercase());
-    let trusted = shouted || ["api", "secret", "auth", "sign", "crypt", "access", "private"].iter().any(|w| contains(name, w));
+    let trusted =
+        shouted || ["api", "secret", "auth", "sign", "crypt", "access", "private"].iter().any(|w| contains(name, w));
     if is_harmless_name(name) || value.stands_for_another() || value.text.len() < 20 {
         return false;
     }
@@ -46,9 +154,13 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
         return trusted && value.text.len() >= 32;
     }
     let slashes = value.text.bytes().filter(|byte| *byte == b'/').count();
-    let letters = value.text.bytes().any(|b| b.is_ascii_uppercase()) && value.text.bytes().any(|b| b.is_ascii_lowercase());
+    let letters =
+        value.text.bytes().any(|b| b.is_ascii_uppercase()) && value.text.bytes().any(|b| b.is_ascii_lowercase());
     let digits = value.text.bytes().any(|b| b.is_ascii_digit());
-    slashes * 8 <= value.text.len() && digits && (letters || trusted) && surprise(value.text) >= 0.7 * value.text.len() as f32
+    slashes * 8 <= value.text.len()
+        && digits
+        && (letters || trusted)
+        && surprise(value.text) >= 0.7 * value.text.len() as f32
 }
 
 /// A value that somebody tells in a sentence.
@@ -91,7 +203,10 @@ pub(super) fn is_login_password(user: &str, password: &str) -> bool {
 pub(super) fn flag_password(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret;
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    !text.contains([':', '/', '=', '.']) && digits > 0 && surprise(text) > -0.5 * text.len() as f32 && is_login_password("", text)
+    !text.contains([':', '/', '=', '.'])
+        && digits > 0
+        && surprise(text) > -0.5 * text.len() as f32
+        && is_login_password("", text)
 }
 
 /// A password in quotes.
@@ -103,14 +218,20 @@ pub(super) fn password(candidate: &Candidate<'_>) -> bool {
 /// What follows a word that has many other meanings: it has to look drawn.
 pub(super) fn password_random(candidate: &Candidate<'_>) -> bool {
     let value = Value { text: candidate.secret, quoted: false };
-    !value.stands_for_another() && drawn(candidate.secret, 0.6) && candidate.secret.bytes().any(|byte| byte.is_ascii_digit())
+    !value.stands_for_another()
+        && drawn(candidate.secret, 0.6)
+        && candidate.secret.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// What a bearer shows.
 pub(super) fn credential(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret;
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    !is_placeholder(text) && !is_reference(text) && digits && (drawn(text, 0.3) || is_uuid(text))
+    !is_placeholder(text)
+        && !is_reference(text)
+        && !is_miscounted(text)
+        && digits
+        && (drawn(text, 0.3) || is_uuid(text))
 }
 
 /// The value of a session's cookie.
@@ -118,7 +239,13 @@ pub(super) fn cookie(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret.strip_prefix("s%3A").unwrap_or(candidate.secret);
     let text = part(text, 0..text.find(['%', '.']).unwrap_or(text.len()));
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    !is_placeholder(text) && !is_reference(text) && text.len() >= 16 && digits && distinct(text) >= 8 && drawn(text, 0.4)
+    !is_placeholder(text)
+        && !is_reference(text)
+        && text.len() >= 16
+        && digits
+        && !is_uuid(text)
+        && distinct(text) >= 8
+        && drawn(text, 0.4)
 }
 
 /// A value, as it stands between its delimiters.
@@ -143,11 +270,29 @@ impl<'t> Value<'t> {
     /// Whether it is a variable, a type, a call, a path or a stopgap.
     fn stands_for_another(&self) -> bool {
         let text = self.text;
-        let starts = if self.quoted { text.starts_with(['/', '~']) } else { text.starts_with(['/', '~', '.', '(', '@', '*', '&', '!', '-', '|']) };
-        let call = text.bytes().zip(text.bytes().skip(1)).any(|(a, b)| matches!(b, b'(' | b'[') && (a.is_ascii_alphanumeric() || a == b'_' || a == b'>'));
-        let path = text.contains("::") || text.contains("->") || text.contains("://") || text.contains("=>") || text.contains("../");
-        let dotted = !self.quoted && text.contains('.') && text.split('.').all(|word| surprise(word) < 0.4 * word.len() as f32);
-        starts || path || dotted || (call && surprise(text) < 0.5 * text.len() as f32) || is_reference(text) || is_placeholder(text)
+        let starts = if self.quoted {
+            text.starts_with(['/', '~'])
+        } else {
+            text.starts_with(['/', '~', '.', '(', '@', '*', '&', '!', '-', '|'])
+        };
+        let call = text
+            .bytes()
+            .zip(text.bytes().skip(1))
+            .any(|(a, b)| matches!(b, b'(' | b'[') && (a.is_ascii_alphanumeric() || a == b'_' || a == b'>'));
+        let path = text.contains("::")
+            || text.contains("->")
+            || text.contains("://")
+            || text.contains("=>")
+            || text.contains("../");
+        let dotted =
+            !self.quoted && text.contains('.') && text.split('.').all(|word| surprise(word) < 0.4 * word.len() as f32);
+        starts
+            || path
+            || dotted
+            || (call && surprise(text) < 0.5 * text.len() as f32)
+            || is_reference(text)
+            || is_placeholder(text)
+            || is_miscounted(text)
     }
 
     /// Whether it can be a secret: one that a person may have `chosen`, or one that was drawn.
@@ -160,32 +305,47 @@ impl<'t> Value<'t> {
         let marks = text.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
         let length = text.len();
         if is_uuid(text) {
-            return contains(name, "password") || ends(name, &["api_key", "apikey", "api-key", "secret", "access_token", "auth_token"]);
+            return contains(name, "password")
+                || ends(name, &["api_key", "apikey", "api-key", "secret", "access_token", "auth_token"]);
         }
         if digits == length || letters == 0 {
             return false;
         }
-        let hex = length >= 16 && length.is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) && distinct(text) >= 7;
-        let random = length >= 12 && (digits > 0 || length >= 24) && surprise(text.trim_end_matches('=')) >= 0.45 * length as f32 + 1.0;
+        let hex = length >= 16
+            && length.is_multiple_of(2)
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && distinct(text) >= 7;
+        let random = length >= 12
+            && (digits > 0 || length >= 24)
+            && surprise(text.trim_end_matches('=')) >= 0.45 * length as f32 + 1.0;
         if (hex && digits > 0 && letters > 1) || random {
             return true;
         }
-        let spoken = marks && digits > 0 && letters >= 4 && length >= 8 && !text.contains(['(', ')', '{', '}', '<', '>', ',', ' ']);
+        let spoken = marks
+            && digits > 0
+            && letters >= 4
+            && length >= 8
+            && !text.contains(['(', ')', '{', '}', '<', '>', ',', ' ']);
         if !chosen {
             return spoken && length >= 12 && (self.quoted || !text.contains(['=', '&', '*', '?']));
         }
         let shaped = large && small && digits > 1 && length >= 8;
         let odd = digits > 0 && length >= 8 && surprise(text) >= 0.25 * length as f32;
-        spoken || (shaped && (self.quoted || surprise(text) > -0.8 * length as f32) && !is_identifier(text)) || odd || is_passphrase(text)
+        spoken
+            || (shaped && (self.quoted || surprise(text) > -0.8 * length as f32) && !is_identifier(text))
+            || odd
+            || is_passphrase(text)
     }
 }
 
 /// Three words or more in a row, of the kind that a person remembers: `correct-horse-battery-9`.
 fn is_passphrase(text: &str) -> bool {
-    const TECHNICAL: &[&str] = &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
+    const TECHNICAL: &[&str] =
+        &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
     let words = text.split(['-', '_', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
-    let plain = words.clone().filter(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).count();
+    let plain =
+        words.clone().filter(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).count();
     let all = words.count();
     let technical = TECHNICAL.iter().any(|word| contains(text, word));
     plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)
@@ -193,13 +353,17 @@ fn is_passphrase(text: &str) -> bool {
 
 /// Whether it reads like a name in code: words, and a number at most.
 fn is_identifier(text: &str) -> bool {
-    text.contains('_') && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && surprise(text) < 0.0
+    text.contains('_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && surprise(text) < -0.5 * text.len() as f32
 }
 
 /// Whether it is the address of a person or a host, or a place in one.
 fn is_address(text: &str) -> bool {
     let host = text.rsplit('@').next().unwrap_or_default();
-    let named = text.contains('@') && host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    let named = text.contains('@')
+        && host.contains('.')
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
     named || text.contains("://") || text.starts_with("www.")
 }
 
@@ -229,6 +393,9 @@ fn is_harmless_name(name: &str) -> bool {
 
 fn ends(name: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
-        name.len().checked_sub(word.len()).and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        name.len()
+            .checked_sub(word.len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(word))
     })
 }

@@ -11,7 +11,7 @@ pub(super) fn pem_body(candidate: &Candidate<'_>) -> bool {
     let body = base64_of(candidate.secret);
     let Some(head) = body.get(..40) else { return false };
     let bytes = BASE64.decode(head.as_bytes()).unwrap_or_default();
-    let der = matches!(bytes.as_slice(), [0x30, 0x80..=0xff, ..] | [0x30, 0x20..=0x7f, 0x02, ..]);
+    let der = matches!(bytes.as_slice(), [0x30, 0x80..=0x84, ..] | [0x30, 0x20..=0x7f, 0x02, ..]);
     let known = bytes.starts_with(b"openssh-key-v1\0") || der;
     // A row of words has letters as well.
     (known && surprise(&body) > 0.0) || drawn(&body, 0.8)
@@ -76,7 +76,8 @@ pub(super) fn discord_id(candidate: &Candidate<'_>) -> bool {
 
 /// Words of a wallet: none of them comes often, and none is a word that holds sentences together.
 pub(super) fn seed_phrase(candidate: &Candidate<'_>) -> bool {
-    const GLUE: &[&str] = &["the", "and", "for", "was", "were", "are", "that", "this", "with", "when", "who", "which", "has"];
+    const GLUE: &[&str] =
+        &["the", "and", "for", "was", "were", "are", "that", "this", "with", "when", "who", "which", "has"];
     let words: Vec<&str> = candidate.secret.split(' ').collect();
     let repeated = words.iter().any(|word| words.iter().filter(|other| *other == word).count() > 2);
     let counted = matches!(words.len(), 12 | 15 | 18 | 21 | 24);

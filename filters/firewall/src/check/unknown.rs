@@ -4,6 +4,7 @@
 //! URLs. So the prefix has to say what it is, or the body has to be long and mixed, and nothing around
 //! it may say that it is something else.
 
+use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder};
 use super::random::{is_uuid, surprise};
 use super::{Candidate, part};
@@ -16,32 +17,228 @@ const CREDENTIAL: &[&str] = &[
 
 /// Prefixes of what is shown to everybody: names of objects, public keys, files, hashes.
 const HARMLESS: &[&str] = &[
-    "pk", "pub", "public", "publishable", "phc", "cache", "build", "commit", "sha", "sha1", "sha224", "sha256", "sha384",
-    "sha512", "md5", "blake2", "blake3", "h1", "css", "jsx", "js", "chunk", "main", "index", "bundle", "vendor", "img",
-    "image", "asset", "assets", "file", "page", "user", "usr", "cus", "customer", "pi", "ch", "acct", "req", "evt",
-    "event", "msg", "message", "run", "thread", "asst", "chatcmpl", "cmpl", "call", "toolu", "srvtoolu", "resp", "rs",
-    "fc", "ws", "batch", "step", "vs", "org", "proj", "project", "txn", "sub", "price", "product", "in", "ii", "seti",
-    "pm", "ba", "card", "cs", "we", "src", "i", "ami", "vol", "sg", "subnet", "vpc", "snap", "eni", "rtb", "acl", "urn",
-    "arn", "id", "uid", "uuid", "guid", "session", "trace", "span", "request", "node", "pod", "job", "task", "deployment",
-    "replicaset", "sym", "fn", "func", "type", "struct", "zn", "r", "gen", "ft", "model", "dataset", "layer", "etag",
-    "rev", "hash", "digest", "nonce", "ver", "version", "release", "tag", "branch", "merge", "diff", "patch", "doc", "ref",
-    "link", "item", "list", "group", "team", "order", "invoice", "payment", "charge", "refund", "plan", "coupon", "cls",
-    "container", "img", "network", "volume", "secretsmanager", "bkt", "bucket", "test", "spec", "mock", "fixture", "seed",
-    "mcpl", "mcp", "conv", "conversation", "chat", "upload", "blob", "track", "album", "playlist", "video", "channel",
-    "cdn", "static", "font", "icon", "svg", "png", "age1", "bc1q", "npub1", "did", "peer", "cid", "tx", "addr", "ulid",
+    "pk",
+    "pub",
+    "public",
+    "publishable",
+    "phc",
+    "cache",
+    "build",
+    "commit",
+    "sha",
+    "sha1",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "md5",
+    "blake2",
+    "blake3",
+    "h1",
+    "css",
+    "jsx",
+    "js",
+    "chunk",
+    "main",
+    "index",
+    "bundle",
+    "vendor",
+    "img",
+    "image",
+    "asset",
+    "assets",
+    "file",
+    "page",
+    "user",
+    "usr",
+    "cus",
+    "customer",
+    "pi",
+    "ch",
+    "acct",
+    "req",
+    "evt",
+    "event",
+    "msg",
+    "message",
+    "run",
+    "thread",
+    "asst",
+    "chatcmpl",
+    "cmpl",
+    "call",
+    "toolu",
+    "srvtoolu",
+    "resp",
+    "rs",
+    "fc",
+    "ws",
+    "batch",
+    "step",
+    "vs",
+    "org",
+    "proj",
+    "project",
+    "txn",
+    "sub",
+    "price",
+    "product",
+    "in",
+    "ii",
+    "seti",
+    "pm",
+    "ba",
+    "card",
+    "cs",
+    "we",
+    "src",
+    "i",
+    "ami",
+    "vol",
+    "sg",
+    "subnet",
+    "vpc",
+    "snap",
+    "eni",
+    "rtb",
+    "acl",
+    "urn",
+    "arn",
+    "id",
+    "uid",
+    "uuid",
+    "guid",
+    "session",
+    "trace",
+    "span",
+    "request",
+    "node",
+    "pod",
+    "job",
+    "task",
+    "deployment",
+    "replicaset",
+    "sym",
+    "fn",
+    "func",
+    "type",
+    "struct",
+    "zn",
+    "r",
+    "gen",
+    "ft",
+    "model",
+    "dataset",
+    "layer",
+    "etag",
+    "rev",
+    "hash",
+    "digest",
+    "nonce",
+    "ver",
+    "version",
+    "release",
+    "tag",
+    "branch",
+    "merge",
+    "diff",
+    "patch",
+    "doc",
+    "ref",
+    "link",
+    "item",
+    "list",
+    "group",
+    "team",
+    "order",
+    "invoice",
+    "payment",
+    "charge",
+    "refund",
+    "plan",
+    "coupon",
+    "cls",
+    "container",
+    "img",
+    "network",
+    "volume",
+    "secretsmanager",
+    "bkt",
+    "bucket",
+    "test",
+    "spec",
+    "mock",
+    "fixture",
+    "seed",
+    "mcpl",
+    "mcp",
+    "conv",
+    "conversation",
+    "chat",
+    "upload",
+    "blob",
+    "track",
+    "album",
+    "playlist",
+    "video",
+    "channel",
+    "cdn",
+    "static",
+    "font",
+    "icon",
+    "svg",
+    "png",
+    "age1",
+    "bc1q",
+    "npub1",
+    "did",
+    "peer",
+    "cid",
+    "tx",
+    "addr",
+    "ulid",
 ];
 
 /// Words before it on its line that say what else it is.
 const OTHER: &[&str] = &[
-    "sha1", "sha256", "sha384", "sha512", "sha-", "md5", "integrity", "checksum", "digest", "hash", "base64", "etag",
-    "nonce", "commit", "revision", "trace", "cache", "fingerprint", "public", "publishable", "-id:", "ssh-", "ecdsa-",
-    "url(", "src=", "href=", "://", "resolved", "narhash", "cid", "ipfs", "symbol",
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha-",
+    "md5",
+    "integrity",
+    "checksum",
+    "digest",
+    "hash",
+    "base64",
+    "etag",
+    "nonce",
+    "commit",
+    "revision",
+    "trace",
+    "cache",
+    "fingerprint",
+    "public",
+    "publishable",
+    "-id:",
+    "ssh-",
+    "ecdsa-",
+    "url(",
+    "src=",
+    "href=",
+    "://",
+    "resolved",
+    "narhash",
+    "cid",
+    "ipfs",
+    "symbol",
 ];
 
 /// Whether it looks like the token of an issuer that no rule names.
 pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
-    let run = candidate.secret.trim_matches(['.', '-', '_', '~']);
-    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) {
+    let run = candidate.matched.trim_matches(['.', '-', '_', '~']);
+    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) || is_miscounted(run) {
         return false;
     }
     let Some((prefix, body)) = split(run) else { return false };
@@ -70,10 +267,16 @@ fn looks_issued(prefix: &str, body: &str, credential: bool) -> bool {
     let length = body.len();
     let bits = surprise(body) / length.max(1) as f32;
     if is_uuid(body) {
-        return ["sec", "secret", "key", "pat", "tok", "token", "apikey"].iter().any(|word| prefix.trim_end_matches(['_', '-']).ends_with(word));
+        return ["sec", "secret", "key", "pat", "tok", "token", "apikey"]
+            .iter()
+            .any(|word| prefix.trim_end_matches(['_', '-']).ends_with(word));
     }
     if body.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return digits > 2 && large + small > 2 && length >= 32 && (credential || underscore) && super::random::distinct(body) >= 7;
+        return digits > 2
+            && large + small > 2
+            && length >= 32
+            && (credential || underscore)
+            && super::random::distinct(body) >= 7;
     }
     if digits == 0 {
         return single && large > 4 && small > 4 && length >= 32 && bits >= 1.2;
@@ -91,7 +294,8 @@ fn split(run: &str) -> Option<(&str, &str)> {
     let mut at = 0;
     for (words, segment) in run.split_inclusive(['_', '-', '.']).enumerate() {
         let word = segment.trim_end_matches(['_', '-', '.']);
-        let one_case = !word.bytes().any(|byte| byte.is_ascii_uppercase()) || !word.bytes().any(|byte| byte.is_ascii_lowercase());
+        let one_case =
+            !word.bytes().any(|byte| byte.is_ascii_uppercase()) || !word.bytes().any(|byte| byte.is_ascii_lowercase());
         let begins = words > 0 || word.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
         let short = word.len() <= 5 || (word.len() <= 10 && surprise(word) < 0.5 * word.len() as f32);
         let last = at + segment.len() == run.len();
@@ -110,7 +314,7 @@ fn is_free(candidate: &Candidate<'_>) -> bool {
     let before = candidate.start.checked_sub(1).and_then(|at| bytes.get(at));
     let after = bytes.get(candidate.start + candidate.matched.len());
     let inside = |byte: Option<&u8>, marks: &[u8]| byte.is_some_and(|byte| marks.contains(byte) || !byte.is_ascii());
-    !inside(before, b"/+%@$#\\&{<") && !inside(after, b"/+(@%<{[\\")
+    !inside(before, b"/+%@$#\\&{<.-~_") && !inside(after, b"/+(@%<{[\\")
 }
 
 /// What stands before it on its line, some dozen bytes of it.
@@ -125,6 +329,11 @@ fn line_before<'t>(candidate: &Candidate<'t>) -> &'t str {
 fn is_name_of_object(before: &str) -> bool {
     let name = before.trim_end_matches([' ', '"', '\'', '`', ':', '=', '\\', '\t', '>']);
     ["id", "ids", "uid", "sid", "ref", "hash", "name", "slug", "url", "path", "file"].iter().any(|end| {
-        name.len() < before.len() && name.len().checked_sub(end.len()).and_then(|at| name.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+        name.len() < before.len()
+            && name
+                .len()
+                .checked_sub(end.len())
+                .and_then(|at| name.get(at..))
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     })
 }

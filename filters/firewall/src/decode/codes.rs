@@ -89,7 +89,8 @@ fn is_call(word: &[u8]) -> bool {
 }
 
 fn hexadecimal(number: &[u8], made: &mut Vec<u8>) -> bool {
-    let marked = number.strip_prefix(b"0x").or_else(|| number.strip_prefix(b"0X")).or_else(|| number.strip_prefix(b"x"));
+    let marked =
+        number.strip_prefix(b"0x").or_else(|| number.strip_prefix(b"0X")).or_else(|| number.strip_prefix(b"x"));
     let digits = marked.unwrap_or(number);
     // `U+0067`: the number of a character, not two bytes.
     let digits = if digits.len() == 4 { digits.strip_prefix(b"00").unwrap_or(digits) } else { digits };

@@ -136,7 +136,11 @@ fn entity(rest: &[u8]) -> Option<Escape> {
         let (code, digits) = number(rest.get(mark..)?, radix, 1..9)?;
         let semicolon = usize::from(rest.get(mark + digits) == Some(&b';'));
         let made = char::from_u32(code)?;
-        return Some(Escape { size: 2 + mark + digits + semicolon, made: Made::Char(made), strong: !made.is_control() });
+        return Some(Escape {
+            size: 2 + mark + digits + semicolon,
+            made: Made::Char(made),
+            strong: !made.is_control(),
+        });
     }
     let end = rest.iter().take(named::LONGEST + 1).position(|byte| *byte == b';')?;
     let made = named::named(rest.get(..end)?)?;
@@ -189,7 +193,8 @@ fn backslash(rest: &[u8]) -> Option<Escape> {
             };
             let rest = rest.get(1..)?;
             let again = made == '\\'
-                && (matches!(rest, [b'u' | b'x' | b'U', ..]) || matches!(rest, [b'n' | b't' | b'r', rest @ ..] if is_before_token(rest)));
+                && (matches!(rest, [b'u' | b'x' | b'U', ..])
+                    || matches!(rest, [b'n' | b't' | b'r', rest @ ..] if is_before_token(rest)));
             let strong = again || (made.is_ascii_whitespace() && is_before_token(rest));
             Some(Escape { size: 2, made: Made::Char(made), strong })
         }

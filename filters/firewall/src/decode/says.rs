@@ -55,9 +55,14 @@ fn is_odd(byte: u8) -> bool {
 fn utf16(bytes: &[u8]) -> Option<String> {
     let high = |at: usize| bytes.iter().skip(at).step_by(2).take(32).filter(|byte| **byte == 0).count();
     let big = high(0) > high(1);
-    let units = bytes.as_chunks::<2>().0.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
+    let units = bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
     let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-    let odd = text.chars().filter(|c| c.is_control() && !c.is_whitespace() || *c == char::REPLACEMENT_CHARACTER).count();
+    let odd =
+        text.chars().filter(|c| c.is_control() && !c.is_whitespace() || *c == char::REPLACEMENT_CHARACTER).count();
     (odd * 10 <= text.len()).then_some(text)
 }
 

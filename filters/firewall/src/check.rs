@@ -2,12 +2,18 @@
 //!
 //! A rule names its checks; all of them must agree.
 
+mod assigned;
+mod checksum;
+mod pii;
+mod placeholder;
+mod random;
+mod structure;
+mod unknown;
+
 use std::ops::Range;
 
-mod pii;
-
 /// What a rule's expression matched, for its checks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Candidate<'t> {
     /// The part that is the secret.
     pub secret: &'t str,
@@ -25,15 +31,41 @@ pub(crate) type Check = fn(&Candidate<'_>) -> bool;
 /// The check of this name.
 pub(crate) fn by_name(name: &str) -> Option<Check> {
     Some(match name {
-        "not-placeholder" => not_placeholder,
+        "assigned" => assigned::assigned,
+        "assigned-key" => assigned::assigned_key,
+        "azure-sas" => structure::azure_sas,
+        "base64-key" => structure::base64_key,
+        "base64-pem" => structure::base64_pem,
+        "basic-auth" => structure::basic_auth,
+        "bech32" => checksum::bech32,
+        "cookie" => assigned::cookie,
+        "credential" => assigned::credential,
+        "discord-id" => structure::discord_id,
+        "flag-password" => assigned::flag_password,
+        "github-crc" => checksum::github,
+        "jwk" => structure::jwk,
+        "jwt" => structure::jwt,
+        "not-placeholder" => |candidate| !placeholder::is_placeholder(candidate.secret),
+        "not-reference" => structure::not_reference,
+        "password" => assigned::password,
+        "password-random" => assigned::password_random,
+        "pem-body" => structure::pem_body,
+        "random" => random_body,
+        "random-hex" => |candidate| random::is_drawn_hex(candidate.secret),
+        "random-tail" => structure::random_tail,
+        "seed-phrase" => structure::seed_phrase,
+        "told" => assigned::told,
+        "unknown-token" => unknown::unknown_token,
+        "userinfo" => assigned::userinfo,
         _ => return pii::by_name(name.strip_prefix("pii-")?),
     })
 }
 
-/// Not what stands in documentation so that nobody uses it.
-fn not_placeholder(candidate: &Candidate<'_>) -> bool {
-    let lower = candidate.secret.to_ascii_lowercase();
-    !["example", "your-", "your_", "changeme", "placeholder", "redacted", "xxxxxxxx"].iter().any(|w| lower.contains(w))
+/// The whole of it, or the longest part behind a prefix, looks drawn.
+fn random_body(candidate: &Candidate<'_>) -> bool {
+    let parts = candidate.secret.split(['-', '_', '.', ':']);
+    let body = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    random::drawn(candidate.secret, 0.2) || (body.len() >= 16 && random::drawn(body, 0.2))
 }
 
 /// Shannon's entropy of a text, in bits a byte.
@@ -51,4 +83,15 @@ pub(crate) fn entropy(text: &[u8]) -> f32 {
 /// The text of a range, empty where it does not lie on characters.
 pub(crate) fn part(text: &str, range: Range<usize>) -> &str {
     text.get(range).unwrap_or_default()
+}
+
+/// A candidate with so many bytes of text on either side, or fewer, so that it begins and ends on characters.
+fn around<'t>(candidate: &Candidate<'t>, bytes: usize) -> &'t str {
+    let start =
+        (candidate.start.saturating_sub(bytes)..=candidate.start).find(|at| candidate.text.is_char_boundary(*at));
+    let end = candidate.start + candidate.matched.len();
+    let last = (end..=end.saturating_add(bytes).min(candidate.text.len()))
+        .rev()
+        .find(|at| candidate.text.is_char_boundary(*at));
+    part(candidate.text, start.unwrap_or(candidate.start)..last.unwrap_or(end))
 }

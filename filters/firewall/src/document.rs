@@ -7,6 +7,7 @@ use portcullis_policies::DataLevel;
 use serde::Deserialize;
 
 use crate::rule::{Action, Direction, Kind};
+use crate::trigger::Trigger;
 
 /// The text of a rule file, and what it is called in messages.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,8 @@ pub(crate) struct Extra {
     pub(crate) direction: Direction,
     /// Names of checks; all must agree.
     pub(crate) checks: Vec<String>,
+    /// Where it looks, if it has no keywords.
+    pub(crate) trigger: Option<Trigger>,
     pub(crate) samples: Templates,
 }
 

@@ -8,6 +8,7 @@ use regex_automata::util::syntax;
 
 use crate::check::{Candidate, Check, entropy, part};
 use crate::rule::Rule;
+use crate::trigger::{self, Trigger};
 
 /// A rule, ready to match.
 pub(crate) struct Compiled {
@@ -18,6 +19,7 @@ pub(crate) struct Compiled {
     secret_group: usize,
     entropy: Option<f32>,
     checks: Vec<Check>,
+    trigger: Option<Trigger>,
 }
 
 /// All rules, ready to match.
@@ -35,6 +37,8 @@ pub(crate) struct Engine {
 pub(crate) struct Hits {
     seen: Vec<bool>,
     rules: Vec<usize>,
+    places: Vec<Range<usize>>,
+    runs: Vec<Range<usize>>,
 }
 
 /// A match in one view of a text.
@@ -64,7 +68,12 @@ impl Compiled {
             .map_err(|error| format!("its `regex` does not compile: {error}"))?;
         let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
         let expression = regex_text.to_owned();
-        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks })
+        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, trigger: None })
+    }
+
+    /// The same rule, where it looks only at places of one kind.
+    pub(crate) fn looking_at(self, trigger: Option<Trigger>) -> Self {
+        Self { trigger, ..self }
     }
 
     /// What the expression is written as.
@@ -151,7 +160,23 @@ impl Engine {
         hits.seen.clear();
         hits.seen.resize(self.rules.len(), false);
         hits.rules.clear();
-        hits.rules.extend(&self.always);
+        let looks_at = |trigger| {
+            self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger == Some(trigger))
+        };
+        if looks_at(Trigger::Digits) {
+            trigger::places(text, &mut hits.places);
+        }
+        hits.runs.clear();
+        if looks_at(Trigger::Run) {
+            hits.runs.extend(crate::runs::runs(text));
+        }
+        for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
+            match rule.trigger {
+                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
+                Some(Trigger::Run) => hits.runs.iter().for_each(|run| rule.confirm(text, run.clone(), found)),
+                None => rule.confirm(text, 0..text.len(), found),
+            }
+        }
         for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
             let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
             if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {

@@ -10,15 +10,20 @@
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
 mod check;
+mod decode;
 mod document;
 mod engine;
 mod finding;
+mod keywords;
 mod rule;
 mod rules;
+mod runs;
 mod sample;
 mod samples;
 mod scan;
 mod stream;
+mod structure;
+mod trigger;
 mod view;
 
 pub use check::Candidate;

@@ -8,6 +8,7 @@ use crate::engine::{Compiled, Engine};
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
 use crate::stream::Live;
+use crate::structure::{self, Structure};
 
 /// Which of the rules are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +19,13 @@ pub struct Selection {
     pub disabled: Vec<String>,
     /// From which score on, 0 to 100, a text is held for an injection.
     pub injection_threshold: u8,
+    /// How long a text may be, in bytes, before `structure-size` tells of it.
+    pub largest_text: usize,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { pii: false, disabled: Vec::new(), injection_threshold: 50 }
+        Self { pii: false, disabled: Vec::new(), injection_threshold: 50, largest_text: 256 << 10 }
     }
 }
 
@@ -39,14 +42,18 @@ pub struct Report {
 pub struct Rules {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
+    pub(crate) structure: Structure,
     report: Report,
 }
 
 /// How often each sample of a file is drawn when the file is loaded.
 const DRAWS: u64 = 4;
 
-const BUILTIN: &[Source<'static>] =
-    &[Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") }];
+const BUILTIN: &[Source<'static>] = &[
+    Source { name: "secrets.toml", text: include_str!("../../../policies/firewall/secrets.toml") },
+    Source { name: "pii.toml", text: include_str!("../../../policies/firewall/pii.toml") },
+    Source { name: "structure.toml", text: include_str!("../../../policies/firewall/structure.toml") },
+];
 
 impl Rules {
     /// The rules in the program, and those of these files. A later rule takes the place of an earlier one
@@ -59,6 +66,8 @@ impl Rules {
         let mut wrong = Vec::new();
         let mut report = Report::default();
         let mut samples = Vec::new();
+        // Structural rules that no expression states.
+        let mut traits: Vec<Rule> = Vec::new();
         let own = if builtin { BUILTIN } else { &[] };
         for source in own.iter().chain(files) {
             match document::read(source) {
@@ -67,6 +76,12 @@ impl Rules {
                     samples.extend(samples_of(&document, source));
                     for written in document.rules {
                         let line = line_of(source.text, written.span().start);
+                        if written.get_ref().regex.is_none() && structure::is_trait(&written.get_ref().id) {
+                            let rule = metadata(written.get_ref());
+                            traits.retain(|known| known.id != rule.id);
+                            traits.extend((!selection.disabled.iter().any(|id| **id == *rule.id)).then_some(rule));
+                            continue;
+                        }
                         add(written.into_inner(), source, line, selection, &mut rules, &mut report, &mut wrong);
                     }
                 }
@@ -75,13 +90,15 @@ impl Rules {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        report.active = rules.len();
+        traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
+        report.active = rules.len() + traits.len();
+        let structure = Structure::new(traits, selection.largest_text);
         let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
         let engine = Engine::new(rules);
         // Those of the program are run by its tests.
         samples.retain(|sample| files.iter().any(|file| file.name == sample.file));
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Self { engine, live, report }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Self { engine, live, structure, report }) } else { Err(wrong) }
     }
 
     /// The samples of the rules in the program: for tests and benchmarks.
@@ -99,7 +116,7 @@ impl Rules {
 
     /// Every rule in force.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.engine.rules().iter().map(|compiled| &compiled.rule)
+        self.engine.rules().iter().map(|compiled| &compiled.rule).chain(self.structure.rules())
     }
 }
 
@@ -138,19 +155,24 @@ fn add(
             None => return wrong.push(say(format!("there is no check `{name}`"))),
         }
     }
-    let rule = Rule {
+    match Compiled::new(metadata(&written), regex, &written.keywords, written.secret_group, written.entropy, checks) {
+        Ok(compiled) => {
+            let compiled = compiled.looking_at(written.fw.trigger);
+            rules.retain(|known| known.rule.id != compiled.rule.id);
+            rules.push(compiled);
+        }
+        Err(reason) => wrong.push(say(reason)),
+    }
+}
+
+/// What a rule says about itself.
+fn metadata(written: &Written) -> Rule {
+    Rule {
         id: Arc::from(written.id.as_str()),
         description: Arc::from(written.description.as_str()),
         kind: written.fw.kind,
         level: written.fw.level.unwrap_or(written.fw.kind.usual_level()),
         action: written.fw.action,
         direction: written.fw.direction,
-    };
-    match Compiled::new(rule, regex, &written.keywords, written.secret_group, written.entropy, checks) {
-        Ok(compiled) => {
-            rules.retain(|known| known.rule.id != compiled.rule.id);
-            rules.push(compiled);
-        }
-        Err(reason) => wrong.push(say(reason)),
     }
 }

@@ -2,9 +2,13 @@
 //! like a live token.
 //!
 //! `{NAME:N}` and `{NAME:N-M}` draw characters of an [alphabet](ALPHABETS), `{b64of:TEXT}` and its
-//! like encode a template, `{crc32}` and `{luhn}` check what stands before them, `{{` and `}}` are braces.
+//! like encode a template, `{crc32}` and `{luhn}` check what stands before them, `{num:01-12}` draws a
+//! number, `{one:a|b}` a choice, `{such:CHECK:TEMPLATE}` something that a check agrees with, `{{` and
+//! `}}` are braces.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+
+use crate::check::{self, Candidate};
 
 /// What the characters of a drawn body are taken from, by name.
 const ALPHABETS: &[(&str, &str)] = &[
@@ -29,6 +33,10 @@ const RANDOM: usize = 12;
 /// The longest body that is drawn, and the longest sample.
 const LONGEST_BODY: usize = 8 << 10;
 const LONGEST: usize = 64 << 10;
+
+/// How often a template is drawn for a check to agree with one. Of numbers with two check digits, one in a
+/// hundred holds.
+const TRIES: usize = 4096;
 
 /// How deep encodings may stand in each other.
 const DEPTH: usize = 4;
@@ -101,15 +109,56 @@ impl Drawing<'_> {
                 return Ok(());
             }
         }
+        if let Some(rest) = self.rest.strip_prefix("such:") {
+            self.rest = rest;
+            drawn.push_str(&self.such(depth)?);
+            return Ok(());
+        }
         let (inside, rest) = self.rest.split_once('}').ok_or(Malformed::Brace)?;
         self.rest = rest;
         match inside {
             "crc32" => drawn.push_str(&github_checksum(drawn)),
             "luhn" => drawn.push(luhn_digit(drawn)),
             "uuid" => self.uuid(drawn)?,
-            _ => drawn.push_str(&self.body(inside)?),
+            _ => match inside.split_once(':') {
+                Some(("num", range)) => drawn.push_str(&self.number(range, inside)?),
+                Some(("one", choices)) => {
+                    let choices: Vec<&str> = choices.split('|').collect();
+                    drawn.push_str(choices.get(self.random.below(choices.len())).copied().unwrap_or_default());
+                }
+                _ => drawn.push_str(&self.body(inside)?),
+            },
         }
         Ok(())
+    }
+
+    /// Draws what `such:CHECK:TEMPLATE}` says: the template again and again, until the check agrees.
+    fn such(&mut self, depth: usize) -> Result<String, Malformed> {
+        let (name, template) = self.rest.split_once(':').ok_or(Malformed::Brace)?;
+        let check = check::by_name(name).ok_or_else(|| Malformed::Unknown(format!("such:{name}")))?;
+        if depth > 0 {
+            return Err(Malformed::TooLarge);
+        }
+        for _ in 0..TRIES {
+            self.rest = template;
+            let drawn = self.text(depth + 1)?;
+            self.rest = self.rest.strip_prefix('}').ok_or(Malformed::Brace)?;
+            if check(&Candidate { secret: &drawn, matched: &drawn, text: &drawn, start: 0 }) {
+                return Ok(drawn);
+            }
+        }
+        Err(Malformed::Unknown(format!("such:{name}")))
+    }
+
+    /// Draws what `num:LEAST-MOST` says: a number, with zeros in front where the smallest has them.
+    fn number(&mut self, range: &str, inside: &str) -> Result<String, Malformed> {
+        let unknown = || Malformed::Unknown(inside.to_owned());
+        let (least, most) = range.split_once('-').ok_or_else(unknown)?;
+        let width = least.len();
+        let (least, most): (u32, u32) = (least.parse().map_err(|_| unknown())?, most.parse().map_err(|_| unknown())?);
+        let spread = most.checked_sub(least).ok_or_else(unknown)? as usize;
+        let drawn = least as usize + self.random.below(spread.saturating_add(1));
+        Ok(format!("{drawn:0width$}"))
     }
 
     /// Draws what `NAME:N` or `NAME:N-M` says.
@@ -248,6 +297,18 @@ mod tests {
         let drawn = draw("ghp_{b62:30}{crc32}", 5).unwrap();
         let (body, checksum) = drawn.split_at(34);
         assert_eq!(github_checksum(body), checksum);
+    }
+
+    #[test]
+    fn draws_until_a_check_agrees() {
+        for seed in 0..50 {
+            let drawn = draw("{such:pii-cpf:{digit:3}.{digit:3}.{digit:3}-{digit:2}}", seed).unwrap();
+            assert_eq!(drawn.len(), 14);
+            let month = draw("{num:01-12}", seed).unwrap();
+            assert!(month.len() == 2 && (1..=12).contains(&month.parse::<u32>().unwrap()), "{month}");
+            assert!(["a", "bc"].contains(&draw("{one:a|bc}", seed).unwrap().as_str()));
+        }
+        assert!(draw("{such:no-check:1}", 0).is_err() && draw("{such:pii-cpf:1}", 0).is_err());
     }
 
     #[test]

@@ -1,10 +1,18 @@
 //! Scanning the texts of one request: each as it stands, as it looks, and as it reads when decoded,
 //! and all of them as the model reads them, one after the other.
 
+mod layer;
+mod place;
+mod reported;
+
+use crate::decode::Budget;
 use crate::engine::Hits;
-use crate::finding::{Finding, Through};
+use crate::finding::Finding;
 use crate::rule::Direction;
 use crate::rules::Rules;
+
+use layer::Layers;
+use reported::Reported;
 
 /// One text of a request or an answer.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +45,7 @@ pub enum Origin {
 #[derive(Default)]
 pub struct Scratch {
     hits: Hits,
+    reported: Reported,
 }
 
 /// The texts take more work than texts of their size may take. They are not judged.
@@ -56,44 +65,15 @@ impl Rules {
         scratch: &mut Scratch,
         found: &mut dyn FnMut(Finding<'r>),
     ) -> Result<(), Exhausted> {
-        for (number, text) in texts.iter().enumerate() {
-            self.engine.scan(text.text, &mut scratch.hits, &mut |hit| {
-                if hit.rule.direction.covers(way) {
-                    found(Finding {
-                        rule: hit.rule,
-                        text: number,
-                        span: hit.span,
-                        secret: hit.secret,
-                        through: Through::Plain,
-                        score: 100,
-                    });
-                }
-            });
+        let size = texts.iter().map(|text| text.text.len()).sum();
+        // Places in views are kept in 32 bits.
+        u32::try_from(size).map_err(|_| Exhausted)?;
+        let budget = Budget::of(size);
+        scratch.reported.clear();
+        let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
+        for number in 0..texts.len() {
+            layers.text(number)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Selection, Source};
-
-    #[test]
-    fn finds_what_the_rules_say() {
-        let rules = Rules::load(true, &[], &Selection::default()).map_err(|w| format!("{w:?}")).unwrap();
-        let text = format!("so glpat-{} it is", "aB3dE5gH7jK9mN1pQ3sT");
-        let mut found = Vec::new();
-        let texts = [Text { text: &text, origin: Origin::User, flows: false }];
-        rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut |f| found.push(f)).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(&text[found[0].secret.clone()], "glpat-aB3dE5gH7jK9mN1pQ3sT");
-    }
-
-    #[test]
-    fn a_broken_file_says_where() {
-        let text = "[[rules]]\nid = \"one\"\nregex = '''a(b'''\n";
-        let wrong = Rules::load(false, &[Source { name: "x.toml", text }], &Selection::default()).err().unwrap();
-        assert!(wrong[0].to_string().starts_with("x.toml:1: rule `one`: its `regex` does not compile"), "{}", wrong[0]);
     }
 }

@@ -31,6 +31,7 @@ pub(crate) use live::Live;
 
 use automaton::{OUTSIDE, Reached, Sides, Thread, unite};
 use kept::{Kept, STEP};
+use live::LiveRule;
 use run::Run;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
@@ -41,6 +42,26 @@ const MOST_THREADS: usize = 320;
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
 const WORK_AT_FIRST: u64 = 1 << 16;
+
+impl Rules {
+    /// How much of a secret that this rule finds counts as its prefix, and may leave while it is undecided.
+    /// `None` where it is not watched for in growing texts.
+    #[must_use]
+    pub fn prefix_of(&self, rule: &str, secret: &str) -> Option<usize> {
+        let compiled = self.engine.rules();
+        let mut live = self.live.rules().iter();
+        let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
+        let lower = secret.to_ascii_lowercase();
+        let keywords = compiled.get(live.number)?.keywords().iter();
+        let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
+        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max().unwrap_or(0);
+        Some(if live.class.back.is_some() {
+            marker.max(live.class.prefix as usize)
+        } else {
+            live.class.prefix as usize
+        })
+    }
+}
 
 /// What was found in a growing text. Places are bytes of the text as it was pushed, from its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +83,8 @@ pub struct Stream {
     candidates: Vec<Candidate>,
     /// Emptied lists, for the next candidates.
     spare: Vec<Vec<Thread>>,
+    /// Rules that match what holds no keyword, of which one stood in the text.
+    contexts: Vec<usize>,
     run: Run,
     work: u64,
     open: u64,
@@ -171,15 +194,19 @@ impl Stream {
 
     /// Takes one byte in.
     fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, run, work, .. } = self;
+        let Self { kept, words, candidates, spare, contexts, run, work, .. } = self;
         let live = &judge.rules.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
         let begins = live.beginning_with(byte);
+        let starts = |place: &usize| {
+            let class = live.rule(*place).map(|rule| rule.class);
+            class.is_some_and(|class| class.back.is_none() || contexts.contains(place))
+        };
         let mut begun = 0usize;
         for candidate in candidates.iter_mut() {
             let Some(rule) = live.rule(candidate.place) else { continue };
-            let starts = begins.contains(&candidate.place);
+            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
             begun += usize::from(starts);
             let relative = candidate.relative(at);
             let reached =
@@ -187,7 +214,7 @@ impl Stream {
             candidate.heed(kept, judge, reached, at + 1);
         }
         if begun < begins.len() {
-            for place in begins {
+            for place in begins.iter().filter(|place| starts(place)) {
                 if candidates.iter().any(|candidate| candidate.place == *place) {
                     continue;
                 }
@@ -200,8 +227,12 @@ impl Stream {
         }
         live.keywords(words, byte, &mut |place, length| {
             let Some(rule) = live.rule(place) else { return };
+            if rule.class.context && !contexts.contains(&place) {
+                contexts.push(place);
+            }
+            let Some(back) = rule.class.back else { return };
             let keyword = (at + 1).saturating_sub(length as u64);
-            let from = keyword.saturating_sub(rule.back as u64).max(kept.begin());
+            let from = keyword.saturating_sub(back as u64).max(kept.begin());
             let known = candidates.iter().position(|candidate| candidate.place == place);
             let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
             let mut fresh = Candidate::new(place, base, spare);
@@ -217,9 +248,9 @@ impl Stream {
                 }
             }
             // The keyword may leave, and so may the little before it that is a part of its prefix.
-            let after = fresh.relative(at + 1);
-            for thread in &mut fresh.threads {
-                thread.secret = if thread.secret == OUTSIDE { OUTSIDE } else { after };
+            let after = fresh.relative(at + 1).saturating_sub(rule.class.prefix);
+            for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
+                thread.secret = thread.secret.max(after);
             }
             if let Some(known) = known.and_then(|known| candidates.get_mut(known)) {
                 known.rebase(base);
@@ -249,8 +280,8 @@ impl Stream {
         let end = kept.end();
         for candidate in candidates.iter_mut() {
             let Some(rule) = judge.rules.live.rule(candidate.place) else { continue };
-            let held = candidate.held();
-            if held.is_none_or(|held| end - held <= MOST_HELD) {
+            let held = candidate.held(rule);
+            if held.is_none_or(|held| end.saturating_sub(held) <= MOST_HELD) {
                 // What does not hold anything ends with what is kept of it.
                 if candidate.base + u64::from(u32::MAX / 2) < end {
                     candidate.threads.clear();
@@ -274,11 +305,12 @@ impl Stream {
 
     /// Says from where on the text is open.
     fn settle(&mut self, rules: &Rules, holds: &dyn Fn(&Rule) -> bool) {
-        let acts = |candidate: &&Candidate| {
-            let rule = rules.live.rule(candidate.place).and_then(|rule| rules.engine.rules().get(rule.number));
-            rule.is_none_or(|rule| holds(&rule.rule))
-        };
-        let held = self.candidates.iter().filter(acts).filter_map(Candidate::held).min();
+        let held = self.candidates.iter().filter_map(|candidate| {
+            let live = rules.live.rule(candidate.place)?;
+            let held = candidate.held(live)?;
+            rules.engine.rules().get(live.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
+        });
+        let held = held.min().filter(|held| *held < self.kept.end());
         self.open = held.map_or(self.kept.came(), |held| self.kept.origin(held));
     }
 }
@@ -294,9 +326,13 @@ impl Candidate {
     }
 
     /// From where on it must not leave.
-    fn held(&self) -> Option<u64> {
+    fn held(&self, rule: &LiveRule) -> Option<u64> {
         let alive = self.threads.iter().map(|thread| thread.secret).min().filter(|secret| *secret != OUTSIDE);
-        alive.into_iter().chain(self.pending).min().map(|secret| self.base + u64::from(secret))
+        alive
+            .into_iter()
+            .chain(self.pending)
+            .min()
+            .map(|secret| self.base + u64::from(secret) + u64::from(rule.class.prefix))
     }
 
     /// Moves where it begins.

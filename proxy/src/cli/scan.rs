@@ -205,7 +205,8 @@ impl ScanArgs {
 
     /// The files that are asked for.
     fn sources(&self) -> Outcome<Vec<Source>> {
-        let walk = Walk { ignores: !self.no_ignore, hides: !self.hidden, largest: self.max_size };
+        let own = self.baseline.iter().chain(&self.report).cloned().collect();
+        let walk = Walk { ignores: !self.no_ignore, hides: !self.hidden, largest: self.max_size, own };
         let input: Arc<str> = Arc::from(self.stdin_name.as_str());
         if !self.paths.is_empty() {
             return Ok(sources::gather(&self.paths, &input, &walk));
@@ -280,10 +281,12 @@ impl Seen<'_> {
 impl Summary {
     /// In one line.
     fn said(&self, started: Instant) -> String {
+        let found = match self.findings {
+            0 => "nothing found".to_owned(),
+            findings => format!("{} in {}", count(findings, "finding"), count(self.with_findings, "file")),
+        };
         let mut said = format!(
-            "{} in {}; {} scanned, {} bytes, {:.2} s",
-            count(self.findings, "finding"),
-            count(self.with_findings, "file"),
+            "{found}; {} scanned, {} bytes, {:.2} s",
             count(self.files, "file"),
             self.bytes,
             started.elapsed().as_secs_f64(),

@@ -24,8 +24,7 @@ pub(super) struct LiveRule {
     /// Its number in the engine.
     pub(super) number: usize,
     pub(super) automaton: Automaton,
-    /// How far before its keyword a match may begin.
-    pub(super) back: usize,
+    pub(super) class: Class,
     /// Whether what may be its finding is refused where it cannot be told.
     pub(super) strong: bool,
 }
@@ -45,23 +44,20 @@ impl Live {
             let automaton =
                 class::automaton(rule.expression(), rule.secret_group()).map_err(|reason| (number, reason))?;
             let place = rules.len();
-            let mut back = 0;
-            match class::classify(&automaton, rule.keywords()) {
-                Class::Keyword { back: far } => {
-                    back = far;
-                    for keyword in rule.keywords() {
-                        keywords.push(keyword.as_str());
-                        owners.push((place, keyword.len()));
-                    }
+            let class = class::classify(&automaton, rule.keywords());
+            if class.back.is_none() || class.context {
+                for (can, rules) in automaton.first_bytes().into_iter().zip(first.iter_mut()) {
+                    rules.extend(can.then_some(place));
                 }
-                Class::Everywhere => {
-                    for (can, rules) in automaton.first_bytes().into_iter().zip(first.iter_mut()) {
-                        rules.extend(can.then_some(place));
-                    }
+            }
+            if class.back.is_some() || class.context {
+                for keyword in rule.keywords() {
+                    keywords.push(keyword.as_str());
+                    owners.push((place, keyword.len()));
                 }
             }
             let strong = rule.rule.level >= DataLevel::L4;
-            rules.push(LiveRule { number, automaton, back, strong });
+            rules.push(LiveRule { number, automaton, class, strong });
         }
         let keywords = DFA::builder().ascii_case_insensitive(true).prefilter(false).build(&keywords).ok();
         Ok(Self { rules, keywords, owners, first })
@@ -97,10 +93,8 @@ impl Live {
         self.first.get(usize::from(byte)).map_or(&[], Vec::as_slice)
     }
 
-    /// Of every rule: its number, and whether it is watched for from everywhere.
-    #[cfg(test)]
-    pub(super) fn classes(&self) -> impl Iterator<Item = (usize, bool)> {
-        let everywhere = |place: &usize| self.first.iter().any(|rules| rules.contains(place));
-        self.rules.iter().enumerate().map(move |(place, rule)| (rule.number, everywhere(&place)))
+    /// Every rule.
+    pub(super) fn rules(&self) -> &[LiveRule] {
+        &self.rules
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Baseline {
 #[serde(deny_unknown_fields)]
 struct Written {
     version: u32,
-    key: String,
+    salt: String,
     findings: Vec<Known>,
 }
 
@@ -78,8 +78,8 @@ impl Baseline {
         if written.version != 1 {
             return Err(wrong(format!("version {}, expected 1", written.version)));
         }
-        let key = HEXLOWER.decode(written.key.as_bytes()).ok().and_then(|key| key.try_into().ok());
-        let key = Key(key.ok_or_else(|| wrong("its `key` is not 64 hexadecimal digits".to_owned()))?);
+        let key = HEXLOWER.decode(written.salt.as_bytes()).ok().and_then(|key| key.try_into().ok());
+        let key = Key(key.ok_or_else(|| wrong("its `salt` is not 64 hexadecimal digits".to_owned()))?);
         let marks = written.findings.into_iter().map(|known| known.mark).filter(|mark| !mark.is_empty()).collect();
         Ok(Self { key, marks })
     }
@@ -93,7 +93,7 @@ impl Baseline {
     pub(super) fn write(&self, file: &Path, mut findings: Vec<Known>) -> Outcome {
         findings.sort();
         findings.dedup();
-        let written = Written { version: 1, key: HEXLOWER.encode(&self.key.0), findings };
+        let written = Written { version: 1, salt: HEXLOWER.encode(&self.key.0), findings };
         let text = serde_json::to_string_pretty(&written).map_err(|error| Failure::broken(error.to_string()))?;
         replace(file, format!("{text}\n").as_bytes())
     }
@@ -142,7 +142,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("known.json");
         assert!(Baseline::load(&file, false).is_err());
-        for text in ["", "[]", r#"{"version":2,"key":"","findings":[]}"#, r#"{"version":1,"key":"00","findings":[]}"#] {
+        for text in ["", "[]", r#"{"version":2,"salt":"","findings":[]}"#, r#"{"version":1,"salt":"00","findings":[]}"#]
+        {
             fs::write(&file, text).unwrap();
             assert!(Baseline::load(&file, true).is_err(), "{text}");
         }

@@ -12,7 +12,7 @@ pub(super) struct Decoder {
     torn: Vec<u8>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Form {
     Utf8,
     Utf16(fn([u8; 2]) -> u16),
@@ -32,7 +32,7 @@ impl Decoder {
 
     /// Whether the text is none: programs, pictures, archives have a zero byte early.
     pub(super) fn is_binary(&self, head: &[u8]) -> bool {
-        self.form == Form::Utf8 && head.iter().take(HEAD).any(|byte| *byte == 0)
+        matches!(self.form, Form::Utf8) && head.iter().take(HEAD).any(|byte| *byte == 0)
     }
 
     /// Takes the next bytes; `last` when no more come.

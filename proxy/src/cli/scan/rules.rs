@@ -20,7 +20,12 @@ pub(super) fn load(args: &ScanArgs) -> Outcome<Rules> {
     if args.no_builtin && args.rules.is_empty() {
         return Err(Failure::usage("without the built-in rules there must be others: `--rules FILE`"));
     }
-    let selection = Selection { pii: args.pii, disabled: args.disable.clone(), injection_threshold: args.threshold };
+    let selection = Selection {
+        pii: args.pii,
+        disabled: args.disable.clone(),
+        injection_threshold: args.threshold,
+        ..Selection::default()
+    };
     load_files(!args.no_builtin, &args.rules, &selection)
 }
 

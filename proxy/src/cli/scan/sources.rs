@@ -31,6 +31,8 @@ pub(super) struct Walk {
     pub(super) hides: bool,
     /// Files found in directories are at most so large.
     pub(super) largest: u64,
+    /// Files that the scan itself writes or reads.
+    pub(super) own: Vec<PathBuf>,
 }
 
 /// Hidden files, and directories of them, in which credentials lie.
@@ -96,6 +98,9 @@ fn directory(path: &Path, walk: &Walk, all: &mut Vec<Source>) {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
                 let size = entry.metadata().map_or(0, |data| data.len());
                 let file = entry.into_path();
+                if walk.own.iter().any(|own| same(own, &file)) {
+                    continue;
+                }
                 all.push(if size > walk.largest { Source::TooLarge(file, size) } else { Source::File(file) });
             }
             Ok(_) => {}
@@ -112,6 +117,11 @@ fn is_wanted(entry: &DirEntry, hides: bool) -> bool {
     let history = directory && HISTORIES.contains(&&*name);
     let telling = name.starts_with(".env") || name.starts_with(".gitlab-ci") || TELLING.contains(&&*name);
     !history && (!hides || telling)
+}
+
+/// Whether two paths lead to one file.
+fn same(a: &Path, b: &Path) -> bool {
+    a.file_name() == b.file_name() && fs::canonicalize(a).is_ok_and(|a| fs::canonicalize(b).is_ok_and(|b| a == b))
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

@@ -78,7 +78,7 @@ pub(super) fn curp(text: &str) -> bool {
     let Some(bare) = Bare::read(text) else { return false };
     let Ok(all) = <[u8; 18]>::try_from(bare.as_bytes()) else { return false };
     let [n @ .., _, last] = all;
-    let [_, _, _, _, date @ .., sex, s1, s2, _, _, _] = n else { return false };
+    let [_, _, _, _, date @ .., sex, s1, s2, _, _, _] = n;
     let letters = all.iter().take(4).all(u8::is_ascii_uppercase);
     let date = date.map(|byte| byte.wrapping_sub(b'0'));
     let state = MEXICAN_STATES.split(' ').any(|known| known.as_bytes() == [s1, s2]);

@@ -234,7 +234,7 @@ mod tests {
         let number = format!("4539{}", "148803436467");
         let says = |text: &str, secret: &str| {
             let start = text.find(secret).unwrap();
-            let secret = &text[start..start + secret.len()];
+            let secret = text.get(start..start + secret.len()).unwrap();
             card_in_text(&Candidate { secret, matched: secret, text, start })
         };
         assert!(says(&format!("my visa is {number}."), &number));

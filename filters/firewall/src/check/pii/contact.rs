@@ -196,7 +196,7 @@ mod tests {
 
     fn judge(check: fn(&Candidate<'_>) -> bool, text: &str, secret: &str) -> bool {
         let start = text.find(secret).unwrap();
-        let secret = &text[start..start + secret.len()];
+        let secret = text.get(start..start + secret.len()).unwrap();
         check(&Candidate { secret, matched: secret, text, start })
     }
 

@@ -204,7 +204,7 @@ pub(super) fn beside(candidate: &Candidate<'_>, topic: Topic) -> bool {
 
 /// A number with its usual separators speaks for itself. One of bare digits needs a word beside it.
 pub(super) fn named(candidate: &Candidate<'_>) -> bool {
-    candidate.secret.bytes().any(|byte| !byte.is_ascii_alphanumeric())
+    candidate.secret.bytes().any(|byte| matches!(byte, b'-' | b'.' | b'/'))
         || whole(candidate)
         || beside(candidate, Topic::Person)
 }

@@ -56,6 +56,9 @@ mod tests {
 
     use super::*;
 
+    /// A check, how many digits it checks, and by how many.
+    type Scheme = (fn(&str) -> bool, usize, usize);
+
     #[test]
     fn published_examples_hold() {
         assert!(inn("7707083893") && inn("500100732259") && !inn("7707083894") && !inn("500100732258"));
@@ -67,9 +70,9 @@ mod tests {
     proptest! {
         #[test]
         fn one_wrong_digit_is_seen(body in "[1-9][0-9]{9}", at in any::<prop::sample::Index>(), by in 1u8..10) {
-            let schemes: [(fn(&str) -> bool, usize, usize); 2] = [(tckn, 9, 2), (pesel, 10, 1)];
-            for (check, length, checks) in schemes {
-                let complete = (0..10u32.pow(checks as u32)).map(|c| format!("{}{c:0checks$}", &body[..length]));
+            let schemes: &[Scheme] = &[(tckn, 9, 2), (pesel, 10, 1)];
+            for &(check, length, checks) in schemes {
+                let complete = (0..10u32.pow(checks as u32)).map(|c| format!("{}{c:0checks$}", body.get(..length).unwrap()));
                 let Some(whole) = complete.into_iter().find(|whole| check(whole)) else { continue };
                 let mut whole = whole.into_bytes();
                 let place = at.index(whole.len());

@@ -1,0 +1,401 @@
+//! A word for a secret beside a value: whether the value is one.
+//!
+//! What people call a secret says how much to ask of the value: a password may be two words and four
+//! digits, a key has to look drawn. Types, variables, calls and paths are none.
+
+use super::checksum::is_miscounted;
+use super::placeholder::{contains, is_placeholder, is_reference};
+use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
+use super::{Candidate, part};
+
+/// Names in which the word for a secret does not mean one.
+const NOT_SECRET: &[&str] = &[
+    "hash",
+    "digest",
+    "checksum",
+    "public",
+    "pubkey",
+    "cache",
+    "csrf",
+    "xsrf",
+    "count",
+    "length",
+    "limit",
+    "max",
+    "min_",
+    "ttl",
+    "expir",
+    "name",
+    "type",
+    "_url",
+    "-url",
+    "url",
+    "uri",
+    "endpoint",
+    "path",
+    "file",
+    "_dir",
+    "field",
+    "prefix",
+    "suffix",
+    "policy",
+    "regex",
+    "pattern",
+    "label",
+    "hint",
+    "placeholder",
+    "prompt",
+    "message",
+    "error",
+    "reset",
+    "tokeniz",
+    "tokens",
+    "keyboard",
+    "version",
+    "kind",
+    "stream",
+    "index",
+    "offset",
+    "span",
+    "symbol",
+    "arn",
+    "next",
+    "page",
+    "contin",
+    "cursor",
+    "sync",
+    "lock",
+    "idempot",
+    "primary",
+    "foreign",
+    "partition",
+    "sort",
+    "lookup",
+    "ref",
+    "_id",
+    "-id",
+    "format",
+    "algorithm",
+    "_at",
+    "strategy",
+    "service_account",
+    "mint",
+    "contract",
+    "address",
+    "balance",
+    "lexer",
+    "parser",
+    "syntax",
+    "class",
+    "style",
+    "color",
+    "icon",
+    "title",
+    "column",
+    "table",
+    "i18n",
+    "locale",
+    "shortcut",
+    "hotkey",
+    "binding",
+    "metadata",
+    "annotation",
+    "fingerprint",
+    "thumbprint",
+    "commit",
+    "build",
+    "etag",
+    "trace",
+    "request",
+    "correlation",
+    "visitor",
+    "device",
+    "tracking",
+    "measurement",
+    "analytics",
+    "publishable",
+    "anon_key",
+    "site_key",
+    "sitekey",
+    "recaptcha",
+    "map_key",
+    "mapkey",
+    "row_key",
+    "object",
+    "s3_key",
+    "ciphertext",
+    "encrypted",
+    "sealed",
+];
+
+/// Names whose value may be chosen by a person.
+const PASSWORDS: &[&str] =
+    &["passw", "passphrase", "passcode", "pwd", "_pass", "pass", "psk", "credential", "requirepass", "masterauth"];
+
+/// A value that is assigned to a word for a secret.
+pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
+    let (name, chosen) = name_of(candidate);
+    let value = Value::of(candidate);
+    let header = contains(name, "x-api-key") || contains(name, "authorization");
+    !is_harmless_name(name) && !value.stands_for_another() && value.is_secret(chosen || header, name)
+}
+
+/// A value that is assigned to what is called a key or the like: it has to look drawn.
+pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
+    let (name, _) = name_of(candidate);
+    let value = Value::of(candidate);
+    let shouted = name.len() >= 5 && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let trusted =
+        shouted || ["api", "secret", "auth", "sign", "crypt", "access", "private"].iter().any(|w| contains(name, w));
+    if is_harmless_name(name) || value.stands_for_another() || value.text.len() < 20 {
+        return false;
+    }
+    if is_drawn_hex(value.text) {
+        return trusted && value.text.len() >= 32;
+    }
+    let slashes = value.text.bytes().filter(|byte| *byte == b'/').count();
+    let letters =
+        value.text.bytes().any(|b| b.is_ascii_uppercase()) && value.text.bytes().any(|b| b.is_ascii_lowercase());
+    let digits = value.text.bytes().any(|b| b.is_ascii_digit());
+    slashes * 8 <= value.text.len()
+        && digits
+        && (letters || trusted)
+        && surprise(value.text) >= 0.7 * value.text.len() as f32
+}
+
+/// A value that somebody tells in a sentence.
+pub(super) fn told(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
+    let value = Value { text, quoted: false };
+    if value.stands_for_another() || is_harmless_name(head_of(candidate)) || is_address(text) || is_uuid(text) {
+        return false;
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let marks = text.bytes().filter(|byte| b"!@#$%^&*+=?~".contains(byte)).count();
+    let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
+    let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
+    spoken || random
+}
+
+/// The password of a URL or of a line of logins.
+pub(super) fn userinfo(candidate: &Candidate<'_>) -> bool {
+    let before = candidate.matched.split(candidate.secret).next().unwrap_or_default();
+    let user = before.trim_end_matches([':', '/', ' ']).rsplit([':', '/', ' ']).next().unwrap_or_default();
+    !candidate.matched.contains("${") && is_login_password(user, candidate.secret)
+}
+
+/// Whether a password beside a user's name can be one.
+pub(super) fn is_login_password(user: &str, password: &str) -> bool {
+    let digits = password.bytes().filter(u8::is_ascii_digit).count();
+    let large = password.bytes().any(|byte| byte.is_ascii_uppercase());
+    let marks = password.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b"-_.".contains(&byte));
+    let mixed = (digits > 0 && digits < password.len()) || marks || large || surprise(password) > 8.0;
+    password.len() >= 5
+        && mixed
+        && !password.eq_ignore_ascii_case(user)
+        && !is_placeholder(password)
+        && !is_reference(password)
+        && !password.contains(['(', ')', '{', '}', '|'])
+}
+
+/// A password behind an option that can also mean a port or a database.
+pub(super) fn flag_password(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.secret;
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    !text.contains([':', '/', '=', '.'])
+        && digits > 0
+        && surprise(text) > -0.5 * text.len() as f32
+        && is_login_password("", text)
+}
+
+/// A password in quotes.
+pub(super) fn password(candidate: &Candidate<'_>) -> bool {
+    let value = Value { text: candidate.secret, quoted: true };
+    !value.stands_for_another() && value.is_secret(true, "password")
+}
+
+/// What follows a word that has many other meanings: it has to look drawn.
+pub(super) fn password_random(candidate: &Candidate<'_>) -> bool {
+    let value = Value { text: candidate.secret, quoted: false };
+    !value.stands_for_another()
+        && drawn(candidate.secret, 0.6)
+        && candidate.secret.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// What a bearer shows.
+pub(super) fn credential(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.secret;
+    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    !is_placeholder(text)
+        && !is_reference(text)
+        && !is_miscounted(text)
+        && digits
+        && (drawn(text, 0.3) || is_uuid(text))
+}
+
+/// The value of a session's cookie.
+pub(super) fn cookie(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.secret.strip_prefix("s%3A").unwrap_or(candidate.secret);
+    let text = part(text, 0..text.find(['%', '.']).unwrap_or(text.len()));
+    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    !is_placeholder(text)
+        && !is_reference(text)
+        && text.len() >= 16
+        && digits
+        && !is_uuid(text)
+        && distinct(text) >= 8
+        && drawn(text, 0.4)
+}
+
+/// A value, as it stands between its delimiters.
+struct Value<'t> {
+    text: &'t str,
+    quoted: bool,
+}
+
+impl<'t> Value<'t> {
+    fn of(candidate: &Candidate<'t>) -> Self {
+        let before = candidate.matched.split(candidate.secret).next().unwrap_or_default();
+        let quoted = before.ends_with(['"', '\'', '`', '>']);
+        let mut text = candidate.secret;
+        if !quoted {
+            // What goes on behind it is not the value's: `Password=abc;Encrypt=true`, `?token=abc&page=2`.
+            text = part(text, 0..text.find([';', '&', ',', '|']).unwrap_or(text.len()));
+            text = text.trim_end_matches([')', ']', '}', '.', ':']);
+        }
+        Self { text: text.trim_end_matches('\\'), quoted }
+    }
+
+    /// Whether it is a variable, a type, a call, a path or a stopgap.
+    fn stands_for_another(&self) -> bool {
+        let text = self.text;
+        let starts = if self.quoted {
+            text.starts_with(['/', '~'])
+        } else {
+            text.starts_with(['/', '~', '.', '(', '@', '*', '&', '!', '-', '|'])
+        };
+        let call = text
+            .bytes()
+            .zip(text.bytes().skip(1))
+            .any(|(a, b)| matches!(b, b'(' | b'[') && (a.is_ascii_alphanumeric() || a == b'_' || a == b'>'));
+        let path = text.contains("::")
+            || text.contains("->")
+            || text.contains("://")
+            || text.contains("=>")
+            || text.contains("../");
+        let dotted =
+            !self.quoted && text.contains('.') && text.split('.').all(|word| surprise(word) < 0.4 * word.len() as f32);
+        starts
+            || path
+            || dotted
+            || (call && surprise(text) < 0.5 * text.len() as f32)
+            || is_reference(text)
+            || is_placeholder(text)
+            || is_miscounted(text)
+    }
+
+    /// Whether it can be a secret: one that a person may have `chosen`, or one that was drawn.
+    fn is_secret(&self, chosen: bool, name: &str) -> bool {
+        let text = self.text;
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+        let large = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let small = text.bytes().any(|byte| byte.is_ascii_lowercase());
+        let marks = text.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
+        let length = text.len();
+        if is_uuid(text) {
+            return contains(name, "password")
+                || ends(name, &["api_key", "apikey", "api-key", "secret", "access_token", "auth_token"]);
+        }
+        if digits == length || letters == 0 {
+            return false;
+        }
+        let hex = length >= 16
+            && length.is_multiple_of(2)
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && distinct(text) >= 7;
+        let random = length >= 12
+            && (digits > 0 || length >= 24)
+            && surprise(text.trim_end_matches('=')) >= 0.45 * length as f32 + 1.0;
+        if (hex && digits > 0 && letters > 1) || random {
+            return true;
+        }
+        let spoken = marks
+            && digits > 0
+            && letters >= 4
+            && length >= 8
+            && !text.contains(['(', ')', '{', '}', '<', '>', ',', ' ']);
+        if !chosen {
+            return spoken && length >= 12 && (self.quoted || !text.contains(['=', '&', '*', '?']));
+        }
+        let shaped = large && small && digits > 1 && length >= 8;
+        let odd = digits > 0 && length >= 8 && surprise(text) >= 0.25 * length as f32;
+        spoken
+            || (shaped && (self.quoted || surprise(text) > -0.8 * length as f32) && !is_identifier(text))
+            || odd
+            || is_passphrase(text)
+    }
+}
+
+/// Three words or more in a row, of the kind that a person remembers: `correct-horse-battery-9`.
+fn is_passphrase(text: &str) -> bool {
+    const TECHNICAL: &[&str] =
+        &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
+    let words = text.split(['-', '_', '.', ' ', '+']).filter(|word| !word.is_empty());
+    let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
+    let plain =
+        words.clone().filter(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).count();
+    let all = words.count();
+    let technical = TECHNICAL.iter().any(|word| contains(text, word));
+    plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)
+}
+
+/// Whether it reads like a name in code: words, and a number at most.
+fn is_identifier(text: &str) -> bool {
+    text.contains('_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && surprise(text) < -0.5 * text.len() as f32
+}
+
+/// Whether it is the address of a person or a host, or a place in one.
+fn is_address(text: &str) -> bool {
+    let host = text.rsplit('@').next().unwrap_or_default();
+    let named = text.contains('@')
+        && host.contains('.')
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    named || text.contains("://") || text.starts_with("www.")
+}
+
+/// The whole name before the value, also what of it stands before the match, and whether a person chooses
+/// what it names.
+fn name_of<'t>(candidate: &Candidate<'t>) -> (&'t str, bool) {
+    let bytes = candidate.text.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let before = bytes.get(..candidate.start).unwrap_or_default();
+    let first = before.iter().rev().take(64).take_while(|byte| is_name(byte)).count();
+    let start = candidate.start - first;
+    let rest = bytes.get(candidate.start..).unwrap_or_default();
+    let skip = rest.iter().take_while(|byte| !is_name(byte)).take(4).count();
+    let length = skip + rest.iter().skip(skip).take(96).take_while(|byte| is_name(byte)).count();
+    let name = part(candidate.text, start..candidate.start + length);
+    (name, PASSWORDS.iter().any(|word| contains(name, word)))
+}
+
+/// What of the match stands before the value.
+fn head_of<'t>(candidate: &Candidate<'t>) -> &'t str {
+    candidate.matched.split(candidate.secret).next().unwrap_or_default()
+}
+
+fn is_harmless_name(name: &str) -> bool {
+    NOT_SECRET.iter().any(|word| contains(name, word))
+}
+
+fn ends(name: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        name.len()
+            .checked_sub(word.len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(word))
+    })
+}

@@ -1,0 +1,339 @@
+//! Tokens of issuers that no rule names: a short prefix, and a body that was drawn.
+//!
+//! Most of what looks like that is none: names of objects in an issuer's API, hashes, builds, parts of
+//! URLs. So the prefix has to say what it is, or the body has to be long and mixed, and nothing around
+//! it may say that it is something else.
+
+use super::checksum::is_miscounted;
+use super::placeholder::{contains, is_placeholder};
+use super::random::{is_uuid, surprise};
+use super::{Candidate, part};
+
+/// Words in a prefix that only credentials have.
+const CREDENTIAL: &[&str] = &[
+    "sk", "rk", "sec", "secret", "key", "pat", "tok", "token", "api", "apikey", "live", "auth", "access", "priv", "rt",
+    "refresh", "deploy", "whs", "whsec", "bot", "admin", "root", "pwd", "pass", "prod", "svc", "sa", "cred", "oauth",
+];
+
+/// Prefixes of what is shown to everybody: names of objects, public keys, files, hashes.
+const HARMLESS: &[&str] = &[
+    "pk",
+    "pub",
+    "public",
+    "publishable",
+    "phc",
+    "cache",
+    "build",
+    "commit",
+    "sha",
+    "sha1",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "md5",
+    "blake2",
+    "blake3",
+    "h1",
+    "css",
+    "jsx",
+    "js",
+    "chunk",
+    "main",
+    "index",
+    "bundle",
+    "vendor",
+    "img",
+    "image",
+    "asset",
+    "assets",
+    "file",
+    "page",
+    "user",
+    "usr",
+    "cus",
+    "customer",
+    "pi",
+    "ch",
+    "acct",
+    "req",
+    "evt",
+    "event",
+    "msg",
+    "message",
+    "run",
+    "thread",
+    "asst",
+    "chatcmpl",
+    "cmpl",
+    "call",
+    "toolu",
+    "srvtoolu",
+    "resp",
+    "rs",
+    "fc",
+    "ws",
+    "batch",
+    "step",
+    "vs",
+    "org",
+    "proj",
+    "project",
+    "txn",
+    "sub",
+    "price",
+    "product",
+    "in",
+    "ii",
+    "seti",
+    "pm",
+    "ba",
+    "card",
+    "cs",
+    "we",
+    "src",
+    "i",
+    "ami",
+    "vol",
+    "sg",
+    "subnet",
+    "vpc",
+    "snap",
+    "eni",
+    "rtb",
+    "acl",
+    "urn",
+    "arn",
+    "id",
+    "uid",
+    "uuid",
+    "guid",
+    "session",
+    "trace",
+    "span",
+    "request",
+    "node",
+    "pod",
+    "job",
+    "task",
+    "deployment",
+    "replicaset",
+    "sym",
+    "fn",
+    "func",
+    "type",
+    "struct",
+    "zn",
+    "r",
+    "gen",
+    "ft",
+    "model",
+    "dataset",
+    "layer",
+    "etag",
+    "rev",
+    "hash",
+    "digest",
+    "nonce",
+    "ver",
+    "version",
+    "release",
+    "tag",
+    "branch",
+    "merge",
+    "diff",
+    "patch",
+    "doc",
+    "ref",
+    "link",
+    "item",
+    "list",
+    "group",
+    "team",
+    "order",
+    "invoice",
+    "payment",
+    "charge",
+    "refund",
+    "plan",
+    "coupon",
+    "cls",
+    "container",
+    "img",
+    "network",
+    "volume",
+    "secretsmanager",
+    "bkt",
+    "bucket",
+    "test",
+    "spec",
+    "mock",
+    "fixture",
+    "seed",
+    "mcpl",
+    "mcp",
+    "conv",
+    "conversation",
+    "chat",
+    "upload",
+    "blob",
+    "track",
+    "album",
+    "playlist",
+    "video",
+    "channel",
+    "cdn",
+    "static",
+    "font",
+    "icon",
+    "svg",
+    "png",
+    "age1",
+    "bc1q",
+    "npub1",
+    "did",
+    "peer",
+    "cid",
+    "tx",
+    "addr",
+    "ulid",
+];
+
+/// Words before it on its line that say what else it is.
+const OTHER: &[&str] = &[
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha-",
+    "md5",
+    "integrity",
+    "checksum",
+    "digest",
+    "hash",
+    "base64",
+    "etag",
+    "nonce",
+    "commit",
+    "revision",
+    "trace",
+    "cache",
+    "fingerprint",
+    "public",
+    "publishable",
+    "-id:",
+    "ssh-",
+    "ecdsa-",
+    "url(",
+    "src=",
+    "href=",
+    "://",
+    "resolved",
+    "narhash",
+    "cid",
+    "ipfs",
+    "symbol",
+];
+
+/// Whether it looks like the token of an issuer that no rule names.
+pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
+    let run = candidate.matched.trim_matches(['.', '-', '_', '~']);
+    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) || is_miscounted(run) {
+        return false;
+    }
+    let Some((prefix, body)) = split(run) else { return false };
+    let before = line_before(candidate);
+    if OTHER.iter().any(|word| contains(before, word)) || is_name_of_object(before) {
+        return false;
+    }
+    let mut credential = false;
+    for word in prefix.split(['_', '-', '.']) {
+        if HARMLESS.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            return false;
+        }
+        credential |= CREDENTIAL.iter().any(|known| known.eq_ignore_ascii_case(word));
+    }
+    looks_issued(prefix, body, credential)
+}
+
+/// Whether the body is drawn well enough for what the prefix says.
+fn looks_issued(prefix: &str, body: &str, credential: bool) -> bool {
+    let count = |class: fn(&u8) -> bool| body.bytes().filter(class).count();
+    let digits = count(u8::is_ascii_digit);
+    let (large, small) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    let mixed = large > 1 && small > 1 && digits > 0;
+    let single = !body.contains(['_', '-', '.', '~']);
+    let underscore = prefix.ends_with('_');
+    let length = body.len();
+    let bits = surprise(body) / length.max(1) as f32;
+    if is_uuid(body) {
+        return ["sec", "secret", "key", "pat", "tok", "token", "apikey"]
+            .iter()
+            .any(|word| prefix.trim_end_matches(['_', '-']).ends_with(word));
+    }
+    if body.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return digits > 2
+            && large + small > 2
+            && length >= 32
+            && (credential || underscore)
+            && super::random::distinct(body) >= 7;
+    }
+    if digits == 0 {
+        return single && large > 4 && small > 4 && length >= 32 && bits >= 1.2;
+    }
+    match (mixed, credential) {
+        (true, true) => length >= 16 && bits >= 0.6,
+        (true, false) => length >= if underscore && single { 20 } else { 28 } && digits > 1 && bits >= 0.9,
+        (false, true) => length >= 20 && bits >= 0.6 && single,
+        (false, false) => length >= 30 && bits >= 0.8 && single && digits > 2,
+    }
+}
+
+/// Divides into a prefix of short words of one case and the body behind them.
+fn split(run: &str) -> Option<(&str, &str)> {
+    let mut at = 0;
+    for (words, segment) in run.split_inclusive(['_', '-', '.']).enumerate() {
+        let word = segment.trim_end_matches(['_', '-', '.']);
+        let one_case =
+            !word.bytes().any(|byte| byte.is_ascii_uppercase()) || !word.bytes().any(|byte| byte.is_ascii_lowercase());
+        let begins = words > 0 || word.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        let short = word.len() <= 5 || (word.len() <= 10 && surprise(word) < 0.5 * word.len() as f32);
+        let last = at + segment.len() == run.len();
+        if words >= 4 || last || !begins || !one_case || !short || word.is_empty() {
+            break;
+        }
+        at += segment.len();
+    }
+    let (prefix, body) = run.split_at_checked(at)?;
+    (prefix.len() >= 3 && body.len() >= 16).then_some((prefix, body))
+}
+
+/// Whether nothing touches it that makes it a part of something larger: a path, an address, base64.
+fn is_free(candidate: &Candidate<'_>) -> bool {
+    let bytes = candidate.text.as_bytes();
+    let before = candidate.start.checked_sub(1).and_then(|at| bytes.get(at));
+    let after = bytes.get(candidate.start + candidate.matched.len());
+    let inside = |byte: Option<&u8>, marks: &[u8]| byte.is_some_and(|byte| marks.contains(byte) || !byte.is_ascii());
+    !inside(before, b"/+%@$#\\&{<.-~_") && !inside(after, b"/+(@%<{[\\")
+}
+
+/// What stands before it on its line, some dozen bytes of it.
+fn line_before<'t>(candidate: &Candidate<'t>) -> &'t str {
+    let bytes = candidate.text.as_bytes();
+    let before = bytes.get(..candidate.start).unwrap_or_default();
+    let length = before.iter().rev().take(72).take_while(|byte| **byte != b'\n' && byte.is_ascii()).count();
+    part(candidate.text, candidate.start - length..candidate.start)
+}
+
+/// Whether the name that it is given ends like that of an object: `"id": "`, `messageId=`, `user_id: `.
+fn is_name_of_object(before: &str) -> bool {
+    let name = before.trim_end_matches([' ', '"', '\'', '`', ':', '=', '\\', '\t', '>']);
+    ["id", "ids", "uid", "sid", "ref", "hash", "name", "slug", "url", "path", "file"].iter().any(|end| {
+        name.len() < before.len()
+            && name
+                .len()
+                .checked_sub(end.len())
+                .and_then(|at| name.get(at..))
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    })
+}

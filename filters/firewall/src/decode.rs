@@ -1,0 +1,126 @@
+//! What a text says when it is decoded.
+//!
+//! Only what looks encoded is decoded. What comes out is judged like any other text, and decoded again,
+//! to a bounded depth and a bounded number of bytes.
+
+mod codes;
+mod dump;
+mod escape;
+mod hidden;
+mod inflate;
+mod named;
+mod quoted;
+mod radix;
+mod runs;
+mod says;
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::scan::Exhausted;
+use crate::view::Map;
+
+/// What a part of a text says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'d> {
+    pub(crate) text: &'d str,
+    pub(crate) from: From<'d>,
+    /// How it was encoded.
+    pub(crate) name: &'static str,
+}
+
+/// Where in the encoded text it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From<'d> {
+    /// All of it in one place.
+    Run(usize, usize),
+    /// Each part in a place of its own.
+    Parts(&'d Map),
+    /// Many words, one a line: where each line begins in the piece, and the word in the text.
+    Words(&'d [(usize, Range<usize>)]),
+}
+
+/// Who takes the pieces.
+pub(crate) type Sink<'s> = dyn FnMut(Piece<'_>) -> Result<(), Exhausted> + 's;
+
+/// How many more bytes may be decoded.
+#[derive(Debug)]
+pub(crate) struct Budget(Cell<usize>);
+
+impl Budget {
+    /// Twice the text, and a little for small ones.
+    pub(crate) fn of(size: usize) -> Self {
+        Self(Cell::new(size.saturating_mul(2).saturating_add(64 << 10)))
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.0.get()
+    }
+
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), Exhausted> {
+        self.0.set(self.0.get().checked_sub(bytes).ok_or(Exhausted)?);
+        Ok(())
+    }
+}
+
+/// Decodes whatever looks encoded in a text.
+///
+/// # Errors
+/// [`Exhausted`]: more comes out than may.
+pub(crate) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    let mut spend = |piece: Piece<'_>| {
+        budget.spend(piece.text.len())?;
+        sink(piece)
+    };
+    escape::each(text, &mut spend)?;
+    quoted::each(text, &mut spend)?;
+    radix::each(text, budget, &mut spend)?;
+    codes::each(text, budget, &mut spend)
+}
+
+/// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
+pub(crate) fn each_hidden(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    hidden::each(text, sink)
+}
+
+/// Characters that tokens and encodings are made of.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-+/=.:@~".contains(&byte)
+}
+
+/// The value of a hex digit.
+fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The byte that two hex digits stand for.
+fn hex_pair(text: &[u8]) -> Option<u8> {
+    let (high, low) = (hex(*text.first()?)?, hex(*text.get(1)?)?);
+    Some(high << 4 | low)
+}
+
+/// How far a secret may reach around the place that gives it away: as far as any, and as a word.
+const NEAR: usize = 64;
+const FAR: usize = 4 << 10;
+
+/// Where the surroundings of a place begin: a little before it, and then at white space.
+fn before(text: &str, floor: usize, place: usize) -> usize {
+    let near = place.saturating_sub(NEAR).max(floor);
+    let far = near.saturating_sub(FAR).max(floor);
+    let word = text.as_bytes().get(far..near).unwrap_or_default();
+    let start = near - word.iter().rev().take_while(|byte| !byte.is_ascii_whitespace()).count();
+    (floor..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(floor)
+}
+
+/// Where the surroundings of a place end.
+fn after(text: &str, place: usize) -> usize {
+    let near = place.saturating_add(NEAR).min(text.len());
+    let word = text.as_bytes().get(near..).unwrap_or_default();
+    let end = near + word.iter().take(FAR).take_while(|byte| !byte.is_ascii_whitespace()).count();
+    (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+}

@@ -1,0 +1,134 @@
+//! Characters written as numbers: arrays of codes, calls of `chr`, spaced hex and binary, dumps.
+
+use super::{Budget, From, Piece, Sink, dump, hex, runs, says};
+use crate::scan::Exhausted;
+
+/// The shortest run of numbers that is looked at.
+const LINE: usize = 40;
+
+/// As many characters as are worth it.
+const LEAST: usize = 12;
+
+/// Reads one number, as one or more bytes.
+type Read = fn(&[u8], &mut Vec<u8>) -> bool;
+
+/// The ways in which numbers are written.
+const WAYS: [(&str, Read); 4] = [("hex", hexadecimal), ("char-codes", decimal), ("octal", octal), ("binary", binary)];
+
+/// Numbers in a row that are all read in one way.
+#[derive(Default)]
+struct Series {
+    made: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// Decodes every row of numbers that says something.
+pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    let bytes = text.as_bytes();
+    runs::each(bytes, LINE, is_code, &mut |run| {
+        if let Some((made, place)) = dump::read(bytes, run.start) {
+            if let Some(text) = says::says(&made, budget)? {
+                sink(Piece { text: &text, from: From::Run(place.start, place.end), name: "hexdump" })?;
+            }
+            return Ok(place.end);
+        }
+        let mut series: [Series; WAYS.len()] = Default::default();
+        let mut at = run.start;
+        while at < run.end {
+            let rest = bytes.get(at..run.end).unwrap_or_default();
+            let size = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            if size == 0 {
+                at += 1;
+                continue;
+            }
+            let number = rest.get(..size).unwrap_or_default();
+            if !is_call(number) {
+                for ((name, read), series) in WAYS.iter().zip(&mut series) {
+                    if series.made.is_empty() {
+                        series.start = at;
+                    }
+                    if read(number, &mut series.made) {
+                        series.end = at + size;
+                    } else {
+                        series.give(name, budget, sink)?;
+                    }
+                }
+            }
+            at += size;
+        }
+        for ((name, _), series) in WAYS.iter().zip(&mut series) {
+            series.give(name, budget, sink)?;
+        }
+        Ok(run.end)
+    })
+}
+
+impl Series {
+    /// Gives what the numbers say, and begins anew.
+    fn give(&mut self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+        let made = std::mem::take(&mut self.made);
+        if made.len() < LEAST {
+            return Ok(());
+        }
+        // Numbers that are not characters are numbers.
+        let said = if name == "hex" { says::says(&made, budget)? } else { says::text(&made) };
+        let Some(text) = said else { return Ok(()) };
+        sink(Piece { text: &text, from: From::Run(self.start, self.end), name })
+    }
+}
+
+/// What numbers and what stands between them are made of.
+fn is_code(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || b" ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\".contains(&byte)
+}
+
+/// `chr(…)`, `U+…`: words around a number.
+fn is_call(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"chr") || word.eq_ignore_ascii_case(b"u") || word.eq_ignore_ascii_case(b"x")
+}
+
+fn hexadecimal(number: &[u8], made: &mut Vec<u8>) -> bool {
+    let marked =
+        number.strip_prefix(b"0x").or_else(|| number.strip_prefix(b"0X")).or_else(|| number.strip_prefix(b"x"));
+    let digits = marked.unwrap_or(number);
+    // `U+0067`: the number of a character, not two bytes.
+    let digits = if digits.len() == 4 { digits.strip_prefix(b"00").unwrap_or(digits) } else { digits };
+    let pairs = digits.as_chunks::<2>();
+    if !pairs.1.is_empty() || pairs.0.is_empty() || pairs.0.len() > 8 {
+        return false;
+    }
+    let known = made.len();
+    made.extend(pairs.0.iter().map_while(|[high, low]| Some(hex(*high)? << 4 | hex(*low)?)));
+    let whole = made.len() - known == pairs.0.len();
+    if !whole {
+        made.truncate(known);
+    }
+    whole
+}
+
+fn decimal(number: &[u8], made: &mut Vec<u8>) -> bool {
+    value(number, 10, 1, 3).filter(|code| matches!(code, 9 | 10 | 13 | 32..=126)).map(|code| made.push(code)).is_some()
+}
+
+fn octal(number: &[u8], made: &mut Vec<u8>) -> bool {
+    let digits = number.strip_prefix(b"0o").unwrap_or(number);
+    value(digits, 8, 2, 4).filter(|code| matches!(code, 9 | 10 | 13 | 32..=126)).map(|code| made.push(code)).is_some()
+}
+
+fn binary(number: &[u8], made: &mut Vec<u8>) -> bool {
+    let digits = number.strip_prefix(b"0b").unwrap_or(number);
+    value(digits, 2, 7, 8).map(|code| made.push(code)).is_some()
+}
+
+/// A number of this many digits that fits a byte.
+fn value(digits: &[u8], radix: u32, least: usize, most: usize) -> Option<u8> {
+    if digits.len() < least || digits.len() > most {
+        return None;
+    }
+    let code = digits.iter().try_fold(0u32, |code, digit| {
+        let digit = hex(*digit).map(u32::from).filter(|digit| *digit < radix)?;
+        Some(code * radix + digit)
+    })?;
+    u8::try_from(code).ok()
+}

@@ -1,0 +1,60 @@
+//! Dumps, as `xxd` and `hexdump -C` print them: an offset, bytes in hex, the same bytes as text.
+
+use std::ops::Range;
+
+use super::hex_pair;
+
+/// No dump prints more bytes on a line.
+const WIDTH: usize = 32;
+
+/// The bytes of a dump whose first line holds this place, and where it stands.
+pub(super) fn read(bytes: &[u8], place: usize) -> Option<(Vec<u8>, Range<usize>)> {
+    let before = bytes.get(..place)?;
+    let start = place - before.iter().rev().take(32).take_while(|byte| **byte != b'\n').count();
+    // The run may begin with the end of the line before.
+    let lead = bytes.get(start..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let start = start + lead;
+    let mut made = Vec::new();
+    let mut end = start;
+    let mut at = start;
+    while let Some(line) = bytes.get(at..).and_then(|rest| rest.split(|byte| *byte == b'\n').next()) {
+        let Some(used) = read_line(line, &mut made) else { break };
+        end = at + used;
+        at += line.len() + 1;
+    }
+    (!made.is_empty()).then_some((made, start..end))
+}
+
+/// Reads the bytes of a line, and says how much of the line they take.
+fn read_line(line: &[u8], made: &mut Vec<u8>) -> Option<usize> {
+    let indent = line.iter().take(16).take_while(|byte| **byte == b' ').count();
+    let rest = line.get(indent..)?;
+    let offset = rest.iter().take(17).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if !(4..=16).contains(&offset) {
+        return None;
+    }
+    let mut at = indent + offset + usize::from(rest.get(offset) == Some(&b':'));
+    if line.get(at) != Some(&b' ') {
+        return None;
+    }
+    let known = made.len();
+    let mut end = at;
+    let mut bytewise = true;
+    loop {
+        let rest = line.get(at..)?;
+        let gap = rest.iter().take(4).take_while(|byte| **byte == b' ').count();
+        let group = rest.iter().skip(gap).take(17).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let count = made.len() - known;
+        // Two spaces stand in the middle of single bytes, and before the text.
+        let split = gap >= 2 && count > 0 && !(bytewise && count == 8 && group == 2);
+        if gap == 0 || group == 0 || group % 2 != 0 || split || count + group / 2 > WIDTH {
+            break;
+        }
+        bytewise &= group == 2;
+        let digits = rest.get(gap..gap + group)?;
+        made.extend(digits.as_chunks::<2>().0.iter().filter_map(|pair| hex_pair(pair)));
+        at += gap + group;
+        end = at;
+    }
+    (made.len() > known).then_some(end)
+}

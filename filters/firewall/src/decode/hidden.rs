@@ -1,0 +1,66 @@
+//! Tokens written backwards, or with every letter moved by thirteen.
+//!
+//! Every word that looks like a token is read in both ways; all of them go through the rules together.
+
+use std::ops::Range;
+
+use super::{From, Piece, Sink, runs};
+use crate::scan::Exhausted;
+
+/// The shortest and the longest word that is looked at.
+const WORDS: std::ops::RangeInclusive<usize> = 20..=512;
+
+/// Reads every word that looks like a token in both ways.
+pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    let words = words(text);
+    if words.is_empty() {
+        return Ok(());
+    }
+    let mut give = |name, read: fn(&str, &mut String)| {
+        let mut made = String::new();
+        let mut lines = Vec::with_capacity(words.len());
+        for word in &words {
+            lines.push((made.len(), word.clone()));
+            read(text.get(word.clone()).unwrap_or_default(), &mut made);
+            made.push('\n');
+        }
+        sink(Piece { text: &made, from: From::Words(&lines), name })
+    };
+    give("reversed", |word, made| made.extend(word.chars().rev()))?;
+    give("rot13", |word, made| made.extend(word.chars().map(rot13)))
+}
+
+/// The words of a text with a long run of token characters in them.
+fn words(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut words = Vec::new();
+    let mut floor = 0;
+    let symbol = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let _ = runs::each(bytes, 16, symbol, &mut |run| {
+        let before = bytes.get(floor..run.start).unwrap_or_default();
+        let after = bytes.get(run.end..).unwrap_or_default();
+        let most = *WORDS.end();
+        let start = run.start - before.iter().rev().take(most).take_while(|byte| !ends_word(**byte)).count();
+        let end = run.end + after.iter().take(most).take_while(|byte| !ends_word(**byte)).count();
+        let inner = bytes.get(run.clone()).unwrap_or_default();
+        let random = inner.iter().any(u8::is_ascii_digit) && inner.iter().any(u8::is_ascii_alphabetic);
+        if random && WORDS.contains(&(end - start)) && text.get(start..end).is_some() {
+            words.push(start..end);
+        }
+        floor = end;
+        Ok(end)
+    });
+    words
+}
+
+fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || b"\"'`,;<>(){}[]|\\".contains(&byte)
+}
+
+fn rot13(c: char) -> char {
+    match c {
+        'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
+        'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
+        _ => c,
+    }
+}

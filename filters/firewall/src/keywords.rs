@@ -1,0 +1,327 @@
+//! Finding every keyword in a text, overlapping ones too, in any ASCII case or as written.
+//!
+//! Of each keyword its rarest four bytes are hashed, without their case, into a table of bits that stays
+//! in the fastest cache, where an automaton over hundreds of keywords does not. Plain text hardly
+//! ever gets past it; what does is compared.
+
+/// How many bytes are hashed.
+const GRAM: usize = 4;
+
+/// The table has two to this power of bits: 16 KiB.
+const BITS: u32 = 17;
+
+/// Keywords are kept in two to this power of buckets.
+const BUCKET_BITS: u32 = 12;
+
+/// As many places as are looked at together.
+const STEP: usize = 8;
+
+/// A keyword to find.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Keyword {
+    /// What it says; where `any_case`, in lower case.
+    pub(crate) text: Vec<u8>,
+    /// Whether it is found in any ASCII case.
+    pub(crate) any_case: bool,
+}
+
+/// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
+pub(crate) struct Keywords {
+    table: Box<[u64; 1 << (BITS - 6)]>,
+    /// Of each bucket: where its entries begin.
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
+    /// What the keywords say, one after the other.
+    bytes: Vec<u8>,
+    /// Those of one or two bytes: they would fill the table.
+    short: Vec<(u32, Keyword)>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    number: u32,
+    /// Where the keyword begins in `bytes`, and its length.
+    from: u32,
+    length: u16,
+    /// Where in the keyword the hashed bytes stand.
+    offset: u16,
+    any_case: bool,
+}
+
+impl Keyword {
+    /// A keyword that is found in any ASCII case.
+    pub(crate) fn any_case(text: &str) -> Self {
+        Self { text: text.to_ascii_lowercase().into_bytes(), any_case: true }
+    }
+
+    /// A keyword that is found as it is written.
+    pub(crate) fn exact(text: &str) -> Self {
+        Self { text: text.as_bytes().to_vec(), any_case: false }
+    }
+}
+
+impl Keywords {
+    /// Of these keywords. Empty ones are never found.
+    pub(crate) fn new(keywords: &[Keyword]) -> Self {
+        let mut table = Box::new([0u64; 1 << (BITS - 6)]);
+        let mut placed: Vec<(u32, Entry)> = Vec::new();
+        let mut bytes = Vec::new();
+        let mut short = Vec::new();
+        for (number, keyword) in (0u32..).zip(keywords) {
+            if keyword.text.len() < GRAM - 1 {
+                short.push((number, keyword.clone()));
+                continue;
+            }
+            let (Ok(length), Ok(from)) = (u16::try_from(keyword.text.len()), u32::try_from(bytes.len())) else {
+                continue;
+            };
+            bytes.extend_from_slice(&keyword.text);
+            let offset = rarest(&keyword.text);
+            let entry = Entry { number, from, length, offset: offset as u16, any_case: keyword.any_case };
+            let gram = keyword.text.get(offset..).unwrap_or_default();
+            each_gram(gram, &mut |gram| {
+                let hash = hash(gram);
+                if let Some(word) = table.get_mut(word(hash)) {
+                    *word |= 1 << bit(hash);
+                }
+                placed.push((bucket(hash), entry));
+            });
+        }
+        placed.sort_unstable_by_key(|(bucket, entry)| (*bucket, entry.number));
+        placed.dedup_by_key(|(bucket, entry)| (*bucket, entry.number));
+        let mut starts = vec![0u32; (1 << BUCKET_BITS) + 1];
+        for (bucket, _) in &placed {
+            if let Some(start) = starts.get_mut(*bucket as usize + 1) {
+                *start += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self { table, starts, entries: placed.into_iter().map(|(_, entry)| entry).collect(), bytes, short }
+    }
+
+    /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
+    pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
+        let mut next = 0;
+        // In steps, so that the common case is one branch for several places.
+        for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
+            let &[a, b, c, d, e, f, g, h, i, j, k] = window else { break };
+            let grams = [
+                [a, b, c, d],
+                [b, c, d, e],
+                [c, d, e, f],
+                [d, e, f, g],
+                [e, f, g, h],
+                [f, g, h, i],
+                [g, h, i, j],
+                [h, i, j, k],
+            ];
+            let hashes = grams.map(hash);
+            let hits = hashes.map(|hash| self.may(hash));
+            if hits.iter().any(|hit| *hit) {
+                for ((at, hash), _) in (at..).zip(hashes).zip(hits).filter(|(_, hit)| *hit) {
+                    self.compare(text, at, hash, found)?;
+                }
+            }
+            next = at + STEP;
+        }
+        // The last ones, with what would stand behind the end.
+        while let Some(&[a, b, c, d]) = text.get(next..next + GRAM) {
+            self.look(text, next, [a, b, c, d], found)?;
+            next += 1;
+        }
+        for at in next..text.len() {
+            let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
+            self.look(text, at, [byte(0), byte(1), byte(2), byte(3)], found)?;
+        }
+        self.short(text, found)
+    }
+
+    fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
+        for (number, Keyword { text: keyword, any_case }) in &self.short {
+            let Some(first) = keyword.first() else { continue };
+            let other = if *any_case { first.to_ascii_uppercase() } else { *first };
+            for at in memchr::memchr2_iter(*first, other, text) {
+                let Some(there) = text.get(at..at + keyword.len()) else { continue };
+                if there == keyword || (*any_case && there.eq_ignore_ascii_case(keyword)) {
+                    found(at, *number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look<E>(
+        &self,
+        text: &[u8],
+        at: usize,
+        gram: [u8; GRAM],
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let hash = hash(gram);
+        if self.may(hash) { self.compare(text, at, hash, found) } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn may(&self, hash: u32) -> bool {
+        self.table.get(word(hash)).copied().unwrap_or_default() >> bit(hash) & 1 != 0
+    }
+
+    #[inline(never)]
+    fn compare<E>(
+        &self,
+        text: &[u8],
+        at: usize,
+        hash: u32,
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let bucket = bucket(hash) as usize;
+        let start = |bucket: usize| self.starts.get(bucket).map_or(0, |start| *start as usize);
+        for entry in self.entries.get(start(bucket)..start(bucket + 1)).unwrap_or_default() {
+            let length = usize::from(entry.length);
+            let from = entry.from as usize;
+            let Some(begin) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            let Some(there) = text.get(begin..begin + length) else { continue };
+            let Some(keyword) = self.bytes.get(from..from + length) else { continue };
+            if there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword)) {
+                found(begin, entry.number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is taken for the bytes behind the end of a text.
+const PAD: u8 = 0;
+
+/// Of four bytes, without the bit that makes letters small.
+#[inline(always)]
+fn hash(gram: [u8; GRAM]) -> u32 {
+    (u32::from_le_bytes(gram) | 0x2020_2020).wrapping_mul(0x9e37_79b1)
+}
+
+#[inline(always)]
+fn word(hash: u32) -> usize {
+    (hash >> (32 - BITS + 6)) as usize
+}
+
+#[inline(always)]
+fn bit(hash: u32) -> u32 {
+    hash >> (32 - BITS) & 63
+}
+
+fn bucket(hash: u32) -> u32 {
+    hash >> (32 - BUCKET_BITS)
+}
+
+/// Calls `with` for the first four bytes of a keyword; for all that it can stand before where it has only three.
+fn each_gram(keyword: &[u8], with: &mut impl FnMut([u8; GRAM])) {
+    match *keyword {
+        [a, b, c, d, ..] => with([a, b, c, d]),
+        // Half of the bytes: the others differ in a bit that is not hashed.
+        [a, b, c] => (0..=u8::MAX).filter(|byte| byte & 0x20 != 0).for_each(|d| with([a, b, c, d])),
+        _ => {}
+    }
+}
+
+/// Where the four bytes of a keyword stand that are seen least in prose and code.
+fn rarest(keyword: &[u8]) -> usize {
+    let grams = keyword.windows(GRAM).enumerate();
+    grams.min_by_key(|(_, gram)| gram.iter().map(|byte| commonness(*byte)).sum::<u32>()).map_or(0, |(at, _)| at)
+}
+
+/// Roughly how often a byte is seen: ten times the logarithm.
+fn commonness(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
+        b' ' => 72,
+        b'e' => 67,
+        b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 62,
+        b'l' | b'c' | b'd' | b'u' | b'm' | b'p' => 56,
+        b'f' | b'h' | b'g' | b'_' | b'b' | b'\n' | b'=' | b'-' | b'/' | b'.' | b':' | b'"' => 50,
+        b'y' | b'w' | b'v' | b'k' | b'x' | b'(' | b')' | b',' => 45,
+        b'0' | b'1' | b'2' => 42,
+        b'j' | b'q' | b'z' | b'3'..=b'9' => 36,
+        0x80.. => 40,
+        _ => 30,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use aho_corasick::{AhoCorasick, MatchKind};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn by_table(keywords: &[Keyword], text: &[u8]) -> Vec<(usize, u32)> {
+        let mut found = Vec::new();
+        let each = Keywords::new(keywords).each(text, &mut |at, number| {
+            found.push((at, number));
+            Ok::<_, Infallible>(())
+        });
+        each.unwrap();
+        found.sort_unstable();
+        found
+    }
+
+    /// What an automaton over the same keywords finds.
+    fn by_automaton(keywords: &[Keyword], text: &[u8]) -> Vec<(usize, u32)> {
+        let mut found = Vec::new();
+        for any_case in [true, false] {
+            let own: Vec<_> = (0u32..).zip(keywords).filter(|(_, k)| k.any_case == any_case).collect();
+            let mut builder = AhoCorasick::builder();
+            builder.match_kind(MatchKind::Standard).ascii_case_insensitive(any_case);
+            let automaton = builder.build(own.iter().map(|(_, keyword)| &keyword.text)).unwrap();
+            found.extend(
+                automaton.find_overlapping_iter(text).map(|hit| (hit.start(), own[hit.pattern().as_usize()].0)),
+            );
+        }
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn finds_short_ones_at_the_very_end() {
+        let keywords = [Keyword::any_case("q~"), Keyword::exact("sk-"), Keyword::any_case("x"), Keyword::exact("")];
+        assert_eq!(by_table(&keywords, b"aSk-sk-Q~"), [(4, 1), (7, 0)]);
+        assert_eq!(by_table(&keywords, b"...........X"), [(11, 2)]);
+        assert_eq!(by_table(&keywords, b""), []);
+    }
+
+    #[test]
+    fn stops_when_told() {
+        let mut seen = 0;
+        let stopped = Keywords::new(&[Keyword::exact("abcd")]).each(&b"abcd ".repeat(9), &mut |_, _| {
+            seen += 1;
+            if seen == 3 { Err("enough") } else { Ok(()) }
+        });
+        assert_eq!((stopped, seen), (Err("enough"), 3));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_an_automaton_finds(
+            keywords in prop::collection::vec(("[a-zA-Z_:é. -]{1,9}", any::<bool>()), 1..12),
+            pieces in prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, "[a-zA-Z_:/é. -]{0,3}", any::<bool>()), 0..12),
+            noise in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let keywords: Vec<_> = keywords
+                .iter()
+                .map(|(text, any_case)| if *any_case { Keyword::any_case(text) } else { Keyword::exact(text) })
+                .collect();
+            let mut text = noise;
+            for (which, most, between, loud) in pieces {
+                let keyword = &keywords[which.index(keywords.len())].text;
+                let piece = &keyword[..keyword.len().min(most)];
+                text.extend(if loud { piece.to_ascii_uppercase() } else { piece.to_vec() });
+                text.extend(between.bytes());
+            }
+            prop_assert_eq!(by_table(&keywords, &text), by_automaton(&keywords, &text));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The firewall's rules about credentials against corpora: the one for development, and one of issuers,
+//! places and look-alikes that they were not written from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use portcullis_firewall::{Direction, Kind, Origin, Rules, Scratch, Selection, Text, draw};
+use portcullis_policies::DataLevel;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    text: String,
+    label: String,
+    #[serde(default)]
+    rule: String,
+    evasion: Option<String>,
+    neg_kind: Option<String>,
+}
+
+/// Plain secrets are found, clean texts are let alone.
+#[test]
+fn development() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/firewall/corpus_dev.jsonl"));
+    let Ok(lines) = std::fs::read_to_string(path) else {
+        println!("skipped: the development corpus is not here");
+        return;
+    };
+    let rules = rules();
+    let mut score = Score::default();
+    for line in lines.lines() {
+        let item: Item = serde_json::from_str(line).unwrap();
+        let found = secrets(&rules, &item.text);
+        match item.label.as_str() {
+            "secret" if item.evasion.is_none() => score.secret(&item.rule, &item.id, &found),
+            "clean" => score.clean(item.neg_kind.as_deref().unwrap_or("?"), &item.id, &found),
+            _ => {}
+        }
+    }
+    score.print();
+    assert!(score.recall() >= 0.98 && score.precision() >= 0.98, "{score:?}");
+    assert!(score.wrong * 100 <= score.clean, "{score:?}");
+}
+
+#[derive(Deserialize)]
+struct Unknown {
+    families: Vec<(String, String)>,
+    places: Vec<String>,
+    clean: Vec<String>,
+}
+
+/// What no rule names is found where it stands, and what only looks like it is let alone.
+#[test]
+fn unknown() {
+    let unknown: Unknown = toml::from_str(include_str!("corpus/heldout.toml")).unwrap();
+    let rules = rules();
+    let mut score = Score::default();
+    let mut seed = 1;
+    for (name, family) in &unknown.families {
+        for place in &unknown.places {
+            seed += 1;
+            let secret = draw(family, seed).unwrap();
+            let text = draw(place, seed + 1_000_000).unwrap().replace("@S@", &secret);
+            let text = text.replace("@NAME@", name).replace("@name@", &name.to_lowercase());
+            score.secret(name, place, &secrets(&rules, &text));
+        }
+    }
+    for template in &unknown.clean {
+        for seed in 0..12 {
+            score.clean(template, "", &secrets(&rules, &draw(template, seed).unwrap()));
+        }
+    }
+    score.print();
+    assert!(score.recall() >= 0.93 && score.precision() >= 0.97, "{score:?}");
+}
+
+/// Published source text: what is found there at L3 and above, to be looked at one by one.
+#[test]
+#[ignore = "reads the local registry of published crates; says what it finds"]
+fn published() {
+    let home = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap()));
+    let mut files = Vec::new();
+    for registry in std::fs::read_dir(format!("{home}/registry/src")).unwrap().flatten() {
+        walk(&registry.path(), &mut files);
+    }
+    files.sort();
+    let rules = rules();
+    let is_prose = |path: &Path| path.extension().is_some_and(|e| e == "md" || e == "txt");
+    let (mut chunks, mut flagged) = (0, 0);
+    for (prose, wanted) in [(true, 847), (false, 1693)] {
+        let all: Vec<_> = files.iter().filter(|path| is_prose(path) == prose).collect();
+        let (mut taken, step) = (0, all.len() / 500 + 1);
+        'files: for path in (0..step).flat_map(|from| all.iter().skip(from).step_by(step)) {
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            for (number, chunk) in text.as_bytes().chunks(4096).enumerate().take(3) {
+                let chunk = String::from_utf8_lossy(chunk);
+                let found = secrets(&rules, &chunk);
+                taken += 1;
+                flagged += usize::from(!found.is_empty());
+                if !found.is_empty() {
+                    println!("{} [{number}]: {found:?}", path.display());
+                }
+                if taken == wanted {
+                    break 'files;
+                }
+            }
+        }
+        chunks += taken;
+    }
+    println!("{flagged} of {chunks} chunks flagged");
+}
+
+fn walk(path: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|e| ["rs", "md", "txt", "toml", "js", "c", "h", "py"].iter().any(|k| e == *k))
+        {
+            files.push(path);
+        }
+    }
+}
+
+fn rules() -> Rules {
+    Rules::load(true, &[], &Selection::default()).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+}
+
+/// The rules about credentials that find something, each with how long its secret is and how it begins.
+fn secrets(rules: &Rules, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let texts = [Text { text, origin: Origin::User, flows: false }];
+    let mut look = |finding: portcullis_firewall::Finding<'_>| {
+        if finding.rule.kind == Kind::Secret && finding.rule.level >= DataLevel::L3 {
+            let line = text[..finding.span.end].rsplit('\n').next().unwrap();
+            found.push(format!(
+                "{} at …{}",
+                finding.rule.id,
+                line.chars().rev().take(90).collect::<Vec<_>>().iter().rev().collect::<String>()
+            ));
+        }
+    };
+    rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut look).unwrap();
+    found
+}
+
+#[derive(Debug, Default)]
+struct Score {
+    secrets: usize,
+    found: usize,
+    clean: usize,
+    wrong: usize,
+    missed: BTreeMap<String, Vec<String>>,
+    flagged: BTreeMap<String, Vec<String>>,
+}
+
+impl Score {
+    fn secret(&mut self, family: &str, id: &str, found: &[String]) {
+        self.secrets += 1;
+        self.found += usize::from(!found.is_empty());
+        if found.is_empty() {
+            self.missed.entry(family.to_owned()).or_default().push(id.to_owned());
+        }
+    }
+
+    fn clean(&mut self, kind: &str, id: &str, found: &[String]) {
+        self.clean += 1;
+        self.wrong += usize::from(!found.is_empty());
+        if let Some(first) = found.first() {
+            self.flagged.entry(kind.to_owned()).or_default().push(format!("{id} {first}"));
+        }
+    }
+
+    fn recall(&self) -> f64 {
+        self.found as f64 / self.secrets as f64
+    }
+
+    fn precision(&self) -> f64 {
+        self.found as f64 / (self.found + self.wrong).max(1) as f64
+    }
+
+    fn print(&self) {
+        for (what, of) in [("missed", &self.missed), ("flagged", &self.flagged)] {
+            for (kind, items) in of {
+                println!("{what} {}x {kind}: {:?}", items.len(), items.iter().take(4).collect::<Vec<_>>());
+            }
+        }
+        println!("recall {}/{} = {:.4}", self.found, self.secrets, self.recall());
+        println!("precision {:.4}; {} of {} clean flagged", self.precision(), self.wrong, self.clean);
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use portcullis_policies::DataLevel;
+
 use super::place::Place;
 use super::reported::Reported;
 use super::{Exhausted, Text};
@@ -65,11 +67,11 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at a text, and below it.
     fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
-        self.judge(text, place, through);
+        self.judge(text, place, through)?;
         let Some(view) = view::of(text) else { return self.below(text, place, through, depth) };
         let place = Place::Parts(&view.map, place);
         let through = if through == Through::Plain { Through::Normalised } else { through };
-        self.judge(&view.text, &place, through);
+        self.judge(&view.text, &place, through)?;
         self.below(&view.text, &place, through, depth)
     }
 
@@ -78,8 +80,7 @@ impl<'r, 's> Layers<'r, 's> {
         let budget = self.budget;
         if depth == 0 {
             decode::each_hidden(text, &mut |piece: Piece<'_>| {
-                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name));
-                Ok(())
+                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name))
             })?;
         }
         decode::each(text, budget, &mut |piece: Piece<'_>| {
@@ -94,11 +95,14 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks at one view of a text.
-    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) {
+    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
         let Self { rules, texts, way, hits, reported, found, number, .. } = self;
         let text = texts.get(*number).map_or("", |text| text.text);
         rules.engine.scan(view, hits, &mut |Match { rule, span, secret }| {
-            if !rule.direction.covers(*way) {
+            // Backwards and with other letters, what is drawn looks drawn as well: only what has the form of
+            // something known counts there.
+            let guessed = rule.level < DataLevel::L4 && matches!(through, Through::Decoded("rot13" | "reversed"));
+            if guessed || !rule.direction.covers(*way) {
                 return;
             }
             let whole = |part: Range<usize>| on_characters(text, place.source(part));
@@ -106,7 +110,7 @@ impl<'r, 's> Layers<'r, 's> {
             if reported.add(*number, rule, &span) {
                 found(Finding { rule, text: *number, span, secret, through, score: 100 });
             }
-        });
+        })
     }
 }
 

@@ -58,7 +58,7 @@ fn shapes() -> Rules {
 
 fn samples() -> Vec<Samples> {
     let source = Source { name: "shapes.toml", text: SHAPES };
-    let document = crate::document::read(&source).unwrap();
+    let document = crate::document::read(&source, &mut Vec::new());
     document.rules.iter().filter_map(|rule| Samples::of(rule, &source)).collect()
 }
 

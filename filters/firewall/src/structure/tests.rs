@@ -226,3 +226,38 @@ proptest! {
         prop_assert!(names(&text).contains(&"structure-invisible".to_owned()));
     }
 }
+
+/// What looking at ordinary text costs. Run it with `--release`.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn speed() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let code: String =
+        std::fs::read_dir(directory).unwrap().filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok()).collect();
+    let ascii: String = code.chars().filter(char::is_ascii).collect();
+    let russian = "Сервис отклоняет запросы при смене схемы, но только на узлах arm64. ".repeat(3000);
+    let structure = structure();
+    for (name, text) in [("ascii", &ascii), ("code", &code), ("russian", &russian)] {
+        let mut best = f64::MAX;
+        for _ in 0..50 {
+            let begin = std::time::Instant::now();
+            structure.scan(std::hint::black_box(text), Direction::Request, &mut |_| {});
+            best = best.min(begin.elapsed().as_secs_f64());
+        }
+        println!("{name}: {:.3} ns/byte", best / text.len() as f64 * 1e9);
+        let steps: [(&str, fn(&str)); 3] = [
+            ("bytes", |text| drop(bytes::look(text, &mut |_, _| {}))),
+            ("blob", |text| blob::look(text, &mut |_, _| {})),
+            ("repeat", |text| repeat::look(text, &mut |_, _| {})),
+        ];
+        for (step, look) in steps {
+            let mut best = f64::MAX;
+            for _ in 0..50 {
+                let begin = std::time::Instant::now();
+                look(std::hint::black_box(text));
+                best = best.min(begin.elapsed().as_secs_f64());
+            }
+            println!("  {step}: {:.3} ns/byte", best / text.len() as f64 * 1e9);
+        }
+    }
+}

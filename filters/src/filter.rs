@@ -117,6 +117,20 @@ pub trait Watch: Send + Sync {
         None
     }
 
+    /// Whether frame `number`, which may leave now, must say something else than it did: [`Watch::amend`]
+    /// is asked what.
+    fn amends(&self, _number: u64) -> bool {
+        false
+    }
+
+    /// Says what a frame must say instead, as it is when it leaves: other watches may have changed it.
+    ///
+    /// # Errors
+    /// An error ends the answer, and the frame does not leave.
+    fn amend(&mut self, _number: u64, _frame: &Frame<'_>) -> Outcome<Bytes> {
+        Ok(crate::verdict::Verdict::Pass)
+    }
+
     /// The answer has ended. Whatever is still held leaves only if this does not refuse.
     ///
     /// # Errors

@@ -65,9 +65,8 @@ impl Firewall {
         if rules.iter().next().is_none() {
             return Err(FilterError::Failed("the firewall has no rules, expected `rules: [builtin]`".to_owned()));
         }
-        let (scanner, block_at) = (scanner::Scanner::default(), settings.block_at);
         let stance = stance::Stance::new(settings);
-        Ok(Self { judge: Arc::new(Judge { rules, stance, prints, observer, scanner, block_at }) })
+        Ok(Self { judge: Arc::new(Judge { rules, stance, prints, observer }) })
     }
 
     fn judge(&self, request: &Request<'_>, facts: &mut Facts) -> Outcome<Bytes> {
@@ -120,7 +119,7 @@ impl Filter for Firewall {
     }
 
     fn watch(&self, _: &Head, _: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
-        Ok(Some(Box::new(watch::SecretWatch::new(Arc::clone(&self.judge)))))
+        Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(&self.judge)))))
     }
 }
 

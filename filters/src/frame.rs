@@ -49,6 +49,19 @@ pub enum Channel {
     Single,
 }
 
+/// One text of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'f> {
+    /// Which growing text it is a part of, if of any.
+    pub channel: Channel,
+    /// What it says.
+    pub text: &'f str,
+    /// The key of the object in which it stands; empty where there is none.
+    pub key: &'f str,
+    /// Whether it is a key itself.
+    pub is_key: bool,
+}
+
 /// Whether a key is one under which streamed answers carry pieces of a growing text.
 fn grows(key: &str) -> bool {
     matches!(
@@ -73,25 +86,37 @@ fn grows(key: &str) -> bool {
 impl Frame<'_> {
     /// Calls `see` with every text of the frame, keys included, and the channel it belongs to.
     pub fn each_text(&self, see: &mut dyn FnMut(Channel, &str)) {
+        self.each_piece(&mut |piece| see(piece.channel, piece.text));
+    }
+
+    /// Calls `see` with every text of the frame, keys included, in the order in which they stand.
+    pub fn each_piece(&self, see: &mut dyn FnMut(Piece<'_>)) {
+        let single = |text| Piece { channel: Channel::Single, text, key: "", is_key: false };
         if let Some(text) = self.beside {
-            see(Channel::Single, text);
+            see(single(text));
         }
         match &self.body {
             FrameBody::Empty | FrameBody::End => {}
-            FrameBody::Text(text) => see(Channel::Growing(0), text),
-            FrameBody::Json(json) => walk(json, 0, false, see),
+            FrameBody::Text(text) => see(Piece { channel: Channel::Growing(0), ..single(text) }),
+            FrameBody::Json(json) => walk(json, 0, "", false, see),
         }
     }
 }
 
-fn walk(json: &Json<'_>, place: u64, growing: bool, see: &mut dyn FnMut(Channel, &str)) {
+fn walk(json: &Json<'_>, place: u64, key: &str, growing: bool, see: &mut dyn FnMut(Piece<'_>)) {
     match json {
-        Json::String(text) => see(if growing { Channel::Growing(place) } else { Channel::Single }, text),
+        Json::String(text) => {
+            let channel = if growing { Channel::Growing(place) } else { Channel::Single };
+            see(Piece { channel, text, key, is_key: false });
+        }
         Json::Array(items) => {
             for (position, item) in items.iter().enumerate() {
-                // `index` says which choice or tool call it is; the position is only a stand-in.
-                let index = item.get("index").and_then(Json::as_u64).unwrap_or(position as u64);
-                walk(item, step(place, b"[", index), growing, see);
+                // `index` says which choice or tool call it is; the position is only a stand-in. Tokens that
+                // are listed beside a text stand one after the other.
+                let listed = item.get("token").is_some() && item.get("index").is_none() && !key.starts_with("top_");
+                let index = item.get("index").and_then(Json::as_u64);
+                let index = if listed { 0 } else { index.unwrap_or(position as u64) };
+                walk(item, step(place, b"[", index), key, growing, see);
             }
         }
         Json::Object(entries) => {
@@ -103,10 +128,10 @@ fn walk(json: &Json<'_>, place: u64, growing: bool, see: &mut dyn FnMut(Channel,
                 }
             }
             for (key, value) in entries {
-                see(Channel::Single, key);
+                see(Piece { channel: Channel::Single, text: key, key, is_key: true });
                 match value {
                     Json::Bool(_) | Json::Null | Json::Number(_) => {}
-                    value => walk(value, step(place, key.as_bytes(), 0), grows(key), see),
+                    value => walk(value, step(place, key.as_bytes(), 0), key, grows(key), see),
                 }
             }
         }

@@ -4,7 +4,8 @@
 //! 2. Each frame is parsed once and shown to each watch, in the chain's order.
 //! 3. A frame leaves once no watch holds it or one before it. Only this file makes a
 //!    [`ClearedFrame`], and the writer to the client takes nothing else.
-//! 4. A refusal drops what is held; the frames before it have been judged and are gone.
+//! 4. A watch may amend a frame when it leaves: what was to be taken out of it is known by then.
+//! 5. A refusal drops what is held; the frames before it have been judged and are gone.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -111,7 +112,7 @@ impl Gate {
         })?;
         while let Some(raw) = self.cutter.next_frame() {
             self.show(raw)?;
-            self.release(out);
+            self.release(out)?;
         }
         if self.held_bytes > self.shape.held_bytes {
             return Err(Refusal::internal("firewall", "too much of the answer is undecided"));
@@ -139,10 +140,7 @@ impl Gate {
             };
             heed(eye, refusal, &mut self.shadows, &*self.observer)?;
         }
-        self.first += self.held.len() as u64;
-        self.held_bytes = 0;
-        out.extend(self.held.drain(..).map(ClearedFrame));
-        Ok(())
+        self.let_go(self.next, out)
     }
 
     /// How many frames were shown so far.
@@ -207,7 +205,7 @@ impl Gate {
         Ok(())
     }
 
-    fn release(&mut self, out: &mut Vec<ClearedFrame>) {
+    fn release(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
         let held_from = self
             .eyes
             .iter()
@@ -215,13 +213,24 @@ impl Gate {
             .filter_map(|eye| eye.watch.holds())
             .min()
             .unwrap_or(self.next);
-        while self.first < held_from
+        self.let_go(held_from, out)
+    }
+
+    /// Gives out the frames before this one, as the watches want them to leave.
+    fn let_go(&mut self, before: u64, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        while self.first < before
             && let Some(raw) = self.held.pop_front()
         {
-            self.first += 1;
             self.held_bytes -= raw.len();
-            out.push(ClearedFrame(raw));
+            let (eyes, number, reading) = (&mut self.eyes, self.first, self.shape.reading);
+            let amended = eyes
+                .iter_mut()
+                .filter(|eye| eye.mode == Mode::Enforce && eye.watch.amends(number))
+                .try_fold(raw, |raw, eye| amended(eye, number, raw, reading, &*self.observer))?;
+            self.first += 1;
+            out.push(ClearedFrame(amended));
         }
+        Ok(())
     }
 }
 
@@ -257,6 +266,29 @@ fn show_to(
         heed(eye, refusal, shadows, observer)?;
     }
     Ok(None)
+}
+
+/// What a frame says once a watch has amended it.
+fn amended(
+    eye: &mut Eye,
+    number: u64,
+    raw: Bytes,
+    reading: Reading,
+    observer: &dyn Observer,
+) -> Result<Bytes, Refusal> {
+    let filter = eye.filter;
+    let broken = |detail: String| Refusal::internal(filter, detail);
+    let began = Instant::now();
+    let said = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        with_frame(&raw, reading, |frame| eye.watch.amend(number, frame))
+    }));
+    eye.took += began.elapsed();
+    match said.map_err(|_| panicked(filter, observer))?.map_err(|error| broken(error.to_string()))? {
+        Ok(Verdict::Pass) => Ok(raw),
+        Ok(Verdict::Replace(new)) => Ok(new),
+        Ok(Verdict::Block(refusal)) => Err(refusal),
+        Err(error) => Err(broken(error.to_string())),
+    }
 }
 
 fn panicked(filter: &'static str, observer: &dyn Observer) -> Refusal {

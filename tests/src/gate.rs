@@ -25,6 +25,8 @@ pub struct GateBuilder {
     filters: Vec<String>,
     chain: Option<String>,
     policy: Option<String>,
+    files: Vec<(String, String)>,
+    top: Vec<String>,
     server: Vec<String>,
     env: Vec<(String, String)>,
     state: Option<PathBuf>,
@@ -58,6 +60,8 @@ impl Gate {
             filters: vec![],
             chain: None,
             policy: None,
+            files: vec![],
+            top: vec![],
             server: vec![],
             env: vec![],
             state: None,
@@ -317,6 +321,20 @@ impl GateBuilder {
         self
     }
 
+    /// Puts a file beside the config.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Adds a line at the top of the config, such as `watch: true`.
+    #[must_use]
+    pub fn top(mut self, line: &str) -> Self {
+        self.top.push(line.to_owned());
+        self
+    }
+
     /// Adds a setting of the upstream, such as `slots: 2`.
     #[must_use]
     pub fn upstream(mut self, setting: &str) -> Self {
@@ -357,6 +375,9 @@ impl GateBuilder {
         if let Some(folder) = &self.state {
             std::os::unix::fs::symlink(folder, dir.path().join("state/audit")).expect("a link");
         }
+        for (name, text) in &self.files {
+            fs::write(dir.path().join(name), text).expect("a file");
+        }
         let (address, admin) = (loopback(), loopback());
         fs::write(dir.path().join("portcullis.yaml"), self.yaml(&dir, address, admin)).expect("a config");
         let child = spawn(dir.path(), &self.env);
@@ -377,6 +398,9 @@ impl GateBuilder {
         let _ = writeln!(yaml, "routes:\n  - {{to: [local]}}");
         if let Some(chain) = &self.chain {
             let _ = writeln!(yaml, "chain: {chain}");
+        }
+        for line in &self.top {
+            let _ = writeln!(yaml, "{line}");
         }
         let mut filters = self.filters.clone();
         if !filters.iter().any(|line| line.starts_with("ratelimit:")) {

@@ -43,6 +43,26 @@ const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
 const WORK_AT_FIRST: u64 = 1 << 16;
 
+impl Rules {
+    /// How much of a secret that this rule finds counts as its prefix, and may leave while it is undecided.
+    /// `None` where it is not watched for in growing texts.
+    #[must_use]
+    pub fn prefix_of(&self, rule: &str, secret: &str) -> Option<usize> {
+        let compiled = self.engine.rules();
+        let mut live = self.live.rules().iter();
+        let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
+        let lower = secret.to_ascii_lowercase();
+        let keywords = compiled.get(live.number)?.keywords().iter();
+        let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
+        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max().unwrap_or(0);
+        Some(if live.class.back.is_some() {
+            marker.max(live.class.prefix as usize)
+        } else {
+            live.class.prefix as usize
+        })
+    }
+}
+
 /// What was found in a growing text. Places are bytes of the text as it was pushed, from its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamFinding<'r> {

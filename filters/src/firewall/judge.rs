@@ -8,7 +8,6 @@ use portcullis_firewall::{Action, Direction, Kind, Rule, Rules};
 use portcullis_policies::DataLevel;
 use sha2::Sha256;
 
-use super::scanner::Scanner;
 use super::stance::Stance;
 use crate::verdict::Code;
 
@@ -24,8 +23,6 @@ pub(super) struct Judge {
     pub(super) stance: Stance,
     pub(super) prints: Fingerprints,
     pub(super) observer: Arc<dyn FindingObserver>,
-    pub(super) scanner: Scanner,
-    pub(super) block_at: DataLevel,
 }
 
 impl Judge {
@@ -41,11 +38,9 @@ impl Judge {
         self.rules.iter().any(|known| *known.id == *rule)
     }
 
-    /// Weighs a finding of the eye on answers.
-    pub(super) fn blocks(&self, rule: &'static super::rules::Rule) -> bool {
-        let blocks = rule.level >= self.block_at;
-        self.observer.found(rule.id, rule.level, if blocks { "block" } else { "flag" });
-        blocks
+    /// Whether more is done about a finding of this rule in an answer than to tell it.
+    pub(super) fn acts(&self, rule: &Rule) -> bool {
+        matches!(self.stance.action(rule, Direction::Response), Some(Action::Block | Action::Redact))
     }
 }
 

@@ -91,7 +91,7 @@ fn samples() -> Vec<(&'static str, String, String)> {
 
 fn found_in(text: &str) -> Vec<&'static str> {
     let mut rules = vec![];
-    firewall().judge.scanner.scan(text, &mut |f| rules.push(f.rule.id));
+    scanner().scan(text, &mut |f| rules.push(f.rule.id));
     rules
 }
 
@@ -150,128 +150,15 @@ fn sees_assignments_and_disguises() {
     assert!(found_in(&hidden).contains(&"github-token"));
 }
 
-fn firewall() -> &'static Firewall {
-    static ONE: std::sync::OnceLock<Firewall> = std::sync::OnceLock::new();
-    ONE.get_or_init(|| {
-        let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
-        let prints = Fingerprints::new(b"a key").unwrap();
-        Firewall::new(FirewallSettings::default(), Arc::new(rules), prints, Arc::new(Deaf)).unwrap()
-    })
-}
-
-/// Plays the gate: what of these pieces, each a frame of its own, leaves before the end or a refusal.
-fn play(pieces: &[&str], sse: bool) -> (String, Option<Code>) {
-    let mut watch = watch::SecretWatch::new(Arc::clone(&firewall().judge));
-    let (mut held, mut gone) = (Vec::new(), String::new());
-    for (number, piece) in pieces.iter().enumerate() {
-        let quoted = serde_json::to_string(piece).unwrap();
-        let (raw, reading) = if sse {
-            (format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{quoted}}}}}]}}\n\n"), Reading::Event)
-        } else {
-            (format!("{{\"message\":{{\"role\":\"assistant\",\"content\":{quoted}}},\"done\":false}}\n"), Reading::Json)
-        };
-        let said = with_frame(&raw.into(), reading, |frame| watch.frame(number as u64, frame)).unwrap().unwrap();
-        held.push((number as u64, *piece));
-        if let Verdict::Block(refusal) = said {
-            return (gone, Some(refusal.code));
-        }
-        let first = watch.holds().unwrap_or(u64::MAX);
-        held.retain(|(number, piece)| {
-            if *number < first {
-                gone.push_str(piece);
-            }
-            *number >= first
-        });
-    }
-    if let Some(refusal) = watch.end().unwrap() {
-        return (gone, Some(refusal.code));
-    }
-    held.iter().for_each(|(_, piece)| gone.push_str(piece));
-    (gone, None)
-}
-
-#[test]
-fn of_a_streamed_secret_nothing_past_its_beginning_leaves() {
-    for (rule, begin, rest) in samples() {
-        let text = format!("Sure: {begin}{rest} and more words follow.");
-        for sse in [false, true] {
-            let all: Vec<String> = text.chars().map(String::from).collect();
-            let singly: Vec<&str> = all.iter().map(String::as_str).collect();
-            let mut cuts: Vec<Vec<&str>> = vec![singly];
-            cuts.extend((1..text.len()).map(|at| vec![&text[..at], &text[at..]]));
-            for pieces in cuts {
-                let (gone, code) = play(&pieces, sse);
-                assert_eq!(code, Some(Code::FirewallOutputSecret), "{rule} {pieces:?}");
-                assert!(gone.len() <= "Sure: ".len() + begin.len(), "{rule}: {gone:?} left of {pieces:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_secret_at_the_very_end_is_one() {
-    for (rule, begin, rest) in samples() {
-        let (gone, code) = play(&["The key: ", &begin, &rest], false);
-        assert_eq!(code, Some(Code::FirewallOutputSecret), "{rule}");
-        assert!(!gone.contains(&rest));
-    }
-}
-
-#[test]
-fn assigned_values_do_not_leave() {
-    let secret = body(B62, 20, 9);
-    let text = format!("password = \"{secret}\" is it");
-    for at in 1..text.len() {
-        let (gone, code) = play(&[&text[..at], &text[at..]], false);
-        assert_eq!(code, Some(Code::FirewallOutputSecret), "{at}");
-        assert!(!gone.contains(&secret[..4]), "{at}: {gone}");
-    }
-}
-
-#[test]
-fn a_thought_that_stops_in_a_beginning_does_not_hold_the_answer() {
-    let mut watch = watch::SecretWatch::new(Arc::clone(&firewall().judge));
-    let mut show = |number: u64, frame: String| {
-        let said = with_frame(&frame.into(), Reading::Json, |frame| watch.frame(number, frame)).unwrap().unwrap();
-        assert!(matches!(said, Verdict::Pass));
-        watch.holds()
-    };
-    assert_eq!(show(0, "{\"message\":{\"thinking\":\"so it is x\"}}\n".to_owned()), Some(0));
-    let held: Vec<_> = (1..40).map(|n| show(n, "{\"message\":{\"content\":\"word \"}}\n".to_owned())).collect();
-    assert_eq!(held[10], Some(0));
-    assert_eq!(held[30], None);
-}
-
-#[test]
-fn ordinary_words_are_not_held() {
-    let words = "The quick brown fox jumps over the lazy dog and then it says hello to everybody in the house.";
-    let pieces: Vec<&str> = words.split_inclusive(' ').collect();
-    let mut watch = watch::SecretWatch::new(Arc::clone(&firewall().judge));
-    let mut delayed = 0;
-    for (number, piece) in pieces.iter().enumerate() {
-        let raw: Bytes = format!("{{\"message\":{{\"content\":{}}}}}\n", serde_json::to_string(piece).unwrap()).into();
-        let said = with_frame(&raw, Reading::Json, |frame| watch.frame(number as u64, frame)).unwrap().unwrap();
-        assert!(matches!(said, Verdict::Pass));
-        delayed += usize::from(watch.holds().is_some());
-    }
-    assert!(delayed <= pieces.len() / 4, "{delayed} of {} frames were held", pieces.len());
+fn scanner() -> &'static Scanner {
+    static ONE: std::sync::OnceLock<Scanner> = std::sync::OnceLock::new();
+    ONE.get_or_init(Scanner::default)
 }
 
 proptest! {
     #[test]
-    fn clean_text_leaves_whole_at_any_split(words in prop::collection::vec("[ -~äß\u{4e2d}\n]{0,12}", 0..30)) {
-        let text = words.concat();
-        prop_assume!(found_in(&text).is_empty());
-        let pieces: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (gone, code) = play(&pieces, false);
-        if code.is_none() {
-            prop_assert_eq!(gone, text);
-        }
-    }
-
-    #[test]
     fn nothing_panics_the_scanner(text in any::<String>(), from in 0usize..64) {
-        let scanner = &firewall().judge.scanner;
+        let scanner = scanner();
         scanner.scan(&text, &mut |_| {});
         let mut from = from.min(text.len());
         while !text.is_char_boundary(from) { from -= 1; }
@@ -287,7 +174,7 @@ fn holds_its_own_on_the_development_corpus() {
         eprintln!("skipped: the firewall's development corpus is not there");
         return;
     };
-    let scanner = &firewall().judge.scanner;
+    let scanner = scanner();
     let (mut hit, mut missed, mut wrong, mut clean) = (0, 0, 0, 0);
     let mut by_rule = std::collections::BTreeMap::<String, usize>::new();
     let mut wrongly = std::collections::BTreeMap::<&str, usize>::new();

@@ -1,171 +1,274 @@
-//! The eye on an answer: holds what may still become a secret, lets everything else go.
+//! The eye on an answer: holds what may still become a finding, lets everything else go.
 //!
-//! 1. Each growing text of an answer (choice, field, tool call) is a channel of its own.
-//! 2. A piece is added to what is kept of its channel, and scanned from where it was undecided.
-//! 3. A finding ends the answer. What is undecided is held: from the frame in which it began.
-//! 4. A little of what has left is kept, to know what stands before a new beginning.
+//! 1. Each growing text of an answer (choice, field, tool call, tokens) is a [`Stream`] of its own.
+//! 2. A finding ends the answer, or is taken out of the frames that are still held.
+//! 3. A frame is held while anything in it is undecided. It is amended when it leaves: by then
+//!    everything that is to be taken out of it is known.
+//! 4. Every other string is judged at once, as a whole, and so is a large piece of a growing text.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_firewall::{Action, Direction, Kind, Origin, Rule, Stream, Text};
 use portcullis_policies::DataLevel;
 
-use super::Judge;
-use super::plain::plain;
-use super::rules::Family;
-use super::scanner::Finding;
+use super::judge::{Judge, code};
 use crate::filter::Watch;
-use crate::frame::{Channel, Frame};
+use crate::frame::{Channel, Frame, FrameBody, Piece};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+
+mod amend;
+mod growing;
+mod single;
+#[cfg(test)]
+mod tests;
+
+use amend::Cut;
+use growing::Growing;
+use single::Singles;
 
 /// The most growing texts that one answer may have.
 const MAX_CHANNELS: usize = 256;
-/// What is kept of a text that has left.
-const CONTEXT: usize = 64;
 /// After so many frames without more of it, a text counts as ended: a thought that stops at the
 /// beginning of a word must not hold the answer that follows it.
 const PATIENCE: u64 = 16;
-/// The most that is held undecided in one text. A fixed format that takes longer is refused: to let it
-/// go would be to guess.
-const MAX_HELD: usize = 8 * 1024;
+/// The most that is taken out of frames that are held at the same time.
+const MAX_CUTS: usize = 4096;
+/// From this size on, a piece is also judged as a whole, decoded and joined.
+const LARGE: usize = 64;
 
-pub(super) struct SecretWatch {
+/// The eye on one answer.
+pub(super) struct AnswerWatch {
     judge: Arc<Judge>,
-    channels: HashMap<u64, Text>,
-    level: DataLevel,
-    refusal: Option<Refusal>,
+    state: State,
     /// The number of the newest frame.
     last: u64,
 }
 
-/// One growing text.
+/// What the eye knows of an answer.
 #[derive(Default)]
-struct Text {
-    kept: String,
-    /// From where in `kept` it must not leave.
-    open: usize,
-    /// From where in `kept` it is scanned when more comes.
-    rescan: usize,
-    /// Up to where in `kept` each undecided frame reaches, with its number.
-    frames: VecDeque<(usize, u64)>,
-    /// The number of the frame that brought its newest piece.
-    last: u64,
+struct State {
+    channels: HashMap<u64, Growing>,
+    singles: Singles,
+    /// What is to be taken out of frames that are held.
+    cuts: BTreeMap<u64, Vec<Cut>>,
+    /// Frames that list the answer's tokens by their numbers, after something was taken out of it.
+    listing: BTreeSet<u64>,
+    redacted: bool,
+    level: DataLevel,
+    refusal: Option<Refusal>,
 }
 
-impl SecretWatch {
+/// A finding, and where it stands.
+struct Found<'r> {
+    rule: &'r Rule,
+    secret: Range<u64>,
+    exact: bool,
+}
+
+impl AnswerWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
-        Self { judge, channels: HashMap::new(), level: DataLevel::L0, refusal: None, last: 0 }
-    }
-
-    fn take(&mut self, number: u64, channel: Channel, piece: &str) {
-        let Self { judge, channels, level, refusal, .. } = self;
-        let mut found = |finding: Finding| weigh(judge, &finding, level, refusal);
-        match channel {
-            Channel::Single => judge.scanner.scan(piece, &mut found),
-            Channel::Growing(place) => {
-                if channels.len() >= MAX_CHANNELS && !channels.contains_key(&place) {
-                    refusal.get_or_insert_with(|| Refusal::internal("firewall", "the answer has too many texts"));
-                    return;
-                }
-                let text = channels.entry(place).or_default();
-                text.add(number, &plain(piece));
-                let undecided = judge.scanner.scan_from(&text.kept, text.rescan, false, &mut found);
-                (text.open, text.rescan) = (undecided.hold, undecided.rescan);
-                text.forget();
-                if text.kept.len() - text.open > MAX_HELD {
-                    refusal.get_or_insert_with(|| Refusal::internal("firewall", "too much of a text is undecided"));
-                }
-            }
-        }
+        Self { judge, state: State::default(), last: 0 }
     }
 }
 
-impl SecretWatch {
-    /// Decides texts that have not grown for a while as if they had ended. They are scanned again from
-    /// where they were open when they do grow.
-    fn settle_quiet_texts(&mut self) {
-        let Self { judge, channels, level, refusal, last } = self;
-        let quiet = channels.values_mut().filter(|t| !t.frames.is_empty() && last.saturating_sub(t.last) > PATIENCE);
-        for text in quiet {
-            judge
-                .scanner
-                .scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
-            text.frames.clear();
-        }
-    }
-}
-
-/// Notes a finding, and refuses for it when it is one that blocks.
-fn weigh(judge: &Judge, finding: &Finding, level: &mut DataLevel, refusal: &mut Option<Refusal>) {
-    *level = (*level).max(finding.rule.level);
-    // A model writes paths all day: in answers, structure is only told.
-    if judge.blocks(finding.rule) && finding.rule.family == Family::Secret {
-        refusal.get_or_insert_with(|| {
-            Refusal::new("firewall", Code::FirewallOutputSecret, "the answer contains what looks like a secret")
-                .with_detail(format!("rule {}", finding.rule.id))
-                .with_level(finding.rule.level)
-        });
-    }
-}
-
-impl Text {
-    fn add(&mut self, number: u64, piece: &str) {
-        self.kept.push_str(piece);
-        self.last = number;
-        match self.frames.back_mut() {
-            Some((end, last)) if *last == number => *end = self.kept.len(),
-            _ => self.frames.push_back((self.kept.len(), number)),
-        }
-    }
-
-    /// Drops what is decided, but for a little context.
-    fn forget(&mut self) {
-        while self.frames.front().is_some_and(|(end, _)| *end <= self.open) {
-            self.frames.pop_front();
-        }
-        let mut drop = self.open.min(self.rescan).saturating_sub(CONTEXT);
-        // Cutting for every piece would copy for every piece.
-        if drop < 4 * CONTEXT {
-            return;
-        }
-        while !self.kept.is_char_boundary(drop) {
-            drop -= 1;
-        }
-        self.kept.drain(..drop);
-        self.open -= drop;
-        self.rescan -= drop;
-        for (end, _) in &mut self.frames {
-            *end -= drop;
-        }
-    }
-}
-
-impl Watch for SecretWatch {
+impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         self.last = number;
-        frame.each_text(&mut |channel, piece| self.take(number, channel, piece));
-        self.settle_quiet_texts();
-        Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block))
+        let Self { judge, state, .. } = self;
+        let mut place = 0;
+        frame.each_piece(&mut |piece| {
+            if state.refusal.is_none() {
+                state.take(judge, number, place, &piece);
+            }
+            place += 1;
+        });
+        state.settle_quiet(judge, number);
+        if state.redacted && lists_tokens(frame) {
+            state.listing.insert(number);
+        }
+        Ok(state.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
 
     fn holds(&self) -> Option<u64> {
-        let waiting = self.channels.values().filter(|text| self.last.saturating_sub(text.last) <= PATIENCE);
-        waiting.filter_map(|text| text.frames.front().map(|(_, number)| *number)).min()
+        self.state.channels.values().filter_map(Growing::holds).min()
+    }
+
+    fn amends(&self, number: u64) -> bool {
+        self.state.cuts.contains_key(&number) || self.state.listing.contains(&number)
+    }
+
+    fn amend(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        let cuts = self.state.cuts.remove(&number).unwrap_or_default();
+        self.state.listing.remove(&number);
+        Ok(match amend::amend(frame, &cuts) {
+            Some(bytes) => Verdict::Replace(bytes),
+            None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| cut.rule.as_deref()))),
+        })
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let Self { judge, channels, level, refusal, .. } = self;
+        let Self { judge, state, .. } = self;
+        let mut channels = std::mem::take(&mut state.channels);
         for text in channels.values_mut() {
-            judge
-                .scanner
-                .scan_from(&text.kept, text.rescan, true, &mut |finding| weigh(judge, &finding, level, refusal));
-            text.frames.clear();
+            state.finish(judge, text);
         }
-        Ok(self.refusal.take())
+        Ok(self.state.refusal.take())
     }
 
     fn level(&self) -> DataLevel {
-        self.level
+        self.state.level
     }
+}
+
+impl State {
+    fn take(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {
+        match piece.channel {
+            Channel::Single => self.take_single(judge, number, place, piece),
+            Channel::Growing(channel) => {
+                if self.channels.len() >= MAX_CHANNELS && !self.channels.contains_key(&channel) {
+                    self.broken("the answer has too many texts");
+                    return;
+                }
+                let mut text = self.channels.remove(&channel).unwrap_or_default();
+                self.take_growing(judge, number, place, piece, &mut text);
+                self.channels.insert(channel, text);
+            }
+        }
+    }
+
+    /// Judges a text that stands for itself.
+    fn take_single(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {
+        if self.singles.knows(piece) {
+            return;
+        }
+        let mut found = Vec::new();
+        if !single::scan(judge, piece, &mut |rule, secret| found.push((rule, secret))) {
+            return self.broken("a text of the answer takes more work to judge than a text of its size may take");
+        }
+        if found.is_empty() {
+            return self.singles.remember(piece);
+        }
+        for (rule, secret) in found {
+            let Some(action) = self.weigh(judge, rule) else { continue };
+            if action == Action::Redact && !piece.is_key {
+                self.cut(number, Cut { place, part: secret, rule: Some(Arc::clone(&rule.id)), quoted: None });
+            } else {
+                self.refuse(rule);
+            }
+        }
+    }
+
+    /// Judges a piece of a growing text.
+    fn take_growing(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, text: &mut Growing) {
+        let mut found: Vec<Found<'_>> = Vec::new();
+        text.add(number, place, piece);
+        let rules = &*judge.rules;
+        let holds = |rule: &Rule| judge.acts(rule);
+        let begin = text.stream.pushed();
+        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| {
+            found.push(Found { rule: f.rule, secret: f.secret, exact: f.exact });
+        });
+        if piece.text.len() >= LARGE {
+            let texts = [Text { text: piece.text, origin: Origin::Answer, flows: false }];
+            said = said.and(single::whole(rules, &texts, &mut |finding| {
+                let secret = begin + finding.secret.start as u64..begin + finding.secret.end as u64;
+                let twice = |f: &Found<'_>| {
+                    f.rule.id == finding.rule.id && f.secret.start < secret.end && secret.start < f.secret.end
+                };
+                if !found.iter().any(twice) {
+                    found.push(Found { rule: finding.rule, secret, exact: true });
+                }
+            }));
+        }
+        if said.is_err() {
+            return self.broken("a text of the answer takes more work to judge than a text of its size may take");
+        }
+        self.heed(judge, text, found);
+        text.forget();
+    }
+
+    /// Decides texts that have not grown for a while as if they had ended.
+    fn settle_quiet(&mut self, judge: &Judge, last: u64) {
+        let mut channels = std::mem::take(&mut self.channels);
+        for text in channels.values_mut().filter(|text| text.is_quiet(last, PATIENCE)) {
+            self.finish(judge, text);
+            text.give_up();
+        }
+        self.channels = channels;
+    }
+
+    fn finish(&mut self, judge: &Judge, text: &mut Growing) {
+        let mut found = Vec::new();
+        let said = text.stream.finish(&judge.rules, &mut |f| {
+            found.push(Found { rule: f.rule, secret: f.secret, exact: f.exact });
+        });
+        if said.is_err() {
+            self.broken("a text of the answer takes more work to judge than a text of its size may take");
+        }
+        self.heed(judge, text, found);
+    }
+
+    /// Does what is to be done about what was found in a growing text.
+    fn heed(&mut self, judge: &Judge, text: &Growing, found: Vec<Found<'_>>) {
+        for Found { rule, secret, exact } in found {
+            let Some(action) = self.weigh(judge, rule) else { continue };
+            let cuts = if action == Action::Redact && exact { text.cuts(&secret, &rule.id) } else { None };
+            match cuts {
+                Some(cuts) => cuts.into_iter().for_each(|(number, cut)| self.cut(number, cut)),
+                None => self.refuse(rule),
+            }
+        }
+    }
+
+    /// What is to be done, when it is more than to be told.
+    fn weigh(&mut self, judge: &Judge, rule: &Rule) -> Option<Action> {
+        let action = judge.weigh(rule, Direction::Response)?;
+        self.level = self.level.max(rule.level);
+        (action != Action::Flag).then_some(action)
+    }
+
+    fn cut(&mut self, number: u64, cut: Cut) {
+        self.redacted = true;
+        if self.cuts.values().map(Vec::len).sum::<usize>() >= MAX_CUTS {
+            return self.broken("too much of the answer is to be taken out");
+        }
+        self.cuts.entry(number).or_default().push(cut);
+    }
+
+    fn refuse(&mut self, rule: &Rule) {
+        let code = match rule.kind {
+            Kind::Secret | Kind::Pii => Code::FirewallOutputSecret,
+            kind => code(kind),
+        };
+        let message = match rule.kind {
+            Kind::Secret => "the answer contains what looks like a secret",
+            Kind::Pii => "the answer contains personal data",
+            Kind::Injection => "the answer contains what tries to carry data away or to give other orders",
+            Kind::Structural => "the answer contains a structure that is not let through",
+        };
+        self.refusal.get_or_insert_with(|| {
+            Refusal::new("firewall", code, message).with_detail(format!("rule {}", rule.id)).with_level(rule.level)
+        });
+    }
+
+    fn broken(&mut self, detail: &'static str) {
+        self.refusal.get_or_insert_with(|| Refusal::internal("firewall", detail));
+    }
+}
+
+/// The refusal where something could not be taken out.
+fn refuse_uncut(rule: Option<&str>) -> Refusal {
+    let message = "the answer contains what looks like a secret, which cannot be taken out";
+    Refusal::new("firewall", Code::FirewallOutputSecret, message)
+        .with_detail(rule.map_or_else(String::new, |rule| format!("rule {rule}")))
+        .with_level(DataLevel::L4)
+}
+
+/// Whether a frame lists the numbers of the answer's tokens.
+fn lists_tokens(frame: &Frame<'_>) -> bool {
+    let FrameBody::Json(json) = &frame.body else { return false };
+    amend::LISTS.iter().any(|key| json.get(key).is_some())
 }

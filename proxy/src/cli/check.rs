@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::keyring::now;
 
 pub(super) fn run(args: &JsonArgs) -> Outcome {
-    let (config, rules) = match load(args) {
+    let (config, firewall) = match load(args) {
         Ok(loaded) => loaded,
         Err(failure) if args.json => {
             say!("{}", json!({"ok": false, "error": failure.message}));
@@ -22,7 +22,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
     };
     let mut warnings = config.warnings.clone();
     warnings
-        .extend(rules.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
+        .extend(firewall.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
     let state = &config.node.state;
     for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "admin.token"] {
         if !state.join(file).exists() {
@@ -38,13 +38,13 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         let chain: Vec<_> = config.chain.iter().map(|l| json!({"filter": l.name, "mode": l.mode})).collect();
         let routes: serde_json::Map<_, _> =
             RouteClass::ALL.iter().map(|c| (c.as_str().to_owned(), json!(routed(*c)))).collect();
-        let named: Vec<_> = config.policy.rule_names().collect();
+        let rules: Vec<_> = config.policy.rule_names().collect();
         say!(
             "{}",
             json!({
                 "ok": true, "config": config.file, "node": config.node.name, "listen": config.gate.listen.to_string(),
-                "tls": config.gate.tls.as_str(), "chain": chain, "routes": routes, "policy": {"source": config.policy_source, "rules": named},
-                "firewall": rules.as_ref().map(|rules| json!({
+                "tls": config.gate.tls.as_str(), "chain": chain, "routes": routes, "policy": {"source": config.policy_source, "rules": rules},
+                "firewall": firewall.as_ref().map(|rules| json!({
                     "active": rules.report().active,
                     "inactive": rules.report().inactive.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })),
@@ -68,7 +68,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         .collect();
     say!("chain   {}", chain.join(" -> "));
     say!("policy  {}: {}", config.policy_source, config.policy.rule_names().collect::<Vec<_>>().join(", "));
-    if let Some(rules) = &rules {
+    if let Some(rules) = &firewall {
         let from = config.filters.firewall.settings.rules.join(", ");
         say!("rules   {} of the firewall are in force ({from})", rules.report().active);
     }

@@ -63,15 +63,18 @@ pub(crate) struct ScanArgs {
     /// Also tells about absolute paths, internal imports and sizes, not only about what is invisible.
     #[arg(long)]
     structural: bool,
-    /// From which score on a text counts as an injection, 1 to 100.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u8).range(1..=100))]
-    threshold: u8,
+    /// From which score on a text counts as an injection, 1 to 100. Default: 50.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=100))]
+    threshold: Option<u8>,
     /// Tells about findings from this level on, L0 to L4.
     #[arg(long, value_name = "LEVEL", default_value = "L0")]
     level: DataLevel,
     /// Without this rule; may be given several times.
     #[arg(long, value_name = "RULE")]
     disable: Vec<String>,
+    /// Takes the rules and settings of this gate's firewall, too. Without it, no config is read.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -125,7 +128,8 @@ pub(super) fn run(args: &ScanArgs) -> Outcome {
     if let Some(file) = &args.test_rules {
         return rules::test(file);
     }
-    let rules = rules::load(args)?;
+    let gate = args.config.as_deref().map(crate::config::load).transpose()?.map(|config| config.filters.firewall);
+    let rules = rules::load(args, gate.as_ref())?;
     if args.list_rules {
         rules::list(&rules, args.json);
         return Ok(());
@@ -135,7 +139,7 @@ pub(super) fn run(args: &ScanArgs) -> Outcome {
     let judge = Judge {
         rules: &rules,
         level: args.level,
-        silent: Box::new(|rule| !args.structural && rules::is_hint(rule)),
+        silent: Box::new(|rule| rules::is_silent(rule, args, gate.as_ref())),
         comments: !args.no_inline_allow,
         key: baseline.as_ref().map(|baseline| baseline.key.clone()),
     };

@@ -12,9 +12,9 @@ use portcullis_policies::{DataLevel, Diagnostic, nearest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ConfigError;
 use super::load::Check;
 use super::written::ModeWord;
-use super::{ConfigError, load};
 
 /// The word for the rules in the program.
 const BUILTIN: &str = "builtin";
@@ -148,8 +148,8 @@ impl FirewallConfig {
     /// # Errors
     /// Everything that is wrong with the rule files, and actions for rules that there are not.
     pub(crate) fn compile(&self) -> Result<Rules, ConfigError> {
-        let sources: Vec<_> = self.files.iter().map(|file| Source { name: &file.name, text: &file.text }).collect();
-        let rules = Rules::load(self.builtin, &sources, &self.settings.selection())
+        let (builtin, sources) = self.sources();
+        let rules = Rules::load(builtin, &sources, &self.settings.selection())
             .map_err(|wrong| ConfigError(wrong.into_iter().map(shown).collect()))?;
         let (file, line, column) = &self.actions;
         let mut wrong = Vec::new();
@@ -172,6 +172,11 @@ impl FirewallConfig {
             wrong.push(Diagnostic::at(file, 0, 0, KEY, message));
         }
         if wrong.is_empty() { Ok(rules) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// Whether the rules in the program are in force, and the rule files.
+    pub(crate) fn sources(&self) -> (bool, Vec<Source<'_>>) {
+        (self.builtin, self.files.iter().map(|file| Source { name: &file.name, text: &file.text }).collect())
     }
 
     /// Whether another config has the same rules, so that they need not be compiled again.
@@ -220,6 +225,7 @@ fn is_name(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load;
     use super::*;
 
     fn parse(text: &str, folder: &Path) -> Result<FirewallConfig, ConfigError> {

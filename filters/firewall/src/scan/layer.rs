@@ -50,16 +50,28 @@ impl<'r, 's> Layers<'r, 's> {
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.number = number;
         let text = self.texts.get(number).map_or("", |text| text.text);
-        self.layer(text, &Place::Source, Through::Plain, 0)
+        self.layer(text, &Place::Source, Through::Plain, 0)?;
+        self.structure(text);
+        Ok(())
+    }
+
+    /// Looks at how a text is built, as it stands.
+    fn structure(&mut self, text: &str) {
+        let Self { rules, way, reported, found, number, .. } = self;
+        rules.structure.scan(text, *way, &mut |Match { rule, span, secret }| {
+            if reported.add(*number, rule, &span) {
+                found(Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 });
+            }
+        });
     }
 
     /// Looks at a text, and below it.
     fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
-        self.judge(text, place, through);
+        self.judge(text, place, through)?;
         let Some(view) = view::of(text) else { return self.below(text, place, through, depth) };
         let place = Place::Parts(&view.map, place);
         let through = if through == Through::Plain { Through::Normalised } else { through };
-        self.judge(&view.text, &place, through);
+        self.judge(&view.text, &place, through)?;
         self.below(&view.text, &place, through, depth)
     }
 
@@ -68,8 +80,7 @@ impl<'r, 's> Layers<'r, 's> {
         let budget = self.budget;
         if depth == 0 {
             decode::each_hidden(text, &mut |piece: Piece<'_>| {
-                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name));
-                Ok(())
+                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name))
             })?;
         }
         decode::each(text, budget, &mut |piece: Piece<'_>| {
@@ -84,7 +95,7 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks at one view of a text.
-    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) {
+    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
         let Self { rules, texts, way, hits, reported, found, number, .. } = self;
         let text = texts.get(*number).map_or("", |text| text.text);
         rules.engine.scan(view, hits, &mut |Match { rule, span, secret }| {
@@ -99,7 +110,7 @@ impl<'r, 's> Layers<'r, 's> {
             if reported.add(*number, rule, &span) {
                 found(Finding { rule, text: *number, span, secret, through, score: 100 });
             }
-        });
+        })
     }
 }
 

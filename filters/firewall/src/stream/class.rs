@@ -14,7 +14,7 @@ use super::automaton::{Automaton, SecretSlots};
 
 /// How much of a secret may stand before its keyword and still count as its prefix: the account or the
 /// name of a token rather than the token (`123456789:AA`, `abc8Q~`).
-const PREFIX: usize = 16;
+pub(super) const PREFIX: usize = 16;
 /// How far before its keyword a match is looked for. Rules that need more are watched for from everywhere.
 const BACK: usize = 64;
 /// The most steps that finding this out may take for one rule.

@@ -94,7 +94,6 @@ impl Live {
     }
 
     /// Every rule.
-    #[cfg(test)]
     pub(super) fn rules(&self) -> &[LiveRule] {
         &self.rules
     }

@@ -58,7 +58,7 @@ fn shapes() -> Rules {
 
 fn samples() -> Vec<Samples> {
     let source = Source { name: "shapes.toml", text: SHAPES };
-    let document = crate::document::read(&source).unwrap();
+    let document = crate::document::read(&source, &mut Vec::new());
     document.rules.iter().filter_map(|rule| Samples::of(rule, &source)).collect()
 }
 
@@ -109,20 +109,12 @@ fn secret_of(rules: &Rules, rule: &str, text: &str) -> Range<usize> {
     at.unwrap_or_else(|| panic!("{rule} does not find its own sample"))
 }
 
-/// How much of a secret is its prefix: up to its keyword, where that stands at its beginning.
-fn prefix(rules: &Rules, rule: &str, secret: &str) -> usize {
-    let rule = rules.engine.rules().iter().find(|compiled| *compiled.rule.id == *rule).unwrap();
-    let lower = secret.to_ascii_lowercase();
-    let ends = rule.keywords().iter().filter_map(|k| Some((lower.find(k.as_str())?, k.len())));
-    ends.filter(|(at, _)| *at <= 4).map(|(at, length)| at + length).max().unwrap_or(0)
-}
-
 fn nothing_leaves(rules: &Rules, samples: &[Samples], seeds: Range<u64>) {
     for rule in samples {
         for (template, seed) in rule.positive.iter().flat_map(|t| seeds.clone().map(move |seed| (t, seed))) {
             let text = draw(template, seed).unwrap();
             let secret = secret_of(rules, &rule.rule, &text);
-            let may = secret.start + prefix(rules, &rule.rule, &text[secret.clone()]);
+            let may = secret.start + rules.prefix_of(&rule.rule, &text[secret.clone()]).unwrap();
             for pieces in cuts(&text) {
                 let (gone, found) = play(rules, &pieces);
                 assert!(!found.is_empty(), "{}: not found in {pieces:?}", rule.rule);

@@ -68,7 +68,6 @@ pub(super) struct Judged<'r> {
     counts: HashMap<&'r str, u64>,
     /// Findings that reach into the next window: rule and end.
     reaching: Vec<(&'r str, usize)>,
-    scratch: Scratch,
 }
 
 /// The text took too much work, and was not judged.
@@ -77,27 +76,23 @@ pub(super) struct Unjudged;
 impl<'r> Judged<'r> {
     /// Nothing yet, of a file of this name, which in a diff is that of one commit.
     pub(super) fn new(file: Arc<str>, commit: Option<Arc<str>>) -> Self {
-        Self {
-            told: Vec::new(),
-            allowed: 0,
-            more: false,
-            file,
-            commit,
-            counts: HashMap::new(),
-            reaching: Vec::new(),
-            scratch: Scratch::default(),
-        }
+        Self { told: Vec::new(), allowed: 0, more: false, file, commit, counts: HashMap::new(), reaching: Vec::new() }
     }
 
     /// Judges the next window of the file.
-    pub(super) fn window(&mut self, judge: &Judge<'r>, window: &Window<'_>) -> Result<(), Unjudged> {
+    pub(super) fn window(
+        &mut self,
+        judge: &Judge<'r>,
+        window: &Window<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Unjudged> {
         let text = window.text;
         let mut found: Vec<Finding<'r>> = Vec::new();
         let texts = [Text { text, origin: Origin::Unknown, flows: false }];
         let mut more = false;
         judge
             .rules
-            .scan(&texts, Direction::Both, &mut self.scratch, &mut |finding| {
+            .scan(&texts, Direction::Both, scratch, &mut |finding| {
                 if (judge.silent)(finding.rule) {
                 } else if found.len() < MOST {
                     found.push(finding);

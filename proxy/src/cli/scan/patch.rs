@@ -224,9 +224,11 @@ fn range(text: &str) -> Option<(u64, u64)> {
 
 /// The name of a file as a diff spells it: with a prefix, perhaps quoted, perhaps with a time after it.
 fn named(spelt: &[u8], prefixed: bool) -> String {
+    // A tab in a name is quoted.
+    let spelt = spelt.split(|byte| *byte == b'\t').next().unwrap_or_default();
     let name = match spelt.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
         Some(quoted) => unquoted(quoted),
-        None => spelt.split(|byte| *byte == b'\t').next().unwrap_or_default().to_vec(),
+        None => spelt.to_vec(),
     };
     let name = String::from_utf8_lossy(&name).into_owned();
     match name.strip_prefix("b/") {
@@ -285,6 +287,7 @@ mod tests {
     fn names_are_as_on_the_disk() {
         assert_eq!(named(b"b/src/a b.rs", true), "src/a b.rs");
         assert_eq!(named(br#""b/na\303\257ve\t\"x\".md""#, true), "naïve\t\"x\".md");
+        assert_eq!(named(b"\"b/a \\\"b\"\t", true), "a \"b");
         assert_eq!(named(b"b/x\t2026-11-21 10:00:00", false), "b/x");
     }
 

@@ -1,13 +1,16 @@
 //! The rules of a scan: loading them, listing them, and running the samples of a rule file.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use portcullis_firewall::{Diagnostic, Kind, Rule, Rules, Selection, Source};
+use portcullis_filters::firewall::Watchfulness;
+use portcullis_firewall::{Kind, Rule, Rules, Selection, Source};
 use serde_json::json;
 
 use super::{ScanArgs, printable};
 use crate::cli::{Failure, Outcome, say};
+use crate::config::FirewallConfig;
 
 /// Rule files are at most so large.
 const LARGEST: u64 = 16 << 20;
@@ -15,35 +18,47 @@ const LARGEST: u64 = 16 << 20;
 /// Structural rules that say little about a file in a repository.
 const HINTS: [&str; 3] = ["absolute-path", "internal-import", "size"];
 
-/// The rules that the arguments ask for.
-pub(super) fn load(args: &ScanArgs) -> Outcome<Rules> {
-    if args.no_builtin && args.rules.is_empty() {
+/// The rules that the arguments ask for, beside those of the gate where its config is named.
+pub(super) fn load(args: &ScanArgs, gate: Option<&FirewallConfig>) -> Outcome<Rules> {
+    let (builtin, mut sources) = gate.map_or((true, Vec::new()), FirewallConfig::sources);
+    let texts = read(&args.rules)?;
+    sources.extend(texts.iter().map(|(name, text)| Source { name, text }));
+    let builtin = builtin && !args.no_builtin;
+    if !builtin && sources.is_empty() {
         return Err(Failure::usage("without the built-in rules there must be others: `--rules FILE`"));
     }
-    let selection = Selection { pii: args.pii, disabled: args.disable.clone(), injection_threshold: args.threshold };
-    load_files(!args.no_builtin, &args.rules, &selection)
+    let mut selection = gate.map_or_else(Selection::default, |gate| gate.settings.selection());
+    selection.pii |= args.pii;
+    selection.disabled.extend(args.disable.iter().cloned());
+    selection.injection_threshold = args.threshold.unwrap_or(selection.injection_threshold);
+    compile(builtin, &sources, &selection)
+}
+
+/// What is not told although a rule finds it: what the gate does not look for, and hints that nobody asked for.
+pub(super) fn is_silent(rule: &Rule, args: &ScanArgs, gate: Option<&FirewallConfig>) -> bool {
+    let off = |what: Option<Watchfulness>| what == Some(Watchfulness::Off);
+    let settings = gate.map(|gate| &gate.settings);
+    match rule.kind {
+        Kind::Structural if args.structural => false,
+        Kind::Structural => settings.is_some_and(|s| off(s.structural)) || HINTS.contains(&&*rule.id),
+        Kind::Injection => args.threshold.is_none() && settings.is_some_and(|s| off(s.injection.action)),
+        Kind::Secret | Kind::Pii => false,
+    }
 }
 
 /// Runs the samples of a file; they are run whenever one is loaded.
 pub(super) fn test(file: &Path) -> Outcome {
     let selection = Selection { pii: true, ..Selection::default() };
-    let rules = load_files(false, &[file.to_owned()], &selection)?;
+    let texts = read(&[file.to_owned()])?;
+    let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
+    let rules = compile(false, &sources, &selection)?;
     let report = rules.report();
     for inactive in &report.inactive {
         say!("{}", printable(&inactive.to_string()));
     }
-    say!(
-        "{}: {} rules in force, {} not; every sample is as it should be",
-        file.display(),
-        report.active,
-        report.inactive.len()
-    );
+    let active = super::count(report.active, "rule");
+    say!("{}: {active} in force; every sample is as it should be", printable(&file.to_string_lossy()));
     Ok(())
-}
-
-/// Whether a rule is about what code is full of: told only when it is asked for.
-pub(super) fn is_hint(rule: &Rule) -> bool {
-    rule.kind == Kind::Structural && HINTS.contains(&&*rule.id)
 }
 
 /// Prints the rules.
@@ -74,25 +89,26 @@ fn kind(kind: Kind) -> &'static str {
     kind.code().trim_start_matches("firewall.")
 }
 
-fn load_files(builtin: bool, files: &[PathBuf], selection: &Selection) -> Outcome<Rules> {
-    let mut texts = Vec::new();
-    for file in files {
-        let broken = |error: &dyn std::fmt::Display| Failure::broken(format!("{}: {error}", file.display()));
-        let size = fs::metadata(file).map_err(|error| broken(&error))?.len();
-        if size > LARGEST {
+/// Names and texts of rule files.
+fn read(files: &[PathBuf]) -> Outcome<Vec<(String, String)>> {
+    let text = |file: &PathBuf| {
+        let broken = |error: std::io::Error| Failure::broken(format!("{}: {error}", file.display()));
+        let mut bytes = Vec::new();
+        fs::File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(broken)?;
+        if bytes.len() as u64 > LARGEST {
             return Err(Failure::usage(format!("{}: larger than any rule file, 16 MiB", file.display())));
         }
-        let bytes = fs::read(file).map_err(|error| broken(&error))?;
         let text = String::from_utf8(bytes);
         let text = text.map_err(|_| Failure::usage(format!("{}: a rule file is UTF-8", file.display())))?;
-        texts.push((file.display().to_string(), text));
-    }
-    let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
-    Rules::load(builtin, &sources, selection).map_err(|wrong| Failure::usage(said(&wrong)))
+        Ok((file.display().to_string(), text))
+    };
+    files.iter().map(text).collect()
 }
 
-/// Everything that is wrong, one line each.
-fn said(wrong: &[Diagnostic]) -> String {
-    let lines: Vec<_> = wrong.iter().map(|diagnostic| printable(&diagnostic.to_string())).collect();
-    format!("the rules do not hold\n{}", lines.join("\n"))
+/// Everything that is wrong is said, one line each.
+fn compile(builtin: bool, sources: &[Source<'_>], selection: &Selection) -> Outcome<Rules> {
+    Rules::load(builtin, sources, selection).map_err(|wrong| {
+        let lines: Vec<_> = wrong.iter().map(|wrong| printable(&wrong.to_string())).collect();
+        Failure::usage(format!("the rules do not hold\n{}", lines.join("\n")))
+    })
 }

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use portcullis_firewall::Scratch;
+
 use super::judge::{Judge, Judged};
 use super::places::Place;
 use super::sources::{self, Source};
@@ -42,10 +44,11 @@ pub(super) fn all<'r>(judge: &Judge<'r>, sources: impl Iterator<Item = Source> +
         for _ in 0..workers {
             let (sources, done) = (&sources, done.clone());
             scope.spawn(move || {
+                let mut scratch = Scratch::default();
                 loop {
                     let next = sources.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((number, source)) = next else { return };
-                    if done.send((number, one(judge, source))).is_err() {
+                    if done.send((number, one(judge, source, &mut scratch))).is_err() {
                         return;
                     }
                 }
@@ -65,21 +68,24 @@ pub(super) fn all<'r>(judge: &Judge<'r>, sources: impl Iterator<Item = Source> +
 }
 
 /// Scans one source. Whatever breaks, it is told that this one was not judged.
-fn one<'r>(judge: &Judge<'r>, source: Source) -> Done<'r> {
+fn one<'r>(judge: &Judge<'r>, source: Source, scratch: &mut Scratch) -> Done<'r> {
     let (file, commit) = (source.name(), source.commit());
     let mut judged = Judged::new(file.clone(), commit.clone());
-    let became = catch_unwind(AssertUnwindSafe(|| scan(judge, source, &mut judged)));
-    let became = became.unwrap_or_else(|_| Became::Failed("the scanner broke on it".to_owned()));
+    let became = catch_unwind(AssertUnwindSafe(|| scan(judge, source, &mut judged, scratch)));
+    let became = became.unwrap_or_else(|_| {
+        *scratch = Scratch::default();
+        Became::Failed("the scanner broke on it".to_owned())
+    });
     Done { file, commit, became, judged }
 }
 
-fn scan<'r>(judge: &Judge<'r>, source: Source, judged: &mut Judged<'r>) -> Became {
+fn scan<'r>(judge: &Judge<'r>, source: Source, judged: &mut Judged<'r>, scratch: &mut Scratch) -> Became {
     match source {
         Source::Unreadable(_, why) => Became::Failed(why),
         Source::TooLarge(_, size) => Became::TooLarge(size),
-        Source::Input(_) => read(judge, &mut std::io::stdin().lock(), true, judged),
+        Source::Input(_) => read(judge, &mut std::io::stdin().lock(), true, judged, scratch),
         Source::File(path) => match sources::open(&path) {
-            Ok(mut file) => read(judge, &mut *file, false, judged),
+            Ok(mut file) => read(judge, &mut *file, false, judged, scratch),
             Err(error) => Became::Failed(error.to_string()),
         },
         Source::Patch(patch) => {
@@ -87,7 +93,7 @@ fn scan<'r>(judge: &Judge<'r>, source: Source, judged: &mut Judged<'r>) -> Becam
             if binary {
                 return Became::Binary;
             }
-            let read = read(judge, &mut text.as_bytes(), true, judged);
+            let read = read(judge, &mut text.as_bytes(), true, judged, scratch);
             for told in &mut judged.told {
                 for place in [&mut told.from, &mut told.to] {
                     place.line = patch.number(place.line);
@@ -99,10 +105,16 @@ fn scan<'r>(judge: &Judge<'r>, source: Source, judged: &mut Judged<'r>) -> Becam
 }
 
 /// Scans what is read, window by window.
-fn read<'r>(judge: &Judge<'r>, from: &mut dyn Read, binary_too: bool, judged: &mut Judged<'r>) -> Became {
+fn read<'r>(
+    judge: &Judge<'r>,
+    from: &mut dyn Read,
+    binary_too: bool,
+    judged: &mut Judged<'r>,
+    scratch: &mut Scratch,
+) -> Became {
     let mut unjudged = None;
     let read = windows::each(from, binary_too, WINDOW, &mut |window: &Window<'_>| {
-        if unjudged.is_none() && judged.window(judge, window).is_err() {
+        if unjudged.is_none() && judged.window(judge, window, scratch).is_err() {
             unjudged = Some(window.first);
         }
     });

@@ -1,0 +1,139 @@
+//! How much a text tries to give the model other orders: a score, not a match.
+//!
+//! 1. The [`Lexicon`] names cues, by what they mean and in which language, and which of them, near
+//!    each other, are a sign of an injection: `policies/firewall/injection.toml`.
+//! 2. The rarer cues are looked for in the whole text. Where none is, nothing else is done.
+//! 3. Around them the text is [folded](fold) and all cues are looked for; the [`Tally`] adds up
+//!    what stands close together.
+//! 4. Who speaks is weighed: an order in a tool's result more than one by the person who asks, and
+//!    one by whoever wrote the application hardly.
+//!
+//! A heuristic, and no more: docs/firewall.md says what it cannot see.
+
+mod fold;
+mod lexicon;
+mod link;
+mod place;
+mod tally;
+
+use std::ops::Range;
+
+use crate::document::Diagnostic;
+use crate::rule::Rule;
+use crate::rules::Selection;
+use crate::scan::Origin;
+
+use fold::Folded;
+use lexicon::{Lexicon, Special};
+use tally::{Cue, Tally};
+
+/// How far around a trigger the other cues are looked for, in bytes.
+const BEFORE: usize = 360;
+const AFTER: usize = 480;
+/// The most that is folded at once, and how much of it is seen again with what follows.
+const CHUNK: usize = 4096;
+const OVERLAP: usize = 128;
+/// From here on the rest of the text changes nothing.
+const CERTAIN: u8 = 95;
+
+/// The injection score, ready to use.
+pub(crate) struct Injection {
+    lexicon: Lexicon,
+    threshold: u8,
+}
+
+/// What is reused from text to text.
+#[derive(Default)]
+pub(crate) struct InjectionScratch {
+    folded: Folded,
+    tally: Tally,
+}
+
+/// A text that reached the threshold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged<'r> {
+    /// The rule of the strongest sign.
+    pub(crate) rule: &'r Rule,
+    /// From the first to the last cue of the strongest place.
+    pub(crate) span: Range<usize>,
+    /// 0 to 100.
+    pub(crate) score: u8,
+}
+
+impl Injection {
+    /// The score by the lexicon in the program.
+    ///
+    /// # Errors
+    /// What is wrong with the lexicon.
+    pub(crate) fn new(selection: &Selection) -> Result<Self, Diagnostic> {
+        let text = include_str!("../../../policies/firewall/injection.toml");
+        let lexicon = Lexicon::read("injection.toml", text, &selection.disabled)?;
+        Ok(Self { lexicon, threshold: selection.injection_threshold.max(1) })
+    }
+
+    /// Every rule that a finding of the score can name.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.lexicon.rules()
+    }
+
+    /// Judges one view of a text. Its place is one in this view.
+    pub(crate) fn scan(&self, view: &str, origin: Origin, scratch: &mut InjectionScratch) -> Option<Judged<'_>> {
+        let mut window: Option<Range<usize>> = None;
+        scratch.tally.clear();
+        for hit in self.lexicon.triggers(view) {
+            let (from, to) = (hit.saturating_sub(BEFORE), hit.saturating_add(AFTER).min(view.len()));
+            match &mut window {
+                Some(open) if from <= open.end => open.end = to,
+                _ => {
+                    if let Some(done) = window.replace(from..to) {
+                        self.look(view, done, origin, scratch);
+                        if scratch.tally.best() >= CERTAIN {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.look(view, window?, origin, scratch);
+        let cluster = scratch.tally.finish()?;
+        let rule = self.lexicon.rule(cluster.rule)?;
+        (cluster.score >= self.threshold).then(|| Judged { rule, span: cluster.span, score: cluster.score })
+    }
+
+    /// Looks for every cue in a part of the text.
+    fn look(&self, view: &str, window: Range<usize>, origin: Origin, scratch: &mut InjectionScratch) {
+        let mut from = place::floor(view, window.start);
+        let end = place::ceil(view, window.end);
+        loop {
+            let to = place::ceil(view, from.saturating_add(CHUNK)).min(end);
+            scratch.folded.fold(view, from..to);
+            self.cues(view, origin, &scratch.folded, &mut scratch.tally);
+            if to >= end || scratch.tally.best() >= CERTAIN {
+                return;
+            }
+            from = place::floor(view, to.saturating_sub(OVERLAP));
+        }
+    }
+
+    fn cues(&self, view: &str, origin: Origin, folded: &Folded, tally: &mut Tally) {
+        for (known, at) in self.lexicon.find(folded.bytes()) {
+            if !known.fits(folded.bytes(), &at) {
+                continue;
+            }
+            let span = folded.place(at.start)..folded.place(at.end);
+            let concept = match known.special {
+                None => known.concept,
+                Some(Special::Link) => match self.lexicon.link(link::carries(view, span.start)) {
+                    Some(concept) => concept,
+                    None => continue,
+                },
+                Some(Special::Token) if place::in_code(view, &span) => self.lexicon.quoted_token,
+                Some(Special::Line) if !place::begins_line(view, span.start) => continue,
+                Some(Special::Call) if !place::names_tool(view, span.end) => continue,
+                Some(_) => known.concept,
+            };
+            let led = !known.verb || self.lexicon.leads(view, folded.bytes(), at.start, span.start);
+            tally.add(&Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
+        }
+    }
+}

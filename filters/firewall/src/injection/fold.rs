@@ -1,0 +1,152 @@
+//! A part of a text as the lexicon is written: small letters without accents, one space between
+//! words, ASCII punctuation; and where each byte of it comes from.
+
+use std::ops::Range;
+
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+
+/// A folded part of a text. Reused from part to part.
+#[derive(Default)]
+pub(super) struct Folded {
+    bytes: Vec<u8>,
+    /// Of each folded byte, and of the end: the place in the text that it comes from.
+    places: Vec<usize>,
+}
+
+impl Folded {
+    /// Folds a part of a text.
+    pub(super) fn fold(&mut self, text: &str, part: Range<usize>) {
+        self.bytes.clear();
+        self.places.clear();
+        let end = part.end;
+        let mut at = part.start;
+        let mut rest = text.get(part).unwrap_or_default();
+        while let Some(byte) = rest.bytes().next() {
+            if byte.is_ascii() {
+                let ascii = rest.bytes().take_while(u8::is_ascii).count();
+                let (now, then) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
+                for (number, byte) in now.bytes().enumerate() {
+                    self.push_ascii(byte, at + number);
+                }
+                at += now.len();
+                rest = then;
+            } else {
+                let mut chars = rest.chars();
+                for char in chars.by_ref().take(1) {
+                    fold_char(char, &mut |char| self.push(char, at));
+                    at += char.len_utf8();
+                }
+                rest = chars.as_str();
+            }
+        }
+        self.places.push(end);
+    }
+
+    /// The folded text.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The place in the text of a place in the folded text.
+    pub(super) fn place(&self, at: usize) -> usize {
+        self.places.get(at).or(self.places.last()).copied().unwrap_or_default()
+    }
+
+    fn push_ascii(&mut self, byte: u8, at: usize) {
+        let byte = match byte {
+            b'A'..=b'Z' => byte | 0x20,
+            b'\t' | b'\n' | b'\r' | b'-' => b' ',
+            _ => byte,
+        };
+        if byte != b' ' || self.bytes.last() != Some(&b' ') {
+            self.bytes.push(byte);
+            self.places.push(at);
+        }
+    }
+
+    fn push(&mut self, char: char, at: usize) {
+        if char.is_ascii() {
+            return self.push_ascii(char as u8, at);
+        }
+        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+            self.bytes.push(byte);
+            self.places.push(at);
+        }
+    }
+}
+
+/// Folds a cue of the lexicon.
+pub(super) fn fold(text: &str) -> Vec<u8> {
+    let mut folded = Folded::default();
+    folded.fold(text, 0..text.len());
+    folded.bytes
+}
+
+fn fold_char(char: char, push: &mut dyn FnMut(char)) {
+    match char {
+        // Accents, vowel points and stretching marks that people leave out.
+        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{ad}' => {}
+        '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {}
+        'أ' | 'إ' | 'آ' | 'ٱ' => push('ا'),
+        'ى' | 'ی' => push('ي'),
+        'ة' => push('ه'),
+        'ک' => push('ك'),
+        'ß' => ['s', 's'].into_iter().for_each(push),
+        'æ' | 'Æ' => ['a', 'e'].into_iter().for_each(push),
+        'ø' | 'Ø' => push('o'),
+        'đ' | 'Đ' => push('d'),
+        'ł' | 'Ł' => push('l'),
+        'ı' | 'İ' => push('i'),
+        '‘' | '’' | 'ʼ' | '′' | '＇' => push('\''),
+        '“' | '”' | '„' | '«' | '»' | '「' | '」' | '『' | '』' => push('"'),
+        '。' | '．' | '।' | '…' | '！' | '؟' | '？' => push('.'),
+        '，' | '、' | '،' | '；' | '：' | '؛' => push(','),
+        '｜' => push('|'),
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{2010}'..='\u{2015}' | '\u{2028}' | '\u{2029}' | '\u{202f}' => push(' '),
+        '\u{3000}'..='\u{303f}' | '\u{a1}'..='\u{bf}' | '▁' => push(' '),
+        '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => {
+            decompose_canonical(char, |part| {
+                if !is_combining_mark(part) {
+                    part.to_lowercase().filter(|small| !is_combining_mark(*small)).for_each(&mut *push);
+                }
+            });
+        }
+        _ => push(char),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_as_the_lexicon_is_written() {
+        let folded = |text: &str| String::from_utf8(fold(text)).unwrap();
+        assert_eq!(folded("Oublie  les\n\tRÈGLES"), "oublie les regles");
+        assert_eq!(folded("ЗАБУДЬ всё"), "забудь все");
+        assert_eq!(folded("إنسَ القواعــد"), "انس القواعد");
+        assert_eq!(folded("KISITLAMA İstem kısıt"), "kisitlama istem kisit");
+        assert_eq!(folded("don’t role-play"), "don't role play");
+    }
+
+    proptest! {
+        /// Every place is one in the text, on a character, in order, whatever the text is.
+        #[test]
+        fn every_place_is_in_the_text(text in "\\PC{0,200}|[a-z \\n]{0,300}") {
+            let mut folded = Folded::default();
+            folded.fold(&text, 0..text.len());
+            prop_assert_eq!(folded.places.len(), folded.bytes.len() + 1);
+            prop_assert!(folded.places.is_sorted());
+            prop_assert!(folded.places.iter().all(|at| text.is_char_boundary(*at)));
+        }
+
+        /// What is folded stays as it is.
+        #[test]
+        fn folding_twice_changes_nothing(text in "[\\p{Latin}\\p{Cyrillic}\\p{Greek} .,]{0,100}") {
+            let once = fold(&text);
+            let again = String::from_utf8(once.clone()).map(|text| fold(&text));
+            prop_assert_eq!(Ok(once), again);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Where in a text a cue stands: on characters, at a line's beginning, in code.
+
+use std::ops::Range;
+
+/// How far around a cue is looked.
+const NEAR: usize = 48;
+
+/// The character's border at or before a place.
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The character's border at or after a place.
+pub(super) fn ceil(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether a line begins here, but for marks that stand before headings, quotes and list items.
+pub(super) fn begins_line(text: &str, at: usize) -> bool {
+    let before = text.as_bytes().get(..at).unwrap_or_default();
+    for byte in before.iter().rev().take(NEAR) {
+        match byte {
+            b'\n' | b'\r' => return true,
+            b' ' | b'\t' | b'#' | b'*' | b'>' | b'<' | b'[' | b'(' | b'"' | b'-' | b'=' | b'!' => {}
+            _ => return false,
+        }
+    }
+    before.len() <= NEAR
+}
+
+/// Whether only white space with a line's end in it stands before this place.
+pub(super) fn after_line_end(text: &str, at: usize) -> bool {
+    let before = text.as_bytes().get(..at).unwrap_or_default();
+    before.iter().rev().take(NEAR).take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\n')
+}
+
+/// Whether a chat template's token stands in a program's string, or is spoken about: it does not
+/// open a turn then.
+pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
+    let before = text.as_bytes().get(..token.start).unwrap_or_default().last();
+    let after = text.as_bytes().get(token.end..).unwrap_or_default();
+    if before.is_some_and(|byte| b"'\"`".contains(byte)) {
+        return true;
+    }
+    // The role that a token may be followed by, then what makes it a string or a placeholder.
+    let rest = after.iter().skip_while(|byte| byte.is_ascii_alphabetic() || **byte == b'\n').take(2);
+    let mut rest = rest.copied();
+    match rest.next() {
+        Some(b'\'' | b'"' | b'`') => true,
+        Some(b'\\') => matches!(rest.next(), Some(b'n' | b'r' | b't' | b'\\')),
+        Some(b'{' | b'$' | b'%' | b'+') => true,
+        _ => false,
+    }
+}
+
+/// Whether what follows is named like a function or stands as code: `send_mail`, `exec(`, `` `rm` ``.
+pub(super) fn names_tool(text: &str, at: usize) -> bool {
+    let after = text.as_bytes().get(at..).unwrap_or_default();
+    let mut words = 0;
+    let mut name = 0;
+    for byte in after.iter().take(NEAR) {
+        match byte {
+            b'_' | b'(' if name > 0 => return true,
+            b'`' => return true,
+            byte if byte.is_ascii_alphanumeric() => name += 1,
+            b' ' | b'"' | b'\'' | b':' => {
+                words += usize::from(name > 0);
+                name = 0;
+                if words > 3 {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+    false
+}

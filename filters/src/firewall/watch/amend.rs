@@ -1,0 +1,202 @@
+//! Taking parts out of a frame that leaves, and leaving the rest of it as it was.
+//!
+//! 1. The texts of a frame are counted in the order in which the eye saw them.
+//! 2. Parts that overlap are one; where it begins, a mark takes its place.
+//! 3. JSON in a string stays JSON: a part that begins or ends outside of its strings is not taken out.
+//! 4. Beside a text that lost a part, its tokens and their probabilities go, too.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::firewall::Value;
+use crate::frame::{Frame, FrameBody};
+
+/// Keys of the numbers of an answer's tokens, which say the same as its text.
+pub(super) const LISTS: [&str; 2] = ["context", "tokens"];
+/// Keys of what stands beside a text and repeats it token by token.
+const BESIDE: [&str; 4] = ["completion_probabilities", "logprobs", "probs", "top_logprobs"];
+
+/// A part of one text of a frame that must not leave.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    /// Which text of the frame, from 0.
+    pub(super) place: usize,
+    /// Which part of it.
+    pub(super) part: Range<usize>,
+    /// The rule, where the part begins here; a mark names it.
+    pub(super) rule: Option<Arc<str>>,
+    /// Where the text begins in JSON of which it is a part.
+    pub(super) quoted: Option<Quoted>,
+}
+
+/// Where a place in JSON lies: within a string or not, and within an escape or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Quoted {
+    inside: bool,
+    /// In an escape: how much of it is still to come.
+    escape: u8,
+}
+
+impl Quoted {
+    /// Takes a byte in.
+    pub(super) fn take(&mut self, byte: u8) {
+        match (self.escape, byte) {
+            (1, b'u') => self.escape = AFTER_U,
+            (1 | 2, _) => self.escape = 0,
+            (0, b'\\') => self.escape = u8::from(self.inside),
+            (0, b'"') => self.inside = !self.inside,
+            (0, _) => {}
+            (left, _) => self.escape = left - 1,
+        }
+    }
+}
+
+/// What is still to come after `\u`: four bytes, the last of them at 2. At 1 it is the byte after a `\`.
+const AFTER_U: u8 = 5;
+
+/// The frame without these parts; `None` where that cannot be.
+pub(super) fn amend(frame: &Frame<'_>, cuts: &[Cut]) -> Option<Bytes> {
+    let mut place = usize::from(frame.beside.is_some());
+    // What stands beside an event is nobody's text.
+    if cuts.iter().any(|cut| cut.place < place) {
+        return None;
+    }
+    match &frame.body {
+        FrameBody::Empty | FrameBody::End => None,
+        FrameBody::Text(text) => Some(without(text, cuts, place)?.into()),
+        FrameBody::Json(json) => {
+            let mut left = cuts.len();
+            let new = rewrite(json, cuts, &mut place, &mut left)?;
+            // A part whose text is not there any more was not taken out.
+            if left > 0 {
+                return None;
+            }
+            framed(frame.raw, &new.to_bytes())
+        }
+    }
+}
+
+fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, left: &mut usize) -> Option<Value<'j>> {
+    Some(match json {
+        Value::String(text) => {
+            let here = *place;
+            *place += 1;
+            let own = cuts.iter().filter(|cut| cut.place == here).count();
+            *left = left.checked_sub(own)?;
+            Value::String(if own == 0 { text.as_ref().into() } else { without(text, cuts, here)?.into() })
+        }
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| rewrite(item, cuts, place, left)).collect::<Option<_>>()?)
+        }
+        Value::Object(entries) => {
+            let mut new = Vec::with_capacity(entries.len());
+            for (key, value) in entries {
+                // A key that loses a part is another key.
+                if cuts.iter().any(|cut| cut.place == *place) {
+                    return None;
+                }
+                *place += 1;
+                let rewritten = rewrite(value, cuts, place, left)?;
+                let goes = LISTS.contains(&key.as_ref()) && !matches!(value, Value::String(_))
+                    || !cuts.is_empty() && BESIDE.contains(&key.as_ref());
+                let kept = match rewritten {
+                    Value::Array(_) if goes => Value::Array(Vec::new()),
+                    Value::Object(_) if goes => Value::Null,
+                    rewritten => rewritten,
+                };
+                new.push((key.as_ref().into(), kept));
+            }
+            Value::Object(new)
+        }
+        Value::Bool(truth) => Value::Bool(*truth),
+        Value::Null => Value::Null,
+        Value::Number(number) => Value::Number(number.clone()),
+    })
+}
+
+/// A text without its parts.
+fn without(text: &str, cuts: &[Cut], place: usize) -> Option<String> {
+    let mut own: Vec<&Cut> = cuts.iter().filter(|cut| cut.place == place).collect();
+    // Of parts that begin at the same place, one that began in an earlier frame has its mark there.
+    own.sort_by_key(|cut| (cut.part.start, cut.rule.is_some(), std::cmp::Reverse(cut.part.end)));
+    let mut new = String::with_capacity(text.len());
+    let mut at = 0;
+    let mut own = own.into_iter().peekable();
+    while let Some(cut) = own.next() {
+        let (mut start, mut end) = (cut.part.start, cut.part.end);
+        while let Some(next) = own.next_if(|next| next.part.start < end) {
+            end = end.max(next.part.end);
+        }
+        if let Some(quoted) = cut.quoted {
+            Range { start, end } = in_string(text, quoted, cut, end)?;
+        }
+        new.push_str(text.get(at..start)?);
+        if let Some(rule) = &cut.rule {
+            new.push_str("[redacted:");
+            new.push_str(rule);
+            new.push(']');
+        }
+        at = end;
+    }
+    new.push_str(text.get(at..)?);
+    Some(new)
+}
+
+/// The part of a text of JSON that can be taken out so that JSON is left: within the string in which it
+/// begins, and not within an escape. `None` where it does not begin in a string, or reaches over its end.
+fn in_string(text: &str, mut quoted: Quoted, cut: &Cut, end: usize) -> Option<Range<usize>> {
+    let mut part: Option<Range<usize>> = None;
+    for (at, byte) in text.bytes().enumerate().take(end) {
+        let whole = quoted.escape == 0;
+        if at >= cut.part.start && part.is_none() {
+            // What goes on here may have begun within an escape, which stays.
+            if !quoted.inside || (!whole && cut.rule.is_some()) {
+                return None;
+            }
+            part = whole.then_some(at..at);
+        }
+        quoted.take(byte);
+        if let Some(part) = &mut part {
+            if !quoted.inside {
+                return None;
+            }
+            if quoted.escape == 0 {
+                part.end = at + 1;
+            }
+        }
+    }
+    Some(part.unwrap_or(end..end))
+}
+
+/// New JSON in the place of a frame's own.
+fn framed(raw: &Bytes, json: &[u8]) -> Option<Bytes> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let mut new = Vec::with_capacity(raw.len() + 64);
+    if !is_event(text) {
+        new.extend_from_slice(json);
+        new.extend_from_slice(text.get(text.trim_end().len()..)?.as_bytes());
+        return Some(new.into());
+    }
+    let mut said = false;
+    for line in text.split(['\n', '\r']).filter(|line| !line.is_empty()) {
+        if line == "data" || line.starts_with("data:") {
+            if std::mem::replace(&mut said, true) {
+                continue;
+            }
+            new.extend_from_slice(b"data: ");
+            new.extend_from_slice(json);
+        } else {
+            new.extend_from_slice(line.as_bytes());
+        }
+        new.push(b'\n');
+    }
+    new.push(b'\n');
+    Some(new.into())
+}
+
+/// Whether a frame whose data is JSON is an event: the first sign of a document is none of a field's name.
+fn is_event(text: &str) -> bool {
+    !text.trim_start().starts_with(['{', '[', '"'])
+}

@@ -1,0 +1,94 @@
+//! One growing text of an answer, and the frames that its undecided end lies in.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Stream;
+use super::amend::{Cut, Quoted};
+use crate::frame::Piece;
+
+/// One growing text.
+#[derive(Default)]
+pub(super) struct Growing {
+    pub(super) stream: Stream,
+    /// What of it lies in frames that are held.
+    held: VecDeque<Held>,
+    /// The number of the frame that brought its newest piece.
+    last: u64,
+    /// Up to here it left undecided.
+    given_up: u64,
+    /// For JSON in a string: whether its end lies within one of its strings.
+    quoted: Option<Quoted>,
+    begun: bool,
+}
+
+/// A piece that is held.
+struct Held {
+    number: u64,
+    place: usize,
+    span: Range<u64>,
+    quoted: Option<Quoted>,
+}
+
+impl Growing {
+    /// Notes a piece before the stream takes it in.
+    pub(super) fn add(&mut self, number: u64, place: usize, piece: &Piece<'_>) {
+        let begin = self.stream.pushed();
+        self.last = number;
+        if !self.begun
+            && let Some(first) = piece.text.trim_start().chars().next()
+        {
+            self.begun = true;
+            let arguments = matches!(piece.key, "arguments" | "partial_json");
+            self.quoted = (arguments && matches!(first, '{' | '[' | '"')).then(Quoted::default);
+        }
+        let span = begin..begin + piece.text.len() as u64;
+        self.held.push_back(Held { number, place, span, quoted: self.quoted });
+        if let Some(quoted) = &mut self.quoted {
+            piece.text.bytes().for_each(|byte| quoted.take(byte));
+        }
+    }
+
+    /// Forgets the pieces that are decided.
+    pub(super) fn forget(&mut self) {
+        let open = self.stream.open();
+        while self.held.front().is_some_and(|held| held.span.end <= open) {
+            self.held.pop_front();
+        }
+    }
+
+    /// The first frame that must not leave.
+    pub(super) fn holds(&self) -> Option<u64> {
+        self.held.front().map(|held| held.number)
+    }
+
+    pub(super) fn is_quiet(&self, last: u64, patience: u64) -> bool {
+        !self.held.is_empty() && last.saturating_sub(self.last) > patience
+    }
+
+    /// Lets go what is undecided.
+    pub(super) fn give_up(&mut self) {
+        self.held.clear();
+        self.given_up = self.stream.pushed();
+    }
+
+    /// What is to be taken out of which frames; `None` where it has left already.
+    pub(super) fn cuts(&self, secret: &Range<u64>, rule: &Arc<str>) -> Option<Vec<(u64, Cut)>> {
+        if secret.start < self.given_up {
+            return None;
+        }
+        let mut cuts = Vec::new();
+        for held in &self.held {
+            let (start, end) = (secret.start.max(held.span.start), secret.end.min(held.span.end));
+            if start >= end {
+                continue;
+            }
+            let part = usize::try_from(start - held.span.start).ok()?..usize::try_from(end - held.span.start).ok()?;
+            // The mark stands where the secret begins, as far as that is still here.
+            let rule = cuts.is_empty().then(|| Arc::clone(rule));
+            cuts.push((held.number, Cut { place: held.place, part, rule, quoted: held.quoted }));
+        }
+        (!cuts.is_empty()).then_some(cuts)
+    }
+}

@@ -13,6 +13,7 @@ mod marks;
 
 use std::ops::Range;
 
+use crate::decode::Set;
 use crate::view::View;
 
 pub(crate) use border::Border;
@@ -52,16 +53,13 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
 }
 
 /// Characters that tokens are made of.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-+/=.:@~%".contains(&byte)
-}
+static TOKEN: Set = Set::word_and(b"_-+/=.:@~%");
+
+/// Characters that end a word.
+static ENDS: Set = Set::of(b" \t\r\n\"'`,()[]{}<>|");
 
 /// Where the word that ends at a place begins.
 fn word_start(bytes: &[u8], floor: usize, end: usize) -> usize {
     let before = bytes.get(floor.max(end.saturating_sub(512))..end).unwrap_or_default();
-    end - before.iter().rev().take_while(|byte| !ends_word(**byte)).count()
-}
-
-fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`,()[]{}<>|".contains(&byte)
+    end - before.iter().rev().take_while(|byte| !ENDS.has(**byte)).count()
 }

@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{compose, decompose_canonical};
 
 use super::confusable;
+use crate::decode::Set;
 
 /// As many characters as one may become: some forms stand for whole sentences.
 const LONGEST: usize = 8;
@@ -151,9 +152,9 @@ impl Changes<'_> {
         }
         let bytes = self.text.as_bytes();
         let before = bytes.get(self.word.end..at).unwrap_or_default();
-        let start = at - before.iter().rev().take_while(|byte| !ends_word(**byte)).count();
+        let start = at - before.iter().rev().take_while(|byte| !ENDS.has(**byte)).count();
         let after = bytes.get(at..).unwrap_or_default();
-        let end = at + after.iter().take_while(|byte| !ends_word(**byte)).count();
+        let end = at + after.iter().take_while(|byte| !ENDS.has(**byte)).count();
         let word = bytes.get(start..end).unwrap_or_default();
         self.word = start..end;
         self.token = word.len() >= 12
@@ -197,9 +198,7 @@ fn terminal(text: &str) -> usize {
     rest.as_bytes().get(inner).filter(|byte| matches!(byte, b'@'..=b'~')).map_or(0, |_| inner + 2)
 }
 
-fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`,;<>(){}[]|=".contains(&byte)
-}
+static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
 
 fn is_letter(c: char) -> bool {
     c == '_' || c.is_alphanumeric() || is_combining(c) || is_invisible(c)

@@ -16,7 +16,7 @@ const MOST: usize = 512;
 pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
     let (mut words, mut cut) = (Vec::new(), Vec::new());
-    let mut spaced = false;
+    let (mut width, mut spaced) = (0, false);
     let mut last = 0..0;
     let mut at = 0;
     while at < bytes.len() {
@@ -42,15 +42,18 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
             words.clear();
         }
         let even = line.len() == last.len() && line.len() >= NARROW;
-        if (even || (!cut.is_empty() && line.len() < last.len())) && cut.len() < MOST {
+        // A line of its own in what was cut makes a short line.
+        let goes_on = !cut.is_empty() && (line.len() == width || (one && line.len() < width));
+        let fits = (even && cut.is_empty()) || goes_on;
+        if (fits || line.len() < width) && cut.len() < MOST && (even || !cut.is_empty()) {
             if cut.is_empty() {
                 cut.push(last.clone());
-                spaced = false;
+                (width, spaced) = (line.len(), false);
             }
             cut.push(line.clone());
             spaced |= !one;
         }
-        if !even && !cut.is_empty() {
+        if !fits && !cut.is_empty() {
             // Without a space in it, the row has been joined above.
             if spaced {
                 give(text, &cut, sink);

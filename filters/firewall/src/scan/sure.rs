@@ -1,5 +1,8 @@
 //! Which findings are believed where a text only says something when it is read in an unusual way.
 
+use std::ops::Range;
+
+use memchr::memmem;
 use portcullis_policies::DataLevel;
 
 use crate::engine::{Engine, Match};
@@ -18,14 +21,25 @@ pub(super) fn is_sure(engine: &Engine, view: &str, found: &Match<'_>) -> bool {
     let Some(compiled) = engine.rules().iter().find(|compiled| std::ptr::eq(&raw const compiled.rule, *rule)) else {
         return false;
     };
-    let lower = |part: &std::ops::Range<usize>| {
-        view.as_bytes().get(part.clone()).unwrap_or_default().to_ascii_lowercase()
-    };
-    let (inside, around) = (lower(secret), lower(span));
-    let holds = |text: &[u8], keyword: &str| memchr::memmem::find(text, keyword.as_bytes()).is_some();
-    compiled.keywords().iter().any(|keyword| {
-        let mark = keyword.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'_' && byte != b'-');
+    let text = |part: &Range<usize>| view.as_bytes().get(part.clone()).unwrap_or_default().to_ascii_lowercase();
+    let (inside, before) = (text(secret), text(&(span.start..secret.start)));
+    compiled.keywords().iter().map(String::as_bytes).any(|keyword| {
         let long = keyword.len() >= 3 || secret.len() >= SHORT;
-        long && (holds(&inside, keyword) || (mark && keyword.len() >= 3 && holds(&around, keyword)))
-    })
+        let inside = memmem::find(&inside, keyword).is_some();
+        // A word does not count before the secret, unless it is right before it.
+        let mark = keyword.iter().any(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-'));
+        let before = memmem::rfind(&before, keyword).is_some_and(|at| mark || before.len() - at - keyword.len() <= 2);
+        long && (inside || (before && keyword.len() >= 3))
+    }) || prefix(compiled.expression()).is_some_and(|prefix| inside.starts_with(prefix.to_ascii_lowercase().as_bytes()))
+}
+
+/// What every match of an expression begins with, where it is written plainly.
+fn prefix(expression: &str) -> Option<&str> {
+    let mut rest = expression;
+    while let Some(inner) = rest.strip_prefix("\\b").or_else(|| rest.strip_prefix('(')) {
+        rest = inner.strip_prefix("?:").unwrap_or(inner);
+    }
+    let size = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
+    let next = rest.as_bytes().get(size);
+    rest.get(..size).filter(|prefix| prefix.len() >= 2 && !matches!(next, Some(b'?' | b'*' | b'|' | b'{')))
 }

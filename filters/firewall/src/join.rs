@@ -21,6 +21,9 @@ pub(crate) use border::Border;
 /// What is shorter than this when it is joined is no secret.
 const LEAST: usize = 16;
 
+/// As many pieces are more than a secret is cut into.
+const LONG: usize = 4 << 10;
+
 /// Who takes what was joined.
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
 
@@ -39,10 +42,11 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
         return;
     }
     let mut view = View::default();
-    let inner = pieces.get(1..).unwrap_or_default();
+    // What is longer than any secret is a row whatever stands at its ends.
+    let inner = if pieces.len() > LONG { &[] } else { pieces.get(1..).unwrap_or_default() };
     for ways in [pieces, inner] {
         for way in [ways, ways.get(..ways.len().saturating_sub(1)).unwrap_or_default()] {
-            if way.len() >= 2 {
+            if way.len() >= 2 && (way.len() <= LONG || way.len() == pieces.len()) {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
                 let end = way.last().map_or(0, |piece| piece.end);
                 view.put("\n", end..end);

@@ -113,7 +113,7 @@ fn decode(
     }
     let Some(start) = group_start(symbols) else { return Ok(false) };
     let groups = symbols.get(start..).unwrap_or_default();
-    let Some(text) = says::says(&unpack(groups, 6, base64), budget)? else { return Ok(false) };
+    let Some(text) = says::says(&unpack64(groups), budget)? else { return Ok(false) };
     give(&text, "base64")?;
     Ok(true)
 }
@@ -154,6 +154,9 @@ impl Kinds {
     fn of(symbols: &[u8]) -> Self {
         let mut kinds = Self { hex: true, base32: true, ..Self::default() };
         for byte in symbols {
+            if !kinds.hex && !kinds.base32 && kinds.upper && kinds.lower {
+                break;
+            }
             kinds.hex &= byte.is_ascii_hexdigit();
             kinds.base32 &= base32(*byte).is_some();
             kinds.upper |= byte.is_ascii_uppercase();
@@ -185,6 +188,19 @@ fn unpack(symbols: &[u8], bits: u32, value: impl Fn(u8) -> Option<u8>) -> Vec<u8
     bytes
 }
 
+/// The same for base64, four symbols at a time.
+fn unpack64(symbols: &[u8]) -> Vec<u8> {
+    let (groups, rest) = symbols.as_chunks::<4>();
+    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3 + 3);
+    for group in groups {
+        let bits = group.iter().fold(0u32, |bits, symbol| bits << 6 | u32::from(base64(*symbol).unwrap_or_default()));
+        let [_, a, b, c] = bits.to_be_bytes();
+        bytes.extend_from_slice(&[a, b, c]);
+    }
+    bytes.extend(unpack(rest, 6, base64));
+    bytes
+}
+
 fn base32(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
@@ -195,12 +211,27 @@ fn base32(byte: u8) -> Option<u8> {
 }
 
 fn base64(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
+    static VALUES: [u8; 256] = values();
+    VALUES.get(usize::from(byte)).copied().filter(|value| *value < 64)
+}
+
+const fn values() -> [u8; 256] {
+    let mut table = [u8::MAX; 256];
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while let Some((byte, more)) = rest.split_first() {
+        if let Some((_, [slot, ..])) = table.split_at_mut_checked(*byte as usize) {
+            *slot = value;
+        }
+        rest = more;
+        value += 1;
     }
+    // The alphabet for URLs has two symbols of its own.
+    if let Some((_, [minus, ..])) = table.split_at_mut_checked(b'-' as usize) {
+        *minus = 62;
+    }
+    if let Some((_, [line, ..])) = table.split_at_mut_checked(b'_' as usize) {
+        *line = 63;
+    }
+    table
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{compose, decompose_canonical};
+use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible};
 
 use super::confusable;
 use crate::decode::Set;
@@ -184,11 +184,28 @@ fn compatible(c: char) -> Option<Made> {
     if matches!(c, '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' | '\u{2500}'..='\u{27BF}') {
         return None;
     }
-    let mut made = std::iter::once(c).nfkc();
-    let first = made.next()?;
-    let Some(second) = made.next() else { return (first != c).then_some(Made::Char(first)) };
-    let text: String = [first, second].into_iter().chain(made).take(LONGEST + 1).collect();
-    (text.chars().count() <= LONGEST).then_some(Made::Text(text))
+    // Most of what people type in another width has its own place.
+    if matches!(c, '\u{FF01}'..='\u{FF5E}') {
+        return char::from_u32(u32::from(c) - 0xFEE0).map(Made::Char);
+    }
+    let (mut parts, mut count, mut marked) = (['\0'; LONGEST], 0, false);
+    decompose_compatible(c, |part| {
+        if let Some(slot) = parts.get_mut(count) {
+            *slot = part;
+        }
+        count += 1;
+        marked |= is_combining(part);
+    });
+    let parts = parts.get(..count)?;
+    match parts {
+        [one] => (*one != c).then_some(Made::Char(*one)),
+        // Letters with marks are put together again.
+        _ if marked => {
+            let text: String = std::iter::once(c).nfkc().collect();
+            (!text.chars().eq(std::iter::once(c))).then_some(Made::Text(text))
+        }
+        _ => Some(Made::Text(parts.iter().collect())),
+    }
 }
 
 /// Bytes of a terminal's escape sequence, after its first.

@@ -4,6 +4,7 @@
 mod layer;
 mod place;
 mod reported;
+mod sure;
 
 use crate::decode::Budget;
 use crate::engine::Hits;

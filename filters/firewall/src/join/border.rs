@@ -1,7 +1,7 @@
 //! The border between texts that flow into each other.
 
 use super::literals::lead_in;
-use super::{LEAST, is_token, word_start};
+use super::{LEAST, TOKEN, word_start};
 
 /// As much of each side as is looked at.
 const REACH: usize = 512;
@@ -61,7 +61,7 @@ impl Border {
         let lead = lead_in(text);
         for start in [Some(plain), Some(lead).filter(|lead| *lead > 0)].into_iter().flatten() {
             let rest = text.get(start..).unwrap_or_default();
-            let size = rest.bytes().take(REACH).take_while(|byte| is_token(*byte)).count();
+            let size = rest.bytes().take(REACH).take_while(|byte| TOKEN.has(*byte)).count();
             let piece = rest.get(..size).unwrap_or_default();
             if size >= 2 && self.open.len() + size >= LEAST {
                 let joined = format!("{}{piece}", self.open);

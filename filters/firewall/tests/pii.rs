@@ -1,5 +1,7 @@
 //! Data about persons, in texts as people write them: what is found, and what only looks like it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Source, Stream, Text};
 
 fn rules() -> Rules {

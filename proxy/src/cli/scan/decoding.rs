@@ -53,11 +53,14 @@ impl Decoder {
 
 /// Reads UTF-8; returns what is torn.
 fn utf8(bytes: &[u8], last: bool, text: &mut String) -> Vec<u8> {
+    let mut seen = 0;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
+        seen += chunk.valid().len() + chunk.invalid().len();
+        // Only at the end can more come.
         let torn = std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
-        if torn && !last {
-            return chunk.invalid().to_vec(); // only the last chunk can be torn
+        if torn && !last && seen == bytes.len() {
+            return chunk.invalid().to_vec();
         }
         if !chunk.invalid().is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);

@@ -110,6 +110,7 @@ mod tests {
     #[test]
     fn what_is_no_text_stays_in_its_place() {
         assert_eq!(read(b"a\xffb\xe2\x82", 1), "a\u{fffd}b\u{fffd}");
+        assert_eq!(read(b"\xc2\0x", 1), "\u{fffd}\0x");
         assert_eq!(read(b"\xff\xfea\0\x00\xd8b\0\x07", 3), "a\u{fffd}b\u{fffd}");
         let (decoder, rest) = Decoder::new(b"PK\x03\x04\0\0");
         assert!(decoder.is_binary(rest));

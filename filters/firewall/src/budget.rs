@@ -33,7 +33,7 @@ impl Budget {
         let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
         self.bytes = self.bytes.saturating_add(bytes);
         // What is looked at whatever it says takes that much, no less, and is no attack.
-        let fixed = bytes.saturating_add(PER_BYTE).saturating_mul(every).saturating_mul(4);
+        let fixed = bytes.saturating_add(PER_BYTE).saturating_mul(every).saturating_mul(8);
         self.left = self.left.saturating_add(own).saturating_add(fixed);
     }
 

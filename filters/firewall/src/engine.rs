@@ -14,7 +14,7 @@ use regex_automata::util::pool::Pool;
 use crate::budget::Budget;
 use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
-use crate::runs::runs;
+use crate::runs;
 use crate::scan::Exhausted;
 use crate::trigger::{self, Trigger};
 use automaton::Cache;
@@ -72,11 +72,10 @@ pub(crate) struct Hits {
     /// The path of the file that the texts are from, if they are from one.
     pub(crate) path: Option<String>,
     cues: Vec<CueHit>,
+    /// Where rules look that have no keyword.
+    places: Vec<Range<usize>>,
     marks: Vec<Mark>,
     turn: u64,
-    /// Where the rules for numbers look, and those for runs.
-    numbers: Vec<Range<usize>>,
-    runs: Vec<Range<usize>>,
 }
 
 /// How far a rule has come in a text.
@@ -137,6 +136,7 @@ impl Engine {
                 by_keyword.entry(anchor.keyword.clone()).or_default().push(target);
             }
         }
+        always.sort_by_key(|number| rules.get(*number).and_then(Compiled::trigger).map(|trigger| trigger as u8));
         for (number, cue) in (0u32..).zip(cues) {
             let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
             by_keyword.entry(keyword).or_default().push(Target::Cue(number));
@@ -170,6 +170,26 @@ impl Engine {
         judged.is_ok() && found
     }
 
+    /// Counts the keywords in a text: how fast that is bounds everything else.
+    #[cfg(test)]
+    pub(crate) fn hits(&self, text: &str, count: &mut usize) {
+        let each = self.keywords.each(text.as_bytes(), &mut |_, _| {
+            *count += 1;
+            Ok::<_, std::convert::Infallible>(())
+        });
+        each.unwrap_or_default();
+    }
+
+    /// Every rule's name with each of the keywords that it looks at.
+    #[cfg(test)]
+    pub(crate) fn anchors(&self) -> Vec<(String, String)> {
+        let of = |rule: &Compiled| {
+            let text = |anchor: &plan::Anchor| String::from_utf8_lossy(&anchor.keyword.text).into_owned();
+            rule.anchors.iter().map(|anchor| (rule.rule.id.to_string(), text(anchor))).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of).collect()
+    }
+
     /// Scans one view of a text.
     pub(crate) fn scan<'r>(
         &'r self,
@@ -199,7 +219,7 @@ impl Engine {
         })
     }
 
-    /// Lets the rules look that have no keywords: at places of their kind, or else at all of the text.
+    /// Lets the rules without keywords look where they look instead.
     fn look_everywhere<'r>(
         &'r self,
         text: &str,
@@ -207,31 +227,31 @@ impl Engine {
         caches: &mut [Option<Box<Cache>>],
         found: &mut dyn FnMut(Match<'r>),
     ) -> Result<(), Exhausted> {
-        let looks_at = |trigger| {
-            self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger == Some(trigger))
-        };
-        if looks_at(Trigger::Digits) {
-            trigger::places(text, &mut hits.numbers);
-        }
-        if looks_at(Trigger::Run) {
-            hits.runs.clear();
-            hits.runs.extend(runs(text));
-        }
+        let mut places = std::mem::take(&mut hits.places);
+        let mut placed = None;
         for number in &self.always {
-            let Some(rule) = self.rules.get(*number) else { continue };
-            let places = match rule.trigger {
-                Some(Trigger::Digits) => &hits.numbers,
-                Some(Trigger::Run) => &hits.runs,
-                None => {
-                    self.look(text, *number as u32, 0..text.len(), hits, caches, found)?;
-                    continue;
+            let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.get_mut(*number)) else { continue };
+            if !rule.is_for(hits.path.as_deref()) {
+                continue;
+            }
+            let trigger = rule.trigger();
+            // They are in force in the order of their triggers, so that each kind of place is looked for once.
+            if placed.replace(trigger) != Some(trigger) {
+                places.clear();
+                match trigger {
+                    Some(Trigger::Digits) => trigger::places(text, &mut places),
+                    Some(Trigger::Run) => places.extend(runs::runs(text)),
+                    None => places.push(0..text.len()),
                 }
-            };
-            let Some(cache) = caches.get_mut(*number).filter(|_| rule.is_for(hits.path.as_deref())) else { continue };
+            }
+            let Hits { budget, path, .. } = &mut *hits;
             let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
-            let mut looking = rule.looking(text, hits.path.as_deref(), cache, &mut hits.budget);
-            places.iter().try_for_each(|place| looking.each(place.clone(), found))?;
+            let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+            for place in &places {
+                looking.each(place.clone(), found)?;
+            }
         }
+        hits.places = places;
         Ok(())
     }
 

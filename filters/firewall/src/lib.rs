@@ -17,6 +17,7 @@ mod document;
 mod engine;
 mod expression;
 mod finding;
+mod join;
 mod keywords;
 mod rule;
 mod rules;
@@ -24,6 +25,8 @@ mod runs;
 mod sample;
 mod samples;
 mod scan;
+#[cfg(test)]
+mod speed;
 mod stream;
 mod structure;
 mod trigger;

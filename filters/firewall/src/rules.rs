@@ -142,7 +142,9 @@ impl<'s> Loading<'s> {
                 message: "`[extend]` must not name other files: name them beside this one".to_owned(),
             });
         }
-        self.rules.retain(|rule| !extend.disabled_rules.iter().any(|disabled| **disabled == *rule.rule.id));
+        let disabled = |rule: &Rule| extend.disabled_rules.iter().any(|disabled| **disabled == *rule.id);
+        self.rules.retain(|compiled| !disabled(&compiled.rule));
+        self.traits.retain(|rule| !disabled(rule));
     }
 
     fn rule(&mut self, placed: &Placed<Written>, source: &Source<'_>) {
@@ -152,7 +154,14 @@ impl<'s> Loading<'s> {
         if self.selection.disabled.contains(&written.id) || (extra.kind == Kind::Pii && !self.selection.pii) {
             return;
         }
-        let rule = metadata(written, extra);
+        let rule = Rule {
+            id: Arc::from(written.id.as_str()),
+            description: Arc::from(written.description.as_str()),
+            kind: extra.kind,
+            level: extra.level.unwrap_or(extra.kind.usual_level()),
+            action: extra.action,
+            direction: extra.direction,
+        };
         let Some(expression) = &written.regex else {
             if structure::is_trait(&written.id) {
                 self.traits.retain(|known| known.id != rule.id);
@@ -233,7 +242,7 @@ impl<'s> Loading<'s> {
     }
 
     fn finish(self) -> Result<Rules, Vec<Diagnostic>> {
-        let Self { selection, rules, mut traits, mut report, samples, wrong } = self;
+        let Self { rules, mut traits, mut report, samples, wrong, selection } = self;
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -244,18 +253,6 @@ impl<'s> Loading<'s> {
         let engine = Engine::new(rules, &[]);
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
         if wrong.is_empty() { Ok(Rules { engine, live, structure, report }) } else { Err(wrong) }
-    }
-}
-
-/// What a rule says about itself.
-fn metadata(written: &Written, extra: &Extra) -> Rule {
-    Rule {
-        id: Arc::from(written.id.as_str()),
-        description: Arc::from(written.description.as_str()),
-        kind: extra.kind,
-        level: extra.level.unwrap_or(extra.kind.usual_level()),
-        action: extra.action,
-        direction: extra.direction,
     }
 }
 

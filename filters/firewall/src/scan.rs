@@ -8,6 +8,7 @@ mod reported;
 use crate::decode::Budget;
 use crate::engine::Hits;
 use crate::finding::Finding;
+use crate::join::Border;
 use crate::rule::Direction;
 use crate::rules::Rules;
 
@@ -46,6 +47,7 @@ pub enum Origin {
 pub struct Scratch {
     hits: Hits,
     reported: Reported,
+    border: Border,
 }
 
 impl Scratch {
@@ -72,15 +74,17 @@ impl Rules {
         scratch: &mut Scratch,
         found: &mut dyn FnMut(Finding<'r>),
     ) -> Result<(), Exhausted> {
-        scratch.hits.begin();
         let size = texts.iter().map(|text| text.text.len()).sum();
         // Places in views are kept in 32 bits.
         u32::try_from(size).map_err(|_| Exhausted)?;
         let budget = Budget::of(size);
         scratch.reported.clear();
+        scratch.hits.begin();
+        scratch.border.clear();
         let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
         for number in 0..texts.len() {
             layers.text(number)?;
+            layers.border(number, &mut scratch.border)?;
         }
         Ok(())
     }

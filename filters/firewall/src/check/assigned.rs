@@ -342,10 +342,10 @@ impl<'t> Value<'t> {
 fn is_passphrase(text: &str) -> bool {
     const TECHNICAL: &[&str] =
         &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
-    let words = text.split(['-', '_', '.', ' ', '+']).filter(|word| !word.is_empty());
+    let words = text.split(['-', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
     let plain =
-        words.clone().filter(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).count();
+        words.clone().filter(|word| word.len() >= 3 && word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())).count();
     let all = words.count();
     let technical = TECHNICAL.iter().any(|word| contains(text, word));
     plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)

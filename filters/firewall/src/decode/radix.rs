@@ -53,7 +53,7 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
         let Some(gap) = line_break(rest) else { return end };
         let rest = rest.get(gap..).unwrap_or_default();
         let line = rest.iter().take_while(|byte| is_symbol(**byte)).count();
-        let whole = rest.get(line).is_none_or(|byte| byte.is_ascii_whitespace() || b"=\"'\\<`".contains(byte));
+        let whole = rest.get(line).is_none_or(|byte| b"\r\n=\"'\\<`".contains(byte));
         if line == 0 || line > width || !whole {
             return end;
         }

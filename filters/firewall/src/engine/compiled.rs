@@ -29,8 +29,6 @@ pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     pub(super) anchors: Vec<Anchor>,
     pub(super) reach: Reach,
-    /// Where it looks, if it has no keywords.
-    pub(super) trigger: Option<Trigger>,
     statement: Statement,
     path: Option<Regex>,
     allow: Vec<Arc<Allow>>,
@@ -80,7 +78,8 @@ impl Compiled {
         let automaton = Automaton::new(&hir).map_err(broken)?;
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
-        let (anchors, reach) = match plan::anchors(&hir, &statement.keywords) {
+        let triggered = statement.trigger.is_some();
+        let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
                 let reach = match longest {
@@ -97,8 +96,7 @@ impl Compiled {
             }
         };
         let (allow, spare) = (Vec::new(), Mutex::new(None));
-        let trigger = statement.trigger;
-        Ok(Self { rule, anchors, reach, trigger, statement, path, allow, automaton, stripped, spare })
+        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, spare })
     }
 
     /// What the expression is written as.
@@ -114,6 +112,11 @@ impl Compiled {
     /// Which group is the secret; 0 for the first that took part.
     pub(crate) fn secret_group(&self) -> usize {
         self.statement.secret_group
+    }
+
+    /// Where it looks, if it has no keywords.
+    pub(crate) fn trigger(&self) -> Option<Trigger> {
+        self.statement.trigger
     }
 
     /// Whether its expression is about a value that something of any name is set to.

@@ -2,15 +2,18 @@
 
 use std::ops::Range;
 
+use portcullis_policies::DataLevel;
+
 use super::place::Place;
 use super::reported::Reported;
 use super::{Exhausted, Text};
 use crate::decode::{self, Budget, Piece};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
-use crate::rule::Direction;
+use crate::join::{self, Border};
+use crate::rule::{Direction, Kind, Rule};
 use crate::rules::Rules;
-use crate::view;
+use crate::view::{self, View};
 
 /// As many encodings may lie around each other.
 const DEPTH: usize = 3;
@@ -73,9 +76,16 @@ impl<'r, 's> Layers<'r, 's> {
         self.below(&view.text, &place, through, depth)
     }
 
-    /// Looks at what is encoded in a text.
+    /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
         let budget = self.budget;
+        let mut done = Ok(());
+        join::each(text, &mut |view: &View| {
+            if done.is_ok() {
+                done = self.judge_joined(view, place);
+            }
+        });
+        done?;
         if depth == 0 {
             decode::each_hidden(text, &mut |piece: Piece<'_>| {
                 self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name))
@@ -92,21 +102,76 @@ impl<'r, 's> Layers<'r, 's> {
         })
     }
 
+    /// Looks across the border before one of the texts.
+    pub(super) fn border(&mut self, number: usize, border: &mut Border) -> Result<(), Exhausted> {
+        let Some(Text { text, flows, .. }) = self.texts.get(number) else { return Ok(()) };
+        let mut done = Ok(());
+        border.next(number, text, *flows, &mut |joined, before, (number, start)| {
+            let Self { rules, texts, hits, .. } = self;
+            let end = texts.get(number).map_or(0, |text| text.text.len());
+            let mut across = Vec::new();
+            let scanned = rules.engine.scan(joined, hits, &mut |hit| {
+                if is_live(hit.rule) && hit.secret.start < before && hit.secret.end > before {
+                    across.push((hit.rule, start + hit.span.start..end));
+                }
+            });
+            done = done.and(scanned);
+            for (rule, span) in across {
+                self.number = number;
+                self.tell(rule, span.clone(), span, Through::Joined);
+            }
+        });
+        done
+    }
+
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        let Self { rules, texts, way, hits, reported, found, number, .. } = self;
-        let text = texts.get(*number).map_or("", |text| text.text);
-        rules.engine.scan(view, hits, &mut |Match { rule, span, secret }| {
-            if !rule.direction.covers(*way) {
+        let rules = self.rules;
+        let mut hits = std::mem::take(self.hits);
+        let done = rules.engine.scan(view, &mut hits, &mut |Match { rule, span, secret }| {
+            // Backwards and with other letters, what is drawn looks drawn as well: only what has the form of
+            // something known counts there.
+            if rule.level < DataLevel::L4 && matches!(through, Through::Decoded("rot13" | "reversed")) {
                 return;
             }
-            let whole = |part: Range<usize>| on_characters(text, place.source(part));
-            let (span, secret) = (whole(span), whole(secret));
-            if reported.add(*number, rule, &span) {
-                found(Finding { rule, text: *number, span, secret, through, score: 100 });
-            }
-        })
+            self.tell(rule, place.source(span), place.source(secret), through);
+        });
+        *self.hits = hits;
+        done
     }
+
+    /// Looks at what was joined.
+    fn judge_joined(&mut self, view: &View, place: &Place<'_>) -> Result<(), Exhausted> {
+        let rules = self.rules;
+        let mut hits = std::mem::take(self.hits);
+        let done = rules.engine.scan(&view.text, &mut hits, &mut |Match { rule, span, secret }| {
+            // What does not reach over a border has been found where it stands.
+            let across = view.map.source(secret.clone()).len() != secret.len();
+            if across && is_live(rule) {
+                let source = |part| place.source(view.map.source(part));
+                self.tell(rule, source(span), source(secret), Through::Joined);
+            }
+        });
+        *self.hits = hits;
+        done
+    }
+
+    /// Tells a finding, once.
+    fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) {
+        if !rule.direction.covers(self.way) {
+            return;
+        }
+        let text = self.texts.get(self.number).map_or("", |text| text.text);
+        let (span, secret) = (on_characters(text, span), on_characters(text, secret));
+        if self.reported.add(self.number, rule, &span) {
+            (self.found)(Finding { rule, text: self.number, span, secret, through, score: 100 });
+        }
+    }
+}
+
+/// Whether a rule is about live secrets: pieces also spell other things.
+fn is_live(rule: &Rule) -> bool {
+    rule.kind == Kind::Secret && rule.level >= DataLevel::L4
 }
 
 /// The characters of a text that a part of its bytes touches: rules see bytes.

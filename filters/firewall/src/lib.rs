@@ -17,6 +17,7 @@ mod document;
 mod engine;
 mod expression;
 mod finding;
+mod join;
 mod keywords;
 mod rule;
 mod rules;

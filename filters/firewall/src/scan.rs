@@ -4,10 +4,12 @@
 mod layer;
 mod place;
 mod reported;
+mod sure;
 
 use crate::decode::Budget;
 use crate::engine::Hits;
 use crate::finding::Finding;
+use crate::join::Border;
 use crate::rule::Direction;
 use crate::rules::Rules;
 
@@ -46,6 +48,7 @@ pub enum Origin {
 pub struct Scratch {
     hits: Hits,
     reported: Reported,
+    border: Border,
 }
 
 impl Scratch {
@@ -78,9 +81,11 @@ impl Rules {
         let budget = Budget::of(size);
         scratch.reported.clear();
         scratch.hits.begin();
+        scratch.border.clear();
         let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
         for number in 0..texts.len() {
             layers.text(number)?;
+            layers.border(number, &mut scratch.border)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Characters written as numbers: arrays of codes, calls of `chr`, spaced hex and binary, dumps.
 
-use super::{Budget, From, Piece, Sink, dump, hex, runs, says};
+use super::{Budget, From, Piece, Set, Sink, dump, hex, runs, says};
 use crate::scan::Exhausted;
 
 /// The shortest run of numbers that is looked at.
@@ -26,7 +26,7 @@ struct Series {
 /// Decodes every row of numbers that says something.
 pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
-    runs::each(bytes, LINE, is_code, &mut |run| {
+    runs::each(bytes, LINE, &CODES, &mut |run| {
         if let Some((made, place)) = dump::read(bytes, run.start) {
             if let Some(text) = says::says(&made, budget)? {
                 sink(Piece { text: &text, from: From::Run(place.start, place.end), name: "hexdump" })?;
@@ -79,9 +79,7 @@ impl Series {
 }
 
 /// What numbers and what stands between them are made of.
-fn is_code(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || b" ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\".contains(&byte)
-}
+static CODES: Set = Set::of(b"0123456789abcdefABCDEF ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\");
 
 /// `chr(…)`, `U+…`: words around a number.
 fn is_call(word: &[u8]) -> bool {

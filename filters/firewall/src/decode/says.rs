@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use data_encoding::BASE64;
 
-use super::Budget;
 use super::inflate::inflate;
-use super::runs;
+use super::{Budget, Set, runs};
 use crate::scan::Exhausted;
 
 /// As many printable characters in a row are a text, even inside something else.
@@ -122,8 +121,8 @@ fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 /// What is printable between what is not, a line each.
 fn stretches(bytes: &[u8]) -> Option<String> {
     let mut text = String::new();
-    let printable = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
-    let _ = runs::each(bytes, STRETCH, printable, &mut |run| {
+    static PRINTABLE: Set = Set::word_and(b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r");
+    let _ = runs::each(bytes, STRETCH, &PRINTABLE, &mut |run| {
         let end = run.end;
         if let Some(stretch) = bytes.get(run).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
             text.push_str(stretch);

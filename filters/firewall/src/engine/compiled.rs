@@ -75,7 +75,6 @@ impl Compiled {
         if statement.secret_group > hir.properties().explicit_captures_len() {
             return Err(format!("its `regex` has no group {}, which `secretGroup` names", statement.secret_group));
         }
-        let automaton = Automaton::new(&hir).map_err(broken)?;
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
         let triggered = statement.trigger.is_some();
@@ -95,6 +94,8 @@ impl Compiled {
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
             }
         };
+        let ranges = !matches!(reach, Reach::Here | Reach::Near);
+        let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
         let (allow, spare) = (Vec::new(), Mutex::new(None));
         Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, spare })
     }
@@ -184,8 +185,9 @@ impl<'r> Looking<'r, '_> {
         let mut at = range.start;
         while at <= range.end {
             let within = at..range.end;
-            let end = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
-            let Some((hit, holds)) = end.map(|end| self.judge(at..end, false)).transpose()?.flatten() else { break };
+            let first = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
+            let judged = first.map(|(place, exact)| self.judge(place, exact)).transpose()?.flatten();
+            let Some((hit, holds)) = judged else { break };
             // What does not hold up must not hide what begins within it.
             at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
             if holds {

@@ -2,17 +2,17 @@
 
 use std::ops::Range;
 
-use portcullis_policies::DataLevel;
-
 use super::place::Place;
 use super::reported::Reported;
+use super::sure::is_sure;
 use super::{Exhausted, Text};
-use crate::decode::{self, Budget, Piece};
+use crate::decode::{self, Budget, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
-use crate::rule::Direction;
+use crate::join::{self, Border};
+use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
-use crate::view;
+use crate::view::{self, View};
 
 /// As many encodings may lie around each other.
 const DEPTH: usize = 3;
@@ -75,15 +75,31 @@ impl<'r, 's> Layers<'r, 's> {
         self.below(&view.text, &place, through, depth)
     }
 
-    /// Looks at what is encoded in a text.
+    /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
         let budget = self.budget;
+        let engine = &self.rules.engine;
+        let mut done = Ok(());
+        join::each(text, &mut |view: &View| {
+            if done.is_err() {
+                return;
+            }
+            done = self.judge_if(&view.text, &Place::Parts(&view.map, place), Through::Joined, |found| {
+                // What does not reach over a border has been found where it stands.
+                let across = view.map.source(found.secret.clone()).len() != found.secret.len();
+                across && is_sure(engine, &view.text, found)
+            });
+        });
+        done?;
+        let runs = Runs::of(text);
         if depth == 0 {
-            decode::each_hidden(text, &mut |piece: Piece<'_>| {
-                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name))
+            decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
+                let through = Through::Decoded(piece.name);
+                let place = place.then(piece.from);
+                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))
             })?;
         }
-        decode::each(text, budget, &mut |piece: Piece<'_>| {
+        decode::each(text, &runs, budget, &mut |piece: Piece<'_>| {
             if depth == DEPTH {
                 // Nobody wraps anything so often who does not hide it.
                 let hides = piece.name == "base64" && piece.text.len() >= ABYSS;
@@ -94,23 +110,63 @@ impl<'r, 's> Layers<'r, 's> {
         })
     }
 
+    /// Looks across the border before one of the texts.
+    pub(super) fn border(&mut self, number: usize, border: &mut Border) -> Result<(), Exhausted> {
+        let Some(Text { text, flows, .. }) = self.texts.get(number) else { return Ok(()) };
+        let mut done = Ok(());
+        border.next(number, text, *flows, &mut |joined, before, (number, start)| {
+            let Self { rules, texts, hits, .. } = self;
+            let end = texts.get(number).map_or(0, |text| text.text.len());
+            let mut across = Vec::new();
+            let scanned = rules.engine.scan(joined, hits, &mut |hit| {
+                let reaches = hit.secret.start < before && hit.secret.end > before;
+                if reaches && is_sure(&rules.engine, joined, &hit) {
+                    across.push((hit.rule, start + hit.span.start..end));
+                }
+            });
+            done = done.and(scanned);
+            for (rule, span) in across {
+                self.number = number;
+                self.tell(rule, span.clone(), span, Through::Joined);
+            }
+        });
+        done
+    }
+
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        let Self { rules, texts, way, hits, reported, found, number, .. } = self;
-        let text = texts.get(*number).map_or("", |text| text.text);
-        rules.engine.scan(view, hits, &mut |Match { rule, span, secret }| {
-            // Backwards and with other letters, what is drawn looks drawn as well: only what has the form of
-            // something known counts there.
-            let guessed = rule.level < DataLevel::L4 && matches!(through, Through::Decoded("rot13" | "reversed"));
-            if guessed || !rule.direction.covers(*way) {
-                return;
+        self.judge_if(view, place, through, |_| true)
+    }
+
+    /// Looks at one view of a text that is only believed in part.
+    fn judge_if(
+        &mut self,
+        view: &str,
+        place: &Place<'_>,
+        through: Through,
+        believes: impl Fn(&Match<'r>) -> bool,
+    ) -> Result<(), Exhausted> {
+        let rules = self.rules;
+        let mut hits = std::mem::take(self.hits);
+        let done = rules.engine.scan(view, &mut hits, &mut |found| {
+            if believes(&found) {
+                self.tell(found.rule, place.source(found.span), place.source(found.secret), through);
             }
-            let whole = |part: Range<usize>| on_characters(text, place.source(part));
-            let (span, secret) = (whole(span), whole(secret));
-            if reported.add(*number, rule, &span) {
-                found(Finding { rule, text: *number, span, secret, through, score: 100 });
-            }
-        })
+        });
+        *self.hits = hits;
+        done
+    }
+
+    /// Tells a finding, once.
+    fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) {
+        if !rule.direction.covers(self.way) {
+            return;
+        }
+        let text = self.texts.get(self.number).map_or("", |text| text.text);
+        let (span, secret) = (on_characters(text, span), on_characters(text, secret));
+        if self.reported.add(self.number, rule, &span) {
+            (self.found)(Finding { rule, text: self.number, span, secret, through, score: 100 });
+        }
     }
 }
 

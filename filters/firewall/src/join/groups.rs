@@ -1,0 +1,78 @@
+//! Tokens cut into groups of one size: `g h p _`, `ab-cd-ef`, `[g][h]`, also with pictures in between.
+
+use super::{Sink, give};
+
+/// How far apart a text is looked at. A token in groups is longer.
+const STEP: usize = 32;
+
+/// The largest group, and the longest that stands between two.
+const GROUP: usize = 8;
+const GAP: usize = 8;
+
+/// As many groups in a row are no accident.
+const LEAST: usize = 4;
+
+/// Joins every row of groups.
+pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
+    let bytes = text.as_bytes();
+    let (mut floor, mut at) = (0, 0);
+    while at < bytes.len() {
+        match row(bytes, floor, at) {
+            Some((pieces, end)) => {
+                give(text, &pieces, sink);
+                floor = end;
+                at = end.max(at + STEP);
+            }
+            None => at += STEP,
+        }
+    }
+}
+
+/// The groups of a row that goes over a place, and where it ends.
+fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<usize>>, usize)> {
+    let rest = bytes.get(place..)?;
+    // To the end of the group that is there, then one gap and one group.
+    let first = place + rest.iter().take(GROUP + 1).take_while(|byte| is_inner(**byte)).count();
+    let gap = bytes.get(first..)?.iter().take(GAP + 1).take_while(|byte| !is_inner(**byte)).count();
+    let begin = first + gap;
+    let group = bytes.get(begin..)?.iter().take(GROUP + 1).take_while(|byte| is_inner(**byte)).count();
+    if !(1..=GAP).contains(&gap) || !(1..=GROUP).contains(&group) {
+        return None;
+    }
+    let between = bytes.get(first..begin)?;
+    // Words that happen to have one size are words; people cut by one, two or four.
+    if between == b" " && !matches!(group, 1 | 2 | 4) {
+        return None;
+    }
+    let step = group + gap;
+    let fits = |at: usize| {
+        let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
+        inner && bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between))
+    };
+    // The ones after it, and the ones before it.
+    let mut end = begin;
+    while fits(end) {
+        end += step;
+    }
+    let mut start = begin;
+    while start.checked_sub(step).is_some_and(|before| before >= floor && fits(before)) {
+        start -= step;
+    }
+    if (end - start) / step < LEAST - 1 {
+        return None;
+    }
+    let mut pieces = Vec::new();
+    // The group before the first may be longer, with the prefix; the one after the last may be of any size.
+    if let Some(before) = start.checked_sub(gap).filter(|at| bytes.get(*at..start) == Some(between)) {
+        let word = bytes.get(floor..before)?.iter().rev().take(64).take_while(|byte| byte.is_ascii_graphic()).count();
+        pieces.push(before - word..before);
+    }
+    pieces.extend((start..end).step_by(step).map(|at| at..at + group));
+    let last = bytes.get(end..)?.iter().take(group).take_while(|byte| byte.is_ascii_graphic()).count();
+    pieces.push(end..end + last);
+    Some((pieces, end + last))
+}
+
+fn is_inner(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}

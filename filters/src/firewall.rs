@@ -19,16 +19,10 @@ use crate::filter::{Filter, Phase, Watch, block};
 use crate::json::Json;
 use crate::verdict::{FilterError, Outcome, Verdict};
 
-mod alphabet;
-mod check;
 mod findings;
 mod hidden;
 mod judge;
-mod literals;
-mod plain;
 mod redact;
-mod rules;
-mod scanner;
 mod settings;
 mod speaker;
 mod stance;
@@ -36,7 +30,6 @@ mod texts;
 mod watch;
 
 pub use judge::{FindingObserver, Fingerprints};
-pub use scanner::{Finding, Scanner};
 pub use settings::{FirewallSettings, InjectionSettings, RuleAction, Watchfulness};
 
 use findings::{Findings, refuse};

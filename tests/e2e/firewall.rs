@@ -207,7 +207,7 @@ fn what_is_no_json_is_searched_too() {
     let alice = gate.approved_client("alice");
     let before = server.seen().len();
     let form = format!(
-        "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ntiny\r\n--b\r\nContent-Disposition: form-data; \
+        "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ntiny:latest\r\n--b\r\nContent-Disposition: form-data; \
          name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\u{1}\u{2}\r\n--b\r\nContent-Disposition: form-data; \
          name=\"prompt\"\r\n\r\n{}\r\n--b--\r\n",
         token()
@@ -340,7 +340,7 @@ fn a_kind_is_handled_as_it_is_set() {
         let url = format!("http://{}", server.address());
         let gate = Gate::before_url(&url, "ollama")
             .file("ours.toml", &rule(&format!("kind = \"{kind}\"")).replace("\"L4\"", "\"L2\""))
-            .filter(&format!("firewall: {{rules: [ours.toml]{settings}}}"))
+            .filter(&format!("firewall: {{rules: [builtin, ours.toml]{settings}}}"))
             .policy(&format!("{OPEN}{policy}\n"))
             .start();
         let alice = gate.approved_client("alice");

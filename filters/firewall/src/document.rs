@@ -5,6 +5,9 @@ use std::fmt;
 
 use portcullis_policies::DataLevel;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, de};
 
 use crate::rule::{Action, Direction, Kind};
 use crate::trigger::Trigger;
@@ -41,11 +44,20 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A rule file.
-#[derive(Debug, Default, Deserialize)]
+/// A rule file. Keys that are not ours to know are gitleaks' business.
+#[derive(Debug, Default)]
 pub(crate) struct Document {
-    #[serde(default)]
-    pub(crate) rules: Vec<toml::Spanned<Written>>,
+    pub(crate) rules: Vec<Placed<Written>>,
+    /// What is harmless whatever the rule, or for the rules it names.
+    pub(crate) allowlists: Vec<Placed<WrittenAllow>>,
+    pub(crate) extend: Placed<Extend>,
+}
+
+/// Something, and the line it begins on.
+#[derive(Debug, Default)]
+pub(crate) struct Placed<T> {
+    pub(crate) line: usize,
+    pub(crate) it: T,
 }
 
 /// A rule as it is written.
@@ -55,13 +67,18 @@ pub(crate) struct Written {
     #[serde(default)]
     pub(crate) description: String,
     pub(crate) regex: Option<String>,
+    /// An expression for the path of the file; texts without one are not looked at.
+    pub(crate) path: Option<String>,
     #[serde(default, rename = "secretGroup")]
     pub(crate) secret_group: usize,
     pub(crate) entropy: Option<f32>,
     #[serde(default)]
     pub(crate) keywords: Vec<String>,
     #[serde(default)]
-    pub(crate) fw: Extra,
+    pub(crate) allowlists: Vec<WrittenAllow>,
+    /// The name it had before there could be several.
+    pub(crate) allowlist: Option<WrittenAllow>,
+    pub(crate) fw: Option<Extra>,
 }
 
 /// What gitleaks does not know of a rule.
@@ -87,17 +104,117 @@ pub(crate) struct Templates {
     pub(crate) negative: Vec<String>,
 }
 
-/// Reads a rule file.
-pub(crate) fn read(source: &Source<'_>) -> Result<Document, Diagnostic> {
-    toml::from_str(source.text).map_err(|error| Diagnostic {
-        file: source.name.to_owned(),
-        line: line_of(source.text, error.span().map_or(0, |span| span.start)),
-        rule: None,
-        message: error.message().to_owned(),
-    })
+/// An allow list as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct WrittenAllow {
+    pub(crate) condition: Condition,
+    pub(crate) regexes: Vec<String>,
+    #[serde(rename = "regexTarget")]
+    pub(crate) regex_target: Target,
+    pub(crate) stopwords: Vec<String>,
+    pub(crate) paths: Vec<String>,
+    pub(crate) commits: Vec<String>,
+    #[serde(rename = "targetRules")]
+    pub(crate) target_rules: Vec<String>,
+}
+
+/// Whether any of an allow list's statements is enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) enum Condition {
+    #[default]
+    #[serde(alias = "or", alias = "||", rename = "OR")]
+    Or,
+    #[serde(alias = "and", alias = "&&", rename = "AND")]
+    And,
+}
+
+/// What an allow list's expressions look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Target {
+    #[default]
+    #[serde(alias = "")]
+    Secret,
+    Match,
+    Line,
+}
+
+/// What a file has to say about others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Extend {
+    #[serde(rename = "useDefault")]
+    pub(crate) use_default: bool,
+    pub(crate) path: Option<String>,
+    pub(crate) url: Option<String>,
+    #[serde(rename = "disabledRules")]
+    pub(crate) disabled_rules: Vec<String>,
+}
+
+/// Reads a rule file as far as it can be read. Everything that is wrong with it is told.
+pub(crate) fn read(source: &Source<'_>, wrong: &mut Vec<Diagnostic>) -> Document {
+    let mut reader = Reader { source, wrong };
+    let (table, errors) = DeTable::parse_recoverable(source.text);
+    errors.iter().for_each(|error| reader.refuse(error, 0, None));
+    let mut document = Document::default();
+    if errors.is_empty() {
+        for (key, value) in table.into_inner() {
+            match &**key.get_ref() {
+                "rules" => reader.each(value, &mut document.rules),
+                "allowlist" => document.allowlists.extend(reader.one(value)),
+                "allowlists" => reader.each(value, &mut document.allowlists),
+                "extend" => document.extend = reader.one(value).unwrap_or_default(),
+                _ => {}
+            }
+        }
+    }
+    document
 }
 
 /// The line, from 1, of a place in a text.
-pub(crate) fn line_of(text: &str, at: usize) -> usize {
+fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+struct Reader<'r, 't> {
+    source: &'r Source<'t>,
+    wrong: &'r mut Vec<Diagnostic>,
+}
+
+impl Reader<'_, '_> {
+    fn each<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>, into: &mut Vec<Placed<T>>) {
+        let at = value.span().start;
+        match value.into_inner() {
+            DeValue::Array(values) => values.into_iter().for_each(|value| into.extend(self.one(value))),
+            _ => self.wrong.push(Diagnostic {
+                file: self.source.name.to_owned(),
+                line: line_of(self.source.text, at),
+                rule: None,
+                message: "this must be a list of tables, written `[[...]]`".to_owned(),
+            }),
+        }
+    }
+
+    fn one<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Option<Placed<T>> {
+        let at = value.span().start;
+        let name = value.get_ref().as_table().and_then(|table| table.get("id")).and_then(|id| id.get_ref().as_str());
+        let rule = name.map(ToOwned::to_owned);
+        match T::deserialize(ValueDeserializer::from(value)) {
+            Ok(it) => Some(Placed { line: line_of(self.source.text, at), it }),
+            Err(error) => {
+                self.refuse(&error, at, rule);
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &de::Error, at: usize, rule: Option<String>) {
+        self.wrong.push(Diagnostic {
+            file: self.source.name.to_owned(),
+            line: line_of(self.source.text, error.span().map_or(at, |span| span.start)),
+            rule,
+            message: error.message().to_owned(),
+        });
+    }
 }

@@ -1,44 +1,91 @@
-//! Finding what the rules' expressions match: keywords first, then only the rules that can match.
+//! Finding what the rules' expressions match: keywords first, then only the rules that can match, each
+//! at its place.
 
+mod automaton;
+mod compiled;
+mod plan;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
+use regex_automata::util::pool::Pool;
 
-use crate::check::{Candidate, Check, entropy, part};
+use crate::budget::Budget;
+use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
+use crate::runs;
+use crate::scan::Exhausted;
 use crate::trigger::{self, Trigger};
-
-/// A rule, ready to match.
-pub(crate) struct Compiled {
-    pub(crate) rule: Rule,
-    regex: Regex,
-    expression: String,
-    keywords: Vec<String>,
-    secret_group: usize,
-    entropy: Option<f32>,
-    checks: Vec<Check>,
-    trigger: Option<Trigger>,
-}
+use automaton::Cache;
+use compiled::Reach;
+pub(crate) use compiled::{Compiled, Statement};
 
 /// All rules, ready to match.
 pub(crate) struct Engine {
     rules: Vec<Compiled>,
-    keywords: Option<AhoCorasick>,
-    /// Of each keyword: its rule.
-    owners: Vec<usize>,
-    /// Rules without keywords: they look at every text.
+    keywords: Keywords,
+    /// Of each keyword: where its targets begin, and where the next one's do.
+    starts: Vec<u32>,
+    targets: Vec<Target>,
+    /// Rules that look at every text, whatever it says.
     always: Vec<usize>,
+    caches: Caches,
 }
 
-/// What is reused from text to text.
+/// What the rules' automata reuse from text to text, once for each thread at work.
+type Caches = Pool<OfRules, Box<dyn Fn() -> OfRules + Send + Sync + UnwindSafe + RefUnwindSafe>>;
+type OfRules = Vec<Option<Box<Cache>>>;
+
+/// Who a keyword is for.
+#[derive(Clone, Copy)]
+enum Target {
+    /// A rule, whose matches begin so far before it.
+    Rule { number: u32, least: u32, most: u32 },
+    /// Somebody else, by the number of the cue.
+    Cue(u32),
+}
+
+/// A literal that somebody else than a rule wants to know the places of, from the same pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Cue {
+    pub(crate) text: String,
+    /// Whether in any ASCII case; other letters are as they are written.
+    pub(crate) any_case: bool,
+}
+
+/// Where a cue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CueHit {
+    pub(crate) at: usize,
+    /// Its number, in the order in which the cues were given.
+    pub(crate) cue: u32,
+}
+
+/// As many cues are kept of one view of a text.
+const MOST_CUES: usize = 1 << 20;
+
+/// What is reused from text to text, and what is left to spend on those of one request.
 #[derive(Default)]
 pub(crate) struct Hits {
-    seen: Vec<bool>,
-    rules: Vec<usize>,
+    pub(crate) budget: Budget,
+    /// The path of the file that the texts are from, if they are from one.
+    pub(crate) path: Option<String>,
+    cues: Vec<CueHit>,
+    /// Where rules look that have no keyword.
     places: Vec<Range<usize>>,
-    runs: Vec<Range<usize>>,
+    marks: Vec<Mark>,
+    turn: u64,
+}
+
+/// How far a rule has come in a text.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    turn: u64,
+    /// Where it need not look again.
+    done: usize,
+    /// Where it has just tried, and one more.
+    tried: usize,
 }
 
 /// A match in one view of a text.
@@ -49,94 +96,61 @@ pub(crate) struct Match<'r> {
     pub(crate) secret: Range<usize>,
 }
 
-impl Compiled {
-    pub(crate) fn new(
-        rule: Rule,
-        regex_text: &str,
-        keywords: &[String],
-        secret_group: usize,
-        entropy: Option<f32>,
-        checks: Vec<Check>,
-    ) -> Result<Self, String> {
-        // The meaning that `\w`, `\d` and `\b` have in gitleaks: of ASCII.
-        let syntax = syntax::Config::new().unicode(false).utf8(false);
-        let config = Regex::config().nfa_size_limit(Some(16 << 20)).utf8_empty(false);
-        let regex = Regex::builder()
-            .syntax(syntax)
-            .configure(config)
-            .build(regex_text)
-            .map_err(|error| format!("its `regex` does not compile: {error}"))?;
-        let keywords = keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect();
-        let expression = regex_text.to_owned();
-        Ok(Self { rule, regex, expression, keywords, secret_group, entropy, checks, trigger: None })
+impl Hits {
+    /// Begins with the texts of another request.
+    pub(crate) fn begin(&mut self) {
+        self.budget = Budget::default();
     }
 
-    /// The same rule, where it looks only at places of one kind.
-    pub(crate) fn looking_at(self, trigger: Option<Trigger>) -> Self {
-        Self { trigger, ..self }
+    /// Where the cues stand in the view that was scanned last, roughly in its order.
+    pub(crate) fn cues(&self) -> &[CueHit] {
+        &self.cues
     }
 
-    /// What the expression is written as.
-    pub(crate) fn expression(&self) -> &str {
-        &self.expression
-    }
-
-    /// Its keywords, in lower case.
-    pub(crate) fn keywords(&self) -> &[String] {
-        &self.keywords
-    }
-
-    /// Which group is the secret; 0 for the first that took part.
-    pub(crate) fn secret_group(&self) -> usize {
-        self.secret_group
-    }
-
-    /// Finds what matches within a range of a text.
-    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
-        let mut slots = self.regex.create_captures();
-        let mut at = range.start;
-        while at <= range.end {
-            self.regex.search_captures(&regex_automata::Input::new(text).range(at..range.end), &mut slots);
-            let Some(whole) = slots.get_match() else { return };
-            let span = whole.range();
-            at = span.end.max(span.start + 1);
-            let group = match self.secret_group {
-                0 => (1..slots.group_len()).find_map(|group| slots.get_group(group)),
-                group => slots.get_group(group),
-            };
-            let secret = group.map_or(span.clone(), |group| group.range());
-            let candidate = Candidate {
-                secret: part(text, secret.clone()),
-                matched: part(text, span.clone()),
-                text,
-                start: span.start,
-            };
-            let random = self.entropy.is_none_or(|least| entropy(candidate.secret.as_bytes()) >= least);
-            if random && self.checks.iter().all(|check| check(&candidate)) {
-                found(Match { rule: &self.rule, span, secret });
-            }
+    fn mark(&mut self, number: u32) -> Option<&mut Mark> {
+        let turn = self.turn;
+        let mark = self.marks.get_mut(number as usize)?;
+        if mark.turn != turn {
+            *mark = Mark { turn, done: 0, tried: 0 };
         }
+        Some(mark)
     }
 }
 
 impl Engine {
-    pub(crate) fn new(rules: Vec<Compiled>) -> Self {
-        let mut keywords = Vec::new();
-        let mut owners = Vec::new();
+    /// Of these rules, and of the cues that others look for.
+    pub(crate) fn new(rules: Vec<Compiled>, cues: &[Cue]) -> Self {
+        let mut by_keyword: BTreeMap<Keyword, Vec<Target>> = BTreeMap::new();
+        let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
-            for keyword in &rule.keywords {
-                keywords.push(keyword.as_str());
-                owners.push(number);
+            if rule.anchors.is_empty() {
+                always.push(number);
+            }
+            for anchor in &rule.anchors {
+                let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+                let target = Target::Rule {
+                    number: narrow(number),
+                    least: narrow(anchor.before.0),
+                    most: narrow(anchor.before.1),
+                };
+                by_keyword.entry(anchor.keyword.clone()).or_default().push(target);
             }
         }
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .build(&keywords)
-            .ok();
-        let always = (0..rules.len()).filter(|n| rules.get(*n).is_some_and(|r| r.keywords.is_empty())).collect();
-        Self { keywords: automaton, owners, always, rules }
+        always.sort_by_key(|number| rules.get(*number).and_then(Compiled::trigger).map(|trigger| trigger as u8));
+        for (number, cue) in (0u32..).zip(cues) {
+            let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
+            by_keyword.entry(keyword).or_default().push(Target::Cue(number));
+        }
+        let mut starts = vec![0u32];
+        let mut targets = Vec::new();
+        for of_one in by_keyword.values() {
+            targets.extend(of_one);
+            starts.push(targets.len() as u32);
+        }
+        let keywords: Vec<Keyword> = by_keyword.into_keys().collect();
+        let count = rules.len();
+        let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
+        Self { keywords: Keywords::new(&keywords), starts, targets, always, rules, caches }
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {
@@ -151,41 +165,151 @@ impl Engine {
     /// Whether the rule of this name finds anything in a text.
     pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> bool {
         let mut found = false;
-        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule);
-        found
+        hits.begin();
+        let judged = self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule);
+        judged.is_ok() && found
+    }
+
+    /// Counts the keywords in a text: how fast that is bounds everything else.
+    #[cfg(test)]
+    pub(crate) fn hits(&self, text: &str, count: &mut usize) {
+        let each = self.keywords.each(text.as_bytes(), &mut |_, _| {
+            *count += 1;
+            Ok::<_, std::convert::Infallible>(())
+        });
+        each.unwrap_or_default();
+    }
+
+    /// Every rule's name with each of the keywords that it looks at.
+    #[cfg(test)]
+    pub(crate) fn anchors(&self) -> Vec<(String, String)> {
+        let of = |rule: &Compiled| {
+            let text = |anchor: &plan::Anchor| String::from_utf8_lossy(&anchor.keyword.text).into_owned();
+            rule.anchors.iter().map(|anchor| (rule.rule.id.to_string(), text(anchor))).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of).collect()
     }
 
     /// Scans one view of a text.
-    pub(crate) fn scan<'r>(&'r self, text: &str, hits: &mut Hits, found: &mut dyn FnMut(Match<'r>)) {
-        hits.seen.clear();
-        hits.seen.resize(self.rules.len(), false);
-        hits.rules.clear();
-        let looks_at = |trigger| {
-            self.always.iter().filter_map(|number| self.rules.get(*number)).any(|rule| rule.trigger == Some(trigger))
-        };
-        if looks_at(Trigger::Digits) {
-            trigger::places(text, &mut hits.places);
-        }
-        hits.runs.clear();
-        if looks_at(Trigger::Run) {
-            hits.runs.extend(crate::runs::runs(text));
-        }
-        for rule in self.always.iter().filter_map(|number| self.rules.get(*number)) {
-            match rule.trigger {
-                Some(Trigger::Digits) => hits.places.iter().for_each(|place| rule.confirm(text, place.clone(), found)),
-                Some(Trigger::Run) => hits.runs.iter().for_each(|run| rule.confirm(text, run.clone(), found)),
-                None => rule.confirm(text, 0..text.len(), found),
+    pub(crate) fn scan<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        hits.budget.earn(text.len(), self.always.len());
+        hits.cues.clear();
+        hits.turn += 1;
+        hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
+        let mut caches = self.caches.get();
+        self.look_everywhere(text, hits, &mut caches, found)?;
+        self.keywords.each(text.as_bytes(), &mut |at, keyword| {
+            let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
+            for target in self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default() {
+                match *target {
+                    Target::Rule { number, least, most } => {
+                        let Some(last) = at.checked_sub(least as usize) else { continue };
+                        self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
+                    }
+                    Target::Cue(cue) if hits.cues.len() < MOST_CUES => hits.cues.push(CueHit { at, cue }),
+                    Target::Cue(_) => return Err(Exhausted),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets the rules without keywords look where they look instead.
+    fn look_everywhere<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        caches: &mut [Option<Box<Cache>>],
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        let mut places = std::mem::take(&mut hits.places);
+        let mut placed = None;
+        for number in &self.always {
+            let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.get_mut(*number)) else { continue };
+            if !rule.is_for(hits.path.as_deref()) {
+                continue;
+            }
+            let trigger = rule.trigger();
+            // They are in force in the order of their triggers, so that each kind of place is looked for once.
+            if placed.replace(trigger) != Some(trigger) {
+                places.clear();
+                match trigger {
+                    Some(Trigger::Digits) => trigger::places(text, &mut places),
+                    Some(Trigger::Run) => places.extend(runs::runs(text)),
+                    None => places.push(0..text.len()),
+                }
+            }
+            let Hits { budget, path, .. } = &mut *hits;
+            let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
+            let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+            for place in &places {
+                looking.each(place.clone(), found)?;
             }
         }
-        for hit in self.keywords.iter().flat_map(|keywords| keywords.find_overlapping_iter(text)) {
-            let Some(owner) = self.owners.get(hit.pattern().as_usize()) else { continue };
-            if let Some(seen) = hits.seen.get_mut(*owner).filter(|seen| !**seen) {
-                *seen = true;
-                hits.rules.push(*owner);
+        hits.places = places;
+        Ok(())
+    }
+
+    /// Lets one rule look at a text, of whose matches one may begin within a range.
+    fn look<'r>(
+        &'r self,
+        text: &str,
+        number: u32,
+        begins: Range<usize>,
+        hits: &mut Hits,
+        caches: &mut [Option<Box<Cache>>],
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
+        let Some(cache) = caches.get_mut(number as usize) else { return Ok(()) };
+        let Some(mark) = hits.mark(number) else { return Ok(()) };
+        let mut done = mark.done;
+        if mark.tried == begins.end + 1 || begins.end < done {
+            return Ok(());
+        }
+        mark.tried = begins.end + 1;
+        if !rule.is_for(hits.path.as_deref()) {
+            return Ok(());
+        }
+        let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
+        let Hits { budget, path, .. } = hits;
+        let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+        match rule.reach {
+            Reach::Here => {
+                if let Some(hit) = looking.at(begins.end)? {
+                    done = hit.span.end;
+                    found(hit);
+                }
+            }
+            Reach::Near => {
+                for begin in begins.start.max(done)..=begins.end {
+                    if let Some(hit) = looking.at(begin)? {
+                        done = hit.span.end;
+                        found(hit);
+                        break;
+                    }
+                }
+            }
+            Reach::Window { longest } => {
+                let end = begins.end.saturating_add(longest).min(text.len());
+                looking.each(begins.start.max(done)..end, &mut |hit| {
+                    done = hit.span.end;
+                    found(hit);
+                })?;
+            }
+            Reach::Whole => {
+                looking.each(0..text.len(), found)?;
+                done = usize::MAX;
             }
         }
-        for rule in hits.rules.iter().filter_map(|number| self.rules.get(*number)) {
-            rule.confirm(text, 0..text.len(), found);
+        if let Some(mark) = hits.mark(number) {
+            mark.done = done;
         }
+        Ok(())
     }
 }

@@ -9,10 +9,13 @@
 //!
 //! No sockets, no files, no clocks: a rule file comes in as text.
 
+mod allow;
+mod budget;
 mod check;
 mod decode;
 mod document;
 mod engine;
+mod expression;
 mod finding;
 mod join;
 mod keywords;
@@ -22,6 +25,8 @@ mod runs;
 mod sample;
 mod samples;
 mod scan;
+#[cfg(test)]
+mod speed;
 mod stream;
 mod structure;
 mod trigger;

@@ -1,10 +1,14 @@
 //! All rules in force, compiled once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
+use portcullis_policies::DataLevel;
+
+use crate::allow::Allow;
 use crate::check;
-use crate::document::{self, Diagnostic, Source, Written, line_of};
-use crate::engine::{Compiled, Engine};
+use crate::document::{self, Diagnostic, Document, Extra, Placed, Source, Written};
+use crate::engine::{Compiled, Engine, Statement};
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
 use crate::stream::Live;
@@ -41,7 +45,7 @@ pub struct Report {
 /// All rules in force. Immutable, and shared by everybody who scans.
 pub struct Rules {
     pub(crate) engine: Engine,
-    pub(crate) live: Live,
+    pub(crate) live: OnceLock<Option<Live>>,
     pub(crate) structure: Structure,
     report: Report,
 }
@@ -62,50 +66,20 @@ impl Rules {
     /// # Errors
     /// Everything that is wrong with the files. No rule of a broken file is in force without the others.
     pub fn load(builtin: bool, files: &[Source<'_>], selection: &Selection) -> Result<Self, Vec<Diagnostic>> {
-        let mut rules: Vec<Compiled> = Vec::new();
-        let mut wrong = Vec::new();
-        let mut report = Report::default();
-        let mut samples = Vec::new();
-        // Structural rules that no expression states.
-        let mut traits: Vec<Rule> = Vec::new();
+        let mut loading = Loading::of(selection);
         let own = if builtin { BUILTIN } else { &[] };
-        for source in own.iter().chain(files) {
-            match document::read(source) {
-                Err(diagnostic) => wrong.push(diagnostic),
-                Ok(document) => {
-                    samples.extend(samples_of(&document, source));
-                    for written in document.rules {
-                        let line = line_of(source.text, written.span().start);
-                        if written.get_ref().regex.is_none() && structure::is_trait(&written.get_ref().id) {
-                            let rule = metadata(written.get_ref());
-                            traits.retain(|known| known.id != rule.id);
-                            traits.extend((!selection.disabled.iter().any(|id| **id == *rule.id)).then_some(rule));
-                            continue;
-                        }
-                        add(written.into_inner(), source, line, selection, &mut rules, &mut report, &mut wrong);
-                    }
-                }
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
-        report.active = rules.len() + traits.len();
-        let structure = Structure::new(traits, selection.largest_text);
-        let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
-        let engine = Engine::new(rules);
+        own.iter().for_each(|source| loading.file(source));
         // Those of the program are run by its tests.
-        samples.retain(|sample| files.iter().any(|file| file.name == sample.file));
-        let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Self { engine, live, structure, report }) } else { Err(wrong) }
+        loading.samples.clear();
+        files.iter().for_each(|source| loading.file(source));
+        loading.finish()
     }
 
     /// The samples of the rules in the program: for tests and benchmarks.
     #[must_use]
     pub fn builtin_samples() -> Vec<Samples> {
-        let documents = BUILTIN.iter().filter_map(|source| Some((document::read(source).ok()?, source)));
-        documents.flat_map(|(document, source)| samples_of(&document, source)).collect()
+        let of = |source| samples_of(&document::read(source, &mut Vec::new()), source);
+        BUILTIN.iter().flat_map(of).collect()
     }
 
     /// What became of the rules.
@@ -120,59 +94,172 @@ impl Rules {
     }
 }
 
-/// That a rule can be matched, but not followed in a growing text.
-fn unfollowed(rules: &[Compiled], rule: usize, message: String) -> Diagnostic {
-    let rule = rules.get(rule).map(|compiled| compiled.rule.id.to_string());
-    Diagnostic { file: String::new(), line: 0, rule, message }
+/// Rules on their way into force, file by file.
+struct Loading<'s> {
+    selection: &'s Selection,
+    rules: Vec<Compiled>,
+    /// Structural rules that no expression states.
+    traits: Vec<Rule>,
+    report: Report,
+    samples: Vec<Samples>,
+    wrong: Vec<Diagnostic>,
 }
 
-fn samples_of(document: &document::Document, source: &Source<'_>) -> Vec<Samples> {
+impl<'s> Loading<'s> {
+    fn of(selection: &'s Selection) -> Self {
+        Self {
+            selection,
+            rules: Vec::new(),
+            traits: Vec::new(),
+            report: Report::default(),
+            samples: Vec::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    fn file(&mut self, source: &Source<'_>) {
+        let document = document::read(source, &mut self.wrong);
+        self.samples.extend(samples_of(&document, source));
+        self.extend(&document, source);
+        let mut names = BTreeSet::new();
+        for rule in &document.rules {
+            if !names.insert(rule.it.id.clone()) {
+                self.say(source, rule, "there is a rule of this name in the file already");
+            }
+            self.rule(rule, source);
+        }
+        self.allow(&document, source, &names);
+    }
+
+    /// Does what a file says about the rules before it.
+    fn extend(&mut self, document: &Document, source: &Source<'_>) {
+        let extend = &document.extend.it;
+        if extend.path.is_some() || extend.url.is_some() {
+            self.wrong.push(Diagnostic {
+                file: source.name.to_owned(),
+                line: document.extend.line,
+                rule: None,
+                message: "`[extend]` must not name other files: name them beside this one".to_owned(),
+            });
+        }
+        let disabled = |rule: &Rule| extend.disabled_rules.iter().any(|disabled| **disabled == *rule.id);
+        self.rules.retain(|compiled| !disabled(&compiled.rule));
+        self.traits.retain(|rule| !disabled(rule));
+    }
+
+    fn rule(&mut self, placed: &Placed<Written>, source: &Source<'_>) {
+        let written = &placed.it;
+        let usual = Extra::default();
+        let extra = written.fw.as_ref().unwrap_or(&usual);
+        if self.selection.disabled.contains(&written.id) || (extra.kind == Kind::Pii && !self.selection.pii) {
+            return;
+        }
+        let rule = Rule {
+            id: Arc::from(written.id.as_str()),
+            description: Arc::from(written.description.as_str()),
+            kind: extra.kind,
+            level: extra.level.unwrap_or(extra.kind.usual_level()),
+            action: extra.action,
+            direction: extra.direction,
+        };
+        let Some(expression) = &written.regex else {
+            if structure::is_trait(&written.id) {
+                self.traits.retain(|known| known.id != rule.id);
+                return self.traits.push(rule);
+            }
+            let message = match written.path {
+                Some(_) => "it has no `regex`: a rule about paths alone is not for texts",
+                None => "it has no `regex`",
+            };
+            return self.report.inactive.push(diagnostic(source, placed, message));
+        };
+        let mut checks = Vec::new();
+        for name in &extra.checks {
+            match check::by_name(name) {
+                Some(check) => checks.push(check),
+                None => self.say(source, placed, &format!("there is no check `{name}`")),
+            }
+        }
+        if written.keywords.iter().any(|keyword| keyword.trim().is_empty()) {
+            self.say(source, placed, "one of its `keywords` is empty");
+        }
+        let statement = Statement {
+            expression: expression.clone(),
+            keywords: written.keywords.iter().map(|keyword| keyword.to_ascii_lowercase()).collect(),
+            secret_group: written.secret_group,
+            entropy: written.entropy,
+            checks,
+            path: written.path.clone(),
+            trigger: extra.trigger,
+        };
+        match Compiled::new(rule, statement) {
+            Ok(mut compiled) => {
+                // gitleaks knows no levels: what is set to any name is less sure to be live.
+                if written.fw.is_none() && compiled.is_assignment() {
+                    compiled.rule.level = DataLevel::L3;
+                }
+                for list in written.allowlists.iter().chain(&written.allowlist) {
+                    match Allow::new(list) {
+                        Ok(list) => list.into_iter().for_each(|list| compiled.allow(Arc::new(list))),
+                        Err(reason) => self.say(source, placed, &reason),
+                    }
+                }
+                self.rules.retain(|known| known.rule.id != compiled.rule.id);
+                self.rules.push(compiled);
+            }
+            Err(reason) => self.say(source, placed, &reason),
+        }
+    }
+
+    /// Puts a file's own allow lists in force: for the rules that they name, or else for its own; for all
+    /// where it says that it goes with those of the program.
+    fn allow(&mut self, document: &Document, source: &Source<'_>, names: &BTreeSet<String>) {
+        for placed in &document.allowlists {
+            let list = match Allow::new(&placed.it) {
+                Ok(Some(list)) => Arc::new(list),
+                Ok(None) => continue,
+                Err(reason) => {
+                    let (file, line) = (source.name.to_owned(), placed.line);
+                    self.wrong.push(Diagnostic { file, line, rule: None, message: reason });
+                    continue;
+                }
+            };
+            let targets = &placed.it.target_rules;
+            for rule in &mut self.rules {
+                let meant = match targets.is_empty() {
+                    true => document.extend.it.use_default || names.contains(&*rule.rule.id),
+                    false => targets.iter().any(|target| **target == *rule.rule.id),
+                };
+                if meant {
+                    rule.allow(Arc::clone(&list));
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, source: &Source<'_>, rule: &Placed<Written>, message: &str) {
+        self.wrong.push(diagnostic(source, rule, message));
+    }
+
+    fn finish(self) -> Result<Rules, Vec<Diagnostic>> {
+        let Self { rules, mut traits, mut report, samples, wrong, selection } = self;
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
+        report.active = rules.len() + traits.len();
+        let structure = Structure::new(traits, selection.largest_text);
+        let engine = Engine::new(rules, &[]);
+        let wrong = samples::run(&engine, &samples, 0..DRAWS);
+        if wrong.is_empty() { Ok(Rules { engine, live: OnceLock::new(), structure, report }) } else { Err(wrong) }
+    }
+}
+
+fn diagnostic(source: &Source<'_>, rule: &Placed<Written>, message: &str) -> Diagnostic {
+    let (file, line) = (source.name.to_owned(), rule.line);
+    Diagnostic { file, line, rule: Some(rule.it.id.clone()), message: message.to_owned() }
+}
+
+fn samples_of(document: &Document, source: &Source<'_>) -> Vec<Samples> {
     document.rules.iter().filter_map(|rule| Samples::of(rule, source)).collect()
-}
-
-fn add(
-    written: Written,
-    source: &Source<'_>,
-    line: usize,
-    selection: &Selection,
-    rules: &mut Vec<Compiled>,
-    report: &mut Report,
-    wrong: &mut Vec<Diagnostic>,
-) {
-    let say =
-        |message: String| Diagnostic { file: source.name.to_owned(), line, rule: Some(written.id.clone()), message };
-    if selection.disabled.contains(&written.id) || (written.fw.kind == Kind::Pii && !selection.pii) {
-        return;
-    }
-    let Some(regex) = &written.regex else {
-        report.inactive.push(say("it has no `regex`: rules about paths alone are not for texts".to_owned()));
-        return;
-    };
-    let mut checks = Vec::new();
-    for name in &written.fw.checks {
-        match check::by_name(name) {
-            Some(check) => checks.push(check),
-            None => return wrong.push(say(format!("there is no check `{name}`"))),
-        }
-    }
-    match Compiled::new(metadata(&written), regex, &written.keywords, written.secret_group, written.entropy, checks) {
-        Ok(compiled) => {
-            let compiled = compiled.looking_at(written.fw.trigger);
-            rules.retain(|known| known.rule.id != compiled.rule.id);
-            rules.push(compiled);
-        }
-        Err(reason) => wrong.push(say(reason)),
-    }
-}
-
-/// What a rule says about itself.
-fn metadata(written: &Written) -> Rule {
-    Rule {
-        id: Arc::from(written.id.as_str()),
-        description: Arc::from(written.description.as_str()),
-        kind: written.fw.kind,
-        level: written.fw.level.unwrap_or(written.fw.kind.usual_level()),
-        action: written.fw.action,
-        direction: written.fw.direction,
-    }
 }

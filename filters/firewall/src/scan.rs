@@ -51,6 +51,13 @@ pub struct Scratch {
     border: Border,
 }
 
+impl Scratch {
+    /// Says from which file the texts of the next scans are, for rules about certain files; from none, at first.
+    pub fn set_path(&mut self, path: Option<&str>) {
+        self.hits.path = path.map(ToOwned::to_owned);
+    }
+}
+
 /// The texts take more work than texts of their size may take. They are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text takes more work to judge than a text of its size may take")]
@@ -73,11 +80,12 @@ impl Rules {
         u32::try_from(size).map_err(|_| Exhausted)?;
         let budget = Budget::of(size);
         scratch.reported.clear();
+        scratch.hits.begin();
         scratch.border.clear();
         let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
         for number in 0..texts.len() {
             layers.text(number)?;
-            layers.border(number, &mut scratch.border);
+            layers.border(number, &mut scratch.border)?;
         }
         Ok(())
     }

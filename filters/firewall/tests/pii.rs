@@ -122,3 +122,29 @@ fn answers_full_of_digits_are_judged() {
         stream.finish(&rules, &mut |_| {}).unwrap();
     }
 }
+
+/// How fast texts are judged with the rules about persons, beside without them. Run it with `--release`.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn speed() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let code: String = std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    let logs = format!("{}\n", NUMBERS[..3].join("\n")).repeat(code.len() / 300);
+    let without = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    for (name, rules) in [("without", without), ("with", rules())] {
+        for (kind, text) in [("code", &code), ("logs", &logs)] {
+            let texts = [Text { text, origin: Origin::User, flows: false }];
+            let mut scratch = Scratch::default();
+            let mut best = f64::MAX;
+            for _ in 0..7 {
+                let begin = std::time::Instant::now();
+                rules.scan(&texts, Direction::Request, &mut scratch, &mut |_| {}).unwrap();
+                best = best.min(begin.elapsed().as_secs_f64());
+            }
+            println!("{kind} {name}: {:.0} MB/s", text.len() as f64 / best / 1e6);
+        }
+    }
+}

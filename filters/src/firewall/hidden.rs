@@ -24,8 +24,6 @@ const LONGEST: (usize, usize) = (512, 64);
 pub(super) struct Made<'r> {
     pub(super) text: String,
     pub(super) origin: Origin,
-    /// Whether the model reads it after the one before.
-    pub(super) flows: bool,
     pub(super) place: Place<'r>,
 }
 
@@ -75,7 +73,7 @@ impl<'r> Hidden<'r> {
 
     fn add(&mut self, text: String, origin: Origin, place: Place<'r>) {
         if !text.is_empty() {
-            self.made.push(Made { text, origin, flows: false, place });
+            self.made.push(Made { text, origin, place });
         }
     }
 

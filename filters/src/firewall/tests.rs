@@ -1,9 +1,12 @@
 use super::*;
-use crate::frame::{Reading, with_frame};
-use crate::verdict::Code;
-use portcullis_firewall::Selection;
-use portcullis_policies::DataLevel;
+use crate::exchange::Presented;
+use crate::verdict::{Code, Refusal};
+use http::{HeaderMap, Method};
+use portcullis_firewall::{Origin, Source};
+use portcullis_policies::routes::{Found, builtin};
+use portcullis_policies::{DataLevel, UpstreamKind};
 use proptest::prelude::*;
+use std::net::{IpAddr, Ipv4Addr};
 
 struct Deaf;
 
@@ -11,200 +14,186 @@ impl FindingObserver for Deaf {
     fn found(&self, _: &str, _: DataLevel, _: &'static str) {}
 }
 
-/// A seeded source of bodies: no secret stands in this file in one piece.
-fn body(letters: &str, length: usize, seed: usize) -> String {
-    let letters: Vec<char> = letters.chars().collect();
-    let mut state = 0x9e37_79b9_u64 + seed as u64;
-    (0..length)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            letters[(state >> 33) as usize % letters.len()]
-        })
-        .collect()
+const RULES: &str = r#"
+[[rules]]
+id = "ours"
+description = "Token of ours"
+regex = '''\b(ours_[a-z0-9]{8})\b'''
+keywords = ["ours_"]
+[[rules]]
+id = "cut"
+regex = '''\b(cut_[a-z0-9]{8})\b'''
+keywords = ["cut_"]
+[rules.fw]
+action = "redact"
+[[rules]]
+id = "hint"
+regex = '''\b(hint_[a-z0-9]{8})\b'''
+keywords = ["hint_"]
+[rules.fw]
+kind = "structural"
+[[rules]]
+id = "assigned"
+regex = '''(?i)passphrase"?\s*[:=]\s*"([^"]{6,})"'''
+keywords = ["passphrase"]
+"#;
+
+fn filter() -> &'static Firewall {
+    static ONE: std::sync::LazyLock<Firewall> = std::sync::LazyLock::new(made);
+    &ONE
 }
 
-const B62: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-const HEX: &str = "0123456789abcdef";
-const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-/// One sample of a kind, as (rule, the fixed beginning, the rest).
-fn samples() -> Vec<(&'static str, String, String)> {
-    let b62 = |n| body(B62, n, n);
-    let mut all: Vec<(&'static str, String, String)> = [
-        ("github-token", "ghp_", b62(36)),
-        ("github-token", "gho_", b62(36)),
-        ("github-fine-grained", "github_pat_", format!("{}_{}", b62(22), b62(59))),
-        ("gitlab-token", "glpat-", b62(20)),
-        ("npm-token", "npm_", b62(36)),
-        ("pypi-token", "pypi-AgEIcHlwaS5vcmc", b62(80)),
-        ("rubygems-key", "rubygems_", body(HEX, 48, 1)),
-        ("pulumi-token", "pul-", body(HEX, 40, 1)),
-        ("aws-key-id", "AKIA", body(UPPER, 16, 5)),
-        ("google-api-key", "AIza", b62(35)),
-        ("google-oauth-secret", "GOCSPX-", b62(28)),
-        ("alibaba-key-id", "LTAI", b62(20)),
-        ("digitalocean-token", "dop_v1_", body(HEX, 64, 2)),
-        ("netlify-token", "nfp_", b62(36)),
-        ("supabase-token", "sbp_", body(HEX, 40, 3)),
-        ("planetscale-secret", "pscale_tkn_", b62(43)),
-        ("databricks-token", "dapi", body(HEX, 32, 4)),
-        ("doppler-token", "dp.pt.", b62(43)),
-        ("vault-token", "hvs.", b62(95)),
-        ("openai-key", "sk-", format!("proj-{}T3BlbkFJ{}", b62(58), b62(59))),
-        ("anthropic-key", "sk-ant-", format!("api03-{}AA", b62(93))),
-        ("huggingface-token", "hf_", b62(34)),
-        ("groq-key", "gsk_", b62(52)),
-        ("xai-key", "xai-", b62(80)),
-        ("perplexity-key", "pplx-", b62(48)),
-        ("replicate-token", "r8_", b62(37)),
-        ("stripe-key", "sk_live_", b62(24)),
-        ("square-secret", "sq0atp-", b62(22)),
-        ("shopify-token", "shpat_", body(HEX, 32, 6)),
-        ("sendgrid-key", "SG.", format!("{}.{}", b62(22), b62(43))),
-        ("mailgun-key", "key-", body(HEX, 32, 7)),
-        ("slack-token", "xoxb-", format!("123456789012-1234567890123-{}", b62(24))),
-        ("linear-key", "lin_api_", b62(40)),
-        ("notion-token", "ntn_", format!("12345678901{}", b62(35))),
-        ("postman-key", "PMAK-", format!("{}-{}", body(HEX, 24, 8), body(HEX, 34, 9))),
-        ("airtable-token", "pat", format!("{}.{}", b62(14), body(HEX, 64, 10))),
-        ("newrelic-key", "NRAK-", body(UPPER, 27, 11)),
-        ("grafana-token", "glsa_", format!("{}_{}", b62(32), body(HEX, 8, 12))),
-        ("sentry-token", "sntryu_", body(HEX, 64, 13)),
-        ("private-key", "-----BEGIN ", "RSA PRIVATE KEY-----\nMIIE".to_owned()),
-        ("age-key", "AGE-SECRET-KEY-1", body(UPPER, 58, 14)),
-        ("url-password", "://", format!("admin:{}@db.example.org", b62(14))),
-        (
-            "json-web-token",
-            "eyJ",
-            format!("{}.{}.{}", &data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"HS256"}"#)[3..], b62(40), b62(43)),
-        ),
-    ]
-    .map(|(rule, begin, rest)| (rule, begin.to_owned(), rest))
-    .to_vec();
-    all.push((
-        "basic-auth",
-        "Basic ".to_owned(),
-        data_encoding::BASE64.encode(format!("admin:{}", b62(12)).as_bytes()),
-    ));
-    all
+fn made() -> Firewall {
+    let settings = FirewallSettings::default();
+    let source = Source { name: "t.toml", text: RULES };
+    let rules = Rules::load(false, &[source], &settings.selection()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    Firewall::new(settings, Arc::new(rules), Fingerprints::new(b"a key").unwrap(), Arc::new(Deaf)).unwrap()
 }
 
-fn found_in(text: &str) -> Vec<&'static str> {
-    let mut rules = vec![];
-    scanner().scan(text, &mut |f| rules.push(f.rule.id));
-    rules
-}
-
-#[test]
-fn knows_every_format_in_prose() {
-    for (rule, begin, rest) in samples() {
-        for text in
-            [format!("my key is {begin}{rest} please use it"), format!("{begin}{rest}"), format!("KEY={begin}{rest}\n")]
-        {
-            assert!(found_in(&text).contains(&rule), "{rule} in {text}");
-        }
-    }
-    let rules: std::collections::HashSet<_> = samples().iter().map(|(rule, _, _)| *rule).collect();
-    assert!(rules.len() >= 25, "{}", rules.len());
-}
-
-#[test]
-fn leaves_alone_what_is_no_secret() {
-    for text in [
-        "AKIAIOSFODNN7EXAMPLE",
-        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "sk-your-api-key-goes-here-and-nowhere-else-please",
-        "password = os.environ['DB']",
-        "the password is: hunter",
-        "-----BEGIN PUBLIC KEY-----",
-        "-----BEGIN CERTIFICATE-----",
-        "https://example.com/a:b@c",
-        "postgres://user:${PASSWORD}@host/db",
-        "skghp_1234567890",
-        "token: config.token_value",
-        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "eyJhbGciOiJub25lIn0",
-        "Basic understanding of it",
-        "SKIP this and that",
-        "path is fine",
-        "keyboard-shortcuts",
-        "550e8400-e29b-41d4-a716-446655440000",
-    ] {
-        assert_eq!(found_in(text), Vec::<&str>::new(), "{text}");
+fn head(path: &str) -> Head {
+    let Found::Route(route) = builtin(UpstreamKind::Ollama).find("POST", path) else { panic!("{path} is no route") };
+    Head {
+        method: Method::POST,
+        path: path.to_owned(),
+        query: vec![],
+        headers: HeaderMap::new(),
+        route: Arc::clone(route),
+        upstream: UpstreamKind::Ollama,
+        presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
+        credentials: Default::default(),
+        content: None,
     }
 }
 
-#[test]
-fn sees_assignments_and_disguises() {
-    let secret = body(B62, 20, 3);
-    for text in [
-        format!("password = \"{secret}\""),
-        format!("DB_PASSWORD={secret}"),
-        format!("\"client_secret\": \"{secret}\""),
-        format!("api_key: {secret}"),
-    ] {
-        assert!(found_in(&text).contains(&"assigned-secret"), "{text}");
+/// Judges a whole request: what goes on, or the refusal.
+fn judge(facts: &mut Facts, body: &str) -> Result<String, Refusal> {
+    let head = head("/api/chat");
+    let body: Bytes = body.as_bytes().to_vec().into();
+    let json = Json::parse(&body).unwrap();
+    let request = Request { head: &head, body: &body, json: Some(&json) };
+    match filter().judge(&request, facts).unwrap() {
+        Verdict::Pass => Ok(String::from_utf8(body.to_vec()).unwrap()),
+        Verdict::Replace(new) => Ok(String::from_utf8(new.to_vec()).unwrap()),
+        Verdict::Block(no) => Err(no),
     }
-    let token = format!("ghp_{}", body(B62, 36, 1));
-    let hidden: String = token.chars().flat_map(|c| [c, '\u{200b}']).collect();
-    assert!(found_in(&hidden).contains(&"github-token"));
 }
 
-fn scanner() -> &'static Scanner {
-    static ONE: std::sync::OnceLock<Scanner> = std::sync::OnceLock::new();
-    ONE.get_or_init(Scanner::default)
+/// What is read of a request: its texts, who says each, and whether it goes on from the one before.
+fn read(path: &str, body: &str) -> Vec<(String, Origin, bool)> {
+    let (head, body) = (head(path), Bytes::from(body.as_bytes().to_vec()));
+    let json = Json::parse(&body).unwrap();
+    let request = Request { head: &head, body: &body, json: Some(&json) };
+    let hidden = texts::hidden(&request).unwrap();
+    let texts = Texts::of(&request, &hidden);
+    assert_eq!(texts.texts.len(), texts.places.len());
+    texts.texts.iter().map(|text| (text.text.to_owned(), text.origin, text.flows)).collect()
+}
+
+#[test]
+fn what_is_said_is_read_in_order_and_by_whom() {
+    let body = r#"{"model":"tiny","suffix":"end","prompt":"mid","system":"begin","options":{"stop":["word"]}}"#;
+    let said = read("/api/generate", body);
+    let first: Vec<_> = said.iter().take(4).map(|(text, origin, flows)| (text.as_str(), *origin, *flows)).collect();
+    assert_eq!(
+        first,
+        [
+            ("begin", Origin::System, false),
+            ("mid", Origin::User, true),
+            ("end", Origin::User, true),
+            ("model", Origin::Unknown, false)
+        ]
+    );
+    assert!(said.iter().any(|(text, _, flows)| text == "word" && !flows));
+    let body = r#"{"model":"tiny","messages":[{"content":"a","role":"tool"},{"role":"user","content":[{"type":"text","text":"b"},{"type":"tool_result","content":"c"}]},{"content":"d"}]}"#;
+    let said: Vec<_> = read("/api/chat", body).into_iter().take(4).map(|(text, origin, _)| (text, origin)).collect();
+    let expected = [("a", Origin::Tool), ("b", Origin::User), ("c", Origin::Tool), ("d", Origin::Unknown)];
+    assert_eq!(said, expected.map(|(text, origin)| (text.to_owned(), origin)));
+}
+
+#[test]
+fn the_strictest_finding_refuses() {
+    let mut facts = Facts::default();
+    let no =
+        judge(&mut facts, r#"{"messages":[{"content":"hint_12345678 ours_12345678 hint_12345678"}]}"#).unwrap_err();
+    assert_eq!((no.code, no.level, no.detail.as_str()), (Code::FirewallSecret, DataLevel::L4, "rule ours"));
+    assert_eq!(facts.level(), DataLevel::L4);
+    let told: Vec<_> = facts.findings().iter().map(|noted| (&*noted.rule, noted.action)).collect();
+    assert!(told.contains(&("ours", "block")) && told.contains(&("hint", "flag")), "{told:?}");
+}
+
+#[test]
+fn what_is_cut_leaves_nothing_behind() {
+    let mut facts = Facts::default();
+    let body = r#"{"model":"tiny","messages":[{"role":"user","content":"a cut_12345678 b"}],"n":1.0}"#;
+    let goes_on = judge(&mut facts, body).unwrap();
+    assert_eq!(goes_on, body.replace("cut_12345678", "[redacted:cut]"));
+    assert_eq!((facts.redactions(), facts.level()), (1, DataLevel::L4));
+    assert_eq!(facts.findings()[0].action, "redact");
+    // What tells the server what to do is not rewritten.
+    for body in [r#"{"model":"cut_12345678"}"#, r#"{"cut_12345678":"x"}"#, r#"{"messages":[{"role":"cut_12345678"}]}"#]
+    {
+        assert_eq!(judge(&mut Facts::default(), body).unwrap_err().code, Code::FirewallSecret, "{body}");
+    }
+}
+
+#[test]
+fn a_value_is_judged_with_its_key_and_told_once() {
+    let body = r#"{"messages":[{"tool_calls":[{"function":{"arguments":{"passphrase":"opensesame"}}}]}]}"#;
+    let mut facts = Facts::default();
+    let no = judge(&mut facts, body).unwrap_err();
+    assert_eq!((no.detail.as_str(), facts.findings().len()), ("rule assigned", 1));
+    let body = r#"{"messages":[{"tool_calls":[{"function":{"arguments":{"x":"see ours_12345678"}}}]}]}"#;
+    let mut facts = Facts::default();
+    judge(&mut facts, body).unwrap_err();
+    assert_eq!(facts.findings().len(), 1, "{:?}", facts.findings());
+}
+
+#[test]
+fn where_it_goes_bounds_what_may_be_shown() {
+    let body = r#"{"messages":[{"content":"hint_12345678 and cut_12345678"}]}"#;
+    let mut facts = Facts::default();
+    facts.set_ceiling(DataLevel::L1);
+    facts.set_ceiling(DataLevel::L3);
+    let no = judge(&mut facts, body).unwrap_err();
+    assert_eq!((no.code, no.level), (Code::FirewallLevel, DataLevel::L2));
+    let mut facts = Facts::default();
+    facts.set_ceiling(DataLevel::L2);
+    assert!(judge(&mut facts, body).unwrap().contains("[redacted:cut]"), "what is taken out is not shown");
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let key = prop_oneof!["[a-z]{1,8}", Just("role".to_owned()), Just("content".to_owned()), Just("type".to_owned())];
+    let leaf = prop_oneof!["\\PC{0,12}".prop_map(serde_json::Value::from), any::<i64>().prop_map(Into::into)];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..4)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
 }
 
 proptest! {
     #[test]
-    fn nothing_panics_the_scanner(text in any::<String>(), from in 0usize..64) {
-        let scanner = scanner();
-        scanner.scan(&text, &mut |_| {});
-        let mut from = from.min(text.len());
-        while !text.is_char_boundary(from) { from -= 1; }
-        scanner.scan_from(&text, from, false, &mut |_| {});
+    fn no_string_is_left_out(inner in any_json(), at in "(messages|prompt|system|input|tools|options|x)") {
+        let body = serde_json::json!({"model": "tiny", at: inner}).to_string();
+        let json = Json::parse(body.as_bytes()).unwrap();
+        let read: std::collections::HashSet<_> = read("/api/chat", &body).into_iter().map(|(text, ..)| text).collect();
+        json.each_string(&mut |text| assert!(text.len() < 4 || read.contains(text), "{text:?} of {body}"));
     }
-}
 
-/// The development corpus lies beside the project; where it does not, this skips and says so.
-#[test]
-fn holds_its_own_on_the_development_corpus() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/firewall/corpus_dev.jsonl");
-    let Ok(corpus) = std::fs::read_to_string(path) else {
-        eprintln!("skipped: the firewall's development corpus is not there");
-        return;
-    };
-    let scanner = scanner();
-    let (mut hit, mut missed, mut wrong, mut clean) = (0, 0, 0, 0);
-    let mut by_rule = std::collections::BTreeMap::<String, usize>::new();
-    let mut wrongly = std::collections::BTreeMap::<&str, usize>::new();
-    for line in corpus.lines() {
-        let item: serde_json::Value = serde_json::from_str(line).unwrap();
-        if item.get("evasion").is_some_and(|e| !e.is_null()) {
-            continue;
-        }
-        let mut rules = vec![];
-        scanner.scan(item["text"].as_str().unwrap(), &mut |f| {
-            if f.rule.level >= DataLevel::L3 {
-                rules.push(f.rule.id)
-            }
-        });
-        match (item["label"].as_str().unwrap(), rules.first()) {
-            ("secret", Some(_)) => hit += 1,
-            ("secret", None) => {
-                missed += 1;
-                *by_rule.entry(item["rule"].as_str().unwrap_or("?").to_owned()).or_default() += 1;
-            }
-            ("clean", Some(rule)) => {
-                wrong += 1;
-                *wrongly.entry(rule).or_default() += 1;
-            }
-            ("clean", None) => clean += 1,
-            _ => {}
+    #[test]
+    fn whatever_passes_holds_nothing(inner in any_json(), cut in "[a-z0-9]{8}", keyed in any::<bool>()) {
+        let token = format!("cut_{cut}");
+        let body = if keyed {
+            serde_json::json!({"messages": [inner, {&token: token}]})
+        } else {
+            serde_json::json!({"messages": [inner, {"content": ["before", token]}]})
+        };
+        let mut facts = Facts::default();
+        match judge(&mut facts, &body.to_string()) {
+            Ok(passes) => prop_assert!(!passes.contains(&token) && !keyed && facts.redactions() == 1),
+            Err(no) => prop_assert!(keyed && no.code == Code::FirewallSecret),
         }
     }
-    let recall = f64::from(hit) / f64::from(hit + missed);
-    let precision = f64::from(hit) / f64::from(hit + wrong);
-    eprintln!("recall {recall:.3}, precision {precision:.3}, clean {clean}, missed {by_rule:?}, wrong {wrongly:?}");
-    assert!(recall >= 0.75 && precision >= 0.9);
 }

@@ -46,7 +46,7 @@ impl<'r> Texts<'r> {
         }
         all.head(request.head);
         for made in hidden {
-            all.add(&made.text, made.origin, made.flows, made.place);
+            all.add(&made.text, made.origin, made.place);
         }
         all
     }
@@ -56,14 +56,14 @@ impl<'r> Texts<'r> {
         let mut all = Self::default();
         all.json(json, outermost(route));
         for made in hidden {
-            all.add(&made.text, made.origin, made.flows, made.place);
+            all.add(&made.text, made.origin, made.place);
         }
         all
     }
 
-    fn add(&mut self, text: &'r str, origin: Origin, flows: bool, place: Place<'r>) {
-        if flows || text.len() >= SHORTEST {
-            self.texts.push(Text { text, origin, flows });
+    fn add(&mut self, text: &'r str, origin: Origin, place: Place<'r>) {
+        if text.len() >= SHORTEST {
+            self.texts.push(Text { text, origin, flows: false });
             self.places.push(place);
         }
     }
@@ -86,7 +86,9 @@ impl<'r> Texts<'r> {
     fn said(&mut self, json: &'r Value<'r>, context: Context) {
         match json {
             Value::String(text) if context.said && !text.is_empty() => {
-                self.add(text, context.origin, !self.texts.is_empty(), Place::Value(json));
+                // Of what is said, a single letter may be the beginning of what the next one ends.
+                self.texts.push(Text { text, origin: context.origin, flows: !self.texts.is_empty() });
+                self.places.push(Place::Value(json));
             }
             Value::Array(items) => items.iter().for_each(|item| self.said(item, context)),
             Value::Object(entries) => {
@@ -102,13 +104,13 @@ impl<'r> Texts<'r> {
         match json {
             Value::String(text) if !context.said => {
                 let place = if outermost { Place::Fixed } else { Place::Value(json) };
-                self.add(text, context.origin, false, place);
+                self.add(text, context.origin, place);
             }
             Value::Array(items) => items.iter().for_each(|item| self.unsaid(item, context, outermost)),
             Value::Object(entries) => {
                 let inside = context.of_object(entries);
                 for (key, value) in entries {
-                    self.add(key, inside.origin, false, Place::Fixed);
+                    self.add(key, inside.origin, Place::Fixed);
                     let scalar = outermost && !matches!(value, Value::Object(_));
                     self.unsaid(value, inside.under(key), scalar);
                 }
@@ -120,16 +122,16 @@ impl<'r> Texts<'r> {
     /// What of the head reaches the server.
     fn head(&mut self, head: &'r Head) {
         for (name, value) in &head.query {
-            self.add(name, Origin::Unknown, false, Place::Fixed);
-            self.add(value, Origin::Unknown, false, Place::Fixed);
+            self.add(name, Origin::Unknown, Place::Fixed);
+            self.add(value, Origin::Unknown, Place::Fixed);
         }
         // Segments that the route spells out are known.
         let known = head.route.path.split('/').map(Some).chain(std::iter::repeat(None));
         for (segment, _) in head.path.split('/').zip(known).filter(|(segment, known)| *known != Some(*segment)) {
-            self.add(segment, Origin::Unknown, false, Place::Fixed);
+            self.add(segment, Origin::Unknown, Place::Fixed);
         }
         for value in head.headers.values().filter_map(|value| value.to_str().ok()) {
-            self.add(value, Origin::Unknown, false, Place::Fixed);
+            self.add(value, Origin::Unknown, Place::Fixed);
         }
     }
 }

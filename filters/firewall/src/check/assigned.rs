@@ -22,7 +22,7 @@ const NOT_SECRET: &[&str] = &[
     "length",
     "limit",
     "max",
-    "min_",
+    "_min",
     "ttl",
     "expir",
     "name",
@@ -128,6 +128,27 @@ const NOT_SECRET: &[&str] = &[
     "sealed",
 ];
 
+/// How what is shown to everybody begins.
+const PUBLIC: &[&str] = &[
+    "pk_",
+    "pk-lf-",
+    "pk.eyJ",
+    "phc_",
+    "sb_publishable_",
+    "pub_",
+    "ssh-rsa",
+    "ssh-ed25519",
+    "AAAA",
+    "age1",
+    "npub1",
+    "-----",
+    "sha256",
+    "sha512",
+    "sha1",
+    "sha384",
+    "md5:",
+];
+
 /// Names whose value may be chosen by a person.
 const PASSWORDS: &[&str] =
     &["passw", "passphrase", "passcode", "pwd", "_pass", "pass", "psk", "credential", "requirepass", "masterauth"];
@@ -167,12 +188,24 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
 pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
     let value = Value { text, quoted: false };
-    if value.stands_for_another() || is_harmless_name(head_of(candidate)) || is_address(text) || is_uuid(text) {
+    if value.stands_for_another()
+        || is_harmless_name(head_of(candidate))
+        || is_harmless_name(name_of(candidate).0)
+        || is_address(text)
+        || is_uuid(text)
+    {
         return false;
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     let marks = text.bytes().filter(|byte| b"!@#$%^&*+=?~".contains(byte)).count();
+    // Where nothing says that the word before it names it, only what nobody would write counts.
+    let bare =
+        !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
+            && head_of(candidate).is_ascii();
+    if bare {
+        return text.len() >= 16 && digits > 1 && letters > 3 && surprise(text) >= 0.7 * text.len() as f32;
+    }
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
     spoken || random
@@ -270,6 +303,9 @@ impl<'t> Value<'t> {
     /// Whether it is a variable, a type, a call, a path or a stopgap.
     fn stands_for_another(&self) -> bool {
         let text = self.text;
+        if PUBLIC.iter().any(|start| text.starts_with(start)) {
+            return true;
+        }
         let starts = if self.quoted {
             text.starts_with(['/', '~'])
         } else {
@@ -342,10 +378,12 @@ impl<'t> Value<'t> {
 fn is_passphrase(text: &str) -> bool {
     const TECHNICAL: &[&str] =
         &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
-    let words = text.split(['-', '_', '.', ' ', '+']).filter(|word| !word.is_empty());
+    let words = text.split(['-', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
-    let plain =
-        words.clone().filter(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())).count();
+    let plain = words
+        .clone()
+        .filter(|word| word.len() >= 3 && word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()))
+        .count();
     let all = words.count();
     let technical = TECHNICAL.iter().any(|word| contains(text, word));
     plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)

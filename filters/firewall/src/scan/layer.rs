@@ -67,11 +67,11 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at a text, and below it.
     fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
-        self.judge(text, place, through);
+        self.judge(text, place, through)?;
         let Some(view) = view::of(text) else { return self.below(text, place, through, depth) };
         let place = Place::Parts(&view.map, place);
         let through = if through == Through::Plain { Through::Normalised } else { through };
-        self.judge(&view.text, &place, through);
+        self.judge(&view.text, &place, through)?;
         self.below(&view.text, &place, through, depth)
     }
 
@@ -79,20 +79,24 @@ impl<'r, 's> Layers<'r, 's> {
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
         let budget = self.budget;
         let engine = &self.rules.engine;
+        let mut done = Ok(());
         join::each(text, &mut |view: &View| {
-            self.judge_if(&view.text, &Place::Parts(&view.map, place), Through::Joined, |found| {
+            if done.is_err() {
+                return;
+            }
+            done = self.judge_if(&view.text, &Place::Parts(&view.map, place), Through::Joined, |found| {
                 // What does not reach over a border has been found where it stands.
                 let across = view.map.source(found.secret.clone()).len() != found.secret.len();
                 across && is_sure(engine, &view.text, found)
             });
         });
+        done?;
         let runs = Runs::of(text);
         if depth == 0 {
             decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
                 let through = Through::Decoded(piece.name);
                 let place = place.then(piece.from);
-                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found));
-                Ok(())
+                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))
             })?;
         }
         decode::each(text, &runs, budget, &mut |piece: Piece<'_>| {
@@ -112,40 +116,50 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks across the border before one of the texts.
-    pub(super) fn border(&mut self, number: usize, border: &mut Border) {
-        let Some(Text { text, flows, .. }) = self.texts.get(number) else { return };
+    pub(super) fn border(&mut self, number: usize, border: &mut Border) -> Result<(), Exhausted> {
+        let Some(Text { text, flows, .. }) = self.texts.get(number) else { return Ok(()) };
+        let mut done = Ok(());
         border.next(number, text, *flows, &mut |joined, before, (number, start)| {
             let Self { rules, texts, hits, .. } = self;
             let end = texts.get(number).map_or(0, |text| text.text.len());
             let mut across = Vec::new();
-            rules.engine.scan(joined, hits, &mut |hit| {
+            let scanned = rules.engine.scan(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
                 if reaches && is_sure(&rules.engine, joined, &hit) {
                     across.push((hit.rule, start + hit.span.start..end));
                 }
             });
+            done = done.and(scanned);
             for (rule, span) in across {
                 self.number = number;
                 self.tell(rule, span.clone(), span, Through::Joined);
             }
         });
+        done
     }
 
     /// Looks at one view of a text.
-    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) {
-        self.judge_if(view, place, through, |_| true);
+    fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
+        self.judge_if(view, place, through, |_| true)
     }
 
     /// Looks at one view of a text that is only believed in part.
-    fn judge_if(&mut self, view: &str, place: &Place<'_>, through: Through, believes: impl Fn(&Match<'r>) -> bool) {
+    fn judge_if(
+        &mut self,
+        view: &str,
+        place: &Place<'_>,
+        through: Through,
+        believes: impl Fn(&Match<'r>) -> bool,
+    ) -> Result<(), Exhausted> {
         let rules = self.rules;
         let mut hits = std::mem::take(self.hits);
-        rules.engine.scan(view, &mut hits, &mut |found| {
+        let done = rules.engine.scan(view, &mut hits, &mut |found| {
             if believes(&found) {
                 self.tell(found.rule, place.source(found.span), place.source(found.secret), through);
             }
         });
         *self.hits = hits;
+        done
     }
 
     /// Tells a finding, once.

@@ -87,6 +87,7 @@ impl<'r> Judged<'r> {
         scratch: &mut Scratch,
     ) -> Result<(), Unjudged> {
         let text = window.text;
+        scratch.set_path(Some(&self.file));
         let mut found: Vec<Finding<'r>> = Vec::new();
         let texts = [Text { text, origin: Origin::Unknown, flows: false }];
         let mut more = false;

@@ -15,8 +15,10 @@ use crate::config::FirewallConfig;
 /// Rule files are at most so large.
 const LARGEST: u64 = 16 << 20;
 
-/// Structural rules that say little about a file in a repository.
-const HINTS: [&str; 3] = ["absolute-path", "internal-import", "size"];
+/// How the built-in structural rules are called, and those of them that say something about a file in a repository:
+/// what nobody sees there was hidden.
+const STRUCTURAL: &str = "structure-";
+const TOLD: [&str; 2] = ["structure-bidi", "structure-invisible"];
 
 /// The rules that the arguments ask for, beside those of the gate where its config is named.
 pub(super) fn load(args: &ScanArgs, gate: Option<&FirewallConfig>) -> Outcome<Rules> {
@@ -40,7 +42,10 @@ pub(super) fn is_silent(rule: &Rule, args: &ScanArgs, gate: Option<&FirewallConf
     let settings = gate.map(|gate| &gate.settings);
     match rule.kind {
         Kind::Structural if args.structural => false,
-        Kind::Structural => settings.is_some_and(|s| off(s.structural)) || HINTS.contains(&&*rule.id),
+        Kind::Structural => {
+            let hint = rule.id.starts_with(STRUCTURAL) && !TOLD.contains(&&*rule.id);
+            hint || settings.is_some_and(|s| off(s.structural))
+        }
         Kind::Injection => args.threshold.is_none() && settings.is_some_and(|s| off(s.injection.action)),
         Kind::Secret | Kind::Pii => false,
     }

@@ -1,0 +1,72 @@
+//! How much work a scan may take.
+//!
+//! A unit is about a nanosecond. What takes more than its texts' size allows is not judged; that is
+//! refused, and so stuffing a text with keywords gains nothing.
+
+use crate::scan::Exhausted;
+
+/// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
+const PER_BYTE: usize = 64;
+const PER_BYTE_BEYOND: usize = 20;
+const SMALL: usize = 256 << 10;
+
+/// Units for a scan whatever its size.
+const FLOOR: usize = 32 << 10;
+
+/// What is left to spend on the texts of one request, and on all that they are seen as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    left: usize,
+    bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: FLOOR, bytes: 0 }
+    }
+}
+
+impl Budget {
+    /// Adds what one view of a text allows, at which `every` rules look whatever it says.
+    pub(crate) fn earn(&mut self, bytes: usize, every: usize) {
+        let small = bytes.min(SMALL.saturating_sub(self.bytes));
+        let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
+        self.bytes = self.bytes.saturating_add(bytes);
+        // What is looked at whatever it says takes that much, no less, and is no attack.
+        let fixed = bytes.saturating_add(PER_BYTE).saturating_mul(every).saturating_mul(8);
+        self.left = self.left.saturating_add(own).saturating_add(fixed);
+    }
+
+    /// Spends units.
+    pub(crate) fn spend(&mut self, units: usize) -> Result<(), Exhausted> {
+        let left = self.left.checked_sub(units);
+        // What is exhausted stays so.
+        self.left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Exhausted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_spent_once() {
+        let mut budget = Budget::default();
+        budget.earn(1000, 0);
+        assert_eq!(budget.spend(1000 * PER_BYTE), Ok(()));
+        assert_eq!(budget.spend(FLOOR), Ok(()));
+        assert_eq!(budget.spend(1), Err(Exhausted));
+        budget.earn(usize::MAX, usize::MAX);
+        assert_eq!(budget.spend(1 << 30), Ok(()), "no overflow");
+    }
+
+    #[test]
+    fn grows_slower_for_large_texts_however_they_are_cut() {
+        let (mut whole, mut cut) = (Budget::default(), Budget::default());
+        whole.earn(1 << 20, 0);
+        (0..1 << 10).for_each(|_| cut.earn(1 << 10, 0));
+        assert_eq!(whole.left, cut.left);
+        assert_eq!(whole.left, FLOOR + SMALL * PER_BYTE + ((1 << 20) - SMALL) * PER_BYTE_BEYOND);
+    }
+}

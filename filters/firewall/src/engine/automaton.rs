@@ -1,0 +1,179 @@
+//! One rule's expression as an automaton that is built as far as texts take it, in linear time.
+
+use std::ops::Range;
+
+use regex_automata::hybrid::dfa;
+use regex_automata::nfa::thompson::{self, WhichCaptures, backtrack::BoundedBacktracker, pikevm::PikeVM};
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::hir::Hir;
+
+use crate::budget::Budget;
+use crate::scan::Exhausted;
+
+/// How large an expression may become, and how much memory its automaton may take while it matches.
+const LARGEST: usize = 16 << 20;
+const CACHE: usize = 256 << 10;
+
+/// What work costs, in units of the [`Budget`].
+const ATTEMPT: usize = 32;
+const STEPPED: usize = 2;
+const GROUPED: usize = 16;
+const CLEARED: usize = 200_000;
+
+/// An expression, ready to match.
+pub(super) struct Automaton {
+    dfa: dfa::DFA,
+    /// Finds where a match begins whose end is known.
+    reverse: Option<dfa::DFA>,
+    nfa: thompson::NFA,
+    groups: Option<BoundedBacktracker>,
+}
+
+/// What it reuses from match to match.
+pub(super) struct Cache {
+    dfa: dfa::Cache,
+    reverse: Option<dfa::Cache>,
+    groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
+    slots: Vec<Option<NonMaxUsize>>,
+}
+
+impl Automaton {
+    /// Of an expression; of one that is looked for in long ranges with what finds where its matches begin.
+    pub(super) fn new(hir: &Hir, ranges: bool) -> Result<Self, String> {
+        let nfa = nfa(hir, false)?;
+        let dfa = dfa(nfa.clone(), MatchKind::LeftmostFirst)?;
+        let reverse = if ranges { Some(self::dfa(self::nfa(hir, true)?, MatchKind::All)?) } else { None };
+        let groups = match nfa.group_info().group_len(regex_automata::PatternID::ZERO) {
+            ..=1 => None,
+            _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
+        };
+        Ok(Self { dfa, reverse, nfa, groups })
+    }
+
+    pub(super) fn cache(&self) -> Cache {
+        let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
+        let reverse = self.reverse.as_ref().map(dfa::DFA::create_cache);
+        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, slots }
+    }
+
+    /// Where the match ends that begins at a place.
+    pub(super) fn longest(
+        &self,
+        text: &[u8],
+        at: usize,
+        cache: &mut Cache,
+        budget: &mut Budget,
+    ) -> Result<Option<usize>, Exhausted> {
+        let cleared = cache.dfa.clear_count();
+        let input = Input::new(text).range(at..).anchored(Anchored::Yes);
+        // The automaton never gives up, and quits at no byte: if it ever did, the text would not be judged.
+        let mut state = self.dfa.start_state_forward(&mut cache.dfa, &input).map_err(|_| Exhausted)?;
+        let mut end = None;
+        let mut next = at;
+        for byte in text.get(at..).unwrap_or_default() {
+            state = self.dfa.next_state(&mut cache.dfa, state, *byte).map_err(|_| Exhausted)?;
+            if state.is_tagged() {
+                if state.is_match() {
+                    end = Some(next);
+                } else if state.is_dead() {
+                    break;
+                } else if state.is_quit() {
+                    return Err(Exhausted);
+                }
+            }
+            next += 1;
+        }
+        if next >= text.len() && !state.is_dead() {
+            state = self.dfa.next_eoi_state(&mut cache.dfa, state).map_err(|_| Exhausted)?;
+            if state.is_match() {
+                end = Some(text.len());
+            }
+        }
+        budget.spend(ATTEMPT + STEPPED * (next - at) + CLEARED * (cache.dfa.clear_count() - cleared))?;
+        Ok(end)
+    }
+
+    /// The first match within a range, from where it begins or earlier. Around the range the text is seen, but not
+    /// matched. Says whether it begins there.
+    pub(super) fn first(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        cache: &mut Cache,
+        budget: &mut Budget,
+    ) -> Result<Option<(Range<usize>, bool)>, Exhausted> {
+        let cleared = cache.dfa.clear_count();
+        let begin = range.start;
+        let input = Input::new(text).range(range.clone());
+        let found = self.dfa.try_search_fwd(&mut cache.dfa, &input).map_err(|_| Exhausted)?;
+        let end = found.map(|found| found.offset());
+        // It looks at no more than it says, but for a character or two.
+        budget.spend(ATTEMPT + STEPPED * (end.unwrap_or(range.end).saturating_sub(begin)))?;
+        budget.spend(CLEARED * (cache.dfa.clear_count() - cleared))?;
+        let Some(end) = end else { return Ok(None) };
+        let (Some(reverse), Some(cache)) = (&self.reverse, &mut cache.reverse) else {
+            return Ok(Some((begin..end, false)));
+        };
+        let cleared = cache.clear_count();
+        let input = Input::new(text).range(begin..end).anchored(Anchored::Yes);
+        let found = reverse.try_search_rev(cache, &input).map_err(|_| Exhausted)?;
+        let start = found.map_or(begin, |found| found.offset());
+        budget.spend(STEPPED * (end - start) + CLEARED * (cache.clear_count() - cleared))?;
+        Ok(Some((start..end, true)))
+    }
+
+    /// The whole match in a range that ends where a match ends, and its group: the one asked for, or the first
+    /// that took part and is not empty.
+    pub(super) fn groups(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        anchored: bool,
+        group: usize,
+        cache: &mut Cache,
+        budget: &mut Budget,
+    ) -> Result<Option<(Range<usize>, Range<usize>)>, Exhausted> {
+        if self.groups.is_none() && anchored {
+            return Ok(Some((range.clone(), range)));
+        }
+        budget.spend(GROUPED * range.len())?;
+        let anchor = if anchored { Anchored::Yes } else { Anchored::No };
+        let input = Input::new(text).range(range).anchored(anchor);
+        let slots = &mut cache.slots;
+        let quick = self.groups.as_ref().filter(|groups| input.get_span().len() < groups.max_haystack_len());
+        let found = match quick {
+            Some(groups) => {
+                let cache = cache.groups.get_or_insert_with(|| groups.create_cache());
+                groups.try_search_slots(cache, &input, slots).map_err(|_| Exhausted)?
+            }
+            None => {
+                let slow = PikeVM::new_from_nfa(self.nfa.clone()).map_err(|_| Exhausted)?;
+                slow.search_slots(&mut slow.create_cache(), &input, slots)
+            }
+        };
+        let place = |group: usize| {
+            let (from, to) = (slots.get(2 * group)?.as_ref()?, slots.get(2 * group + 1)?.as_ref()?);
+            Some(from.get()..to.get())
+        };
+        let Some(span) = found.and_then(|_| place(0)) else { return Ok(None) };
+        let secret = match group {
+            0 => (1..slots.len() / 2).filter_map(place).find(|group| !group.is_empty()),
+            group => place(group),
+        };
+        Ok(Some((span.clone(), secret.unwrap_or(span))))
+    }
+}
+
+fn nfa(hir: &Hir, reverse: bool) -> Result<thompson::NFA, String> {
+    let captures = if reverse { WhichCaptures::None } else { WhichCaptures::All };
+    let config =
+        thompson::Config::new().utf8(false).nfa_size_limit(Some(LARGEST)).reverse(reverse).which_captures(captures);
+    thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
+}
+
+fn dfa(nfa: thompson::NFA, kind: MatchKind) -> Result<dfa::DFA, String> {
+    let config = dfa::Config::new().match_kind(kind).cache_capacity(CACHE).skip_cache_capacity_check(true);
+    let built = dfa::Builder::new().configure(config).build_from_nfa(nfa);
+    built.map_err(|_| "it uses `\\b` of Unicode, which has no automaton; leave out `(?u)`".to_owned())
+}

@@ -1,0 +1,227 @@
+//! One rule, ready to match.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use regex_automata::meta::Regex;
+
+use super::Match;
+use super::automaton::{Automaton, Cache};
+use super::plan::{self, Anchor};
+use crate::allow::Allow;
+use crate::budget::Budget;
+use crate::check::{Candidate, Check, entropy, part};
+use crate::expression;
+use crate::keywords::Keyword;
+use crate::rule::Rule;
+use crate::scan::Exhausted;
+use crate::trigger::Trigger;
+
+/// Farther from a keyword than this, the whole text is searched at once.
+const NEAR: usize = 48;
+const FAR: usize = 2048;
+
+/// What the beginning of imported expressions takes in at most, which is stripped of them.
+const STRIPPED: usize = 50;
+
+/// A rule, ready to match.
+pub(crate) struct Compiled {
+    pub(crate) rule: Rule,
+    pub(super) anchors: Vec<Anchor>,
+    pub(super) reach: Reach,
+    statement: Statement,
+    path: Option<Regex>,
+    allow: Vec<Arc<Allow>>,
+    automaton: Automaton,
+    stripped: bool,
+    /// What the last one left who looked at a growing text.
+    spare: Mutex<Option<Box<Cache>>>,
+}
+
+/// How a rule's matches are written.
+#[derive(Default)]
+pub(crate) struct Statement {
+    pub(crate) expression: String,
+    /// In lower case.
+    pub(crate) keywords: Vec<String>,
+    /// Which group is the secret; 0 for the first that took part.
+    pub(crate) secret_group: usize,
+    pub(crate) entropy: Option<f32>,
+    pub(crate) checks: Vec<Check>,
+    /// An expression for the path of the file.
+    pub(crate) path: Option<String>,
+    /// Where it looks, if it has no keywords.
+    pub(crate) trigger: Option<Trigger>,
+}
+
+/// How far from a keyword a rule looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// A match begins with the keyword.
+    Here,
+    /// It begins at one of a few places before it.
+    Near,
+    /// It begins before it, and is not longer than this.
+    Window { longest: usize },
+    /// It may be anywhere.
+    Whole,
+}
+
+impl Compiled {
+    pub(crate) fn new(rule: Rule, statement: Statement) -> Result<Self, String> {
+        let broken = |reason: String| format!("its `regex` does not compile: {reason}");
+        let whole = expression::parse(&statement.expression).map_err(broken)?;
+        let (hir, stripped) = plan::stripped(whole);
+        if statement.secret_group > hir.properties().explicit_captures_len() {
+            return Err(format!("its `regex` has no group {}, which `secretGroup` names", statement.secret_group));
+        }
+        let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
+        let longest = hir.properties().maximum_len();
+        let triggered = statement.trigger.is_some();
+        let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
+            Some(anchors) => {
+                let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
+                let reach = match longest {
+                    _ if far == 0 => Reach::Here,
+                    Some(longest) if longest <= FAR => Reach::Window { longest },
+                    _ if far <= NEAR => Reach::Near,
+                    _ => Reach::Whole,
+                };
+                (anchors, reach)
+            }
+            None => {
+                let anchor = |word: &String| Anchor { keyword: Keyword::any_case(word), before: (0, 0) };
+                (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
+            }
+        };
+        let ranges = !matches!(reach, Reach::Here | Reach::Near);
+        let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
+        let (allow, spare) = (Vec::new(), Mutex::new(None));
+        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, spare })
+    }
+
+    /// What the expression is written as.
+    pub(crate) fn expression(&self) -> &str {
+        &self.statement.expression
+    }
+
+    /// Its keywords, in lower case.
+    pub(crate) fn keywords(&self) -> &[String] {
+        &self.statement.keywords
+    }
+
+    /// Which group is the secret; 0 for the first that took part.
+    pub(crate) fn secret_group(&self) -> usize {
+        self.statement.secret_group
+    }
+
+    /// Where it looks, if it has no keywords.
+    pub(crate) fn trigger(&self) -> Option<Trigger> {
+        self.statement.trigger
+    }
+
+    /// Whether its expression is about a value that something of any name is set to.
+    pub(crate) fn is_assignment(&self) -> bool {
+        self.stripped
+    }
+
+    /// Does not find what this list allows.
+    pub(crate) fn allow(&mut self, list: Arc<Allow>) {
+        self.allow.push(list);
+    }
+
+    /// Finds what matches within a range of a text.
+    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
+        let left = self.spare.lock().ok().and_then(|mut spare| spare.take());
+        let mut cache = left.unwrap_or_else(|| Box::new(self.cache()));
+        let mut budget = Budget::default();
+        budget.earn(range.len(), 1);
+        // What a range of its size cannot pay for has been found as far as it could be.
+        let _ = self.looking(text, None, &mut cache, &mut budget).each(range, found);
+        if let Ok(mut spare) = self.spare.lock() {
+            *spare = Some(cache);
+        }
+    }
+
+    pub(super) fn cache(&self) -> Cache {
+        self.automaton.cache()
+    }
+
+    /// Whether it looks at texts that are from here.
+    pub(super) fn is_for(&self, path: Option<&str>) -> bool {
+        self.path.as_ref().is_none_or(|wanted| path.is_some_and(|path| wanted.is_match(path)))
+    }
+
+    pub(super) fn looking<'l>(
+        &self,
+        text: &'l str,
+        path: Option<&'l str>,
+        cache: &'l mut Cache,
+        budget: &'l mut Budget,
+    ) -> Looking<'_, 'l> {
+        Looking { rule: self, text, path, cache, budget }
+    }
+}
+
+/// A rule that looks at a text.
+pub(super) struct Looking<'r, 'l> {
+    rule: &'r Compiled,
+    text: &'l str,
+    path: Option<&'l str>,
+    cache: &'l mut Cache,
+    budget: &'l mut Budget,
+}
+
+impl<'r> Looking<'r, '_> {
+    /// What matches at a place.
+    pub(super) fn at(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
+        let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
+        let Some(end) = end else { return Ok(None) };
+        Ok(self.judge(begin..end, true)?.and_then(|(hit, holds)| holds.then_some(hit)))
+    }
+
+    /// All that matches within a range.
+    pub(super) fn each(&mut self, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) -> Result<(), Exhausted> {
+        let mut at = range.start;
+        while at <= range.end {
+            let within = at..range.end;
+            let first = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
+            let judged = first.map(|(place, exact)| self.judge(place, exact)).transpose()?.flatten();
+            let Some((hit, holds)) = judged else { break };
+            // What does not hold up must not hide what begins within it.
+            at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
+            if holds {
+                found(hit);
+            }
+        }
+        Ok(())
+    }
+
+    /// The match in a range that ends where one ends, and whether it holds up.
+    fn judge(&mut self, range: Range<usize>, anchored: bool) -> Result<Option<(Match<'r>, bool)>, Exhausted> {
+        let Compiled { rule, statement, allow, automaton, stripped, .. } = self.rule;
+        let group = statement.secret_group;
+        let groups = automaton.groups(self.text.as_bytes(), range, anchored, group, self.cache, self.budget)?;
+        let Some((span, secret)) = groups else { return Ok(None) };
+        let candidate = Candidate {
+            secret: part(self.text, secret.clone()),
+            matched: part(self.text, span.clone()),
+            text: self.text,
+            start: span.start,
+        };
+        let mut holds = statement.entropy.is_none_or(|least| entropy(candidate.secret.as_bytes()) >= least);
+        holds = holds && statement.checks.iter().all(|check| check(&candidate));
+        let mut lists = allow.iter();
+        while let Some(list) = lists.next().filter(|_| holds) {
+            let before = if *stripped { self.name_before(span.start) } else { 0 };
+            holds = !list.allows(&candidate, before, self.path, self.budget)?;
+        }
+        Ok(Some((Match { rule, span, secret }, holds)))
+    }
+
+    /// How much of what stands before a match its expression would have taken in, had it not been stripped.
+    fn name_before(&self, start: usize) -> usize {
+        let before = self.text.as_bytes().get(start.saturating_sub(STRIPPED)..start).unwrap_or_default();
+        before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count()
+    }
+}

@@ -1,0 +1,239 @@
+//! Where a rule's expression must hold one of a few fixed strings, so that it need only look there.
+
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
+
+use crate::keywords::Keyword;
+
+/// How many strings stand for one place of an expression, and how long they are.
+const MOST: usize = 96;
+const LONGEST: usize = 48;
+
+/// Classes of so many characters are spelled out where a string is too short otherwise.
+const WIDE: usize = 16;
+
+/// Shorter strings are found too often.
+const SHORT: usize = 3;
+
+/// A string that every match has at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Anchor {
+    pub(super) keyword: Keyword,
+    /// How far before it a match begins, at least and at most.
+    pub(super) before: (usize, usize),
+}
+
+/// Finds strings such that every match has one of them, and with it one of the `keywords`, if there are any.
+pub(super) fn anchors(hir: &Hir, keywords: &[String]) -> Option<Vec<Anchor>> {
+    let narrow = anchors_of(hir, keywords, false);
+    let short = |anchors: &Vec<Anchor>| anchors.iter().any(|anchor| anchor.keyword.text.len() < SHORT);
+    let found = match narrow {
+        Some(anchors) if !short(&anchors) => Some(anchors),
+        narrow => anchors_of(hir, keywords, true).filter(|anchors| !short(anchors)).or(narrow),
+    };
+    found.filter(|anchors| anchors.iter().all(|anchor| anchor.keyword.text.len() >= 2))
+}
+
+/// Without its optional and lazy beginning an expression matches at the same places, only shorter. Says whether
+/// it had one.
+pub(super) fn stripped(hir: Hir) -> (Hir, bool) {
+    match hir.kind() {
+        HirKind::Concat(parts) => {
+            let count = parts.iter().take_while(|part| is_lazy(part)).count();
+            let rest: Vec<Hir> = parts.iter().skip(count).cloned().collect();
+            (Hir::concat(rest), count > 0)
+        }
+        HirKind::Alternation(branches) => {
+            let branches: Vec<_> = branches.iter().cloned().map(stripped).collect();
+            let any = branches.iter().any(|(_, stripped)| *stripped);
+            (Hir::alternation(branches.into_iter().map(|(branch, _)| branch).collect()), any)
+        }
+        _ => (hir, false),
+    }
+}
+
+fn is_lazy(part: &Hir) -> bool {
+    match part.kind() {
+        HirKind::Repetition(Repetition { min: 0, greedy: false, sub, .. }) => {
+            sub.properties().explicit_captures_len() == 0
+        }
+        _ => false,
+    }
+}
+
+/// A few strings that are all that a part of an expression matches.
+#[derive(Clone)]
+struct Strings {
+    all: Vec<Vec<u8>>,
+    any_case: bool,
+}
+
+fn anchors_of(hir: &Hir, keywords: &[String], wide: bool) -> Option<Vec<Anchor>> {
+    let mut parts = Vec::new();
+    flatten(hir, &mut parts);
+    let mut best: Option<Vec<Anchor>> = None;
+    let mut before = (0usize, Some(0usize));
+    let mut first = 0;
+    while let Some(rest) = parts.get(first..).filter(|rest| !rest.is_empty()) {
+        let (run, count) = run(rest, wide);
+        let found = match count {
+            0 => rest.first().and_then(|part| within(part, keywords, wide, before)),
+            _ => at(&run, keywords, before),
+        };
+        if let Some(found) = found.filter(|found| best.as_ref().is_none_or(|best| cost(found) < cost(best))) {
+            best = Some(found);
+        }
+        // Keywords need not be found where the strings begin that are too many to go on.
+        for part in rest.get(..count.max(1)).unwrap_or_default() {
+            let most = part.properties().maximum_len();
+            before.0 += part.properties().minimum_len().unwrap_or(0);
+            before.1 = before.1.zip(most).map(|(all, more)| all + more);
+        }
+        first += count.max(1);
+    }
+    best
+}
+
+/// What anchors cost: far from where matches begin is worst, then short.
+fn cost(anchors: &[Anchor]) -> (usize, usize) {
+    let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
+    let short = anchors.iter().map(|anchor| anchor.keyword.text.len()).min().unwrap_or(0);
+    // A keyword of one or two bytes is hardly one.
+    (if short < SHORT { usize::MAX } else { far }, LONGEST.saturating_sub(short))
+}
+
+/// The parts of an expression that follow each other, without the brackets around them.
+fn flatten<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
+    match hir.kind() {
+        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
+        HirKind::Capture(capture) => flatten(&capture.sub, parts),
+        _ => parts.push(hir),
+    }
+}
+
+/// What as many parts as possible match together, and how many they are.
+fn run(parts: &[&Hir], wide: bool) -> (Strings, usize) {
+    let mut all = Strings { all: vec![Vec::new()], any_case: false };
+    let mut count = 0;
+    for part in parts {
+        let Some(next) = finite(part, wide).and_then(|strings| all.followed_by(&strings)) else { break };
+        all = next;
+        count += 1;
+    }
+    (all, count)
+}
+
+fn at(run: &Strings, keywords: &[String], before: (usize, Option<usize>)) -> Option<Vec<Anchor>> {
+    let most = before.1?;
+    let holds = |text: &Vec<u8>| {
+        let text = text.to_ascii_lowercase();
+        keywords.is_empty() || keywords.iter().any(|word| memchr::memmem::find(&text, word.as_bytes()).is_some())
+    };
+    let usable = run.all.iter().all(|text| !text.is_empty() && holds(text));
+    let anchor = |text: &Vec<u8>| Anchor {
+        keyword: Keyword { text: text.clone(), any_case: run.any_case },
+        before: (before.0, most),
+    };
+    usable.then(|| run.all.iter().map(anchor).collect())
+}
+
+/// Anchors inside of one part: in each of its branches, or where it is repeated for the first time.
+fn within(part: &Hir, keywords: &[String], wide: bool, before: (usize, Option<usize>)) -> Option<Vec<Anchor>> {
+    let mut found = Vec::new();
+    match part.kind() {
+        HirKind::Alternation(branches) => {
+            for branch in branches {
+                found.extend(anchors_of(branch, keywords, wide)?);
+            }
+        }
+        HirKind::Repetition(repetition) if repetition.min > 0 => {
+            found = anchors_of(&repetition.sub, keywords, wide)?;
+        }
+        _ => return None,
+    }
+    for anchor in &mut found {
+        anchor.before.0 += before.0;
+        anchor.before.1 += before.1?;
+    }
+    (found.len() <= MOST).then_some(found)
+}
+
+/// All that a part matches, where that is a few strings.
+fn finite(hir: &Hir, wide: bool) -> Option<Strings> {
+    let one = |text: Vec<u8>| Some(Strings { all: vec![text], any_case: false });
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => one(Vec::new()),
+        HirKind::Literal(literal) => one(literal.0.to_vec()),
+        HirKind::Class(Class::Bytes(class)) => {
+            let bytes: Vec<u8> = class.ranges().iter().flat_map(|range| range.start()..=range.end()).take(64).collect();
+            spelled(&bytes, if wide { WIDE } else { 4 })
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            let ascii = class.ranges().iter().all(|range| range.end().is_ascii());
+            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end()).take(64);
+            let bytes: Vec<u8> = bytes.filter_map(|c| u8::try_from(c).ok()).collect();
+            ascii.then(|| spelled(&bytes, if wide { WIDE } else { 4 })).flatten()
+        }
+        HirKind::Repetition(Repetition { min, max: Some(max), sub, .. }) if max <= &8 => {
+            let sub = finite(sub, wide)?;
+            let mut times = Strings { all: vec![Vec::new()], any_case: sub.any_case };
+            let mut all = Vec::new();
+            for time in 0..=*max {
+                if time >= *min {
+                    all.extend(times.all.iter().cloned());
+                }
+                if time < *max {
+                    times = times.followed_by(&sub)?;
+                }
+            }
+            Strings { all, any_case: sub.any_case }.bounded()
+        }
+        HirKind::Repetition(_) => None,
+        HirKind::Capture(capture) => finite(&capture.sub, wide),
+        HirKind::Concat(parts) => {
+            let mut all = Strings { all: vec![Vec::new()], any_case: false };
+            for part in parts {
+                all = all.followed_by(&finite(part, wide)?)?;
+            }
+            Some(all)
+        }
+        HirKind::Alternation(branches) => {
+            let mut all = Strings { all: Vec::new(), any_case: false };
+            for branch in branches {
+                let branch = finite(branch, wide)?;
+                all.any_case |= branch.any_case;
+                all.all.extend(branch.all);
+            }
+            all.bounded()
+        }
+    }
+}
+
+/// The characters of a class, letters in both cases as one.
+fn spelled(bytes: &[u8], most: usize) -> Option<Strings> {
+    let both = |byte: &u8| byte.is_ascii_alphabetic() && bytes.contains(&(byte ^ 0x20));
+    let any_case = bytes.iter().any(both);
+    let mut all: Vec<Vec<u8>> =
+        bytes.iter().map(|byte| vec![if any_case { byte.to_ascii_lowercase() } else { *byte }]).collect();
+    all.sort_unstable();
+    all.dedup();
+    (!all.is_empty() && all.len() <= most).then_some(Strings { all, any_case })
+}
+
+impl Strings {
+    fn followed_by(&self, next: &Self) -> Option<Self> {
+        if self.all.len() * next.all.len() > MOST {
+            return None;
+        }
+        let all = self.all.iter().flat_map(|one| next.all.iter().map(move |two| [&one[..], &two[..]].concat()));
+        Self { all: all.collect(), any_case: self.any_case || next.any_case }.bounded()
+    }
+
+    fn bounded(mut self) -> Option<Self> {
+        if self.any_case {
+            self.all.iter_mut().for_each(|text| text.make_ascii_lowercase());
+        }
+        self.all.sort_unstable();
+        self.all.dedup();
+        (self.all.len() <= MOST && self.all.iter().all(|text| text.len() <= LONGEST)).then_some(self)
+    }
+}

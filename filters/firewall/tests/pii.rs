@@ -1,10 +1,11 @@
 //! Data about persons, in texts as people write them: what is found, and what only looks like it.
 
-use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Stream, Text};
+use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Source, Stream, Text};
 
 fn rules() -> Rules {
     let selection = Selection { pii: true, ..Selection::default() };
-    Rules::load(true, &[], &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
+    let text = include_str!("../../../policies/firewall/pii.toml");
+    Rules::load(false, &[Source { name: "pii.toml", text }], &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
 }
 
 /// The rules about persons that find something, each once.
@@ -133,8 +134,9 @@ fn speed() {
         .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
         .collect();
     let logs = format!("{}\n", NUMBERS[..3].join("\n")).repeat(code.len() / 300);
-    let without = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
-    for (name, rules) in [("without", without), ("with", rules())] {
+    let load = |pii| Rules::load(true, &[], &Selection { pii, ..Selection::default() });
+    for (name, rules) in [("without", load(false)), ("with", load(true))] {
+        let rules = rules.map_err(|wrong| format!("{wrong:?}")).unwrap();
         for (kind, text) in [("code", &code), ("logs", &logs)] {
             let texts = [Text { text, origin: Origin::User, flows: false }];
             let mut scratch = Scratch::default();

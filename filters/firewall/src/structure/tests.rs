@@ -191,10 +191,12 @@ fn judge(rules: &Rules, text: &str) -> Vec<(String, Option<crate::Action>)> {
 
 #[test]
 fn they_are_rules_as_any_other() {
-    let load = |files: &[Source<'_>], disabled: &[&str]| {
+    let builtin = Source { name: "structure.toml", text: include_str!("../../../../policies/firewall/structure.toml") };
+    let load = |own: &[Source<'_>], disabled: &[&str]| {
+        let files: Vec<Source<'_>> = [builtin].into_iter().chain(own.iter().copied()).collect();
         let disabled = disabled.iter().map(ToString::to_string).collect();
         let selection = Selection { disabled, ..Selection::default() };
-        Rules::load(true, files, &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
+        Rules::load(false, &files, &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
     };
     let rules = load(&[], &[]);
     for (_, id) in TRAITS {

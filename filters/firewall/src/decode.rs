@@ -28,9 +28,12 @@ pub(crate) use set::Set;
 pub(crate) struct Piece<'d> {
     pub(crate) text: &'d str,
     pub(crate) from: From<'d>,
-    /// How it was encoded.
+    /// How it was encoded; [`KEY`] for a key that was written as a key file.
     pub(crate) name: &'static str,
 }
+
+/// What a key is called that was found without the lines around it. Nothing is encoded in it.
+pub(crate) const KEY: &str = "key";
 
 /// Where in the encoded text it stands.
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +78,10 @@ pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>
         budget.spend(piece.text.len())?;
         sink(piece)
     };
-    escape::each(text, &mut spend)?;
-    quoted::each(text, &mut spend)?;
     radix::each(text, runs, budget, &mut spend)?;
-    codes::each(text, budget, &mut spend)
+    escape::each(text, &mut spend)?;
+    codes::each(text, budget, &mut spend)?;
+    quoted::each(text, &mut spend)
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.

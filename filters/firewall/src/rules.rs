@@ -1,7 +1,7 @@
 //! All rules in force, compiled once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_policies::DataLevel;
 
@@ -45,7 +45,7 @@ pub struct Report {
 /// All rules in force. Immutable, and shared by everybody who scans.
 pub struct Rules {
     pub(crate) engine: Engine,
-    pub(crate) live: Live,
+    pub(crate) live: OnceLock<Option<Live>>,
     pub(crate) structure: Structure,
     report: Report,
 }
@@ -249,22 +249,15 @@ impl<'s> Loading<'s> {
         traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
         report.active = rules.len() + traits.len();
         let structure = Structure::new(traits, selection.largest_text);
-        let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
         let engine = Engine::new(rules, &[]);
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Rules { engine, live, structure, report }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Rules { engine, live: OnceLock::new(), structure, report }) } else { Err(wrong) }
     }
 }
 
 fn diagnostic(source: &Source<'_>, rule: &Placed<Written>, message: &str) -> Diagnostic {
     let (file, line) = (source.name.to_owned(), rule.line);
     Diagnostic { file, line, rule: Some(rule.it.id.clone()), message: message.to_owned() }
-}
-
-/// That a rule can be matched, but not followed in a growing text.
-fn unfollowed(rules: &[Compiled], rule: usize, message: String) -> Diagnostic {
-    let rule = rules.get(rule).map(|compiled| compiled.rule.id.to_string());
-    Diagnostic { file: String::new(), line: 0, rule, message }
 }
 
 fn samples_of(document: &Document, source: &Source<'_>) -> Vec<Samples> {

@@ -157,8 +157,16 @@ const PASSWORDS: &[&str] =
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let (name, chosen) = name_of(candidate);
     let value = Value::of(candidate);
+    if is_chained(candidate) {
+        return false;
+    }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
     !is_harmless_name(name) && !value.stands_for_another() && value.is_secret(chosen || header, name)
+}
+
+/// A value behind an option's name: `--db-password x`.
+pub(super) fn assigned_flag(candidate: &Candidate<'_>) -> bool {
+    name_of(candidate).0.starts_with('-') && assigned(candidate)
 }
 
 /// A value that is assigned to what is called a key or the like: it has to look drawn.
@@ -188,7 +196,8 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
 pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
     let value = Value { text, quoted: false };
-    if value.stands_for_another()
+    if is_chained(candidate)
+        || value.stands_for_another()
         || is_harmless_name(head_of(candidate))
         || is_harmless_name(name_of(candidate).0)
         || is_address(text)
@@ -198,7 +207,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let marks = text.bytes().filter(|byte| b"!@#$%^&*+=?~".contains(byte)).count();
+    let marks = text.bytes().filter(|byte| b"!@#$%^&*?~".contains(byte)).count();
     // Where nothing says that the word before it names it, only what nobody would write counts.
     let bare =
         !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
@@ -387,6 +396,12 @@ fn is_passphrase(text: &str) -> bool {
     let all = words.count();
     let technical = TECHNICAL.iter().any(|word| contains(text, word));
     plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)
+}
+
+/// Whether the word is a part of a name of many parts: `arn:aws:secretsmanager:…:secret:shop/db`.
+fn is_chained(candidate: &Candidate<'_>) -> bool {
+    let mut before = part(candidate.text, 0..candidate.start).bytes().rev();
+    before.next() == Some(b':') && before.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether it reads like a name in code: words, and a number at most.

@@ -27,9 +27,12 @@ struct Series {
 pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     runs::each(bytes, LINE, &CODES, &mut |run| {
-        if let Some((made, place)) = dump::read(bytes, run.start) {
-            if let Some(text) = says::says(&made, budget)? {
-                sink(Piece { text: &text, from: From::Run(place.start, place.end), name: "hexdump" })?;
+        // The run may begin with the end of the line before.
+        let begin = bytes.get(run.clone()).unwrap_or_default().iter().take(LINE);
+        let next = begin.take_while(|byte| **byte != b'\n').count() + run.start;
+        if let Some((made, place)) = dump::read(bytes, run.start).or_else(|| dump::read(bytes, next)) {
+            if let Some((text, name)) = says::says(&made, "hexdump", budget)? {
+                sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
             }
             return Ok(place.end);
         }
@@ -72,8 +75,9 @@ impl Series {
             return Ok(());
         }
         // Numbers that are not characters are numbers.
-        let said = if name == "hex" { says::says(&made, budget)? } else { says::text(&made) };
-        let Some(text) = said else { return Ok(()) };
+        let said =
+            if name == "hex" { says::says(&made, name, budget)? } else { says::text(&made).map(|text| (text, name)) };
+        let Some((text, name)) = said else { return Ok(()) };
         sink(Piece { text: &text, from: From::Run(self.start, self.end), name })
     }
 }

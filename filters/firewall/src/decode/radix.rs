@@ -95,8 +95,8 @@ fn decode(
         // The digits of a number may stand before it, and a letter after it.
         for start in 0..2 {
             let pairs = bare.get(start..).unwrap_or_default();
-            if let Some(text) = says::says(&unpack(pairs, 4, hex), budget)? {
-                give(&text, "hex")?;
+            if let Some((text, name)) = says::says(&unpack(pairs, 4, hex), "hex", budget)? {
+                give(&text, name)?;
                 return Ok(true);
             }
         }
@@ -113,8 +113,8 @@ fn decode(
     }
     let Some(start) = group_start(symbols) else { return Ok(false) };
     let groups = symbols.get(start..).unwrap_or_default();
-    let Some(text) = says::says(&unpack64(groups), budget)? else { return Ok(false) };
-    give(&text, "base64")?;
+    let Some((text, name)) = says::says(&unpack64(groups), "base64", budget)? else { return Ok(false) };
+    give(&text, name)?;
     Ok(true)
 }
 

@@ -13,13 +13,13 @@ use crate::scan::Exhausted;
 
 /// How large an expression may become, and how much memory its automaton may take while it matches.
 const LARGEST: usize = 16 << 20;
-const CACHE: usize = 256 << 10;
+const CACHE: usize = 512 << 10;
 
 /// What work costs, in units of the [`Budget`].
 const ATTEMPT: usize = 32;
 const STEPPED: usize = 2;
 const GROUPED: usize = 16;
-const CLEARED: usize = 200_000;
+const CLEARED: usize = 20_000;
 
 /// An expression, ready to match.
 pub(super) struct Automaton {

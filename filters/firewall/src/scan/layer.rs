@@ -6,7 +6,7 @@ use super::place::Place;
 use super::reported::Reported;
 use super::sure::is_sure;
 use super::{Exhausted, Text};
-use crate::decode::{self, Budget, Piece, Runs};
+use crate::decode::{self, Budget, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
 use crate::join::{self, Border};
@@ -106,7 +106,12 @@ impl<'r, 's> Layers<'r, 's> {
                 return if hides { Err(Exhausted) } else { Ok(()) };
             }
             let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
-            self.layer(piece.text, &place.then(piece.from), through, depth + 1)
+            let place = place.then(piece.from);
+            if piece.name == KEY {
+                self.judge(piece.text, &place, through);
+                return Ok(());
+            }
+            self.layer(piece.text, &place, through, depth + 1)
         })
     }
 

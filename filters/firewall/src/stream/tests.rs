@@ -171,15 +171,16 @@ fn classes_are_what_they_should_be() {
     let rules = shapes();
     let of = |id: &str| {
         let own = |live: &&LiveRule| *rules.engine.rules()[live.number].rule.id == *id;
-        rules.live.rules().iter().find(own).unwrap().class
+        rules.live().unwrap().rules().iter().find(own).unwrap().class
     };
-    let class = |back, prefix| Class { back, context: false, prefix };
-    assert_eq!(of("prefix"), class(Some(0), 4));
-    assert_eq!(of("value"), class(Some(3), 0));
-    assert_eq!(of("marker"), class(Some(5), 0));
-    assert_eq!(of("suffix"), class(None, 0));
-    assert_eq!(of("block"), class(Some(0), 10));
-    assert_eq!(of("address"), class(Some(10), 0));
+    let class =
+        |back: Option<usize>, words, prefix| Class { back, everywhere: back.is_none(), context: false, words, prefix };
+    assert_eq!(of("prefix"), class(Some(0), false, 4));
+    assert_eq!(of("value"), class(Some(0), false, 0));
+    assert_eq!(of("marker"), class(Some(5), false, 0));
+    assert_eq!(of("suffix"), class(None, false, 0));
+    assert_eq!(of("block"), class(Some(0), false, 10));
+    assert_eq!(of("address"), class(Some(10), true, 0));
 }
 
 proptest! {

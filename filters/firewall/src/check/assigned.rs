@@ -385,8 +385,10 @@ impl<'t> Value<'t> {
 
 /// Three words or more in a row, of the kind that a person remembers: `correct-horse-battery-9`.
 fn is_passphrase(text: &str) -> bool {
-    const TECHNICAL: &[&str] =
-        &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
+    const TECHNICAL: &[&str] = &[
+        "cred", "access", "control", "pass", "secret", "token", "key", "auth", "user", "login", "file", "service",
+        "db", "min", "max",
+    ];
     let words = text.split(['-', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
     let plain = words

@@ -213,7 +213,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
             && head_of(candidate).is_ascii();
     if bare {
-        return text.len() >= 16 && digits > 1 && letters > 3 && surprise(text) >= 0.7 * text.len() as f32;
+        return text.len() >= 16 && digits > 0 && letters > 3 && surprise(text) >= 0.6 * text.len() as f32;
     }
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
@@ -385,8 +385,10 @@ impl<'t> Value<'t> {
 
 /// Three words or more in a row, of the kind that a person remembers: `correct-horse-battery-9`.
 fn is_passphrase(text: &str) -> bool {
-    const TECHNICAL: &[&str] =
-        &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
+    const TECHNICAL: &[&str] = &[
+        "cred", "access", "control", "pass", "secret", "token", "key", "auth", "user", "login", "file", "service",
+        "db", "min", "max",
+    ];
     let words = text.split(['-', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
     let plain = words

@@ -71,7 +71,8 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
 /// A line without indentation, what marks it as quoted, and what says that it goes on.
 fn inner(bytes: &[u8], line: Range<usize>) -> Range<usize> {
     let text = bytes.get(line.clone()).unwrap_or_default();
-    let start = line.start + text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'#' | b'*')).count();
+    let start =
+        line.start + text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'#' | b'*')).count();
     let text = bytes.get(start..line.end).unwrap_or_default();
     let end = line.end - text.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\\')).count();
     start..end.max(start)

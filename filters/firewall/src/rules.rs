@@ -250,7 +250,7 @@ impl<'s> Loading<'s> {
         report.active = rules.len() + traits.len();
         let structure = Structure::new(traits, selection.largest_text);
         let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
-        let engine = Engine::new(rules, &[]);
+        let engine = Engine::new(rules);
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
         if wrong.is_empty() { Ok(Rules { engine, live, structure, report }) } else { Err(wrong) }
     }

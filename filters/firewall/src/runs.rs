@@ -56,7 +56,9 @@ pub(crate) fn runs(text: &str) -> impl Iterator<Item = Range<usize>> {
 /// Whether it has digits, or both cases in great number: identifiers end here.
 fn may_be_drawn(run: &[u8]) -> bool {
     let digits = run.iter().filter(|byte| byte.is_ascii_digit()).count();
-    digits >= 2 || (run.len() >= 32 && run.iter().filter(|byte| byte.is_ascii_uppercase()).count() >= 6)
+    // One drawn token of twelve has a single digit.
+    let loud = || run.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    digits >= 2 || (digits == 1 && loud() >= 4) || (run.len() >= 32 && loud() >= 6)
 }
 
 fn is_token(byte: u8) -> bool {

@@ -30,6 +30,9 @@ pub(super) struct Automaton {
     groups: Option<BoundedBacktracker>,
 }
 
+/// A whole match, and the secret in it.
+type Place = (Range<usize>, Range<usize>);
+
 /// What it reuses from match to match.
 pub(super) struct Cache {
     dfa: dfa::Cache,
@@ -133,7 +136,7 @@ impl Automaton {
         group: usize,
         cache: &mut Cache,
         budget: &mut Budget,
-    ) -> Result<Option<(Range<usize>, Range<usize>)>, Exhausted> {
+    ) -> Result<Option<Place>, Exhausted> {
         if self.groups.is_none() && anchored {
             return Ok(Some((range.clone(), range)));
         }

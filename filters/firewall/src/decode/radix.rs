@@ -102,11 +102,11 @@ fn decode(
         }
         return Ok(false);
     }
-    if kinds.base32 {
-        if let Some(text) = says::text(&unpack(symbols, 5, base32)) {
-            give(&text, "base32")?;
-            return Ok(true);
-        }
+    if kinds.base32
+        && let Some(text) = says::text(&unpack(symbols, 5, base32))
+    {
+        give(&text, "base32")?;
+        return Ok(true);
     }
     if !kinds.mixed() {
         return Ok(false);

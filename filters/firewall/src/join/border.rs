@@ -6,6 +6,9 @@ use super::{LEAST, TOKEN, word_start};
 /// As much of each side as is looked at.
 const REACH: usize = 512;
 
+/// Who takes what stands across a border, how much of it stood before, and where that begins.
+type Found<'f> = dyn FnMut(&str, usize, (usize, usize)) + 'f;
+
 /// The end of what was read so far.
 #[derive(Default)]
 pub(crate) struct Border {
@@ -21,15 +24,8 @@ impl Border {
         self.open.clear();
     }
 
-    /// Goes on with the next text. Gives what stands across the border, how much of it stood before, and where
-    /// that begins.
-    pub(crate) fn next(
-        &mut self,
-        number: usize,
-        text: &str,
-        flows: bool,
-        found: &mut dyn FnMut(&str, usize, (usize, usize)),
-    ) {
+    /// Goes on with the next text. Gives what stands across the border.
+    pub(crate) fn next(&mut self, number: usize, text: &str, flows: bool, found: &mut Found<'_>) {
         if !flows {
             self.clear();
         }
@@ -52,7 +48,7 @@ impl Border {
     }
 
     /// Looks across the border, and says whether the text is only a piece.
-    fn cross(&self, text: &str, found: &mut dyn FnMut(&str, usize, (usize, usize))) -> bool {
+    fn cross(&self, text: &str, found: &mut Found<'_>) -> bool {
         if self.open.is_empty() {
             return false;
         }

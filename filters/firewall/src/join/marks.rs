@@ -14,7 +14,8 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
     while let Some(next) = find(bytes, at) {
         at = next + 1;
         let Some((start, end)) = mark(bytes, next) else { continue };
-        let mut pieces = vec![word_start(bytes, floor, start)..start];
+        let mut pieces = Vec::new();
+        pieces.push(word_start(bytes, floor, start)..start);
         let mut piece = end;
         loop {
             let stop =

@@ -108,8 +108,7 @@ impl<'r, 's> Layers<'r, 's> {
             let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
             let place = place.then(piece.from);
             if piece.name == KEY {
-                self.judge(piece.text, &place, through);
-                return Ok(());
+                return self.judge(piece.text, &place, through);
             }
             self.layer(piece.text, &place, through, depth + 1)
         })

@@ -181,7 +181,11 @@ fn what_is_not_hidden_is_told_once() {
     let text = format!("one \"{TOKEN}\" two {TOKEN}\\n three \u{200B}{TOKEN}");
     let found = scan(rules, &[&text]).unwrap();
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found.iter().all(|finding| finding.through == Through::Plain && &text[finding.secret.clone()] == TOKEN));
+    assert!(
+        found
+            .iter()
+            .all(|finding| finding.through == Through::Plain && text.get(finding.secret.clone()) == Some(TOKEN))
+    );
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn texts_are_read_across_their_border() {
         let found = scan(rules, &texts).unwrap();
         assert_eq!(found.len(), 1, "{texts:?}");
         assert_eq!((found[0].text, found[0].through), (0, Through::Joined));
-        assert!(texts[0][found[0].span.clone()].starts_with("tok_"));
+        assert!(texts[0].get(found[0].span.clone()).is_some_and(|span| span.starts_with("tok_")));
     }
     let apart = [one, two].map(|text| Text { text, origin: Origin::User, flows: false });
     let mut count = 0;

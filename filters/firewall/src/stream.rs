@@ -157,7 +157,7 @@ impl Stream {
         let mut judge = Judge { rules, live, holds, found, exhausted: false };
         let mut rest = piece;
         while !rest.is_empty() {
-            let (step, left) = rest.split_at(rest.floor_char_boundary(STEP));
+            let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
             let from = self.kept.end();
             self.kept.add(step);
@@ -286,7 +286,7 @@ impl Stream {
             }
         };
         if let Some(from) = late {
-            live.from_words().iter().for_each(|place| catch_up(*place, from, at, None));
+            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
         }
         live.keywords(words, byte, &mut |Owner { place, length, back }| {
             if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
@@ -433,6 +433,15 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
     });
     any
+}
+
+/// The last place of a text at or before this one at which a character begins.
+fn boundary(text: &str, most: usize) -> usize {
+    let mut at = most.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// Judges an encoded run by what it says.

@@ -36,12 +36,12 @@ use run::{Run, Word};
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
 pub const MOST_HELD: u64 = 1024;
-/// The most states that are alive in one text. Texts that need more are not judged.
+/// The most states that are alive in one text. What needs more is decided as what is held for too long.
 const MOST_THREADS: usize = 512;
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
-const WORK_AT_FIRST: u64 = 1 << 16;
+const WORK_AT_FIRST: u64 = 1 << 20;
 
 impl Rules {
     /// The rules as growing texts see them, made when the first text begins to grow.
@@ -65,15 +65,20 @@ impl Rules {
         let compiled = self.engine.rules();
         let mut live = self.live().ok()?.rules().iter();
         let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
+        let class = live.class;
+        if class.words && class.everywhere {
+            let mut word = Word::default();
+            let usual = (0..).zip(secret.bytes()).take_while(|(at, byte)| word.take(*at, *byte).is_none());
+            return Some(usual.count());
+        }
+        if class.back.is_none() {
+            return Some(class.prefix as usize);
+        }
         let lower = secret.to_ascii_lowercase();
         let keywords = compiled.get(live.number)?.keywords().iter();
         let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
-        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max().unwrap_or(0);
-        Some(if live.class.back.is_some() {
-            marker.max(live.class.prefix as usize)
-        } else {
-            live.class.prefix as usize
-        })
+        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max();
+        Some(marker.unwrap_or(0).max(class.prefix as usize))
     }
 }
 
@@ -152,7 +157,7 @@ impl Stream {
         let mut judge = Judge { rules, live, holds, found, exhausted: false };
         let mut rest = piece;
         while !rest.is_empty() {
-            let (step, left) = rest.split_at(rest.floor_char_boundary(STEP));
+            let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
             let from = self.kept.end();
             self.kept.add(step);
@@ -162,9 +167,7 @@ impl Stream {
                 }
             }
             self.cap(&mut judge);
-            let threads: usize = self.candidates.iter().map(|candidate| candidate.threads.len()).sum();
-            if judge.exhausted || threads > MOST_THREADS || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end()
-            {
+            if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
                 return Err(Exhausted);
             }
         }
@@ -283,7 +286,7 @@ impl Stream {
             }
         };
         if let Some(from) = late {
-            live.from_words().iter().for_each(|place| catch_up(*place, from, at, None));
+            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
         }
         live.keywords(words, byte, &mut |Owner { place, length, back }| {
             if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
@@ -310,10 +313,14 @@ impl Stream {
     fn cap(&mut self, judge: &mut Judge<'_, '_>) {
         let Self { kept, candidates, .. } = self;
         let end = kept.end();
+        let all: usize = candidates.iter().map(|candidate| candidate.threads.len()).sum();
+        let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
+        let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
         for candidate in candidates.iter_mut() {
             let Some(rule) = judge.live.rule(candidate.place) else { continue };
             let held = candidate.held(rule);
-            if held.is_none_or(|held| end.saturating_sub(held) <= MOST_HELD) {
+            let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
+            if !long && candidate.threads.len() < too_many {
                 // What does not hold anything ends with what is kept of it.
                 if candidate.base + u64::from(u32::MAX / 2) < end {
                     candidate.threads.clear();
@@ -426,6 +433,15 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
     });
     any
+}
+
+/// The last place of a text at or before this one at which a character begins.
+fn boundary(text: &str, most: usize) -> usize {
+    let mut at = most.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// Judges an encoded run by what it says.

@@ -171,7 +171,7 @@ impl Automaton {
         match self.secret {
             SecretSlots::Whole => slot == 0,
             SecretSlots::One(group) => slot == 2 * group,
-            SecretSlots::Any => slot >= 2 && slot % 2 == 0,
+            SecretSlots::Any => slot >= 2 && slot.is_multiple_of(2),
         }
     }
 

@@ -72,16 +72,19 @@ fn without_lead(hir: Hir) -> Hir {
 pub(super) fn classify(automaton: &Automaton, keywords: &[String]) -> (Class, Vec<Option<usize>>) {
     let (prefix, words) = (prefix(automaton), automaton.reads_words());
     let everywhere = Class { back: None, everywhere: true, context: false, words, prefix };
-    let early = match dfa(keywords) {
-        Some(dfa) => early(automaton, &dfa, keywords),
-        None => return (everywhere, Vec::new()),
-    };
+    let Some(words_dfa) = dfa(keywords) else { return (everywhere, Vec::new()) };
+    let (early, deep) = early(automaton, &words_dfa, keywords);
     let far = early.iter().copied().max().flatten();
     // A keyword that never comes early comes late, unless it is none of a match at all.
     let rest = keywords.iter().zip(&early).filter(|(_, back)| back.is_none());
     let rest: Vec<String> = rest.map(|(keyword, _)| keyword.clone()).collect();
-    let late = dfa(&rest).is_some_and(|dfa| completes(automaton, &dfa, &rest, true).unwrap_or(far.is_none()));
-    let any = || dfa(keywords).is_none_or(|dfa| completes(automaton, &dfa, keywords, false) != Some(false));
+    let begin = |dfa: &DFA| {
+        Vec::from_iter(dfa.start_state(Anchored::No).map(|word| (automaton.nfa().start_anchored(), word, 0)))
+    };
+    let late = dfa(&rest)
+        .is_some_and(|dfa| completes(automaton, &dfa, &rest, begin(&dfa), true).unwrap_or(far.is_none()))
+        || completes(automaton, &words_dfa, keywords, deep, true).unwrap_or(far.is_none());
+    let any = || completes(automaton, &words_dfa, keywords, begin(&words_dfa), false) != Some(false);
     let context = far.is_none() && !late && !any();
     let class = Class { back: far, everywhere: late || far.is_none(), context, words, prefix };
     (class, early)
@@ -93,6 +96,9 @@ fn dfa(keywords: &[String]) -> Option<DFA> {
     }
     DFA::builder().ascii_case_insensitive(true).prefilter(false).build(keywords).ok()
 }
+
+/// A place, how far the keywords were read, and which of the last bytes may as well have been others.
+type Reading = (StateID, WordsID, u32);
 
 /// A place before any keyword.
 #[derive(Clone, Copy)]
@@ -106,11 +112,12 @@ struct Place {
 }
 
 /// Of each keyword that comes before the secret, or at its beginning: the most that is read before it.
-fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> Vec<Option<usize>> {
-    let mut early = vec![None; keywords.len()];
+/// Beside it, the places that lie too deep in a secret.
+fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> (Vec<Option<usize>>, Vec<Reading>) {
+    let (mut early, mut deep) = (vec![None; keywords.len()], Vec::new());
     let longest = keywords.iter().map(String::len).max().unwrap_or(0);
     let letters = letters(keywords);
-    let Ok(begin) = words.start_state(Anchored::No) else { return early };
+    let Ok(begin) = words.start_state(Anchored::No) else { return (early, deep) };
     let mut layer = vec![Place { state: automaton.nfa().start_anchored(), words: begin, secret: None, loose: 0 }];
     let mut work = 0;
     for read in 1..=BACK + longest {
@@ -126,6 +133,8 @@ fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> Vec<Option<
                     if secret.is_none_or(|bytes| bytes < longest + PREFIX) {
                         let known = next.entry((to, after)).or_insert((secret, loose));
                         *known = (known.0.max(secret), known.1 & loose);
+                    } else {
+                        deep.push((to, after, loose));
                     }
                     return;
                 }
@@ -147,28 +156,37 @@ fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> Vec<Option<
         layer =
             next.into_iter().map(|((state, words), (secret, loose))| Place { state, words, secret, loose }).collect();
     }
-    early
+    (early, deep)
 }
 
 /// Whether a match can hold one of these keywords, and, if asked, only where it is spelt; `None` where that takes too long to find out.
-fn completes(automaton: &Automaton, words: &DFA, keywords: &[String], spelt: bool) -> Option<bool> {
+fn completes(
+    automaton: &Automaton,
+    words: &DFA,
+    keywords: &[String],
+    mut stack: Vec<Reading>,
+    spelt: bool,
+) -> Option<bool> {
     let letters = letters(keywords);
     let mut seen = HashSet::new();
-    let mut stack = vec![(automaton.nfa().start_anchored(), words.start_state(Anchored::No).ok()?)];
     let (mut work, mut complete) = (0, false);
-    while let Some((state, word)) = stack.pop() {
-        if !seen.insert((state, word)) {
+    while let Some((state, word, loose)) = stack.pop() {
+        if !seen.insert((state, word, loose & 0xff)) {
             continue;
         }
         work += 1;
-        let loose = spelt && is_loose(automaton, state);
+        let after_loose = loose << 1 | u32::from(is_loose(automaton, state));
         reads(automaton, state, &letters, &mut |byte, to| {
             work += 1;
             let after = words.next_state(Anchored::No, word, byte);
-            complete |= !loose && words.is_match(after);
-            stack.push((to, after));
+            if words.is_match(after) {
+                let mut ended = (0..words.match_len(after)).map(|index| words.match_pattern(after, index).as_usize());
+                let length = |keyword: usize| keywords.get(keyword).map_or(0, String::len);
+                complete |= !spelt || ended.any(|keyword| is_spelt(after_loose, length(keyword)));
+            }
+            stack.push((to, after, after_loose));
         });
-        steps(automaton, state, &mut |to, _| stack.push((to, word)));
+        steps(automaton, state, &mut |to, _| stack.push((to, word, loose)));
         if complete {
             return Some(true);
         }

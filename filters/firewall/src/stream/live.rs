@@ -117,7 +117,7 @@ impl Live {
     }
 
     /// The rules that are followed from words that are no ordinary ones.
-    pub(super) fn from_words(&self) -> &[usize] {
+    pub(super) fn word_rules(&self) -> &[usize] {
         &self.words
     }
 

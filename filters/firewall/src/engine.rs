@@ -37,13 +37,33 @@ pub(crate) struct Engine {
 type Caches = Pool<OfRules, Box<dyn Fn() -> OfRules + Send + Sync + UnwindSafe + RefUnwindSafe>>;
 type OfRules = Vec<Option<Box<Cache>>>;
 
-/// A rule that a keyword is for, whose matches begin so far before it.
+/// Who a keyword is for.
 #[derive(Clone, Copy)]
-struct Target {
-    number: u32,
-    least: u32,
-    most: u32,
+enum Target {
+    /// A rule, whose matches begin so far before it.
+    Rule { number: u32, least: u32, most: u32 },
+    /// Somebody else, by the number of the cue.
+    Cue(u32),
 }
+
+/// A literal that somebody else than a rule wants to know the places of, from the same pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Cue {
+    pub(crate) text: String,
+    /// Whether in any ASCII case; other letters are as they are written.
+    pub(crate) any_case: bool,
+}
+
+/// Where a cue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CueHit {
+    pub(crate) at: usize,
+    /// Its number, in the order in which the cues were given.
+    pub(crate) cue: u32,
+}
+
+/// As many cues are kept of one view of a text.
+const MOST_CUES: usize = 1 << 20;
 
 /// What is reused from text to text, and what is left to spend on those of one request.
 #[derive(Default)]
@@ -51,6 +71,7 @@ pub(crate) struct Hits {
     pub(crate) budget: Budget,
     /// The path of the file that the texts are from, if they are from one.
     pub(crate) path: Option<String>,
+    cues: Vec<CueHit>,
     /// Where rules look that have no keyword.
     places: Vec<Range<usize>>,
     marks: Vec<Mark>,
@@ -81,6 +102,11 @@ impl Hits {
         self.budget = Budget::default();
     }
 
+    /// Where the cues stand in the view that was scanned last, roughly in its order.
+    pub(crate) fn cues(&self) -> &[CueHit] {
+        &self.cues
+    }
+
     fn mark(&mut self, number: u32) -> Option<&mut Mark> {
         let turn = self.turn;
         let mark = self.marks.get_mut(number as usize)?;
@@ -92,8 +118,8 @@ impl Hits {
 }
 
 impl Engine {
-    /// Of these rules.
-    pub(crate) fn new(rules: Vec<Compiled>) -> Self {
+    /// Of these rules, and of the cues that others look for.
+    pub(crate) fn new(rules: Vec<Compiled>, cues: &[Cue]) -> Self {
         let mut by_keyword: BTreeMap<Keyword, Vec<Target>> = BTreeMap::new();
         let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
@@ -102,12 +128,19 @@ impl Engine {
             }
             for anchor in &rule.anchors {
                 let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-                let target =
-                    Target { number: narrow(number), least: narrow(anchor.before.0), most: narrow(anchor.before.1) };
+                let target = Target::Rule {
+                    number: narrow(number),
+                    least: narrow(anchor.before.0),
+                    most: narrow(anchor.before.1),
+                };
                 by_keyword.entry(anchor.keyword.clone()).or_default().push(target);
             }
         }
         always.sort_by_key(|number| rules.get(*number).and_then(Compiled::trigger).map(|trigger| trigger as u8));
+        for (number, cue) in (0u32..).zip(cues) {
+            let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
+            by_keyword.entry(keyword).or_default().push(Target::Cue(number));
+        }
         let mut starts = vec![0u32];
         let mut targets = Vec::new();
         for of_one in by_keyword.values() {
@@ -165,6 +198,7 @@ impl Engine {
         found: &mut dyn FnMut(Match<'r>),
     ) -> Result<(), Exhausted> {
         hits.budget.earn(text.len(), self.always.len());
+        hits.cues.clear();
         hits.turn += 1;
         hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
         let mut caches = self.caches.get();
@@ -172,9 +206,14 @@ impl Engine {
         self.keywords.each(text.as_bytes(), &mut |at, keyword| {
             let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
             for target in self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default() {
-                let Target { number, least, most } = *target;
-                let Some(last) = at.checked_sub(least as usize) else { continue };
-                self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
+                match *target {
+                    Target::Rule { number, least, most } => {
+                        let Some(last) = at.checked_sub(least as usize) else { continue };
+                        self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
+                    }
+                    Target::Cue(cue) if hits.cues.len() < MOST_CUES => hits.cues.push(CueHit { at, cue }),
+                    Target::Cue(_) => return Err(Exhausted),
+                }
             }
             Ok(())
         })

@@ -64,7 +64,6 @@ impl Keyword {
     }
 
     /// A keyword that is found as it is written.
-    #[cfg(test)]
     pub(crate) fn exact(text: &str) -> Self {
         Self { text: text.as_bytes().to_vec(), any_case: false }
     }

@@ -249,7 +249,7 @@ impl<'s> Loading<'s> {
         traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
         report.active = rules.len() + traits.len();
         let structure = Structure::new(traits, selection.largest_text);
-        let engine = Engine::new(rules);
+        let engine = Engine::new(rules, &[]);
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
         if wrong.is_empty() { Ok(Rules { engine, live: OnceLock::new(), structure, report }) } else { Err(wrong) }
     }

@@ -30,9 +30,6 @@ pub(super) struct Automaton {
     groups: Option<BoundedBacktracker>,
 }
 
-/// A whole match, and the secret in it.
-type Place = (Range<usize>, Range<usize>);
-
 /// What it reuses from match to match.
 pub(super) struct Cache {
     dfa: dfa::Cache,
@@ -136,7 +133,7 @@ impl Automaton {
         group: usize,
         cache: &mut Cache,
         budget: &mut Budget,
-    ) -> Result<Option<Place>, Exhausted> {
+    ) -> Result<Option<(Range<usize>, Range<usize>)>, Exhausted> {
         if self.groups.is_none() && anchored {
             return Ok(Some((range.clone(), range)));
         }

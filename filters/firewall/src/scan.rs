@@ -1,6 +1,7 @@
 //! Scanning the texts of one request: each as it stands, as it looks, and as it reads when decoded,
 //! and all of them as the model reads them, one after the other.
 
+mod injected;
 mod layer;
 mod place;
 mod reported;
@@ -8,6 +9,7 @@ mod reported;
 use crate::decode::Budget;
 use crate::engine::Hits;
 use crate::finding::Finding;
+use crate::injection::InjectionScratch;
 use crate::join::Border;
 use crate::rule::Direction;
 use crate::rules::Rules;
@@ -48,6 +50,7 @@ pub struct Scratch {
     hits: Hits,
     reported: Reported,
     border: Border,
+    injection: InjectionScratch,
 }
 
 impl Scratch {
@@ -81,10 +84,10 @@ impl Rules {
         scratch.reported.clear();
         scratch.hits.begin();
         scratch.border.clear();
-        let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
+        let mut layers = Layers::new(self, texts, way, &budget, scratch, found);
         for number in 0..texts.len() {
             layers.text(number)?;
-            layers.border(number, &mut scratch.border)?;
+            layers.border(number)?;
         }
         Ok(())
     }

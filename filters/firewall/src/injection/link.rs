@@ -11,6 +11,9 @@ pub(super) enum Carries {
     Prose,
 }
 
+/// How links begin: in Markdown, and in HTML.
+pub(super) const BEGINNINGS: &[&str] = &["](http", "](<http", "](//", "]: http", "<img", "<iframe", "<a href"];
+
 /// The longest link that is looked at.
 const LONGEST: usize = 768;
 /// Words that name what must stay in the conversation. An address with a placeholder for one of

@@ -173,7 +173,7 @@ pub(crate) fn read(source: &Source<'_>, wrong: &mut Vec<Diagnostic>) -> Document
 }
 
 /// The line, from 1, of a place in a text.
-fn line_of(text: &str, at: usize) -> usize {
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 

@@ -15,21 +15,22 @@ mod lexicon;
 mod link;
 mod place;
 mod tally;
+#[cfg(test)]
+mod tests;
+mod windows;
 
 use std::ops::Range;
 
 use crate::document::Diagnostic;
+use crate::engine::{Cue as Literal, CueHit};
 use crate::rule::Rule;
-use crate::rules::Selection;
 use crate::scan::Origin;
 
 use fold::Folded;
 use lexicon::{Lexicon, Special};
 use tally::{Cue, Tally};
+use windows::Windows;
 
-/// How far around a trigger the other cues are looked for, in bytes.
-const BEFORE: usize = 360;
-const AFTER: usize = 480;
 /// The most that is folded at once, and how much of it is seen again with what follows.
 const CHUNK: usize = 4096;
 const OVERLAP: usize = 128;
@@ -45,6 +46,7 @@ pub(crate) struct Injection {
 /// What is reused from text to text.
 #[derive(Default)]
 pub(crate) struct InjectionScratch {
+    windows: Windows,
     folded: Folded,
     tally: Tally,
 }
@@ -65,10 +67,18 @@ impl Injection {
     ///
     /// # Errors
     /// What is wrong with the lexicon.
-    pub(crate) fn new(selection: &Selection) -> Result<Self, Diagnostic> {
-        let text = include_str!("../../../policies/firewall/injection.toml");
-        let lexicon = Lexicon::read("injection.toml", text, &selection.disabled)?;
-        Ok(Self { lexicon, threshold: selection.injection_threshold.max(1) })
+    pub(crate) fn new(disabled: &[String], threshold: u8) -> Result<Self, Diagnostic> {
+        Self::by(include_str!("../../../policies/firewall/injection.toml"), disabled, threshold)
+    }
+
+    fn by(lexicon: &str, disabled: &[String], threshold: u8) -> Result<Self, Diagnostic> {
+        let lexicon = Lexicon::read("injection.toml", lexicon, disabled)?;
+        Ok(Self { lexicon, threshold: threshold.max(1) })
+    }
+
+    /// What the engine looks for on behalf of the score.
+    pub(crate) fn cues(&self) -> &[Literal] {
+        self.lexicon.triggers()
     }
 
     /// Every rule that a finding of the score can name.
@@ -77,49 +87,50 @@ impl Injection {
     }
 
     /// Judges one view of a text. Its place is one in this view.
-    pub(crate) fn scan(&self, view: &str, origin: Origin, scratch: &mut InjectionScratch) -> Option<Judged<'_>> {
-        let mut window: Option<Range<usize>> = None;
+    pub(crate) fn scan(
+        &self,
+        view: &str,
+        origin: Origin,
+        cues: &[CueHit],
+        scratch: &mut InjectionScratch,
+    ) -> Option<Judged<'_>> {
+        scratch.windows.clear();
+        let triggered = cues.iter().filter(|hit| self.lexicon.is_trigger(hit, view));
+        triggered.for_each(|hit| scratch.windows.add(hit.at, view.len()));
+        windows::foreign(view, &mut |at| scratch.windows.add(at, view.len()));
+        if scratch.windows.is_empty() {
+            return None;
+        }
         scratch.tally.clear();
-        for hit in self.lexicon.triggers(view) {
-            let (from, to) = (hit.saturating_sub(BEFORE), hit.saturating_add(AFTER).min(view.len()));
-            match &mut window {
-                Some(open) if from <= open.end => open.end = to,
-                _ => {
-                    if let Some(done) = window.replace(from..to) {
-                        self.look(view, done, origin, scratch);
-                        if scratch.tally.best() >= CERTAIN {
-                            break;
-                        }
-                    }
-                }
+        let InjectionScratch { windows, folded, tally } = scratch;
+        for window in windows.iter() {
+            self.look(view, window, origin, folded, tally);
+            if tally.best() >= CERTAIN {
+                break;
             }
         }
-        self.look(view, window?, origin, scratch);
-        let cluster = scratch.tally.finish()?;
+        let cluster = tally.finish()?;
         let rule = self.lexicon.rule(cluster.rule)?;
         (cluster.score >= self.threshold).then(|| Judged { rule, span: cluster.span, score: cluster.score })
     }
 
     /// Looks for every cue in a part of the text.
-    fn look(&self, view: &str, window: Range<usize>, origin: Origin, scratch: &mut InjectionScratch) {
+    fn look(&self, view: &str, window: Range<usize>, origin: Origin, folded: &mut Folded, tally: &mut Tally) {
         let mut from = place::floor(view, window.start);
         let end = place::ceil(view, window.end);
         loop {
             let to = place::ceil(view, from.saturating_add(CHUNK)).min(end);
-            scratch.folded.fold(view, from..to);
-            self.cues(view, origin, &scratch.folded, &mut scratch.tally);
-            if to >= end || scratch.tally.best() >= CERTAIN {
+            folded.fold(view, from..to);
+            self.add_up(view, origin, folded, tally);
+            if to >= end || tally.best() >= CERTAIN {
                 return;
             }
             from = place::floor(view, to.saturating_sub(OVERLAP));
         }
     }
 
-    fn cues(&self, view: &str, origin: Origin, folded: &Folded, tally: &mut Tally) {
+    fn add_up(&self, view: &str, origin: Origin, folded: &Folded, tally: &mut Tally) {
         for (known, at) in self.lexicon.find(folded.bytes()) {
-            if !known.fits(folded.bytes(), &at) {
-                continue;
-            }
             let span = folded.place(at.start)..folded.place(at.end);
             let concept = match known.special {
                 None => known.concept,

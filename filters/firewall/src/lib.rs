@@ -17,6 +17,7 @@ mod document;
 mod engine;
 mod expression;
 mod finding;
+mod injection;
 mod join;
 mod keywords;
 mod rule;

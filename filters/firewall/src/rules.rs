@@ -9,6 +9,7 @@ use crate::allow::Allow;
 use crate::check;
 use crate::document::{self, Diagnostic, Document, Extra, Placed, Source, Written};
 use crate::engine::{Compiled, Engine, Statement};
+use crate::injection::Injection;
 use crate::rule::{Kind, Rule};
 use crate::samples::{self, Samples};
 use crate::stream::Live;
@@ -47,6 +48,7 @@ pub struct Rules {
     pub(crate) engine: Engine,
     pub(crate) live: OnceLock<Option<Live>>,
     pub(crate) structure: Structure,
+    pub(crate) injection: Option<Injection>,
     report: Report,
 }
 
@@ -72,7 +74,7 @@ impl Rules {
         // Those of the program are run by its tests.
         loading.samples.clear();
         files.iter().for_each(|source| loading.file(source));
-        loading.finish()
+        loading.finish(builtin)
     }
 
     /// The samples of the rules in the program: for tests and benchmarks.
@@ -90,7 +92,12 @@ impl Rules {
 
     /// Every rule in force.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.engine.rules().iter().map(|compiled| &compiled.rule).chain(self.structure.rules())
+        self.engine
+            .rules()
+            .iter()
+            .map(|compiled| &compiled.rule)
+            .chain(self.structure.rules())
+            .chain(self.injection.iter().flat_map(Injection::rules))
     }
 }
 
@@ -100,6 +107,8 @@ struct Loading<'s> {
     rules: Vec<Compiled>,
     /// Structural rules that no expression states.
     traits: Vec<Rule>,
+    /// Names of rules that a file puts out of force.
+    gone: Vec<String>,
     report: Report,
     samples: Vec<Samples>,
     wrong: Vec<Diagnostic>,
@@ -111,6 +120,7 @@ impl<'s> Loading<'s> {
             selection,
             rules: Vec::new(),
             traits: Vec::new(),
+            gone: selection.disabled.clone(),
             report: Report::default(),
             samples: Vec::new(),
             wrong: Vec::new(),
@@ -145,6 +155,7 @@ impl<'s> Loading<'s> {
         let disabled = |rule: &Rule| extend.disabled_rules.iter().any(|disabled| **disabled == *rule.id);
         self.rules.retain(|compiled| !disabled(&compiled.rule));
         self.traits.retain(|rule| !disabled(rule));
+        self.gone.extend(extend.disabled_rules.iter().cloned());
     }
 
     fn rule(&mut self, placed: &Placed<Written>, source: &Source<'_>) {
@@ -241,17 +252,23 @@ impl<'s> Loading<'s> {
         self.wrong.push(diagnostic(source, rule, message));
     }
 
-    fn finish(self) -> Result<Rules, Vec<Diagnostic>> {
-        let Self { rules, mut traits, mut report, samples, wrong, selection } = self;
+    fn finish(self, builtin: bool) -> Result<Rules, Vec<Diagnostic>> {
+        let Self { rules, mut traits, gone, mut report, samples, mut wrong, selection } = self;
+        let injection = builtin.then(|| Injection::new(&gone, selection.injection_threshold));
+        let injection = injection.transpose().unwrap_or_else(|broken| {
+            wrong.push(broken);
+            None
+        });
         if !wrong.is_empty() {
             return Err(wrong);
         }
         traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
-        report.active = rules.len() + traits.len();
+        report.active = rules.len() + traits.len() + injection.iter().flat_map(Injection::rules).count();
         let structure = Structure::new(traits, selection.largest_text);
-        let engine = Engine::new(rules, &[]);
+        let engine = Engine::new(rules, injection.as_ref().map_or(&[], Injection::cues));
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
-        if wrong.is_empty() { Ok(Rules { engine, live: OnceLock::new(), structure, report }) } else { Err(wrong) }
+        let live = OnceLock::new();
+        if wrong.is_empty() { Ok(Rules { engine, live, structure, injection, report }) } else { Err(wrong) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scanning the texts of one request: each as it stands, as it looks, and as it reads when decoded,
 //! and all of them as the model reads them, one after the other.
 
+mod injected;
 mod layer;
 mod place;
 mod reported;
@@ -9,6 +10,7 @@ mod sure;
 use crate::decode::Budget;
 use crate::engine::Hits;
 use crate::finding::Finding;
+use crate::injection::InjectionScratch;
 use crate::join::Border;
 use crate::rule::Direction;
 use crate::rules::Rules;
@@ -49,6 +51,7 @@ pub struct Scratch {
     hits: Hits,
     reported: Reported,
     border: Border,
+    injection: InjectionScratch,
 }
 
 impl Scratch {
@@ -82,10 +85,10 @@ impl Rules {
         scratch.reported.clear();
         scratch.hits.begin();
         scratch.border.clear();
-        let mut layers = Layers::new(self, texts, way, &budget, &mut scratch.hits, &mut scratch.reported, found);
+        let mut layers = Layers::new(self, texts, way, &budget, scratch, found);
         for number in 0..texts.len() {
             layers.text(number)?;
-            layers.border(number, &mut scratch.border)?;
+            layers.border(number)?;
         }
         Ok(())
     }

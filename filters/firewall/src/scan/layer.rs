@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
 use super::sure::is_sure;
-use super::{Exhausted, Text};
+use super::{Exhausted, Scratch, Text};
 use crate::decode::{self, Budget, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
@@ -28,6 +29,8 @@ pub(super) struct Layers<'r, 's> {
     budget: &'s Budget,
     hits: &'s mut Hits,
     reported: &'s mut Reported,
+    border: &'s mut Border,
+    injected: Injected<'r, 's>,
     found: &'s mut dyn FnMut(Finding<'r>),
     /// The text that is looked at.
     number: usize,
@@ -39,11 +42,12 @@ impl<'r, 's> Layers<'r, 's> {
         texts: &'s [Text<'s>],
         way: Direction,
         budget: &'s Budget,
-        hits: &'s mut Hits,
-        reported: &'s mut Reported,
+        scratch: &'s mut Scratch,
         found: &'s mut dyn FnMut(Finding<'r>),
     ) -> Self {
-        Self { rules, texts, way, budget, hits, reported, found, number: 0 }
+        let Scratch { hits, reported, border, injection } = scratch;
+        let injected = Injected::new(rules.injection.as_ref(), injection);
+        Self { rules, texts, way, budget, hits, reported, border, injected, found, number: 0 }
     }
 
     /// Looks at one of the texts.
@@ -51,6 +55,9 @@ impl<'r, 's> Layers<'r, 's> {
         self.number = number;
         let text = self.texts.get(number).map_or("", |text| text.text);
         self.layer(text, &Place::Source, Through::Plain, 0)?;
+        if let Some((rule, span, through, score)) = self.injected.take() {
+            self.tell_score(rule, span.clone(), span, through, score);
+        }
         self.structure(text);
         Ok(())
     }
@@ -115,9 +122,10 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks across the border before one of the texts.
-    pub(super) fn border(&mut self, number: usize, border: &mut Border) -> Result<(), Exhausted> {
+    pub(super) fn border(&mut self, number: usize) -> Result<(), Exhausted> {
         let Some(Text { text, flows, .. }) = self.texts.get(number) else { return Ok(()) };
         let mut done = Ok(());
+        let mut border = std::mem::take(self.border);
         border.next(number, text, *flows, &mut |joined, before, (number, start)| {
             let Self { rules, texts, hits, .. } = self;
             let end = texts.get(number).map_or(0, |text| text.text.len());
@@ -134,12 +142,17 @@ impl<'r, 's> Layers<'r, 's> {
                 self.tell(rule, span.clone(), span, Through::Joined);
             }
         });
+        *self.border = border;
         done
     }
 
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        self.judge_if(view, place, through, |_| true)
+        self.judge_if(view, place, through, |_| true)?;
+        if let Some(text) = self.texts.get(self.number) {
+            self.injected.judge(view, text.origin, self.hits.cues(), place, through);
+        }
+        Ok(())
     }
 
     /// Looks at one view of a text that is only believed in part.
@@ -163,13 +176,17 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Tells a finding, once.
     fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) {
+        self.tell_score(rule, span, secret, through, 100);
+    }
+
+    fn tell_score(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through, score: u8) {
         if !rule.direction.covers(self.way) {
             return;
         }
         let text = self.texts.get(self.number).map_or("", |text| text.text);
         let (span, secret) = (on_characters(text, span), on_characters(text, secret));
         if self.reported.add(self.number, rule, &span) {
-            (self.found)(Finding { rule, text: self.number, span, secret, through, score: 100 });
+            (self.found)(Finding { rule, text: self.number, span, secret, through, score });
         }
     }
 }

@@ -1,0 +1,41 @@
+//! The injection score of a text: that of its strongest view, told once.
+
+use std::ops::Range;
+
+use super::Origin;
+use super::place::Place;
+use crate::engine::CueHit;
+use crate::finding::Through;
+use crate::injection::{Injection, InjectionScratch};
+use crate::rule::Rule;
+
+/// The rule, the place in the text, how it was seen, and the score.
+type Strongest<'r> = (&'r Rule, Range<usize>, Through, u8);
+
+/// Judges the views of one text after the other.
+pub(super) struct Injected<'r, 's> {
+    injection: Option<&'r Injection>,
+    scratch: &'s mut InjectionScratch,
+    strongest: Option<Strongest<'r>>,
+}
+
+impl<'r, 's> Injected<'r, 's> {
+    pub(super) fn new(injection: Option<&'r Injection>, scratch: &'s mut InjectionScratch) -> Self {
+        Self { injection, scratch, strongest: None }
+    }
+
+    /// Judges one view of the text.
+    pub(super) fn judge(&mut self, view: &str, by: Origin, cues: &[CueHit], place: &Place<'_>, through: Through) {
+        let Some(judged) = self.injection.and_then(|injection| injection.scan(view, by, cues, self.scratch)) else {
+            return;
+        };
+        if self.strongest.as_ref().is_none_or(|(.., score)| judged.score > *score) {
+            self.strongest = Some((judged.rule, place.source(judged.span), through, judged.score));
+        }
+    }
+
+    /// The strongest of its views, when all have been judged.
+    pub(super) fn take(&mut self) -> Option<Strongest<'r>> {
+        self.strongest.take()
+    }
+}

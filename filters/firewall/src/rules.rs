@@ -92,7 +92,12 @@ impl Rules {
 
     /// Every rule in force.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.engine.rules().iter().map(|compiled| &compiled.rule).chain(self.structure.rules()).chain(self.injection.iter().flat_map(Injection::rules))
+        self.engine
+            .rules()
+            .iter()
+            .map(|compiled| &compiled.rule)
+            .chain(self.structure.rules())
+            .chain(self.injection.iter().flat_map(Injection::rules))
     }
 }
 

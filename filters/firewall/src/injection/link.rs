@@ -19,9 +19,35 @@ const LONGEST: usize = 768;
 /// Words that name what must stay in the conversation. An address with a placeholder for one of
 /// them is there to be read by its owner.
 const SAID: &[&str] = &[
-    "conversation", "chat", "history", "transcript", "prompt", "secret", "context", "api_key", "api key", "apikey",
-    "password", "credential", "token", "session", "summary", "summari", "message", "user_data", "user data",
-    "userdata", "user's", "email", "e-mail", "memory", "base64", "answer", "instructions", "contents", "input",
+    "conversation",
+    "chat",
+    "history",
+    "transcript",
+    "prompt",
+    "secret",
+    "context",
+    "api_key",
+    "api key",
+    "apikey",
+    "password",
+    "credential",
+    "token",
+    "session",
+    "summary",
+    "summari",
+    "message",
+    "user_data",
+    "user data",
+    "userdata",
+    "user's",
+    "email",
+    "e-mail",
+    "memory",
+    "base64",
+    "answer",
+    "instructions",
+    "contents",
+    "input",
 ];
 
 /// What the link that begins here carries: at `](`, `<img`, `<iframe` or `<a `.
@@ -30,7 +56,11 @@ pub(super) fn carries(text: &str, at: usize) -> Option<Carries> {
     let rest = rest.get(..LONGEST).unwrap_or(rest);
     let markdown = rest.starts_with(b"](");
     let inside = rest.get(2..)?;
-    let end = if markdown { markdown_end(inside) } else { memchr::memchr3(b'>', b'<', b'\n', inside).unwrap_or(inside.len()) };
+    let end = if markdown {
+        markdown_end(inside)
+    } else {
+        memchr::memchr3(b'>', b'<', b'\n', inside).unwrap_or(inside.len())
+    };
     let link = inside.get(..end)?;
     let address = link.get(memchr::memmem::find(link, b"//")?..)?;
     // Only what comes after the host's name can be filled with data without changing who is asked.
@@ -96,7 +126,8 @@ fn shouts(query: &[u8]) -> bool {
 fn prose(query: &[u8]) -> bool {
     query.split(|byte| *byte == b'&').any(|pair| {
         let value = pair.splitn(2, |byte| *byte == b'=').nth(1).unwrap_or_default();
-        let gaps = value.iter().filter(|byte| **byte == b'+').count() + memchr::memmem::find_iter(value, b"%20").count();
+        let gaps =
+            value.iter().filter(|byte| **byte == b'+').count() + memchr::memmem::find_iter(value, b"%20").count();
         gaps >= 5 && value.iter().filter(|byte| byte.is_ascii_lowercase()).count() * 2 > value.len()
     })
 }

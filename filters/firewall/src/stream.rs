@@ -426,12 +426,13 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         return false;
     };
     let mut any = false;
-    rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
+    let done = rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
         any = true;
         let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
         let secret = kept.origin(begin)..kept.origin(end);
         (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
     });
+    judge.exhausted |= done.is_err();
     any
 }
 

@@ -22,7 +22,7 @@ const ONE_PASS: usize = 128 << 10;
 const ATTEMPT: usize = 32;
 const STEPPED: usize = 2;
 const GROUPED: usize = 16;
-const CLEARED: usize = 20_000;
+const ONE_PASSED: usize = 3;
 
 /// An expression, ready to match.
 pub(super) struct Automaton {
@@ -96,7 +96,8 @@ impl Automaton {
                 end = Some(text.len());
             }
         }
-        budget.spend(ATTEMPT + STEPPED * (next - at) + CLEARED * (cache.dfa.clear_count() - cleared))?;
+        budget.spend(ATTEMPT + STEPPED * (next - at))?;
+        budget.clear(cache.dfa.clear_count() - cleared)?;
         Ok(end)
     }
 
@@ -116,7 +117,7 @@ impl Automaton {
         let end = found.map(|found| found.offset());
         // It looks at no more than it says, but for a character or two.
         budget.spend(ATTEMPT + STEPPED * (end.unwrap_or(range.end).saturating_sub(begin)))?;
-        budget.spend(CLEARED * (cache.dfa.clear_count() - cleared))?;
+        budget.clear(cache.dfa.clear_count() - cleared)?;
         let Some(end) = end else { return Ok(None) };
         let (Some(reverse), Some(cache)) = (&self.reverse, &mut cache.reverse) else {
             return Ok(Some((begin..end, false)));
@@ -125,7 +126,8 @@ impl Automaton {
         let input = Input::new(text).range(begin..end).anchored(Anchored::Yes);
         let found = reverse.try_search_rev(cache, &input).map_err(|_| Exhausted)?;
         let start = found.map_or(begin, |found| found.offset());
-        budget.spend(STEPPED * (end - start) + CLEARED * (cache.clear_count() - cleared))?;
+        budget.spend(STEPPED * (end - start))?;
+        budget.clear(cache.clear_count() - cleared)?;
         Ok(Some((start..end, true)))
     }
 
@@ -151,11 +153,11 @@ impl Automaton {
         if self.groups.is_none() && anchored {
             return Ok(Some((range.clone(), range)));
         }
-        budget.spend(GROUPED * range.len())?;
+        let one_pass = self.one_pass().filter(|_| anchored);
+        budget.spend(if one_pass.is_some() { ONE_PASSED } else { GROUPED } * range.len())?;
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;
-        let one_pass = self.one_pass().filter(|_| anchored);
         let quick = self.groups.as_ref().filter(|groups| input.get_span().len() < groups.max_haystack_len());
         let found = match (one_pass, quick) {
             (Some(groups), _) => {

@@ -103,9 +103,10 @@ fn cuts(text: &str) -> Vec<Vec<&str>> {
 fn secret_of(rules: &Rules, rule: &str, text: &str) -> Option<Range<usize>> {
     let mut at = None;
     let compiled = rules.engine.rules().iter().find(|compiled| *compiled.rule.id == *rule).unwrap();
-    compiled.confirm(text, 0..text.len(), &mut |hit| {
+    let done = compiled.confirm(text, 0..text.len(), &mut |hit| {
         at.get_or_insert(hit.secret);
     });
+    done.unwrap();
     at
 }
 

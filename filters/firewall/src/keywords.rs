@@ -101,26 +101,23 @@ impl Keywords {
         let mut next = 0;
         // In steps, so that the common case is one branch for several places.
         for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
-            let &[a, b, c, d, e, f, g, h, i, j, k] = window else { break };
-            let grams = [
-                [a, b, c, d],
-                [b, c, d, e],
-                [c, d, e, f],
-                [d, e, f, g],
-                [e, f, g, h],
-                [f, g, h, i],
-                [g, h, i, j],
-                [h, i, j, k],
-            ];
-            // One after the other: a closure over them would be a call for each.
-            let mut any = 0;
-            for gram in grams {
-                any |= self.has_four(hash(gram)) | self.has_three(hash_of_three(gram));
+            let (Some(first), Some(last)) = (window.first_chunk(), window.last_chunk()) else { break };
+            // Eight bytes at a time; the last grams end three bytes behind the first eight.
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            let gram = |place: usize| match place {
+                0..=4 => (first >> (8 * place)) as u32,
+                _ => (last >> (8 * (place + 1 - GRAM))) as u32,
+            };
+            let mut hits = 0;
+            for place in 0..STEP {
+                let gram = gram(place).to_le_bytes();
+                let hit = self.has_four(hash(gram)) | self.has_three(hash_of_three(gram));
+                hits |= (hit & 1) << place;
             }
-            if any & 1 != 0 {
-                for (at, gram) in (at..).zip(grams) {
-                    self.compare(text, at, gram, found)?;
-                }
+            while hits != 0 {
+                let place = hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                self.compare(text, at + place, gram(place).to_le_bytes(), found)?;
             }
             next = at + STEP;
         }

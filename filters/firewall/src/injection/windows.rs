@@ -65,6 +65,9 @@ impl Windows {
 /// Calls `found` with places so that whatever stands near a letter that is not ASCII is looked at:
 /// what is written in other alphabets has no triggers.
 pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize)) {
+    if text.is_ascii() {
+        return;
+    }
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| !byte.is_ascii())) {

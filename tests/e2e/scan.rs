@@ -303,53 +303,38 @@ fn rules_are_added_taken_away_listed_and_tested() {
     }
 }
 
-/// One file with what every built-in rule finds; in no form of the report is any of it.
+/// For every built-in rule a file with what it finds; in no form of the report is any of it.
 #[test]
 fn no_secret_is_in_any_output() {
     let folder = Folder::new();
-    let mut text = String::new();
+    let rules = Rules::load(true, &[], &Selection { pii: true, ..Selection::default() });
+    let rules = rules.unwrap_or_else(|_| panic!("the built-in rules load"));
+    let (mut scratch, mut secrets) = (Scratch::default(), Vec::new());
     for (number, samples) in Rules::builtin_samples().iter().enumerate() {
-        for template in &samples.positive {
-            text.push_str(&draw(template, number as u64).unwrap());
-            text.push_str("\n\n");
-        }
+        let Some(template) = samples.positive.first() else { continue };
+        let text = draw(template, number as u64).unwrap();
+        folder.write(&format!("all/{number}.txt"), &text);
+        let texts = [Text { text: &text, origin: Origin::Unknown, flows: false }];
+        let scanned = rules.scan(&texts, Direction::Both, &mut scratch, &mut |finding| {
+            if matches!(finding.rule.kind.code(), "firewall.secret" | "firewall.pii") {
+                secrets.push(text[finding.secret].to_owned());
+            }
+        });
+        scanned.unwrap();
     }
-    folder.write("all.txt", &text);
-    let rules =
-        Rules::load(true, &[], &Selection { pii: true, ..Selection::default() }).unwrap_or_else(|_| panic!("rules"));
-    let mut secrets = Vec::new();
-    rules
-        .scan(
-            &[Text { text: &text, origin: Origin::Unknown, flows: false }],
-            Direction::Both,
-            &mut Scratch::default(),
-            &mut |f| {
-                if matches!(f.rule.kind.code(), "firewall.secret" | "firewall.pii") {
-                    secrets.push(text[f.secret].to_owned());
-                }
-            },
-        )
-        .unwrap();
-    secrets.retain(|secret| secret.len() >= 6);
-    secrets.sort();
-    secrets.dedup();
-    assert!(!secrets.is_empty());
-    for args in [
-        &["--pii", "--structural"][..],
-        &["--pii", "--json"],
-        &["--pii", "--sarif"],
-        &["--baseline", "b.json", "--write-baseline"],
-    ] {
-        let said = folder.scan(&[args, &["all.txt"]].concat());
+    // What is as it stands in a rule's description is no secret.
+    let described =
+        |secret: &str| rules.iter().any(|rule| rule.description.contains(secret) || rule.id.contains(secret));
+    secrets.retain(|secret| secret.len() >= 6 && !described(secret));
+    assert!(secrets.len() > 100, "{}", secrets.len());
+    let baseline = ["--pii", "--baseline", "b.json", "--write-baseline"];
+    for args in [&["--pii", "--structural"][..], &["--pii", "--json"], &["--pii", "--sarif"], &baseline] {
+        let said = folder.scan(&[args, &["all"]].concat());
         assert!(said.code <= 1, "{}", said.err);
         let baseline = fs::read_to_string(folder.path().join("b.json")).unwrap_or_default();
         for secret in &secrets {
-            // What is as it stands in a rule's description is no secret.
-            let described = rules
-                .iter()
-                .any(|rule| rule.description.contains(secret.as_str()) || rule.id.contains(secret.as_str()));
             let told = [&said.out, &said.err, &baseline].iter().any(|text| text.contains(secret.as_str()));
-            assert!(described || !told, "{args:?} tells a secret of {} bytes", secret.len());
+            assert!(!told, "{args:?} tells a secret of {} bytes", secret.len());
         }
     }
 }

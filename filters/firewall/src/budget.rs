@@ -6,12 +6,12 @@
 use crate::scan::Exhausted;
 
 /// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
-const PER_BYTE: usize = 64;
+const PER_BYTE: usize = 40;
 const PER_BYTE_BEYOND: usize = 20;
 const SMALL: usize = 256 << 10;
 
 /// Units for a scan whatever its size.
-const FLOOR: usize = 32 << 10;
+const FLOOR: usize = 96 << 10;
 
 /// What is left to spend on the texts of one request, and on all that they are seen as.
 #[derive(Clone, Copy, Debug)]

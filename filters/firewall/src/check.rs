@@ -31,7 +31,9 @@ pub(crate) type Check = fn(&Candidate<'_>) -> bool;
 /// The check of this name.
 pub(crate) fn by_name(name: &str) -> Option<Check> {
     Some(match name {
+        "after-slash" => |candidate| part(candidate.text, 0..candidate.start).ends_with('/'),
         "assigned" => assigned::assigned,
+        "assigned-flag" => assigned::assigned_flag,
         "assigned-key" => assigned::assigned_key,
         "azure-sas" => structure::azure_sas,
         "base64-key" => structure::base64_key,

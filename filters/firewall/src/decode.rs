@@ -13,6 +13,7 @@ mod quoted;
 mod radix;
 mod runs;
 mod says;
+mod set;
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -20,14 +21,19 @@ use std::ops::Range;
 use crate::scan::Exhausted;
 use crate::view::Map;
 
+pub(crate) use set::Set;
+
 /// What a part of a text says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<'d> {
     pub(crate) text: &'d str,
     pub(crate) from: From<'d>,
-    /// How it was encoded.
+    /// How it was encoded; [`KEY`] for a key that was written as a key file.
     pub(crate) name: &'static str,
 }
+
+/// What a key is called that was found without the lines around it. Nothing is encoded in it.
+pub(crate) const KEY: &str = "key";
 
 /// Where in the encoded text it stands.
 #[derive(Clone, Copy, Debug)]
@@ -67,26 +73,43 @@ impl Budget {
 ///
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
-pub(crate) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let mut spend = |piece: Piece<'_>| {
         budget.spend(piece.text.len())?;
         sink(piece)
     };
+    radix::each(text, runs, budget, &mut spend)?;
     escape::each(text, &mut spend)?;
-    quoted::each(text, &mut spend)?;
-    radix::each(text, budget, &mut spend)?;
-    codes::each(text, budget, &mut spend)
+    codes::each(text, budget, &mut spend)?;
+    quoted::each(text, &mut spend)
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
-pub(crate) fn each_hidden(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    hidden::each(text, sink)
+pub(crate) fn each_hidden(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    hidden::each(text, runs, sink)
+}
+
+/// The long runs of letters and digits in a text.
+#[derive(Default)]
+pub(crate) struct Runs(Vec<Range<usize>>);
+
+impl Runs {
+    /// Those of a text.
+    pub(crate) fn of(text: &str) -> Self {
+        static SYMBOLS: Set = Set::word_and(b"+/_-");
+        let mut all = Vec::new();
+        // Nothing is spent here.
+        let _ = runs::each(text.as_bytes(), radix::LINE, &SYMBOLS, &mut |run| {
+            let end = run.end;
+            all.push(run);
+            Ok(end)
+        });
+        Self(all)
+    }
 }
 
 /// Characters that tokens and encodings are made of.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-+/=.:@~".contains(&byte)
-}
+static TOKEN: Set = Set::word_and(b"_-+/=.:@~");
 
 /// The value of a hex digit.
 fn hex(byte: u8) -> Option<u8> {

@@ -163,11 +163,11 @@ impl Engine {
     }
 
     /// Whether the rule of this name finds anything in a text.
-    pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> bool {
+    pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> Result<bool, Exhausted> {
         let mut found = false;
         hits.begin();
-        let judged = self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule);
-        judged.is_ok() && found
+        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule)?;
+        Ok(found)
     }
 
     /// Counts the keywords in a text: how fast that is bounds everything else.
@@ -247,8 +247,11 @@ impl Engine {
             let Hits { budget, path, .. } = &mut *hits;
             let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
             let mut looking = rule.looking(text, path.as_deref(), cache, budget);
-            for place in &places {
-                looking.each(place.clone(), found)?;
+            for place in places.iter().cloned() {
+                match trigger {
+                    Some(Trigger::Run) => looking.each_start(place, found)?,
+                    _ => looking.each(place, found)?,
+                }
             }
         }
         hits.places = places;

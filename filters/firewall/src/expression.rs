@@ -9,8 +9,9 @@ const LARGEST: usize = 16 << 20;
 
 /// Reads an expression. What `\w`, `\d` and `\b` mean is of ASCII, and a brace that is no quantifier is a brace.
 pub(crate) fn parse(expression: &str) -> Result<Hir, String> {
-    let read = |text: &str| ParserBuilder::new().unicode(false).utf8(false).build().parse(text);
-    read(expression).or_else(|error| read(&braces_escaped(expression)).map_err(|_| reason(&error)))
+    // A parser that has failed must not be used again.
+    let parser = || ParserBuilder::new().unicode(false).utf8(false).build();
+    parser().parse(expression).or_else(|error| parser().parse(&braces_escaped(expression)).map_err(|_| reason(&error)))
 }
 
 /// One that matches where any of these does; `None` for none.

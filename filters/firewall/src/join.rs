@@ -13,12 +13,16 @@ mod marks;
 
 use std::ops::Range;
 
+use crate::decode::Set;
 use crate::view::View;
 
 pub(crate) use border::Border;
 
 /// What is shorter than this when it is joined is no secret.
 const LEAST: usize = 16;
+
+/// As many pieces are more than a secret is cut into.
+const LONG: usize = 4 << 10;
 
 /// Who takes what was joined.
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
@@ -38,10 +42,11 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
         return;
     }
     let mut view = View::default();
-    let inner = pieces.get(1..).unwrap_or_default();
+    // What is longer than any secret is a row whatever stands at its ends.
+    let inner = if pieces.len() > LONG { &[] } else { pieces.get(1..).unwrap_or_default() };
     for ways in [pieces, inner] {
         for way in [ways, ways.get(..ways.len().saturating_sub(1)).unwrap_or_default()] {
-            if way.len() >= 2 {
+            if way.len() >= 2 && (way.len() <= LONG || way.len() == pieces.len()) {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
                 let end = way.last().map_or(0, |piece| piece.end);
                 view.put("\n", end..end);
@@ -52,16 +57,13 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
 }
 
 /// Characters that tokens are made of.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-+/=.:@~%".contains(&byte)
-}
+static TOKEN: Set = Set::word_and(b"_-+/=.:@~%");
+
+/// Characters that end a word.
+static ENDS: Set = Set::of(b" \t\r\n\"'`,()[]{}<>|");
 
 /// Where the word that ends at a place begins.
 fn word_start(bytes: &[u8], floor: usize, end: usize) -> usize {
     let before = bytes.get(floor.max(end.saturating_sub(512))..end).unwrap_or_default();
-    end - before.iter().rev().take_while(|byte| !ends_word(**byte)).count()
-}
-
-fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`,()[]{}<>|".contains(&byte)
+    end - before.iter().rev().take_while(|byte| !ENDS.has(**byte)).count()
 }

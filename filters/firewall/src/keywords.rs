@@ -2,7 +2,7 @@
 //!
 //! Of each keyword its rarest four bytes are hashed, without their case, into a table of bits that stays
 //! in the fastest cache, where an automaton over hundreds of keywords does not. Plain text hardly
-//! ever gets past it; what does is compared.
+//! ever gets past it; what does is compared. Keywords of three bytes have a table of their own.
 
 /// How many bytes are hashed.
 const GRAM: usize = 4;
@@ -10,8 +10,11 @@ const GRAM: usize = 4;
 /// The table has two to this power of bits: 16 KiB.
 const BITS: u32 = 17;
 
+/// That of keywords of three bytes: 4 KiB.
+const SHORT_BITS: u32 = 15;
+
 /// Keywords are kept in two to this power of buckets.
-const BUCKET_BITS: u32 = 12;
+const BUCKET_BITS: u32 = 10;
 
 /// As many places as are looked at together.
 const STEP: usize = 8;
@@ -27,24 +30,30 @@ pub(crate) struct Keyword {
 
 /// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
 pub(crate) struct Keywords {
-    table: Box<[u64; 1 << (BITS - 6)]>,
+    four: Box<[u64; 1 << (BITS - 6)]>,
+    three: Box<[u64; 1 << (SHORT_BITS - 6)]>,
+    of_four: Buckets,
+    of_three: Buckets,
+    /// Those of one or two bytes.
+    short: Vec<(u32, Keyword)>,
+}
+
+/// Keywords by the hash of some of their bytes.
+struct Buckets {
     /// Of each bucket: where its entries begin.
     starts: Vec<u32>,
     entries: Vec<Entry>,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
-    /// Those of one or two bytes: they would fill the table.
-    short: Vec<(u32, Keyword)>,
 }
 
-#[derive(Clone, Copy)]
 struct Entry {
     number: u32,
     /// Where the keyword begins in `bytes`, and its length.
-    from: u32,
-    length: u16,
+    from: usize,
+    length: usize,
     /// Where in the keyword the hashed bytes stand.
-    offset: u16,
+    offset: usize,
     any_case: bool,
 }
 
@@ -63,44 +72,26 @@ impl Keyword {
 impl Keywords {
     /// Of these keywords. Empty ones are never found.
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
-        let mut table = Box::new([0u64; 1 << (BITS - 6)]);
-        let mut placed: Vec<(u32, Entry)> = Vec::new();
-        let mut bytes = Vec::new();
-        let mut short = Vec::new();
+        let mut four = Box::new([0u64; 1 << (BITS - 6)]);
+        let mut three = Box::new([0u64; 1 << (SHORT_BITS - 6)]);
+        let (mut long, mut middle, mut short) = (Vec::new(), Vec::new(), Vec::new());
         for (number, keyword) in (0u32..).zip(keywords) {
-            if keyword.text.len() < GRAM - 1 {
-                short.push((number, keyword.clone()));
-                continue;
-            }
-            let (Ok(length), Ok(from)) = (u16::try_from(keyword.text.len()), u32::try_from(bytes.len())) else {
-                continue;
-            };
-            bytes.extend_from_slice(&keyword.text);
             let offset = rarest(&keyword.text);
-            let entry = Entry { number, from, length, offset: offset as u16, any_case: keyword.any_case };
-            let gram = keyword.text.get(offset..).unwrap_or_default();
-            each_gram(gram, &mut |gram| {
-                let hash = hash(gram);
-                if let Some(word) = table.get_mut(word(hash)) {
-                    *word |= 1 << bit(hash);
+            match *keyword.text.get(offset..).unwrap_or_default() {
+                [a, b, c, d, ..] => {
+                    let hash = hash([a, b, c, d]);
+                    set(&mut four[..], hash >> (32 - BITS));
+                    long.push((hash, number, offset, keyword));
                 }
-                placed.push((bucket(hash), entry));
-            });
-        }
-        placed.sort_unstable_by_key(|(bucket, entry)| (*bucket, entry.number));
-        placed.dedup_by_key(|(bucket, entry)| (*bucket, entry.number));
-        let mut starts = vec![0u32; (1 << BUCKET_BITS) + 1];
-        for (bucket, _) in &placed {
-            if let Some(start) = starts.get_mut(*bucket as usize + 1) {
-                *start += 1;
+                [a, b, c] => {
+                    let hash = hash_of_three([a, b, c, PAD]);
+                    set(&mut three[..], hash >> (32 - SHORT_BITS));
+                    middle.push((hash, number, offset, keyword));
+                }
+                _ => short.push((number, keyword.clone())),
             }
         }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        Self { table, starts, entries: placed.into_iter().map(|(_, entry)| entry).collect(), bytes, short }
+        Self { four, three, of_four: Buckets::new(long), of_three: Buckets::new(middle), short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
@@ -119,25 +110,44 @@ impl Keywords {
                 [g, h, i, j],
                 [h, i, j, k],
             ];
-            let hashes = grams.map(hash);
-            let hits = hashes.map(|hash| self.may(hash));
-            if hits.iter().any(|hit| *hit) {
-                for ((at, hash), _) in (at..).zip(hashes).zip(hits).filter(|(_, hit)| *hit) {
-                    self.compare(text, at, hash, found)?;
+            let hits = grams.map(|gram| self.has_four(hash(gram)) | self.has_three(hash_of_three(gram)));
+            if hits.iter().fold(0, |any, hit| any | hit) & 1 != 0 {
+                for ((at, gram), _) in (at..).zip(grams).zip(hits).filter(|(_, hit)| hit & 1 != 0) {
+                    self.compare(text, at, gram, found)?;
                 }
             }
             next = at + STEP;
         }
         // The last ones, with what would stand behind the end.
-        while let Some(&[a, b, c, d]) = text.get(next..next + GRAM) {
-            self.look(text, next, [a, b, c, d], found)?;
-            next += 1;
-        }
         for at in next..text.len() {
             let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
-            self.look(text, at, [byte(0), byte(1), byte(2), byte(3)], found)?;
+            self.compare(text, at, [byte(0), byte(1), byte(2), byte(3)], found)?;
         }
         self.short(text, found)
+    }
+
+    #[inline(always)]
+    fn has_four(&self, hash: u32) -> u64 {
+        let place = hash >> (32 - BITS);
+        self.four.get((place >> 6) as usize).copied().unwrap_or_default() >> (place & 63)
+    }
+
+    #[inline(always)]
+    fn has_three(&self, hash: u32) -> u64 {
+        let place = hash >> (32 - SHORT_BITS);
+        self.three.get((place >> 6) as usize).copied().unwrap_or_default() >> (place & 63)
+    }
+
+    #[inline(never)]
+    fn compare<E>(
+        &self,
+        text: &[u8],
+        at: usize,
+        gram: [u8; GRAM],
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.of_four.compare(text, at, hash(gram), found)?;
+        self.of_three.compare(text, at, hash_of_three(gram), found)
     }
 
     fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
@@ -153,24 +163,23 @@ impl Keywords {
         }
         Ok(())
     }
+}
 
-    fn look<E>(
-        &self,
-        text: &[u8],
-        at: usize,
-        gram: [u8; GRAM],
-        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let hash = hash(gram);
-        if self.may(hash) { self.compare(text, at, hash, found) } else { Ok(()) }
+impl Buckets {
+    /// Of keywords with their hash, their number, and where in them the hashed bytes stand.
+    fn new(mut keywords: Vec<(u32, u32, usize, &Keyword)>) -> Self {
+        keywords.sort_by_key(|(hash, number, ..)| (hash >> (32 - BUCKET_BITS), *number));
+        let mut starts = vec![0u32; (1 << BUCKET_BITS) + 1];
+        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+        for (hash, number, offset, Keyword { text, any_case }) in keywords {
+            let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
+            starts.iter_mut().skip(bucket + 1).for_each(|start| *start += 1);
+            entries.push(Entry { number, from: bytes.len(), length: text.len(), offset, any_case: *any_case });
+            bytes.extend_from_slice(text);
+        }
+        Self { starts, entries, bytes }
     }
 
-    #[inline(always)]
-    fn may(&self, hash: u32) -> bool {
-        self.table.get(word(hash)).copied().unwrap_or_default() >> bit(hash) & 1 != 0
-    }
-
-    #[inline(never)]
     fn compare<E>(
         &self,
         text: &[u8],
@@ -178,14 +187,12 @@ impl Keywords {
         hash: u32,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let bucket = bucket(hash) as usize;
+        let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
         let start = |bucket: usize| self.starts.get(bucket).map_or(0, |start| *start as usize);
         for entry in self.entries.get(start(bucket)..start(bucket + 1)).unwrap_or_default() {
-            let length = usize::from(entry.length);
-            let from = entry.from as usize;
-            let Some(begin) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let Some(there) = text.get(begin..begin + length) else { continue };
-            let Some(keyword) = self.bytes.get(from..from + length) else { continue };
+            let Some(begin) = at.checked_sub(entry.offset) else { continue };
+            let Some(there) = text.get(begin..begin + entry.length) else { continue };
+            let Some(keyword) = self.bytes.get(entry.from..entry.from + entry.length) else { continue };
             if there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword)) {
                 found(begin, entry.number)?;
             }
@@ -203,27 +210,15 @@ fn hash(gram: [u8; GRAM]) -> u32 {
     (u32::from_le_bytes(gram) | 0x2020_2020).wrapping_mul(0x9e37_79b1)
 }
 
+/// Of the first three of four bytes.
 #[inline(always)]
-fn word(hash: u32) -> usize {
-    (hash >> (32 - BITS + 6)) as usize
+fn hash_of_three([a, b, c, _]: [u8; GRAM]) -> u32 {
+    (u32::from_le_bytes([0, a, b, c]) | 0x2020_2000).wrapping_mul(0x85eb_ca6b)
 }
 
-#[inline(always)]
-fn bit(hash: u32) -> u32 {
-    hash >> (32 - BITS) & 63
-}
-
-fn bucket(hash: u32) -> u32 {
-    hash >> (32 - BUCKET_BITS)
-}
-
-/// Calls `with` for the first four bytes of a keyword; for all that it can stand before where it has only three.
-fn each_gram(keyword: &[u8], with: &mut impl FnMut([u8; GRAM])) {
-    match *keyword {
-        [a, b, c, d, ..] => with([a, b, c, d]),
-        // Half of the bytes: the others differ in a bit that is not hashed.
-        [a, b, c] => (0..=u8::MAX).filter(|byte| byte & 0x20 != 0).for_each(|d| with([a, b, c, d])),
-        _ => {}
+fn set(table: &mut [u64], place: u32) {
+    if let Some(word) = table.get_mut((place >> 6) as usize) {
+        *word |= 1 << (place & 63);
     }
 }
 

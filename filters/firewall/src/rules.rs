@@ -1,7 +1,7 @@
 //! All rules in force, compiled once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_policies::DataLevel;
 
@@ -46,7 +46,7 @@ pub struct Report {
 /// All rules in force. Immutable, and shared by everybody who scans.
 pub struct Rules {
     pub(crate) engine: Engine,
-    pub(crate) live: Live,
+    pub(crate) live: OnceLock<Option<Live>>,
     pub(crate) structure: Structure,
     pub(crate) injection: Option<Injection>,
     report: Report,
@@ -265,9 +265,9 @@ impl<'s> Loading<'s> {
         traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
         report.active = rules.len() + traits.len() + injection.iter().flat_map(Injection::rules).count();
         let structure = Structure::new(traits, selection.largest_text);
-        let live = Live::new(&rules).map_err(|(rule, message)| vec![unfollowed(&rules, rule, message)])?;
         let engine = Engine::new(rules, injection.as_ref().map_or(&[], Injection::cues));
         let wrong = samples::run(&engine, &samples, 0..DRAWS);
+        let live = OnceLock::new();
         if wrong.is_empty() { Ok(Rules { engine, live, structure, injection, report }) } else { Err(wrong) }
     }
 }
@@ -275,12 +275,6 @@ impl<'s> Loading<'s> {
 fn diagnostic(source: &Source<'_>, rule: &Placed<Written>, message: &str) -> Diagnostic {
     let (file, line) = (source.name.to_owned(), rule.line);
     Diagnostic { file, line, rule: Some(rule.it.id.clone()), message: message.to_owned() }
-}
-
-/// That a rule can be matched, but not followed in a growing text.
-fn unfollowed(rules: &[Compiled], rule: usize, message: String) -> Diagnostic {
-    let rule = rules.get(rule).map(|compiled| compiled.rule.id.to_string());
-    Diagnostic { file: String::new(), line: 0, rule, message }
 }
 
 fn samples_of(document: &Document, source: &Source<'_>) -> Vec<Samples> {

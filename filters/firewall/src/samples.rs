@@ -48,9 +48,12 @@ pub(crate) fn run(engine: &Engine, samples: &[Samples], seeds: Range<u64>) -> Ve
         for (template, positive) in expected {
             let mistake = seeds.clone().find_map(|seed| match draw(template, seed) {
                 Err(reason) => Some(format!("sample `{template}`: {reason}")),
-                Ok(text) if engine.finds(&sample.rule, &text, &mut hits) == positive => None,
-                Ok(_) if positive => Some(format!("it does not find its sample `{template}` (drawn with seed {seed})")),
-                Ok(_) => Some(format!("it finds `{template}` (drawn with seed {seed}), which it must not")),
+                Ok(text) => match engine.finds(&sample.rule, &text, &mut hits) {
+                    Ok(found) if found == positive => None,
+                    Ok(false) => Some(format!("it does not find its sample `{template}` (drawn with seed {seed})")),
+                    Ok(true) => Some(format!("it finds `{template}` (drawn with seed {seed}), which it must not")),
+                    Err(reason) => Some(format!("sample `{template}` (drawn with seed {seed}): {reason}")),
+                },
             });
             wrong.extend(mistake.map(|message| sample.wrong(message)));
         }

@@ -5,6 +5,7 @@ mod injected;
 mod layer;
 mod place;
 mod reported;
+mod sure;
 
 use crate::decode::Budget;
 use crate::engine::Hits;
@@ -92,3 +93,6 @@ impl Rules {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

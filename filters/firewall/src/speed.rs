@@ -12,9 +12,9 @@ use crate::engine::Hits;
 use crate::{Direction, Origin, Rules, Scratch, Selection, Source, Text, draw};
 
 const PROMPT: usize = 4 << 10;
-const MOST: usize = 12 << 20;
+const MOST: usize = 6 << 20;
 /// Each text is judged so often; its fastest is its time, since everything else is the machine.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// As much ordinary text as is measured with, in prompts.
 fn prompts() -> Vec<String> {

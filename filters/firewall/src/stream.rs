@@ -31,35 +31,54 @@ pub(crate) use live::Live;
 
 use automaton::{OUTSIDE, Reached, Sides, Thread, unite};
 use kept::{Kept, STEP};
-use live::LiveRule;
-use run::Run;
+use live::{LiveRule, Owner};
+use run::{Run, Word};
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
 pub const MOST_HELD: u64 = 1024;
-/// The most states that are alive in one text. Texts that need more are not judged.
-const MOST_THREADS: usize = 320;
+/// The most states that are alive in one text. What needs more is decided as what is held for too long.
+const MOST_THREADS: usize = 512;
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
-const WORK_AT_FIRST: u64 = 1 << 16;
+const WORK_AT_FIRST: u64 = 1 << 20;
 
 impl Rules {
+    /// The rules as growing texts see them, made when the first text begins to grow.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: a rule cannot be followed, and no text can be judged while it grows.
+    fn live(&self) -> Result<&Live, Exhausted> {
+        self.live.get_or_init(|| Live::new(self.engine.rules())).as_ref().ok_or(Exhausted)
+    }
+
+    /// Makes ready for growing texts, so that the first one need not wait for it. Returns whether texts can
+    /// be judged while they grow.
+    pub fn prepare_streams(&self) -> bool {
+        self.live().is_ok()
+    }
+
     /// How much of a secret that this rule finds counts as its prefix, and may leave while it is undecided.
     /// `None` where it is not watched for in growing texts.
     #[must_use]
     pub fn prefix_of(&self, rule: &str, secret: &str) -> Option<usize> {
         let compiled = self.engine.rules();
-        let mut live = self.live.rules().iter();
+        let mut live = self.live().ok()?.rules().iter();
         let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
+        let class = live.class;
+        if class.words && class.everywhere {
+            let mut word = Word::default();
+            let usual = (0..).zip(secret.bytes()).take_while(|(at, byte)| word.take(*at, *byte).is_none());
+            return Some(usual.count());
+        }
+        if class.back.is_none() {
+            return Some(class.prefix as usize);
+        }
         let lower = secret.to_ascii_lowercase();
         let keywords = compiled.get(live.number)?.keywords().iter();
         let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
-        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max().unwrap_or(0);
-        Some(if live.class.back.is_some() {
-            marker.max(live.class.prefix as usize)
-        } else {
-            live.class.prefix as usize
-        })
+        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max();
+        Some(marker.unwrap_or(0).max(class.prefix as usize))
     }
 }
 
@@ -86,6 +105,7 @@ pub struct Stream {
     /// Rules that match what holds no keyword, of which one stood in the text.
     contexts: Vec<usize>,
     run: Run,
+    word: Word,
     work: u64,
     open: u64,
 }
@@ -104,6 +124,7 @@ struct Candidate {
 /// What a push is judged with.
 struct Judge<'r, 'f> {
     rules: &'r Rules,
+    live: &'r Live,
     holds: &'f dyn Fn(&Rule) -> bool,
     found: &'f mut dyn FnMut(StreamFinding<'r>),
     /// A decoded part took too much work.
@@ -132,10 +153,11 @@ impl Stream {
         holds: &dyn Fn(&Rule) -> bool,
         found: &mut dyn FnMut(StreamFinding<'r>),
     ) -> Result<(), Exhausted> {
-        let mut judge = Judge { rules, holds, found, exhausted: false };
+        let live = rules.live()?;
+        let mut judge = Judge { rules, live, holds, found, exhausted: false };
         let mut rest = piece;
         while !rest.is_empty() {
-            let (step, left) = rest.split_at(rest.floor_char_boundary(STEP));
+            let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
             let from = self.kept.end();
             self.kept.add(step);
@@ -145,13 +167,11 @@ impl Stream {
                 }
             }
             self.cap(&mut judge);
-            let threads: usize = self.candidates.iter().map(|candidate| candidate.threads.len()).sum();
-            if judge.exhausted || threads > MOST_THREADS || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end()
-            {
+            if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
                 return Err(Exhausted);
             }
         }
-        self.settle(judge.rules, judge.holds);
+        self.settle(rules, live, holds);
         Ok(())
     }
 
@@ -173,11 +193,12 @@ impl Stream {
     /// # Errors
     /// [`Exhausted`]: the text is not judged, and must not leave.
     pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) -> Result<(), Exhausted> {
-        let mut judge = Judge { rules, holds: &|_| true, found, exhausted: false };
+        let live = rules.live()?;
+        let mut judge = Judge { rules, live, holds: &|_| true, found, exhausted: false };
         let end = self.kept.end();
         let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
         for candidate in &self.candidates {
-            let Some(rule) = rules.live.rule(candidate.place) else { continue };
+            let Some(rule) = live.rule(candidate.place) else { continue };
             let mut threads = candidate.threads.clone();
             let at = candidate.relative(end);
             let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
@@ -194,14 +215,17 @@ impl Stream {
 
     /// Takes one byte in.
     fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, work, .. } = self;
-        let live = &judge.rules.live;
+        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
+        let live = judge.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
-        let begins = live.beginning_with(byte);
+        let begins = live.beginning_with(before, byte);
+        // Before this byte the word was an ordinary one: the rules that could begin in it catch up.
+        let late = word.take(at, byte);
+        let evident = word.evident().is_some() && late.is_none();
         let starts = |place: &usize| {
             let class = live.rule(*place).map(|rule| rule.class);
-            class.is_some_and(|class| class.back.is_none() || contexts.contains(place))
+            class.is_some_and(|class| (!class.words || evident) && (!class.context || contexts.contains(place)))
         };
         let mut begun = 0usize;
         for candidate in candidates.iter_mut() {
@@ -225,30 +249,29 @@ impl Stream {
                 candidate.keep(candidates, spare);
             }
         }
-        live.keywords(words, byte, &mut |place, length| {
+        let mut catch_up = |place: usize, from: u64, begins: u64, keyword: Option<u64>| {
             let Some(rule) = live.rule(place) else { return };
-            if rule.class.context && !contexts.contains(&place) {
-                contexts.push(place);
-            }
-            let Some(back) = rule.class.back else { return };
-            let keyword = (at + 1).saturating_sub(length as u64);
-            let from = keyword.saturating_sub(back as u64).max(kept.begin());
+            let from = from.max(kept.begin());
             let known = candidates.iter().position(|candidate| candidate.place == place);
             let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
             let mut fresh = Candidate::new(place, base, spare);
             let mut reached = None;
             for place in from..=at {
-                let sides =
-                    Sides { before: place.checked_sub(1).and_then(|place| kept.byte(place)), after: kept.byte(place) };
+                let before = place.checked_sub(1).and_then(|place| kept.byte(place));
+                let sides = Sides { before, after: kept.byte(place) };
                 let relative = fresh.relative(place);
-                let start = (place <= keyword).then_some(relative);
+                let first = sides.after.is_some_and(|byte| rule.first.get(usize::from(byte)) == Some(&true));
+                if fresh.threads.is_empty() && !first {
+                    continue;
+                }
+                let start = (place <= begins && first).then_some(relative);
                 reached = rule.automaton.step(&mut fresh.threads, start, relative, sides, work);
-                if fresh.threads.is_empty() && place >= keyword && reached.is_none() {
+                if fresh.threads.is_empty() && place >= begins && reached.is_none() {
                     break;
                 }
             }
             // The keyword may leave, and so may the little before it that is a part of its prefix.
-            let after = fresh.relative(at + 1).saturating_sub(rule.class.prefix);
+            let after = keyword.map_or(0, |after| fresh.relative(after).saturating_sub(rule.class.prefix));
             for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
                 thread.secret = thread.secret.max(after);
             }
@@ -260,6 +283,18 @@ impl Stream {
             } else {
                 fresh.heed(kept, judge, reached, at + 1);
                 fresh.keep(candidates, spare);
+            }
+        };
+        if let Some(from) = late {
+            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
+        }
+        live.keywords(words, byte, &mut |Owner { place, length, back }| {
+            if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
+                contexts.push(place);
+            }
+            let keyword = (at + 1).saturating_sub(length as u64);
+            if let Some(back) = back {
+                catch_up(place, keyword.saturating_sub(back as u64), keyword, Some(at + 1));
             }
         });
         if let Some(span) = run.take(at, byte) {
@@ -278,10 +313,14 @@ impl Stream {
     fn cap(&mut self, judge: &mut Judge<'_, '_>) {
         let Self { kept, candidates, .. } = self;
         let end = kept.end();
+        let all: usize = candidates.iter().map(|candidate| candidate.threads.len()).sum();
+        let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
+        let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
         for candidate in candidates.iter_mut() {
-            let Some(rule) = judge.rules.live.rule(candidate.place) else { continue };
+            let Some(rule) = judge.live.rule(candidate.place) else { continue };
             let held = candidate.held(rule);
-            if held.is_none_or(|held| end.saturating_sub(held) <= MOST_HELD) {
+            let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
+            if !long && candidate.threads.len() < too_many {
                 // What does not hold anything ends with what is kept of it.
                 if candidate.base + u64::from(u32::MAX / 2) < end {
                     candidate.threads.clear();
@@ -304,11 +343,17 @@ impl Stream {
     }
 
     /// Says from where on the text is open.
-    fn settle(&mut self, rules: &Rules, holds: &dyn Fn(&Rule) -> bool) {
+    fn settle(&mut self, rules: &Rules, live: &Live, holds: &dyn Fn(&Rule) -> bool) {
         let held = self.candidates.iter().filter_map(|candidate| {
-            let live = rules.live.rule(candidate.place)?;
-            let held = candidate.held(live)?;
-            rules.engine.rules().get(live.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
+            let rule = live.rule(candidate.place)?;
+            let held = candidate.held(rule)?;
+            // Of an ordinary word nothing is held before it is none.
+            let held = if rule.class.words && rule.class.everywhere && rule.class.back.is_none() {
+                held.max(self.word.evident()?)
+            } else {
+                held
+            };
+            rules.engine.rules().get(rule.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
         });
         let held = held.min().filter(|held| *held < self.kept.end());
         self.open = held.map_or(self.kept.came(), |held| self.kept.origin(held));
@@ -377,7 +422,7 @@ impl Candidate {
 /// Judges what stands between two places as the engine judges a whole text.
 fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: u64) -> bool {
     let rules = judge.rules;
-    let Some(rule) = rules.live.rule(place).and_then(|rule| rules.engine.rules().get(rule.number)) else {
+    let Some(rule) = judge.live.rule(place).and_then(|rule| rules.engine.rules().get(rule.number)) else {
         return false;
     };
     let mut any = false;
@@ -388,6 +433,15 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
     });
     any
+}
+
+/// The last place of a text at or before this one at which a character begins.
+fn boundary(text: &str, most: usize) -> usize {
+    let mut at = most.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// Judges an encoded run by what it says.

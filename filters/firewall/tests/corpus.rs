@@ -44,6 +44,31 @@ fn development() {
 }
 
 #[derive(Deserialize)]
+struct Cases {
+    secret: Vec<String>,
+    clean: Vec<String>,
+}
+
+/// Every secret that was missed once, and everything that was taken for one.
+#[test]
+fn cases() {
+    let cases: Cases = toml::from_str(include_str!("corpus/cases.toml")).unwrap();
+    let rules = rules();
+    let mut score = Score::default();
+    for seed in 0..24 {
+        for template in &cases.secret {
+            score.secret(template, &seed.to_string(), &secrets(&rules, &draw(template, seed).unwrap()));
+        }
+        for template in &cases.clean {
+            score.clean(template, &seed.to_string(), &secrets(&rules, &draw(template, seed).unwrap()));
+        }
+    }
+    score.print();
+    // A drawn password of twelve characters may come out as a word.
+    assert!(score.recall() >= 0.98 && score.wrong * 500 <= score.clean, "{:.4}", score.recall());
+}
+
+#[derive(Deserialize)]
 struct Unknown {
     families: Vec<(String, String)>,
     places: Vec<String>,
@@ -91,8 +116,7 @@ fn published() {
     for (prose, wanted) in [(true, 847), (false, 1693)] {
         let all: Vec<_> = files.iter().filter(|path| is_prose(path) == prose).collect();
         let (mut taken, step) = (0, all.len() / 500 + 1);
-        let first: usize = std::env::var("FROM").map_or(0, |f| f.parse().unwrap());
-        'files: for path in (first..step).flat_map(|from| all.iter().skip(from).step_by(step)) {
+        'files: for path in (0..step).flat_map(|from| all.iter().skip(from).step_by(step)) {
             let Ok(text) = std::fs::read_to_string(path) else { continue };
             for (number, chunk) in text.as_bytes().chunks(4096).enumerate().take(3) {
                 let chunk = String::from_utf8_lossy(chunk);
@@ -136,7 +160,7 @@ fn secrets(rules: &Rules, text: &str) -> Vec<String> {
     let texts = [Text { text, origin: Origin::User, flows: false }];
     let mut look = |finding: portcullis_firewall::Finding<'_>| {
         if finding.rule.kind == Kind::Secret && finding.rule.level >= DataLevel::L3 {
-            let line = text[..finding.span.end].rsplit('\n').next().unwrap();
+            let line = text.get(..finding.span.end).unwrap().rsplit('\n').next().unwrap();
             let skip = line.chars().count().saturating_sub(90);
             let end: String = line.chars().skip(skip).collect();
             found.push(format!("{} {:?} at …{end}", finding.rule.id, finding.through));

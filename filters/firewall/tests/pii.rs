@@ -1,10 +1,13 @@
 //! Data about persons, in texts as people write them: what is found, and what only looks like it.
 
-use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Stream, Text};
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Source, Stream, Text};
 
 fn rules() -> Rules {
     let selection = Selection { pii: true, ..Selection::default() };
-    Rules::load(true, &[], &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
+    let text = include_str!("../../../policies/firewall/pii.toml");
+    Rules::load(false, &[Source { name: "pii.toml", text }], &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
 }
 
 /// The rules about persons that find something, each once.
@@ -120,5 +123,32 @@ fn answers_full_of_digits_are_judged() {
             stream.push(&rules, piece, &|_| true, &mut |_| {}).unwrap_or_else(|_| panic!("{unit}"));
         }
         stream.finish(&rules, &mut |_| {}).unwrap();
+    }
+}
+
+/// How fast texts are judged with the rules about persons, beside without them. Run it with `--release`.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn speed() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let code: String = std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    let logs = format!("{}\n", NUMBERS[..3].join("\n")).repeat(code.len() / 300);
+    let load = |pii| Rules::load(true, &[], &Selection { pii, ..Selection::default() });
+    for (name, rules) in [("without", load(false)), ("with", load(true))] {
+        let rules = rules.map_err(|wrong| format!("{wrong:?}")).unwrap();
+        for (kind, text) in [("code", &code), ("logs", &logs)] {
+            let texts = [Text { text, origin: Origin::User, flows: false }];
+            let mut scratch = Scratch::default();
+            let mut best = f64::MAX;
+            for _ in 0..7 {
+                let begin = std::time::Instant::now();
+                rules.scan(&texts, Direction::Request, &mut scratch, &mut |_| {}).unwrap();
+                best = best.min(begin.elapsed().as_secs_f64());
+            }
+            println!("{kind} {name}: {:.0} MB/s", text.len() as f64 / best / 1e6);
+        }
     }
 }

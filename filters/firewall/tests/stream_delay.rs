@@ -40,7 +40,9 @@ fn what_clean_text_pays() {
                 continue;
             }
         };
-        println!("{name}: {} rules in {:?}", rules.iter().count(), began.elapsed());
+        let loaded = began.elapsed();
+        assert!(rules.prepare_streams());
+        println!("{name}: {} rules in {loaded:?}, ready for streams in {:?}", rules.iter().count(), began.elapsed());
         for (kind, texts) in [("prose", &prose), ("code", &code)] {
             let cost = measure(&rules, texts);
             println!("{name:<9} {kind:<6} {cost}");

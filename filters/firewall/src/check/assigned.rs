@@ -22,7 +22,7 @@ const NOT_SECRET: &[&str] = &[
     "length",
     "limit",
     "max",
-    "min_",
+    "_min",
     "ttl",
     "expir",
     "name",
@@ -128,6 +128,27 @@ const NOT_SECRET: &[&str] = &[
     "sealed",
 ];
 
+/// How what is shown to everybody begins.
+const PUBLIC: &[&str] = &[
+    "pk_",
+    "pk-lf-",
+    "pk.eyJ",
+    "phc_",
+    "sb_publishable_",
+    "pub_",
+    "ssh-rsa",
+    "ssh-ed25519",
+    "AAAA",
+    "age1",
+    "npub1",
+    "-----",
+    "sha256",
+    "sha512",
+    "sha1",
+    "sha384",
+    "md5:",
+];
+
 /// Names whose value may be chosen by a person.
 const PASSWORDS: &[&str] =
     &["passw", "passphrase", "passcode", "pwd", "_pass", "pass", "psk", "credential", "requirepass", "masterauth"];
@@ -136,8 +157,16 @@ const PASSWORDS: &[&str] =
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let (name, chosen) = name_of(candidate);
     let value = Value::of(candidate);
+    if is_chained(candidate) {
+        return false;
+    }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
     !is_harmless_name(name) && !value.stands_for_another() && value.is_secret(chosen || header, name)
+}
+
+/// A value behind an option's name: `--db-password x`.
+pub(super) fn assigned_flag(candidate: &Candidate<'_>) -> bool {
+    name_of(candidate).0.starts_with('-') && assigned(candidate)
 }
 
 /// A value that is assigned to what is called a key or the like: it has to look drawn.
@@ -167,12 +196,25 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
 pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
     let value = Value { text, quoted: false };
-    if value.stands_for_another() || is_harmless_name(head_of(candidate)) || is_address(text) || is_uuid(text) {
+    if is_chained(candidate)
+        || value.stands_for_another()
+        || is_harmless_name(head_of(candidate))
+        || is_harmless_name(name_of(candidate).0)
+        || is_address(text)
+        || is_uuid(text)
+    {
         return false;
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let marks = text.bytes().filter(|byte| b"!@#$%^&*+=?~".contains(byte)).count();
+    let marks = text.bytes().filter(|byte| b"!@#$%^&*?~".contains(byte)).count();
+    // Where nothing says that the word before it names it, only what nobody would write counts.
+    let bare =
+        !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
+            && head_of(candidate).is_ascii();
+    if bare {
+        return text.len() >= 16 && digits > 0 && letters > 3 && surprise(text) >= 0.6 * text.len() as f32;
+    }
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
     spoken || random
@@ -270,6 +312,9 @@ impl<'t> Value<'t> {
     /// Whether it is a variable, a type, a call, a path or a stopgap.
     fn stands_for_another(&self) -> bool {
         let text = self.text;
+        if PUBLIC.iter().any(|start| text.starts_with(start)) {
+            return true;
+        }
         let starts = if self.quoted {
             text.starts_with(['/', '~'])
         } else {
@@ -340,15 +385,25 @@ impl<'t> Value<'t> {
 
 /// Three words or more in a row, of the kind that a person remembers: `correct-horse-battery-9`.
 fn is_passphrase(text: &str) -> bool {
-    const TECHNICAL: &[&str] =
-        &["pass", "secret", "token", "key", "auth", "user", "login", "file", "service", "db", "min", "max"];
+    const TECHNICAL: &[&str] = &[
+        "cred", "access", "control", "pass", "secret", "token", "key", "auth", "user", "login", "file", "service",
+        "db", "min", "max",
+    ];
     let words = text.split(['-', '.', ' ', '+']).filter(|word| !word.is_empty());
     let digits = words.clone().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()) && word.len() <= 4).count();
-    let plain =
-        words.clone().filter(|word| word.len() >= 3 && word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())).count();
+    let plain = words
+        .clone()
+        .filter(|word| word.len() >= 3 && word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()))
+        .count();
     let all = words.count();
     let technical = TECHNICAL.iter().any(|word| contains(text, word));
     plain + digits == all && !technical && ((plain >= 3 && digits >= 1) || plain >= 4)
+}
+
+/// Whether the word is a part of a name of many parts: `arn:aws:secretsmanager:…:secret:shop/db`.
+fn is_chained(candidate: &Candidate<'_>) -> bool {
+    let mut before = part(candidate.text, 0..candidate.start).bytes().rev();
+    before.next() == Some(b':') && before.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether it reads like a name in code: words, and a number at most.

@@ -66,7 +66,7 @@ mod tests {
             let good = crate::sample::draw("ghp_{b62:30}{crc32}", seed).unwrap();
             assert!(github(&of(&good)));
             let other = if good.as_bytes()[10] == b'a' { "b" } else { "a" };
-            let bad = format!("{}{other}{}", &good[..10], &good[11..]);
+            let bad = format!("{}{other}{}", good.get(..10).unwrap(), good.get(11..).unwrap());
             assert!(!github(&of(&bad)), "seed {seed}");
             assert!(is_miscounted(&bad) && !is_miscounted(&good));
         }

@@ -233,6 +233,12 @@ const OTHER: &[&str] = &[
     "cid",
     "ipfs",
     "symbol",
+    "page",
+    "contin",
+    "cursor",
+    "csrf",
+    "xsrf",
+    "verification",
 ];
 
 /// Whether it looks like the token of an issuer that no rule names.
@@ -296,7 +302,7 @@ fn split(run: &str) -> Option<(&str, &str)> {
         let word = segment.trim_end_matches(['_', '-', '.']);
         let one_case =
             !word.bytes().any(|byte| byte.is_ascii_uppercase()) || !word.bytes().any(|byte| byte.is_ascii_lowercase());
-        let begins = words > 0 || word.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        let begins = words > 0 || word.bytes().filter(u8::is_ascii_alphabetic).count() >= 2;
         let short = word.len() <= 5 || (word.len() <= 10 && surprise(word) < 0.5 * word.len() as f32);
         let last = at + segment.len() == run.len();
         if words >= 4 || last || !begins || !one_case || !short || word.is_empty() {

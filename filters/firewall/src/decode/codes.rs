@@ -1,6 +1,6 @@
 //! Characters written as numbers: arrays of codes, calls of `chr`, spaced hex and binary, dumps.
 
-use super::{Budget, From, Piece, Sink, dump, hex, runs, says};
+use super::{Budget, From, Piece, Set, Sink, dump, hex, runs, says};
 use crate::scan::Exhausted;
 
 /// The shortest run of numbers that is looked at.
@@ -26,10 +26,13 @@ struct Series {
 /// Decodes every row of numbers that says something.
 pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
-    runs::each(bytes, LINE, is_code, &mut |run| {
-        if let Some((made, place)) = dump::read(bytes, run.start) {
-            if let Some(text) = says::says(&made, budget)? {
-                sink(Piece { text: &text, from: From::Run(place.start, place.end), name: "hexdump" })?;
+    runs::each(bytes, LINE, &CODES, &mut |run| {
+        // The run may begin with the end of the line before.
+        let begin = bytes.get(run.clone()).unwrap_or_default().iter().take(LINE);
+        let next = begin.take_while(|byte| **byte != b'\n').count() + run.start;
+        if let Some((made, place)) = dump::read(bytes, run.start).or_else(|| dump::read(bytes, next)) {
+            if let Some((text, name)) = says::says(&made, "hexdump", budget)? {
+                sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
             }
             return Ok(place.end);
         }
@@ -72,16 +75,15 @@ impl Series {
             return Ok(());
         }
         // Numbers that are not characters are numbers.
-        let said = if name == "hex" { says::says(&made, budget)? } else { says::text(&made) };
-        let Some(text) = said else { return Ok(()) };
+        let said =
+            if name == "hex" { says::says(&made, name, budget)? } else { says::text(&made).map(|text| (text, name)) };
+        let Some((text, name)) = said else { return Ok(()) };
         sink(Piece { text: &text, from: From::Run(self.start, self.end), name })
     }
 }
 
 /// What numbers and what stands between them are made of.
-fn is_code(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || b" ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\".contains(&byte)
-}
+static CODES: Set = Set::of(b"0123456789abcdefABCDEF ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\");
 
 /// `chr(…)`, `U+…`: words around a number.
 fn is_call(word: &[u8]) -> bool {

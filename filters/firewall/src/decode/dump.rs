@@ -7,13 +7,9 @@ use super::hex_pair;
 /// No dump prints more bytes on a line.
 const WIDTH: usize = 32;
 
-/// The bytes of a dump whose first line holds this place, and where it stands.
+/// The bytes of a dump that begins at this place, and where it stands.
 pub(super) fn read(bytes: &[u8], place: usize) -> Option<(Vec<u8>, Range<usize>)> {
-    let before = bytes.get(..place)?;
-    let start = place - before.iter().rev().take(32).take_while(|byte| **byte != b'\n').count();
-    // The run may begin with the end of the line before.
-    let lead = bytes.get(start..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let start = start + lead;
+    let start = place + bytes.get(place..)?.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
     let mut made = Vec::new();
     let mut end = start;
     let mut at = start;
@@ -33,10 +29,12 @@ fn read_line(line: &[u8], made: &mut Vec<u8>) -> Option<usize> {
     if !(4..=16).contains(&offset) {
         return None;
     }
-    let mut at = indent + offset + usize::from(rest.get(offset) == Some(&b':'));
-    if line.get(at) != Some(&b' ') {
-        return None;
-    }
+    // A colon or two spaces: other numbers also stand in lines.
+    let mut at = match rest.get(offset..)? {
+        [b':', b' ', ..] => indent + offset + 1,
+        [b' ', b' ', ..] => indent + offset,
+        _ => return None,
+    };
     let known = made.len();
     let mut end = at;
     let mut bytewise = true;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use memchr::memchr3;
 
-use super::{From, Piece, Sink, after, before, hex, hex_pair, is_token, named};
+use super::{From, Piece, Sink, TOKEN, after, before, hex, hex_pair, named};
 use crate::scan::Exhausted;
 use crate::view::View;
 
@@ -220,5 +220,5 @@ fn number(text: &[u8], radix: u32, digits: Range<usize>) -> Option<(u32, usize)>
 /// Whether what may be a token begins here: what stands before it decides whether it is seen as one.
 fn is_before_token(rest: &[u8]) -> bool {
     let Some(word) = rest.get(..12) else { return false };
-    word.iter().all(|byte| is_token(*byte)) && word.iter().any(|byte| byte.is_ascii_digit() || b"_-:".contains(byte))
+    word.iter().all(|byte| TOKEN.has(*byte)) && word.iter().any(|byte| byte.is_ascii_digit() || b"_-:".contains(byte))
 }

@@ -4,15 +4,15 @@
 
 use std::ops::Range;
 
-use super::{From, Piece, Sink, runs};
+use super::{From, Piece, Runs, Set, Sink};
 use crate::scan::Exhausted;
 
 /// The shortest and the longest word that is looked at.
 const WORDS: std::ops::RangeInclusive<usize> = 20..=512;
 
 /// Reads every word that looks like a token in both ways.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    let words = words(text);
+pub(super) fn each(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    let words = words(text, runs);
     if words.is_empty() {
         return Ok(());
     }
@@ -31,31 +31,30 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
 }
 
 /// The words of a text with a long run of token characters in them.
-fn words(text: &str) -> Vec<Range<usize>> {
+fn words(text: &str, runs: &Runs) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut words = Vec::new();
     let mut floor = 0;
-    let symbol = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let _ = runs::each(bytes, 16, symbol, &mut |run| {
+    for run in &runs.0 {
+        if run.start < floor {
+            continue;
+        }
         let before = bytes.get(floor..run.start).unwrap_or_default();
         let after = bytes.get(run.end..).unwrap_or_default();
         let most = *WORDS.end();
-        let start = run.start - before.iter().rev().take(most).take_while(|byte| !ends_word(**byte)).count();
-        let end = run.end + after.iter().take(most).take_while(|byte| !ends_word(**byte)).count();
+        let start = run.start - before.iter().rev().take(most).take_while(|byte| !ENDS.has(**byte)).count();
+        let end = run.end + after.iter().take(most).take_while(|byte| !ENDS.has(**byte)).count();
         let inner = bytes.get(run.clone()).unwrap_or_default();
         let random = inner.iter().any(u8::is_ascii_digit) && inner.iter().any(u8::is_ascii_alphabetic);
         if random && WORDS.contains(&(end - start)) && text.get(start..end).is_some() {
             words.push(start..end);
         }
         floor = end;
-        Ok(end)
-    });
+    }
     words
 }
 
-fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`,;<>(){}[]|\\".contains(&byte)
-}
+static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|\\");
 
 fn rot13(c: char) -> char {
     match c {

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{From, Piece, Sink, after, before, hex_pair, is_token};
+use super::{From, Piece, Sink, TOKEN, after, before, hex_pair};
 use crate::scan::Exhausted;
 use crate::view::View;
 
@@ -73,6 +73,6 @@ fn read(bytes: &[u8], at: usize) -> Option<(usize, Option<char>)> {
         [b'\r', b'\n', ..] => 2,
         _ => return None,
     };
-    let broken = is_token(*bytes.get(at.checked_sub(1)?)?) && is_token(*rest.get(line)?);
+    let broken = TOKEN.has(*bytes.get(at.checked_sub(1)?)?) && TOKEN.has(*rest.get(line)?);
     broken.then_some((1 + line, None))
 }

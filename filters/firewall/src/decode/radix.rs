@@ -2,38 +2,43 @@
 
 use std::ops::Range;
 
-use super::{Budget, From, Piece, Sink, hex, runs, says};
+use super::{Budget, From, Piece, Runs, Sink, hex, says};
 use crate::scan::Exhausted;
 
 /// The shortest line that may be a part of something longer.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// The shortest that is decoded: the shortest token, encoded.
 const LEAST: usize = 24;
 
-/// Up to here all four ways to cut a run into groups are tried, above only where it looks like text.
-const SMALL: usize = 4 << 10;
+/// As many groups of four in a row that can be ASCII are no accident.
+const STREAK: usize = 5;
 
 /// Decodes every run that says something.
-pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(super) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     let mut symbols = Vec::new();
-    runs::each(bytes, LINE, is_symbol, &mut |first| {
+    let mut floor = 0;
+    for first in &runs.0 {
+        if first.start < floor {
+            continue;
+        }
         symbols.clear();
         symbols.extend_from_slice(bytes.get(first.clone()).unwrap_or_default());
-        let end = lines(bytes, &first, &mut symbols);
-        let mut give = |text: &str, name| sink(Piece { text, from: From::Run(first.start, end), name });
-        if symbols.len() >= LEAST && !decode(&symbols, budget, &mut give)? && end > first.end {
+        let end = lines(bytes, first, &mut symbols);
+        if symbols.len() < LEAST {
+            continue;
+        }
+        let mut give = |text: &str, end, name| sink(Piece { text, from: From::Run(first.start, end), name });
+        if decode(&symbols, budget, &mut |text, name| give(text, end, name))? {
+            floor = end;
+        } else if symbols.len() > first.len() && first.len() >= LEAST {
             // The lines do not belong together: the first one may still say something.
             symbols.truncate(first.len());
-            let mut give = |text: &str, name| sink(Piece { text, from: From::Run(first.start, first.end), name });
-            if symbols.len() >= LEAST {
-                decode(&symbols, budget, &mut give)?;
-            }
-            return Ok(first.end);
+            decode(&symbols, budget, &mut |text, name| give(text, first.end, name))?;
         }
-        Ok(end)
-    })
+    }
+    Ok(())
 }
 
 fn is_symbol(byte: u8) -> bool {
@@ -90,46 +95,49 @@ fn decode(
         // The digits of a number may stand before it, and a letter after it.
         for start in 0..2 {
             let pairs = bare.get(start..).unwrap_or_default();
-            if let Some(text) = says::says(&unpack(pairs, 4, hex), budget)? {
-                give(&text, "hex")?;
+            if let Some((text, name)) = says::says(&unpack(pairs, 4, hex), "hex", budget)? {
+                give(&text, name)?;
                 return Ok(true);
             }
         }
         return Ok(false);
     }
-    if kinds.base32 {
-        if let Some(text) = says::text(&unpack(symbols, 5, base32)) {
-            give(&text, "base32")?;
-            return Ok(true);
-        }
+    if kinds.base32
+        && let Some(text) = says::text(&unpack(symbols, 5, base32))
+    {
+        give(&text, "base32")?;
+        return Ok(true);
     }
     if !kinds.mixed() {
         return Ok(false);
     }
-    for start in 0..4 {
-        let groups = symbols.get(start..).unwrap_or_default();
-        // The first way is the usual one; the others are for what stands behind something else.
-        let worth = start == 0 || likely(groups) || (groups.len() <= SMALL && likely(middle(groups)));
-        if !worth {
-            continue;
-        }
-        if let Some(text) = says::says(&unpack(groups, 6, base64), budget)? {
-            give(&text, "base64")?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let Some(start) = group_start(symbols) else { return Ok(false) };
+    let groups = symbols.get(start..).unwrap_or_default();
+    let Some((text, name)) = says::says(&unpack64(groups), "base64", budget)? else { return Ok(false) };
+    give(&text, name)?;
+    Ok(true)
 }
 
-/// Whether the first groups decode to printable characters.
-fn likely(groups: &[u8]) -> bool {
-    let begin = unpack(groups.get(..groups.len().min(32)).unwrap_or_default(), 6, base64);
-    let printable = begin.iter().filter(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')).count();
-    printable * 10 >= begin.len() * 9
-}
-
-fn middle(groups: &[u8]) -> &[u8] {
-    groups.get(groups.len() / 8 * 4..).unwrap_or_default()
+/// Where the first group of four begins, in a run that may be base64 of something: ASCII in it shows, since the
+/// first bit of every byte is 0. What else is decoded shows in its first characters.
+fn group_start(symbols: &[u8]) -> Option<usize> {
+    let most = STREAK.min(symbols.len() / 4 - 1);
+    let ascii = |start: &usize| {
+        let mut streak = 0;
+        symbols.get(*start..).unwrap_or_default().as_chunks::<4>().0.iter().any(|[a, b, c, _]| {
+            let clear = |symbol: &u8, bit: u8| base64(*symbol).is_some_and(|value| value & bit == 0);
+            streak = if clear(a, 0x20) && clear(b, 0x08) && clear(c, 0x02) { streak + 1 } else { 0 };
+            streak >= most
+        })
+    };
+    let magic = match symbols {
+        // gzip, and zlib at its usual settings.
+        [b'H', b'4', b's', b'I', ..] | [b'e', b'J' | b'N' | b'A' | b'F', ..] => true,
+        // DER, and UTF-16 with a mark.
+        [b'M', b'C'..=b'I', ..] | [b'/', b'/', b'5' | b'4', ..] | [b'/', b'v', b'8', ..] => true,
+        _ => false,
+    };
+    if magic { Some(0) } else { (0..4).find(ascii) }
 }
 
 /// Which alphabets a run is written in.
@@ -146,6 +154,9 @@ impl Kinds {
     fn of(symbols: &[u8]) -> Self {
         let mut kinds = Self { hex: true, base32: true, ..Self::default() };
         for byte in symbols {
+            if !kinds.hex && !kinds.base32 && kinds.upper && kinds.lower {
+                break;
+            }
             kinds.hex &= byte.is_ascii_hexdigit();
             kinds.base32 &= base32(*byte).is_some();
             kinds.upper |= byte.is_ascii_uppercase();
@@ -177,6 +188,19 @@ fn unpack(symbols: &[u8], bits: u32, value: impl Fn(u8) -> Option<u8>) -> Vec<u8
     bytes
 }
 
+/// The same for base64, four symbols at a time.
+fn unpack64(symbols: &[u8]) -> Vec<u8> {
+    let (groups, rest) = symbols.as_chunks::<4>();
+    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3 + 3);
+    for group in groups {
+        let bits = group.iter().fold(0u32, |bits, symbol| bits << 6 | u32::from(base64(*symbol).unwrap_or_default()));
+        let [_, a, b, c] = bits.to_be_bytes();
+        bytes.extend_from_slice(&[a, b, c]);
+    }
+    bytes.extend(unpack(rest, 6, base64));
+    bytes
+}
+
 fn base32(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
@@ -187,12 +211,27 @@ fn base32(byte: u8) -> Option<u8> {
 }
 
 fn base64(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
+    static VALUES: [u8; 256] = values();
+    VALUES.get(usize::from(byte)).copied().filter(|value| *value < 64)
+}
+
+const fn values() -> [u8; 256] {
+    let mut table = [u8::MAX; 256];
+    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while let Some((byte, more)) = rest.split_first() {
+        if let Some((_, [slot, ..])) = table.split_at_mut_checked(*byte as usize) {
+            *slot = value;
+        }
+        rest = more;
+        value += 1;
     }
+    // The alphabet for URLs has two symbols of its own.
+    if let Some((_, [minus, ..])) = table.split_at_mut_checked(b'-' as usize) {
+        *minus = 62;
+    }
+    if let Some((_, [line, ..])) = table.split_at_mut_checked(b'_' as usize) {
+        *line = 63;
+    }
+    table
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Set;
 use crate::scan::Exhausted;
 
 /// Calls `found` for every run of at least `least` bytes. Of a text without any, about one byte in `least`
@@ -9,20 +10,20 @@ use crate::scan::Exhausted;
 pub(super) fn each(
     text: &[u8],
     least: usize,
-    has: impl Fn(u8) -> bool,
+    set: &Set,
     found: &mut dyn FnMut(Range<usize>) -> Result<usize, Exhausted>,
 ) -> Result<(), Exhausted> {
     let mut floor = 0;
     let mut at = least - 1;
     while let Some(byte) = text.get(at) {
-        if !has(*byte) {
+        if !set.has(*byte) {
             at += least;
             continue;
         }
         let before = text.get(floor..at).unwrap_or_default();
-        let start = at - before.iter().rev().take_while(|byte| has(**byte)).count();
+        let start = at - before.iter().rev().take_while(|byte| set.has(**byte)).count();
         let after = text.get(at..).unwrap_or_default();
-        let mut end = at + after.iter().take_while(|byte| has(**byte)).count();
+        let mut end = at + after.iter().take_while(|byte| set.has(**byte)).count();
         if end - start >= least {
             end = found(start..end)?.max(end);
         }

@@ -4,26 +4,29 @@ use std::fmt::Write;
 
 use data_encoding::BASE64;
 
-use super::Budget;
 use super::inflate::inflate;
-use super::runs;
+use super::{Budget, KEY, Set, runs};
 use crate::scan::Exhausted;
 
 /// As many printable characters in a row are a text, even inside something else.
 const STRETCH: usize = 14;
 
 /// Larger than any private key.
-const KEY: usize = 16 << 10;
+const LONGEST: usize = 16 << 10;
 
-/// The text in these bytes: as they stand, inflated, as UTF-16, a key written as a key file, or what is
+/// The text in these bytes, and how it was encoded: as they stand, inflated, as UTF-16, a key written as a key file, or what is
 /// printable between what is not.
-pub(super) fn says(bytes: &[u8], budget: &Budget) -> Result<Option<String>, Exhausted> {
-    if let Some(made) = inflate(bytes, budget)? {
-        // The bytes that were inflated count, whether they are a text or not.
-        budget.spend(made.len())?;
-        return Ok(text(&made).or_else(|| key(&made)).or_else(|| stretches(&made)));
-    }
-    Ok(text(bytes).or_else(|| key(bytes)).or_else(|| stretches(bytes)))
+pub(super) fn says(
+    bytes: &[u8],
+    name: &'static str,
+    budget: &Budget,
+) -> Result<Option<(String, &'static str)>, Exhausted> {
+    let inflated = inflate(bytes, budget)?;
+    // The bytes that were inflated count, whether they are a text or not.
+    budget.spend(inflated.as_ref().map_or(0, Vec::len))?;
+    let bytes = inflated.as_deref().unwrap_or(bytes);
+    let named = |text: String| (text, name);
+    Ok(key(bytes).map(|text| (text, KEY)).or_else(|| text(bytes).or_else(|| stretches(bytes)).map(named)))
 }
 
 /// Bytes that are a text and nothing else.
@@ -69,7 +72,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
 /// A private key without the lines around it, written with them, so that the rules for key files see it.
 fn key(bytes: &[u8]) -> Option<String> {
     let kind = kind(bytes)?;
-    let body = BASE64.encode(bytes.get(..bytes.len().min(KEY))?);
+    let body = BASE64.encode(bytes.get(..bytes.len().min(LONGEST))?);
     let mut text = format!("-----BEGIN {kind}-----\n");
     for line in body.as_bytes().chunks(64) {
         let _ = writeln!(text, "{}", std::str::from_utf8(line).unwrap_or_default());
@@ -122,8 +125,8 @@ fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 /// What is printable between what is not, a line each.
 fn stretches(bytes: &[u8]) -> Option<String> {
     let mut text = String::new();
-    let printable = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
-    let _ = runs::each(bytes, STRETCH, printable, &mut |run| {
+    static PRINTABLE: Set = Set::word_and(b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r");
+    let _ = runs::each(bytes, STRETCH, &PRINTABLE, &mut |run| {
         let end = run.end;
         if let Some(stretch) = bytes.get(run).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
             text.push_str(stretch);

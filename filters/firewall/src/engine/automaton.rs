@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regex_automata::hybrid::dfa;
-use regex_automata::nfa::thompson::{self, backtrack::BoundedBacktracker, pikevm::PikeVM};
+use regex_automata::nfa::thompson::{self, WhichCaptures, backtrack::BoundedBacktracker, pikevm::PikeVM};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
@@ -13,17 +13,19 @@ use crate::scan::Exhausted;
 
 /// How large an expression may become, and how much memory its automaton may take while it matches.
 const LARGEST: usize = 16 << 20;
-const CACHE: usize = 256 << 10;
+const CACHE: usize = 512 << 10;
 
 /// What work costs, in units of the [`Budget`].
 const ATTEMPT: usize = 32;
 const STEPPED: usize = 2;
 const GROUPED: usize = 16;
-const CLEARED: usize = 200_000;
+const CLEARED: usize = 20_000;
 
 /// An expression, ready to match.
 pub(super) struct Automaton {
     dfa: dfa::DFA,
+    /// Finds where a match begins whose end is known.
+    reverse: Option<dfa::DFA>,
     nfa: thompson::NFA,
     groups: Option<BoundedBacktracker>,
 }
@@ -31,32 +33,28 @@ pub(super) struct Automaton {
 /// What it reuses from match to match.
 pub(super) struct Cache {
     dfa: dfa::Cache,
+    reverse: Option<dfa::Cache>,
     groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
 }
 
 impl Automaton {
-    pub(super) fn new(hir: &Hir) -> Result<Self, String> {
-        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(LARGEST));
-        let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())?;
-        let config = dfa::Config::new()
-            .match_kind(MatchKind::LeftmostFirst)
-            .cache_capacity(CACHE)
-            .skip_cache_capacity_check(true);
-        let dfa = dfa::Builder::new()
-            .configure(config)
-            .build_from_nfa(nfa.clone())
-            .map_err(|_| "it uses `\\b` of Unicode, which has no automaton; leave out `(?u)`".to_owned())?;
+    /// Of an expression; of one that is looked for in long ranges with what finds where its matches begin.
+    pub(super) fn new(hir: &Hir, ranges: bool) -> Result<Self, String> {
+        let nfa = nfa(hir, false)?;
+        let dfa = dfa(nfa.clone(), MatchKind::LeftmostFirst)?;
+        let reverse = if ranges { Some(self::dfa(self::nfa(hir, true)?, MatchKind::All)?) } else { None };
         let groups = match nfa.group_info().group_len(regex_automata::PatternID::ZERO) {
             ..=1 => None,
             _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
         };
-        Ok(Self { dfa, nfa, groups })
+        Ok(Self { dfa, reverse, nfa, groups })
     }
 
     pub(super) fn cache(&self) -> Cache {
         let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
-        Cache { dfa: self.dfa.create_cache(), groups: None, slots }
+        let reverse = self.reverse.as_ref().map(dfa::DFA::create_cache);
+        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, slots }
     }
 
     /// Where the match ends that begins at a place.
@@ -96,20 +94,33 @@ impl Automaton {
         Ok(end)
     }
 
-    /// Where the first match within a range ends. Around the range the text is seen, but not matched.
+    /// The first match within a range, from where it begins or earlier. Around the range the text is seen, but not
+    /// matched. Says whether it begins there.
     pub(super) fn first(
         &self,
         text: &[u8],
         range: Range<usize>,
         cache: &mut Cache,
         budget: &mut Budget,
-    ) -> Result<Option<usize>, Exhausted> {
+    ) -> Result<Option<(Range<usize>, bool)>, Exhausted> {
         let cleared = cache.dfa.clear_count();
-        budget.spend(ATTEMPT + STEPPED * range.len())?;
-        let input = Input::new(text).range(range);
+        let begin = range.start;
+        let input = Input::new(text).range(range.clone());
         let found = self.dfa.try_search_fwd(&mut cache.dfa, &input).map_err(|_| Exhausted)?;
+        let end = found.map(|found| found.offset());
+        // It looks at no more than it says, but for a character or two.
+        budget.spend(ATTEMPT + STEPPED * (end.unwrap_or(range.end).saturating_sub(begin)))?;
         budget.spend(CLEARED * (cache.dfa.clear_count() - cleared))?;
-        Ok(found.map(|found| found.offset()))
+        let Some(end) = end else { return Ok(None) };
+        let (Some(reverse), Some(cache)) = (&self.reverse, &mut cache.reverse) else {
+            return Ok(Some((begin..end, false)));
+        };
+        let cleared = cache.clear_count();
+        let input = Input::new(text).range(begin..end).anchored(Anchored::Yes);
+        let found = reverse.try_search_rev(cache, &input).map_err(|_| Exhausted)?;
+        let start = found.map_or(begin, |found| found.offset());
+        budget.spend(STEPPED * (end - start) + CLEARED * (cache.clear_count() - cleared))?;
+        Ok(Some((start..end, true)))
     }
 
     /// The whole match in a range that ends where a match ends, and its group: the one asked for, or the first
@@ -152,4 +163,17 @@ impl Automaton {
         };
         Ok(Some((span.clone(), secret.unwrap_or(span))))
     }
+}
+
+fn nfa(hir: &Hir, reverse: bool) -> Result<thompson::NFA, String> {
+    let captures = if reverse { WhichCaptures::None } else { WhichCaptures::All };
+    let config =
+        thompson::Config::new().utf8(false).nfa_size_limit(Some(LARGEST)).reverse(reverse).which_captures(captures);
+    thompson::Compiler::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
+}
+
+fn dfa(nfa: thompson::NFA, kind: MatchKind) -> Result<dfa::DFA, String> {
+    let config = dfa::Config::new().match_kind(kind).cache_capacity(CACHE).skip_cache_capacity_check(true);
+    let built = dfa::Builder::new().configure(config).build_from_nfa(nfa);
+    built.map_err(|_| "it uses `\\b` of Unicode, which has no automaton; leave out `(?u)`".to_owned())
 }

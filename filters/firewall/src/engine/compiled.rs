@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use regex_automata::meta::Regex;
+use regex_syntax::hir::Look;
 
 use super::Match;
 use super::automaton::{Automaton, Cache};
@@ -34,6 +35,8 @@ pub(crate) struct Compiled {
     allow: Vec<Arc<Allow>>,
     automaton: Automaton,
     stripped: bool,
+    /// Whether its matches begin where a word does, or ends.
+    at_edge: bool,
     /// What the last one left who looked at a growing text.
     spare: Mutex<Option<Box<Cache>>>,
 }
@@ -75,7 +78,6 @@ impl Compiled {
         if statement.secret_group > hir.properties().explicit_captures_len() {
             return Err(format!("its `regex` has no group {}, which `secretGroup` names", statement.secret_group));
         }
-        let automaton = Automaton::new(&hir).map_err(broken)?;
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
         let triggered = statement.trigger.is_some();
@@ -95,8 +97,11 @@ impl Compiled {
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
             }
         };
+        let ranges = !matches!(reach, Reach::Here | Reach::Near);
+        let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
+        let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
         let (allow, spare) = (Vec::new(), Mutex::new(None));
-        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, spare })
+        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, at_edge, spare })
     }
 
     /// What the expression is written as.
@@ -174,6 +179,9 @@ pub(super) struct Looking<'r, 'l> {
 impl<'r> Looking<'r, '_> {
     /// What matches at a place.
     pub(super) fn at(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
+        if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
+            return Ok(None);
+        }
         let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
         let Some(end) = end else { return Ok(None) };
         Ok(self.judge(begin..end, true)?.and_then(|(hit, holds)| holds.then_some(hit)))
@@ -184,11 +192,31 @@ impl<'r> Looking<'r, '_> {
         let mut at = range.start;
         while at <= range.end {
             let within = at..range.end;
-            let end = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
-            let Some((hit, holds)) = end.map(|end| self.judge(at..end, false)).transpose()?.flatten() else { break };
+            let first = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
+            let judged = first.map(|(place, exact)| self.judge(place, exact)).transpose()?.flatten();
+            let Some((hit, holds)) = judged else { break };
             // What does not hold up must not hide what begins within it.
             at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
             if holds {
+                found(hit);
+            }
+        }
+        Ok(())
+    }
+
+    /// All that begins within a range. Where expressions count far, this takes fewer states than looking for
+    /// all of their beginnings at once.
+    pub(super) fn each_start(
+        &mut self,
+        range: Range<usize>,
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        let mut done = range.start;
+        for begin in range {
+            if begin >= done
+                && let Some(hit) = self.at(begin)?
+            {
+                done = hit.span.end;
                 found(hit);
             }
         }
@@ -222,4 +250,12 @@ impl<'r> Looking<'r, '_> {
         let before = self.text.as_bytes().get(start.saturating_sub(STRIPPED)..start).unwrap_or_default();
         before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count()
     }
+}
+
+/// Whether a word begins or ends at a place.
+fn is_edge(text: &[u8], at: usize) -> bool {
+    let is_word = |at: Option<usize>| {
+        at.and_then(|at| text.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    is_word(at.checked_sub(1)) != is_word(Some(at))
 }

@@ -115,7 +115,15 @@ fn run(parts: &[&Hir], wide: bool) -> (Strings, usize) {
     let mut all = Strings { all: vec![Vec::new()], any_case: false };
     let mut count = 0;
     for part in parts {
-        let Some(next) = finite(part, wide).and_then(|strings| all.followed_by(&strings)) else { break };
+        let Some(next) = finite(part, wide).and_then(|strings| all.followed_by(&strings)) else {
+            // The first of many.
+            if let HirKind::Repetition(Repetition { min: 1.., sub, .. }) = part.kind()
+                && let Some(next) = finite(sub, wide).filter(|_| wide && count > 0)
+            {
+                all = all.followed_by(&next).unwrap_or(all);
+            }
+            break;
+        };
         all = next;
         count += 1;
     }
@@ -235,5 +243,66 @@ impl Strings {
         self.all.sort_unstable();
         self.all.dedup();
         (self.all.len() <= MOST && self.all.iter().all(|text| text.len() <= LONGEST)).then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Anchors, each with how far before it a match begins; `~` marks those in any case.
+    fn of(expression: &str, keywords: &[&str]) -> Option<Vec<String>> {
+        let (hir, _) = stripped(crate::expression::parse(expression).unwrap());
+        let keywords: Vec<String> = keywords.iter().map(ToString::to_string).collect();
+        let shown = |anchor: &Anchor| {
+            let text = String::from_utf8_lossy(&anchor.keyword.text);
+            let case = if anchor.keyword.any_case { "~" } else { "" };
+            format!("{text}{case} {}-{}", anchor.before.0, anchor.before.1)
+        };
+        anchors(&hir, &keywords).map(|anchors| anchors.iter().map(shown).collect())
+    }
+
+    #[test]
+    fn begins_with_fixed_strings() {
+        assert_eq!(
+            of(r"\b(gh[op]_[A-Za-z0-9]{36})(?:[^A-Za-z0-9]|$)", &["gho_", "ghp_"]).unwrap(),
+            ["gho_ 0-0", "ghp_ 0-0"]
+        );
+        assert_eq!(
+            of(r"\b((?:sk|rk)_(?:test|live)_[a-z]{10,99})", &["sk_live"]),
+            None,
+            "a match may have none of the keywords"
+        );
+        assert_eq!(
+            of(r"(?i)[\w.-]{0,50}?(?:passw(?:or)?d)[^a]([a-z]{9})", &["passw"]).unwrap(),
+            ["passwd~ 0-0", "password~ 0-0"]
+        );
+    }
+
+    #[test]
+    fn looks_before_and_inside() {
+        assert_eq!(of(r"(?i)[a-z0-9]{14}\.(?-i:atlasv1)\.[a-z]{60,70}", &["atlasv1"]).unwrap(), [".atlasv1. 14-14"]);
+        assert_eq!(
+            of(r"\b((?:hvs\.[\w-]{90,120}|s\.(?i:[a-z0-9]{24})x))", &["hvs.", "s."]).unwrap(),
+            ["hvs. 0-0", "s. 0-0"]
+        );
+        assert_eq!(of("[a-z]+://x", &["://"]), None, "it may begin anywhere before");
+        assert_eq!(of(r"\b(pat[a-z]{14})", &["airtable"]), None);
+        assert_eq!(of(r"[a-z]{3,9}", &[]), None);
+    }
+
+    #[test]
+    fn spells_out_what_is_short() {
+        let digits: Vec<String> = (0..10).map(|digit| format!("{digit}Q~ 3-3")).collect();
+        assert_eq!(of(r"([a-z~.]{3}\dQ~[a-z]{31})", &["q~"]).unwrap(), digits);
+        assert_eq!(of("SK[0-9a-f]{32}", &["sk"]).unwrap().len(), 16);
+    }
+
+    #[test]
+    fn strips_what_is_optional_and_lazy() {
+        let strips = |expression| stripped(crate::expression::parse(expression).unwrap()).1;
+        assert!(strips(r"[\w.-]{0,50}?(?i:[\w.-]{0,50}?(?:key))=(a+)"));
+        assert!(!strips(r"(?:[\w.-]{0,50})key=(a+)"), "greedy: it is taken in");
+        assert!(!strips(r"([\w.-]{0,50}?)key=(a+)"), "a group");
     }
 }

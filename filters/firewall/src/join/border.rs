@@ -1,10 +1,13 @@
 //! The border between texts that flow into each other.
 
 use super::literals::lead_in;
-use super::{LEAST, is_token, word_start};
+use super::{LEAST, TOKEN, word_start};
 
 /// As much of each side as is looked at.
 const REACH: usize = 512;
+
+/// Who takes what stands across a border, how much of it stood before, and where that begins.
+type Found<'f> = dyn FnMut(&str, usize, (usize, usize)) + 'f;
 
 /// The end of what was read so far.
 #[derive(Default)]
@@ -21,15 +24,8 @@ impl Border {
         self.open.clear();
     }
 
-    /// Goes on with the next text. Gives what stands across the border, how much of it stood before, and where
-    /// that begins.
-    pub(crate) fn next(
-        &mut self,
-        number: usize,
-        text: &str,
-        flows: bool,
-        found: &mut dyn FnMut(&str, usize, (usize, usize)),
-    ) {
+    /// Goes on with the next text. Gives what stands across the border.
+    pub(crate) fn next(&mut self, number: usize, text: &str, flows: bool, found: &mut Found<'_>) {
         if !flows {
             self.clear();
         }
@@ -52,7 +48,7 @@ impl Border {
     }
 
     /// Looks across the border, and says whether the text is only a piece.
-    fn cross(&self, text: &str, found: &mut dyn FnMut(&str, usize, (usize, usize))) -> bool {
+    fn cross(&self, text: &str, found: &mut Found<'_>) -> bool {
         if self.open.is_empty() {
             return false;
         }
@@ -61,7 +57,7 @@ impl Border {
         let lead = lead_in(text);
         for start in [Some(plain), Some(lead).filter(|lead| *lead > 0)].into_iter().flatten() {
             let rest = text.get(start..).unwrap_or_default();
-            let size = rest.bytes().take(REACH).take_while(|byte| is_token(*byte)).count();
+            let size = rest.bytes().take(REACH).take_while(|byte| TOKEN.has(*byte)).count();
             let piece = rest.get(..size).unwrap_or_default();
             if size >= 2 && self.open.len() + size >= LEAST {
                 let joined = format!("{}{piece}", self.open);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::{Sink, give, is_token, word_start};
+use super::{Sink, TOKEN, give, word_start};
 
 /// The narrowest that a text is cut at.
 const NARROW: usize = 8;
@@ -16,7 +16,7 @@ const MOST: usize = 512;
 pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
     let (mut words, mut cut) = (Vec::new(), Vec::new());
-    let mut spaced = false;
+    let (mut width, mut spaced) = (0, false);
     let mut last = 0..0;
     let mut at = 0;
     while at < bytes.len() {
@@ -25,7 +25,7 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
         let line = inner(bytes, at..end);
         at = end + 1;
         let begin = bytes.get(line.clone()).unwrap_or_default();
-        let token = begin.first().is_some_and(|byte| is_token(*byte) || *byte == b';');
+        let token = begin.first().is_some_and(|byte| TOKEN.has(*byte) || *byte == b';');
         let one = token && memchr2(b' ', b'\t', begin).is_none();
         if one && words.len() < MOST {
             if words.is_empty() {
@@ -36,21 +36,24 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
             if words.is_empty() {
                 words.push(word_start(bytes, last.start, last.end)..last.end);
             }
-            let size = begin.iter().take_while(|byte| is_token(**byte)).count();
+            let size = begin.iter().take_while(|byte| TOKEN.has(**byte)).count();
             words.push(line.start..line.start + size);
             give(text, &words, sink);
             words.clear();
         }
         let even = line.len() == last.len() && line.len() >= NARROW;
-        if (even || (!cut.is_empty() && line.len() < last.len())) && cut.len() < MOST {
+        // A line of its own in what was cut makes a short line.
+        let goes_on = !cut.is_empty() && (line.len() == width || (one && line.len() < width));
+        let fits = (even && cut.is_empty()) || goes_on;
+        if (fits || line.len() < width) && cut.len() < MOST && (even || !cut.is_empty()) {
             if cut.is_empty() {
                 cut.push(last.clone());
-                spaced = false;
+                (width, spaced) = (line.len(), false);
             }
             cut.push(line.clone());
             spaced |= !one;
         }
-        if !even && !cut.is_empty() {
+        if !fits && !cut.is_empty() {
             // Without a space in it, the row has been joined above.
             if spaced {
                 give(text, &cut, sink);
@@ -68,15 +71,16 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
 /// A line without indentation, what marks it as quoted, and what says that it goes on.
 fn inner(bytes: &[u8], line: Range<usize>) -> Range<usize> {
     let text = bytes.get(line.clone()).unwrap_or_default();
-    let start = line.start + text.iter().take_while(|byte| b" \t>|#*".contains(byte)).count();
+    let start =
+        line.start + text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'#' | b'*')).count();
     let text = bytes.get(start..line.end).unwrap_or_default();
-    let end = line.end - text.iter().rev().take_while(|byte| b" \t\r\\".contains(byte)).count();
+    let end = line.end - text.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\\')).count();
     start..end.max(start)
 }
 
 /// Whether a line ends in what may be the beginning of a token.
 fn is_open(line: &[u8]) -> bool {
-    let word = line.iter().rev().take(64).take_while(|byte| is_token(**byte));
+    let word = line.iter().rev().take(64).take_while(|byte| TOKEN.has(**byte));
     let (mut size, mut marks) = (0, 0);
     for byte in word {
         size += 1;

@@ -87,7 +87,8 @@ fn is_role(text: &str) -> bool {
 /// The bytes of `part two:` and the like before the rest of something.
 pub(super) fn lead_in(text: &str) -> usize {
     let Some(end) = text.bytes().take(40).position(|byte| byte == b':') else { return 0 };
-    let words = text.get(..end).is_some_and(|words| words.chars().all(|c| c.is_alphanumeric() || " ()#-,.'".contains(c)));
+    let words =
+        text.get(..end).is_some_and(|words| words.chars().all(|c| c.is_alphanumeric() || " ()#-,.'".contains(c)));
     let rest = text.get(end + 1..).unwrap_or_default();
     let space = rest.len() - rest.trim_start().len();
     if words && space > 0 { end + 1 + space } else { 0 }
@@ -112,7 +113,10 @@ fn seam(bytes: &[u8], quote: usize) -> Option<usize> {
                     b'=' | b':' | b'(' | b'[' => true,
                     b'+' => rest.get(after + gap + 1) == Some(&b'='),
                     b'"' | b'\'' => size <= 2 || matches!(rest.get(at..after), Some(b"as" | b"let" | b"var" | b"my")),
-                    _ => matches!(rest.get(at..after), Some(b"let" | b"var" | b"const" | b"my" | b"local" | b"export")) || byte.is_ascii_digit(),
+                    _ => {
+                        matches!(rest.get(at..after), Some(b"let" | b"var" | b"const" | b"my" | b"local" | b"export"))
+                            || byte.is_ascii_digit()
+                    }
                 };
                 if size == 0 || !joins {
                     return None;

@@ -2,7 +2,7 @@
 
 use memchr::{memchr3, memmem};
 
-use super::{Sink, ends_word, give, is_token, word_start};
+use super::{ENDS, Sink, TOKEN, give, word_start};
 
 /// The longest that is skipped.
 const MARK: usize = 64;
@@ -14,11 +14,12 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
     while let Some(next) = find(bytes, at) {
         at = next + 1;
         let Some((start, end)) = mark(bytes, next) else { continue };
-        let mut pieces = vec![word_start(bytes, floor, start)..start];
+        let mut pieces = Vec::new();
+        pieces.push(word_start(bytes, floor, start)..start);
         let mut piece = end;
         loop {
             let stop =
-                piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| is_token(**byte)).count();
+                piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| TOKEN.has(**byte)).count();
             let next = (stop..stop + 2).find_map(|at| mark(bytes, at).filter(|(start, _)| *start == stop));
             pieces.push(piece..stop);
             at = stop;
@@ -50,7 +51,7 @@ fn mark(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         [b']', b']', b'>', b'<', b'!', ..] => (at, until(b"CDATA[")?),
         _ => return None,
     };
-    let inside = |place: Option<usize>| place.and_then(|at| bytes.get(at)).is_some_and(|byte| is_token(*byte));
+    let inside = |place: Option<usize>| place.and_then(|at| bytes.get(at)).is_some_and(|byte| TOKEN.has(*byte));
     let closed = inside(start.checked_sub(1)) && inside(Some(end));
-    (closed && !bytes.get(end).is_some_and(|byte| ends_word(*byte))).then_some((start, end))
+    (closed && !bytes.get(end).is_some_and(|byte| ENDS.has(*byte))).then_some((start, end))
 }

@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
-use portcullis_policies::DataLevel;
-
 use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
+use super::sure::is_sure;
 use super::{Exhausted, Scratch, Text};
-use crate::decode::{self, Budget, Piece};
+use crate::decode::{self, Budget, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
 use crate::join::{self, Border};
-use crate::rule::{Direction, Kind, Rule};
+use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
 use crate::view::{self, View};
 
@@ -86,26 +85,39 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
         let budget = self.budget;
+        let engine = &self.rules.engine;
         let mut done = Ok(());
         join::each(text, &mut |view: &View| {
-            if done.is_ok() {
-                done = self.judge_joined(view, place);
+            if done.is_err() {
+                return;
             }
+            done = self.judge_if(&view.text, &Place::Parts(&view.map, place), Through::Joined, |found| {
+                // What does not reach over a border has been found where it stands.
+                let across = view.map.source(found.secret.clone()).len() != found.secret.len();
+                across && is_sure(engine, &view.text, found)
+            });
         });
         done?;
+        let runs = Runs::of(text);
         if depth == 0 {
-            decode::each_hidden(text, &mut |piece: Piece<'_>| {
-                self.judge(piece.text, &place.then(piece.from), Through::Decoded(piece.name))
+            decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
+                let through = Through::Decoded(piece.name);
+                let place = place.then(piece.from);
+                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))
             })?;
         }
-        decode::each(text, budget, &mut |piece: Piece<'_>| {
+        decode::each(text, &runs, budget, &mut |piece: Piece<'_>| {
             if depth == DEPTH {
                 // Nobody wraps anything so often who does not hide it.
                 let hides = piece.name == "base64" && piece.text.len() >= ABYSS;
                 return if hides { Err(Exhausted) } else { Ok(()) };
             }
             let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
-            self.layer(piece.text, &place.then(piece.from), through, depth + 1)
+            let place = place.then(piece.from);
+            if piece.name == KEY {
+                return self.judge(piece.text, &place, through);
+            }
+            self.layer(piece.text, &place, through, depth + 1)
         })
     }
 
@@ -119,7 +131,8 @@ impl<'r, 's> Layers<'r, 's> {
             let end = texts.get(number).map_or(0, |text| text.text.len());
             let mut across = Vec::new();
             let scanned = rules.engine.scan(joined, hits, &mut |hit| {
-                if is_live(hit.rule) && hit.secret.start < before && hit.secret.end > before {
+                let reaches = hit.secret.start < before && hit.secret.end > before;
+                if reaches && is_sure(&rules.engine, joined, &hit) {
                     across.push((hit.rule, start + hit.span.start..end));
                 }
             });
@@ -135,33 +148,26 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        let rules = self.rules;
-        let mut hits = std::mem::take(self.hits);
-        let done = rules.engine.scan(view, &mut hits, &mut |Match { rule, span, secret }| {
-            // Backwards and with other letters, what is drawn looks drawn as well: only what has the form of
-            // something known counts there.
-            if rule.level < DataLevel::L4 && matches!(through, Through::Decoded("rot13" | "reversed")) {
-                return;
-            }
-            self.tell(rule, place.source(span), place.source(secret), through);
-        });
-        if let (Ok(()), Some(text)) = (done, self.texts.get(self.number)) {
-            self.injected.judge(view, text.origin, hits.cues(), place, through);
+        self.judge_if(view, place, through, |_| true)?;
+        if let Some(text) = self.texts.get(self.number) {
+            self.injected.judge(view, text.origin, self.hits.cues(), place, through);
         }
-        *self.hits = hits;
-        done
+        Ok(())
     }
 
-    /// Looks at what was joined.
-    fn judge_joined(&mut self, view: &View, place: &Place<'_>) -> Result<(), Exhausted> {
+    /// Looks at one view of a text that is only believed in part.
+    fn judge_if(
+        &mut self,
+        view: &str,
+        place: &Place<'_>,
+        through: Through,
+        believes: impl Fn(&Match<'r>) -> bool,
+    ) -> Result<(), Exhausted> {
         let rules = self.rules;
         let mut hits = std::mem::take(self.hits);
-        let done = rules.engine.scan(&view.text, &mut hits, &mut |Match { rule, span, secret }| {
-            // What does not reach over a border has been found where it stands.
-            let across = view.map.source(secret.clone()).len() != secret.len();
-            if across && is_live(rule) {
-                let source = |part| place.source(view.map.source(part));
-                self.tell(rule, source(span), source(secret), Through::Joined);
+        let done = rules.engine.scan(view, &mut hits, &mut |found| {
+            if believes(&found) {
+                self.tell(found.rule, place.source(found.span), place.source(found.secret), through);
             }
         });
         *self.hits = hits;
@@ -183,11 +189,6 @@ impl<'r, 's> Layers<'r, 's> {
             (self.found)(Finding { rule, text: self.number, span, secret, through, score });
         }
     }
-}
-
-/// Whether a rule is about live secrets: pieces also spell other things.
-fn is_live(rule: &Rule) -> bool {
-    rule.kind == Kind::Secret && rule.level >= DataLevel::L4
 }
 
 /// The characters of a text that a part of its bytes touches: rules see bytes.

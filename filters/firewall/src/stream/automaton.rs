@@ -26,6 +26,8 @@ pub(super) struct Automaton {
     nfa: NFA,
     /// The slots of the groups that may be the secret: an even one opens it, the next closes it.
     secret: SecretSlots,
+    /// Whether its matches begin only where a word begins or ends.
+    bounded: bool,
 }
 
 /// Which of the expression's groups are the secret.
@@ -71,8 +73,8 @@ thread_local! {
 }
 
 impl Automaton {
-    pub(super) fn new(nfa: NFA, secret: SecretSlots) -> Self {
-        Self { nfa, secret }
+    pub(super) fn new(nfa: NFA, secret: SecretSlots, bounded: bool) -> Self {
+        Self { nfa, secret, bounded }
     }
 
     /// Takes one byte in. `start` is the place, where a match may begin at this byte. Adds to `work` what
@@ -141,6 +143,26 @@ impl Automaton {
         first
     }
 
+    /// Whether an ordinary word may be the beginning of a match.
+    pub(super) fn reads_words(&self) -> bool {
+        let alive = |word: &str| {
+            let mut threads = Vec::new();
+            let mut before = Some(b' ');
+            for (at, byte) in (0..).zip(word.bytes()) {
+                let start = (at == 0).then_some(0);
+                self.step(&mut threads, start, at, Sides { before, after: Some(byte) }, &mut 0);
+                before = Some(byte);
+            }
+            !threads.is_empty()
+        };
+        ["word", "Word", "town", "Town"].into_iter().any(alive)
+    }
+
+    /// Whether its matches begin only where a word begins or ends.
+    pub(super) fn begins_words(&self) -> bool {
+        self.bounded
+    }
+
     pub(super) fn nfa(&self) -> &NFA {
         &self.nfa
     }
@@ -149,7 +171,7 @@ impl Automaton {
         match self.secret {
             SecretSlots::Whole => slot == 0,
             SecretSlots::One(group) => slot == 2 * group,
-            SecretSlots::Any => slot >= 2 && slot % 2 == 0,
+            SecretSlots::Any => slot >= 2 && slot.is_multiple_of(2),
         }
     }
 

@@ -18,31 +18,29 @@ pub(super) const PREFIX: usize = 16;
 /// How far before its keyword a match is looked for. Rules that need more are watched for from everywhere.
 const BACK: usize = 64;
 /// The most steps that finding this out may take for one rule.
-const WORK: usize = 400_000;
+const WORK: usize = 20_000;
 /// The longest prefix that is told.
 const PREFIX_MOST: u32 = 32;
 
 /// How a rule is watched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Class {
-    /// A match begins at most so many bytes before its keyword, and its secret lies after the keyword, or
-    /// begins with it. `None` where a secret begins before the keyword that it holds, or has none: such
-    /// a rule is followed from wherever a match may begin.
+    /// From its keywords on, where a secret lies behind one or begins with one: a match begins at most so
+    /// many bytes before it.
     pub(super) back: Option<usize>,
-    /// There are matches without a keyword: they count in a text in which one stood before.
+    /// From wherever a match may begin: a secret begins before its keyword, or there is none.
+    pub(super) everywhere: bool,
+    /// Only in a text in which a keyword stood before: its matches hold none.
     pub(super) context: bool,
+    /// An ordinary word may be the beginning of its matches: it is followed only from words that are none.
+    pub(super) words: bool,
     /// Every secret begins with so many bytes that are always the same.
     pub(super) prefix: u32,
 }
 
 /// The automaton of an expression, without what may stand before a match and says nothing about it.
-pub(super) fn automaton(expression: &str, group: usize) -> Result<Automaton, String> {
-    let hir = ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(expression)
-        .map_err(|error| format!("its `regex` cannot be read: {error}"))?;
+pub(super) fn automaton(expression: &str, group: usize) -> Option<Automaton> {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(expression).ok()?;
     let groups = hir.properties().explicit_captures_len();
     let secret = match group {
         0 if groups == 0 => SecretSlots::Whole,
@@ -50,12 +48,10 @@ pub(super) fn automaton(expression: &str, group: usize) -> Result<Automaton, Str
         group => SecretSlots::One(group),
     };
     let hir = if groups == 0 { hir } else { without_lead(hir) };
+    let bounded = hir.properties().look_set_prefix().contains(regex_syntax::hir::Look::WordAscii);
     let config = NFA::config().utf8(false).nfa_size_limit(Some(16 << 20)).which_captures(WhichCaptures::All);
-    let nfa = Compiler::new()
-        .configure(config)
-        .build_from_hir(&hir)
-        .map_err(|error| format!("its `regex` is too large to be followed: {error}"))?;
-    Ok(Automaton::new(nfa, secret))
+    let nfa = Compiler::new().configure(config).build_from_hir(&hir).ok()?;
+    Some(Automaton::new(nfa, secret, bounded))
 }
 
 /// Leaves out what is optional at the very beginning: it makes a match longer, never possible.
@@ -72,152 +68,203 @@ fn without_lead(hir: Hir) -> Hir {
     }
 }
 
-/// Finds out how a rule is watched for: walks everything that its automaton reads before a keyword is
-/// complete.
-pub(super) fn classify(automaton: &Automaton, keywords: &[String]) -> Class {
-    let prefix = prefix(automaton);
-    let everywhere = Class { back: None, context: false, prefix };
-    let words = DFA::builder().ascii_case_insensitive(true).prefilter(false).build(keywords);
-    let Some(before) =
-        words.ok().filter(|_| !keywords.is_empty()).and_then(|words| Before::new(automaton, &words, keywords))
-    else {
-        return everywhere;
+/// Finds out how a rule is watched for: walks what its automaton reads before a keyword is complete.
+pub(super) fn classify(automaton: &Automaton, keywords: &[String]) -> (Class, Vec<Option<usize>>) {
+    let (prefix, words) = (prefix(automaton), automaton.reads_words());
+    let everywhere = Class { back: None, everywhere: true, context: false, words, prefix };
+    let Some(words_dfa) = dfa(keywords) else { return (everywhere, Vec::new()) };
+    let (early, deep) = early(automaton, &words_dfa, keywords);
+    let far = early.iter().copied().max().flatten();
+    // A keyword that never comes early comes late, unless it is none of a match at all.
+    let rest = keywords.iter().zip(&early).filter(|(_, back)| back.is_none());
+    let rest: Vec<String> = rest.map(|(keyword, _)| keyword.clone()).collect();
+    let begin = |dfa: &DFA| {
+        Vec::from_iter(dfa.start_state(Anchored::No).map(|word| (automaton.nfa().start_anchored(), word, 0)))
     };
-    let lengths = || keywords.iter().map(String::len);
-    let (shortest, longest) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
-    Class { back: before.back(shortest, longest), context: before.context, prefix }
+    let late = dfa(&rest)
+        .is_some_and(|dfa| completes(automaton, &dfa, &rest, begin(&dfa), true).unwrap_or(far.is_none()))
+        || completes(automaton, &words_dfa, keywords, deep, true).unwrap_or(far.is_none());
+    let any = || completes(automaton, &words_dfa, keywords, begin(&words_dfa), false) != Some(false);
+    let context = far.is_none() && !late && !any();
+    let class = Class { back: far, everywhere: late || far.is_none(), context, words, prefix };
+    (class, early)
 }
 
-/// Everything that is read before a keyword is complete, as a graph.
-struct Before {
-    /// Where each place leads to by reading a byte.
-    reads: Vec<Vec<usize>>,
-    /// Where it leads to without, and whether the secret opens there.
-    steps: Vec<Vec<(usize, bool)>>,
-    /// The places from which a keyword can be completed.
-    leads: Vec<bool>,
-    /// A match was reached.
-    context: bool,
+fn dfa(keywords: &[String]) -> Option<DFA> {
+    if keywords.is_empty() {
+        return None;
+    }
+    DFA::builder().ascii_case_insensitive(true).prefilter(false).build(keywords).ok()
 }
 
-impl Before {
-    /// `None` where that is too much.
-    fn new(automaton: &Automaton, words: &DFA, keywords: &[String]) -> Option<Self> {
-        let letters = letters(keywords);
-        let nfa = automaton.nfa();
-        let mut graph = Self { reads: Vec::new(), steps: Vec::new(), leads: Vec::new(), context: false };
-        let mut known = HashMap::new();
-        let mut places = Vec::new();
-        let mut add = |place: (StateID, WordsID), places: &mut Vec<(StateID, WordsID)>| {
-            *known.entry(place).or_insert_with(|| {
-                places.push(place);
-                places.len() - 1
-            })
-        };
-        add((nfa.start_anchored(), words.start_state(Anchored::No).ok()?), &mut places);
-        let mut work = 0;
-        while let Some(&(state, word)) = places.get(graph.reads.len()) {
-            let (mut reads, mut steps, mut leads) = (Vec::new(), Vec::new(), false);
-            let mut read = |low: u8, high: u8, to: StateID| {
-                let own = letters.iter().copied().filter(|letter| (low..=high).contains(letter));
-                let other = (low..=high).find(|byte| !letters.contains(byte));
-                for byte in own.chain(other) {
-                    work += 1;
-                    let next = words.next_state(Anchored::No, word, byte);
-                    if words.is_match(next) {
-                        leads = true;
-                    } else {
-                        reads.push(add((to, next), &mut places));
-                    }
-                }
-            };
-            match nfa.state(state) {
-                State::ByteRange { trans } => read(trans.start, trans.end, trans.next),
-                State::Sparse(sparse) => sparse.transitions.iter().for_each(|t| read(t.start, t.end, t.next)),
-                State::Dense(dense) => (0..=255).for_each(|byte| {
-                    if let Some(to) = dense.matches_byte(byte) {
-                        read(byte, byte, to);
-                    }
-                }),
-                State::Look { next, .. } => steps.push((add((*next, word), &mut places), false)),
-                State::Union { alternates } => {
-                    steps.extend(alternates.iter().map(|next| (add((*next, word), &mut places), false)));
-                }
-                State::BinaryUnion { alt1, alt2 } => {
-                    steps.extend([*alt1, *alt2].map(|next| (add((next, word), &mut places), false)));
-                }
-                State::Capture { next, slot, .. } => {
-                    steps.push((add((*next, word), &mut places), automaton.opens(slot.as_usize())));
-                }
-                State::Match { .. } => graph.context = true,
-                State::Fail => {}
-            }
-            graph.reads.push(reads);
-            graph.steps.push(steps);
-            graph.leads.push(leads);
-            if work + places.len() > WORK {
-                return None;
-            }
-        }
-        graph.lead();
-        Some(graph)
-    }
+/// A place, how far the keywords were read, and which of the last bytes may as well have been others.
+type Reading = (StateID, WordsID, u32);
 
-    /// Finds every place from which a keyword can be completed, from the places that do so.
-    fn lead(&mut self) {
-        let mut from = vec![Vec::new(); self.leads.len()];
-        for (place, (reads, steps)) in self.reads.iter().zip(&self.steps).enumerate() {
-            for to in reads.iter().chain(steps.iter().map(|(to, _)| to)) {
-                if let Some(from) = from.get_mut(*to) {
-                    from.push(place);
-                }
-            }
-        }
-        let mut stack: Vec<usize> =
-            (0..self.leads.len()).filter(|place| self.leads.get(*place) == Some(&true)).collect();
-        while let Some(place) = stack.pop() {
-            for before in from.get(place).into_iter().flatten() {
-                if let Some(leads) = self.leads.get_mut(*before).filter(|leads| !**leads) {
-                    *leads = true;
-                    stack.push(*before);
-                }
-            }
-        }
-    }
+/// A place before any keyword.
+#[derive(Clone, Copy)]
+struct Place {
+    state: StateID,
+    words: WordsID,
+    /// How much of the secret was read.
+    secret: Option<usize>,
+    /// Which of the last bytes may as well have been others: a bit each, the newest lowest.
+    loose: u32,
+}
 
-    /// The most that is read before a keyword begins; `None` where that is too much, or too much of it is
-    /// secret.
-    fn back(&self, shortest: usize, longest: usize) -> Option<usize> {
-        // Of each place: how much of the secret was read.
-        let mut layer: HashMap<usize, Option<usize>> = HashMap::from([(0, None)]);
-        let mut work = 0;
-        for read in 0..=BACK + longest {
-            let mut stack: Vec<_> = layer.drain().collect();
-            let mut next: HashMap<usize, Option<usize>> = HashMap::new();
-            while let Some((place, secret)) = stack.pop() {
+/// Of each keyword that comes before the secret, or at its beginning: the most that is read before it.
+/// Beside it, the places that lie too deep in a secret.
+fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> (Vec<Option<usize>>, Vec<Reading>) {
+    let (mut early, mut deep) = (vec![None; keywords.len()], Vec::new());
+    let longest = keywords.iter().map(String::len).max().unwrap_or(0);
+    let letters = letters(keywords);
+    let Ok(begin) = words.start_state(Anchored::No) else { return (early, deep) };
+    let mut layer = vec![Place { state: automaton.nfa().start_anchored(), words: begin, secret: None, loose: 0 }];
+    let mut work = 0;
+    for read in 1..=BACK + longest {
+        close(automaton, &mut layer, &mut work);
+        let mut next: HashMap<(StateID, WordsID), (Option<usize>, u32)> = HashMap::new();
+        for place in &layer {
+            let secret = place.secret.map(|bytes| bytes + 1);
+            let loose = place.loose << 1 | u32::from(is_loose(automaton, place.state));
+            reads(automaton, place.state, &letters, &mut |byte, to| {
                 work += 1;
-                let leads = self.leads.get(place) == Some(&true);
-                if !leads || layer.get(&place).is_some_and(|known| *known >= secret) {
-                    continue;
+                let after = words.next_state(Anchored::No, place.words, byte);
+                if !words.is_match(after) {
+                    if secret.is_none_or(|bytes| bytes < longest + PREFIX) {
+                        let known = next.entry((to, after)).or_insert((secret, loose));
+                        *known = (known.0.max(secret), known.1 & loose);
+                    } else {
+                        deep.push((to, after, loose));
+                    }
+                    return;
                 }
-                layer.insert(place, secret);
-                let steps = self.steps.get(place).into_iter().flatten();
-                stack.extend(steps.map(|(to, opens)| (*to, if *opens { secret.or(Some(0)) } else { secret })));
-                for to in self.reads.get(place).into_iter().flatten() {
-                    let entry = next.entry(*to).or_default();
-                    *entry = (*entry).max(secret.map(|bytes| bytes + 1));
+                for index in 0..words.match_len(after) {
+                    let keyword = words.match_pattern(after, index).as_usize();
+                    let length = keywords.get(keyword).map_or(0, String::len);
+                    if !is_spelt(loose, length) {
+                        continue;
+                    }
+                    if let Some(back) = early.get_mut(keyword) {
+                        *back = (*back).max(Some(read - length.min(read)));
+                    }
                 }
-            }
-            next.retain(|place, _| self.leads.get(*place) == Some(&true));
-            if next.is_empty() {
-                return Some((read + 1).saturating_sub(shortest));
-            }
-            if work > WORK || next.values().flatten().any(|bytes| *bytes >= longest + PREFIX) {
-                return None;
-            }
-            layer = next;
+            });
         }
-        None
+        if next.is_empty() || work > WORK {
+            break;
+        }
+        layer =
+            next.into_iter().map(|((state, words), (secret, loose))| Place { state, words, secret, loose }).collect();
+    }
+    (early, deep)
+}
+
+/// Whether a match can hold one of these keywords, and, if asked, only where it is spelt; `None` where that takes too long to find out.
+fn completes(
+    automaton: &Automaton,
+    words: &DFA,
+    keywords: &[String],
+    mut stack: Vec<Reading>,
+    spelt: bool,
+) -> Option<bool> {
+    let letters = letters(keywords);
+    let mut seen = HashSet::new();
+    let (mut work, mut complete) = (0, false);
+    while let Some((state, word, loose)) = stack.pop() {
+        if !seen.insert((state, word, loose & 0xff)) {
+            continue;
+        }
+        work += 1;
+        let after_loose = loose << 1 | u32::from(is_loose(automaton, state));
+        reads(automaton, state, &letters, &mut |byte, to| {
+            work += 1;
+            let after = words.next_state(Anchored::No, word, byte);
+            if words.is_match(after) {
+                let mut ended = (0..words.match_len(after)).map(|index| words.match_pattern(after, index).as_usize());
+                let length = |keyword: usize| keywords.get(keyword).map_or(0, String::len);
+                complete |= !spelt || ended.any(|keyword| is_spelt(after_loose, length(keyword)));
+            }
+            stack.push((to, after, after_loose));
+        });
+        steps(automaton, state, &mut |to, _| stack.push((to, word, loose)));
+        if complete {
+            return Some(true);
+        }
+        if work > WORK {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+/// How many letters a place may read, in either case, that still spells something.
+const SPELLS: usize = 10;
+
+/// Whether a place reads so many bytes that they spell nothing: a keyword there is an accident.
+fn is_loose(automaton: &Automaton, state: StateID) -> bool {
+    let mut bytes = HashSet::new();
+    let mut add = |low: u8, high: u8| bytes.extend((low..=high).map(|byte| byte.to_ascii_lowercase()));
+    match automaton.nfa().state(state) {
+        State::ByteRange { trans } => add(trans.start, trans.end),
+        State::Sparse(sparse) => sparse.transitions.iter().for_each(|t| add(t.start, t.end)),
+        State::Dense(_) => return true,
+        _ => {}
+    }
+    bytes.len() > SPELLS
+}
+
+/// Whether at least a half of a keyword that was just read was spelt.
+fn is_spelt(loose: u32, length: usize) -> bool {
+    let mask = u32::MAX.checked_shr(32 - length.clamp(1, 32) as u32).unwrap_or(u32::MAX);
+    (loose & mask).count_ones() as usize * 2 <= length
+}
+
+/// Adds every place that is reached without reading.
+fn close(automaton: &Automaton, layer: &mut Vec<Place>, work: &mut usize) {
+    let mut seen: HashMap<(StateID, WordsID), (Option<usize>, u32)> = HashMap::new();
+    let mut stack = std::mem::take(layer);
+    while let Some(place) = stack.pop() {
+        *work += 1;
+        let key = (place.state, place.words);
+        if seen.get(&key).is_some_and(|known| known.0 >= place.secret) {
+            continue;
+        }
+        seen.insert(key, (place.secret, place.loose));
+        steps(automaton, place.state, &mut |state, opens| {
+            let secret = if opens { place.secret.or(Some(0)) } else { place.secret };
+            stack.push(Place { state, secret, ..place });
+        });
+    }
+    layer.extend(seen.into_iter().map(|((state, words), (secret, loose))| Place { state, words, secret, loose }));
+}
+
+/// Where a state leads to without reading, and whether the secret opens there.
+fn steps(automaton: &Automaton, state: StateID, see: &mut dyn FnMut(StateID, bool)) {
+    match automaton.nfa().state(state) {
+        State::Look { next, .. } => see(*next, false),
+        State::Union { alternates } => alternates.iter().for_each(|next| see(*next, false)),
+        State::BinaryUnion { alt1, alt2 } => [*alt1, *alt2].into_iter().for_each(|next| see(next, false)),
+        State::Capture { next, slot, .. } => see(*next, automaton.opens(slot.as_usize())),
+        State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } | State::Fail => {}
+    }
+}
+
+/// Where a state leads to by reading: each of the keywords' letters, and one byte for all others.
+fn reads(automaton: &Automaton, state: StateID, letters: &[u8], see: &mut dyn FnMut(u8, StateID)) {
+    let mut read = |low: u8, high: u8, to: StateID| {
+        let own = letters.iter().copied().filter(|letter| (low..=high).contains(letter));
+        let other = (low..=high).find(|byte| !letters.contains(byte));
+        own.chain(other).for_each(|byte| see(byte, to));
+    };
+    match automaton.nfa().state(state) {
+        State::ByteRange { trans } => read(trans.start, trans.end, trans.next),
+        State::Sparse(sparse) => sparse.transitions.iter().for_each(|t| read(t.start, t.end, t.next)),
+        State::Dense(dense) => (0..=255).for_each(|byte| {
+            if let Some(to) = dense.matches_byte(byte) {
+                read(byte, byte, to);
+            }
+        }),
+        _ => {}
     }
 }
 

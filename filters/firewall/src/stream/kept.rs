@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 
 /// The most bytes that are kept.
-const MOST: usize = 4096;
+const MOST: usize = 2560;
 /// What is kept when there is too much: what may be held, and what stands before it.
-const TAIL: usize = 2560;
+const TAIL: usize = 1536;
 /// The most that is taken in at once.
-pub(super) const STEP: usize = 1024;
+pub(super) const STEP: usize = 256;
 /// The most places at which both texts are known to run side by side.
-const JOINTS: usize = 64;
+const JOINTS: usize = 32;
 
 /// From here on both texts run side by side.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 const SHORTEST: u64 = 22;
 /// A run that does not end is looked at in parts of this size, a multiple of what every encoding reads at
 /// once.
-const PART: u64 = 1536;
+const PART: u64 = 1024;
 
 /// The run at the end of a growing text.
 #[derive(Debug, Default)]
@@ -33,6 +33,41 @@ impl Run {
     pub(super) fn end(&mut self, at: u64) -> Option<Range<u64>> {
         let begin = self.begin.take()?;
         (at - begin >= SHORTEST).then_some(begin..at)
+    }
+}
+
+/// A run with a digit, or of so many letters, may be a token of which nothing is known but its shape.
+const LETTERS: u64 = 12;
+
+/// The word at the end of a growing text: letters and digits, and the signs that stand within tokens.
+#[derive(Debug, Default)]
+pub(super) struct Word {
+    begin: Option<u64>,
+    /// How many letters stand at its end.
+    letters: u64,
+    /// From here on it is no ordinary word.
+    evident: Option<u64>,
+}
+
+impl Word {
+    /// Takes a byte in. Returns where the word begins when it turns out to be no ordinary one.
+    pub(super) fn take(&mut self, at: u64, byte: u8) -> Option<u64> {
+        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.' | b'~')) {
+            *self = Self::default();
+            return None;
+        }
+        let begin = *self.begin.get_or_insert(at);
+        self.letters = if byte.is_ascii_alphanumeric() { self.letters + 1 } else { 0 };
+        if self.evident.is_none() && (byte.is_ascii_digit() || self.letters > LETTERS) {
+            self.evident = Some(at);
+            return Some(begin);
+        }
+        None
+    }
+
+    /// From where on the word is no ordinary one.
+    pub(super) fn evident(&self) -> Option<u64> {
+        self.evident
     }
 }
 

@@ -54,23 +54,32 @@ struct Seen {
 }
 
 impl Seen {
-    /// The loops have no branches: the compiler makes wide instructions of them.
+    /// One length for all blocks but the last, so that the compiler makes wide instructions of the loop.
     fn of(block: &[u8]) -> Self {
-        let high = block.iter().fold(0, |all, byte| all | byte);
-        let control = block.iter().fold(0, |all, byte| all | u8::from(is_control(*byte)));
-        let opened = block.iter().fold(0i8, |sum, byte| {
+        match <&[u8; BLOCK]>::try_from(block) {
+            Ok(block) => Self::of_each(block),
+            Err(_) => Self::of_each(block),
+        }
+    }
+
+    #[inline(always)]
+    fn of_each<'b>(block: impl IntoIterator<Item = &'b u8>) -> Self {
+        let (mut high, mut control, mut opened) = (0u8, 0u8, 0i8);
+        for byte in block {
+            high |= byte;
+            control |= u8::from(is_control(*byte));
             // Braces are brackets with one more bit.
-            let open = (byte | 0x20 == b'{') | (*byte == b'(');
-            let close = (byte | 0x20 == b'}') | (*byte == b')');
-            sum.wrapping_add(i8::from(open)).wrapping_sub(i8::from(close))
-        });
+            let (brace, byte) = (byte | 0x20, *byte);
+            opened = opened.wrapping_add(i8::from(brace == b'{') + i8::from(byte == b'('));
+            opened = opened.wrapping_sub(i8::from(brace == b'}') + i8::from(byte == b')'));
+        }
         Self { high, control: control != 0, opened }
     }
 }
 
-/// Everything below the space but tabs, ends of lines and of pages; and DEL.
+/// Everything below the space but tabs, and ends of lines and of pages; and DEL.
 fn is_control(byte: u8) -> bool {
-    (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r') & (byte != 0x0c) | (byte == 0x7f)
+    (byte < 0x20) & (byte.wrapping_sub(b'\t') > 4) | (byte == 0x7f)
 }
 
 /// The span, widened to whole characters.

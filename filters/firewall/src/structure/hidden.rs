@@ -26,6 +26,11 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
         let mut characters = text.get(next..).unwrap_or_default().chars();
         let Some(letter) = characters.next() else { break };
         at = next + letter.len_utf8();
+        // Letters, most of what is written in most scripts.
+        if matches!(letter, '\u{ae}'..='\u{34e}' | '\u{350}'..='\u{58f}' | '\u{3165}'..='\u{d7ff}') {
+            last = Some(letter);
+            continue;
+        }
         if let Some(kind) = kind(letter) {
             match kind {
                 Kind::Direction => bidi.see(letter, next..at),
@@ -55,6 +60,9 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
 
 /// The next byte from `at` on that is not ASCII.
 fn next_high(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes.get(at).is_some_and(|byte| *byte >= 0x80) {
+        return Some(at);
+    }
     let mut from = at;
     for block in bytes.get(at..)?.chunks(32) {
         if block.iter().fold(0, |all, byte| all | byte) >= 0x80 {

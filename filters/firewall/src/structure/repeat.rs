@@ -10,7 +10,7 @@ use super::Trait;
 const LEAST: usize = 4096;
 
 /// Every repetition that is long enough has one of these places in it.
-const STRIDE: usize = LEAST / 4;
+const STRIDE: usize = LEAST / 2;
 
 /// The longest unit that is looked for.
 const UNIT: usize = 256;

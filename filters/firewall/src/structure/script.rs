@@ -17,6 +17,13 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
     let bytes = text.as_bytes();
     while let Some(next) = next_lead(bytes, at) {
         let before = bytes.get(at..next).unwrap_or_default();
+        let run = bytes.get(next..).unwrap_or_default().iter().take_while(|byte| !byte.is_ascii()).count();
+        // Most words have one script.
+        let latin = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
+        if !latin(before.last()) && !latin(bytes.get(next + run)) {
+            at = next + run;
+            continue;
+        }
         let start = next - before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let end = start
             + text
@@ -39,6 +46,9 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
 /// The next byte that begins a letter of these scripts: U+0370 to U+058F.
 fn next_lead(bytes: &[u8], at: usize) -> Option<usize> {
     let is_lead = |byte: u8| (0xcd..=0xd6).contains(&byte);
+    if bytes.get(at).is_some_and(|byte| is_lead(*byte)) {
+        return Some(at);
+    }
     let mut from = at;
     for block in bytes.get(at..)?.chunks(32) {
         if block.iter().fold(false, |any, byte| any | is_lead(*byte)) {

@@ -80,7 +80,7 @@ fn what_people_write_is_built_as_it_should_be() {
         &picture,
         &public_key,
         &text_in_base64,
-        &minified[..3000],
+        minified.get(..3000).unwrap(),
         &noise("0123456789abcdef", 512),
         &"fn main() { println!(\"{}\", [1, 2]); }\n".repeat(50),
         &"(a) b) c) :) ".repeat(30),
@@ -191,10 +191,12 @@ fn judge(rules: &Rules, text: &str) -> Vec<(String, Option<crate::Action>)> {
 
 #[test]
 fn they_are_rules_as_any_other() {
-    let load = |files: &[Source<'_>], disabled: &[&str]| {
+    let builtin = Source { name: "structure.toml", text: include_str!("../../../../policies/firewall/structure.toml") };
+    let load = |own: &[Source<'_>], disabled: &[&str]| {
+        let files: Vec<Source<'_>> = [builtin].into_iter().chain(own.iter().copied()).collect();
         let disabled = disabled.iter().map(ToString::to_string).collect();
         let selection = Selection { disabled, ..Selection::default() };
-        Rules::load(true, files, &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
+        Rules::load(false, &files, &selection).map_err(|wrong| format!("{wrong:?}")).unwrap()
     };
     let rules = load(&[], &[]);
     for (_, id) in TRAITS {
@@ -224,5 +226,45 @@ proptest! {
         let hidden = ['\u{200b}', '\u{200d}', '\u{feff}', '\u{e0041}'][which];
         let text = format!("{before}x{hidden}y{after}");
         prop_assert!(names(&text).contains(&"structure-invisible".to_owned()));
+    }
+}
+
+/// One of the looks, and its name.
+type Step = (&'static str, fn(&str));
+
+/// What looking at ordinary text costs. Run it with `--release`.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn speed() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let code: String = std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    let ascii: String = code.chars().filter(char::is_ascii).collect();
+    let russian = "Сервис отклоняет запросы при смене схемы, но только на узлах arm64. ".repeat(3000);
+    let structure = structure();
+    for (name, text) in [("ascii", &ascii), ("code", &code), ("russian", &russian)] {
+        let mut best = f64::MAX;
+        for _ in 0..50 {
+            let begin = std::time::Instant::now();
+            structure.scan(std::hint::black_box(text), Direction::Request, &mut |_| {});
+            best = best.min(begin.elapsed().as_secs_f64());
+        }
+        println!("{name}: {:.3} ns/byte", best / text.len() as f64 * 1e9);
+        let steps: [Step; 3] = [
+            ("bytes", |text| _ = bytes::look(text, &mut |_, _| {})),
+            ("blob", |text| blob::look(text, &mut |_, _| {})),
+            ("repeat", |text| repeat::look(text, &mut |_, _| {})),
+        ];
+        for (step, look) in steps {
+            let mut best = f64::MAX;
+            for _ in 0..50 {
+                let begin = std::time::Instant::now();
+                look(std::hint::black_box(text));
+                best = best.min(begin.elapsed().as_secs_f64());
+            }
+            println!("  {step}: {:.3} ns/byte", best / text.len() as f64 * 1e9);
+        }
     }
 }

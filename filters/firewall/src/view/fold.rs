@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{compose, decompose_canonical};
+use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible};
 
 use super::confusable;
+use crate::decode::Set;
 
 /// As many characters as one may become: some forms stand for whole sentences.
 const LONGEST: usize = 8;
@@ -151,9 +152,9 @@ impl Changes<'_> {
         }
         let bytes = self.text.as_bytes();
         let before = bytes.get(self.word.end..at).unwrap_or_default();
-        let start = at - before.iter().rev().take_while(|byte| !ends_word(**byte)).count();
+        let start = at - before.iter().rev().take_while(|byte| !ENDS.has(**byte)).count();
         let after = bytes.get(at..).unwrap_or_default();
-        let end = at + after.iter().take_while(|byte| !ends_word(**byte)).count();
+        let end = at + after.iter().take_while(|byte| !ENDS.has(**byte)).count();
         let word = bytes.get(start..end).unwrap_or_default();
         self.word = start..end;
         self.token = word.len() >= 12
@@ -183,11 +184,28 @@ fn compatible(c: char) -> Option<Made> {
     if matches!(c, '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' | '\u{2500}'..='\u{27BF}') {
         return None;
     }
-    let mut made = std::iter::once(c).nfkc();
-    let first = made.next()?;
-    let Some(second) = made.next() else { return (first != c).then_some(Made::Char(first)) };
-    let text: String = [first, second].into_iter().chain(made).take(LONGEST + 1).collect();
-    (text.chars().count() <= LONGEST).then_some(Made::Text(text))
+    // Most of what people type in another width has its own place.
+    if matches!(c, '\u{FF01}'..='\u{FF5E}') {
+        return char::from_u32(u32::from(c) - 0xFEE0).map(Made::Char);
+    }
+    let (mut parts, mut count, mut marked) = (['\0'; LONGEST], 0, false);
+    decompose_compatible(c, |part| {
+        if let Some(slot) = parts.get_mut(count) {
+            *slot = part;
+        }
+        count += 1;
+        marked |= is_combining(part);
+    });
+    let parts = parts.get(..count)?;
+    match parts {
+        [one] => (*one != c).then_some(Made::Char(*one)),
+        // Letters with marks are put together again.
+        _ if marked => {
+            let text: String = std::iter::once(c).nfkc().collect();
+            (!text.chars().eq(std::iter::once(c))).then_some(Made::Text(text))
+        }
+        _ => Some(Made::Text(parts.iter().collect())),
+    }
 }
 
 /// Bytes of a terminal's escape sequence, after its first.
@@ -197,9 +215,7 @@ fn terminal(text: &str) -> usize {
     rest.as_bytes().get(inner).filter(|byte| matches!(byte, b'@'..=b'~')).map_or(0, |_| inner + 2)
 }
 
-fn ends_word(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`,;<>(){}[]|=".contains(&byte)
-}
+static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
 
 fn is_letter(c: char) -> bool {
     c == '_' || c.is_alphanumeric() || is_combining(c) || is_invisible(c)

@@ -27,8 +27,12 @@ pub(crate) struct View {
 
 impl View {
     /// Goes on with a part of the source as it stands.
+    #[inline]
     pub(crate) fn copy(&mut self, source: &str, part: Range<usize>) {
-        let Some(text) = source.get(part.clone()).filter(|text| !text.is_empty()) else { return };
+        if part.is_empty() {
+            return;
+        }
+        let Some(text) = source.get(part.clone()) else { return };
         self.map.begin(self.text.len(), part.start, 1, 1);
         self.text.push_str(text);
     }
@@ -47,19 +51,28 @@ impl View {
     }
 
     /// Goes on with one character that stands for a part of the source.
+    #[inline]
     pub(crate) fn put_char(&mut self, made: char, part: Range<usize>) {
-        self.put(made.encode_utf8(&mut [0; 4]), part);
+        match u8::try_from(part.len()) {
+            Ok(given) => {
+                self.map.begin(self.text.len(), part.start, made.len_utf8() as u8, given);
+                self.text.push(made);
+            }
+            Err(_) => self.put(made.encode_utf8(&mut [0; 4]), part),
+        }
     }
 }
 
 impl Map {
+    #[inline]
     fn begin(&mut self, at: usize, from: usize, made: u8, given: u8) {
         let (at, from) = (at as u32, from as u32);
         if let Some(last) = self.runs.last() {
             let goes_on = last.made == made && last.given == given && made != u8::MAX;
             // A stretch that simply goes on needs no run of its own.
-            if goes_on && at >= last.at && (at - last.at) % u32::from(made) == 0 {
-                let blocks = (at - last.at) / u32::from(made);
+            let so_far = at.saturating_sub(last.at);
+            if goes_on && (made == 1 || so_far % u32::from(made) == 0) {
+                let blocks = if made == 1 { so_far } else { so_far / u32::from(made) };
                 if last.from.checked_add(blocks.saturating_mul(u32::from(given))) == Some(from) {
                     return;
                 }

@@ -53,11 +53,14 @@ impl Decoder {
 
 /// Reads UTF-8; returns what is torn.
 fn utf8(bytes: &[u8], last: bool, text: &mut String) -> Vec<u8> {
+    let mut seen = 0;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
+        seen += chunk.valid().len() + chunk.invalid().len();
+        // Only at the end can more come.
         let torn = std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
-        if torn && !last {
-            return chunk.invalid().to_vec(); // only the last chunk can be torn
+        if torn && !last && seen == bytes.len() {
+            return chunk.invalid().to_vec();
         }
         if !chunk.invalid().is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
@@ -107,6 +110,7 @@ mod tests {
     #[test]
     fn what_is_no_text_stays_in_its_place() {
         assert_eq!(read(b"a\xffb\xe2\x82", 1), "a\u{fffd}b\u{fffd}");
+        assert_eq!(read(b"\xc2\0x", 1), "\u{fffd}\0x");
         assert_eq!(read(b"\xff\xfea\0\x00\xd8b\0\x07", 3), "a\u{fffd}b\u{fffd}");
         let (decoder, rest) = Decoder::new(b"PK\x03\x04\0\0");
         assert!(decoder.is_binary(rest));

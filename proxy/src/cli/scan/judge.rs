@@ -4,6 +4,7 @@
 //! What stands at the place of a finding stays here. It goes into the mask, where it is blotted out,
 //! and into the baseline's mark, which is made with a key.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -103,9 +104,8 @@ impl<'r> Judged<'r> {
             })
             .map_err(|_| Unjudged)?;
         self.more |= more;
-        found.sort_by(|a, b| {
-            (a.secret.start, a.secret.end, &a.rule.id).cmp(&(b.secret.start, b.secret.end, &b.rule.id))
-        });
+        found.sort_by(|a, b| order(a).cmp(&order(b)));
+        let found = without_weaker(found);
         let allowed = if judge.comments { allowed_lines(text) } else { Vec::new() };
         let ends = found.iter().flat_map(|f| [f.secret.start, f.secret.end]).collect();
         let places = Places::of(text, window.first, ends);
@@ -147,6 +147,30 @@ impl<'r> Judged<'r> {
         }
         Ok(())
     }
+}
+
+/// By place; of those that begin together, the longest and the strongest first.
+fn order<'f>(finding: &'f Finding<'_>) -> (usize, Reverse<usize>, Reverse<DataLevel>, &'f str) {
+    let Range { start, end } = finding.secret;
+    (start, Reverse(end), Reverse(finding.rule.level), &finding.rule.id)
+}
+
+/// Without secrets that a rule of a higher level found, too: `token = ghp_…` is a token, and then no assignment.
+fn without_weaker<'r>(found: Vec<Finding<'r>>) -> Vec<Finding<'r>> {
+    // Of each level: up to where its findings reach.
+    let mut reach = [0; DataLevel::L4 as usize + 1];
+    let mut keep = |finding: &Finding<'r>| {
+        let (level, end) = (finding.rule.level as usize, finding.secret.end);
+        if finding.rule.kind != Kind::Secret {
+            return true;
+        }
+        let covered = reach.iter().skip(level + 1).any(|reached| *reached >= end);
+        if let Some(reached) = reach.get_mut(level) {
+            *reached = end.max(*reached);
+        }
+        !covered
+    };
+    found.into_iter().filter(|finding| keep(finding)).collect()
 }
 
 /// Names a finding: the first, second, ... of this rule in this file. What was found is no part of

@@ -120,6 +120,9 @@ mod tests {
 
     use super::*;
 
+    /// A check, and how many digits it checks.
+    type Scheme = (fn(&str) -> bool, usize);
+
     #[test]
     fn published_examples_hold() {
         assert!(aadhaar("2341 2341 2346") && !aadhaar("2341 2341 2347") && !aadhaar("1341 2341 2346"));
@@ -138,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_wrong_digit_is_seen(body in "[2-9][0-9]{16}", at in any::<prop::sample::Index>(), by in 1u8..10) {
-            let schemes: &[(fn(&str) -> bool, usize)] = &[(aadhaar, 11), (my_number, 11), (tfn, 8)];
+            let schemes: &[Scheme] = &[(aadhaar, 11), (my_number, 11), (tfn, 8)];
             for &(check, length) in schemes {
                 let complete = (0..10).map(|check| format!("{}{check}", body.get(..length).unwrap()));
                 let Some(whole) = complete.into_iter().find(|whole| check(whole)) else { continue };

@@ -107,10 +107,12 @@ fn fold_char(char: char, push: &mut dyn FnMut(char)) {
         }
         '\u{3000}'..='\u{303f}' | '\u{a1}'..='\u{bf}' | '▁' => push(' '),
         '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => {
-            decompose_canonical(char, |part| {
-                if !is_combining_mark(part) {
+            decompose_canonical(char, |part| match part {
+                part if is_combining_mark(part) => {}
+                part if part.is_alphanumeric() => {
                     part.to_lowercase().filter(|small| !is_combining_mark(*small)).for_each(&mut *push);
                 }
+                _ => push(' '),
             });
         }
         _ => push(char),

@@ -24,7 +24,10 @@ const OTHERS: [&str; 2] = ["detect-secrets", "LLMesh"];
 const PACKAGES: &[&str] = &["detect-secrets==1.5.0", "llmesh-mcp==0.1.1"];
 
 /// Labelled corpora, below the root of the workspace.
-const CORPORA: [(&str, &str); 1] = [("development corpus", "../shared/data/firewall/corpus_dev.jsonl")];
+const CORPORA: [(&str, &str); 2] = [
+    ("development corpus", "../shared/data/firewall/corpus_dev.jsonl"),
+    ("our injections", "tests/corpus/injection.jsonl"),
+];
 
 /// How often LLMesh's firewall is to be outrun.
 const TIMES_LLMESH: f64 = 40.0;

@@ -15,7 +15,7 @@ use super::place;
 use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
 use crate::rule::Rule;
-use cue::{Gathered, Meaning, ends_with, is_word, list};
+use cue::{Gathered, Meaning, begins_with, ends_in_word, ends_with, is_word, list};
 use file::{File, Wrong};
 
 pub(super) use cue::{Known, Special};
@@ -131,7 +131,7 @@ impl Lexicon {
         self.automaton.find_overlapping_iter(folded).filter_map(|hit| {
             let known = self.cues.get(hit.pattern().as_usize())?;
             let at = hit.range();
-            let counts = known.fits(folded, &at) && !(known.negated && self.is_negated(folded, &at));
+            let counts = known.fits(folded, &at) && !(known.negated && self.is_negated(known, folded, &at));
             counts.then_some((known, at))
         })
     }
@@ -148,20 +148,21 @@ impl Lexicon {
     /// Whether a verb stands where an order begins: `please ignore`, not `they ignore`.
     pub(super) fn leads(&self, text: &str, folded: &[u8], at: usize, place: usize) -> bool {
         let before = folded.get(..at).unwrap_or_default().trim_ascii_end();
-        match before.last() {
-            None => true,
-            Some(byte) if !is_word(*byte) => true,
-            Some(_) => place::after_line_end(text, place) || self.leads.iter().any(|lead| ends_with(before, lead)),
-        }
+        !ends_in_word(before)
+            || place::after_line_end(text, place)
+            || self.leads.iter().any(|lead| ends_with(before, lead))
     }
 
     /// Whether the word before, the one before that, or what follows says `not`.
-    fn is_negated(&self, folded: &[u8], at: &Range<usize>) -> bool {
+    fn is_negated(&self, known: &Known, folded: &[u8], at: &Range<usize>) -> bool {
         let before = folded.get(..at.start).unwrap_or_default().trim_ascii_end();
         let word = before.iter().rev().take_while(|byte| is_word(**byte) || **byte == b'\'').count();
         let earlier = before.get(..before.len() - word).unwrap_or_default().trim_ascii_end();
-        let after = folded.get(at.end..).unwrap_or_default().trim_ascii_start();
+        let rest = folded.get(at.end..).unwrap_or_default();
+        // A stem's word ends first: `oublie pas`.
+        let ending = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let after = rest.get(ending..).unwrap_or_default().trim_ascii_start();
         self.not_before.iter().any(|not| ends_with(before, not) || (word < 12 && ends_with(earlier, not)))
-            || self.not_after.iter().any(|not| after.starts_with(not))
+            || known.negated_after && self.not_after.iter().any(|not| begins_with(after, not))
     }
 }

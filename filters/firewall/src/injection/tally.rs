@@ -10,7 +10,7 @@ const CLUSTER: usize = 420;
 /// How far from a sign words may stand that say that it is spoken about.
 const ABOUT: usize = 260;
 /// What is left of a score then, in percent.
-const SPOKEN_ABOUT: u32 = 58;
+const SPOKEN_ABOUT: u32 = 54;
 /// What is left of a score in what the application's author wrote.
 const SYSTEM: u32 = 30;
 
@@ -119,7 +119,7 @@ impl Tally {
         }
         let points = match (led, origin) {
             (false, _) => sign.unled,
-            (true, Origin::Tool) => sign.tool,
+            (true, Origin::Tool | Origin::Answer) => sign.tool,
             (true, _) => sign.points,
         };
         let points = if origin == Origin::System { percent(points, SYSTEM) } else { points };

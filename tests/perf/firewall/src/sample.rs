@@ -40,7 +40,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 /// The most pieces of one file: no large crate may stand for all.
-const OF_ONE_FILE: usize = 8;
+const OF_ONE_FILE: usize = 2;
 
 fn pieces(folder: &Path, files: &[PathBuf], endings: &[&str], most: usize) -> anyhow::Result<Vec<(String, String)>> {
     let fits = |file: &&PathBuf| {

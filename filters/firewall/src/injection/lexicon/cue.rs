@@ -17,6 +17,8 @@ pub(in crate::injection) struct Known {
     pub(in crate::injection) wide: u8,
     /// Takes back its meaning when it is negated.
     pub(super) negated: bool,
+    /// What follows can negate it as well: `vergiss nicht`.
+    pub(super) negated_after: bool,
     border: Border,
 }
 
@@ -104,6 +106,7 @@ impl Gathered {
             special: if line { Some(Special::Line) } else { meaning.special },
             verb: meaning.verb && english,
             negated: meaning.negated,
+            negated_after: meaning.verb,
             wide: wide(word),
             border,
         });
@@ -127,19 +130,26 @@ pub(super) fn ends_with(text: &[u8], word: &[u8]) -> bool {
     !spaced || before.last().is_none_or(|byte| !is_word(*byte))
 }
 
+/// Whether a text begins with a word, and not with a longer one.
+pub(super) fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    let Some(after) = text.strip_prefix(word) else { return false };
+    let spaced = std::str::from_utf8(word).ok().and_then(|word| word.chars().next()).is_some_and(|c| !is_unspaced(c));
+    !spaced || !begins_with_word(after)
+}
+
 /// Whether a text ends in a character that belongs to a word, in a script that puts space between words.
-fn ends_in_word(text: &[u8]) -> bool {
+pub(super) fn ends_in_word(text: &[u8]) -> bool {
     match text {
         [.., byte] if byte.is_ascii() => is_word(*byte),
         // By its first byte: from U+2E80 on, nothing is spaced but Korean, whose particles join.
-        [.., 0xe2..=0xef, _, _] => false,
+        [.., 0xe2..=0xef, _, _] | [.., 0xf0..=0xff, _, _, _] => false,
         [.., _] => true,
         [] => false,
     }
 }
 
 fn begins_with_word(text: &[u8]) -> bool {
-    text.first().is_some_and(|byte| is_word(*byte) && !(0xe2..=0xef).contains(byte))
+    text.first().is_some_and(|byte| is_word(*byte) && *byte < 0xe2)
 }
 
 /// Characters of scripts that put no space between words, or join small words to the next one.

@@ -2,8 +2,10 @@
 //! at its place.
 
 mod automaton;
+mod beginning;
 mod compiled;
 mod plan;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,21 +17,26 @@ use crate::budget::Budget;
 use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
 use crate::runs;
-use crate::scan::Exhausted;
+use crate::scan::{self, Exhausted};
 use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
+use starts::Starts;
 
 /// All rules, ready to match.
 pub(crate) struct Engine {
     rules: Vec<Compiled>,
+    /// Of each rule, whether its findings can be sure.
+    sure: Vec<bool>,
     keywords: Keywords,
     /// Of each keyword: where its targets begin, and where the next one's do.
     starts: Vec<u32>,
     targets: Vec<Target>,
     /// Rules that look at every text, whatever it says.
     always: Vec<usize>,
+    /// Rules that look at every run of characters that tokens are made of.
+    at_runs: Starts,
     caches: Caches,
 }
 
@@ -72,6 +79,8 @@ pub(crate) struct Hits {
     /// The path of the file that the texts are from, if they are from one.
     pub(crate) path: Option<String>,
     cues: Vec<CueHit>,
+    /// Whether only rules look whose findings can be sure.
+    only_sure: bool,
     /// Where rules look that have no keyword.
     places: Vec<Range<usize>>,
     marks: Vec<Mark>,
@@ -123,7 +132,7 @@ impl Engine {
         let mut by_keyword: BTreeMap<Keyword, Vec<Target>> = BTreeMap::new();
         let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
-            if rule.anchors.is_empty() {
+            if rule.anchors.is_empty() && rule.beginning.is_none() {
                 always.push(number);
             }
             for anchor in &rule.anchors {
@@ -147,10 +156,16 @@ impl Engine {
             targets.extend(of_one);
             starts.push(targets.len() as u32);
         }
+        let at_runs: Vec<_> = (0u32..)
+            .zip(&rules)
+            .filter_map(|(number, rule)| Some((number, rule.beginning.as_deref()?, rule.at_edge)))
+            .collect();
+        let at_runs = Starts::new(&at_runs);
         let keywords: Vec<Keyword> = by_keyword.into_keys().collect();
         let count = rules.len();
         let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
-        Self { keywords: Keywords::new(&keywords), starts, targets, always, rules, caches }
+        let sure = rules.iter().map(scan::can_be_sure).collect();
+        Self { keywords: Keywords::new(&keywords), sure, starts, targets, always, at_runs, rules, caches }
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {
@@ -190,6 +205,20 @@ impl Engine {
         self.rules.iter().flat_map(of).collect()
     }
 
+    /// Scans what a text only says when it is read in an unusual way, with the rules whose findings can be sure.
+    /// No cue is looked for.
+    pub(crate) fn scan_sure<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        hits.only_sure = true;
+        let done = self.scan(text, hits, found);
+        hits.only_sure = false;
+        done
+    }
+
     /// Scans one view of a text.
     pub(crate) fn scan<'r>(
         &'r self,
@@ -203,6 +232,7 @@ impl Engine {
         hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
         let mut caches = self.caches.get();
         self.look_everywhere(text, hits, &mut caches, found)?;
+        self.look_at_runs(text, hits, &mut caches, found)?;
         self.keywords.each(text.as_bytes(), &mut |at, keyword| {
             let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
             for target in self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default() {
@@ -211,12 +241,19 @@ impl Engine {
                         let Some(last) = at.checked_sub(least as usize) else { continue };
                         self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
                     }
+                    Target::Cue(_) if hits.only_sure => {}
                     Target::Cue(cue) if hits.cues.len() < MOST_CUES => hits.cues.push(CueHit { at, cue }),
                     Target::Cue(_) => return Err(Exhausted),
                 }
             }
             Ok(())
         })
+    }
+
+    /// Whether a rule looks at the text at all.
+    fn looks(&self, number: usize, rule: &Compiled, hits: &Hits) -> bool {
+        let sure = || self.sure.get(number).is_some_and(|sure| *sure);
+        rule.is_for(hits.path.as_deref()) && (!hits.only_sure || sure())
     }
 
     /// Lets the rules without keywords look where they look instead.
@@ -231,7 +268,7 @@ impl Engine {
         let mut placed = None;
         for number in &self.always {
             let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.get_mut(*number)) else { continue };
-            if !rule.is_for(hits.path.as_deref()) {
+            if !self.looks(*number, rule, hits) {
                 continue;
             }
             let trigger = rule.trigger();
@@ -240,21 +277,36 @@ impl Engine {
                 places.clear();
                 match trigger {
                     Some(Trigger::Digits) => trigger::places(text, &mut places),
-                    Some(Trigger::Run) => places.extend(runs::runs(text)),
-                    None => places.push(0..text.len()),
+                    _ => places.push(0..text.len()),
                 }
             }
             let Hits { budget, path, .. } = &mut *hits;
             let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
             let mut looking = rule.looking(text, path.as_deref(), cache, budget);
             for place in places.iter().cloned() {
-                match trigger {
-                    Some(Trigger::Run) => looking.each_start(place, found)?,
-                    _ => looking.each(place, found)?,
-                }
+                looking.each(place, found)?;
             }
         }
         hits.places = places;
+        Ok(())
+    }
+
+    /// Lets the rules look that begin with nothing that would do as a keyword.
+    fn look_at_runs<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        caches: &mut [Option<Box<Cache>>],
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
+        if self.at_runs.is_empty() {
+            return Ok(());
+        }
+        for run in runs::runs(text) {
+            hits.budget.spend(run.len())?;
+            self.at_runs
+                .each(text.as_bytes(), run, &mut |at, number| self.look(text, number, at..at, hits, caches, found))?;
+        }
         Ok(())
     }
 
@@ -276,7 +328,7 @@ impl Engine {
             return Ok(());
         }
         mark.tried = begins.end + 1;
-        if !rule.is_for(hits.path.as_deref()) {
+        if !self.looks(number as usize, rule, hits) {
             return Ok(());
         }
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));

@@ -244,14 +244,11 @@ const OTHER: &[&str] = &[
 /// Whether it looks like the token of an issuer that no rule names.
 pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
     let run = candidate.matched.trim_matches(['.', '-', '_', '~']);
-    if run.len() < 20 || !is_free(candidate) || is_placeholder(run) || is_miscounted(run) {
+    // Most of what is seen here is a name or a path: what takes little to tell comes first.
+    if run.len() < 20 || !may_be_issued(run) || !is_free(candidate) {
         return false;
     }
     let Some((prefix, body)) = split(run) else { return false };
-    let before = line_before(candidate);
-    if OTHER.iter().any(|word| contains(before, word)) || is_name_of_object(before) {
-        return false;
-    }
     let mut credential = false;
     for word in prefix.split(['_', '-', '.']) {
         if HARMLESS.iter().any(|known| known.eq_ignore_ascii_case(word)) {
@@ -259,7 +256,26 @@ pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
         }
         credential |= CREDENTIAL.iter().any(|known| known.eq_ignore_ascii_case(word));
     }
-    looks_issued(prefix, body, credential)
+    if !looks_issued(prefix, body, credential) || is_placeholder(run) || is_miscounted(run) {
+        return false;
+    }
+    let before = line_before(candidate);
+    !OTHER.iter().any(|word| contains(before, word)) && !is_name_of_object(before)
+}
+
+/// Whether any end of it can be a body as `looks_issued` wants it: mixed, or in one piece, or a UUID.
+fn may_be_issued(run: &str) -> bool {
+    let (mut large, mut small, mut digits, mut last) = (0, 0, 0, 0);
+    for byte in run.bytes() {
+        large += usize::from(byte.is_ascii_uppercase());
+        small += usize::from(byte.is_ascii_lowercase());
+        digits += usize::from(byte.is_ascii_digit());
+        last = if matches!(byte, b'_' | b'-' | b'.' | b'~') { 0 } else { last + 1 };
+    }
+    match digits {
+        0 => last >= 32 && large > 4 && small > 4,
+        _ => (large > 1 && small > 1) || last >= 20 || (last == 12 && run.len() > 36),
+    }
 }
 
 /// Whether the body is drawn well enough for what the prefix says.

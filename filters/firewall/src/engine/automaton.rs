@@ -1,7 +1,9 @@
 //! One rule's expression as an automaton that is built as far as texts take it, in linear time.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
+use regex_automata::dfa::onepass;
 use regex_automata::hybrid::dfa;
 use regex_automata::nfa::thompson::{self, WhichCaptures, backtrack::BoundedBacktracker, pikevm::PikeVM};
 use regex_automata::util::primitives::NonMaxUsize;
@@ -14,6 +16,7 @@ use crate::scan::Exhausted;
 /// How large an expression may become, and how much memory its automaton may take while it matches.
 const LARGEST: usize = 16 << 20;
 const CACHE: usize = 512 << 10;
+const ONE_PASS: usize = 128 << 10;
 
 /// What work costs, in units of the [`Budget`].
 const ATTEMPT: usize = 32;
@@ -28,6 +31,8 @@ pub(super) struct Automaton {
     reverse: Option<dfa::DFA>,
     nfa: thompson::NFA,
     groups: Option<BoundedBacktracker>,
+    /// Finds the groups in one pass, where no place of a match can belong to two of them. Built when first needed.
+    one_pass: OnceLock<Option<onepass::DFA>>,
 }
 
 /// What it reuses from match to match.
@@ -35,6 +40,7 @@ pub(super) struct Cache {
     dfa: dfa::Cache,
     reverse: Option<dfa::Cache>,
     groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
+    one_pass: Option<onepass::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
 }
 
@@ -48,13 +54,13 @@ impl Automaton {
             ..=1 => None,
             _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
         };
-        Ok(Self { dfa, reverse, nfa, groups })
+        Ok(Self { dfa, reverse, nfa, groups, one_pass: OnceLock::new() })
     }
 
     pub(super) fn cache(&self) -> Cache {
         let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
         let reverse = self.reverse.as_ref().map(dfa::DFA::create_cache);
-        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, slots }
+        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, one_pass: None, slots }
     }
 
     /// Where the match ends that begins at a place.
@@ -123,6 +129,14 @@ impl Automaton {
         Ok(Some((start..end, true)))
     }
 
+    fn one_pass(&self) -> Option<&onepass::DFA> {
+        let built = || {
+            let config = onepass::Config::new().size_limit(Some(ONE_PASS));
+            onepass::Builder::new().configure(config).build_from_nfa(self.nfa.clone()).ok()
+        };
+        self.one_pass.get_or_init(built).as_ref()
+    }
+
     /// The whole match in a range that ends where a match ends, and its group: the one asked for, or the first
     /// that took part and is not empty.
     pub(super) fn groups(
@@ -141,13 +155,18 @@ impl Automaton {
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;
+        let one_pass = self.one_pass().filter(|_| anchored);
         let quick = self.groups.as_ref().filter(|groups| input.get_span().len() < groups.max_haystack_len());
-        let found = match quick {
-            Some(groups) => {
+        let found = match (one_pass, quick) {
+            (Some(groups), _) => {
+                let cache = cache.one_pass.get_or_insert_with(|| groups.create_cache());
+                groups.try_search_slots(cache, &input, slots).map_err(|_| Exhausted)?
+            }
+            (None, Some(groups)) => {
                 let cache = cache.groups.get_or_insert_with(|| groups.create_cache());
                 groups.try_search_slots(cache, &input, slots).map_err(|_| Exhausted)?
             }
-            None => {
+            (None, None) => {
                 let slow = PikeVM::new_from_nfa(self.nfa.clone()).map_err(|_| Exhausted)?;
                 slow.search_slots(&mut slow.create_cache(), &input, slots)
             }

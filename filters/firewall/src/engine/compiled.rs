@@ -8,7 +8,9 @@ use regex_syntax::hir::Look;
 
 use super::Match;
 use super::automaton::{Automaton, Cache};
+use super::beginning::Beginning;
 use super::plan::{self, Anchor};
+use super::starts::is_edge;
 use crate::allow::Allow;
 use crate::budget::Budget;
 use crate::check::{Candidate, Check, entropy, part};
@@ -36,7 +38,9 @@ pub(crate) struct Compiled {
     automaton: Automaton,
     stripped: bool,
     /// Whether its matches begin where a word does, or ends.
-    at_edge: bool,
+    pub(super) at_edge: bool,
+    /// What its matches begin with, where that is all that is known of them.
+    pub(super) beginning: Option<Box<Beginning>>,
     /// What the last one left who looked at a growing text.
     spare: Mutex<Option<Box<Cache>>>,
 }
@@ -81,6 +85,7 @@ impl Compiled {
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
         let triggered = statement.trigger.is_some();
+        let beginning = (statement.trigger == Some(Trigger::Run)).then(|| Box::new(Beginning::of(&hir)));
         let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
@@ -92,16 +97,17 @@ impl Compiled {
                 };
                 (anchors, reach)
             }
+            None if beginning.is_some() => (Vec::new(), Reach::Here),
             None => {
                 let anchor = |word: &String| Anchor { keyword: Keyword::any_case(word), before: (0, 0) };
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
             }
         };
-        let ranges = !matches!(reach, Reach::Here | Reach::Near);
+        let ranges = triggered || !matches!(reach, Reach::Here | Reach::Near);
         let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
         let (allow, spare) = (Vec::new(), Mutex::new(None));
-        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, at_edge, spare })
+        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, at_edge, beginning, spare })
     }
 
     /// What the expression is written as.
@@ -204,25 +210,6 @@ impl<'r> Looking<'r, '_> {
         Ok(())
     }
 
-    /// All that begins within a range. Where expressions count far, this takes fewer states than looking for
-    /// all of their beginnings at once.
-    pub(super) fn each_start(
-        &mut self,
-        range: Range<usize>,
-        found: &mut dyn FnMut(Match<'r>),
-    ) -> Result<(), Exhausted> {
-        let mut done = range.start;
-        for begin in range {
-            if begin >= done
-                && let Some(hit) = self.at(begin)?
-            {
-                done = hit.span.end;
-                found(hit);
-            }
-        }
-        Ok(())
-    }
-
     /// The match in a range that ends where one ends, and whether it holds up.
     fn judge(&mut self, range: Range<usize>, anchored: bool) -> Result<Option<(Match<'r>, bool)>, Exhausted> {
         let Compiled { rule, statement, allow, automaton, stripped, .. } = self.rule;
@@ -250,12 +237,4 @@ impl<'r> Looking<'r, '_> {
         let before = self.text.as_bytes().get(start.saturating_sub(STRIPPED)..start).unwrap_or_default();
         before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count()
     }
-}
-
-/// Whether a word begins or ends at a place.
-fn is_edge(text: &[u8], at: usize) -> bool {
-    let is_word = |at: Option<usize>| {
-        at.and_then(|at| text.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-    };
-    is_word(at.checked_sub(1)) != is_word(Some(at))
 }

@@ -130,7 +130,7 @@ impl<'r, 's> Layers<'r, 's> {
             let Self { rules, texts, hits, .. } = self;
             let end = texts.get(number).map_or(0, |text| text.text.len());
             let mut across = Vec::new();
-            let scanned = rules.engine.scan(joined, hits, &mut |hit| {
+            let scanned = rules.engine.scan_sure(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
                 if reaches && is_sure(&rules.engine, joined, &hit) {
                     across.push((hit.rule, start + hit.span.start..end));
@@ -148,14 +148,14 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        self.judge_if(view, place, through, |_| true)?;
+        self.told(view, place, through, None)?;
         if let Some(text) = self.texts.get(self.number) {
             self.injected.judge(view, text.origin, self.hits.cues(), place, through);
         }
         Ok(())
     }
 
-    /// Looks at one view of a text that is only believed in part.
+    /// Looks at one view of a text that is only believed in part: where a finding is sure.
     fn judge_if(
         &mut self,
         view: &str,
@@ -163,13 +163,27 @@ impl<'r, 's> Layers<'r, 's> {
         through: Through,
         believes: impl Fn(&Match<'r>) -> bool,
     ) -> Result<(), Exhausted> {
-        let rules = self.rules;
+        self.told(view, place, through, Some(&believes))
+    }
+
+    fn told(
+        &mut self,
+        view: &str,
+        place: &Place<'_>,
+        through: Through,
+        believes: Option<&dyn Fn(&Match<'r>) -> bool>,
+    ) -> Result<(), Exhausted> {
+        let engine = &self.rules.engine;
         let mut hits = std::mem::take(self.hits);
-        let done = rules.engine.scan(view, &mut hits, &mut |found| {
-            if believes(&found) {
+        let mut tell = |found: Match<'r>| {
+            if believes.is_none_or(|believes| believes(&found)) {
                 self.tell(found.rule, place.source(found.span), place.source(found.secret), through);
             }
-        });
+        };
+        let done = match believes {
+            Some(_) => engine.scan_sure(view, &mut hits, &mut tell),
+            None => engine.scan(view, &mut hits, &mut tell),
+        };
         *self.hits = hits;
         done
     }

@@ -5,11 +5,18 @@ use std::ops::Range;
 use memchr::memmem;
 use portcullis_policies::DataLevel;
 
-use crate::engine::{Engine, Match};
-use crate::rule::Kind;
+use crate::engine::{Compiled, Engine, Match};
+use crate::rule::{Kind, Rule};
 
 /// Shorter than this, a secret with a short mark is as likely chance.
 const SHORT: usize = 24;
+
+/// Whether what a rule finds can be believed there.
+pub(crate) fn can_be_sure(rule: &Compiled) -> bool {
+    let Compiled { rule: Rule { kind, level, .. }, .. } = rule;
+    let marked = !rule.keywords().is_empty() || prefix(rule.expression()).is_some();
+    *kind == Kind::Secret && *level >= DataLevel::L4 && marked
+}
 
 /// Whether a match is a live secret that carries its issuer's mark: one of the rule's keywords within the secret, or
 /// one that is no word next to it. Words next to each other, and random characters alone, also come about by chance.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::exchange::{Facts, Head, Request};
+use crate::exchange::{Facts, Head, Noted, Request};
 use crate::frame::Frame;
 use crate::verdict::{FilterError, Outcome, Refusal, Verdict};
 
@@ -142,6 +142,16 @@ pub trait Watch: Send + Sync {
     /// Findings worth knowing though they did not block, raised by what was seen so far.
     fn level(&self) -> portcullis_policies::DataLevel {
         portcullis_policies::DataLevel::L0
+    }
+
+    /// What was found so far, for the record; the first few.
+    fn findings(&self) -> &[Noted] {
+        &[]
+    }
+
+    /// How many parts of the answer were taken out so far.
+    fn redactions(&self) -> u32 {
+        0
     }
 }
 

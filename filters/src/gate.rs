@@ -17,7 +17,7 @@ use portcullis_policies::{DataLevel, StreamFormat};
 
 use crate::chain::Observer;
 use crate::dialect::Usage;
-use crate::exchange::Shadow;
+use crate::exchange::{Noted, Shadow};
 use crate::filter::{Mode, Phase, Watch};
 use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
 use crate::verdict::{Code, Outcome, Refusal, Verdict};
@@ -165,6 +165,26 @@ impl Gate {
     #[must_use]
     pub fn level(&self) -> DataLevel {
         self.eyes.iter().map(|eye| eye.watch.level()).max().unwrap_or_default()
+    }
+
+    /// What the watches found; of those in `shadow` mode nothing is taken out.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Noted> {
+        let of = |eye: &Eye| {
+            let shadow = eye.mode == Mode::Shadow;
+            let told = |noted: &Noted| match noted.action {
+                "redact" if shadow => Noted { action: "flag", ..noted.clone() },
+                _ => noted.clone(),
+            };
+            eye.watch.findings().iter().map(told).collect::<Vec<_>>()
+        };
+        self.eyes.iter().flat_map(of).collect()
+    }
+
+    /// How many parts of the answer were taken out.
+    #[must_use]
+    pub fn redactions(&self) -> u32 {
+        self.eyes.iter().fold(0, |all, eye| all.saturating_add(eye.watch.redactions()))
     }
 
     fn show(&mut self, mut raw: Bytes) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_filters::audit::{AuditError, AuditSink, Entry};
 use portcullis_filters::exchange::{Caller, Content, Facts, Noted, Shadow};
+use portcullis_filters::gate::Gate;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
 use portcullis_policies::policy::Policy;
@@ -42,10 +43,11 @@ pub(crate) struct Record {
     model: String,
     level: DataLevel,
     shadow: Option<Shadow>,
-    /// What was found in the request.
+    /// What was found in the request, and in the answer.
     findings: Vec<Noted>,
-    /// How many parts of it were taken out.
-    redactions: u32,
+    answered: Vec<Noted>,
+    /// How many parts of the request were taken out, and of the answer.
+    redactions: (u32, u32),
     prompt: String,
     request_bytes: u64,
     response_bytes: u64,
@@ -90,7 +92,8 @@ impl Record {
             level: DataLevel::L0,
             shadow: None,
             findings: Vec::new(),
-            redactions: 0,
+            answered: Vec::new(),
+            redactions: (0, 0),
             prompt: String::new(),
             request_bytes: 0,
             response_bytes: 0,
@@ -137,10 +140,17 @@ impl Record {
         self.known = facts.caller().cloned();
         self.allowed_by = facts.basis().cloned();
         self.findings = facts.findings().to_vec();
-        self.redactions = facts.redactions();
+        self.redactions.0 = facts.redactions();
         if let Some(shadow) = facts.shadows().first() {
             self.shadow(shadow.clone());
         }
+    }
+
+    /// Notes what the eyes on the answer have seen so far.
+    pub(crate) fn watched(&mut self, gate: &Gate) {
+        self.level = self.level.max(gate.level());
+        self.answered = gate.findings();
+        self.redactions.1 = gate.redactions();
     }
 
     /// Notes the key of a caller that no filter accepted, so that a refusal says whom it met.
@@ -154,11 +164,6 @@ impl Record {
     /// Notes a block that a filter in `shadow` mode would have made; the first one is told.
     pub(crate) fn shadow(&mut self, shadow: Shadow) {
         self.shadow.get_or_insert(shadow);
-    }
-
-    /// Raises the data level.
-    pub(crate) fn level(&mut self, level: DataLevel) {
-        self.level = self.level.max(level);
     }
 
     /// Writes the entry. Called before the last byte of an answer leaves.
@@ -224,15 +229,15 @@ impl Record {
 }
 
 impl Record {
-    /// How many parts of the request were taken out.
+    /// How many parts of the request and of the answer were taken out.
     pub(crate) fn redactions(&self) -> u32 {
-        self.redactions
+        self.redactions.0.saturating_add(self.redactions.1)
     }
 
-    /// What was found in a request that passed: the most sensitive of it.
+    /// What was found in an exchange that passed: the most sensitive of it.
     fn told(&self) -> Option<(&'static str, &'static str)> {
         // The first of them, where several are.
-        let most = self.findings.iter().rev().max_by_key(|noted| noted.level)?;
+        let most = self.findings.iter().chain(&self.answered).rev().max_by_key(|noted| noted.level)?;
         Some((most.filter, most.code.as_str()))
     }
 
@@ -264,7 +269,7 @@ impl Record {
             model: std::mem::take(&mut self.model),
             upstream: self.upstream.as_deref().unwrap_or_default().to_owned(),
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            findings: std::mem::take(&mut self.findings),
+            findings: self.findings.drain(..).chain(self.answered.drain(..)).collect(),
             caller: known,
             policy: self.policy.clone(),
         });

@@ -93,6 +93,9 @@ impl Relay<'_> {
             self.metrics.streams_active.dec();
         }
         self.count(&cleared, &flow);
+        if matches!(relayed, Relayed::ClientLeft) {
+            self.record.watched(&flow.gate);
+        }
         if matches!(relayed, Relayed::Answered) && answer.is_body_done() {
             self.upstream.give_back(answer).await;
         } else {

@@ -35,7 +35,7 @@ fn wanting(message: Message, wanted: Wanted) -> Message {
 }
 
 fn secret() -> String {
-    format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8")
+    crate::firewall::github_token()
 }
 
 /// A gate, its model server, a caller who signs, and the key that answers are signed with.

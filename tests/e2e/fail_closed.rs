@@ -36,7 +36,7 @@ fn a_filter_in_shadow_is_heard_and_not_obeyed() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).filter("firewall: {mode: shadow}").start();
     let alice = gate.approved_client("alice");
-    let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let token = crate::firewall::github_token();
     let answer = alice.post("/api/chat", &ask(&token));
     assert_eq!((answer.status, answer.code().as_str()), (200, "allow"));
     let entry = gate.audit_of(answer.header("portcullis-request-id").unwrap());

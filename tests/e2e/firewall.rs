@@ -18,6 +18,16 @@ pub(crate) fn token() -> String {
     format!("ours_{}", "a1b2c3d4e5f6g7h8i9j0k1l2")
 }
 
+/// What the built-in rules find: with the checksum that its issuer gives it.
+pub(crate) fn github_token() -> String {
+    portcullis_firewall::draw("ghp_{b62:30}{crc32}", 7).unwrap()
+}
+
+/// Another one, which has none.
+pub(crate) fn aws_key() -> String {
+    portcullis_firewall::draw("AKIA{b32:16}", 7).unwrap()
+}
+
 /// A gate that knows the rule.
 pub(crate) fn gate(server: &FakeServer, kind: &'static str, more: &str, settings: &str) -> GateBuilder {
     let settings = format!("firewall: {{rules: [builtin, ours.toml]{settings}}}");
@@ -114,7 +124,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         ),
         ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "user": token})),
         ("/v1/completions", json!({"model": "tiny", "prompt": said})),
-        ("/v1/completions", json!({"model": "tiny", "prompt": ["one", said]})),
+        ("/v1/completions", json!({"model": "tiny", "prompt": "x", "suffix": said})),
         ("/v1/embeddings", json!({"model": "tiny", "input": [said]})),
         responses(json!(said)),
         responses(json!([{"role": "user", "content": [{"type": "input_text", "text": said}]}])),

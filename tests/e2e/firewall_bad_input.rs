@@ -98,6 +98,28 @@ fn bad_input_gets_a_verdict() {
 }
 
 #[test]
+fn the_largest_bodies_get_a_verdict() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "ollama", "", "").gate("limits: {body_bytes: 64MiB, buffered_bytes: 256MiB}").start();
+    let alice = gate.approved_client("alice");
+    for (what, text) in
+        [("16 MiB of one character", "a".repeat(16 << 20)), ("10 million escapes", "\\n".repeat(10_000_000))]
+    {
+        let before = (server.seen().len(), gate.audit().len());
+        let answer = alice.raw(&request(&format!("\"{text} {}\"", token())));
+        assert!(
+            [(403, "firewall.secret"), (503, "firewall.internal")].contains(&(answer.status, answer.code().as_str())),
+            "{what}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        assert_eq!((server.seen().len(), gate.audit().len()), (before.0, before.1 + 1), "{what}");
+    }
+    assert_eq!(gate.metric(r#"portcullis_filter_panics_total{filter="firewall"}"#), 0.0);
+    assert_eq!(alice.raw(&request("\"hello\"")).status, 200, "the gate lives");
+}
+
+#[test]
 fn text_that_is_none_is_refused() {
     let server = FakeServer::start();
     let gate = gate(&server, "ollama", "", "").start();
@@ -123,6 +145,7 @@ fn text_that_is_none_is_refused() {
     assert_eq!(server.seen().len(), before);
 }
 
+/// No rule file can make the firewall panic: the filter that breaks on command stands in for it, in the same chain.
 #[test]
 fn a_firewall_behind_a_fault_stays_shut() {
     let server = FakeServer::start();

@@ -17,6 +17,7 @@ mod fail_closed;
 mod firewall;
 mod firewall_bad_input;
 mod firewall_rules;
+mod firewall_verdicts;
 mod identity;
 mod lifecycle;
 mod limits;

@@ -293,7 +293,7 @@ fn explain_names_filter_rule_and_line_of_every_kind_of_refusal() {
     let policy = "version: 1\nrules:\n  - {name: look, effect: allow, who: ['*'], classes: [read, inference], models: [tiny]}\n  - {name: no-pulls, effect: deny, who: ['*'], classes: [admin]}\n";
     let gate = Gate::before(&server).policy(policy).start();
     let (alice, stranger) = (gate.approved_client("alice"), gate.stranger("mallory"));
-    let key = format!("AKIA{}", "Q7ZX2345ABCDEFG2");
+    let key = crate::firewall::aws_key();
     let tiny = json!({"model": "tiny"});
     let secret = json!({"model": "tiny", "messages": [{"role": "user", "content": key}]});
     let mut told = Vec::new();

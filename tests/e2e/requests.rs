@@ -9,8 +9,8 @@ fn a_secret_in_a_prompt_is_refused_wherever_it_hides() {
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
     let before = server.seen().len();
-    let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
-    let key = format!("AKIA{}", "Q7ZX2345ABCDEFG2");
+    let token = crate::firewall::github_token();
+    let key = crate::firewall::aws_key();
     let escaped = format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"\u0041KIA{}"}}]}}"#, &key[4..]);
     let split = json!({"model": "tiny", "messages": [
         {"role": "user", "content": format!("my token begins {}", &token[..20])},
@@ -42,7 +42,7 @@ fn whole_answers_are_judged_too() {
     let gate = Gate::before(&server).start();
     let alice = gate.approved_client("alice");
     let chat = json!({"model": "tiny", "messages": [], "stream": false});
-    let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let token = crate::firewall::github_token();
     server
         .next(Script::json(&format!(r#"{{"message":{{"role":"assistant","content":"here: {token}"}},"done":true}}"#)));
     let answer = alice.post("/api/chat", &chat);

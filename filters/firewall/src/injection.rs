@@ -111,7 +111,7 @@ impl Injection {
         }
         let cluster = tally.finish()?;
         let rule = self.lexicon.rule(cluster.rule)?;
-        (cluster.score >= self.threshold).then(|| Judged { rule, span: cluster.span, score: cluster.score })
+        (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
 
     /// Looks for every cue in a part of the text.

@@ -15,6 +15,7 @@ use portcullis_firewall::{Action, Direction, Kind, Origin, Rule, Stream, Text};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
+use crate::exchange::Noted;
 use crate::filter::Watch;
 use crate::frame::{Channel, Frame, FrameBody, Piece};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
@@ -36,6 +37,8 @@ const MAX_CHANNELS: usize = 256;
 const PATIENCE: u64 = 16;
 /// The most that is taken out of frames that are held at the same time.
 const MAX_CUTS: usize = 4096;
+/// The most findings of one answer that are told one by one.
+const TOLD: usize = 16;
 /// From this size on, a piece is also judged as a whole, decoded and joined.
 const LARGE: usize = 64;
 
@@ -57,6 +60,9 @@ struct State {
     /// Frames that list the answer's tokens by their numbers, after something was taken out of it.
     listing: BTreeSet<u64>,
     redacted: bool,
+    /// How many marks left.
+    marks: u32,
+    noted: Vec<Noted>,
     level: DataLevel,
     refusal: Option<Refusal>,
 }
@@ -104,7 +110,10 @@ impl Watch for AnswerWatch {
         let cuts = self.state.cuts.remove(&number).unwrap_or_default();
         self.state.listing.remove(&number);
         Ok(match amend::amend(frame, &cuts) {
-            Some(bytes) => Verdict::Replace(bytes),
+            Some((bytes, marks)) => {
+                self.state.marks = self.state.marks.saturating_add(marks);
+                Verdict::Replace(bytes)
+            }
             None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| cut.rule.as_deref()))),
         })
     }
@@ -120,6 +129,14 @@ impl Watch for AnswerWatch {
 
     fn level(&self) -> DataLevel {
         self.state.level
+    }
+
+    fn findings(&self) -> &[Noted] {
+        &self.state.noted
+    }
+
+    fn redactions(&self) -> u32 {
+        self.state.marks
     }
 }
 
@@ -152,11 +169,15 @@ impl State {
             return self.singles.remember(piece);
         }
         for (rule, secret) in found {
-            let Some(action) = self.weigh(judge, rule) else { continue };
-            if action == Action::Redact && !piece.is_key {
-                self.cut(number, Cut { place, part: secret, rule: Some(Arc::clone(&rule.id)), quoted: None });
-            } else {
-                self.refuse(rule);
+            let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
+            let action = if piece.is_key { uncut(action) } else { action };
+            self.note(judge, rule, action, piece.text.get(secret.clone()));
+            match action {
+                Action::Flag => {}
+                Action::Block => self.refuse(rule),
+                Action::Redact => {
+                    self.cut(number, Cut { place, part: secret, rule: Some(Arc::clone(&rule.id)), quoted: None });
+                }
             }
         }
     }
@@ -168,6 +189,7 @@ impl State {
         let rules = &*judge.rules;
         let holds = |rule: &Rule| judge.acts(rule);
         let begin = text.stream.pushed();
+        let here = (begin, piece.text);
         let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| {
             found.push(Found { rule: f.rule, secret: f.secret, exact: f.exact });
         });
@@ -186,7 +208,7 @@ impl State {
         if said.is_err() {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
-        self.heed(judge, text, found);
+        self.heed(judge, text, here, found);
         text.forget();
     }
 
@@ -208,26 +230,37 @@ impl State {
         if said.is_err() {
             self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
-        self.heed(judge, text, found);
+        self.heed(judge, text, (0, ""), found);
     }
 
-    /// Does what is to be done about what was found in a growing text.
-    fn heed(&mut self, judge: &Judge, text: &Growing, found: Vec<Found<'_>>) {
+    /// Does what is to be done about what was found in a growing text, of which this piece is here.
+    fn heed(&mut self, judge: &Judge, text: &Growing, here: (u64, &str), found: Vec<Found<'_>>) {
         for Found { rule, secret, exact } in found {
-            let Some(action) = self.weigh(judge, rule) else { continue };
+            let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
             let cuts = if action == Action::Redact && exact { text.cuts(&secret, &rule.id) } else { None };
+            let action = if cuts.is_none() { uncut(action) } else { action };
+            self.note(judge, rule, action, if exact { part(here, &secret) } else { None });
             match cuts {
+                _ if action == Action::Flag => {}
                 Some(cuts) => cuts.into_iter().for_each(|(number, cut)| self.cut(number, cut)),
                 None => self.refuse(rule),
             }
         }
     }
 
-    /// What is to be done, when it is more than to be told.
-    fn weigh(&mut self, judge: &Judge, rule: &Rule) -> Option<Action> {
-        let action = judge.weigh(rule, Direction::Response)?;
+    /// Notes a finding for the record. What came in several pieces is not kept, and has no fingerprint.
+    fn note(&mut self, judge: &Judge, rule: &Rule, action: Action, secret: Option<&str>) {
         self.level = self.level.max(rule.level);
-        (action != Action::Flag).then_some(action)
+        if self.noted.len() < TOLD {
+            self.noted.push(Noted {
+                filter: "firewall",
+                rule: Arc::clone(&rule.id),
+                code: answer_code(rule.kind),
+                level: rule.level,
+                action: action.as_str(),
+                fingerprint: secret.map(|secret| judge.prints.of(secret)).unwrap_or_default(),
+            });
+        }
     }
 
     fn cut(&mut self, number: u64, cut: Cut) {
@@ -239,10 +272,6 @@ impl State {
     }
 
     fn refuse(&mut self, rule: &Rule) {
-        let code = match rule.kind {
-            Kind::Secret | Kind::Pii => Code::FirewallOutputSecret,
-            kind => code(kind),
-        };
         let message = match rule.kind {
             Kind::Secret => "the answer contains what looks like a secret",
             Kind::Pii => "the answer contains personal data",
@@ -250,12 +279,32 @@ impl State {
             Kind::Structural => "the answer contains a structure that is not let through",
         };
         self.refusal.get_or_insert_with(|| {
-            Refusal::new("firewall", code, message).with_detail(format!("rule {}", rule.id)).with_level(rule.level)
+            let refusal = Refusal::new("firewall", answer_code(rule.kind), message);
+            refusal.with_detail(format!("rule {}", rule.id)).with_level(rule.level)
         });
     }
 
     fn broken(&mut self, detail: &'static str) {
         self.refusal.get_or_insert_with(|| Refusal::internal("firewall", detail));
+    }
+}
+
+/// What is done about what cannot be taken out.
+fn uncut(action: Action) -> Action {
+    if action == Action::Redact { Action::Block } else { action }
+}
+
+/// A part of a growing text that lies within one piece of it.
+fn part<'p>((begin, piece): (u64, &'p str), secret: &Range<u64>) -> Option<&'p str> {
+    let at = |place: u64| usize::try_from(place.checked_sub(begin)?).ok();
+    piece.get(at(secret.start)?..at(secret.end)?)
+}
+
+/// The public code of a finding of this kind in an answer.
+const fn answer_code(kind: Kind) -> Code {
+    match kind {
+        Kind::Secret | Kind::Pii => Code::FirewallOutputSecret,
+        kind => code(kind),
     }
 }
 

@@ -177,7 +177,7 @@ fn show(explained: &Explained) {
     }
     for found in &explained.findings {
         let FoundRule { rule, code, level, action, fingerprint } = found;
-        say!("  found    {rule} ({code}, {level}): {action}, fingerprint {fingerprint}");
+        say!("  found    {rule} ({code}, {level}): {action}, fingerprint {}", or_dash(fingerprint));
     }
     for near in &explained.near {
         say!("  nearest  `{}`, line {}: all but {}", near.rule, near.line, near.misses.join(" and "));

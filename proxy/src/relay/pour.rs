@@ -82,7 +82,7 @@ impl Relay<'_> {
         cleared: &Cleared,
         flow: &mut Flow,
     ) -> Relayed {
-        self.record.level(flow.gate.level());
+        self.record.watched(&flow.gate);
         for shadow in flow.gate.shadows() {
             self.record.shadow(shadow.clone());
         }
@@ -117,12 +117,12 @@ impl Relay<'_> {
         flow: &mut Flow,
         refusal: Refusal,
     ) -> Relayed {
+        self.record.watched(&flow.gate);
         let Some(format) = flow.shape.stream.filter(|_| flow.head_written) else {
             return Relayed::Refused(refusal);
         };
         let mut last = join(out).to_vec();
         self.record.answer(&last);
-        self.record.level(flow.gate.level());
         tracing::warn!(
             request = self.record.id,
             filter = refusal.filter,

@@ -44,6 +44,9 @@ pub(super) struct Cache {
     slots: Vec<Option<NonMaxUsize>>,
 }
 
+/// A whole match, and its group.
+type Grouped = (Range<usize>, Range<usize>);
+
 impl Automaton {
     /// Of an expression; of one that is looked for in long ranges with what finds where its matches begin.
     pub(super) fn new(hir: &Hir, ranges: bool) -> Result<Self, String> {
@@ -149,7 +152,7 @@ impl Automaton {
         group: usize,
         cache: &mut Cache,
         budget: &mut Budget,
-    ) -> Result<Option<(Range<usize>, Range<usize>)>, Exhausted> {
+    ) -> Result<Option<Grouped>, Exhausted> {
         if self.groups.is_none() && anchored {
             return Ok(Some((range.clone(), range)));
         }

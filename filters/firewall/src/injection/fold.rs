@@ -84,6 +84,16 @@ pub(super) fn fold(text: &str) -> Vec<u8> {
 
 fn fold_char(char: char, push: &mut dyn FnMut(char)) {
     match char {
+        '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => decompose_canonical(char, |part| {
+            part.to_lowercase().filter(|small| !is_combining_mark(*small)).for_each(|small| fold_small(small, push));
+        }),
+        _ => fold_small(char, push),
+    }
+}
+
+/// Folds a small letter without accents, or what is no letter.
+fn fold_small(char: char, push: &mut dyn FnMut(char)) {
+    match char {
         // Accents, vowel points and stretching marks that people leave out.
         '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{ad}' => {}
         '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {}
@@ -106,13 +116,6 @@ fn fold_char(char: char, push: &mut dyn FnMut(char)) {
             push(' ')
         }
         '\u{3000}'..='\u{303f}' | '\u{a1}'..='\u{bf}' | '▁' => push(' '),
-        '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => {
-            decompose_canonical(char, |part| {
-                if !is_combining_mark(part) {
-                    part.to_lowercase().filter(|small| !is_combining_mark(*small)).for_each(&mut *push);
-                }
-            });
-        }
         _ => push(char),
     }
 }

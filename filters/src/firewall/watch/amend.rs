@@ -56,39 +56,51 @@ impl Quoted {
 /// What is still to come after `\u`: four bytes, the last of them at 2. At 1 it is the byte after a `\`.
 const AFTER_U: u8 = 5;
 
-/// The frame without these parts; `None` where that cannot be.
-pub(super) fn amend(frame: &Frame<'_>, cuts: &[Cut]) -> Option<Bytes> {
+/// The frame without these parts, and how many marks stand in their places; `None` where that cannot be.
+pub(super) fn amend(frame: &Frame<'_>, cuts: &[Cut]) -> Option<(Bytes, u32)> {
     let mut place = usize::from(frame.beside.is_some());
     // What stands beside an event is nobody's text.
     if cuts.iter().any(|cut| cut.place < place) {
         return None;
     }
-    match &frame.body {
-        FrameBody::Empty | FrameBody::End => None,
-        FrameBody::Text(text) => Some(without(text, cuts, place)?.into()),
+    let mut marks = 0;
+    let new = match &frame.body {
+        FrameBody::Empty | FrameBody::End => return None,
+        FrameBody::Text(text) => without(text, cuts, place, &mut marks)?.into(),
         FrameBody::Json(json) => {
-            let mut left = cuts.len();
-            let new = rewrite(json, cuts, &mut place, &mut left)?;
+            let mut done = Done { cuts: 0, marks: 0 };
+            let new = rewrite(json, cuts, &mut place, &mut done)?;
             // A part whose text is not there any more was not taken out.
-            if left > 0 {
+            if done.cuts != cuts.len() {
                 return None;
             }
-            framed(frame.raw, &new.to_bytes())
+            marks = done.marks;
+            framed(frame.raw, &new.to_bytes())?
         }
-    }
+    };
+    Some((new, marks))
 }
 
-fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, left: &mut usize) -> Option<Value<'j>> {
+/// What was done in a frame so far.
+struct Done {
+    cuts: usize,
+    marks: u32,
+}
+
+fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, done: &mut Done) -> Option<Value<'j>> {
     Some(match json {
         Value::String(text) => {
             let here = *place;
             *place += 1;
             let own = cuts.iter().filter(|cut| cut.place == here).count();
-            *left = left.checked_sub(own)?;
-            Value::String(if own == 0 { text.as_ref().into() } else { without(text, cuts, here)?.into() })
+            done.cuts += own;
+            Value::String(match own {
+                0 => text.as_ref().into(),
+                _ => without(text, cuts, here, &mut done.marks)?.into(),
+            })
         }
         Value::Array(items) => {
-            Value::Array(items.iter().map(|item| rewrite(item, cuts, place, left)).collect::<Option<_>>()?)
+            Value::Array(items.iter().map(|item| rewrite(item, cuts, place, done)).collect::<Option<_>>()?)
         }
         Value::Object(entries) => {
             let mut new = Vec::with_capacity(entries.len());
@@ -98,7 +110,7 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, left: &mut 
                     return None;
                 }
                 *place += 1;
-                let rewritten = rewrite(value, cuts, place, left)?;
+                let rewritten = rewrite(value, cuts, place, done)?;
                 let goes = LISTS.contains(&key.as_ref()) && !matches!(value, Value::String(_))
                     || !cuts.is_empty() && BESIDE.contains(&key.as_ref());
                 let kept = match rewritten {
@@ -116,8 +128,8 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, left: &mut 
     })
 }
 
-/// A text without its parts.
-fn without(text: &str, cuts: &[Cut], place: usize) -> Option<String> {
+/// A text without its parts; counts the marks.
+fn without(text: &str, cuts: &[Cut], place: usize, marks: &mut u32) -> Option<String> {
     let mut own: Vec<&Cut> = cuts.iter().filter(|cut| cut.place == place).collect();
     // Of parts that begin at the same place, one that began in an earlier frame has its mark there.
     own.sort_by_key(|cut| (cut.part.start, cut.rule.is_some(), std::cmp::Reverse(cut.part.end)));
@@ -134,6 +146,7 @@ fn without(text: &str, cuts: &[Cut], place: usize) -> Option<String> {
         }
         new.push_str(text.get(at..start)?);
         if let Some(rule) = &cut.rule {
+            *marks += 1;
             new.push_str("[redacted:");
             new.push_str(rule);
             new.push(']');

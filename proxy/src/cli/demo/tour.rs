@@ -131,7 +131,7 @@ impl Tour<'_> {
         let denied = self.chat_raw(&format!("\"{field}\":true,"));
         self.step("a field that shows what is not one's own", code, true, alice.send(&denied)?);
 
-        let key = format!("AKIA{}", "Q7ZX2345ABCDEFG2");
+        let key = format!("AKIA{}", "Q7ZXM2KD5VTWHN3L");
         let plain = self.chat(false, &format!("Why does {key} not work?"));
         self.step("a secret in the prompt", "firewall.secret", true, alice.send(&plain)?);
         let escaped = String::from_utf8_lossy(&plain).replace("AKIA", "\\u0041KIA");

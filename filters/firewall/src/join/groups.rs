@@ -46,6 +46,10 @@ fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<
     }
     let step = group + gap;
     let fits = |at: usize| {
+        // Most rows end here, without a comparison of more than a byte.
+        if bytes.get(at + group) != between.first() {
+            return false;
+        }
         let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
         inner && bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between))
     };

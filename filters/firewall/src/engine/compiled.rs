@@ -135,16 +135,24 @@ impl Compiled {
     }
 
     /// Finds what matches within a range of a text.
-    pub(crate) fn confirm<'r>(&'r self, text: &str, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) {
+    ///
+    /// # Errors
+    /// [`Exhausted`]: it takes more work than a range of its size may take.
+    pub(crate) fn confirm<'r>(
+        &'r self,
+        text: &str,
+        range: Range<usize>,
+        found: &mut dyn FnMut(Match<'r>),
+    ) -> Result<(), Exhausted> {
         let left = self.spare.lock().ok().and_then(|mut spare| spare.take());
         let mut cache = left.unwrap_or_else(|| Box::new(self.cache()));
         let mut budget = Budget::default();
         budget.earn(range.len(), 1);
-        // What a range of its size cannot pay for has been found as far as it could be.
-        let _ = self.looking(text, None, &mut cache, &mut budget).each(range, found);
+        let said = self.looking(text, None, &mut cache, &mut budget).each(range, found);
         if let Ok(mut spare) = self.spare.lock() {
             *spare = Some(cache);
         }
+        said
     }
 
     pub(super) fn cache(&self) -> Cache {

@@ -414,7 +414,7 @@ fn what_cannot_be_taken_out_ends_the_answer() {
         format!(": {text}\ndata: {{\"x\":1}}\n\n"),
         format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"arguments\":\"{{{text} \"}}}}]}}\n\n"),
     ] {
-        let (sent, refusal) = send(&judge, Format::Events, &[frame.clone()]);
+        let (sent, refusal) = send(&judge, Format::Events, std::slice::from_ref(&frame));
         assert!(sent.is_empty() && refusal.is_some(), "{frame}");
     }
     let (sent, refusal) = send(&judge, Format::Events, &[format!("data: {{\"name\":\"{text}\",\"n\":1.5}}\n\n")]);

@@ -73,7 +73,7 @@ impl GrantView for Quiet {
 
 fn main() {
     let settings = FirewallSettings::default();
-    let rules = Arc::new(Rules::load(true, &[], &settings.selection()).ok().expect("rules"));
+    let rules = Arc::new(Rules::load(true, &[], &settings.selection()).expect("rules"));
     let prints = Fingerprints::new(b"a key").expect("a key");
     let firewall: Arc<dyn Filter> =
         Arc::new(Firewall::new(settings, rules, prints, Arc::new(Quiet)).expect("a firewall"));

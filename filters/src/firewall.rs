@@ -48,7 +48,8 @@ impl Firewall {
     /// A filter with these settings and rules.
     ///
     /// # Errors
-    /// When no rule is in force: a firewall without rules is a mistake.
+    /// When no rule is in force: a firewall without rules is a mistake. When a rule cannot be followed in a
+    /// growing text: no answer could leave.
     pub fn new(
         settings: FirewallSettings,
         rules: Arc<Rules>,
@@ -57,6 +58,10 @@ impl Firewall {
     ) -> Result<Self, FilterError> {
         if rules.iter().next().is_none() {
             return Err(FilterError::Failed("the firewall has no rules, expected `rules: [builtin]`".to_owned()));
+        }
+        // Now, and not when the first answer waits for it.
+        if !rules.prepare_streams() {
+            return Err(failed("a rule of the firewall cannot be followed in answers"));
         }
         let stance = stance::Stance::new(settings);
         Ok(Self { judge: Arc::new(Judge { rules, stance, prints, observer }) })

@@ -181,7 +181,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_scanned() {
     // Readable by nobody; root reads it nevertheless.
     folder.write("closed.txt", token(4));
     let closed = folder.path().join("closed.txt");
-    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     if fs::read(&closed).is_err() {
         let said = folder.scan(&["."]);
         assert!(said.code == 3 && said.err.contains("closed.txt: Permission denied"), "{}", said.err);

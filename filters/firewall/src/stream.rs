@@ -21,6 +21,7 @@ use crate::scan::{Exhausted, Origin, Scratch, Text};
 
 mod automaton;
 mod class;
+mod escape;
 mod kept;
 mod live;
 mod run;
@@ -38,6 +39,8 @@ use run::{Run, Word};
 pub const MOST_HELD: u64 = 1024;
 /// The most states that are alive in one text. What needs more is decided as what is held for too long.
 const MOST_THREADS: usize = 512;
+/// As many emptied lists are kept, of so many states at most.
+const MOST_SPARE: (usize, usize) = (8, 16);
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
@@ -175,6 +178,12 @@ impl Stream {
         Ok(())
     }
 
+    /// What comes from here on is JSON, such as the arguments of a tool call: its strings are judged as what
+    /// they say.
+    pub fn read_json(&mut self) {
+        self.kept.read_json();
+    }
+
     /// From where on what was pushed must not leave yet.
     #[must_use]
     pub fn open(&self) -> u64 {
@@ -211,6 +220,19 @@ impl Stream {
         }
         self.open = self.kept.came();
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
+    }
+
+    /// The memory that this takes.
+    #[cfg(test)]
+    fn size(&self) -> usize {
+        let lists = self.candidates.iter().map(|candidate| &candidate.threads).chain(&self.spare);
+        let threads: usize = lists.map(|list| list.capacity() * size_of::<Thread>()).sum();
+        size_of::<Self>()
+            + self.kept.heap()
+            + threads
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.spare.capacity() * size_of::<Vec<Thread>>()
+            + self.contexts.capacity() * size_of::<usize>()
     }
 
     /// Takes one byte in.
@@ -279,7 +301,7 @@ impl Stream {
                 known.rebase(base);
                 unite(&mut known.threads, &fresh.threads);
                 known.heed(kept, judge, reached, at + 1);
-                spare.extend(fresh.empty());
+                put(spare, fresh.threads);
             } else {
                 fresh.heed(kept, judge, reached, at + 1);
                 fresh.keep(candidates, spare);
@@ -303,7 +325,7 @@ impl Stream {
         candidates.retain_mut(|candidate| {
             let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
             if !alive {
-                spare.push(std::mem::take(&mut candidate.threads));
+                put(spare, std::mem::take(&mut candidate.threads));
             }
             alive
         });
@@ -356,7 +378,9 @@ impl Stream {
             rules.engine.rules().get(rule.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
         });
         let held = held.min().filter(|held| *held < self.kept.end());
-        self.open = held.map_or(self.kept.came(), |held| self.kept.origin(held));
+        let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
+        // What was let go is not held again.
+        self.open = self.open.max(open);
     }
 }
 
@@ -407,15 +431,18 @@ impl Candidate {
 
     fn keep(self, candidates: &mut Vec<Self>, spare: &mut Vec<Vec<Thread>>) {
         if self.threads.is_empty() && self.pending.is_none() {
-            spare.extend(self.empty());
+            put(spare, self.threads);
         } else {
             candidates.push(self);
         }
     }
+}
 
-    fn empty(mut self) -> Option<Vec<Thread>> {
-        self.threads.clear();
-        Some(self.threads)
+/// Keeps the room of a list for the next candidates: of a few, and of none that is large.
+fn put(spare: &mut Vec<Vec<Thread>>, mut list: Vec<Thread>) {
+    if spare.len() < MOST_SPARE.0 && (1..=MOST_SPARE.1).contains(&list.capacity()) {
+        list.clear();
+        spare.push(list);
     }
 }
 
@@ -426,13 +453,13 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         return false;
     };
     let mut any = false;
-    let done = rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
+    let said = rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
         any = true;
         let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
         let secret = kept.origin(begin)..kept.origin(end);
         (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
     });
-    judge.exhausted |= done.is_err();
+    judge.exhausted |= said.is_err();
     any
 }
 

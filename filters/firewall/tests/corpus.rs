@@ -1,6 +1,8 @@
 //! The firewall's rules about credentials against corpora: the one for development, and one of issuers,
 //! places and look-alikes that they were not written from.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

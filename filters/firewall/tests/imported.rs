@@ -1,5 +1,7 @@
 //! gitleaks' own rule file, unchanged, and the mistakes that a rule file can have.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fs;
 
 use portcullis_firewall::{Direction, Finding, Origin, Rules, Scratch, Selection, Source, Text};

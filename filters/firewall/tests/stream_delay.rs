@@ -4,6 +4,7 @@
 //!   cargo test --release -p portcullis-firewall --test stream_delay -- --ignored --nocapture
 
 #![allow(clippy::print_stdout, reason = "its output is a table")]
+#![allow(clippy::indexing_slicing, reason = "a helper of its test")]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -124,6 +125,11 @@ fn cut(text: &str) -> Vec<&str> {
     pieces
 }
 
+/// The end of the last character that ends here or before.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 fn texts(home: &Path, extension: &str) -> Vec<String> {
     let mut files = Vec::new();
     collect(&home.join("registry/src"), extension, 6, &mut files);
@@ -131,9 +137,9 @@ fn texts(home: &Path, extension: &str) -> Vec<String> {
     let step = (files.len() / FILES).max(1);
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).ok()?;
-        let middle = text.floor_char_boundary(text.len().saturating_sub(PART) / 2);
+        let middle = floor(&text, text.len().saturating_sub(PART) / 2);
         let (_, rest) = text.split_at(middle);
-        Some(rest.split_at(rest.floor_char_boundary(PART)).0.to_owned())
+        Some(rest.split_at(floor(rest, PART)).0.to_owned())
     };
     files.iter().step_by(step).take(FILES).filter_map(read).filter(|text| text.len() > 200).collect()
 }

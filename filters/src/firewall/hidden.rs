@@ -2,17 +2,17 @@
 //! value together with its key.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 
-use memchr::memmem;
 use portcullis_firewall::Origin;
 
 use super::Value;
 use super::speaker::{Context, is_vocabulary};
 use super::texts::Place;
 
-/// The most that the packed texts of a request's images may take, unpacked.
-const MAX_UNPACKED: usize = 4 << 20;
+mod packed;
+
+use packed::Packed;
+
 /// A run of characters in bytes that are no text counts from this length on.
 const SHORTEST_RUN: usize = 8;
 /// As many numbers or pieces in a row may spell something.
@@ -35,7 +35,7 @@ pub(super) struct TooMuch;
 #[derive(Default)]
 pub(super) struct Hidden<'r> {
     pub(super) made: Vec<Made<'r>>,
-    unpacked: usize,
+    packed: Packed,
 }
 
 impl<'r> Hidden<'r> {
@@ -123,38 +123,10 @@ impl<'r> Hidden<'r> {
     fn image(&mut self, bytes: &[u8], origin: Origin) -> Result<(), TooMuch> {
         let mut words = String::new();
         runs(bytes, &mut words);
-        self.packed(bytes, &mut words)?;
+        self.packed.words(bytes, &mut words)?;
         // What a picture says is said by nobody who is known to ask.
         let origin = if origin == Origin::User { Origin::Unknown } else { origin };
         self.add(words, origin, Place::Fixed);
-        Ok(())
-    }
-
-    /// Texts that stand packed in a PNG.
-    fn packed(&mut self, bytes: &[u8], words: &mut String) -> Result<(), TooMuch> {
-        for name in [b"zTXt", b"iTXt"] {
-            for at in memmem::find_iter(bytes, name) {
-                let chunk = bytes.get(at + name.len()..).unwrap_or_default();
-                let length =
-                    bytes.get(at.saturating_sub(4)..at).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes);
-                let length = length.and_then(|n| usize::try_from(n).ok()).unwrap_or(0).min(chunk.len());
-                let chunk = chunk.get(..length).unwrap_or_default();
-                // A keyword of at most 79 characters, and what else stands before the packed text.
-                let begins = (0..chunk.len().min(256)).filter(|at| chunk.get(*at) == Some(&0x78));
-                for begin in begins.take(4) {
-                    let left = MAX_UNPACKED.saturating_sub(self.unpacked) as u64;
-                    let mut text = Vec::new();
-                    let packed = flate2::read::ZlibDecoder::new(chunk.get(begin..).unwrap_or_default());
-                    // What breaks off in the middle was a text up to there.
-                    let _ = packed.take(left + 1).read_to_end(&mut text);
-                    self.unpacked += text.len();
-                    if self.unpacked > MAX_UNPACKED {
-                        return Err(TooMuch);
-                    }
-                    runs(&text, words);
-                }
-            }
-        }
         Ok(())
     }
 }
@@ -229,8 +201,12 @@ fn is_text(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Read as _;
+
     use proptest::prelude::*;
+
+    use super::packed::MAX_UNPACKED;
+    use super::*;
 
     fn made(text: &str) -> Vec<String> {
         let json = Value::parse(text.as_bytes()).unwrap();

@@ -171,6 +171,11 @@ impl FirewallConfig {
             );
             wrong.push(Diagnostic::at(file, 0, 0, KEY, message));
         }
+        // Made now, so that the first answer need not wait for it, and none is refused for a rule.
+        if wrong.is_empty() && !rules.prepare_streams() {
+            let message = "one of the rules cannot be followed in an answer that grows: give its expression bounds";
+            wrong.push(Diagnostic::at(file, 0, 0, KEY, message.to_owned()));
+        }
         if wrong.is_empty() { Ok(rules) } else { Err(ConfigError(wrong)) }
     }
 

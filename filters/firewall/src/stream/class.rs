@@ -7,10 +7,10 @@ use aho_corasick::automaton::{Automaton as _, StateID as WordsID};
 use aho_corasick::{Anchored, dfa::DFA};
 use regex_automata::nfa::thompson::{Compiler, NFA, State, WhichCaptures};
 use regex_automata::util::primitives::StateID;
-use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::automaton::{Automaton, SecretSlots};
+use crate::expression;
 
 /// How much of a secret may stand before its keyword and still count as its prefix: the account or the
 /// name of a token rather than the token (`123456789:AA`, `abc8Q~`).
@@ -18,7 +18,7 @@ pub(super) const PREFIX: usize = 16;
 /// How far before its keyword a match is looked for. Rules that need more are watched for from everywhere.
 const BACK: usize = 64;
 /// The most steps that finding this out may take for one rule.
-const WORK: usize = 20_000;
+const WORK: usize = 100_000;
 /// The longest prefix that is told.
 const PREFIX_MOST: u32 = 32;
 
@@ -39,8 +39,8 @@ pub(super) struct Class {
 }
 
 /// The automaton of an expression, without what may stand before a match and says nothing about it.
-pub(super) fn automaton(expression: &str, group: usize) -> Option<Automaton> {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(expression).ok()?;
+pub(super) fn automaton(written: &str, group: usize) -> Option<Automaton> {
+    let hir = expression::parse(written).ok()?;
     let groups = hir.properties().explicit_captures_len();
     let secret = match group {
         0 if groups == 0 => SecretSlots::Whole,
@@ -75,15 +75,16 @@ pub(super) fn classify(automaton: &Automaton, keywords: &[String]) -> (Class, Ve
     let Some(words_dfa) = dfa(keywords) else { return (everywhere, Vec::new()) };
     let (early, deep) = early(automaton, &words_dfa, keywords);
     let far = early.iter().copied().max().flatten();
-    // A keyword that never comes early comes late, unless it is none of a match at all.
-    let rest = keywords.iter().zip(&early).filter(|(_, back)| back.is_none());
-    let rest: Vec<String> = rest.map(|(keyword, _)| keyword.clone()).collect();
+    // A keyword that never comes early comes late, unless it is none of a match at all, or one that comes
+    // early is a part of it.
+    let (known, rest): (Vec<_>, Vec<_>) = keywords.iter().zip(&early).partition(|(_, back)| back.is_some());
+    let rest = rest.iter().map(|(keyword, _)| (*keyword).clone());
+    let rest: Vec<String> = rest.filter(|keyword| !known.iter().any(|(known, _)| keyword.contains(*known))).collect();
     let begin = |dfa: &DFA| {
         Vec::from_iter(dfa.start_state(Anchored::No).map(|word| (automaton.nfa().start_anchored(), word, 0)))
     };
-    let late = dfa(&rest)
-        .is_some_and(|dfa| completes(automaton, &dfa, &rest, begin(&dfa), true).unwrap_or(far.is_none()))
-        || completes(automaton, &words_dfa, keywords, deep, true).unwrap_or(far.is_none());
+    let late = dfa(&rest).is_some_and(|dfa| completes(automaton, &dfa, &rest, begin(&dfa), true) != Some(false))
+        || completes(automaton, &words_dfa, keywords, deep, true) != Some(false);
     let any = || completes(automaton, &words_dfa, keywords, begin(&words_dfa), false) != Some(false);
     let context = far.is_none() && !late && !any();
     let class = Class { back: far, everywhere: late || far.is_none(), context, words, prefix };
@@ -129,6 +130,7 @@ fn early(automaton: &Automaton, words: &DFA, keywords: &[String]) -> (Vec<Option
             reads(automaton, place.state, &letters, &mut |byte, to| {
                 work += 1;
                 let after = words.next_state(Anchored::No, place.words, byte);
+                let after = if is_lost(loose) { begin } else { after };
                 if !words.is_match(after) {
                     if secret.is_none_or(|bytes| bytes < longest + PREFIX) {
                         let known = next.entry((to, after)).or_insert((secret, loose));
@@ -170,6 +172,7 @@ fn completes(
     let letters = letters(keywords);
     let mut seen = HashSet::new();
     let (mut work, mut complete) = (0, false);
+    let start = words.start_state(Anchored::No).ok();
     while let Some((state, word, loose)) = stack.pop() {
         if !seen.insert((state, word, loose & 0xff)) {
             continue;
@@ -178,7 +181,10 @@ fn completes(
         let after_loose = loose << 1 | u32::from(is_loose(automaton, state));
         reads(automaton, state, &letters, &mut |byte, to| {
             work += 1;
-            let after = words.next_state(Anchored::No, word, byte);
+            let after = match start {
+                Some(start) if spelt && is_lost(after_loose) => start,
+                _ => words.next_state(Anchored::No, word, byte),
+            };
             if words.is_match(after) {
                 let mut ended = (0..words.match_len(after)).map(|index| words.match_pattern(after, index).as_usize());
                 let length = |keyword: usize| keywords.get(keyword).map_or(0, String::len);
@@ -211,6 +217,11 @@ fn is_loose(automaton: &Automaton, state: StateID) -> bool {
         _ => {}
     }
     bytes.len() > SPELLS
+}
+
+/// Whether so many of the last bytes may as well have been others that no keyword is being spelt.
+fn is_lost(loose: u32) -> bool {
+    loose & 0b111 == 0b111
 }
 
 /// Whether at least a half of a keyword that was just read was spelt.

@@ -3,14 +3,16 @@
 
 use std::collections::VecDeque;
 
+use super::escape::{Escapes, Said};
+
 /// The most bytes that are kept.
-const MOST: usize = 2560;
+const MOST: usize = 2048;
 /// What is kept when there is too much: what may be held, and what stands before it.
 const TAIL: usize = 1536;
 /// The most that is taken in at once.
 pub(super) const STEP: usize = 256;
 /// The most places at which both texts are known to run side by side.
-const JOINTS: usize = 32;
+const JOINTS: usize = 48;
 
 /// From here on both texts run side by side.
 #[derive(Clone, Copy, Debug)]
@@ -33,36 +35,66 @@ pub(super) struct Kept {
     /// Both texts run side by side at this distance before the first joint.
     first: Option<Joint>,
     came: u64,
+    /// For JSON in a text: its strings are seen as what they say.
+    escapes: Option<Escapes>,
+    /// Up to here it was seen: behind it lies a part of an escape.
+    whole: u64,
 }
 
 impl Kept {
+    /// From here on the text is JSON.
+    pub(super) fn read_json(&mut self) {
+        self.escapes.get_or_insert_default();
+    }
+
     /// Adds a piece of at most [`STEP`] bytes.
     pub(super) fn add(&mut self, piece: &str) {
         if self.text.len() + piece.len() > MOST {
             self.forget();
         }
-        if piece.is_ascii() {
+        // Room grows as usual, but never beyond what is kept.
+        let need = self.text.len() + piece.len();
+        if need > self.text.capacity() {
+            self.text.reserve_exact((2 * need).min(MOST.max(need)) - self.text.len());
+        }
+        if piece.is_ascii() && self.escapes.is_none() {
             self.text.push_str(piece);
             self.came += piece.len() as u64;
+            self.whole = self.came;
             return;
         }
         for c in piece.chars() {
             self.came += c.len_utf8() as u64;
-            match seen(c) {
-                Some(seen) if seen == c => self.text.push(c),
-                seen => {
-                    self.text.extend(seen);
-                    let joint = Joint { seen: self.end(), came: self.came, stands: seen.is_some() };
-                    if self.joints.len() >= JOINTS
-                        && let Some(old) = self.joints.pop_front()
-                    {
-                        self.first.get_or_insert(old);
-                        self.vague = self.joints.front().map_or(joint.seen, |next| next.seen) + 1;
-                    }
-                    self.joints.push_back(joint);
-                }
+            let said = self.escapes.as_mut().map_or(Said::Itself, |escapes| escapes.take(c));
+            let read = match said {
+                Said::More => continue,
+                Said::Itself => c,
+                Said::Char(read) => read,
+            };
+            match seen(read) {
+                Some(seen) if seen == read && said == Said::Itself => self.text.push(seen),
+                seen => self.stand_for(seen),
             }
+            self.whole = self.came;
         }
+    }
+
+    /// Adds what stands for other characters than itself.
+    fn stand_for(&mut self, seen: Option<char>) {
+        self.text.extend(seen);
+        let joint = Joint { seen: self.end(), came: self.came, stands: seen.is_some() };
+        if self.joints.len() >= JOINTS
+            && let Some(old) = self.joints.pop_front()
+        {
+            self.first.get_or_insert(old);
+            self.vague = self.joints.front().map_or(joint.seen, |next| next.seen) + 1;
+        }
+        self.joints.push_back(joint);
+    }
+
+    /// Up to where all that came was seen.
+    pub(super) fn whole(&self) -> u64 {
+        self.whole
     }
 
     /// The kept text.
@@ -102,8 +134,6 @@ impl Kept {
         let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
         match joint.copied().or(self.first) {
             Some(joint) => joint.came + at.saturating_sub(joint.seen),
-            None if self.joints.is_empty() => self.came - (self.end() - at.min(self.end())),
-            // Before the first joint both ran side by side from the beginning.
             None => at,
         }
     }
@@ -111,6 +141,12 @@ impl Kept {
     /// Whether places from here on are known.
     pub(super) fn knows(&self, at: u64) -> bool {
         at >= self.vague && at >= self.base
+    }
+
+    /// The memory that this takes beside itself.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.text.capacity() + self.joints.capacity() * size_of::<Joint>()
     }
 
     fn forget(&mut self) {
@@ -157,6 +193,16 @@ mod tests {
         assert_eq!(kept.text(), "abgc");
         let came: Vec<u64> = (0..=4).map(|at| kept.origin(at)).collect();
         assert_eq!(came, [0, 1, 5, 8, 9]);
+    }
+
+    #[test]
+    fn says_where_a_place_of_json_came_from() {
+        let mut kept = Kept::default();
+        kept.read_json();
+        kept.add(r#"["a\u0041b\"#);
+        assert_eq!((kept.text(), kept.whole(), kept.came()), ("[\"aAb", 10, 11));
+        let came: Vec<u64> = (0..=5).map(|at| kept.origin(at)).collect();
+        assert_eq!(came, [0, 1, 2, 3, 9, 10]);
     }
 
     proptest! {

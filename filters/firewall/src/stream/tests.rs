@@ -1,5 +1,7 @@
 use super::class::Class;
 use super::*;
+use crate::Through;
+use crate::rule::Kind;
 use crate::{Samples, Selection, Source, draw};
 use proptest::prelude::*;
 
@@ -66,6 +68,9 @@ fn load(builtin: bool, files: &[Source<'_>]) -> Rules {
     Rules::load(builtin, files, &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap()
 }
 
+/// What is found where a text takes too much work to judge.
+const EXHAUSTED: &str = "exhausted";
+
 /// What leaves of the pieces until something is found, and what is found.
 fn play(rules: &Rules, pieces: &[&str]) -> (String, Vec<(String, Range<u64>)>) {
     let whole = pieces.concat();
@@ -76,7 +81,7 @@ fn play(rules: &Rules, pieces: &[&str]) -> (String, Vec<(String, Range<u64>)>) {
         let said = stream.push(rules, piece, &|_| true, &mut |f| found.push((f.rule.id.to_string(), f.secret)));
         // What takes too much work to judge does not leave either.
         if said.is_err() {
-            found.push(("exhausted".to_owned(), 0..0));
+            found.push((EXHAUSTED.to_owned(), 0..0));
         }
         if !found.is_empty() {
             return (whole[..gone].to_owned(), found);
@@ -103,46 +108,157 @@ fn cuts(text: &str) -> Vec<Vec<&str>> {
 fn secret_of(rules: &Rules, rule: &str, text: &str) -> Option<Range<usize>> {
     let mut at = None;
     let compiled = rules.engine.rules().iter().find(|compiled| *compiled.rule.id == *rule).unwrap();
-    let done = compiled.confirm(text, 0..text.len(), &mut |hit| {
+    let said = compiled.confirm(text, 0..text.len(), &mut |hit| {
         at.get_or_insert(hit.secret);
     });
-    done.unwrap();
+    said.unwrap();
     at
 }
 
-fn nothing_leaves(rules: &Rules, samples: &[Samples], seeds: Range<u64>, step: usize) {
-    let (mut drawn, mut plain) = (0, 0);
-    let watched = |samples: &&Samples| rules.prefix_of(&samples.rule, "").is_some();
-    for rule in samples.iter().filter(watched) {
-        for (template, seed) in rule.positive.iter().flat_map(|t| seeds.clone().map(move |seed| (t, seed))) {
-            let text = draw(template, seed).unwrap();
-            drawn += 1;
-            // Some are found only in another view than the plain one, or from a keyword on.
-            let Some(secret) = secret_of(rules, &rule.rule, &text) else { continue };
-            plain += 1;
-            let may = secret.start + rules.prefix_of(&rule.rule, &text[secret.clone()]).unwrap();
-            for pieces in cuts(&text).into_iter().rev().step_by(step) {
-                let (gone, found) = play(rules, &pieces);
-                assert!(!found.is_empty(), "{}: not found in {pieces:?}", rule.rule);
-                assert!(gone.len() <= may, "{}: {:?} left of {pieces:?}", rule.rule, &gone[secret.start..]);
-            }
+/// The secret of a text as a whole scan finds it, in whichever view, and whether it stands there as it is.
+fn scanned(rules: &Rules, rule: &str, text: &str) -> Option<(Range<usize>, bool)> {
+    let texts = [Text { text, origin: Origin::Answer, flows: false }];
+    let mut at = None;
+    let said = rules.scan(&texts, Direction::Response, &mut Scratch::default(), &mut |finding| {
+        if *finding.rule.id == *rule {
+            at.get_or_insert((finding.secret, finding.through == Through::Plain));
         }
+    });
+    said.unwrap();
+    at
+}
+
+/// What a rule must find: its samples, and for those whose checksums no template draws, what is made here.
+fn texts(rule: &Samples, seeds: Range<u64>) -> Vec<String> {
+    let key = |kind: &str, seed: u64| {
+        let bytes = draw("{b62:32}", seed).unwrap();
+        bech32::encode::<bech32::Bech32>(bech32::Hrp::parse(kind).unwrap(), bytes.as_bytes()).unwrap()
+    };
+    let made = |seed: u64| match rule.rule.as_str() {
+        "age-key" => vec![key("age-secret-key-", seed).to_uppercase()],
+        "age-pq-key" => vec![key("age-secret-key-pq-", seed).to_uppercase()],
+        "nostr-key" => vec![key("nsec", seed)],
+        "extended-private-key" => vec![draw("xprv{b62:108}", seed).unwrap().replace(['0', 'O', 'I', 'l'], "w")],
+        _ => rule.positive.iter().map(|template| draw(template, seed).unwrap()).collect(),
+    };
+    let texts: Vec<String> = seeds.flat_map(made).collect();
+    assert!(!texts.is_empty(), "{}: no samples", rule.rule);
+    texts
+}
+
+/// What is wrong with how the samples of each rule are held: of each rule, the first mistake.
+fn mistakes(rules: &Rules, samples: &[Samples], seeds: Range<u64>, most: usize) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (number, rule) in samples.iter().enumerate() {
+        let mistake = texts(rule, seeds.clone()).into_iter().find_map(|text| {
+            let all = cuts(&text);
+            // Of long texts each rule sees other cuts, and all of them the one into characters.
+            let step = all.len().div_ceil(most);
+            let pieces = all.iter().rev().take(1).chain(all.iter().skip(number % step).step_by(step));
+            pieces.into_iter().find_map(|pieces| mistake(rules, &rule.rule, &text, pieces))
+        });
+        wrong.extend(mistake.map(|mistake| format!("{}: {mistake}", rule.rule)));
     }
-    assert!(plain * 10 > drawn * 9, "only {plain} of {drawn} samples are found as they stand");
+    wrong
+}
+
+/// What is wrong with how one text is held.
+fn mistake(rules: &Rules, rule: &str, text: &str, pieces: &[&str]) -> Option<String> {
+    let (gone, found) = play(rules, pieces);
+    if found.is_empty() {
+        return Some(format!("not found in {pieces:?}"));
+    }
+    if found.iter().any(|(id, _)| id == EXHAUSTED) {
+        return Some(format!("too much work in {pieces:?}"));
+    }
+    let secret = match secret_of(rules, rule, text) {
+        Some(secret) => secret,
+        None => match scanned(rules, rule, text) {
+            Some((secret, true)) => secret,
+            other => return Some(format!("only {other:?} in {pieces:?}")),
+        },
+    };
+    let Some(prefix) = rules.prefix_of(rule, &text[secret.clone()]) else {
+        return Some("it is not watched for".to_owned());
+    };
+    let past = gone.len() > secret.start + prefix;
+    past.then(|| format!("{:?} left of {pieces:?}", &gone[secret.start..]))
+}
+
+fn none_of(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} rules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn of_every_shape_nothing_leaves_past_its_prefix() {
     let samples = samples();
     assert_eq!(samples.len(), 6);
-    nothing_leaves(&shapes(), &samples, 0..4, 1);
+    none_of(&mistakes(&shapes(), &samples, 0..4, usize::MAX));
+}
+
+/// The rules in the program that look at answers, with their samples.
+fn watched(pii: bool) -> (Rules, Vec<Samples>) {
+    let rules = Rules::load(true, &[], &Selection { pii, ..Selection::default() });
+    let rules = rules.map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let kind = if pii { Kind::Pii } else { Kind::Secret };
+    let is_watched = |samples: &Samples| {
+        let rule = rules.iter().find(|rule| *rule.id == *samples.rule);
+        rule.is_some_and(|rule| rule.kind == kind && rule.direction.covers(Direction::Response))
+    };
+    let mut samples: Vec<Samples> = Rules::builtin_samples().into_iter().filter(is_watched).collect();
+    for rule in rules.iter().filter(|rule| rule.kind == kind && rule.direction.covers(Direction::Response)) {
+        if samples.iter().all(|samples| samples.rule != *rule.id) {
+            let (rule, file) = (rule.id.to_string(), String::new());
+            samples.push(Samples { file, line: 0, rule, positive: Vec::new(), negative: Vec::new() });
+        }
+    }
+    (rules, samples)
 }
 
 #[test]
-#[ignore = "fails: the secret of `piped-secret` stands before its keyword, and leaves"]
 fn of_every_rule_nothing_leaves_past_its_prefix() {
-    let rules = Rules::load(true, &[], &Selection { pii: true, ..Selection::default() });
-    nothing_leaves(&rules.map_err(|wrong| format!("{wrong:?}")).unwrap(), &Rules::builtin_samples(), 0..1, 41);
+    let (rules, samples) = watched(false);
+    none_of(&mistakes(&rules, &samples, 0..2, 64));
+}
+
+#[test]
+fn of_every_rule_about_persons_nothing_leaves_past_its_prefix() {
+    let (rules, samples) = watched(true);
+    none_of(&mistakes(&rules, &samples, 0..2, 64));
+}
+
+#[test]
+fn a_text_takes_little_memory_whatever_it_says() {
+    const MOST: usize = 8 << 10;
+    let (rules, samples) = watched(false);
+    let mut all = Stream::new();
+    let mut largest = 0;
+    let endless =
+        ["x1", "password = 'a", "é\u{200b}", "-----BEGIN A PRIVATE KEY-----\nMII", "eyJ.a", "key token pass "];
+    let endless = endless.into_iter().map(|part| part.repeat(4096 / part.len()));
+    for text in samples.iter().flat_map(|rule| texts(rule, 0..1)).chain(endless) {
+        let mut one = Stream::new();
+        for c in text.chars() {
+            for stream in [&mut one, &mut all] {
+                // What is refused takes no more than what is not.
+                let _ = stream.push(&rules, c.encode_utf8(&mut [0; 4]), &|_| true, &mut |_| {});
+                largest = largest.max(stream.size());
+            }
+        }
+    }
+    println!("at most {largest} bytes a text");
+    assert!(largest <= MOST, "{largest}");
+}
+
+/// Every way to cut every sample, with more seeds:
+///   cargo test --release -p portcullis-firewall --lib every_way -- --ignored
+#[test]
+#[ignore = "takes minutes without --release"]
+fn every_way_to_cut_every_sample_holds_it() {
+    for pii in [false, true] {
+        let (rules, samples) = watched(pii);
+        none_of(&mistakes(&rules, &samples, 0..5, usize::MAX));
+    }
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub(super) struct Growing {
     begun: bool,
 }
 
+/// The memory that each piece takes that is held.
+#[cfg(test)]
+pub(super) const PIECE: usize = size_of::<Held>();
+
 /// A piece that is held.
 struct Held {
     number: u64,
@@ -41,7 +45,10 @@ impl Growing {
         {
             self.begun = true;
             let arguments = matches!(piece.key, "arguments" | "partial_json");
-            self.quoted = (arguments && matches!(first, '{' | '[' | '"')).then(Quoted::default);
+            if arguments && matches!(first, '{' | '[' | '"') {
+                self.quoted = Some(Quoted::default());
+                self.stream.read_json();
+            }
         }
         let span = begin..begin + piece.text.len() as u64;
         self.held.push_back(Held { number, place, span, quoted: self.quoted });

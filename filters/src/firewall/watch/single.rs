@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::ops::Range;
 
 use portcullis_firewall::{Direction, Exhausted, Finding, Origin, Rule, Rules, Text};
@@ -38,9 +38,7 @@ impl Singles {
     }
 
     fn hash(&self, piece: &Piece<'_>) -> u64 {
-        let mut hasher = self.keys.build_hasher();
-        (piece.text, piece.key, piece.is_key).hash(&mut hasher);
-        hasher.finish()
+        self.keys.hash_one((piece.text, piece.key, piece.is_key))
     }
 }
 

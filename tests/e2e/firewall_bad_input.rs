@@ -98,23 +98,19 @@ fn bad_input_gets_a_verdict() {
 }
 
 #[test]
-fn the_largest_bodies_get_a_verdict() {
+fn the_largest_body_gets_a_verdict() {
     let server = FakeServer::start();
     let gate = gate(&server, "ollama", "", "").gate("limits: {body_bytes: 64MiB, buffered_bytes: 256MiB}").start();
     let alice = gate.approved_client("alice");
-    for (what, text) in
-        [("16 MiB of one character", "a".repeat(16 << 20)), ("10 million escapes", "\\n".repeat(10_000_000))]
-    {
-        let before = (server.seen().len(), gate.audit().len());
-        let answer = alice.raw(&request(&format!("\"{text} {}\"", token())));
-        assert!(
-            [(403, "firewall.secret"), (503, "firewall.internal")].contains(&(answer.status, answer.code().as_str())),
-            "{what}: {} {}",
-            answer.status,
-            answer.text()
-        );
-        assert_eq!((server.seen().len(), gate.audit().len()), (before.0, before.1 + 1), "{what}");
-    }
+    let before = (server.seen().len(), gate.audit().len());
+    let answer = alice.raw(&request(&format!("\"{} {}\"", "a".repeat(16 << 20), token())));
+    assert!(
+        [(403, "firewall.secret"), (503, "firewall.internal")].contains(&(answer.status, answer.code().as_str())),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
+    assert_eq!((server.seen().len(), gate.audit().len()), (before.0, before.1 + 1));
     assert_eq!(gate.metric(r#"portcullis_filter_panics_total{filter="firewall"}"#), 0.0);
     assert_eq!(alice.raw(&request("\"hello\"")).status, 200, "the gate lives");
 }

@@ -61,9 +61,9 @@ fn what_is_found_in_an_answer_is_told() {
     assert!(answer.text().contains("first [redacted:ours], then [redacted:ours]."), "{}", answer.text());
     assert_eq!(audited(&gate, &answer), ["ALLOW", "firewall", "firewall.output_secret", "L4"]);
     let findings = found(&gate, &answer);
-    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert_eq!(findings.len(), 1, "the same thing is told once: {findings:?}");
     assert_eq!((findings[0]["rule"].as_str(), findings[0]["action"].as_str()), (Some("ours"), Some("redact")));
-    assert_eq!(findings[0]["fingerprint"], findings[1]["fingerprint"], "the same token has the same one");
+    assert_eq!(findings[0]["fingerprint"].as_str().map(str::len), Some(16));
     // Of a stream the head has left before: the log tells it.
     let lines = [said(&format!("it is {token}")).replace("\"done\":true", "\"done\":false"), said("")];
     let lines = lines.map(|line| format!("{line}\n"));

@@ -251,15 +251,20 @@ impl State {
     /// Notes a finding for the record. What came in several pieces is not kept, and has no fingerprint.
     fn note(&mut self, judge: &Judge, rule: &Rule, action: Action, secret: Option<&str>) {
         self.level = self.level.max(rule.level);
-        if self.noted.len() < TOLD {
-            self.noted.push(Noted {
-                filter: "firewall",
-                rule: Arc::clone(&rule.id),
-                code: answer_code(rule.kind),
-                level: rule.level,
-                action: action.as_str(),
-                fingerprint: secret.map(|secret| judge.prints.of(secret)).unwrap_or_default(),
-            });
+        if self.noted.len() >= TOLD {
+            return;
+        }
+        let noted = Noted {
+            filter: "firewall",
+            rule: Arc::clone(&rule.id),
+            code: answer_code(rule.kind),
+            level: rule.level,
+            action: action.as_str(),
+            fingerprint: secret.map(|secret| judge.prints.of(secret)).unwrap_or_default(),
+        };
+        // The same thing may be seen in several ways, and is told once.
+        if !self.noted.contains(&noted) {
+            self.noted.push(noted);
         }
     }
 

@@ -72,7 +72,7 @@ fn judge(rules: Rules, action: Option<RuleAction>) -> Arc<Judge> {
     Arc::new(Judge { rules: Arc::new(rules), stance, prints, observer: Arc::new(Deaf) })
 }
 
-fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
+pub(super) fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
     static BLOCKS: OnceLock<Arc<Judge>> = OnceLock::new();
     static REDACTS: OnceLock<Arc<Judge>> = OnceLock::new();
     let one = if action.is_none() { &BLOCKS } else { &REDACTS };
@@ -86,7 +86,7 @@ fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
 
 /// How an answer is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     /// Ollama's lines.
     Lines,
     /// OpenAI's events.
@@ -112,7 +112,7 @@ impl Format {
         AnswerShape { stream, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20 }
     }
 
-    fn write(self, piece: &str) -> String {
+    pub(super) fn write(self, piece: &str) -> String {
         let quoted = serde_json::to_string(piece).unwrap();
         match self {
             Self::Lines => format!("{{\"message\":{{\"role\":\"assistant\",\"content\":{quoted}}},\"done\":false}}\n"),
@@ -159,12 +159,12 @@ impl Format {
 }
 
 /// What left, as it was sent, and why it ended.
-fn play(judge: &Arc<Judge>, format: Format, pieces: &[&str]) -> (Vec<String>, Option<Refusal>) {
+pub(super) fn play(judge: &Arc<Judge>, format: Format, pieces: &[&str]) -> (Vec<String>, Option<Refusal>) {
     let frames: Vec<String> = pieces.iter().map(|piece| format.write(piece)).collect();
     send(judge, format, &frames)
 }
 
-fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Vec<String>, Option<Refusal>) {
+pub(super) fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Vec<String>, Option<Refusal>) {
     let eye = Eye::new("firewall", Mode::Enforce, Box::new(AnswerWatch::new(Arc::clone(judge))));
     let mut gate = Gate::new(vec![eye], format.shape(), Arc::new(Deaf));
     let mut out = Vec::new();

@@ -40,6 +40,8 @@ const MAX_CHANNELS: usize = 256;
 const PATIENCE: u64 = 16;
 /// The most that is taken out of frames that are held at the same time.
 const MAX_CUTS: usize = 4096;
+/// The most findings in one text of a frame. An answer with more is refused.
+const MOST_FOUND: usize = 8192;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
 /// From this size on, a piece is also judged as a whole, decoded and joined.
@@ -60,6 +62,8 @@ struct State {
     singles: Singles,
     /// What is to be taken out of frames that are held.
     cuts: BTreeMap<u64, Vec<Cut>>,
+    /// How many there are.
+    cut: usize,
     /// Frames that list the answer's tokens by their numbers, after something was taken out of it.
     listing: BTreeSet<u64>,
     redacted: bool,
@@ -84,6 +88,50 @@ impl<'r> From<StreamFinding<'r>> for Found<'r> {
         let StreamFinding { rule, secret, exact, prefix } = found;
         Self { rule, secret, exact, prefix }
     }
+}
+
+/// What was found in one piece, by two ways of looking at it.
+#[derive(Default)]
+struct FoundOnce<'r> {
+    found: Vec<Found<'r>>,
+    /// Of each rule: where its findings lie, begin and end. None of them overlap.
+    places: HashMap<&'r str, BTreeMap<u64, u64>>,
+    /// There was more than is kept.
+    more: bool,
+}
+
+impl<'r> FoundOnce<'r> {
+    fn add(&mut self, found: Found<'r>) {
+        let places = self.places.entry(&found.rule.id).or_default();
+        let Range { mut start, mut end } = found.secret;
+        if overlapping(places, &found.secret) == Some((start, end)) {
+            return;
+        }
+        if self.found.len() >= MOST_FOUND {
+            self.more = true;
+            return;
+        }
+        while let Some((first, last)) = overlapping(places, &(start..end)) {
+            places.remove(&first);
+            (start, end) = (start.min(first), end.max(last));
+        }
+        places.insert(start, end);
+        self.found.push(found);
+    }
+
+    /// Adds what this rule has not found here already.
+    fn add_new(&mut self, found: Found<'r>) {
+        let places = self.places.get(&*found.rule.id);
+        if places.and_then(|places| overlapping(places, &found.secret)).is_none() {
+            self.add(found);
+        }
+    }
+}
+
+/// One of these places that shares a byte with this one.
+fn overlapping(places: &BTreeMap<u64, u64>, with: &Range<u64>) -> Option<(u64, u64)> {
+    let (start, end) = places.range(..with.end).next_back()?;
+    (*end > with.start).then_some((*start, *end))
 }
 
 impl AnswerWatch {
@@ -125,6 +173,7 @@ impl Watch for AnswerWatch {
 
     fn amend(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         let cuts = self.state.cuts.remove(&number).unwrap_or_default();
+        self.state.cut = self.state.cut.saturating_sub(cuts.len());
         self.state.listing.remove(&number);
         Ok(match amend::amend(frame, &cuts) {
             Some((bytes, marks)) => {
@@ -179,8 +228,15 @@ impl State {
             return;
         }
         let mut found = Vec::new();
-        if !single::scan(judge, piece, &mut |rule, secret| found.push((rule, secret))) {
+        let mut more = false;
+        let said = single::scan(judge, piece, &mut |rule, secret| {
+            if found.len() < MOST_FOUND { found.push((rule, secret)) } else { more = true }
+        });
+        if !said {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
+        }
+        if more {
+            return self.broken("too much was found in a text of the answer");
         }
         if found.is_empty() {
             return self.singles.remember(piece);
@@ -201,26 +257,23 @@ impl State {
 
     /// Judges a piece of a growing text.
     fn take_growing(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, text: &mut Growing) {
-        let mut found: Vec<Found<'_>> = Vec::new();
+        let mut found = FoundOnce::default();
         text.add(number, place, piece, self.spoken);
         let rules = &*judge.rules;
         let holds = |rule: &Rule| judge.acts(rule);
         let begin = text.stream.pushed();
         let here = (begin, piece.text);
-        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| {
-            found.push(Found::from(f));
-        });
+        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| found.add(f.into()));
         if piece.text.len() >= LARGE {
             let texts = [Text { text: piece.text, origin: Origin::Answer, flows: false }];
             said = said.and(single::whole(rules, &texts, &mut |finding| {
                 let secret = begin + finding.secret.start as u64..begin + finding.secret.end as u64;
-                let twice = |f: &Found<'_>| {
-                    f.rule.id == finding.rule.id && f.secret.start < secret.end && secret.start < f.secret.end
-                };
-                if !found.iter().any(twice) {
-                    found.push(Found { rule: finding.rule, secret, exact: true, prefix: 0 });
-                }
+                found.add_new(Found { rule: finding.rule, secret, exact: true, prefix: 0 });
             }));
+        }
+        let FoundOnce { found, more, .. } = found;
+        if more {
+            return self.broken("too much was found in a text of the answer");
         }
         if said.is_err() {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
@@ -241,11 +294,10 @@ impl State {
     }
 
     fn finish(&mut self, judge: &Judge, text: &mut Growing) {
-        let mut found = Vec::new();
-        let said = text.stream.finish(&judge.rules, &mut |f| {
-            found.push(Found::from(f));
-        });
-        if said.is_err() {
+        let mut found = FoundOnce::default();
+        let said = text.stream.finish(&judge.rules, &mut |f| found.add(f.into()));
+        let FoundOnce { found, more, .. } = found;
+        if said.is_err() || more {
             self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
         self.heed(judge, text, (0, ""), found);
@@ -283,9 +335,10 @@ impl State {
 
     fn cut(&mut self, number: u64, cut: Cut) {
         self.redacted = true;
-        if self.cuts.values().map(Vec::len).sum::<usize>() >= MAX_CUTS {
+        if self.cut >= MAX_CUTS {
             return self.broken("too much of the answer is to be taken out");
         }
+        self.cut += 1;
         self.cuts.entry(number).or_default().push(cut);
     }
 

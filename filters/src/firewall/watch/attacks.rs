@@ -46,3 +46,62 @@ fn what_brings_no_text_lets_nothing_go() {
         assert!(left <= "gha_".len(), "{filler}: {left} characters left");
     }
 }
+
+#[test]
+fn no_line_of_an_event_leaves_unjudged() {
+    let token = draw("gha_{b62:36}", 5).unwrap();
+    for lines in [
+        format!("event: {token}\ndata: {{\"a\":1}}"),
+        format!("datax: {token}\ndata: {{\"a\":1}}"),
+        format!("data-{token}\ndata: [DONE]"),
+        format!("event: ping\nevent: {token}\ndata: {{}}"),
+        format!("event:{token}\ndata: {{}}"),
+        format!("retry: 1\n{token}: 2\ndata: {{}}"),
+    ] {
+        let (sent, refusal) = send(&shapes(None), Format::Events, &[format!("{lines}\n\n")]);
+        assert_eq!(refusal.map(|no| no.code), Some(Code::FirewallOutputSecret), "{lines}: {sent:?}");
+        assert!(sent.is_empty(), "{lines}");
+    }
+    let usual = "event: content_block_delta\nretry: 3000\ndata: {\"a\":1}\n\n".to_owned();
+    assert_eq!(send(&shapes(None), Format::Events, std::slice::from_ref(&usual)), (vec![usual], None));
+}
+
+#[test]
+fn an_answer_with_too_many_findings_is_refused() {
+    let judge = shapes(Some(RuleAction::Flag));
+    let token = draw("gha_{b62:36} ", 5).unwrap();
+    for (many, passes) in [(MOST_FOUND - 1, true), (MOST_FOUND + 1, false)] {
+        let text = token.repeat(many);
+        for frame in [Format::Whole.write(&text), format!("{{\"x\":\"{text}\"}}\n")] {
+            let (_, refusal) = send(&judge, Format::Whole, &[frame]);
+            let detail = refusal.map(|no| no.detail);
+            let too_much = "too much was found in a text of the answer".to_owned();
+            assert_eq!(detail, (!passes).then_some(too_much), "{many}");
+        }
+    }
+}
+
+#[test]
+fn many_parts_of_one_text_are_taken_out() {
+    let judge = shapes(Some(RuleAction::Redact));
+    let token = draw("gha_{b62:36} ", 5).unwrap();
+    let text = Format::Arguments.dress(&format!("a\\b {} \"c\"", token.repeat(500)));
+    let (sent, refusal) = play(&judge, Format::Arguments, &[&text]);
+    assert_eq!(refusal, None);
+    assert_eq!(Format::Arguments.read(&sent), text.replace(token.trim_end(), "[redacted:prefix]"));
+}
+
+#[test]
+fn what_is_found_twice_is_known_by_its_place() {
+    let judge = shapes(None);
+    let rule = judge.rules.iter().next().unwrap();
+    let mut once = FoundOnce::default();
+    let at = |secret: Range<u64>| Found { rule, secret, exact: true, prefix: 0 };
+    [10..20, 30..40, 15..32].into_iter().for_each(|place| once.add(at(place)));
+    for (place, new) in [(0..10, true), (40..41, true), (39..60, false), (21..22, false), (5..6, false), (50..51, true)]
+    {
+        let before = once.found.len();
+        once.add_new(at(place.clone()));
+        assert_eq!(once.found.len() > before, new, "{place:?}");
+    }
+}

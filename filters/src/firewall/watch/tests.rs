@@ -75,7 +75,12 @@ fn judge(rules: Rules, action: Option<RuleAction>) -> Arc<Judge> {
 pub(super) fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
     static BLOCKS: OnceLock<Arc<Judge>> = OnceLock::new();
     static REDACTS: OnceLock<Arc<Judge>> = OnceLock::new();
-    let one = if action.is_none() { &BLOCKS } else { &REDACTS };
+    static FLAGS: OnceLock<Arc<Judge>> = OnceLock::new();
+    let one = match action {
+        None | Some(RuleAction::Block) => &BLOCKS,
+        Some(RuleAction::Redact) => &REDACTS,
+        Some(_) => &FLAGS,
+    };
     let load = || {
         let source = Source { name: "shapes.toml", text: SHAPES };
         let rules = Rules::load(false, &[source], &Selection::default()).map_err(|wrong| format!("{wrong:?}"));
@@ -130,7 +135,7 @@ impl Format {
     }
 
     /// The text as it stands in this format.
-    fn dress(self, text: &str) -> String {
+    pub(super) fn dress(self, text: &str) -> String {
         match self {
             Self::Arguments | Self::Partial => format!("{{\"x\":{}}}", serde_json::to_string(text).unwrap()),
             _ => text.to_owned(),
@@ -138,7 +143,7 @@ impl Format {
     }
 
     /// What a client reads of the frames that left.
-    fn read(self, frames: &[String]) -> String {
+    pub(super) fn read(self, frames: &[String]) -> String {
         frames.iter().filter_map(|frame| self.read_one(frame)).collect()
     }
 

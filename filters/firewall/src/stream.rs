@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
+use crate::finding::Through;
 use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
 use crate::scan::{Exhausted, Origin, Scratch, Text};
@@ -95,6 +96,8 @@ pub struct StreamFinding<'r> {
     pub secret: Range<u64>,
     /// Whether `secret` is known to the byte. Where it is not, it cannot be cut out.
     pub exact: bool,
+    /// So much of it is a prefix, which may have left.
+    pub prefix: u64,
 }
 
 /// One growing text.
@@ -356,7 +359,7 @@ impl Stream {
                 && (judge.holds)(&rule.rule)
             {
                 let secret = kept.origin(held.unwrap_or(end))..kept.came();
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false });
+                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0 });
             }
             candidate.pending = None;
             candidate.threads.clear();
@@ -457,10 +460,17 @@ fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: 
         any = true;
         let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
         let secret = kept.origin(begin)..kept.origin(end);
-        (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin) });
+        let prefix = prefix(rules, &rule.rule, kept.text().get(hit.secret.clone()));
+        let prefix = kept.origin(begin + prefix).saturating_sub(secret.start);
+        (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin), prefix });
     });
     judge.exhausted |= said.is_err();
     any
+}
+
+/// How much of a secret may have left when it is found.
+fn prefix(rules: &Rules, rule: &Rule, secret: Option<&str>) -> u64 {
+    secret.and_then(|secret| rules.prefix_of(&rule.id, secret)).unwrap_or(0) as u64
 }
 
 /// The last place of a text at or before this one at which a character begins.
@@ -480,8 +490,17 @@ fn decode(kept: &Kept, judge: &mut Judge<'_, '_>, span: Range<u64>) {
     let texts = [Text { text, origin: Origin::Answer, flows: false }];
     SCRATCH.with_borrow_mut(|scratch| {
         let said = rules.scan(&texts, Direction::Response, scratch, &mut |finding| {
-            let secret = kept.origin(span.start)..kept.origin(span.end);
-            (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(span.start) });
+            // What stands there as it is was held like everything; of what is encoded nothing was.
+            let (at, prefix) = match finding.through {
+                Through::Plain => {
+                    let at = span.start + finding.secret.start as u64..span.start + finding.secret.end as u64;
+                    (at, prefix(rules, finding.rule, text.get(finding.secret.clone())))
+                }
+                _ => (span.clone(), 0),
+            };
+            let secret = kept.origin(at.start)..kept.origin(at.end);
+            let prefix = kept.origin(at.start + prefix).saturating_sub(secret.start);
+            (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(at.start), prefix });
         });
         judge.exhausted |= said.is_err();
     });

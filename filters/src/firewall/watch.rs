@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_firewall::{Action, Direction, Kind, Origin, Rule, Stream, Text};
+use portcullis_firewall::{Action, Direction, Kind, Origin, Rule, Stream, StreamFinding, Text};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
@@ -21,6 +21,8 @@ use crate::frame::{Channel, Frame, FrameBody, Piece};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 mod amend;
+#[cfg(test)]
+mod attacks;
 mod growing;
 mod single;
 #[cfg(test)]
@@ -32,11 +34,14 @@ use single::Singles;
 
 /// The most growing texts that one answer may have.
 const MAX_CHANNELS: usize = 256;
-/// After so many frames without more of it, a text counts as ended: a thought that stops at the
-/// beginning of a word must not hold the answer that follows it.
+/// After so many frames that brought text, but none of it, a text counts as ended: a thought that stops
+/// at the beginning of a word must not hold the answer that follows it. What brings no text, a comment
+/// or an empty piece, does not count: it would let go what is held.
 const PATIENCE: u64 = 16;
 /// The most that is taken out of frames that are held at the same time.
 const MAX_CUTS: usize = 4096;
+/// The most findings in one text of a frame. An answer with more is refused.
+const MOST_FOUND: usize = 8192;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
 /// From this size on, a piece is also judged as a whole, decoded and joined.
@@ -46,17 +51,19 @@ const LARGE: usize = 64;
 pub(super) struct AnswerWatch {
     judge: Arc<Judge>,
     state: State,
-    /// The number of the newest frame.
-    last: u64,
 }
 
 /// What the eye knows of an answer.
 #[derive(Default)]
 struct State {
     channels: HashMap<u64, Growing>,
+    /// How many frames brought a piece of a growing text.
+    spoken: u64,
     singles: Singles,
     /// What is to be taken out of frames that are held.
     cuts: BTreeMap<u64, Vec<Cut>>,
+    /// How many there are.
+    cut: usize,
     /// Frames that list the answer's tokens by their numbers, after something was taken out of it.
     listing: BTreeSet<u64>,
     redacted: bool,
@@ -72,26 +79,84 @@ struct Found<'r> {
     rule: &'r Rule,
     secret: Range<u64>,
     exact: bool,
+    /// So much of it may have left.
+    prefix: u64,
+}
+
+impl<'r> From<StreamFinding<'r>> for Found<'r> {
+    fn from(found: StreamFinding<'r>) -> Self {
+        let StreamFinding { rule, secret, exact, prefix } = found;
+        Self { rule, secret, exact, prefix }
+    }
+}
+
+/// What was found in one piece, by two ways of looking at it.
+#[derive(Default)]
+struct FoundOnce<'r> {
+    found: Vec<Found<'r>>,
+    /// Of each rule: where its findings lie, begin and end. None of them overlap.
+    places: HashMap<&'r str, BTreeMap<u64, u64>>,
+    /// There was more than is kept.
+    more: bool,
+}
+
+impl<'r> FoundOnce<'r> {
+    fn add(&mut self, found: Found<'r>) {
+        let places = self.places.entry(&found.rule.id).or_default();
+        let Range { mut start, mut end } = found.secret;
+        if overlapping(places, &found.secret) == Some((start, end)) {
+            return;
+        }
+        if self.found.len() >= MOST_FOUND {
+            self.more = true;
+            return;
+        }
+        while let Some((first, last)) = overlapping(places, &(start..end)) {
+            places.remove(&first);
+            (start, end) = (start.min(first), end.max(last));
+        }
+        places.insert(start, end);
+        self.found.push(found);
+    }
+
+    /// Adds what this rule has not found here already.
+    fn add_new(&mut self, found: Found<'r>) {
+        let places = self.places.get(&*found.rule.id);
+        if places.and_then(|places| overlapping(places, &found.secret)).is_none() {
+            self.add(found);
+        }
+    }
+}
+
+/// One of these places that shares a byte with this one.
+fn overlapping(places: &BTreeMap<u64, u64>, with: &Range<u64>) -> Option<(u64, u64)> {
+    let (start, end) = places.range(..with.end).next_back()?;
+    (*end > with.start).then_some((*start, *end))
 }
 
 impl AnswerWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
-        Self { judge, state: State::default(), last: 0 }
+        Self { judge, state: State::default() }
     }
 }
 
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
-        self.last = number;
-        let Self { judge, state, .. } = self;
+        let Self { judge, state } = self;
         let mut place = 0;
+        // A comment of a stream of events is a text, too, but no part of the answer.
+        let mut silent = matches!(frame.body, FrameBody::Json(_));
         frame.each_piece(&mut |piece| {
+            if silent && matches!(piece.channel, Channel::Growing(_)) && !piece.text.is_empty() {
+                silent = false;
+                state.spoken += 1;
+            }
             if state.refusal.is_none() {
                 state.take(judge, number, place, &piece);
             }
             place += 1;
         });
-        state.settle_quiet(judge, number);
+        state.settle_quiet(judge);
         if state.redacted && lists_tokens(frame) {
             state.listing.insert(number);
         }
@@ -108,6 +173,7 @@ impl Watch for AnswerWatch {
 
     fn amend(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         let cuts = self.state.cuts.remove(&number).unwrap_or_default();
+        self.state.cut = self.state.cut.saturating_sub(cuts.len());
         self.state.listing.remove(&number);
         Ok(match amend::amend(frame, &cuts) {
             Some((bytes, marks)) => {
@@ -119,7 +185,7 @@ impl Watch for AnswerWatch {
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let Self { judge, state, .. } = self;
+        let Self { judge, state } = self;
         let mut channels = std::mem::take(&mut state.channels);
         for text in channels.values_mut() {
             state.finish(judge, text);
@@ -162,8 +228,15 @@ impl State {
             return;
         }
         let mut found = Vec::new();
-        if !single::scan(judge, piece, &mut |rule, secret| found.push((rule, secret))) {
+        let mut more = false;
+        let said = single::scan(judge, piece, &mut |rule, secret| {
+            if found.len() < MOST_FOUND { found.push((rule, secret)) } else { more = true }
+        });
+        if !said {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
+        }
+        if more {
+            return self.broken("too much was found in a text of the answer");
         }
         if found.is_empty() {
             return self.singles.remember(piece);
@@ -184,26 +257,23 @@ impl State {
 
     /// Judges a piece of a growing text.
     fn take_growing(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, text: &mut Growing) {
-        let mut found: Vec<Found<'_>> = Vec::new();
-        text.add(number, place, piece);
+        let mut found = FoundOnce::default();
+        text.add(number, place, piece, self.spoken);
         let rules = &*judge.rules;
         let holds = |rule: &Rule| judge.acts(rule);
         let begin = text.stream.pushed();
         let here = (begin, piece.text);
-        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| {
-            found.push(Found { rule: f.rule, secret: f.secret, exact: f.exact });
-        });
+        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| found.add(f.into()));
         if piece.text.len() >= LARGE {
             let texts = [Text { text: piece.text, origin: Origin::Answer, flows: false }];
             said = said.and(single::whole(rules, &texts, &mut |finding| {
                 let secret = begin + finding.secret.start as u64..begin + finding.secret.end as u64;
-                let twice = |f: &Found<'_>| {
-                    f.rule.id == finding.rule.id && f.secret.start < secret.end && secret.start < f.secret.end
-                };
-                if !found.iter().any(twice) {
-                    found.push(Found { rule: finding.rule, secret, exact: true });
-                }
+                found.add_new(Found { rule: finding.rule, secret, exact: true, prefix: 0 });
             }));
+        }
+        let FoundOnce { found, more, .. } = found;
+        if more {
+            return self.broken("too much was found in a text of the answer");
         }
         if said.is_err() {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
@@ -213,9 +283,10 @@ impl State {
     }
 
     /// Decides texts that have not grown for a while as if they had ended.
-    fn settle_quiet(&mut self, judge: &Judge, last: u64) {
+    fn settle_quiet(&mut self, judge: &Judge) {
+        let spoken = self.spoken;
         let mut channels = std::mem::take(&mut self.channels);
-        for text in channels.values_mut().filter(|text| text.is_quiet(last, PATIENCE)) {
+        for text in channels.values_mut().filter(|text| text.is_quiet(spoken, PATIENCE)) {
             self.finish(judge, text);
             text.give_up();
         }
@@ -223,11 +294,10 @@ impl State {
     }
 
     fn finish(&mut self, judge: &Judge, text: &mut Growing) {
-        let mut found = Vec::new();
-        let said = text.stream.finish(&judge.rules, &mut |f| {
-            found.push(Found { rule: f.rule, secret: f.secret, exact: f.exact });
-        });
-        if said.is_err() {
+        let mut found = FoundOnce::default();
+        let said = text.stream.finish(&judge.rules, &mut |f| found.add(f.into()));
+        let FoundOnce { found, more, .. } = found;
+        if said.is_err() || more {
             self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
         self.heed(judge, text, (0, ""), found);
@@ -235,9 +305,9 @@ impl State {
 
     /// Does what is to be done about what was found in a growing text, of which this piece is here.
     fn heed(&mut self, judge: &Judge, text: &Growing, here: (u64, &str), found: Vec<Found<'_>>) {
-        for Found { rule, secret, exact } in found {
+        for Found { rule, secret, exact, prefix } in found {
             let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
-            let cuts = if action == Action::Redact && exact { text.cuts(&secret, &rule.id) } else { None };
+            let cuts = if action == Action::Redact && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
             let action = if cuts.is_none() { uncut(action) } else { action };
             self.note(judge, rule, action, if exact { part(here, &secret) } else { None });
             match cuts {
@@ -270,9 +340,10 @@ impl State {
 
     fn cut(&mut self, number: u64, cut: Cut) {
         self.redacted = true;
-        if self.cuts.values().map(Vec::len).sum::<usize>() >= MAX_CUTS {
+        if self.cut >= MAX_CUTS {
             return self.broken("too much of the answer is to be taken out");
         }
+        self.cut += 1;
         self.cuts.entry(number).or_default().push(cut);
     }
 

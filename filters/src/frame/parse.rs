@@ -90,15 +90,24 @@ fn event_data(event: &str) -> Option<Cow<'_, str>> {
     data
 }
 
-/// Whether an event carries words outside its data that a short known vocabulary does not cover.
+/// Whether an event carries words outside its data that nobody would judge. Its name is let through
+/// where it is one of those that servers use: small letters, at most 64, once.
 fn has_loose_text(event: &str) -> bool {
+    let mut named = false;
     lines(event).any(|line| {
-        let known = line.is_empty()
-            || line.starts_with("data")
-            || line.strip_prefix("event:").is_some_and(|name| name.len() <= 64)
-            || line.strip_prefix("retry:").is_some_and(|ms| ms.trim().bytes().all(|b| b.is_ascii_digit()));
+        let known = match line.split_once(':') {
+            None => line.is_empty() || line == "data",
+            Some(("data", _)) => true,
+            Some(("event", name)) => !std::mem::replace(&mut named, true) && is_name(name.trim_start_matches(' ')),
+            Some(("retry", ms)) => ms.trim().len() < 8 && ms.trim().bytes().all(|b| b.is_ascii_digit()),
+            Some(_) => false,
+        };
         !known
     })
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 fn lines(event: &str) -> impl Iterator<Item = &str> {

@@ -5,6 +5,7 @@
 //! 3. JSON in a string stays JSON: a part that begins or ends outside of its strings is not taken out.
 //! 4. Beside a text that lost a part, its tokens and their probabilities go, too.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,13 +64,15 @@ pub(super) fn amend(frame: &Frame<'_>, cuts: &[Cut]) -> Option<(Bytes, u32)> {
     if cuts.iter().any(|cut| cut.place < place) {
         return None;
     }
+    let mut places: Places<'_> = BTreeMap::new();
+    cuts.iter().for_each(|cut| places.entry(cut.place).or_default().push(cut));
     let mut marks = 0;
     let new = match &frame.body {
         FrameBody::Empty | FrameBody::End => return None,
-        FrameBody::Text(text) => without(text, cuts, place, &mut marks)?.into(),
+        FrameBody::Text(text) => without(text, places.remove(&place)?, &mut marks)?.into(),
         FrameBody::Json(json) => {
             let mut done = Done { cuts: 0, marks: 0 };
-            let new = rewrite(json, cuts, &mut place, &mut done)?;
+            let new = rewrite(json, &places, &mut place, &mut done)?;
             // A part whose text is not there any more was not taken out.
             if done.cuts != cuts.len() {
                 return None;
@@ -81,22 +84,26 @@ pub(super) fn amend(frame: &Frame<'_>, cuts: &[Cut]) -> Option<(Bytes, u32)> {
     Some((new, marks))
 }
 
+/// The parts of each text.
+type Places<'c> = BTreeMap<usize, Vec<&'c Cut>>;
+
 /// What was done in a frame so far.
 struct Done {
     cuts: usize,
     marks: u32,
 }
 
-fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, done: &mut Done) -> Option<Value<'j>> {
+fn rewrite<'j>(json: &'j Value<'_>, cuts: &Places<'_>, place: &mut usize, done: &mut Done) -> Option<Value<'j>> {
     Some(match json {
         Value::String(text) => {
-            let here = *place;
+            let own = cuts.get(place);
             *place += 1;
-            let own = cuts.iter().filter(|cut| cut.place == here).count();
-            done.cuts += own;
             Value::String(match own {
-                0 => text.as_ref().into(),
-                _ => without(text, cuts, here, &mut done.marks)?.into(),
+                None => text.as_ref().into(),
+                Some(own) => {
+                    done.cuts += own.len();
+                    without(text, own.clone(), &mut done.marks)?.into()
+                }
             })
         }
         Value::Array(items) => {
@@ -106,7 +113,7 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, done: &mut 
             let mut new = Vec::with_capacity(entries.len());
             for (key, value) in entries {
                 // A key that loses a part is another key.
-                if cuts.iter().any(|cut| cut.place == *place) {
+                if cuts.contains_key(place) {
                     return None;
                 }
                 *place += 1;
@@ -129,20 +136,20 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &[Cut], place: &mut usize, done: &mut 
 }
 
 /// A text without its parts; counts the marks.
-fn without(text: &str, cuts: &[Cut], place: usize, marks: &mut u32) -> Option<String> {
-    let mut own: Vec<&Cut> = cuts.iter().filter(|cut| cut.place == place).collect();
+fn without(text: &str, mut own: Vec<&Cut>, marks: &mut u32) -> Option<String> {
     // Of parts that begin at the same place, one that began in an earlier frame has its mark there.
     own.sort_by_key(|cut| (cut.part.start, cut.rule.is_some(), std::cmp::Reverse(cut.part.end)));
     let mut new = String::with_capacity(text.len());
     let mut at = 0;
+    let mut walk = Walk { at: 0, quoted: own.first().and_then(|cut| cut.quoted).unwrap_or_default() };
     let mut own = own.into_iter().peekable();
     while let Some(cut) = own.next() {
         let (mut start, mut end) = (cut.part.start, cut.part.end);
         while let Some(next) = own.next_if(|next| next.part.start < end) {
             end = end.max(next.part.end);
         }
-        if let Some(quoted) = cut.quoted {
-            Range { start, end } = in_string(text, quoted, cut, end)?;
+        if cut.quoted.is_some() {
+            Range { start, end } = in_string(text, &mut walk, cut, end)?;
         }
         new.push_str(text.get(at..start)?);
         if let Some(rule) = &cut.rule {
@@ -159,28 +166,36 @@ fn without(text: &str, cuts: &[Cut], place: usize, marks: &mut u32) -> Option<St
 
 /// The part of a text of JSON that can be taken out so that JSON is left: within the string in which it
 /// begins, and not within an escape. `None` where it does not begin in a string, or reaches over its end.
-fn in_string(text: &str, mut quoted: Quoted, cut: &Cut, end: usize) -> Option<Range<usize>> {
+fn in_string(text: &str, walk: &mut Walk, cut: &Cut, end: usize) -> Option<Range<usize>> {
     let mut part: Option<Range<usize>> = None;
-    for (at, byte) in text.bytes().enumerate().take(end) {
-        let whole = quoted.escape == 0;
+    let from = walk.at;
+    for (at, byte) in text.bytes().enumerate().take(end).skip(from) {
+        let whole = walk.quoted.escape == 0;
         if at >= cut.part.start && part.is_none() {
             // What goes on here may have begun within an escape, which stays.
-            if !quoted.inside || (!whole && cut.rule.is_some()) {
+            if !walk.quoted.inside || (!whole && cut.rule.is_some()) {
                 return None;
             }
             part = whole.then_some(at..at);
         }
-        quoted.take(byte);
+        walk.quoted.take(byte);
+        walk.at = at + 1;
         if let Some(part) = &mut part {
-            if !quoted.inside {
+            if !walk.quoted.inside {
                 return None;
             }
-            if quoted.escape == 0 {
+            if walk.quoted.escape == 0 {
                 part.end = at + 1;
             }
         }
     }
     Some(part.unwrap_or(end..end))
+}
+
+/// How far a text of JSON was followed, part by part.
+struct Walk {
+    at: usize,
+    quoted: Quoted,
 }
 
 /// New JSON in the place of a frame's own.

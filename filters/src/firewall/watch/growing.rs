@@ -14,7 +14,7 @@ pub(super) struct Growing {
     pub(super) stream: Stream,
     /// What of it lies in frames that are held.
     held: VecDeque<Held>,
-    /// The number of the frame that brought its newest piece.
+    /// How many frames had brought text when its newest piece came.
     last: u64,
     /// Up to here it left undecided.
     given_up: u64,
@@ -37,9 +37,11 @@ struct Held {
 
 impl Growing {
     /// Notes a piece before the stream takes it in.
-    pub(super) fn add(&mut self, number: u64, place: usize, piece: &Piece<'_>) {
+    pub(super) fn add(&mut self, number: u64, place: usize, piece: &Piece<'_>, spoken: u64) {
         let begin = self.stream.pushed();
-        self.last = number;
+        if !piece.text.is_empty() {
+            self.last = spoken;
+        }
         if !self.begun
             && let Some(first) = piece.text.trim_start().chars().next()
         {
@@ -70,8 +72,9 @@ impl Growing {
         self.held.front().map(|held| held.number)
     }
 
-    pub(super) fn is_quiet(&self, last: u64, patience: u64) -> bool {
-        !self.held.is_empty() && last.saturating_sub(self.last) > patience
+    /// Whether so many frames brought text, and none of them to this one.
+    pub(super) fn is_quiet(&self, spoken: u64, patience: u64) -> bool {
+        !self.held.is_empty() && spoken.saturating_sub(self.last) > patience
     }
 
     /// Lets go what is undecided.
@@ -80,13 +83,15 @@ impl Growing {
         self.given_up = self.stream.pushed();
     }
 
-    /// What is to be taken out of which frames; `None` where it has left already.
-    pub(super) fn cuts(&self, secret: &Range<u64>, rule: &Arc<str>) -> Option<Vec<(u64, Cut)>> {
-        if secret.start < self.given_up {
+    /// What is to be taken out of which frames; `None` where more of it than its prefix has left already.
+    pub(super) fn cuts(&self, secret: &Range<u64>, prefix: u64, rule: &Arc<str>) -> Option<Vec<(u64, Cut)>> {
+        let first = self.held.front()?.span.start;
+        if secret.start < self.given_up || secret.start.saturating_add(prefix) < first {
             return None;
         }
         let mut cuts = Vec::new();
-        for held in &self.held {
+        let before = self.held.partition_point(|held| held.span.end <= secret.start);
+        for held in self.held.iter().skip(before).take_while(|held| held.span.start < secret.end) {
             let (start, end) = (secret.start.max(held.span.start), secret.end.min(held.span.end));
             if start >= end {
                 continue;

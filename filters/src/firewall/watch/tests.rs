@@ -72,10 +72,15 @@ fn judge(rules: Rules, action: Option<RuleAction>) -> Arc<Judge> {
     Arc::new(Judge { rules: Arc::new(rules), stance, prints, observer: Arc::new(Deaf) })
 }
 
-fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
+pub(super) fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
     static BLOCKS: OnceLock<Arc<Judge>> = OnceLock::new();
     static REDACTS: OnceLock<Arc<Judge>> = OnceLock::new();
-    let one = if action.is_none() { &BLOCKS } else { &REDACTS };
+    static FLAGS: OnceLock<Arc<Judge>> = OnceLock::new();
+    let one = match action {
+        None | Some(RuleAction::Block) => &BLOCKS,
+        Some(RuleAction::Redact) => &REDACTS,
+        Some(_) => &FLAGS,
+    };
     let load = || {
         let source = Source { name: "shapes.toml", text: SHAPES };
         let rules = Rules::load(false, &[source], &Selection::default()).map_err(|wrong| format!("{wrong:?}"));
@@ -86,7 +91,7 @@ fn shapes(action: Option<RuleAction>) -> Arc<Judge> {
 
 /// How an answer is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     /// Ollama's lines.
     Lines,
     /// OpenAI's events.
@@ -112,7 +117,7 @@ impl Format {
         AnswerShape { stream, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20 }
     }
 
-    fn write(self, piece: &str) -> String {
+    pub(super) fn write(self, piece: &str) -> String {
         let quoted = serde_json::to_string(piece).unwrap();
         match self {
             Self::Lines => format!("{{\"message\":{{\"role\":\"assistant\",\"content\":{quoted}}},\"done\":false}}\n"),
@@ -130,7 +135,7 @@ impl Format {
     }
 
     /// The text as it stands in this format.
-    fn dress(self, text: &str) -> String {
+    pub(super) fn dress(self, text: &str) -> String {
         match self {
             Self::Arguments | Self::Partial => format!("{{\"x\":{}}}", serde_json::to_string(text).unwrap()),
             _ => text.to_owned(),
@@ -138,7 +143,7 @@ impl Format {
     }
 
     /// What a client reads of the frames that left.
-    fn read(self, frames: &[String]) -> String {
+    pub(super) fn read(self, frames: &[String]) -> String {
         frames.iter().filter_map(|frame| self.read_one(frame)).collect()
     }
 
@@ -159,12 +164,12 @@ impl Format {
 }
 
 /// What left, as it was sent, and why it ended.
-fn play(judge: &Arc<Judge>, format: Format, pieces: &[&str]) -> (Vec<String>, Option<Refusal>) {
+pub(super) fn play(judge: &Arc<Judge>, format: Format, pieces: &[&str]) -> (Vec<String>, Option<Refusal>) {
     let frames: Vec<String> = pieces.iter().map(|piece| format.write(piece)).collect();
     send(judge, format, &frames)
 }
 
-fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Vec<String>, Option<Refusal>) {
+pub(super) fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Vec<String>, Option<Refusal>) {
     let eye = Eye::new("firewall", Mode::Enforce, Box::new(AnswerWatch::new(Arc::clone(judge))));
     let mut gate = Gate::new(vec![eye], format.shape(), Arc::new(Deaf));
     let mut out = Vec::new();

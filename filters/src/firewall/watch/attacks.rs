@@ -1,0 +1,107 @@
+//! What an answer does that is written to get past the eye.
+
+use portcullis_firewall::draw;
+
+use super::tests::{Format, play, send, shapes};
+use super::*;
+use crate::firewall::settings::RuleAction;
+
+fn pieces(text: &str, size: usize) -> Vec<&str> {
+    text.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect()
+}
+
+#[test]
+fn what_has_left_is_refused_and_not_marked() {
+    let judge = shapes(Some(RuleAction::Redact));
+    let token = draw("the token is gha_{b62:36} ok", 5).unwrap();
+    let base64 = data_encoding::BASE64.encode(token.as_bytes());
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for hidden in [base64, percent] {
+        let text = format!("it is {hidden} and so on, more words.");
+        for size in [1, 4, 7] {
+            let (sent, refusal) = play(&judge, Format::Lines, &pieces(&text, size));
+            assert_eq!(refusal.map(|no| no.code), Some(Code::FirewallOutputSecret), "{size}: {sent:?}");
+            assert!(!sent.concat().contains("redacted"), "{size}: {sent:?}");
+        }
+        let (sent, refusal) = play(&judge, Format::Lines, &[&text]);
+        assert_eq!(refusal, None);
+        assert!(!sent.concat().contains(&hidden) && sent.concat().contains("redacted"), "{sent:?}");
+    }
+}
+
+#[test]
+fn what_brings_no_text_lets_nothing_go() {
+    let text = draw("gha_{b62:36} and", 5).unwrap();
+    let empty = Format::Events.write("");
+    for filler in [": ping\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", empty.as_str()] {
+        let mut frames = Vec::new();
+        for piece in pieces(&text, 1) {
+            frames.push(Format::Events.write(piece));
+            frames.extend((0..PATIENCE + 2).map(|_| filler.to_owned()));
+        }
+        let (sent, refusal) = send(&shapes(None), Format::Events, &frames);
+        assert_eq!(refusal.map(|no| no.code), Some(Code::FirewallOutputSecret), "{filler}");
+        let left =
+            sent.iter().filter(|frame| frame.contains("\"content\":\"") && !frame.contains("\"content\":\"\"")).count();
+        assert!(left <= "gha_".len(), "{filler}: {left} characters left");
+    }
+}
+
+#[test]
+fn no_line_of_an_event_leaves_unjudged() {
+    let token = draw("gha_{b62:36}", 5).unwrap();
+    for lines in [
+        format!("event: {token}\ndata: {{\"a\":1}}"),
+        format!("datax: {token}\ndata: {{\"a\":1}}"),
+        format!("data-{token}\ndata: [DONE]"),
+        format!("event: ping\nevent: {token}\ndata: {{}}"),
+        format!("event:{token}\ndata: {{}}"),
+        format!("retry: 1\n{token}: 2\ndata: {{}}"),
+    ] {
+        let (sent, refusal) = send(&shapes(None), Format::Events, &[format!("{lines}\n\n")]);
+        assert_eq!(refusal.map(|no| no.code), Some(Code::FirewallOutputSecret), "{lines}: {sent:?}");
+        assert!(sent.is_empty(), "{lines}");
+    }
+    let usual = "event: content_block_delta\nretry: 3000\ndata: {\"a\":1}\n\n".to_owned();
+    assert_eq!(send(&shapes(None), Format::Events, std::slice::from_ref(&usual)), (vec![usual], None));
+}
+
+#[test]
+fn an_answer_with_too_many_findings_is_refused() {
+    let judge = shapes(Some(RuleAction::Flag));
+    let token = draw("gha_{b62:36} ", 5).unwrap();
+    for (many, passes) in [(MOST_FOUND - 1, true), (MOST_FOUND + 1, false)] {
+        let text = token.repeat(many);
+        for frame in [Format::Whole.write(&text), format!("{{\"x\":\"{text}\"}}\n")] {
+            let (_, refusal) = send(&judge, Format::Whole, &[frame]);
+            let detail = refusal.map(|no| no.detail);
+            let too_much = "too much was found in a text of the answer".to_owned();
+            assert_eq!(detail, (!passes).then_some(too_much), "{many}");
+        }
+    }
+}
+
+#[test]
+fn many_parts_of_one_text_are_taken_out() {
+    let judge = shapes(Some(RuleAction::Redact));
+    let token = draw("gha_{b62:36} ", 5).unwrap();
+    let text = Format::Arguments.dress(&format!("a\\b {} \"c\"", token.repeat(500)));
+    let (sent, refusal) = play(&judge, Format::Arguments, &[&text]);
+    assert_eq!(refusal, None);
+    assert_eq!(Format::Arguments.read(&sent), text.replace(token.trim_end(), "[redacted:prefix]"));
+}
+
+#[test]
+fn what_is_found_twice_is_known_by_its_place() {
+    let judge = shapes(None);
+    let rule = judge.rules.iter().next().unwrap();
+    let mut once = FoundOnce::default();
+    let at = |secret: Range<u64>| Found { rule, secret, exact: true, prefix: 0 };
+    [10..20, 30..40, 15..32].into_iter().for_each(|place| once.add(at(place)));
+    for (place, new) in [(0..10, true), (40..41, true), (39..60, false), (21..22, false), (5..6, false), (50..51, true)]
+    {
+        let before = once.found.len();
+        once.add_new(at(place.clone()));
+        assert_eq!(once.found.len() > before, new, "{place:?}");
+    }
+}

@@ -54,9 +54,9 @@ pub(crate) type Sink<'s> = dyn FnMut(Piece<'_>) -> Result<(), Exhausted> + 's;
 pub(crate) struct Budget(Cell<usize>);
 
 impl Budget {
-    /// Twice the text, and a little for small ones.
+    /// Four times the text, for what is wrapped more than once, and a little for small ones.
     pub(crate) fn of(size: usize) -> Self {
-        Self(Cell::new(size.saturating_mul(2).saturating_add(64 << 10)))
+        Self(Cell::new(size.saturating_mul(4).saturating_add(64 << 10)))
     }
 
     pub(crate) fn left(&self) -> usize {

@@ -16,10 +16,33 @@ use crate::rules::Rules;
 use crate::view::{self, View};
 
 /// As many encodings may lie around each other.
-const DEPTH: usize = 3;
+const DEPTH: usize = 4;
 
-/// What is still encoded below all layers was meant to hide something, if it is as long as this.
-const ABYSS: usize = 48;
+/// As often may one kind of escape be undone in a row: JSON in JSON in JSON hides nothing.
+const PEELS: usize = 16;
+
+/// What is still encoded below all layers was meant to hide something, if it is longer than this.
+const ABYSS: usize = 16;
+
+/// How far below the text something lies.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    layers: usize,
+    peels: usize,
+    /// How it was encoded.
+    name: &'static str,
+}
+
+impl Depth {
+    /// One deeper. Escapes of one kind in a row count as one layer.
+    fn below(self, piece: &Piece<'_>) -> Result<Self, Exhausted> {
+        if piece.name == self.name && matches!(piece.name, "backslash" | "percent" | "html") {
+            let peels = self.peels + 1;
+            return if peels <= PEELS { Ok(Self { peels, ..self }) } else { Err(Exhausted) };
+        }
+        Ok(Self { layers: self.layers + 1, peels: 0, name: piece.name })
+    }
+}
 
 /// Everything that stays the same from layer to layer.
 pub(super) struct Layers<'r, 's> {
@@ -54,7 +77,7 @@ impl<'r, 's> Layers<'r, 's> {
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.number = number;
         let text = self.texts.get(number).map_or("", |text| text.text);
-        self.layer(text, &Place::Source, Through::Plain, 0)?;
+        self.layer(text, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
             self.tell_score(rule, span.clone(), span, through, score);
         }
@@ -73,7 +96,7 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks at a text, and below it.
-    fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
+    fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         self.judge(text, place, through)?;
         let Some(view) = view::of(text) else { return self.below(text, place, through, depth) };
         let place = Place::Parts(&view.map, place);
@@ -83,7 +106,7 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks at what is in pieces or encoded in a text.
-    fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: usize) -> Result<(), Exhausted> {
+    fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         let budget = self.budget;
         let engine = &self.rules.engine;
         let mut done = Ok(());
@@ -99,7 +122,7 @@ impl<'r, 's> Layers<'r, 's> {
         });
         done?;
         let runs = Runs::of(text);
-        if depth == 0 {
+        if depth.layers == 0 {
             decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
                 let through = Through::Decoded(piece.name);
                 let place = place.then(piece.from);
@@ -107,17 +130,17 @@ impl<'r, 's> Layers<'r, 's> {
             })?;
         }
         decode::each(text, &runs, budget, &mut |piece: Piece<'_>| {
-            if depth == DEPTH {
-                // Nobody wraps anything so often who does not hide it.
-                let hides = piece.name == "base64" && piece.text.len() >= ABYSS;
-                return if hides { Err(Exhausted) } else { Ok(()) };
-            }
             let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
             let place = place.then(piece.from);
             if piece.name == KEY {
                 return self.judge(piece.text, &place, through);
             }
-            self.layer(piece.text, &place, through, depth + 1)
+            let below = depth.below(&piece)?;
+            if below.layers > DEPTH {
+                // Nobody wraps anything so often who does not hide it.
+                return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
+            }
+            self.layer(piece.text, &place, through, below)
         })
     }
 

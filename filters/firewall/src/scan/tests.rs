@@ -240,6 +240,43 @@ fn what_unfolds_without_end_is_not_judged() {
 }
 
 #[test]
+fn nothing_is_too_deep_to_be_judged() {
+    let rules = rules();
+    let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let html = |text: &str| text.bytes().map(|byte| format!("&#{byte};")).collect::<String>();
+    let ways: [&dyn Fn(&str) -> String; 5] = [
+        &|text| BASE64.encode(text.as_bytes()),
+        &|text| HEXLOWER.encode(text.as_bytes()),
+        &|text| BASE32.encode(text.as_bytes()),
+        &percent,
+        &html,
+    ];
+    for (number, way) in ways.iter().enumerate() {
+        for times in 1..=if number < 3 { 8 } else { 5 } {
+            let text = (0..times).fold(TOKEN.to_owned(), |text, _| way(&text));
+            let found = scan(rules, &[&text]).map(|found| found.len());
+            assert_ne!(found, Ok(0), "way {number}, {times} times");
+        }
+    }
+    for times in 1..12 {
+        let text = TOKEN.replace('_', &format!("%{}5f", "25".repeat(times)));
+        assert_eq!(scan(rules, &[&text]).map(|found| found.len()), Ok(1), "{text}");
+    }
+}
+
+#[test]
+fn json_in_json_hides_nothing() {
+    let rules = rules();
+    for times in 1..9 {
+        let harmless = "{\"said\": \"one\\ntwo_three-4 \\u00e9 C:\\\\new_dir1\\\\table\"}".to_owned();
+        let text = (0..times).fold(harmless.clone(), |text, _| format!("{{\"content\": {text:?}}}"));
+        assert_eq!(scan(rules, &[&text]), Ok(vec![]), "{times}");
+        let text = (0..times).fold(format!("one\n{TOKEN}"), |text, _| format!("{{\"content\": {text:?}}}"));
+        assert_eq!(scan(rules, &[&text]).map(|found| found.len()), Ok(1), "{times}");
+    }
+}
+
+#[test]
 fn large_and_odd_texts_have_a_verdict() {
     let rules = rules();
     for part in

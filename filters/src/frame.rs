@@ -89,7 +89,8 @@ impl Frame<'_> {
         self.each_piece(&mut |piece| see(piece.channel, piece.text));
     }
 
-    /// Calls `see` with every text of the frame, keys included, in the order in which they stand.
+    /// Calls `see` with every text of the frame, keys and long numbers included, in the order in which they
+    /// stand.
     pub fn each_piece(&self, see: &mut dyn FnMut(Piece<'_>)) {
         let single = |text| Piece { channel: Channel::Single, text, key: "", is_key: false };
         if let Some(text) = self.beside {
@@ -129,13 +130,15 @@ fn walk(json: &Json<'_>, place: u64, key: &str, growing: bool, see: &mut dyn FnM
             }
             for (key, value) in entries {
                 see(Piece { channel: Channel::Single, text: key, key, is_key: true });
-                match value {
-                    Json::Bool(_) | Json::Null | Json::Number(_) => {}
-                    value => walk(value, step(place, key.as_bytes(), 0), key, grows(key), see),
-                }
+                walk(value, step(place, key.as_bytes(), 0), key, grows(key), see);
             }
         }
-        Json::Bool(_) | Json::Null | Json::Number(_) => {}
+        Json::Number(_) => {
+            if let Some(number) = json.long_number() {
+                see(Piece { channel: Channel::Single, text: &number.to_string(), key, is_key: false });
+            }
+        }
+        Json::Bool(_) | Json::Null => {}
     }
 }
 

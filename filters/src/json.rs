@@ -147,6 +147,16 @@ impl<'a> Json<'a> {
         number.as_u64().or_else(|| number.as_f64().and_then(whole))
     }
 
+    /// A whole number of eight digits and more: that of a card, an account, a person.
+    #[must_use]
+    pub fn long_number(&self) -> Option<u64> {
+        let Self::Number(number) = self else { return None };
+        let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 1e19).then_some(n.abs() as u64);
+        let signed = || number.as_i64().map(i64::unsigned_abs);
+        let number = number.as_u64().or_else(signed).or_else(|| number.as_f64().and_then(whole))?;
+        (number >= 10_000_000).then_some(number)
+    }
+
     /// The number, when this is one that fits.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {

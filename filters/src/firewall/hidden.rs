@@ -41,18 +41,25 @@ pub(super) struct Hidden<'r> {
 impl<'r> Hidden<'r> {
     /// Looks for what a JSON document hides.
     pub(super) fn json(&mut self, json: &'r Value<'r>, context: Context) -> Result<(), TooMuch> {
+        self.under("", json, context)
+    }
+
+    /// What stands under this key.
+    fn under(&mut self, key: &str, json: &'r Value<'r>, context: Context) -> Result<(), TooMuch> {
         match json {
             Value::Object(entries) => {
                 let inside = context.of_object(entries);
                 for (key, value) in entries {
                     self.labelled(key, value, inside.origin);
-                    self.json(value, inside.under(key))?;
+                    self.numbers(key, std::slice::from_ref(value), inside.origin);
+                    self.under(key, value, inside.under(key))?;
                 }
             }
             Value::Array(items) => {
                 self.spelt(items, context.origin);
+                self.numbers(key, items, context.origin);
                 for item in items {
-                    self.json(item, context)?;
+                    self.under(key, item, context)?;
                 }
             }
             Value::String(text) => {
@@ -83,38 +90,45 @@ impl<'r> Hidden<'r> {
         if key.len() > longest_key || is_vocabulary(key) {
             return;
         }
-        match value {
-            Value::String(text) if (6..=longest).contains(&text.len()) => {
-                let before = format!("\"{key}\": \"");
-                let place = Place::Within(value, before.len());
-                self.add(format!("{before}{text}\""), origin, place);
-            }
-            // The number of a card, of an account, of a person.
-            Value::Number(number) if number.as_u64().is_some_and(|number| number >= 10_000_000) => {
-                self.add(format!("\"{key}\": {number}"), origin, Place::Fixed);
-            }
-            _ => {}
+        if let Value::String(text) = value
+            && (6..=longest).contains(&text.len())
+        {
+            let before = format!("\"{key}\": \"");
+            let place = Place::Within(value, before.len());
+            self.add(format!("{before}{text}\""), origin, place);
         }
     }
 
-    /// A text as the numbers of its characters, or in pieces.
+    /// The numbers of cards, of accounts, of persons, whatever key they stand under.
+    fn numbers(&mut self, key: &str, items: &[Value<'_>], origin: Origin) {
+        let key = if key.len() > LONGEST.1 { "" } else { key };
+        let mut text = String::new();
+        for number in items.iter().filter_map(Value::long_number) {
+            let _ = match text.is_empty() {
+                true => write!(text, "\"{key}\": {number}"),
+                false => write!(text, ", {number}"),
+            };
+        }
+        self.add(text, origin, Place::Fixed);
+    }
+
+    /// A text as the numbers of its characters, or in pieces. What is neither is left out: a few of them do
+    /// not keep a model from reading the rest.
     fn spelt(&mut self, items: &[Value<'_>], origin: Origin) {
         if items.len() < FEWEST {
             return;
         }
-        let character = |item: &Value<'_>| {
-            let number = item.as_whole().and_then(|number| u32::try_from(number).ok())?;
-            char::from_u32(number).filter(|c| !c.is_control() || c.is_ascii_whitespace())
-        };
-        let text: Option<String> = if items.iter().all(|item| matches!(item, Value::Number(_))) {
+        let (mut text, mut usual) = (String::new(), 0);
+        for item in items {
+            let number = item.as_whole().and_then(|number| u32::try_from(number).ok());
+            let character = number.and_then(char::from_u32).filter(|c| !c.is_control() || c.is_ascii_whitespace());
+            let piece = item.as_str().filter(|text| text.len() <= 32);
+            text.extend(character);
+            text.push_str(piece.unwrap_or_default());
             // Numbers of tokens go far beyond those of letters.
-            let text: Option<String> = items.iter().map(character).collect();
-            text.filter(|text| text.chars().filter(char::is_ascii).count() * 10 >= items.len() * 9)
-        } else {
-            let piece = |item: &'_ Value<'_>| item.as_str().filter(|text| text.len() <= 32).map(str::to_owned);
-            items.iter().map(piece).collect()
-        };
-        if let Some(text) = text {
+            usual += usize::from(piece.is_some() || character.is_some_and(|c| c.is_ascii()));
+        }
+        if usual * 4 >= items.len() * 3 {
             self.add(text, origin, Place::Fixed);
         }
     }
@@ -222,12 +236,23 @@ mod tests {
         assert_eq!(made("[15496,11,995,290,345,389,257,922,530]"), Vec::<String>::new(), "tokens are no letters");
         assert_eq!(made("[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8]"), Vec::<String>::new());
         assert_eq!(made("[104,101]"), Vec::<String>::new());
+        assert_eq!(made("[104,101,108,108,111,32,121,111,117,0]"), ["hello you"], "one that is no letter");
+        assert_eq!(made(r#"[104,101,108,108,111.0,32,null,"you"]"#), ["hello you"]);
     }
 
     #[test]
     fn a_value_is_seen_with_its_key() {
         assert_eq!(made(r#"{"arguments":{"db_password":"opensesame"}}"#), ["\"db_password\": \"opensesame\""]);
-        assert_eq!(made(r#"{"account":12345678901}"#), ["\"account\": 12345678901"]);
+        for (json, text) in [
+            (r#"{"account":12345678901}"#, "\"account\": 12345678901"),
+            (r#"{"id":12345678901}"#, "\"id\": 12345678901"),
+            (r#"{"input":12345678901.0}"#, "\"input\": 12345678901"),
+            (r#"{"input":-12345678901}"#, "\"input\": 12345678901"),
+            (r#"{"cards":[7,12345678901,[12345678902],12345678903]}"#, "\"cards\": 12345678901, 12345678903"),
+        ] {
+            assert_eq!(made(json).first().map(String::as_str), Some(text), "{json}");
+        }
+        assert_eq!(made("[[12345678901]]"), ["\"\": 12345678901"]);
         assert_eq!(made(r#"{"content":"opensesame","model":"tiny:latest","n":7}"#), Vec::<String>::new());
     }
 

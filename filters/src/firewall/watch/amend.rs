@@ -131,7 +131,16 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &Places<'_>, place: &mut usize, done: 
         }
         Value::Bool(truth) => Value::Bool(*truth),
         Value::Null => Value::Null,
-        Value::Number(number) => Value::Number(number.clone()),
+        Value::Number(number) => {
+            // A long number was seen as a text; a part of it cannot be taken out.
+            if json.long_number().is_some() {
+                if cuts.contains_key(place) {
+                    return None;
+                }
+                *place += 1;
+            }
+            Value::Number(number.clone())
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis_firewall::draw;
 
-use super::tests::{Format, play, send, shapes};
+use super::tests::{Format, judge_pii, play, send, shapes};
 use super::*;
 use crate::firewall::settings::RuleAction;
 
@@ -104,4 +104,31 @@ fn what_is_found_twice_is_known_by_its_place() {
         once.add_new(at(place.clone()));
         assert_eq!(once.found.len() > before, new, "{place:?}");
     }
+}
+
+#[test]
+fn a_long_number_is_a_text() {
+    let judge = judge_pii();
+    let call = |arguments: &str| {
+        format!("{{\"message\":{{\"tool_calls\":[{{\"function\":{{\"arguments\":{arguments}}}}}]}}}}\n")
+    };
+    for arguments in
+        [r#"{"card":4111111111111111}"#, r#"{"card":[1,[4111111111111111]]}"#, r#"{"card":4111111111111111.0}"#]
+    {
+        let (sent, refusal) = send(&judge, Format::Lines, &[call(arguments)]);
+        assert_eq!((sent.len(), refusal.map(|no| no.code)), (0, Some(Code::FirewallOutputSecret)), "{arguments}");
+    }
+    let usual = [
+        call(r#"{"n":[12345678,1,20261121],"x":0.5}"#),
+        "{\"done\":true,\"total_duration\":5191566416,\"load_duration\":2154458,\"eval_duration\":4799921000}\n"
+            .to_owned(),
+        "{\"id\":\"chatcmpl-1\",\"created\":1763730000,\"choices\":[]}\n".to_owned(),
+    ];
+    for frame in usual {
+        assert_eq!(send(&judge, Format::Lines, std::slice::from_ref(&frame)), (vec![frame], None));
+    }
+    let token = draw("gha_{b62:36}", 5).unwrap();
+    let frame = |text: &str| format!("{{\"n\":12345678,\"x\":\"{text}\"}}\n");
+    let (sent, refusal) = send(&shapes(Some(RuleAction::Redact)), Format::Lines, &[frame(&token)]);
+    assert_eq!((sent, refusal), (vec![frame("[redacted:prefix]")], None), "a number keeps its place");
 }

@@ -84,6 +84,17 @@ pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>
     quoted::each(text, &mut spend)
 }
 
+/// Decodes only runs of letters and digits.
+///
+/// # Errors
+/// [`Exhausted`]: more comes out than may.
+pub(crate) fn each_run(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    radix::each(text, &Runs::of(text), budget, &mut |piece| {
+        budget.spend(piece.text.len())?;
+        sink(piece)
+    })
+}
+
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
 pub(crate) fn each_hidden(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     hidden::each(text, runs, sink)

@@ -10,6 +10,7 @@ mod groups;
 mod lines;
 mod literals;
 mod marks;
+mod seams;
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use crate::decode::Set;
 use crate::view::View;
 
 pub(crate) use border::Border;
+pub(crate) use seams::Seams;
 
 /// What is shorter than this when it is joined is no secret.
 const LEAST: usize = 16;

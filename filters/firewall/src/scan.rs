@@ -91,7 +91,7 @@ impl Rules {
             layers.text(number)?;
             layers.border(number)?;
         }
-        Ok(())
+        if texts.len() > 1 { layers.seams() } else { Ok(()) }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Characters written as numbers: arrays of codes, calls of `chr`, spaced hex and binary, dumps.
 
+use std::ops::Range;
+
+use memchr::memchr;
+
 use super::{Budget, From, Piece, Set, Sink, dump, hex, runs, says};
 use crate::scan::Exhausted;
 
@@ -27,19 +31,11 @@ struct Series {
 pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     runs::each(bytes, LINE, &CODES, &mut |run| {
-        // The run may begin with the end of the line before.
-        let begin = bytes.get(run.clone()).unwrap_or_default().iter().take(LINE);
-        let next = begin.take_while(|byte| **byte != b'\n').count() + run.start;
-        if let Some((made, place)) = dump::read(bytes, run.start).or_else(|| dump::read(bytes, next)) {
-            if let Some((text, name)) = says::says(&made, "hexdump", budget)? {
-                sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
-            }
-            return Ok(place.end);
-        }
+        let (stop, end) = dumped(bytes, &run, budget, sink)?.unwrap_or((run.end, run.end));
         let mut series: [Series; WAYS.len()] = Default::default();
         let mut at = run.start;
-        while at < run.end {
-            let rest = bytes.get(at..run.end).unwrap_or_default();
+        while at < stop {
+            let rest = bytes.get(at..stop).unwrap_or_default();
             let size = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
             if size == 0 {
                 at += 1;
@@ -63,8 +59,35 @@ pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(
         for ((name, _), series) in WAYS.iter().zip(&mut series) {
             series.give(name, budget, sink)?;
         }
-        Ok(run.end)
+        Ok(end)
     })
+}
+
+/// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends.
+fn dumped(
+    bytes: &[u8],
+    run: &Range<usize>,
+    budget: &Budget,
+    sink: &mut Sink<'_>,
+) -> Result<Option<(usize, usize)>, Exhausted> {
+    let mut line = run.start;
+    while line < run.end {
+        let indent = bytes.get(line..run.end).unwrap_or_default().iter().take(LINE);
+        // Far from the beginning of the line nothing is a dump, and looking there for each line takes too long.
+        if indent.into_iter().any(u8::is_ascii_alphanumeric)
+            && let Some((made, place)) = dump::read(bytes, line)
+        {
+            if let Some((text, name)) = says::says(&made, "hexdump", budget)? {
+                sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
+                return Ok(Some((line, place.end)));
+            }
+            line = place.end.max(line + 1);
+        }
+        let rest = bytes.get(line..run.end).unwrap_or_default();
+        let Some(next) = memchr(b'\n', rest) else { break };
+        line += next + 1;
+    }
+    Ok(None)
 }
 
 impl Series {

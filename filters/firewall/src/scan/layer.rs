@@ -6,11 +6,11 @@ use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
 use super::sure::is_sure;
-use super::{Exhausted, Scratch, Text};
-use crate::decode::{self, Budget, KEY, Piece, Runs};
+use super::{Exhausted, Origin, Scratch, Text};
+use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
-use crate::join::{self, Border};
+use crate::join::{self, Border, Seams};
 use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
 use crate::view::{self, View};
@@ -167,6 +167,56 @@ impl<'r, 's> Layers<'r, 's> {
         });
         *self.border = border;
         done
+    }
+
+    /// Looks across all borders at once: secrets in many pieces, or encoded ones.
+    pub(super) fn seams(&mut self) -> Result<(), Exhausted> {
+        let rules = self.rules;
+        let of = |origin: Option<Origin>| {
+            let mut seams = Seams::default();
+            for (number, text) in self.texts.iter().enumerate() {
+                // Who speaks in turns with somebody else still says one thing after the other.
+                if origin.is_none_or(|origin| origin == text.origin) {
+                    seams.next(number, text.text, text.flows);
+                }
+            }
+            seams
+        };
+        let alternate =
+            self.texts.windows(3).any(|near| matches!(near, [a, b, c] if a.origin == c.origin && a.origin != b.origin));
+        let mut views = vec![of(None)];
+        if alternate {
+            views.extend([Origin::User, Origin::Tool, Origin::Answer].map(|origin| of(Some(origin))));
+        }
+        for seams in &views {
+            let text = seams.text();
+            let mut across = Vec::new();
+            rules.engine.scan_sure(text, self.hits, &mut |hit| {
+                // A key is found by its header, and is in what follows.
+                if seams.crosses(&hit.secret) && is_sure(&rules.engine, text, &hit) {
+                    across.push((hit.rule, hit.span.start));
+                }
+            })?;
+            let hits = &mut *self.hits;
+            decode::each_run(text, self.budget, &mut |piece| {
+                let From::Run(start, end) = piece.from else { return Ok(()) };
+                if !seams.crosses(&(start..end)) {
+                    return Ok(());
+                }
+                rules.engine.scan_sure(piece.text, hits, &mut |hit| {
+                    if is_sure(&rules.engine, piece.text, &hit) {
+                        across.push((hit.rule, start));
+                    }
+                })
+            })?;
+            for (rule, place) in across {
+                let Some((number, start)) = seams.source(place) else { continue };
+                self.number = number;
+                let end = self.texts.get(number).map_or(0, |text| text.text.len());
+                self.tell(rule, start..end, start..end, Through::Joined);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at one view of a text.

@@ -211,6 +211,30 @@ fn texts_are_read_across_their_border() {
 }
 
 #[test]
+fn texts_are_read_across_all_borders_however_they_are_cut() {
+    let rules = rules();
+    let encoded = BASE64.encode(TOKEN.as_bytes());
+    let long = "nothing to see here. ".repeat(40);
+    for (name, texts) in [
+        ("prefix", vec![format!("{long} it is tok"), format!("{} {long}", &TOKEN[3..])]),
+        ("two letters", vec![TOKEN[..2].to_owned(), TOKEN[2..].to_owned()]),
+        ("letters", TOKEN.chars().map(String::from).collect()),
+        ("encoded", vec![encoded[..23].to_owned(), encoded[23..].to_owned()]),
+        ("header", vec!["-----BEGIN RSA PRIV".to_owned(), format!("ATE KEY-----\n{long}")]),
+    ] {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let found = scan(rules, &texts).unwrap();
+        assert_eq!(found.len(), 1, "{name}");
+        assert_eq!((found[0].text, found[0].through), (0, Through::Joined), "{name}");
+    }
+    let said = [(&TOKEN[..9], Origin::User), ("ok", Origin::Answer), (&TOKEN[9..], Origin::User)];
+    let texts = said.map(|(text, origin)| Text { text, origin, flows: true });
+    let mut count = 0;
+    rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut |_| count += 1).unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
 fn keys_without_their_header_are_keys() {
     let rules = rules();
     let mut openssh = b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none".to_vec();
@@ -237,6 +261,16 @@ fn what_unfolds_without_end_is_not_judged() {
     assert_eq!(scan(rules, &[&bomb]), Err(Exhausted));
     let nested = (0..12).fold("what is this wrapped in so often".to_owned(), |text, _| BASE64.encode(text.as_bytes()));
     assert_eq!(scan(rules, &[&nested]), Err(Exhausted));
+}
+
+#[test]
+fn a_dump_is_read_whatever_numbers_stand_before_it() {
+    let rules = rules();
+    let disguises = disguises();
+    let dump = disguises.iter().find(|(_, through)| *through == Through::Decoded("hexdump")).unwrap();
+    for before in ["\n0, \n\n", "\no \n\n", "1, 2, 3\n\n", "12 34\n56 78\n\n90\n", &"77 78\n".repeat(40)] {
+        assert_eq!(scan(rules, &[&format!("{before}{}", dump.0)]).map(|found| found.len()), Ok(1), "{before:?}");
+    }
 }
 
 #[test]
@@ -303,7 +337,8 @@ proptest! {
         let disguises = disguises();
         // What is only joined depends on what is around it.
         let (hidden, _) = pick.get(&disguises[..36]);
-        let text = format!("{before}\n\n{hidden}\n\n{after}");
+        // A number right before a row of numbers is one of them.
+        let text = format!("{before}go\n\n{hidden}\n\n{after}");
         let found = scan(rules, &[&text]).unwrap();
         prop_assert!(!found.is_empty(), "{text:?}");
         for finding in found {

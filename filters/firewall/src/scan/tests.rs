@@ -215,11 +215,15 @@ fn texts_are_read_across_all_borders_however_they_are_cut() {
     let rules = rules();
     let encoded = BASE64.encode(TOKEN.as_bytes());
     let long = "nothing to see here. ".repeat(40);
+    let cut = |text: &str, at: usize| -> Vec<String> {
+        let (one, two) = text.split_at(at);
+        vec![one.to_owned(), two.to_owned()]
+    };
     for (name, texts) in [
-        ("prefix", vec![format!("{long} it is tok"), format!("{} {long}", &TOKEN[3..])]),
-        ("two letters", vec![TOKEN[..2].to_owned(), TOKEN[2..].to_owned()]),
+        ("prefix", cut(&format!("{long} it is {TOKEN} {long}"), long.len() + 10)),
+        ("two letters", cut(TOKEN, 2)),
         ("letters", TOKEN.chars().map(String::from).collect()),
-        ("encoded", vec![encoded[..23].to_owned(), encoded[23..].to_owned()]),
+        ("encoded", cut(&encoded, 23)),
         ("header", vec!["-----BEGIN RSA PRIV".to_owned(), format!("ATE KEY-----\n{long}")]),
     ] {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -227,7 +231,8 @@ fn texts_are_read_across_all_borders_however_they_are_cut() {
         assert_eq!(found.len(), 1, "{name}");
         assert_eq!((found[0].text, found[0].through), (0, Through::Joined), "{name}");
     }
-    let said = [(&TOKEN[..9], Origin::User), ("ok", Origin::Answer), (&TOKEN[9..], Origin::User)];
+    let (one, two) = TOKEN.split_at(9);
+    let said = [(one, Origin::User), ("ok", Origin::Answer), (two, Origin::User)];
     let texts = said.map(|(text, origin)| Text { text, origin, flows: true });
     let mut count = 0;
     rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut |_| count += 1).unwrap();

@@ -118,6 +118,8 @@ struct Summary {
     files: usize,
     bytes: u64,
     failed: usize,
+    /// Files with more findings than are told.
+    more: usize,
     binary: usize,
     too_large: usize,
     allowed: usize,
@@ -162,6 +164,9 @@ pub(super) fn run(args: &ScanArgs) -> Outcome {
     ended?;
     if summary.failed > 0 {
         return Err(Failure::broken(format!("{} could not be scanned", summary.missed())));
+    }
+    if summary.more > 0 {
+        return Err(Failure::broken(format!("{} with more findings than are told", count(summary.more, "file"))));
     }
     match (&args.baseline, &baseline) {
         (Some(file), Some(baseline)) if args.write_baseline => baseline.write(file, all),
@@ -276,7 +281,9 @@ impl Seen<'_> {
         }
         summary.with_findings += usize::from(summary.findings > before);
         if judged.more {
-            report.mention(&format!("{shown}: more findings than are told, {}", judge::MOST), false);
+            // Whatever the others are, nobody has seen them.
+            summary.more += 1;
+            report.mention(&format!("{shown}: more findings than are told, {}", judge::MOST), true);
         }
         report.step();
     }

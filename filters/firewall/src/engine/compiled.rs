@@ -24,6 +24,9 @@ use crate::trigger::Trigger;
 const NEAR: usize = 48;
 const FAR: usize = 2048;
 
+/// As many rules' work may one of them take at a place of a growing text.
+const PLACE: usize = 1024;
+
 /// What the beginning of imported expressions takes in at most, which is stripped of them.
 const STRIPPED: usize = 50;
 
@@ -153,7 +156,8 @@ impl Compiled {
         let left = self.spare.lock().ok().and_then(|mut spare| spare.take());
         let mut cache = left.unwrap_or_else(|| Box::new(self.cache()));
         let mut budget = Budget::default();
-        budget.earn(range.len(), 1);
+        // The range is short: an automaton whose memory is full must not take all that it may cost.
+        budget.earn(range.len(), PLACE);
         let done = self.looking(text, None, &mut cache, &mut budget).each(range, found);
         if let Ok(mut spare) = self.spare.lock() {
             *spare = Some(cache);

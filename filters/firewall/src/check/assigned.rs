@@ -157,7 +157,7 @@ const PASSWORDS: &[&str] =
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let (name, chosen) = name_of(candidate);
     let value = Value::of(candidate);
-    if is_chained(candidate) {
+    if is_path(candidate) || is_chained(candidate) {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
@@ -404,6 +404,15 @@ fn is_passphrase(text: &str) -> bool {
 fn is_chained(candidate: &Candidate<'_>) -> bool {
     let mut before = part(candidate.text, 0..candidate.start).bytes().rev();
     before.next() == Some(b':') && before.next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether two colons lead to a variant or a function, as in `PrivateKeyDer::Pkcs8(key)`.
+fn is_path(candidate: &Candidate<'_>) -> bool {
+    let sign = candidate.matched.split(candidate.secret).next().unwrap_or_default();
+    let called = candidate.secret.strip_prefix(':').and_then(|path| path.split_once('('));
+    sign.ends_with(':')
+        && called
+            .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
 }
 
 /// Whether it reads like a name in code: words, and a number at most.

@@ -202,6 +202,8 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         || is_harmless_name(name_of(candidate).0)
         || is_address(text)
         || is_uuid(text)
+        // The second half of a path: `Secrets::Aes128Gcm`.
+        || text.starts_with(':')
     {
         return false;
     }

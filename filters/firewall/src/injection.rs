@@ -109,7 +109,7 @@ impl Injection {
                 break;
             }
         }
-        let cluster = tally.finish()?;
+        let cluster = tally.finish(view)?;
         let rule = self.lexicon.rule(cluster.rule)?;
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
@@ -144,7 +144,7 @@ impl Injection {
                 Some(_) => known.concept,
             };
             let led = !known.verb || self.lexicon.leads(view, folded.bytes(), at.start, span.start);
-            tally.add(&Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
+            tally.add(view, &Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Lexicon {
     leads: Vec<Vec<u8>>,
     not_before: Vec<Vec<u8>>,
     not_after: Vec<Vec<u8>>,
+    mine: Vec<Vec<u8>>,
     conversation_link: Concept,
     slot_link: Concept,
     prose_link: Concept,
@@ -91,6 +92,7 @@ impl Lexicon {
             leads: list(&file.lead).map(fold).collect(),
             not_before: list(&file.not.before).map(fold).collect(),
             not_after: list(&file.not.after).map(fold).collect(),
+            mine: list(&file.not.mine).map(fold).collect(),
             conversation_link: concept("link-conversation")?,
             slot_link: concept("link-slot")?,
             prose_link: concept("link-prose")?,
@@ -153,7 +155,7 @@ impl Lexicon {
             || self.leads.iter().any(|lead| ends_with(before, lead))
     }
 
-    /// Whether the word before, the one before that, or what follows says `not`.
+    /// Whether the word before, the one before that, or what follows says `not`, or whose it is.
     fn is_negated(&self, known: &Known, folded: &[u8], at: &Range<usize>) -> bool {
         let before = folded.get(..at.start).unwrap_or_default().trim_ascii_end();
         let word = before.iter().rev().take_while(|byte| is_word(**byte) || **byte == b'\'').count();
@@ -163,6 +165,7 @@ impl Lexicon {
         let ending = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let after = rest.get(ending..).unwrap_or_default().trim_ascii_start();
         self.not_before.iter().any(|not| ends_with(before, not) || (word < 12 && ends_with(earlier, not)))
+            || self.mine.iter().any(|mine| begins_with(after, mine))
             || known.negated_after && self.not_after.iter().any(|not| begins_with(after, not))
     }
 }

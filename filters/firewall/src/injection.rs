@@ -86,6 +86,11 @@ impl Injection {
         self.lexicon.rules()
     }
 
+    /// Whether there is a rule of this name, in force or not.
+    pub(crate) fn has_rule(&self, name: &str) -> bool {
+        self.lexicon.has_rule(name)
+    }
+
     /// Judges one view of a text. Its place is one in this view.
     pub(crate) fn scan(
         &self,

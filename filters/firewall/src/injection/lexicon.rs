@@ -32,6 +32,8 @@ pub(super) const SIGNALS: usize = 32;
 /// All cues and signs, ready to use.
 pub(super) struct Lexicon {
     rules: Vec<Rule>,
+    /// The names of all rules, of those too that are not in force.
+    names: Vec<String>,
     cues: Vec<Known>,
     automaton: AhoCorasick,
     triggers: Vec<Literal>,
@@ -98,6 +100,7 @@ impl Lexicon {
             prose_link: concept("link-prose")?,
             quoted_token: concept("token")?,
             about: concept("about")?,
+            names: file.rules.keys().cloned().collect(),
             rules,
             signs,
             by_concept,
@@ -107,6 +110,11 @@ impl Lexicon {
     /// Every rule.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// Whether there is a rule of this name, in force or not.
+    pub(super) fn has_rule(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
     }
 
     pub(super) fn rule(&self, number: usize) -> Option<&Rule> {

@@ -10,6 +10,7 @@ use super::{Candidate, part};
 
 /// Names in which the word for a secret does not mean one.
 const NOT_SECRET: &[&str] = &[
+    "_payload",
     "hash",
     "digest",
     "checksum",
@@ -161,7 +162,11 @@ pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
-    !is_harmless_name(name) && !value.stands_for_another() && value.is_secret(chosen || header, name)
+    // Some issuers draw UUIDs; most UUIDs are no secret, so the name has to be a variable's for one.
+    let issued = is_uuid(value.text)
+        && !name.bytes().any(|byte| byte.is_ascii_lowercase())
+        && ends(name, &["_token", "_api_key", "_secret_key", "_access_key"]);
+    !is_harmless_name(name) && !value.stands_for_another() && (issued || value.is_secret(chosen || header, name))
 }
 
 /// A value behind an option's name: `--db-password x`.

@@ -63,8 +63,8 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
     }
 }
 
-/// Whether a place stands in quotation marks inside a sentence: `the phrase "…" works`. Where a colon, a comma or an
-/// equals sign leads to it, or nothing, it is an order or data, and counts as what it says.
+/// Whether a place stands in quotation marks inside a sentence: `the phrase "…" works`. Where a comma, an equals
+/// sign or nothing leads to it, or a colon to one that a program writes, it is an order or data, and counts as what it says.
 pub(super) fn is_quoted(text: &str, place: &Range<usize>) -> bool {
     let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start).unwrap_or_default();
     let before = before.rsplit('\n').next().unwrap_or_default();
@@ -74,7 +74,9 @@ pub(super) fn is_quoted(text: &str, place: &Range<usize>) -> bool {
     marks.into_iter().any(|(open, close)| {
         let Some((lead, inside)) = before.rsplit_once(open) else { return false };
         let open = if open == close { lead.matches(open).count() % 2 == 0 } else { !inside.contains(close) };
-        open && after.contains(close) && lead.trim_end().ends_with(|c: char| c.is_alphanumeric() || c == '(')
+        // What data is written with leads to no quotation.
+        let leads = |c: char| c.is_alphanumeric() || c == '(' || (c == ':' && !close.is_ascii());
+        open && after.contains(close) && lead.trim_end().ends_with(leads)
     })
 }
 

@@ -126,7 +126,7 @@ impl<'r, 's> Layers<'r, 's> {
         let mut runs = Runs::default();
         runs.read(&planes);
         if depth.layers == 0 {
-            decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
+            decode::each_hidden(text, &runs, engine.disguised(), &mut |piece: Piece<'_>| {
                 let through = Through::Decoded(piece.name);
                 let place = place.then(piece.from);
                 self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))

@@ -18,6 +18,7 @@ mod set;
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::planes::Planes;
 use crate::scan::Exhausted;
 use crate::view::Map;
 
@@ -73,14 +74,20 @@ impl Budget {
 ///
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
-pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(crate) fn each(
+    text: &str,
+    planes: &Planes,
+    runs: &Runs,
+    budget: &Budget,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
     let mut spend = |piece: Piece<'_>| {
         budget.spend(piece.text.len())?;
         sink(piece)
     };
     radix::each(text, runs, budget, &mut spend)?;
     escape::each(text, &mut spend)?;
-    codes::each(text, budget, &mut spend)?;
+    codes::each(text, planes, budget, &mut spend)?;
     quoted::each(text, &mut spend)
 }
 
@@ -89,7 +96,10 @@ pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
 pub(crate) fn each_run(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    radix::each(text, &Runs::of(text), budget, &mut |piece| {
+    let planes = Planes::of(text);
+    let mut runs = Runs::default();
+    runs.read(&planes);
+    radix::each(text, &runs, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     })
@@ -105,17 +115,10 @@ pub(crate) fn each_hidden(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Resul
 pub(crate) struct Runs(Vec<Range<usize>>);
 
 impl Runs {
-    /// Those of a text.
-    pub(crate) fn of(text: &str) -> Self {
-        static SYMBOLS: Set = Set::word_and(b"+/_-");
-        let mut all = Vec::new();
-        // Nothing is spent here.
-        let _ = runs::each(text.as_bytes(), radix::LINE, &SYMBOLS, &mut |run| {
-            let end = run.end;
-            all.push(run);
-            Ok(end)
-        });
-        Self(all)
+    /// Begins with another text.
+    pub(crate) fn read(&mut self, planes: &Planes) {
+        self.0.clear();
+        self.0.extend(planes.runs(radix::LINE, |block| block.symbol));
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Budget, From, Piece, Runs, Sink, hex, says};
 use crate::scan::Exhausted;
 
 /// The shortest line that may be a part of something longer.
-pub(super) const LINE: usize = 16;
+pub(super) const LINE: u32 = 16;
 
 /// The shortest that is decoded: the shortest token, encoded.
 const LEAST: usize = 24;
@@ -64,7 +64,7 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
         }
         symbols.extend_from_slice(rest.get(..line).unwrap_or_default());
         end += gap + line;
-        if line < LINE || (width != usize::MAX && line < width) {
+        if line < LINE as usize || (width != usize::MAX && line < width) {
             let padding = rest.iter().skip(line).take(6).take_while(|byte| **byte == b'=').count();
             return end + padding;
         }

@@ -1,6 +1,7 @@
 //! Tokens cut into groups of one size: `g h p _`, `ab-cd-ef`, `[g][h]`, also with pictures in between.
 
 use super::{Sink, give};
+use crate::planes::Planes;
 
 /// How far apart a text is looked at. A token in groups is longer.
 const STEP: usize = 32;
@@ -13,11 +14,11 @@ const GAP: usize = 8;
 const LEAST: usize = 4;
 
 /// Joins every row of groups.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
     let (mut floor, mut at) = (0, 0);
     while at < bytes.len() {
-        match row(bytes, floor, at) {
+        match may_be_row(bytes, planes, at).then(|| row(bytes, floor, at)).flatten() {
             Some((pieces, end)) => {
                 give(text, &pieces, sink);
                 floor = end;
@@ -26,6 +27,39 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
             None => at += STEP,
         }
     }
+}
+
+/// Whether a row may go over a place: of the groups around it, three that follow each other have one and the same gap
+/// after them, as far as letters and digits tell.
+fn may_be_row(bytes: &[u8], planes: &Planes, place: usize) -> bool {
+    let ahead = planes.ahead(place, |block| block.word);
+    let first = ahead.trailing_ones();
+    let gap = (ahead >> first.min(63)).trailing_zeros();
+    let group = (ahead >> (first + gap).min(63)).trailing_ones();
+    let within = |size: u32, most: usize| (1..=most as u32).contains(&size);
+    if first > GROUP as u32 || !within(gap, GAP) || !within(group, GROUP) {
+        return false;
+    }
+    if gap == 1 && is_word(group as usize) && bytes.get(place + first as usize) == Some(&b' ') {
+        return false;
+    }
+    // The group before this gap has it after it; two more must.
+    let step = group + gap;
+    let inside = (1u64 << gap) - 1;
+    let after = |steps: u32| ahead >> (first + steps * step) & inside == 0;
+    let one = after(1);
+    if one && after(2) {
+        return true;
+    }
+    let Some(short) = group.checked_sub(first) else { return false };
+    let behind = planes.behind(place, |block| block.word);
+    let before = |steps: u32| behind & inside << (64 - gap - short - steps * step) == 0;
+    before(0) && (one || before(1))
+}
+
+/// Whether groups of this size with a space between them are words: people cut by one, two or four.
+fn is_word(group: usize) -> bool {
+    !matches!(group, 1 | 2 | 4)
 }
 
 /// The groups of a row that goes over a place, and where it ends.
@@ -40,8 +74,7 @@ fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<
         return None;
     }
     let between = bytes.get(first..begin)?;
-    // Words that happen to have one size are words; people cut by one, two or four.
-    if between == b" " && !matches!(group, 1 | 2 | 4) {
+    if between == b" " && is_word(group) {
         return None;
     }
     let step = group + gap;

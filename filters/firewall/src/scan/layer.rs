@@ -109,8 +109,10 @@ impl<'r, 's> Layers<'r, 's> {
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         let budget = self.budget;
         let engine = &self.rules.engine;
+        // It was scanned last.
+        let planes = std::mem::take(&mut self.hits.planes);
         let mut done = Ok(());
-        join::each(text, &mut |view: &View| {
+        join::each(text, &planes, &mut |view: &View| {
             if done.is_err() {
                 return;
             }
@@ -121,7 +123,8 @@ impl<'r, 's> Layers<'r, 's> {
             });
         });
         done?;
-        let runs = Runs::of(text);
+        let mut runs = Runs::default();
+        runs.read(&planes);
         if depth.layers == 0 {
             decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
                 let through = Through::Decoded(piece.name);
@@ -129,7 +132,7 @@ impl<'r, 's> Layers<'r, 's> {
                 self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))
             })?;
         }
-        decode::each(text, &runs, budget, &mut |piece: Piece<'_>| {
+        decode::each(text, &planes, &runs, budget, &mut |piece: Piece<'_>| {
             let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
             let place = place.then(piece.from);
             if piece.name == KEY {
@@ -141,7 +144,9 @@ impl<'r, 's> Layers<'r, 's> {
                 return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
             }
             self.layer(piece.text, &place, through, below)
-        })
+        })?;
+        self.hits.planes = planes;
+        Ok(())
     }
 
     /// Looks across the border before one of the texts.

@@ -8,40 +8,54 @@
 //! 4. Once it cannot grow any more, the engine judges it as it judges a whole text.
 //! 5. More than [`MOST_HELD`] bytes are never held: a strong candidate is refused then, a weak one
 //!    is judged as it stands. Time releases nothing.
-//! 6. Encoded runs are decoded when they end. That is late for their beginning.
+//! 6. What only says something when it is decoded or joined, and orders to the model, are found as in a
+//!    whole text: in runs when they end, in large pieces before they leave, and in the end of the text
+//!    whenever it has grown by [`STRIDE`] bytes. That is late: what has left has left.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
-use crate::finding::Through;
-use crate::rule::{Direction, Rule};
+use crate::rule::Rule;
 use crate::rules::Rules;
-use crate::scan::{Exhausted, Origin, Scratch, Text};
+use crate::scan::Exhausted;
 
 mod automaton;
+mod candidate;
 mod class;
 mod escape;
+#[cfg(test)]
+mod hidden;
+mod judge;
 mod kept;
 mod live;
 mod run;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub(crate) use live::Live;
 
-use automaton::{OUTSIDE, Reached, Sides, Thread, unite};
+use automaton::{OUTSIDE, Sides, Thread, unite};
+use candidate::{Candidate, put};
+use judge::Judge;
 use kept::{Kept, STEP};
-use live::{LiveRule, Owner};
+use live::Owner;
 use run::{Run, Word};
+use told::Told;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
 pub const MOST_HELD: u64 = 1024;
+/// After so many bytes the end of a text is looked at as a whole one, and the rest when it ends.
+const STRIDE: u64 = 512;
+/// From this size on, a piece is judged as a whole one before it leaves.
+const LARGE: usize = 64;
+/// The first piece of a text leaves at once up to this size, unless it is the beginning of something known.
+const FIRST: usize = 8;
+/// No keyword is longer.
+const KEYWORD: u64 = 64;
 /// The most states that are alive in one text. What needs more is decided as what is held for too long.
 const MOST_THREADS: usize = 512;
-/// As many emptied lists are kept, of so many states at most.
-const MOST_SPARE: (usize, usize) = (8, 16);
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
@@ -98,6 +112,8 @@ pub struct StreamFinding<'r> {
     pub exact: bool,
     /// So much of it is a prefix, which may have left.
     pub prefix: u64,
+    /// Whether it was seen when a part of the text was looked at as a whole text: nothing of it was held.
+    pub late: bool,
 }
 
 /// One growing text.
@@ -112,33 +128,13 @@ pub struct Stream {
     contexts: Vec<usize>,
     run: Run,
     word: Word,
+    /// Whether a keyword stood in the text.
+    keyed: bool,
+    told: Told,
+    /// Up to here its end was looked at as a whole text.
+    looked: u64,
     work: u64,
     open: u64,
-}
-
-/// What may become a match of one rule, from all of its beginnings.
-struct Candidate {
-    /// The rule's place among those that look at answers.
-    place: usize,
-    /// Where the first of them begins.
-    base: u64,
-    /// A match was reached; its secret began here.
-    pending: Option<u32>,
-    threads: Vec<Thread>,
-}
-
-/// What a push is judged with.
-struct Judge<'r, 'f> {
-    rules: &'r Rules,
-    live: &'r Live,
-    holds: &'f dyn Fn(&Rule) -> bool,
-    found: &'f mut dyn FnMut(StreamFinding<'r>),
-    /// A decoded part took too much work.
-    exhausted: bool,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Stream {
@@ -160,25 +156,46 @@ impl Stream {
         found: &mut dyn FnMut(StreamFinding<'r>),
     ) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let mut judge = Judge { rules, live, holds, found, exhausted: false };
+        let mut judge = Judge { rules, live, holds, found, told: std::mem::take(&mut self.told), exhausted: false };
+        let begin = self.kept.came();
+        let large = piece.len() >= LARGE;
+        // Of what is judged as a whole only its border is to be looked at.
+        let border = piece.len() as u64 > STRIDE;
+        let until = if border { self.looked + STRIDE } else { u64::MAX };
         let mut rest = piece;
         while !rest.is_empty() {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
-            let from = self.kept.end();
-            self.kept.add(step);
+            let mut from = self.kept.end();
+            if let Some(anew) = self.kept.add(step) {
+                from = from.min(anew);
+                self.rewind(&judge, from);
+            }
             for at in from..self.kept.end() {
                 if let Some(byte) = self.kept.byte(at) {
                     self.take(&mut judge, at, byte);
                 }
             }
             self.cap(&mut judge);
+            if self.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
+                self.look(&mut judge, false);
+            }
             if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
                 return Err(Exhausted);
             }
         }
-        self.settle(rules, live, holds);
-        Ok(())
+        if large {
+            judge.whole(piece, begin);
+        }
+        if border {
+            self.looked = self.kept.end();
+        }
+        self.settle(&judge);
+        if begin == 0 && piece.len() <= FIRST && self.is_unknown(live) {
+            self.open = self.kept.whole();
+        }
+        self.told = judge.told;
+        if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
     /// What comes from here on is JSON, such as the arguments of a tool call: its strings are judged as what
@@ -206,7 +223,8 @@ impl Stream {
     /// [`Exhausted`]: the text is not judged, and must not leave.
     pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let mut judge = Judge { rules, live, holds: &|_| true, found, exhausted: false };
+        let told = std::mem::take(&mut self.told);
+        let mut judge = Judge { rules, live, holds: &|_| true, found, told, exhausted: false };
         let end = self.kept.end();
         let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
         for candidate in &self.candidates {
@@ -215,13 +233,15 @@ impl Stream {
             let at = candidate.relative(end);
             let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
             if reached.is_some() || candidate.pending.is_some() {
-                confirm(&self.kept, &mut judge, candidate.place, candidate.base, end);
+                judge.confirm(&self.kept, candidate.place, candidate.base, end);
             }
         }
         if let Some(span) = self.run.end(end) {
-            decode(&self.kept, &mut judge, span);
+            judge.decode(&self.kept, span);
         }
+        self.look(&mut judge, true);
         self.open = self.kept.came();
+        self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
@@ -232,15 +252,37 @@ impl Stream {
         let threads: usize = lists.map(|list| list.capacity() * size_of::<Thread>()).sum();
         size_of::<Self>()
             + self.kept.heap()
+            + self.told.heap()
             + threads
             + self.candidates.capacity() * size_of::<Candidate>()
             + self.spare.capacity() * size_of::<Vec<Thread>>()
             + self.contexts.capacity() * size_of::<usize>()
     }
 
+    /// Judges the end of the text as a whole text.
+    fn look(&mut self, judge: &mut Judge<'_, '_>, last: bool) {
+        let end = self.kept.end();
+        let open = if last { end } else { self.held(judge).unwrap_or(end) };
+        self.looked = end;
+        judge.look(&self.kept, open, self.run.begin(), last);
+    }
+
+    /// Goes back to a word that is seen anew from here on.
+    fn rewind(&mut self, judge: &Judge<'_, '_>, to: u64) {
+        self.words = None;
+        for at in to.saturating_sub(KEYWORD).max(self.kept.begin())..to {
+            if let Some(byte) = self.kept.byte(at) {
+                judge.live.keywords(&mut self.words, byte, &mut |_| {});
+            }
+        }
+        self.candidates.retain_mut(|candidate| candidate.rewind(to));
+        self.run.rewind(to);
+        self.word = Word::default();
+    }
+
     /// Takes one byte in.
     fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
+        let Self { kept, words, candidates, spare, contexts, run, word, keyed, work, .. } = self;
         let live = judge.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
@@ -314,6 +356,7 @@ impl Stream {
             live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
         }
         live.keywords(words, byte, &mut |Owner { place, length, back }| {
+            *keyed = true;
             if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
                 contexts.push(place);
             }
@@ -323,7 +366,7 @@ impl Stream {
             }
         });
         if let Some(span) = run.take(at, byte) {
-            decode(kept, judge, span);
+            judge.decode(kept, span);
         }
         candidates.retain_mut(|candidate| {
             let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
@@ -352,14 +395,15 @@ impl Stream {
                 }
                 continue;
             }
-            let confirmed = candidate.pending.is_some() && confirm(kept, judge, candidate.place, candidate.base, end);
+            let confirmed = candidate.pending.is_some() && judge.confirm(kept, candidate.place, candidate.base, end);
             if !confirmed
                 && rule.strong
                 && let Some(rule) = judge.rules.engine.rules().get(rule.number)
                 && (judge.holds)(&rule.rule)
             {
                 let secret = kept.origin(held.unwrap_or(end))..kept.came();
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0 });
+                judge.told.add(&rule.rule, &secret);
+                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false });
             }
             candidate.pending = None;
             candidate.threads.clear();
@@ -368,9 +412,22 @@ impl Stream {
     }
 
     /// Says from where on the text is open.
-    fn settle(&mut self, rules: &Rules, live: &Live, holds: &dyn Fn(&Rule) -> bool) {
+    fn settle(&mut self, judge: &Judge<'_, '_>) {
+        let open = self.held(judge).map_or(self.kept.whole(), |held| self.kept.origin(held));
+        // What was let go is not held again.
+        self.open = self.open.max(open);
+    }
+
+    /// Whether what is held is held for nothing but its shape: a number, or a word with one.
+    fn is_unknown(&self, live: &Live) -> bool {
+        let mut rules = self.candidates.iter().filter_map(|candidate| live.rule(candidate.place));
+        !self.keyed && rules.all(|rule| rule.class.everywhere && !rule.marked)
+    }
+
+    /// From where on something is held.
+    fn held(&self, judge: &Judge<'_, '_>) -> Option<u64> {
         let held = self.candidates.iter().filter_map(|candidate| {
-            let rule = live.rule(candidate.place)?;
+            let rule = judge.live.rule(candidate.place)?;
             let held = candidate.held(rule)?;
             // Of an ordinary word nothing is held before it is none.
             let held = if rule.class.words && rule.class.everywhere && rule.class.back.is_none() {
@@ -378,99 +435,11 @@ impl Stream {
             } else {
                 held
             };
-            rules.engine.rules().get(rule.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
+            let rule = judge.rules.engine.rules().get(rule.number);
+            rule.is_none_or(|rule| (judge.holds)(&rule.rule)).then_some(held)
         });
-        let held = held.min().filter(|held| *held < self.kept.end());
-        let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
-        // What was let go is not held again.
-        self.open = self.open.max(open);
+        held.min().filter(|held| *held < self.kept.end())
     }
-}
-
-impl Candidate {
-    fn new(place: usize, base: u64, spare: &mut Vec<Vec<Thread>>) -> Self {
-        Self { place, base, pending: None, threads: spare.pop().unwrap_or_default() }
-    }
-
-    /// A place, counted from where this begins.
-    fn relative(&self, at: u64) -> u32 {
-        u32::try_from(at.saturating_sub(self.base)).unwrap_or(OUTSIDE - 1).min(OUTSIDE - 1)
-    }
-
-    /// From where on it must not leave.
-    fn held(&self, rule: &LiveRule) -> Option<u64> {
-        let alive = self.threads.iter().map(|thread| thread.secret).min().filter(|secret| *secret != OUTSIDE);
-        alive
-            .into_iter()
-            .chain(self.pending)
-            .min()
-            .map(|secret| self.base + u64::from(secret) + u64::from(rule.class.prefix))
-    }
-
-    /// Moves where it begins.
-    fn rebase(&mut self, base: u64) {
-        let by = u32::try_from(self.base.saturating_sub(base)).unwrap_or(0);
-        for thread in self.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
-            thread.secret = thread.secret.saturating_add(by);
-        }
-        self.pending = self.pending.map(|secret| secret.saturating_add(by));
-        self.base -= u64::from(by);
-    }
-
-    /// Takes note of a match, and judges it once nothing that comes can change it.
-    fn heed(&mut self, kept: &Kept, judge: &mut Judge<'_, '_>, reached: Option<Reached>, end: u64) {
-        if let Some(reached) = reached {
-            self.pending = Some(self.pending.map_or(reached.secret, |pending| pending.min(reached.secret)));
-        }
-        let Some(secret) = self.pending else { return };
-        let decided = reached.is_some_and(|reached| reached.decided);
-        if decided || self.threads.iter().all(|thread| thread.secret > secret) {
-            self.pending = None;
-            if confirm(kept, judge, self.place, self.base, end) {
-                self.threads.clear();
-            }
-        }
-    }
-
-    fn keep(self, candidates: &mut Vec<Self>, spare: &mut Vec<Vec<Thread>>) {
-        if self.threads.is_empty() && self.pending.is_none() {
-            put(spare, self.threads);
-        } else {
-            candidates.push(self);
-        }
-    }
-}
-
-/// Keeps the room of a list for the next candidates: of a few, and of none that is large.
-fn put(spare: &mut Vec<Vec<Thread>>, mut list: Vec<Thread>) {
-    if spare.len() < MOST_SPARE.0 && (1..=MOST_SPARE.1).contains(&list.capacity()) {
-        list.clear();
-        spare.push(list);
-    }
-}
-
-/// Judges what stands between two places as the engine judges a whole text.
-fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: u64) -> bool {
-    let rules = judge.rules;
-    let Some(rule) = judge.live.rule(place).and_then(|rule| rules.engine.rules().get(rule.number)) else {
-        return false;
-    };
-    let mut any = false;
-    let said = rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
-        any = true;
-        let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
-        let secret = kept.origin(begin)..kept.origin(end);
-        let prefix = prefix(rules, &rule.rule, kept.text().get(hit.secret.clone()));
-        let prefix = kept.origin(begin + prefix).saturating_sub(secret.start);
-        (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin), prefix });
-    });
-    judge.exhausted |= said.is_err();
-    any
-}
-
-/// How much of a secret may have left when it is found.
-fn prefix(rules: &Rules, rule: &Rule, secret: Option<&str>) -> u64 {
-    secret.and_then(|secret| rules.prefix_of(&rule.id, secret)).unwrap_or(0) as u64
 }
 
 /// The last place of a text at or before this one at which a character begins.
@@ -480,28 +449,4 @@ fn boundary(text: &str, most: usize) -> usize {
         at -= 1;
     }
     at
-}
-
-/// Judges an encoded run by what it says.
-fn decode(kept: &Kept, judge: &mut Judge<'_, '_>, span: Range<u64>) {
-    let rules = judge.rules;
-    let range = kept.index(span.start)..kept.index(span.end);
-    let Some(text) = kept.text().get(range) else { return };
-    let texts = [Text { text, origin: Origin::Answer, flows: false }];
-    SCRATCH.with_borrow_mut(|scratch| {
-        let said = rules.scan(&texts, Direction::Response, scratch, &mut |finding| {
-            // What stands there as it is was held like everything; of what is encoded nothing was.
-            let (at, prefix) = match finding.through {
-                Through::Plain => {
-                    let at = span.start + finding.secret.start as u64..span.start + finding.secret.end as u64;
-                    (at, prefix(rules, finding.rule, text.get(finding.secret.clone())))
-                }
-                _ => (span.clone(), 0),
-            };
-            let secret = kept.origin(at.start)..kept.origin(at.end);
-            let prefix = kept.origin(at.start + prefix).saturating_sub(secret.start);
-            (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(at.start), prefix });
-        });
-        judge.exhausted |= said.is_err();
-    });
 }

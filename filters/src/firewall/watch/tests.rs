@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use portcullis_firewall::{Rules, Selection, Source, draw};
+use portcullis_firewall::{Origin, Rules, Selection, Source, Text, draw};
 use portcullis_policies::StreamFormat;
 use proptest::prelude::*;
 

@@ -24,11 +24,13 @@ mod automaton;
 mod candidate;
 mod class;
 mod escape;
+mod follow;
 #[cfg(test)]
 mod hidden;
 mod judge;
 mod kept;
 mod live;
+mod prepare;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -36,11 +38,10 @@ mod told;
 
 pub(crate) use live::Live;
 
-use automaton::{OUTSIDE, Sides, Thread, unite};
-use candidate::{Candidate, put};
+use automaton::Thread;
+use candidate::Candidate;
 use judge::Judge;
 use kept::{Kept, STEP};
-use live::Owner;
 use run::{Run, Word};
 use told::Told;
 
@@ -52,53 +53,10 @@ const STRIDE: u64 = 512;
 const LARGE: usize = 64;
 /// The first piece of a text leaves at once up to this size, unless it is the beginning of something known.
 const FIRST: usize = 8;
-/// No keyword is longer.
-const KEYWORD: u64 = 64;
-/// The most states that are alive in one text. What needs more is decided as what is held for too long.
-const MOST_THREADS: usize = 512;
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
 const WORK_AT_FIRST: u64 = 1 << 20;
-
-impl Rules {
-    /// The rules as growing texts see them, made when the first text begins to grow.
-    ///
-    /// # Errors
-    /// [`Exhausted`]: a rule cannot be followed, and no text can be judged while it grows.
-    fn live(&self) -> Result<&Live, Exhausted> {
-        self.live.get_or_init(|| Live::new(self.engine.rules())).as_ref().ok_or(Exhausted)
-    }
-
-    /// Makes ready for growing texts, so that the first one need not wait for it. Returns whether texts can
-    /// be judged while they grow.
-    pub fn prepare_streams(&self) -> bool {
-        self.live().is_ok()
-    }
-
-    /// How much of a secret that this rule finds counts as its prefix, and may leave while it is undecided.
-    /// `None` where it is not watched for in growing texts.
-    #[must_use]
-    pub fn prefix_of(&self, rule: &str, secret: &str) -> Option<usize> {
-        let compiled = self.engine.rules();
-        let mut live = self.live().ok()?.rules().iter();
-        let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
-        let class = live.class;
-        if class.words && class.everywhere {
-            let mut word = Word::default();
-            let usual = (0..).zip(secret.bytes()).take_while(|(at, byte)| word.take(*at, *byte).is_none());
-            return Some(usual.count());
-        }
-        if class.back.is_none() {
-            return Some(class.prefix as usize);
-        }
-        let lower = secret.to_ascii_lowercase();
-        let keywords = compiled.get(live.number)?.keywords().iter();
-        let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
-        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max();
-        Some(marker.unwrap_or(0).max(class.prefix as usize))
-    }
-}
 
 /// What was found in a growing text. Places are bytes of the text as it was pushed, from its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +88,8 @@ pub struct Stream {
     word: Word,
     /// Whether a keyword stood in the text.
     keyed: bool,
+    /// So much of its beginning left for being short.
+    free: u64,
     told: Told,
     /// Up to here its end was looked at as a whole text.
     looked: u64,
@@ -156,7 +116,8 @@ impl Stream {
         found: &mut dyn FnMut(StreamFinding<'r>),
     ) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let mut judge = Judge { rules, live, holds, found, told: std::mem::take(&mut self.told), exhausted: false };
+        let (told, free) = (std::mem::take(&mut self.told), self.free);
+        let mut judge = Judge { rules, live, holds, found, told, free, exhausted: false };
         let begin = self.kept.came();
         let large = piece.len() >= LARGE;
         // Of what is judged as a whole only its border is to be looked at.
@@ -167,8 +128,8 @@ impl Stream {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
             let mut from = self.kept.end();
-            if let Some(anew) = self.kept.add(step) {
-                from = from.min(anew);
+            if let Some(anew) = self.kept.add(step).filter(|anew| *anew < from) {
+                from = anew;
                 self.rewind(&judge, from);
             }
             for at in from..self.kept.end() {
@@ -192,7 +153,8 @@ impl Stream {
         }
         self.settle(&judge);
         if begin == 0 && piece.len() <= FIRST && self.is_unknown(live) {
-            self.open = self.kept.whole();
+            self.free = self.kept.whole();
+            self.open = self.free;
         }
         self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
@@ -223,8 +185,8 @@ impl Stream {
     /// [`Exhausted`]: the text is not judged, and must not leave.
     pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let told = std::mem::take(&mut self.told);
-        let mut judge = Judge { rules, live, holds: &|_| true, found, told, exhausted: false };
+        let (told, free) = (std::mem::take(&mut self.told), self.free);
+        let mut judge = Judge { rules, live, holds: &|_| true, found, told, free, exhausted: false };
         let end = self.kept.end();
         let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
         for candidate in &self.candidates {
@@ -236,10 +198,10 @@ impl Stream {
                 judge.confirm(&self.kept, candidate.place, candidate.base, end);
             }
         }
+        self.look(&mut judge, true);
         if let Some(span) = self.run.end(end) {
             judge.decode(&self.kept, span);
         }
-        self.look(&mut judge, true);
         self.open = self.kept.came();
         self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
@@ -265,150 +227,6 @@ impl Stream {
         let open = if last { end } else { self.held(judge).unwrap_or(end) };
         self.looked = end;
         judge.look(&self.kept, open, self.run.begin(), last);
-    }
-
-    /// Goes back to a word that is seen anew from here on.
-    fn rewind(&mut self, judge: &Judge<'_, '_>, to: u64) {
-        self.words = None;
-        for at in to.saturating_sub(KEYWORD).max(self.kept.begin())..to {
-            if let Some(byte) = self.kept.byte(at) {
-                judge.live.keywords(&mut self.words, byte, &mut |_| {});
-            }
-        }
-        self.candidates.retain_mut(|candidate| candidate.rewind(to));
-        self.run.rewind(to);
-        self.word = Word::default();
-    }
-
-    /// Takes one byte in.
-    fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, word, keyed, work, .. } = self;
-        let live = judge.live;
-        let before = at.checked_sub(1).and_then(|at| kept.byte(at));
-        let sides = Sides { before, after: Some(byte) };
-        let begins = live.beginning_with(before, byte);
-        // Before this byte the word was an ordinary one: the rules that could begin in it catch up.
-        let late = word.take(at, byte);
-        let evident = word.evident().is_some() && late.is_none();
-        let starts = |place: &usize| {
-            let class = live.rule(*place).map(|rule| rule.class);
-            class.is_some_and(|class| (!class.words || evident) && (!class.context || contexts.contains(place)))
-        };
-        let mut begun = 0usize;
-        for candidate in candidates.iter_mut() {
-            let Some(rule) = live.rule(candidate.place) else { continue };
-            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
-            begun += usize::from(starts);
-            let relative = candidate.relative(at);
-            let reached =
-                rule.automaton.step(&mut candidate.threads, starts.then_some(relative), relative, sides, work);
-            candidate.heed(kept, judge, reached, at + 1);
-        }
-        if begun < begins.len() {
-            for place in begins.iter().filter(|place| starts(place)) {
-                if candidates.iter().any(|candidate| candidate.place == *place) {
-                    continue;
-                }
-                let Some(rule) = live.rule(*place) else { continue };
-                let mut candidate = Candidate::new(*place, at, spare);
-                let reached = rule.automaton.step(&mut candidate.threads, Some(0), 0, sides, work);
-                candidate.heed(kept, judge, reached, at + 1);
-                candidate.keep(candidates, spare);
-            }
-        }
-        let mut catch_up = |place: usize, from: u64, begins: u64, keyword: Option<u64>| {
-            let Some(rule) = live.rule(place) else { return };
-            let from = from.max(kept.begin());
-            let known = candidates.iter().position(|candidate| candidate.place == place);
-            let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
-            let mut fresh = Candidate::new(place, base, spare);
-            let mut reached = None;
-            for place in from..=at {
-                let before = place.checked_sub(1).and_then(|place| kept.byte(place));
-                let sides = Sides { before, after: kept.byte(place) };
-                let relative = fresh.relative(place);
-                let first = sides.after.is_some_and(|byte| rule.first.get(usize::from(byte)) == Some(&true));
-                if fresh.threads.is_empty() && !first {
-                    continue;
-                }
-                let start = (place <= begins && first).then_some(relative);
-                reached = rule.automaton.step(&mut fresh.threads, start, relative, sides, work);
-                if fresh.threads.is_empty() && place >= begins && reached.is_none() {
-                    break;
-                }
-            }
-            // The keyword may leave, and so may the little before it that is a part of its prefix.
-            let after = keyword.map_or(0, |after| fresh.relative(after).saturating_sub(rule.class.prefix));
-            for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
-                thread.secret = thread.secret.max(after);
-            }
-            if let Some(known) = known.and_then(|known| candidates.get_mut(known)) {
-                known.rebase(base);
-                unite(&mut known.threads, &fresh.threads);
-                known.heed(kept, judge, reached, at + 1);
-                put(spare, fresh.threads);
-            } else {
-                fresh.heed(kept, judge, reached, at + 1);
-                fresh.keep(candidates, spare);
-            }
-        };
-        if let Some(from) = late {
-            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
-        }
-        live.keywords(words, byte, &mut |Owner { place, length, back }| {
-            *keyed = true;
-            if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
-                contexts.push(place);
-            }
-            let keyword = (at + 1).saturating_sub(length as u64);
-            if let Some(back) = back {
-                catch_up(place, keyword.saturating_sub(back as u64), keyword, Some(at + 1));
-            }
-        });
-        if let Some(span) = run.take(at, byte) {
-            judge.decode(kept, span);
-        }
-        candidates.retain_mut(|candidate| {
-            let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
-            if !alive {
-                put(spare, std::mem::take(&mut candidate.threads));
-            }
-            alive
-        });
-    }
-
-    /// Decides what is held for too long.
-    fn cap(&mut self, judge: &mut Judge<'_, '_>) {
-        let Self { kept, candidates, .. } = self;
-        let end = kept.end();
-        let all: usize = candidates.iter().map(|candidate| candidate.threads.len()).sum();
-        let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
-        let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
-        for candidate in candidates.iter_mut() {
-            let Some(rule) = judge.live.rule(candidate.place) else { continue };
-            let held = candidate.held(rule);
-            let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
-            if !long && candidate.threads.len() < too_many {
-                // What does not hold anything ends with what is kept of it.
-                if candidate.base + u64::from(u32::MAX / 2) < end {
-                    candidate.threads.clear();
-                }
-                continue;
-            }
-            let confirmed = candidate.pending.is_some() && judge.confirm(kept, candidate.place, candidate.base, end);
-            if !confirmed
-                && rule.strong
-                && let Some(rule) = judge.rules.engine.rules().get(rule.number)
-                && (judge.holds)(&rule.rule)
-            {
-                let secret = kept.origin(held.unwrap_or(end))..kept.came();
-                judge.told.add(&rule.rule, &secret);
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false });
-            }
-            candidate.pending = None;
-            candidate.threads.clear();
-        }
-        candidates.retain(|candidate| !candidate.threads.is_empty());
     }
 
     /// Says from where on the text is open.

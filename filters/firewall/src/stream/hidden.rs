@@ -132,3 +132,15 @@ fn nothing_is_told_twice() {
         }
     }
 }
+
+#[test]
+fn of_a_beginning_that_left_the_rest_can_be_taken_out() {
+    let rules = builtin();
+    let text = draw("{hex:32}-us12 is it", 5).unwrap();
+    let mut stream = Stream::new();
+    let mut found = Vec::new();
+    for piece in [&text[..4], &text[4..20], &text[20..]] {
+        stream.push(&rules, piece, &|_| true, &mut |f| found.push((f.secret, f.prefix, f.exact))).unwrap();
+    }
+    assert_eq!(found, [(0..37, 4, true)]);
+}

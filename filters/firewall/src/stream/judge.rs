@@ -29,6 +29,8 @@ pub(super) struct Judge<'r, 'f> {
     pub(super) holds: &'f dyn Fn(&Rule) -> bool,
     pub(super) found: &'f mut dyn FnMut(StreamFinding<'r>),
     pub(super) told: Told,
+    /// So much of the text's beginning left for being short: of a finding there it counts as a prefix.
+    pub(super) free: u64,
     /// A part of the text took too much work.
     pub(super) exhausted: bool,
 }
@@ -123,6 +125,7 @@ impl<'r> Judge<'r, '_> {
         let prefix = if plain { prefix().unwrap_or(0) } else { 0 };
         let secret = kept.origin(begin)..kept.origin(end);
         let prefix = kept.origin(begin + prefix).saturating_sub(secret.start);
+        let prefix = if plain { prefix.max(self.free.saturating_sub(secret.start)) } else { prefix };
         let known = if late { self.told.touches(rule, &secret, plain) } else { self.told.holds(rule, &secret) };
         if known {
             return;

@@ -56,13 +56,11 @@ impl Kept {
     /// that turned out to hold look-alikes.
     pub(super) fn add(&mut self, piece: &str) -> Option<u64> {
         let plain = self.foreign.is_none() && self.escapes.is_none() && piece.bytes().all(is_plain);
-        // What stands for a character of three bytes takes four at most.
-        let most = if plain { piece.len() } else { piece.len() + piece.len() / 3 };
-        if self.text.len() + most > MOST {
+        if self.text.len() + piece.len() > MOST {
             self.forget();
         }
         // Room grows as usual, but never beyond what is kept.
-        let need = self.text.len() + most;
+        let need = self.text.len() + piece.len();
         if need > self.text.capacity() {
             self.text.reserve_exact((2 * need).min(MOST.max(need)) - self.text.len());
         }
@@ -85,11 +83,12 @@ impl Kept {
                 None if said == Said::Itself => self.text.push(read),
                 None => self.stand_for(Some(read)),
                 Some(Made::Nothing) => self.stand_for(None),
-                Some(Made::Char(made)) => self.stand_for(Some(made)),
-                Some(Made::Text(made)) if made.is_ascii() && made.len() <= 4 => {
+                Some(Made::Char(made)) if made.len_utf8() <= read.len_utf8() => self.stand_for(Some(made)),
+                Some(Made::Text(made)) if made.len() <= read.len_utf8() => {
                     made.chars().for_each(|made| self.stand_for(Some(made)));
                 }
-                Some(Made::Text(_)) => self.stand_for(Some(read)),
+                // What would be longer than it came would lie too far behind.
+                Some(Made::Char(_) | Made::Text(_)) => self.stand_for(Some(read)),
             }
             self.whole = self.came;
             if let Some(from) = self.look_again(read) {
@@ -117,20 +116,24 @@ impl Kept {
         self.foreign = word.map(|_| begin);
         // Words of one script are what they are.
         let word = word.filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
-        let seen = view::of(word)?;
+        let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
+        let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
+        let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let from = begin + same as u64;
         let came = |at: usize| self.origin(begin + seen.map.source(at..at + 1).end as u64);
-        let ends: Vec<(char, u64)> = seen.text.char_indices().map(|(at, c)| (c, came(at))).collect();
-        self.text.truncate(self.index(begin));
-        while self.joints.back().is_some_and(|joint| joint.seen > begin) {
+        let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
+        let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at))).collect();
+        self.text.truncate(self.index(from));
+        while self.joints.back().is_some_and(|joint| joint.seen > from) {
             self.joints.pop_back();
         }
-        for (c, came) in ends {
+        for (c, came) in anew {
             self.text.push(c);
             if self.origin(self.end()) != came {
                 self.join(came, true);
             }
         }
-        Some(begin)
+        Some(from)
     }
 
     /// Adds what stands for other characters than itself.
@@ -199,7 +202,7 @@ impl Kept {
     pub(super) fn origin(&self, at: u64) -> u64 {
         let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
         match joint.copied().or(self.first) {
-            Some(joint) => joint.came + at.saturating_sub(joint.seen),
+            Some(joint) => (joint.came + at.saturating_sub(joint.seen)).min(self.came),
             None => at,
         }
     }

@@ -51,8 +51,9 @@ pub const MOST_HELD: u64 = 1024;
 const STRIDE: u64 = 512;
 /// From this size on, a piece is judged as a whole one before it leaves.
 const LARGE: usize = 64;
-/// The first piece of a text leaves at once up to this size, unless it is the beginning of something known.
-const FIRST: usize = 8;
+/// The first piece of a text leaves at once up to this size if no letter is in it: answers begin with numbers,
+/// and nothing that is known begins with so little.
+const FIRST: usize = 4;
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
@@ -86,8 +87,6 @@ pub struct Stream {
     contexts: Vec<usize>,
     run: Run,
     word: Word,
-    /// Whether a keyword stood in the text.
-    keyed: bool,
     /// So much of its beginning left for being short.
     free: u64,
     told: Told,
@@ -152,7 +151,7 @@ impl Stream {
             self.looked = self.kept.end();
         }
         self.settle(&judge);
-        if begin == 0 && piece.len() <= FIRST && self.is_unknown(live) {
+        if begin == 0 && is_first(piece) {
             self.free = self.kept.whole();
             self.open = self.free;
         }
@@ -236,12 +235,6 @@ impl Stream {
         self.open = self.open.max(open);
     }
 
-    /// Whether what is held is held for nothing but its shape: a number, or a word with one.
-    fn is_unknown(&self, live: &Live) -> bool {
-        let mut rules = self.candidates.iter().filter_map(|candidate| live.rule(candidate.place));
-        !self.keyed && rules.all(|rule| rule.class.everywhere && !rule.marked)
-    }
-
     /// From where on something is held.
     fn held(&self, judge: &Judge<'_, '_>) -> Option<u64> {
         let held = self.candidates.iter().filter_map(|candidate| {
@@ -258,6 +251,11 @@ impl Stream {
         });
         held.min().filter(|held| *held < self.kept.end())
     }
+}
+
+/// Whether a piece leaves at once at the beginning of a text.
+fn is_first(piece: &str) -> bool {
+    piece.len() <= FIRST && piece.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
 }
 
 /// The last place of a text at or before this one at which a character begins.

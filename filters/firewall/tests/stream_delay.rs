@@ -55,7 +55,8 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
     let (mut held, mut delays, mut found) = (Vec::new(), Vec::new(), std::collections::BTreeMap::new());
     let (mut frames, mut took, mut looked) = (0usize, Duration::ZERO, Duration::ZERO);
     let mut scratch = Scratch::default();
-    let mut first_delayed = 0;
+    // No tokenizer puts letters and digits into one token, as the pieces here may.
+    let (mut first_delayed, mut mixed) = (0, 0);
     let mut exhausted = 0;
     for text in texts {
         let pieces = cut(text);
@@ -94,7 +95,10 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
                 next += 1;
             }
         }
-        first_delayed += usize::from(opens.first() != ends.first());
+        if opens.first() != ends.first() {
+            first_delayed += 1;
+            mixed += usize::from(pieces[0].contains(char::is_alphabetic));
+        }
         delays.extend((next..opens.len()).map(|token| opens.len() - token));
     }
     held.sort_unstable();
@@ -103,7 +107,7 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
     let mean = |all: &[usize]| all.iter().sum::<usize>() as f64 / all.len() as f64;
     let delayed = delays.iter().filter(|delay| **delay > 0).count() as f64 / delays.len() as f64;
     format!(
-        "{frames:>7}  {:.2} {} {} {}  {:.1}%  {:.3} {} {}  {:.0} ({:.0} of it for its end)  first delayed {first_delayed}/{}, exhausted {exhausted}, {found:?}",
+        "{frames:>7}  {:.2} {} {} {}  {:.1}%  {:.3} {} {}  {:.0} ({:.0} of it for its end)  first delayed {first_delayed}/{} ({mixed} with letters), exhausted {exhausted}, {found:?}",
         mean(&held),
         at(&held, 0.95),
         at(&held, 0.99),

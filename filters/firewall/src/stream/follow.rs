@@ -29,7 +29,7 @@ impl Stream {
 
     /// Takes one byte in.
     pub(super) fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, word, keyed, work, .. } = self;
+        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
         let live = judge.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
@@ -103,7 +103,6 @@ impl Stream {
             live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
         }
         live.keywords(words, byte, &mut |Owner { place, length, back }| {
-            *keyed = true;
             if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
                 contexts.push(place);
             }

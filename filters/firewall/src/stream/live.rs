@@ -42,8 +42,6 @@ pub(super) struct LiveRule {
     pub(super) first: [bool; 256],
     /// Whether what may be its finding is refused where it cannot be told.
     pub(super) strong: bool,
-    /// Whether every secret begins with the same letters.
-    pub(super) marked: bool,
 }
 
 impl Live {
@@ -80,9 +78,7 @@ impl Live {
                 }
             }
             let strong = rule.rule.level >= DataLevel::L4;
-            let digits = first_bytes.iter().skip(usize::from(b'0')).take(10).any(|can| *can);
-            let marked = class.prefix > 0 && !digits;
-            rules.push(LiveRule { number, automaton, class, first: first_bytes, strong, marked });
+            rules.push(LiveRule { number, automaton, class, first: first_bytes, strong });
         }
         let keywords = DFA::builder().ascii_case_insensitive(true).prefilter(false).build(&keywords).ok()?;
         Some(Self { rules, keywords, owners, first, within, words })

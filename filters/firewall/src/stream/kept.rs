@@ -120,9 +120,9 @@ impl Kept {
         let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
         let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
         let from = begin + same as u64;
-        let came = |at: usize| self.origin(begin + seen.map.source(at..at + 1).end as u64);
+        let came = |at: usize, c: char| self.origin(begin + seen.map.source(at..at + c.len_utf8()).end as u64);
         let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
-        let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at))).collect();
+        let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at, c))).collect();
         self.text.truncate(self.index(from));
         while self.joints.back().is_some_and(|joint| joint.seen > from) {
             self.joints.pop_back();
@@ -269,6 +269,7 @@ mod tests {
             ("gh\u{0440}_\u{0430}1", "ghp_a1"),
             ("d\u{e9}j\u{e0} vu, \u{43a}\u{43b}\u{44e}\u{447}", "d\u{e9}j\u{e0} vu, \u{43a}\u{43b}\u{44e}\u{447}"),
             ("g\u{336}h\u{8}p", "ghp"),
+            ("\u{c7}\u{a7d0}0\u{b35}a0\u{2d7f}0", "C\u{a7d0}0\u{b35}a0\u{2d7f}0"),
             ("\u{1d420}\u{1d421}\u{1d429}\u{ff3f}", "ghp_"),
         ] {
             let mut kept = Kept::default();

@@ -3,6 +3,7 @@
 //! Only what looks encoded is decoded. What comes out is judged like any other text, and decoded again,
 //! to a bounded depth and a bounded number of bytes.
 
+mod alphabet;
 mod codes;
 mod dump;
 mod escape;
@@ -84,15 +85,27 @@ pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>
     quoted::each(text, &mut spend)
 }
 
-/// Decodes only runs of letters and digits.
+/// Decodes only runs of letters and digits, those that are `wanted`.
 ///
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
-pub(crate) fn each_run(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    radix::each(text, &Runs::of(text), budget, &mut |piece| {
+pub(crate) fn each_run(
+    text: &str,
+    wanted: &dyn Fn(&Range<usize>) -> bool,
+    budget: &Budget,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
+    let Runs(mut runs) = Runs::of(text);
+    runs.retain(wanted);
+    radix::each(text, &Runs(runs), budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     })
+}
+
+/// Whether a run is written in letters of one case, as hex and base32 are.
+pub(crate) fn is_one_case(run: &str) -> bool {
+    !(run.bytes().any(|byte| byte.is_ascii_uppercase()) && run.bytes().any(|byte| byte.is_ascii_lowercase()))
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.

@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::{From, Piece, Runs, Set, Sink};
 use crate::scan::Exhausted;
 
-/// The shortest and the longest word that is looked at.
-const WORDS: std::ops::RangeInclusive<usize> = 20..=512;
+/// The shortest and the longest word that is looked at: a token, and one that is encoded among others.
+const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 
 /// Reads every word that looks like a token in both ways.
 pub(super) fn each(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
@@ -22,7 +22,8 @@ pub(super) fn each(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), E
         for word in &words {
             lines.push((made.len(), word.clone()));
             read(text.get(word.clone()).unwrap_or_default(), &mut made);
-            made.push('\n');
+            // Words are not lines of something that is cut into lines.
+            made.push_str("\n\n");
         }
         sink(Piece { text: &made, from: From::Words(&lines), name })
     };

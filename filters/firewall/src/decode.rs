@@ -19,6 +19,7 @@ mod set;
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::planes::Planes;
 use crate::scan::Exhausted;
 use crate::view::Map;
 
@@ -74,14 +75,20 @@ impl Budget {
 ///
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
-pub(crate) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(crate) fn each(
+    text: &str,
+    planes: &Planes,
+    runs: &Runs,
+    budget: &Budget,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
     let mut spend = |piece: Piece<'_>| {
         budget.spend(piece.text.len())?;
         sink(piece)
     };
     radix::each(text, runs, budget, &mut spend)?;
     escape::each(text, &mut spend)?;
-    codes::each(text, budget, &mut spend)?;
+    codes::each(text, planes, budget, &mut spend)?;
     quoted::each(text, &mut spend)
 }
 
@@ -95,9 +102,11 @@ pub(crate) fn each_run(
     budget: &Budget,
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
-    let Runs(mut runs) = Runs::of(text);
-    runs.retain(wanted);
-    radix::each(text, &Runs(runs), budget, &mut |piece| {
+    let planes = Planes::of(text);
+    let mut runs = Runs::default();
+    runs.read(&planes);
+    runs.0.retain(wanted);
+    radix::each(text, &runs, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     })
@@ -118,17 +127,10 @@ pub(crate) fn each_hidden(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Resul
 pub(crate) struct Runs(Vec<Range<usize>>);
 
 impl Runs {
-    /// Those of a text.
-    pub(crate) fn of(text: &str) -> Self {
-        static SYMBOLS: Set = Set::word_and(b"+/_-");
-        let mut all = Vec::new();
-        // Nothing is spent here.
-        let _ = runs::each(text.as_bytes(), radix::LINE, &SYMBOLS, &mut |run| {
-            let end = run.end;
-            all.push(run);
-            Ok(end)
-        });
-        Self(all)
+    /// Begins with another text.
+    pub(crate) fn read(&mut self, planes: &Planes) {
+        self.0.clear();
+        self.0.extend(planes.runs(radix::LINE, |block| block.symbol));
     }
 }
 

@@ -15,6 +15,7 @@ use regex_automata::util::pool::Pool;
 
 use crate::budget::Budget;
 use crate::keywords::{Keyword, Keywords};
+use crate::planes::Planes;
 use crate::rule::Rule;
 use crate::runs;
 use crate::scan::{self, Exhausted};
@@ -92,6 +93,8 @@ pub(crate) struct Hits {
     only_sure: bool,
     /// Where rules look that have no keyword.
     places: Vec<Range<usize>>,
+    /// Of the view that was scanned last.
+    pub(crate) planes: Planes,
     marks: Vec<Mark>,
     turn: u64,
 }
@@ -252,6 +255,7 @@ impl Engine {
         hits.budget.earn(text.len(), self.always.len());
         hits.cues.clear();
         hits.turn += 1;
+        hits.planes.read(text);
         hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
         let mut caches = self.caches.get();
         self.look_everywhere(text, hits, &mut caches, found)?;
@@ -324,12 +328,19 @@ impl Engine {
         if self.at_runs.is_empty() {
             return Ok(());
         }
-        for run in runs::runs(text) {
-            hits.budget.spend(run.len())?;
-            self.at_runs
-                .each(text.as_bytes(), run, &mut |at, number| self.look(text, number, at..at, hits, caches, found))?;
+        let planes = std::mem::take(&mut hits.planes);
+        let mut done = Ok(());
+        for run in runs::runs(text, &planes) {
+            done = hits.budget.spend(run.len()).and_then(|()| {
+                let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
+                self.at_runs.each(text.as_bytes(), run, look)
+            });
+            if done.is_err() {
+                break;
+            }
         }
-        Ok(())
+        hits.planes = planes;
+        done
     }
 
     /// Lets one rule look at a text, of whose matches one may begin within a range.

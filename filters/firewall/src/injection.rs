@@ -27,7 +27,7 @@ use crate::rule::Rule;
 use crate::scan::Origin;
 
 use fold::Folded;
-use lexicon::{Lexicon, Special};
+use lexicon::{Hit, Lexicon, Special};
 use tally::{Cue, Tally};
 use windows::Windows;
 
@@ -48,6 +48,7 @@ pub(crate) struct Injection {
 pub(crate) struct InjectionScratch {
     windows: Windows,
     folded: Folded,
+    hits: Vec<Hit>,
     tally: Tally,
 }
 
@@ -95,42 +96,55 @@ impl Injection {
         scratch: &mut InjectionScratch,
     ) -> Option<Judged<'_>> {
         scratch.windows.clear();
-        let triggered = cues.iter().filter(|hit| self.lexicon.is_trigger(hit, view));
-        triggered.for_each(|hit| scratch.windows.add(hit.at, view.len()));
+        for hit in cues.iter().filter(|hit| self.is_reason(hit, view, &mut scratch.folded, &mut scratch.hits)) {
+            scratch.windows.add(hit.at, view.len());
+        }
         windows::foreign(view, &mut |at| scratch.windows.add(at, view.len()));
         if scratch.windows.is_empty() {
             return None;
         }
         scratch.tally.clear();
-        let InjectionScratch { windows, folded, tally } = scratch;
+        let windows = std::mem::take(&mut scratch.windows);
         for window in windows.iter() {
-            self.look(view, window, origin, folded, tally);
-            if tally.best() >= CERTAIN {
+            self.look(view, window, origin, scratch);
+            if scratch.tally.best() >= CERTAIN {
                 break;
             }
         }
-        let cluster = tally.finish()?;
+        scratch.windows = windows;
+        let cluster = scratch.tally.finish()?;
         let rule = self.lexicon.rule(cluster.rule)?;
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
 
+    /// Whether a trigger is a reason to look closer: a link, only where it carries something, and a piece of a cue,
+    /// only where there is such a cue.
+    fn is_reason(&self, hit: &CueHit, view: &str, folded: &mut Folded, hits: &mut Vec<Hit>) -> bool {
+        if self.lexicon.is_link(hit) {
+            return link::carries(view, hit.at).is_some();
+        }
+        folded.fold(view, place::around(view, hit.at));
+        self.lexicon.has_marked(folded.bytes(), hits)
+    }
+
     /// Looks for every cue in a part of the text.
-    fn look(&self, view: &str, window: Range<usize>, origin: Origin, folded: &mut Folded, tally: &mut Tally) {
+    fn look(&self, view: &str, window: Range<usize>, origin: Origin, scratch: &mut InjectionScratch) {
         let mut from = place::floor(view, window.start);
         let end = place::ceil(view, window.end);
         loop {
             let to = place::ceil(view, from.saturating_add(CHUNK)).min(end);
-            folded.fold(view, from..to);
-            self.add_up(view, origin, folded, tally);
-            if to >= end || tally.best() >= CERTAIN {
+            scratch.folded.fold(view, from..to);
+            self.add_up(view, origin, scratch);
+            if to >= end || scratch.tally.best() >= CERTAIN {
                 return;
             }
             from = place::floor(view, to.saturating_sub(OVERLAP));
         }
     }
 
-    fn add_up(&self, view: &str, origin: Origin, folded: &Folded, tally: &mut Tally) {
-        for (known, at) in self.lexicon.find(folded.bytes()) {
+    fn add_up(&self, view: &str, origin: Origin, scratch: &mut InjectionScratch) {
+        let InjectionScratch { folded, hits, tally, .. } = scratch;
+        for (known, at) in self.lexicon.find(folded.bytes(), hits) {
             let span = folded.place(at.start)..folded.place(at.end);
             let concept = match known.special {
                 None => known.concept,

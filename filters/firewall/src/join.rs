@@ -14,7 +14,10 @@ mod seams;
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use crate::decode::Set;
+use crate::planes::Planes;
 use crate::view::View;
 
 pub(crate) use border::Border;
@@ -33,17 +36,16 @@ pub(crate) const APART: &str = "\n\n";
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
 
 /// Joins whatever stands in pieces in a text.
-pub(crate) fn each(text: &str, sink: &mut Sink<'_>) {
+pub(crate) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     literals::each(text, sink);
-    lines::each(text, sink);
+    lines::each(text, planes, sink);
     marks::each(text, sink);
-    groups::each(text, sink);
+    groups::each(text, planes, sink);
 }
 
 /// Gives pieces as one, also without the first and the last: they may be the text around it.
 fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
-    let size: usize = pieces.iter().map(Range::len).sum();
-    if size < LEAST || pieces.len() < 2 {
+    if pieces.len() < 2 || !may_hide(text.as_bytes(), pieces) {
         return;
     }
     let mut view = View::default();
@@ -59,6 +61,85 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
         }
     }
     sink(&view);
+}
+
+/// Whether a secret may reach over one of the borders: most that stands in pieces is prose and code, and of those
+/// nothing is copied.
+fn may_hide(text: &[u8], pieces: &[Range<usize>]) -> bool {
+    // What reaches up to the border that was seen last.
+    let mut open = Drawn::default();
+    for (number, piece) in pieces.iter().enumerate() {
+        let piece = text.get(piece.clone()).unwrap_or_default();
+        let head = Drawn::of(piece.iter().take(LONG));
+        let both = open.with(head);
+        if !open.is_empty() && !head.is_empty() && both.is_secret() {
+            return true;
+        }
+        open = match head.size == piece.len() {
+            true => both,
+            false => Drawn::of(piece.iter().rev().take(LONG)),
+        };
+        // The first line of a key has spaces.
+        if number + 1 < pieces.len() && begins_key(piece) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the line that begins a key may begin here, or end.
+fn begins_key(piece: &[u8]) -> bool {
+    memchr_iter(b'-', piece).any(|at| {
+        let dashes = piece.get(at..at + 5).is_some_and(|five| five == b"-----");
+        dashes && matches!(piece.get(at + 5), None | Some(b'B'))
+    })
+}
+
+/// What a run of characters has that drawn ones have.
+#[derive(Clone, Copy, Default)]
+struct Drawn {
+    size: usize,
+    digits: usize,
+    upper: usize,
+    lower: usize,
+}
+
+impl Drawn {
+    /// Of the characters of a token that come first.
+    fn of<'b>(bytes: impl Iterator<Item = &'b u8>) -> Self {
+        bytes.take_while(|byte| TOKEN.has(**byte)).fold(Self::default(), Self::and)
+    }
+
+    fn and(self, byte: &u8) -> Self {
+        Self {
+            size: self.size + 1,
+            digits: self.digits + usize::from(byte.is_ascii_digit()),
+            upper: self.upper + usize::from(byte.is_ascii_uppercase()),
+            lower: self.lower + usize::from(byte.is_ascii_lowercase()),
+        }
+    }
+
+    fn with(self, next: Self) -> Self {
+        Self {
+            size: self.size + next.size,
+            digits: self.digits + next.digits,
+            upper: self.upper + next.upper,
+            lower: self.lower + next.lower,
+        }
+    }
+
+    fn size(self) -> usize {
+        self.size
+    }
+
+    fn is_empty(self) -> bool {
+        self.size == 0
+    }
+
+    /// Whether a secret may be in it: long enough, with a digit or letters in both cases.
+    fn is_secret(self) -> bool {
+        self.size >= LEAST && (self.digits > 0 || (self.upper >= 3 && self.lower >= 3))
+    }
 }
 
 /// Characters that tokens are made of.

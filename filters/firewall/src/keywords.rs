@@ -2,19 +2,16 @@
 //!
 //! Of each keyword its rarest four bytes are hashed, without their case, into a table of bits that stays
 //! in the fastest cache, where an automaton over hundreds of keywords does not. Plain text hardly
-//! ever gets past it; what does is compared. Keywords of three bytes have a table of their own.
+//! ever gets past it; what does is compared.
 
-/// How many bytes are hashed.
+mod rarity;
+
+/// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
 
-/// The table has two to this power of bits: 16 KiB.
-const BITS: u32 = 17;
-
-/// That of keywords of three bytes: 4 KiB.
-const SHORT_BITS: u32 = 15;
-
-/// Keywords are kept in two to this power of buckets.
-const BUCKET_BITS: u32 = 12;
+/// The first three of them are hashed to a number of so many bits, for which the table has a bit for each last one:
+/// 32 KiB.
+const BITS: u32 = 13;
 
 /// As many places as are looked at together.
 const STEP: usize = 8;
@@ -30,32 +27,29 @@ pub(crate) struct Keyword {
 
 /// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
 pub(crate) struct Keywords {
-    four: Box<[u64; 1 << (BITS - 6)]>,
-    three: Box<[u64; 1 << (SHORT_BITS - 6)]>,
-    of_four: Buckets,
-    of_three: Buckets,
-    /// Those of one or two bytes.
-    short: Vec<(u32, Keyword)>,
-}
-
-/// Keywords by the hash of some of their bytes.
-struct Buckets {
-    /// Of each bucket: where its entries begin.
+    /// Of each hash: which bytes may stand behind what has it.
+    table: Box<[u32; 1 << BITS]>,
+    /// Of each hash of three bytes: where its entries begin.
     starts: Vec<u32>,
     entries: Vec<Entry>,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
+    /// Those of one or two bytes.
+    short: Vec<(u32, Keyword)>,
 }
 
+/// A keyword of three bytes or more.
 struct Entry {
-    /// Of the hashed bytes.
-    hash: u32,
+    /// What eight bytes of the text are, and which bits of them count.
+    value: u64,
+    mask: u64,
     number: u32,
+    /// Where in the keyword the hashed bytes stand, and the eight.
+    hashed: u32,
+    eight: u32,
     /// Where the keyword begins in `bytes`, and its length.
-    from: usize,
-    length: usize,
-    /// Where in the keyword the hashed bytes stand.
-    offset: usize,
+    from: u32,
+    length: u32,
     any_case: bool,
 }
 
@@ -74,26 +68,33 @@ impl Keyword {
 impl Keywords {
     /// Of these keywords. Empty ones are never found.
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
-        let mut four = Box::new([0u64; 1 << (BITS - 6)]);
-        let mut three = Box::new([0u64; 1 << (SHORT_BITS - 6)]);
-        let (mut long, mut middle, mut short) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut hashed, mut short) = (Vec::new(), Vec::new());
+        let mut table = Box::new([0u32; 1 << BITS]);
         for (number, keyword) in (0u32..).zip(keywords) {
-            let offset = rarest(&keyword.text);
-            match *keyword.text.get(offset..).unwrap_or_default() {
-                [a, b, c, d, ..] => {
-                    let hash = hash(u32::from_le_bytes([a, b, c, d]));
-                    set(&mut four[..], hash >> (32 - BITS));
-                    long.push((hash, number, offset, keyword));
+            let place = rarity::rarest(&keyword.text);
+            let gram = match *keyword.text.get(place..).unwrap_or_default() {
+                [a, b, c, d, ..] => [a, b, c, d],
+                [a, b, c] => [a, b, c, PAD],
+                _ => {
+                    short.push((number, keyword.clone()));
+                    continue;
                 }
-                [a, b, c] => {
-                    let hash = hash_of_three(u32::from_le_bytes([a, b, c, PAD]));
-                    set(&mut three[..], hash >> (32 - SHORT_BITS));
-                    middle.push((hash, number, offset, keyword));
-                }
-                _ => short.push((number, keyword.clone())),
+            };
+            let (gram, any) = (u32::from_le_bytes(gram) | SMALL, keyword.text.len() < GRAM);
+            if let Some(last) = table.get_mut(hash(gram)) {
+                *last |= if any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
             }
+            hashed.push((hash(gram), number, place, keyword));
         }
-        Self { four, three, of_four: Buckets::new(long), of_three: Buckets::new(middle), short }
+        hashed.sort_by_key(|(hash, number, ..)| (*hash, *number));
+        let mut starts = vec![0u32; (1 << BITS) + 1];
+        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+        for (hash, number, place, keyword) in hashed {
+            starts.iter_mut().skip(hash + 1).for_each(|start| *start += 1);
+            entries.push(Entry::new(number, place, keyword, bytes.len()));
+            bytes.extend_from_slice(&keyword.text);
+        }
+        Self { table, starts, entries, bytes, short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
@@ -103,45 +104,34 @@ impl Keywords {
         for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
             let (Some(first), Some(last)) = (window.first_chunk(), window.last_chunk()) else { break };
             // Eight bytes at a time; the last grams end three bytes behind the first eight.
-            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            let small = u64::from(SMALL) << 32 | u64::from(SMALL);
+            let (first, last) = (u64::from_le_bytes(*first) | small, u64::from_le_bytes(*last) | small);
             let gram = |place: usize| match place {
                 0..=4 => (first >> (8 * place)) as u32,
                 _ => (last >> (8 * (place + 1 - GRAM))) as u32,
             };
-            let mut hits = 0;
-            for place in 0..STEP {
-                let gram = gram(place);
-                let hit = self.has_four(hash(gram)) | self.has_three(hash_of_three(gram));
-                hits |= (hit & 1) << place;
-            }
-            while hits != 0 {
-                let place = hits.trailing_zeros() as usize;
-                hits &= hits - 1;
-                self.compare(text, at + place, gram(place), found)?;
+            if (0..STEP).fold(0, |any, place| any | self.has(gram(place))) & 1 != 0 {
+                for place in (0..STEP).filter(|place| self.has(gram(*place)) & 1 != 0) {
+                    self.compare(text, at + place, gram(place), found)?;
+                }
             }
             next = at + STEP;
         }
         // The last ones, with what would stand behind the end.
         for at in next..text.len() {
             let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
-            self.compare(text, at, u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]), found)?;
+            self.compare(text, at, u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL, found)?;
         }
         self.short(text, found)
     }
 
+    /// Whether a keyword may have these bytes: the lowest bit.
     #[inline(always)]
-    fn has_four(&self, hash: u32) -> u64 {
-        let place = hash >> (32 - BITS);
-        self.four.get((place >> 6) as usize).copied().unwrap_or_default() >> (place & 63)
+    fn has(&self, gram: u32) -> u32 {
+        self.table.get(hash(gram)).copied().unwrap_or_default().wrapping_shr(gram >> 24)
     }
 
-    #[inline(always)]
-    fn has_three(&self, hash: u32) -> u64 {
-        let place = hash >> (32 - SHORT_BITS);
-        self.three.get((place >> 6) as usize).copied().unwrap_or_default() >> (place & 63)
-    }
-
-    #[inline(always)]
+    #[inline(never)]
     fn compare<E>(
         &self,
         text: &[u8],
@@ -149,14 +139,28 @@ impl Keywords {
         gram: u32,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (four, three) = (hash(gram), hash_of_three(gram));
-        if self.has_four(four) & 1 != 0 {
-            self.of_four.compare(text, at, four, found)?;
-        }
-        if self.has_three(three) & 1 != 0 {
-            self.of_three.compare(text, at, three, found)?;
+        let start = |hash: usize| self.starts.get(hash).map_or(0, |start| *start as usize);
+        let hash = hash(gram);
+        for entry in self.entries.get(start(hash)..start(hash + 1)).unwrap_or_default() {
+            let Some(begin) = at.checked_sub(entry.hashed as usize) else { continue };
+            let Some(there) = text.get(begin + entry.eight as usize..) else { continue };
+            let eight = match there.first_chunk() {
+                Some(eight) => u64::from_le_bytes(*eight),
+                None => there.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+            };
+            if eight & entry.mask == entry.value && self.is_at(text, begin, entry) {
+                found(begin, entry.number)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the whole keyword stands at a place, where some of it does.
+    fn is_at(&self, text: &[u8], begin: usize, entry: &Entry) -> bool {
+        let (from, length) = (entry.from as usize, entry.length as usize);
+        let Some(there) = text.get(begin..begin + length) else { return false };
+        let keyword = self.bytes.get(from..from + length).unwrap_or_default();
+        length <= EIGHT || there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword))
     }
 
     fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
@@ -174,86 +178,45 @@ impl Keywords {
     }
 }
 
-impl Buckets {
-    /// Of keywords with their hash, their number, and where in them the hashed bytes stand.
-    fn new(mut keywords: Vec<(u32, u32, usize, &Keyword)>) -> Self {
-        keywords.sort_by_key(|(hash, number, ..)| (hash >> (32 - BUCKET_BITS), *number));
-        let mut starts = vec![0u32; (1 << BUCKET_BITS) + 1];
-        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
-        for (hash, number, offset, Keyword { text, any_case }) in keywords {
-            let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
-            starts.iter_mut().skip(bucket + 1).for_each(|start| *start += 1);
-            entries.push(Entry { hash, number, from: bytes.len(), length: text.len(), offset, any_case: *any_case });
-            bytes.extend_from_slice(text);
+impl Entry {
+    fn new(number: u32, hashed: usize, Keyword { text, any_case }: &Keyword, from: usize) -> Self {
+        // All of a short one, and what is seldom of a long one.
+        let eight = hashed.min(text.len().saturating_sub(EIGHT));
+        let (mut value, mut mask) = (0, 0);
+        for (place, byte) in text.iter().skip(eight).take(EIGHT).enumerate() {
+            // Letters of any case are compared without the bit that makes them small.
+            let bits = if *any_case && byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
+            mask |= u64::from(bits) << (8 * place);
+            value |= u64::from(byte & bits) << (8 * place);
         }
-        Self { starts, entries, bytes }
-    }
-
-    #[inline(never)]
-    fn compare<E>(
-        &self,
-        text: &[u8],
-        at: usize,
-        hash: u32,
-        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let bucket = (hash >> (32 - BUCKET_BITS)) as usize;
-        let start = |bucket: usize| self.starts.get(bucket).map_or(0, |start| *start as usize);
-        let entries = self.entries.get(start(bucket)..start(bucket + 1)).unwrap_or_default();
-        // Other bytes do not have this hash: what it takes is multiplied by an odd number.
-        for entry in entries.iter().filter(|entry| entry.hash == hash) {
-            let Some(begin) = at.checked_sub(entry.offset) else { continue };
-            let Some(there) = text.get(begin..begin + entry.length) else { continue };
-            let Some(keyword) = self.bytes.get(entry.from..entry.from + entry.length) else { continue };
-            if there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword)) {
-                found(begin, entry.number)?;
-            }
+        let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Self {
+            value,
+            mask,
+            number,
+            hashed: narrow(hashed),
+            eight: narrow(eight),
+            from: narrow(from),
+            length: narrow(text.len()),
+            any_case: *any_case,
         }
-        Ok(())
     }
 }
+
+/// As many bytes are compared at once.
+const EIGHT: usize = 8;
 
 /// What is taken for the bytes behind the end of a text.
 const PAD: u8 = 0;
 
-/// Of four bytes, the first lowest, without the bit that makes letters small.
+/// The bits that make letters small.
+const SMALL: u32 = 0x2020_2020;
+
+/// Of the first three of four small bytes, the first lowest.
 #[inline(always)]
-fn hash(gram: u32) -> u32 {
-    (gram | 0x2020_2020).wrapping_mul(0x9e37_79b1)
-}
-
-/// Of the first three of four bytes.
-#[inline(always)]
-fn hash_of_three(gram: u32) -> u32 {
-    ((gram << 8) | 0x2020_2000).wrapping_mul(0x85eb_ca6b)
-}
-
-fn set(table: &mut [u64], place: u32) {
-    if let Some(word) = table.get_mut((place >> 6) as usize) {
-        *word |= 1 << (place & 63);
-    }
-}
-
-/// Where the four bytes of a keyword stand that are seen least in prose and code.
-fn rarest(keyword: &[u8]) -> usize {
-    let grams = keyword.windows(GRAM).enumerate();
-    grams.min_by_key(|(_, gram)| gram.iter().map(|byte| commonness(*byte)).sum::<u32>()).map_or(0, |(at, _)| at)
-}
-
-/// Roughly how often a byte is seen: ten times the logarithm.
-fn commonness(byte: u8) -> u32 {
-    match byte.to_ascii_lowercase() {
-        b' ' => 72,
-        b'e' => 67,
-        b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 62,
-        b'l' | b'c' | b'd' | b'u' | b'm' | b'p' => 56,
-        b'f' | b'h' | b'g' | b'_' | b'b' | b'\n' | b'=' | b'-' | b'/' | b'.' | b':' | b'"' => 50,
-        b'y' | b'w' | b'v' | b'k' | b'x' | b'(' | b')' | b',' => 45,
-        b'0' | b'1' | b'2' => 42,
-        b'j' | b'q' | b'z' | b'3'..=b'9' => 36,
-        0x80.. => 40,
-        _ => 30,
-    }
+fn hash(gram: u32) -> usize {
+    // The last byte is shifted out.
+    (gram.wrapping_mul(0x85eb_ca6b << 8) >> (32 - BITS)) as usize
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod finding;
 mod injection;
 mod join;
 mod keywords;
+mod planes;
 mod rule;
 mod rules;
 mod runs;

@@ -1,13 +1,14 @@
 //! Runs of the characters that tokens are made of, for rules whose tokens begin with nothing that would
 //! do as a keyword: `trigger = "run"` in `[rules.fw]`.
 //!
-//! Almost nothing in prose and code is so long without a space. So only every twentieth byte is looked
-//! at, until one of them is in such a run.
+//! Almost nothing in prose and code is so long without a space.
 
 use std::ops::Range;
 
+use crate::planes::Planes;
+
 /// The shortest run that is looked at.
-const SHORTEST: usize = 20;
+const SHORTEST: u32 = 20;
 
 /// How much more of it may be base64.
 const SPARE: usize = 64;
@@ -28,28 +29,15 @@ const TOKEN: [bool; 256] = {
 };
 
 /// Every run of at least twenty such characters that may be drawn, with the character behind it.
-pub(crate) fn runs(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item = Range<usize>> + 't {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let probe = at + SHORTEST - 1;
-            if !is_token(*bytes.get(probe)?) {
-                at = probe + 1;
-                continue;
-            }
-            let back = bytes.get(at..probe)?.iter().rev().take_while(|byte| is_token(**byte)).count();
-            let ahead = bytes.get(probe..)?.iter().take_while(|byte| is_token(**byte)).count();
-            let run = probe - back..probe + ahead;
-            at = run.end + 1;
-            if run.len() >= SHORTEST && may_be_drawn(bytes.get(run.clone())?) {
-                // What base64 may go on with, and the character that ends it.
-                let more = bytes.get(run.end..)?.iter().take(SPARE);
-                let more = more.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
-                let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
-                return Some(run.start..run.end + more + behind.map_or(0, char::len_utf8));
-            }
-        }
+    let drawn = move |run: &Range<usize>| bytes.get(run.clone()).is_some_and(may_be_drawn);
+    planes.runs(SHORTEST, |block| block.token).filter(drawn).map(move |run| {
+        // What base64 may go on with, and the character that ends it.
+        let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
+        let more = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
+        let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
+        run.start..run.end + more + behind.map_or(0, char::len_utf8)
     })
 }
 
@@ -71,12 +59,12 @@ mod tests {
     proptest! {
         /// The same as looking at every byte.
         #[test]
-        fn no_run_is_jumped_over(text in "([a-zA-Z0-9_.]{0,45}[ (,é]{1,2}){0,6}") {
+        fn no_run_is_left_out(text in "([a-zA-Z0-9_.]{0,45}[ (,é]{1,2}){0,6}") {
             let slow: Vec<&str> = text
                 .split(|c: char| !c.is_ascii() || !is_token(c as u8))
-                .filter(|run| run.len() >= SHORTEST && may_be_drawn(run.as_bytes()))
+                .filter(|run| run.len() >= SHORTEST as usize && may_be_drawn(run.as_bytes()))
                 .collect();
-            let fast: Vec<&str> = runs(&text)
+            let fast: Vec<&str> = runs(&text, &Planes::of(&text))
                 .map(|range| text.get(range).unwrap().trim_end_matches(|c: char| !c.is_ascii() || !is_token(c as u8)))
                 .collect();
             prop_assert_eq!(slow, fast);

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::{Budget, From, Piece, Set, Sink, dump, hex, runs, says};
+use super::{Budget, From, Piece, Set, Sink, dump, hex, says};
+use crate::planes::{BLOCK, Planes};
 use crate::scan::Exhausted;
 use says::Said;
 
@@ -69,9 +70,9 @@ impl<'t> Gaps<'t> {
 }
 
 /// Decodes every row of numbers that says something.
-pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
-    runs::each(bytes, LINE, &CODES, &mut |run| {
+    rows(bytes, planes, &mut |run| {
         let (stop, end) = dumped(bytes, &run, budget, sink)?.unwrap_or((run.end, run.end));
         let mut series: [Series; WAYS.len()] = Default::default();
         let mut gaps = Gaps::default();
@@ -103,6 +104,35 @@ pub(super) fn each(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(
         }
         Ok(end)
     })
+}
+
+/// Calls `found` for every run of numbers, which says how far it has read. There are digits in all that is read.
+fn rows(
+    bytes: &[u8],
+    planes: &Planes,
+    found: &mut dyn FnMut(Range<usize>) -> Result<usize, Exhausted>,
+) -> Result<(), Exhausted> {
+    let mut floor = 0;
+    for (number, block) in planes.blocks().iter().enumerate() {
+        let mut open = block.digit;
+        while open != 0 {
+            let at = number * BLOCK + open.trailing_zeros() as usize;
+            // Of digits that stand together, and in what has been read, the first is enough.
+            open &= open.wrapping_add(open & open.wrapping_neg());
+            if at < floor {
+                continue;
+            }
+            let before = bytes.get(floor..at).unwrap_or_default();
+            let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
+            let after = bytes.get(at..).unwrap_or_default();
+            floor = at + after.iter().take_while(|byte| CODES.has(**byte)).count();
+            let digits = || bytes.get(start..floor).unwrap_or_default().iter().filter(|byte| byte.is_ascii_digit());
+            if floor - start >= LINE && digits().count() >= LEAST {
+                floor = found(start..floor)?.max(floor);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends.
@@ -165,7 +195,7 @@ impl Series {
             (text, name)
         };
         sink(Piece { text: &text, from: From::Run(start, end), name })?;
-        match rows(&made, &breaks) {
+        match row_by_row(&made, &breaks) {
             Some(text) => sink(Piece { text: &text, from: From::Run(start, end), name }),
             None => Ok(()),
         }
@@ -174,7 +204,7 @@ impl Series {
 
 /// The same, where other numbers stand right before a row or after it: without what is before the first one, row by
 /// row, and paragraph by paragraph.
-fn rows(made: &[u8], breaks: &[Break]) -> Option<String> {
+fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
     if breaks.is_empty() {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::scan::Exhausted;
 use says::Said;
 
 /// The shortest line that may be a part of something longer.
-pub(super) const LINE: usize = 16;
+pub(super) const LINE: u32 = 16;
 
 /// The shortest that is decoded: the shortest token, encoded.
 const LEAST: usize = 24;
@@ -69,7 +69,7 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
             return end + padding;
         }
         // Words are not put together, what is encoded may be.
-        let words = symbols.iter().take(LINE).any(u8::is_ascii_digit);
+        let words = symbols.iter().take(LINE as usize).any(u8::is_ascii_digit);
         let (gap, ends): (_, &[u8]) = match (line_break(rest), blank(rest)) {
             (Some(gap), _) => (gap, b"\r\n=\"'\\<`"),
             (None, Some(gap)) if words => (gap, b"\r\n=\"'\\<` \t,.;"),
@@ -83,7 +83,7 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
         }
         symbols.extend_from_slice(rest.get(..line).unwrap_or_default());
         end += gap + line;
-        if line < LINE || (width != usize::MAX && line < width) {
+        if line < LINE as usize || (width != usize::MAX && line < width) {
             let padding = rest.iter().skip(line).take(6).take_while(|byte| **byte == b'=').count();
             return end + padding;
         }

@@ -5,15 +5,15 @@ mod cue;
 mod file;
 mod sign;
 
+use std::convert::Infallible;
 use std::ops::Range;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::fold::fold;
 use super::link::{self, Carries};
 use super::place;
 use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
+use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
 use cue::{Gathered, Meaning, begins_with, ends_in_word, ends_with, is_word, list};
 use file::{File, Wrong};
@@ -29,11 +29,19 @@ pub(super) const CONCEPTS: usize = 64;
 /// How many kinds of signs there can be.
 pub(super) const SIGNALS: usize = 32;
 
+/// Where a cue stands in a folded text, and its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    end: usize,
+    start: usize,
+    number: u32,
+}
+
 /// All cues and signs, ready to use.
 pub(super) struct Lexicon {
     rules: Vec<Rule>,
     cues: Vec<Known>,
-    automaton: AhoCorasick,
+    keywords: Keywords,
     triggers: Vec<Literal>,
     /// The triggers from this one on are beginnings of links.
     links: u32,
@@ -74,17 +82,13 @@ impl Lexicon {
                 list(written).for_each(|cue| gathered.add(cue, &meaning, language == "en"));
             }
         }
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .match_kind(MatchKind::Standard)
-            .build(&gathered.folded)
-            .map_err(|error| wrong.at(0, format!("its cues do not compile: {error}")))?;
+        let folded: Vec<Keyword> = gathered.folded.into_iter().map(|text| Keyword { text, any_case: false }).collect();
         let literal = |text: String| Literal { text, any_case: true };
         let mut triggers: Vec<Literal> = file.triggers().map(literal).collect();
         let links = u32::try_from(triggers.len()).unwrap_or(u32::MAX);
         triggers.extend(link::BEGINNINGS.iter().map(|text| literal((*text).to_owned())));
         Ok(Self {
-            automaton,
+            keywords: Keywords::new(&folded),
             triggers,
             links,
             cues: gathered.cues,
@@ -121,19 +125,46 @@ impl Lexicon {
         &self.triggers
     }
 
-    /// Whether there is reason to look closer: at a link, only where it carries something.
-    pub(super) fn is_trigger(&self, hit: &CueHit, text: &str) -> bool {
-        hit.cue < self.links || link::carries(text, hit.at).is_some()
+    /// Whether a trigger is the beginning of a link.
+    pub(super) fn is_link(&self, hit: &CueHit) -> bool {
+        hit.cue >= self.links
     }
 
-    /// Every cue in a folded text.
-    pub(super) fn find<'t>(&'t self, folded: &'t [u8]) -> impl Iterator<Item = (&'t Known, Range<usize>)> + 't {
-        self.automaton.find_overlapping_iter(folded).filter_map(|hit| {
-            let known = self.cues.get(hit.pattern().as_usize())?;
-            let at = hit.range();
-            let counts = known.fits(folded, &at) && !(known.negated && self.is_negated(known, folded, &at));
+    /// Every cue in a folded text, in the order in which they end; `hits` is reused.
+    pub(super) fn find<'t>(
+        &'t self,
+        folded: &'t [u8],
+        hits: &'t mut Vec<Hit>,
+    ) -> impl Iterator<Item = (&'t Known, Range<usize>)> + 't {
+        self.hits(folded, hits);
+        hits.sort_unstable();
+        hits.iter().filter_map(|hit| {
+            let (known, at) = self.fitting(folded, hit)?;
+            let counts = !(known.negated && self.is_negated(known, folded, &at));
             counts.then_some((known, at))
         })
+    }
+
+    /// Whether a folded text has a cue of which there is one in every sign.
+    pub(super) fn has_marked(&self, folded: &[u8], hits: &mut Vec<Hit>) -> bool {
+        self.hits(folded, hits);
+        hits.iter().any(|hit| self.fitting(folded, hit).is_some_and(|(known, _)| known.marked))
+    }
+
+    fn hits(&self, folded: &[u8], hits: &mut Vec<Hit>) {
+        hits.clear();
+        let each = self.keywords.each(folded, &mut |start, number| {
+            let size = self.cues.get(number as usize).map_or(0, |known| known.size);
+            hits.push(Hit { end: start + size, start, number });
+            Ok::<_, Infallible>(())
+        });
+        each.unwrap_or_else(|never| match never {});
+    }
+
+    fn fitting(&self, folded: &[u8], hit: &Hit) -> Option<(&Known, Range<usize>)> {
+        let known = self.cues.get(hit.number as usize)?;
+        let at = hit.start..hit.end;
+        known.fits(folded, &at).then_some((known, at))
     }
 
     /// What a link means by what it carries.

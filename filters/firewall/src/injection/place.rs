@@ -5,6 +5,10 @@ use std::ops::Range;
 /// How far around a cue is looked.
 const NEAR: usize = 48;
 
+/// No cue in ASCII letters has more bytes, and none is spread over more.
+const CUE: usize = 48;
+const SPREAD: usize = 300;
+
 /// The character's border at or before a place.
 pub(super) fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -21,6 +25,24 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// What is near a place: as much as a cue takes, with any white space in it, and a little around that.
+pub(super) fn around(text: &str, at: usize) -> Range<usize> {
+    let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
+    let part = |byte: &&u8| !byte.is_ascii_whitespace();
+    let reach = |bytes: &mut dyn Iterator<Item = &u8>| {
+        let mut left = CUE;
+        bytes
+            .take(SPREAD)
+            .take_while(|byte| {
+                left -= usize::from(part(byte));
+                left > 0
+            })
+            .count()
+    };
+    let (back, on) = (reach(&mut before.iter().rev()), reach(&mut after.iter()));
+    floor(text, at - back)..ceil(text, at + on)
 }
 
 /// Whether a line begins here, but for marks that stand before headings, quotes and list items.

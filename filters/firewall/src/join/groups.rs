@@ -2,12 +2,13 @@
 //! encoded in words of one width.
 
 use super::{Sink, give};
+use crate::planes::Planes;
 
 /// How far apart a text is looked at. A token in groups is longer.
 const STEP: usize = 32;
 
-/// The largest group, and the longest that stands between two. A line that is wider is read as such.
-const GROUP: usize = 24;
+/// The largest group, and the longest that stands between two: three of both fit into 64 bytes.
+const GROUP: usize = 12;
 const GAP: usize = 8;
 
 /// Wider groups, one a line, are lines.
@@ -22,11 +23,11 @@ const LEAST: usize = 4;
 const WORDS: usize = 6;
 
 /// Joins every row of groups.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
     let (mut floor, mut at) = (0, 0);
     while at < bytes.len() {
-        match row(bytes, floor, at) {
+        match may_be_row(bytes, planes, at).then(|| row(bytes, floor, at)).flatten() {
             Some((pieces, end)) => {
                 give(text, &pieces, sink);
                 let again = pieces.len().checked_sub(OVERLAP).filter(|_| pieces.len() > MOST);
@@ -36,6 +37,40 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
             None => at += STEP,
         }
     }
+}
+
+/// Whether a row may go over a place: of the groups around it, three that follow each other have one and the same gap
+/// after them, as far as letters and digits tell.
+fn may_be_row(bytes: &[u8], planes: &Planes, place: usize) -> bool {
+    let ahead = planes.ahead(place, |block| block.word);
+    let first = ahead.trailing_ones();
+    let gap = (ahead >> first.min(63)).trailing_zeros();
+    let group = (ahead >> (first + gap).min(63)).trailing_ones();
+    let within = |size: u32, most: usize| (1..=most as u32).contains(&size);
+    if first > GROUP as u32 || !within(gap, GAP) || !within(group, GROUP) {
+        return false;
+    }
+    // The group before this gap has it after it; two more must.
+    let step = group + gap;
+    let inside = (1u64 << gap) - 1;
+    let after = |steps: u32| ahead >> (first + steps * step) & inside == 0;
+    let one = after(1);
+    if one && after(2) {
+        return true;
+    }
+    // Two words of one size stand everywhere.
+    if gap == 1 && is_word(group as usize) && bytes.get(place + first as usize) == Some(&b' ') {
+        return false;
+    }
+    let Some(short) = group.checked_sub(first) else { return false };
+    let behind = planes.behind(place, |block| block.word);
+    let before = |steps: u32| behind & inside << (64 - gap - short - steps * step) == 0;
+    before(0) && (one || before(1))
+}
+
+/// Whether groups of this size with a space between them are words: people cut by one, two or four.
+fn is_word(group: usize) -> bool {
+    !matches!(group, 1 | 2 | 4)
 }
 
 /// The groups of a row that goes over a place, and where it ends.
@@ -50,8 +85,7 @@ fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<
         return None;
     }
     let between = bytes.get(first..begin)?;
-    // Words that happen to have one size are words; people cut by one, two or four.
-    let words = between == b" " && !matches!(group, 1 | 2 | 4);
+    let words = between == b" " && is_word(group);
     if group > NARROW && between.contains(&b'\n') {
         return None;
     }

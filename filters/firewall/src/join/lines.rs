@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::{Sink, TOKEN, give, word_start};
+use super::{Drawn, LONG, Sink, TOKEN, give, word_start};
+use crate::planes::{BLOCK, Planes};
 
 /// The narrowest that a text is cut at.
 const NARROW: usize = 8;
@@ -14,8 +15,11 @@ const MOST: usize = 512;
 const OVERLAP: usize = 128;
 
 /// Joins every row of lines that are one word each, or of one width.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
+    if !may_go_on(bytes, planes) {
+        return;
+    }
     let (mut words, mut cut) = (Vec::new(), Vec::new());
     let (mut width, mut spaced) = (0, false);
     let mut last = 0..0;
@@ -83,14 +87,73 @@ fn go_on(text: &str, row: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     }
 }
 
+/// Whether at the end of any line something goes on in the next one that may hide a secret. In most texts nothing does.
+fn may_go_on(bytes: &[u8], planes: &Planes) -> bool {
+    let mut open = Open { line: 0..0, before: Drawn::default() };
+    let mut begin = 0;
+    for (number, block) in planes.blocks().iter().enumerate() {
+        let mut ends = block.line;
+        while ends != 0 {
+            let end = number * BLOCK + ends.trailing_zeros() as usize;
+            ends &= ends - 1;
+            if open.goes_on(bytes, begin..end) {
+                return true;
+            }
+            begin = end + 1;
+        }
+    }
+    open.goes_on(bytes, begin..bytes.len())
+}
+
+/// What may go on in the next line: the end of the last one, and what stood before it if it was one word.
+struct Open {
+    line: Range<usize>,
+    before: Drawn,
+}
+
+impl Open {
+    /// Whether it goes on in this line and may hide a secret.
+    fn goes_on(&mut self, bytes: &[u8], line: Range<usize>) -> bool {
+        let all = bytes.get(line.clone()).unwrap_or_default();
+        let indent = all.iter().take_while(|byte| is_indent(**byte)).count();
+        let begins = !self.line.is_empty() && all.get(indent).is_some_and(|byte| TOKEN.has(*byte));
+        let mut before = Drawn::default();
+        if begins {
+            let last = bytes.get(self.line.clone()).unwrap_or_default();
+            let tail = Drawn::of(last.iter().rev().take(LONG));
+            let open = if tail.size() == last.len() { self.before.with(tail) } else { tail };
+            let line = bytes.get(inner(bytes, line.clone())).unwrap_or_default();
+            let head = Drawn::of(line.iter().take(LONG));
+            if open.with(head).is_secret() {
+                return true;
+            }
+            if head.size() == line.len() {
+                before = open;
+            }
+        }
+        *self = match all.last() {
+            Some(byte) if TOKEN.has(*byte) || is_trail(*byte) => Self { line: inner(bytes, line), before },
+            _ => Self { line: 0..0, before: Drawn::default() },
+        };
+        false
+    }
+}
+
 /// A line without indentation, what marks it as quoted, and what says that it goes on.
 fn inner(bytes: &[u8], line: Range<usize>) -> Range<usize> {
     let text = bytes.get(line.clone()).unwrap_or_default();
-    let start =
-        line.start + text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'#' | b'*')).count();
+    let start = line.start + text.iter().take_while(|byte| is_indent(**byte)).count();
     let text = bytes.get(start..line.end).unwrap_or_default();
-    let end = line.end - text.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\\')).count();
+    let end = line.end - text.iter().rev().take_while(|byte| is_trail(**byte)).count();
     start..end.max(start)
+}
+
+fn is_indent(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'#' | b'*')
+}
+
+fn is_trail(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\\')
 }
 
 /// Whether a line ends in what may be the beginning of a token.

@@ -109,18 +109,22 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
-        let runs = Runs::of(text);
-        decode::each(text, &runs, self.budget, &mut |piece: Piece<'_>| {
+        // It was scanned last.
+        let planes = std::mem::take(&mut self.hits.planes);
+        let mut runs = Runs::default();
+        runs.read(&planes);
+        decode::each(text, &planes, &runs, self.budget, &mut |piece: Piece<'_>| {
             let through = outermost(through, piece.name);
             self.decoded(&piece, place, through, depth)
         })?;
         let mut done = Ok(());
-        join::each(text, &mut |view: &View| {
+        join::each(text, &planes, &mut |view: &View| {
             if done.is_ok() {
                 done = self.joined(view, place, depth);
             }
         });
         done?;
+        self.hits.planes = planes;
         // What is written backwards may be encoded, or have been.
         if depth.layers > 1 {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Cues: how something is written that can be part of a sign.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Concept;
@@ -20,6 +20,10 @@ pub(in crate::injection) struct Known {
     /// What follows can negate it as well: `vergiss nicht`.
     pub(super) negated_after: bool,
     border: Border,
+    /// Bytes of it, folded.
+    pub(super) size: usize,
+    /// Whether there is one of its kind in every sign.
+    pub(super) marked: bool,
 }
 
 /// What else is looked at before a cue counts.
@@ -55,7 +59,8 @@ pub(super) struct Meaning {
 pub(super) struct Gathered {
     pub(super) cues: Vec<Known>,
     pub(super) folded: Vec<Vec<u8>>,
-    seen: HashSet<(Concept, Vec<u8>)>,
+    /// Which cue of a meaning is written so.
+    seen: HashMap<(Concept, Vec<u8>), usize>,
 }
 
 impl Known {
@@ -85,8 +90,9 @@ impl Meaning {
 
 impl Gathered {
     /// A cue as it is written: `^` binds it to a line's beginning, `*` is where other letters may
-    /// follow or precede; `!` matters to the tests only.
+    /// follow or precede; `!` marks it.
     pub(super) fn add(&mut self, written: &str, meaning: &Meaning, english: bool) {
+        let marked = written.starts_with('!');
         let written = written.trim_start_matches('!');
         let line = written.starts_with('^');
         let written = written.trim_start_matches('^');
@@ -98,9 +104,14 @@ impl Gathered {
         };
         let folded = fold(word);
         // A form that two languages share is read as the one that was first.
-        if folded.is_empty() || !self.seen.insert((meaning.concept, folded.clone())) {
+        if folded.is_empty() {
             return;
         }
+        if let Some(known) = self.seen.get(&(meaning.concept, folded.clone())) {
+            self.cues.get_mut(*known).into_iter().for_each(|known| known.marked |= marked);
+            return;
+        }
+        self.seen.insert((meaning.concept, folded.clone()), self.cues.len());
         self.cues.push(Known {
             concept: meaning.concept,
             special: if line { Some(Special::Line) } else { meaning.special },
@@ -109,6 +120,8 @@ impl Gathered {
             negated_after: meaning.verb,
             wide: wide(word),
             border,
+            size: folded.len(),
+            marked,
         });
         self.folded.push(folded);
     }
@@ -125,6 +138,10 @@ pub(super) fn is_word(byte: u8) -> bool {
 
 /// Whether a text ends with a word, and not with a longer one.
 pub(super) fn ends_with(text: &[u8], word: &[u8]) -> bool {
+    // Hardly any does, and that shows in one byte.
+    if text.last() != word.last() {
+        return false;
+    }
     let Some(before) = text.strip_suffix(word) else { return false };
     let spaced = std::str::from_utf8(word).ok().and_then(|word| word.chars().next()).is_some_and(|c| !is_unspaced(c));
     !spaced || before.last().is_none_or(|byte| !is_word(*byte))
@@ -132,6 +149,9 @@ pub(super) fn ends_with(text: &[u8], word: &[u8]) -> bool {
 
 /// Whether a text begins with a word, and not with a longer one.
 pub(super) fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    if text.first() != word.first() {
+        return false;
+    }
     let Some(after) = text.strip_prefix(word) else { return false };
     let spaced = std::str::from_utf8(word).ok().and_then(|word| word.chars().next()).is_some_and(|c| !is_unspaced(c));
     !spaced || !begins_with_word(after)

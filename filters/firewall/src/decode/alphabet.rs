@@ -167,7 +167,8 @@ mod tests {
             (&HEX, data_encoding::HEXUPPER.encode(text)),
         ] {
             assert_eq!(alphabet.unpack(written.as_bytes()), text, "{written}");
-            assert_eq!(alphabet.streaks(written.as_bytes(), 0), [0..written.len()], "{written}");
+            let streaks = alphabet.streaks(written.as_bytes(), 0);
+            assert_eq!((streaks.len(), streaks.first()), (1, Some(&(0..written.len()))), "{written}");
             let high = written.bytes().map(|_| if alphabet.group == 2 { 'f' } else { '7' }).collect::<String>();
             let around = format!("{high}{written}{high}");
             assert!(alphabet.is_text(around.as_bytes(), high.len() % alphabet.group), "{around}");

@@ -191,7 +191,9 @@ impl<'r, 's> Layers<'r, 's> {
             let scanned = rules.engine.scan_sure(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
                 if reaches && is_sure(&rules.engine, joined, &hit) {
-                    across.push((hit.rule, start + hit.span.start..end));
+                    // It may begin in a later one of several texts: then the word that they go on is where it is.
+                    let begin = start + hit.span.start;
+                    across.push((hit.rule, if begin < end { begin } else { start }..end));
                 }
             });
             done = done.and(scanned);

@@ -244,6 +244,9 @@ fn texts_are_read_across_their_border() {
         assert_eq!((found[0].text, found[0].through), (0, Through::Joined));
         assert!(texts[0].get(found[0].span.clone()).is_some_and(|span| span.starts_with("tok_")));
     }
+    // What begins in a later text than the word that goes on is somewhere, too.
+    let found = scan(rules, &["a word_1", &format!(".{one}"), two]).unwrap();
+    assert!(!found.is_empty() && found.iter().all(|finding| !finding.secret.is_empty()), "{found:?}");
     let apart = [one, two].map(|text| Text { text, origin: Origin::User, flows: false });
     let mut count = 0;
     rules.scan(&apart, Direction::Request, &mut Scratch::default(), &mut |_| count += 1).unwrap();

@@ -146,4 +146,6 @@ fn failed(why: &str) -> FilterError {
 type Value<'a> = Json<'a>;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

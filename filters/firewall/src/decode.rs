@@ -3,6 +3,7 @@
 //! Only what looks encoded is decoded. What comes out is judged like any other text, and decoded again,
 //! to a bounded depth and a bounded number of bytes.
 
+mod alphabet;
 mod codes;
 mod dump;
 mod escape;
@@ -92,18 +93,29 @@ pub(crate) fn each(
     quoted::each(text, &mut spend)
 }
 
-/// Decodes only runs of letters and digits.
+/// Decodes only runs of letters and digits, those that are `wanted`.
 ///
 /// # Errors
 /// [`Exhausted`]: more comes out than may.
-pub(crate) fn each_run(text: &str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(crate) fn each_run(
+    text: &str,
+    wanted: &dyn Fn(&Range<usize>) -> bool,
+    budget: &Budget,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
     let planes = Planes::of(text);
     let mut runs = Runs::default();
     runs.read(&planes);
+    runs.0.retain(wanted);
     radix::each(text, &runs, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     })
+}
+
+/// Whether a run is written in letters of one case, as hex and base32 are.
+pub(crate) fn is_one_case(run: &str) -> bool {
+    !(run.bytes().any(|byte| byte.is_ascii_uppercase()) && run.bytes().any(|byte| byte.is_ascii_lowercase()))
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
@@ -111,7 +123,7 @@ pub(crate) fn each_hidden(
     text: &str,
     runs: &Runs,
     disguised: &Disguised,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn FnMut(Piece<'_>, bool) -> Result<(), Exhausted>,
 ) -> Result<(), Exhausted> {
     hidden::each(text, runs, disguised, sink)
 }

@@ -29,7 +29,10 @@ const LEAST: usize = 16;
 /// As many pieces are more than a secret is cut into.
 const LONG: usize = 4 << 10;
 
-/// Who takes what was joined.
+/// What stands between the ways in which pieces are given: an empty line, which no row goes over.
+pub(crate) const APART: &str = "\n\n";
+
+/// Who takes what was joined, the whole of it first.
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
 
 /// Joins whatever stands in pieces in a text.
@@ -53,7 +56,7 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
             if way.len() >= 2 && (way.len() <= LONG || way.len() == pieces.len()) {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
                 let end = way.last().map_or(0, |piece| piece.end);
-                view.put("\n", end..end);
+                view.put(APART, end..end);
             }
         }
     }

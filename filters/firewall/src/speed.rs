@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -179,8 +180,209 @@ fn speed_of_the_worst_texts() {
     }
 }
 
+/// What may be sent to keep the decoders busy: each piece again and again.
+fn disguises() -> Vec<(String, String)> {
+    let words = "some words that say nothing at all, 17 of them; ";
+    let base64 = data_encoding::BASE64.encode(words.as_bytes());
+    let noise: Vec<u8> = (0..1u32 << 16).map(|n| (n.wrapping_mul(0x9E37_79B9) >> 13) as u8).collect();
+    let noise64 = data_encoding::BASE64.encode(&noise);
+    let wrap = |text: &str, width: usize, between: &str| {
+        let lines: Vec<_> = text.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line)).collect();
+        format!("{}{between}", lines.join(between))
+    };
+    let each = |write: &dyn Fn(u8) -> String| words.bytes().map(write).collect::<String>();
+    let zipped = |size: usize, again: usize| {
+        let zip = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap()
+        };
+        data_encoding::BASE64.encode(&(0..again).fold(vec![b' '; size], |bytes, _| zip(&bytes)))
+    };
+    let json = |times: usize| (0..times).fold("{\"a\":\"b\\nc\"}".to_owned(), |text, _| format!("{{\"a\":{text:?}}}"));
+    let mut all: Vec<(String, String)> = [
+        "%41",
+        "%2541",
+        "%25",
+        "%u0041",
+        "&#65;",
+        "&#x41;",
+        "&amp;",
+        "&amp;amp;amp;",
+        "&lowbar;",
+        "\\u0041",
+        "\\\\",
+        "\\\\u0041",
+        "\\x41",
+        "\\101",
+        "\\n",
+        "\\\"",
+        "\\u{41}",
+        "\\ud83d\\ude00",
+        "=3D",
+        "=41",
+        "=\n",
+        "a=\n",
+        "\"a\"+",
+        "'a',",
+        "\"ab1c\" + ",
+        "\"",
+        "'",
+        "\"'",
+        "\" ",
+        "\u{200B}",
+        "a\u{200B}",
+        "a\u{301}",
+        "\u{301}",
+        "\u{E0041}",
+        "\u{FE01}",
+        "\u{FE01}a",
+        "ａ",
+        "аb",
+        "а1",
+        "а_1x",
+        "ﷺ",
+        "½",
+        "\u{1b}[31m",
+        "\0",
+        "\u{202E}",
+        "1",
+        "1234567890",
+        "65, ",
+        "65,66, ",
+        "0x41, ",
+        "0x41,\n",
+        "01000001 ",
+        "101 ",
+        "41 ",
+        "4142 ",
+        "chr(65)+",
+        "00000000: 4141 4141  AA\n",
+        "00000000: 41\n",
+        "0000 ",
+        "a",
+        "A",
+        "aA1",
+        "/",
+        "+",
+        "=",
+        "-",
+        "_",
+        "\n",
+        "a\n",
+        "ab_1\n",
+        "a b ",
+        "a_1 ",
+        "ab-",
+        "[a]",
+        "ab\u{1F525}",
+        "<b>",
+        "a<b>",
+        "a**",
+        "a/**/",
+        "/*",
+        "<!--",
+        "]]>",
+        "a]]><![CDATA[",
+        "*",
+        "<",
+        "{\"content\":\"a1\"},",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\n",
+        "abcdefgh ",
+        "abcdefghijkl ",
+        "tok_1234567 ",
+    ]
+    .map(|piece| (format!("{piece:?}"), piece.to_owned()))
+    .into();
+    for (name, text) in [("base64", &base64), ("noise64", &noise64), ("slashes", &"/".repeat(1 << 12))] {
+        all.push((name.to_owned(), text.clone()));
+        for (width, between) in [
+            (64, "\n"),
+            (16, "\n"),
+            (76, "\r\n"),
+            (12, "\n"),
+            (4, "\n"),
+            (1, "\n"),
+            (4, " "),
+            (20, " "),
+            (12, " "),
+            (1, " "),
+            (1, "-"),
+        ] {
+            all.push((format!("{name}, {width} {between:?}"), wrap(text, width, between)));
+        }
+        all.push((format!("{name} in quotes"), format!("\"{}", wrap(text, 20, "\" + \""))));
+        all.push((format!("{name} backwards"), text.chars().rev().collect()));
+        all.push((format!("{name} in words"), wrap(text, 400, ". ")));
+    }
+    all.extend([
+        ("base64 twice".to_owned(), data_encoding::BASE64.encode(base64.repeat(40).as_bytes())),
+        (
+            "base64 four times".to_owned(),
+            (0..4).fold(words.repeat(40), |text, _| data_encoding::BASE64.encode(text.as_bytes())),
+        ),
+        ("base32".to_owned(), data_encoding::BASE32.encode(words.repeat(40).as_bytes())),
+        ("hex".to_owned(), data_encoding::HEXLOWER.encode(words.as_bytes())),
+        ("noise in hex".to_owned(), data_encoding::HEXLOWER.encode(&noise)),
+        (
+            "hex of hex of hex".to_owned(),
+            (0..3).fold(words.repeat(40), |text, _| data_encoding::HEXLOWER.encode(text.as_bytes())),
+        ),
+        ("hex, spaced".to_owned(), each(&|byte| format!("{byte:02x} "))),
+        ("numbers".to_owned(), each(&|byte| format!("{byte}, "))),
+        ("numbers in lines".to_owned(), each(&|byte| format!("{byte}, {byte},{byte},{byte}\n"))),
+        ("percent".to_owned(), each(&|byte| format!("%{byte:02X}"))),
+        ("html in percent".to_owned(), each(&|byte| format!("%26%23{byte}%3B"))),
+        ("quoted-printable".to_owned(), each(&|byte| format!("={byte:02X}"))),
+    ]);
+    all.extend([3, 6, 10].map(|times| (format!("json {times} deep"), json(times))));
+    all.extend([1, 4, 16, 64].map(|kib| (format!("gzip of {kib} KiB"), zipped(kib << 10, 1))));
+    all.extend(
+        [(1, 24), (2, 24), (3, 24), (2, 20)]
+            .map(|(again, size)| (format!("bomb {again} {size}"), zipped(1 << size, again))),
+    );
+    all
+}
+
+/// What the processor did for this thread, whoever else uses it.
+fn worked() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default())
+}
+
 #[test]
 #[ignore = "measures"]
 fn speed_of_huge_texts() {
     adversarial("built in", &builtin(false), 16 << 20, 8);
+}
+
+#[test]
+#[ignore = "measures"]
+fn speed_of_huge_disguises() {
+    let size = std::env::var("PORTCULLIS_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(16 << 20);
+    let rules = builtin(false);
+    let mut outcomes = Vec::new();
+    for (name, piece) in disguises() {
+        for end in ["", "\n"] {
+            // Whole, and in lines of a hundred pieces or more.
+            let part =
+                if end.is_empty() { piece.clone() } else { piece.repeat(100_000usize.div_ceil(piece.len())) + end };
+            let text = part.repeat(size / part.len() + 1);
+            let texts = [Text { text: &text, origin: Origin::User, flows: false }];
+            let (mut count, before) = (0usize, worked());
+            let judged =
+                rules.scan(black_box(&texts), Direction::Request, &mut Scratch::default(), &mut |_| count += 1);
+            let took = worked().saturating_sub(before);
+            outcomes.push((took, judged.is_ok(), count, format!("{name}{end:?}")));
+            if took > Duration::from_secs(2) {
+                println!("    {:8.1} s   {name}{end:?}", took.as_secs_f64());
+            }
+        }
+    }
+    outcomes.sort();
+    println!("{size} bytes: {} texts, the slowest first", outcomes.len());
+    for (time, judged, count, name) in outcomes.iter().rev().take(60) {
+        let verdict = if *judged { "judged" } else { "refused" };
+        println!("    {:8.1} ms  {verdict:7} {count:7} {name}", time.as_secs_f64() * 1e3);
+    }
 }

@@ -14,7 +14,7 @@ impl FindingObserver for Deaf {
     fn found(&self, _: &str, _: DataLevel, _: &'static str) {}
 }
 
-const RULES: &str = r#"
+pub(super) const RULES: &str = r#"
 [[rules]]
 id = "ours"
 description = "Token of ours"
@@ -50,7 +50,7 @@ fn made() -> Firewall {
     Firewall::new(settings, Arc::new(rules), Fingerprints::new(b"a key").unwrap(), Arc::new(Deaf)).unwrap()
 }
 
-fn head(path: &str) -> Head {
+pub(super) fn head(path: &str) -> Head {
     let Found::Route(route) = builtin(UpstreamKind::Ollama).find("POST", path) else { panic!("{path} is no route") };
     Head {
         method: Method::POST,

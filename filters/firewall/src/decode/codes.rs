@@ -7,12 +7,16 @@ use memchr::memchr;
 use super::{Budget, From, Piece, Set, Sink, dump, hex, says};
 use crate::planes::{BLOCK, Planes};
 use crate::scan::Exhausted;
+use says::Said;
 
 /// The shortest run of numbers that is looked at.
 const LINE: usize = 40;
 
 /// As many characters as are worth it.
 const LEAST: usize = 12;
+
+/// As much of the first row is read on its own.
+const FIRST: usize = 4 << 10;
 
 /// Reads one number, as one or more bytes.
 type Read = fn(&[u8], &mut Vec<u8>) -> bool;
@@ -26,6 +30,43 @@ struct Series {
     made: Vec<u8>,
     start: usize,
     end: usize,
+    /// Where the last two numbers begin in what was made.
+    last: [usize; 2],
+    breaks: Vec<Break>,
+}
+
+/// Where one row may end or another begin: what stands between the numbers changes.
+struct Break {
+    at: usize,
+    begins: bool,
+    /// An empty line is there.
+    blank: bool,
+}
+
+/// What stands before each of the last numbers.
+#[derive(Default)]
+struct Gaps<'t>([&'t [u8]; 3]);
+
+/// What the gap before a number says about rows, and whether each has an empty line.
+#[derive(Clone, Copy, Default)]
+struct Rows {
+    /// That one began two numbers before.
+    began: Option<bool>,
+    /// That one has ended.
+    ended: Option<bool>,
+}
+
+impl<'t> Gaps<'t> {
+    /// Goes on.
+    fn next(&mut self, gap: &'t [u8]) -> Rows {
+        let Self([_, before, last]) = *self;
+        *self = Self([before, last, gap]);
+        let blank = |gap: &[u8]| gap.iter().filter(|byte| **byte == b'\n').count() > 1;
+        Rows {
+            began: (before != last && last == gap).then(|| blank(before)),
+            ended: (before == last && last != gap).then(|| blank(gap)),
+        }
+    }
 }
 
 /// Decodes every row of numbers that says something.
@@ -34,7 +75,8 @@ pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink
     rows(bytes, planes, &mut |run| {
         let (stop, end) = dumped(bytes, &run, budget, sink)?.unwrap_or((run.end, run.end));
         let mut series: [Series; WAYS.len()] = Default::default();
-        let mut at = run.start;
+        let mut gaps = Gaps::default();
+        let (mut at, mut last) = (run.start, run.start);
         while at < stop {
             let rest = bytes.get(at..stop).unwrap_or_default();
             let size = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -44,12 +86,12 @@ pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink
             }
             let number = rest.get(..size).unwrap_or_default();
             if !is_call(number) {
+                let rows = gaps.next(bytes.get(last..at).unwrap_or_default());
+                last = at + size;
                 for ((name, read), series) in WAYS.iter().zip(&mut series) {
-                    if series.made.is_empty() {
-                        series.start = at;
-                    }
+                    let known = series.made.len();
                     if read(number, &mut series.made) {
-                        series.end = at + size;
+                        series.takes(known, at..at + size, rows);
                     } else {
                         series.give(name, budget, sink)?;
                     }
@@ -107,7 +149,7 @@ fn dumped(
         if indent.into_iter().any(u8::is_ascii_alphanumeric)
             && let Some((made, place)) = dump::read(bytes, line)
         {
-            if let Some((text, name)) = says::says(&made, "hexdump", budget)? {
+            if let Some(Said { text, name, .. }) = says::says(&made, "hexdump", budget)? {
                 sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
                 return Ok(Some((line, place.end)));
             }
@@ -121,18 +163,70 @@ fn dumped(
 }
 
 impl Series {
+    /// Takes in the number that has just been read into what was `known`.
+    fn takes(&mut self, known: usize, number: Range<usize>, rows: Rows) {
+        if known == 0 {
+            self.start = number.start;
+        }
+        self.end = number.end;
+        let [before, last] = self.last;
+        self.last = [last, known];
+        for (at, row, begins) in [(before, rows.began, true), (known, rows.ended, false)] {
+            let Some(blank) = row.filter(|_| at > 0) else { continue };
+            match self.breaks.last_mut() {
+                Some(last) if last.at >= at => last.begins |= begins,
+                _ => self.breaks.push(Break { at, begins, blank }),
+            }
+        }
+    }
+
     /// Gives what the numbers say, and begins anew.
     fn give(&mut self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-        let made = std::mem::take(&mut self.made);
+        let Self { made, start, end, breaks, .. } = std::mem::take(self);
         if made.len() < LEAST {
             return Ok(());
         }
         // Numbers that are not characters are numbers.
-        let said =
-            if name == "hex" { says::says(&made, name, budget)? } else { says::text(&made).map(|text| (text, name)) };
-        let Some((text, name)) = said else { return Ok(()) };
-        sink(Piece { text: &text, from: From::Run(self.start, self.end), name })
+        let (text, name) = if name == "hex" {
+            let Some(Said { text, name, .. }) = says::says(&made, name, budget)? else { return Ok(()) };
+            (text, name)
+        } else {
+            let Some(text) = says::text(&made) else { return Ok(()) };
+            (text, name)
+        };
+        sink(Piece { text: &text, from: From::Run(start, end), name })?;
+        match row_by_row(&made, &breaks) {
+            Some(text) => sink(Piece { text: &text, from: From::Run(start, end), name }),
+            None => Ok(()),
+        }
     }
+}
+
+/// The same, where other numbers stand right before a row or after it: without what is before the first one, row by
+/// row, and paragraph by paragraph.
+fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
+    if breaks.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    if let Some(first) = breaks.iter().find(|row| row.begins).map(|row| row.at) {
+        bytes.extend_from_slice(made.get(first..made.len().min(first + FIRST)).unwrap_or_default());
+    }
+    let blank = breaks.iter().filter(|row| row.blank).count();
+    for (only_blank, count) in [(false, breaks.len()), (true, blank)] {
+        if count == 0 || (only_blank && count == breaks.len()) {
+            continue;
+        }
+        let mut at = 0;
+        bytes.push(b'\n');
+        for row in breaks.iter().filter(|row| row.blank || !only_blank) {
+            bytes.extend_from_slice(made.get(at..row.at).unwrap_or_default());
+            bytes.push(b'\n');
+            at = row.at;
+        }
+        bytes.extend_from_slice(made.get(at..).unwrap_or_default());
+    }
+    says::text(&bytes).or_else(|| says::stretches(&bytes))
 }
 
 /// What numbers and what stands between them are made of.

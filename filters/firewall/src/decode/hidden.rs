@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{From, Piece, Runs, Set, Sink};
+use super::{From, Piece, Runs, Set};
 use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
 
-/// The shortest and the longest word that is looked at.
-const WORDS: std::ops::RangeInclusive<usize> = 20..=512;
+/// The shortest and the longest word that is looked at: a token, and one that is encoded among others.
+const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 
 /// What the marks of secrets look like that are written so.
 pub(crate) struct Disguised {
@@ -35,7 +35,10 @@ impl Disguised {
     }
 }
 
-/// Reads every word that looks like a token in both ways, where it has a mark that is written so.
+/// Who takes what words say, and whether any of them has the mark of a secret.
+type Sink<'s> = dyn FnMut(Piece<'_>, bool) -> Result<(), Exhausted> + 's;
+
+/// Reads every word that looks like a token in both ways.
 pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let words = words(text, runs);
     if words.is_empty() {
@@ -43,16 +46,17 @@ pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Si
     }
     let mut give = |name, marks: &Keywords, read: fn(&str, &mut String)| {
         let mut made = String::new();
-        let mut lines = Vec::new();
+        let mut lines = Vec::with_capacity(words.len());
+        let mut marked = false;
         for word in &words {
             let said = text.get(word.clone()).unwrap_or_default();
-            if marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err() {
-                lines.push((made.len(), word.clone()));
-                read(said, &mut made);
-                made.push('\n');
-            }
+            marked |= marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err();
+            lines.push((made.len(), word.clone()));
+            read(said, &mut made);
+            // Words are not lines of something that is cut into lines.
+            made.push_str("\n\n");
         }
-        if lines.is_empty() { Ok(()) } else { sink(Piece { text: &made, from: From::Words(&lines), name }) }
+        sink(Piece { text: &made, from: From::Words(&lines), name }, marked)
     };
     give("reversed", &disguised.reversed, |word, made| made.extend(word.chars().rev()))?;
     give("rot13", &disguised.moved, |word, made| made.extend(word.chars().map(rot13)))

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Budget, From, Piece, Runs, Sink, hex, says};
+use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
+use super::{Budget, From, Piece, Runs, Sink, says};
 use crate::scan::Exhausted;
+use says::Said;
 
 /// The shortest line that may be a part of something longer.
 pub(super) const LINE: u32 = 16;
@@ -11,34 +13,45 @@ pub(super) const LINE: u32 = 16;
 /// The shortest that is decoded: the shortest token, encoded.
 const LEAST: usize = 24;
 
-/// As many groups of four in a row that can be ASCII are no accident.
-const STREAK: usize = 5;
+/// Lines that were read as one.
+#[derive(Default)]
+struct Block {
+    end: usize,
+    /// In which alphabet, if they said something.
+    read: Option<&'static str>,
+}
 
 /// Decodes every run that says something.
 pub(super) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     let mut symbols = Vec::new();
-    let mut floor = 0;
+    let mut block = Block::default();
     for first in &runs.0 {
-        if first.start < floor {
-            continue;
-        }
-        symbols.clear();
-        symbols.extend_from_slice(bytes.get(first.clone()).unwrap_or_default());
-        let end = lines(bytes, first, &mut symbols);
-        if symbols.len() < LEAST {
-            continue;
-        }
         let mut give = |text: &str, end, name| sink(Piece { text, from: From::Run(first.start, end), name });
-        if decode(&symbols, budget, &mut |text, name| give(text, end, name))? {
-            floor = end;
-        } else if symbols.len() > first.len() && first.len() >= LEAST {
-            // The lines do not belong together: the first one may still say something.
-            symbols.truncate(first.len());
-            decode(&symbols, budget, &mut |text, name| give(text, first.end, name))?;
+        let line = bytes.get(first.clone()).unwrap_or_default();
+        if first.start >= block.end {
+            symbols.clear();
+            symbols.extend_from_slice(line);
+            let end = lines(bytes, first, &mut symbols);
+            block = Block { end, read: None };
+            if symbols.len() >= LEAST {
+                block.read = decode(&symbols, budget, &mut |text, name| give(text, end, name))?;
+            }
+            if symbols.len() == line.len() {
+                continue;
+            }
+        }
+        // A line may say something that is not what those around it say, or not in their way.
+        if line.len() >= LEAST && block.read.is_none_or(|name| !is_in(line, name) || is_packed(line)) {
+            decode(line, budget, &mut |text, name| give(text, first.end, name))?;
         }
     }
     Ok(())
+}
+
+/// Whether a line is most likely written in an alphabet.
+fn is_in(line: &[u8], name: &str) -> bool {
+    alphabets(line).into_iter().flatten().next().is_some_and(|alphabet| alphabet.name == name)
 }
 
 fn is_symbol(byte: u8) -> bool {
@@ -55,10 +68,16 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
         if padding > 0 {
             return end + padding;
         }
-        let Some(gap) = line_break(rest) else { return end };
+        // Words are not put together, what is encoded may be.
+        let words = symbols.iter().take(LINE as usize).any(u8::is_ascii_digit);
+        let (gap, ends): (_, &[u8]) = match (line_break(rest), blank(rest)) {
+            (Some(gap), _) => (gap, b"\r\n=\"'\\<`"),
+            (None, Some(gap)) if words => (gap, b"\r\n=\"'\\<` \t,.;"),
+            _ => return end,
+        };
         let rest = rest.get(gap..).unwrap_or_default();
         let line = rest.iter().take_while(|byte| is_symbol(**byte)).count();
-        let whole = rest.get(line).is_none_or(|byte| b"\r\n=\"'\\<`".contains(byte));
+        let whole = rest.get(line).is_none_or(|byte| ends.contains(byte));
         if line == 0 || line > width || !whole {
             return end;
         }
@@ -78,160 +97,129 @@ fn line_break(rest: &[u8]) -> Option<usize> {
         [b'\n', ..] => 1,
         [b'\r', b'\n', ..] => 2,
         [b'\\', b'\n', ..] => 2,
+        [b' ' | b'\t', b'\n', ..] => 2,
         _ => return None,
     };
     Some(end + rest.iter().skip(end).take(32).take_while(|byte| b" \t>|#*".contains(byte)).count())
 }
 
-/// Decodes a run in the ways that its characters allow, until one of them says something.
+/// The bytes of what stands between words.
+fn blank(rest: &[u8]) -> Option<usize> {
+    let gap = rest.iter().take(4).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    (gap > 0).then_some(gap)
+}
+
+/// Decodes a run in the alphabets that it can be written in, until one of them says something. Returns which.
 fn decode(
     symbols: &[u8],
     budget: &Budget,
     give: &mut dyn FnMut(&str, &'static str) -> Result<(), Exhausted>,
+) -> Result<Option<&'static str>, Exhausted> {
+    for alphabet in alphabets(symbols).into_iter().flatten() {
+        if read(alphabet, symbols, budget, give)? {
+            return Ok(Some(alphabet.name));
+        }
+    }
+    Ok(None)
+}
+
+/// Decodes a run that is written in one alphabet, and says whether it says something.
+fn read(
+    alphabet: &Alphabet,
+    symbols: &[u8],
+    budget: &Budget,
+    give: &mut dyn FnMut(&str, &'static str) -> Result<(), Exhausted>,
 ) -> Result<bool, Exhausted> {
-    let bare = symbols.strip_prefix(b"0x").or_else(|| symbols.strip_prefix(b"0X")).unwrap_or(symbols);
-    let kinds = Kinds::of(bare);
-    if kinds.hex {
+    let (symbols, starts) = match alphabet.name {
         // The digits of a number may stand before it, and a letter after it.
-        for start in 0..2 {
-            let pairs = bare.get(start..).unwrap_or_default();
-            if let Some((text, name)) = says::says(&unpack(pairs, 4, hex), "hex", budget)? {
-                give(&text, name)?;
-                return Ok(true);
+        "hex" => (bare(symbols), 0..2),
+        "base32" => (symbols, 0..1),
+        _ => match group_start(symbols) {
+            Some(start) => (symbols, start..start + 1),
+            None => return Ok(false),
+        },
+    };
+    let (mut known, mut said_any) = (None, false);
+    for start in starts {
+        let bytes = alphabet.unpack(symbols.get(start..).unwrap_or_default());
+        let said = match alphabet.name {
+            name @ "base32" => says::text(&bytes).map(|text| Said { text, name, whole: true }),
+            name => says::says(&bytes, name, budget)?,
+        };
+        if let Some(Said { text, name, whole }) = said {
+            give(&text, name)?;
+            said_any = true;
+            known = whole.then_some(start);
+            break;
+        }
+    }
+    let others = elsewhere(alphabet, symbols, known);
+    if let Some(text) = &others {
+        give(text, alphabet.name)?;
+    }
+    Ok(said_any || others.is_some())
+}
+
+/// What a run says apart from what was read from `known` on: something else may stand right before it.
+fn elsewhere(alphabet: &Alphabet, symbols: &[u8], known: Option<usize>) -> Option<String> {
+    let read = known.map(|start| alphabet.streaks(symbols, start)).unwrap_or_default();
+    let mut all = String::new();
+    for start in (0..alphabet.group).filter(|start| Some(*start) != known) {
+        for streak in alphabet.streaks(symbols, start) {
+            let before = read.get(..read.partition_point(|other| other.start <= streak.start));
+            if before.and_then(|before| before.last()).is_some_and(|other| other.end >= streak.end) {
+                continue;
+            }
+            let bytes = alphabet.unpack(symbols.get(streak).unwrap_or_default());
+            if let Some(text) = says::text(&bytes).or_else(|| says::stretches(&bytes)) {
+                all.push_str(&text);
+                all.push('\n');
             }
         }
-        return Ok(false);
     }
-    if kinds.base32
-        && let Some(text) = says::text(&unpack(symbols, 5, base32))
-    {
-        give(&text, "base32")?;
-        return Ok(true);
-    }
-    if !kinds.mixed() {
-        return Ok(false);
-    }
-    let Some(start) = group_start(symbols) else { return Ok(false) };
-    let groups = symbols.get(start..).unwrap_or_default();
-    let Some((text, name)) = says::says(&unpack64(groups), "base64", budget)? else { return Ok(false) };
-    give(&text, name)?;
-    Ok(true)
+    (!all.is_empty()).then_some(all)
 }
 
 /// Where the first group of four begins, in a run that may be base64 of something: ASCII in it shows, since the
 /// first bit of every byte is 0. What else is decoded shows in its first characters.
 fn group_start(symbols: &[u8]) -> Option<usize> {
-    let most = STREAK.min(symbols.len() / 4 - 1);
-    let ascii = |start: &usize| {
-        let mut streak = 0;
-        symbols.get(*start..).unwrap_or_default().as_chunks::<4>().0.iter().any(|[a, b, c, _]| {
-            let clear = |symbol: &u8, bit: u8| base64(*symbol).is_some_and(|value| value & bit == 0);
-            streak = if clear(a, 0x20) && clear(b, 0x08) && clear(c, 0x02) { streak + 1 } else { 0 };
-            streak >= most
-        })
-    };
-    let magic = match symbols {
+    if is_packed(symbols) { Some(0) } else { (0..4).find(|start| BASE64.is_text(symbols, *start)) }
+}
+
+/// Whether a run begins like base64 of what is no ASCII, but known.
+fn is_packed(symbols: &[u8]) -> bool {
+    match symbols {
         // gzip, and zlib at its usual settings.
         [b'H', b'4', b's', b'I', ..] | [b'e', b'J' | b'N' | b'A' | b'F', ..] => true,
         // DER, and UTF-16 with a mark.
         [b'M', b'C'..=b'I', ..] | [b'/', b'/', b'5' | b'4', ..] | [b'/', b'v', b'8', ..] => true,
         _ => false,
-    };
-    if magic { Some(0) } else { (0..4).find(ascii) }
+    }
 }
 
-/// Which alphabets a run is written in.
-#[derive(Default)]
-struct Kinds {
-    hex: bool,
-    base32: bool,
-    upper: bool,
-    lower: bool,
-    digit: bool,
-}
-
-impl Kinds {
-    fn of(symbols: &[u8]) -> Self {
-        let mut kinds = Self { hex: true, base32: true, ..Self::default() };
-        for byte in symbols {
-            if !kinds.hex && !kinds.base32 && kinds.upper && kinds.lower {
-                break;
-            }
-            kinds.hex &= byte.is_ascii_hexdigit();
-            kinds.base32 &= base32(*byte).is_some();
-            kinds.upper |= byte.is_ascii_uppercase();
-            kinds.lower |= byte.is_ascii_lowercase();
-            kinds.digit |= byte.is_ascii_digit();
+/// The alphabets that a run may be written in, the likeliest first.
+fn alphabets(symbols: &[u8]) -> [Option<&'static Alphabet>; 2] {
+    let (mut hex, mut base32) = (true, true);
+    let (mut upper, mut lower, mut digit) = (false, false, false);
+    for byte in bare(symbols) {
+        if !hex && !base32 && upper && lower {
+            break;
         }
-        kinds.base32 &= !(kinds.upper && kinds.lower);
-        kinds
+        hex &= HEX.has(*byte);
+        base32 &= BASE32.has(*byte);
+        upper |= byte.is_ascii_uppercase();
+        lower |= byte.is_ascii_lowercase();
+        digit |= byte.is_ascii_digit();
     }
-
-    /// Names and words have letters of one case, and numbers none; what is encoded has more.
-    fn mixed(&self) -> bool {
-        self.upper && self.lower || self.digit && (self.upper || self.lower)
+    if hex {
+        return [Some(&HEX), None];
     }
+    // Names and words have letters of one case, and numbers none; what is encoded has more.
+    let mixed = upper && lower || digit && (upper || lower);
+    [Some(&BASE32).filter(|_| base32 && !(upper && lower)), Some(&BASE64).filter(|_| mixed)]
 }
 
-/// The bytes in symbols of so many bits each. What is left over at the end is dropped.
-fn unpack(symbols: &[u8], bits: u32, value: impl Fn(u8) -> Option<u8>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(symbols.len() * bits as usize / 8 + 1);
-    let (mut held, mut count) = (0u32, 0);
-    for symbol in symbols {
-        held = held << bits | u32::from(value(*symbol).unwrap_or_default());
-        count += bits;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((held >> count) as u8);
-        }
-    }
-    bytes
-}
-
-/// The same for base64, four symbols at a time.
-fn unpack64(symbols: &[u8]) -> Vec<u8> {
-    let (groups, rest) = symbols.as_chunks::<4>();
-    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3 + 3);
-    for group in groups {
-        let bits = group.iter().fold(0u32, |bits, symbol| bits << 6 | u32::from(base64(*symbol).unwrap_or_default()));
-        let [_, a, b, c] = bits.to_be_bytes();
-        bytes.extend_from_slice(&[a, b, c]);
-    }
-    bytes.extend(unpack(rest, 6, base64));
-    bytes
-}
-
-fn base32(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a'),
-        b'2'..=b'7' => Some(byte - b'2' + 26),
-        _ => None,
-    }
-}
-
-fn base64(byte: u8) -> Option<u8> {
-    static VALUES: [u8; 256] = values();
-    VALUES.get(usize::from(byte)).copied().filter(|value| *value < 64)
-}
-
-const fn values() -> [u8; 256] {
-    let mut table = [u8::MAX; 256];
-    let mut rest: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut value = 0;
-    while let Some((byte, more)) = rest.split_first() {
-        if let Some((_, [slot, ..])) = table.split_at_mut_checked(*byte as usize) {
-            *slot = value;
-        }
-        rest = more;
-        value += 1;
-    }
-    // The alphabet for URLs has two symbols of its own.
-    if let Some((_, [minus, ..])) = table.split_at_mut_checked(b'-' as usize) {
-        *minus = 62;
-    }
-    if let Some((_, [line, ..])) = table.split_at_mut_checked(b'_' as usize) {
-        *line = 63;
-    }
-    table
+/// A run without what marks it as hex.
+fn bare(symbols: &[u8]) -> &[u8] {
+    symbols.strip_prefix(b"0x").or_else(|| symbols.strip_prefix(b"0X")).unwrap_or(symbols)
 }

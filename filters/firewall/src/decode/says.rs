@@ -14,19 +14,29 @@ const STRETCH: usize = 14;
 /// Larger than any private key.
 const LONGEST: usize = 16 << 10;
 
-/// The text in these bytes, and how it was encoded: as they stand, inflated, as UTF-16, a key written as a key file, or what is
-/// printable between what is not.
-pub(super) fn says(
-    bytes: &[u8],
-    name: &'static str,
-    budget: &Budget,
-) -> Result<Option<(String, &'static str)>, Exhausted> {
+/// What bytes say.
+pub(super) struct Said {
+    pub(super) text: String,
+    /// How it was encoded.
+    pub(super) name: &'static str,
+    /// Whether they say nothing else.
+    pub(super) whole: bool,
+}
+
+/// The text in these bytes: as they stand, inflated, as UTF-16, a key written as a key file, or what is printable
+/// between what is not.
+pub(super) fn says(bytes: &[u8], name: &'static str, budget: &Budget) -> Result<Option<Said>, Exhausted> {
     let inflated = inflate(bytes, budget)?;
     // The bytes that were inflated count, whether they are a text or not.
     budget.spend(inflated.as_ref().map_or(0, Vec::len))?;
     let bytes = inflated.as_deref().unwrap_or(bytes);
-    let named = |text: String| (text, name);
-    Ok(key(bytes).map(|text| (text, KEY)).or_else(|| text(bytes).or_else(|| stretches(bytes)).map(named)))
+    if let Some(text) = key(bytes) {
+        return Ok(Some(Said { text, name: KEY, whole: false }));
+    }
+    Ok(match text(bytes) {
+        Some(text) => Some(Said { text, name, whole: true }),
+        None => stretches(bytes).map(|text| Said { text, name, whole: false }),
+    })
 }
 
 /// Bytes that are a text and nothing else.
@@ -123,7 +133,7 @@ fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// What is printable between what is not, a line each.
-fn stretches(bytes: &[u8]) -> Option<String> {
+pub(super) fn stretches(bytes: &[u8]) -> Option<String> {
     let mut text = String::new();
     static PRINTABLE: Set = Set::word_and(b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r");
     let _ = runs::each(bytes, STRETCH, &PRINTABLE, &mut |run| {

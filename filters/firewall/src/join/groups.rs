@@ -1,4 +1,5 @@
-//! Tokens cut into groups of one size: `g h p _`, `ab-cd-ef`, `[g][h]`, also with pictures in between.
+//! Tokens cut into groups of one size: `g h p _`, `ab-cd-ef`, `[g][h]`, also with pictures in between, and what is
+//! encoded in words of one width.
 
 use super::{Sink, give};
 use crate::planes::Planes;
@@ -6,12 +7,20 @@ use crate::planes::Planes;
 /// How far apart a text is looked at. A token in groups is longer.
 const STEP: usize = 32;
 
-/// The largest group, and the longest that stands between two.
-const GROUP: usize = 8;
+/// The largest group, and the longest that stands between two: three of both fit into 64 bytes.
+const GROUP: usize = 12;
 const GAP: usize = 8;
 
-/// As many groups in a row are no accident.
+/// Wider groups, one a line, are lines.
+const NARROW: usize = 8;
+
+/// As many groups are joined at once, and as many of them are joined with those after them, too.
+const MOST: usize = 16 << 10;
+const OVERLAP: usize = 128;
+
+/// As many groups in a row are no accident, and as many words of one size.
 const LEAST: usize = 4;
+const WORDS: usize = 6;
 
 /// Joins every row of groups.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
@@ -21,7 +30,8 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
         match may_be_row(bytes, planes, at).then(|| row(bytes, floor, at)).flatten() {
             Some((pieces, end)) => {
                 give(text, &pieces, sink);
-                floor = end;
+                let again = pieces.len().checked_sub(OVERLAP).filter(|_| pieces.len() > MOST);
+                floor = again.and_then(|at| pieces.get(at)).map_or(end, |piece| piece.start);
                 at = end.max(at + STEP);
             }
             None => at += STEP,
@@ -40,9 +50,6 @@ fn may_be_row(bytes: &[u8], planes: &Planes, place: usize) -> bool {
     if first > GROUP as u32 || !within(gap, GAP) || !within(group, GROUP) {
         return false;
     }
-    if gap == 1 && is_word(group as usize) && bytes.get(place + first as usize) == Some(&b' ') {
-        return false;
-    }
     // The group before this gap has it after it; two more must.
     let step = group + gap;
     let inside = (1u64 << gap) - 1;
@@ -50,6 +57,10 @@ fn may_be_row(bytes: &[u8], planes: &Planes, place: usize) -> bool {
     let one = after(1);
     if one && after(2) {
         return true;
+    }
+    // Two words of one size stand everywhere.
+    if gap == 1 && is_word(group as usize) && bytes.get(place + first as usize) == Some(&b' ') {
+        return false;
     }
     let Some(short) = group.checked_sub(first) else { return false };
     let behind = planes.behind(place, |block| block.word);
@@ -74,7 +85,8 @@ fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<
         return None;
     }
     let between = bytes.get(first..begin)?;
-    if between == b" " && is_word(group) {
+    let words = between == b" " && is_word(group);
+    if group > NARROW && between.contains(&b'\n') {
         return None;
     }
     let step = group + gap;
@@ -84,23 +96,23 @@ fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<
             return false;
         }
         let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
-        inner && bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between))
+        inner && (gap == 1 || bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between)))
     };
     // The ones after it, and the ones before it.
     let mut end = begin;
-    while fits(end) {
+    while fits(end) && end - begin <= MOST * step {
         end += step;
     }
     let mut start = begin;
     while start.checked_sub(step).is_some_and(|before| before >= floor && fits(before)) {
         start -= step;
     }
-    if (end - start) / step < LEAST - 1 {
+    if (end - start) / step < if words && group <= NARROW { WORDS } else { LEAST } - 1 {
         return None;
     }
     let mut pieces = Vec::new();
     // The group before the first may be longer, with the prefix; the one after the last may be of any size.
-    if let Some(before) = start.checked_sub(gap).filter(|at| bytes.get(*at..start) == Some(between)) {
+    if let Some(before) = start.checked_sub(gap).filter(|at| *at >= floor && bytes.get(*at..start) == Some(between)) {
         let word = bytes.get(floor..before)?.iter().rev().take(64).take_while(|byte| byte.is_ascii_graphic()).count();
         pieces.push(before - word..before);
     }

@@ -10,8 +10,9 @@ use crate::planes::{BLOCK, Planes};
 /// The narrowest that a text is cut at.
 const NARROW: usize = 8;
 
-/// As many lines as are joined at once.
+/// As many lines as are joined at once, and as many of them are joined with those after them, too.
 const MOST: usize = 512;
+const OVERLAP: usize = 128;
 
 /// Joins every row of lines that are one word each, or of one width.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
@@ -31,11 +32,12 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
         let begin = bytes.get(line.clone()).unwrap_or_default();
         let token = begin.first().is_some_and(|byte| TOKEN.has(*byte) || *byte == b';');
         let one = token && memchr2(b' ', b'\t', begin).is_none();
-        if one && words.len() < MOST {
+        if one {
             if words.is_empty() {
                 words.push(word_start(bytes, last.start, last.end)..last.end);
             }
             words.push(line.clone());
+            go_on(text, &mut words, sink);
         } else if !words.is_empty() || (token && is_open(bytes.get(last.clone()).unwrap_or_default())) {
             if words.is_empty() {
                 words.push(word_start(bytes, last.start, last.end)..last.end);
@@ -49,13 +51,18 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
         // A line of its own in what was cut makes a short line.
         let goes_on = !cut.is_empty() && (line.len() == width || (one && line.len() < width));
         let fits = (even && cut.is_empty()) || goes_on;
-        if (fits || line.len() < width) && cut.len() < MOST && (even || !cut.is_empty()) {
+        if (fits || line.len() < width) && (even || !cut.is_empty()) {
             if cut.is_empty() {
                 cut.push(last.clone());
                 (width, spaced) = (line.len(), false);
             }
             cut.push(line.clone());
             spaced |= !one;
+            if spaced {
+                go_on(text, &mut cut, sink);
+            } else if cut.len() > MOST {
+                cut.drain(..cut.len() - OVERLAP);
+            }
         }
         if !fits && !cut.is_empty() {
             // Without a space in it, the row has been joined above.
@@ -69,6 +76,14 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     give(text, &words, sink);
     if spaced {
         give(text, &cut, sink);
+    }
+}
+
+/// Joins a row that is long, and goes on with its end.
+fn go_on(text: &str, row: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
+    if row.len() > MOST {
+        give(text, row, sink);
+        row.drain(..row.len() - OVERLAP);
     }
 }
 

@@ -12,8 +12,9 @@ const PIECE: usize = 4 << 10;
 /// The longest that stands between two pieces.
 const SEAM: usize = 96;
 
-/// As much as is joined at once.
+/// As much as is joined at once, and as many pieces of it are joined with what follows, too.
 const MOST: usize = 64 << 10;
+const OVERLAP: usize = 128;
 
 /// Joins every row of literals.
 pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
@@ -23,8 +24,8 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
         at = quote + 1;
         let Some(next) = seam(bytes, quote) else { continue };
         let Some(first) = opening(bytes, floor, quote) else { continue };
-        let end = row(text, first..quote, next, sink);
-        (floor, at) = (end, end.max(at));
+        let (begin, end) = row(text, first..quote, next, sink);
+        (floor, at) = (begin, end.max(at));
     }
 }
 
@@ -40,8 +41,8 @@ fn opening(bytes: &[u8], floor: usize, quote: usize) -> Option<usize> {
     Some(least + before.iter().rposition(|byte| byte == mark)? + 1)
 }
 
-/// Joins a row that goes on from a first piece. Returns how far it went.
-fn row(text: &str, first: Range<usize>, mut next: usize, sink: &mut Sink<'_>) -> usize {
+/// Joins a row that goes on from a first piece. Returns where the next one may begin, and where to look for it.
+fn row(text: &str, first: Range<usize>, mut next: usize, sink: &mut Sink<'_>) -> (usize, usize) {
     let bytes = text.as_bytes();
     let mut size = 0;
     let mut pieces = Vec::new();
@@ -57,6 +58,7 @@ fn row(text: &str, first: Range<usize>, mut next: usize, sink: &mut Sink<'_>) ->
         size < MOST
     };
     let mut end = first.end + 1;
+    let begin = first.start;
     push(first, &mut pieces);
     while let Some(mark) = bytes.get(next - 1) {
         let rest = bytes.get(next..bytes.len().min(next + PIECE)).unwrap_or_default();
@@ -64,7 +66,11 @@ fn row(text: &str, first: Range<usize>, mut next: usize, sink: &mut Sink<'_>) ->
         let quote = next + close;
         end = quote + 1;
         if !push(next..quote, &mut pieces) {
-            break;
+            // The row is long: the next one begins with its end, unless that is most of it.
+            let again = pieces.len().checked_sub(OVERLAP).and_then(|at| pieces.get(at)).cloned();
+            super::give(text, &pieces, sink);
+            let again = again.filter(|piece| piece.start > begin + MOST / 2);
+            return again.map_or((end, end), |piece| (piece.start.saturating_sub(1), piece.end));
         }
         match seam(bytes, quote) {
             Some(after) => next = after,
@@ -72,7 +78,7 @@ fn row(text: &str, first: Range<usize>, mut next: usize, sink: &mut Sink<'_>) ->
         }
     }
     super::give(text, &pieces, sink);
-    end
+    (end, end)
 }
 
 /// Whether a key of an object ends before this place.

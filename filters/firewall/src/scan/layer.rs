@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
@@ -107,46 +109,76 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
-        let budget = self.budget;
-        let engine = &self.rules.engine;
         // It was scanned last.
         let planes = std::mem::take(&mut self.hits.planes);
-        let mut done = Ok(());
-        join::each(text, &planes, &mut |view: &View| {
-            if done.is_err() {
-                return;
-            }
-            done = self.judge_if(&view.text, &Place::Parts(&view.map, place), Through::Joined, |found| {
-                // What does not reach over a border has been found where it stands.
-                let across = view.map.source(found.secret.clone()).len() != found.secret.len();
-                across && is_sure(engine, &view.text, found)
-            });
-        });
-        done?;
         let mut runs = Runs::default();
         runs.read(&planes);
-        if depth.layers == 0 {
-            decode::each_hidden(text, &runs, engine.disguised(), &mut |piece: Piece<'_>| {
-                let through = Through::Decoded(piece.name);
-                let place = place.then(piece.from);
-                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))
-            })?;
-        }
-        decode::each(text, &planes, &runs, budget, &mut |piece: Piece<'_>| {
-            let through = if matches!(through, Through::Decoded(_)) { through } else { Through::Decoded(piece.name) };
-            let place = place.then(piece.from);
-            if piece.name == KEY {
-                return self.judge(piece.text, &place, through);
-            }
-            let below = depth.below(&piece)?;
-            if below.layers > DEPTH {
-                // Nobody wraps anything so often who does not hide it.
-                return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
-            }
-            self.layer(piece.text, &place, through, below)
+        decode::each(text, &planes, &runs, self.budget, &mut |piece: Piece<'_>| {
+            let through = outermost(through, piece.name);
+            self.decoded(&piece, place, through, depth)
         })?;
+        let mut done = Ok(());
+        join::each(text, &planes, &mut |view: &View| {
+            if done.is_ok() {
+                done = self.joined(view, place, depth);
+            }
+        });
+        done?;
         self.hits.planes = planes;
-        Ok(())
+        // What is written backwards may be encoded, or have been.
+        if depth.layers > 1 {
+            return Ok(());
+        }
+        let engine = &self.rules.engine;
+        decode::each_hidden(text, &runs, engine.disguised(), &mut |piece: Piece<'_>, marked| {
+            let through = outermost(through, piece.name);
+            let place = place.then(piece.from);
+            if marked {
+                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))?;
+            }
+            decode::each_run(piece.text, &|_| true, self.budget, &mut |piece| {
+                self.decoded(&piece, &place, through, depth)
+            })
+        })
+    }
+
+    /// Looks at what a part of a text says when it is decoded.
+    fn decoded(
+        &mut self,
+        piece: &Piece<'_>,
+        place: &Place<'_>,
+        through: Through,
+        depth: Depth,
+    ) -> Result<(), Exhausted> {
+        let place = place.then(piece.from);
+        if piece.name == KEY {
+            return self.judge(piece.text, &place, through);
+        }
+        let below = depth.below(piece)?;
+        if below.layers > DEPTH {
+            // Nobody wraps anything so often who does not hide it.
+            return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
+        }
+        self.layer(piece.text, &place, through, below)
+    }
+
+    /// Looks at what stood in pieces, and at what is encoded in it. What does not reach over a border has been found
+    /// where it stands.
+    fn joined(&mut self, view: &View, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
+        let engine = &self.rules.engine;
+        let place = Place::Parts(&view.map, place);
+        let across = |part: &Range<usize>| view.map.source(part.clone()).len() != part.len();
+        self.judge_if(&view.text, &place, Through::Joined, |found| {
+            across(&found.secret) && is_sure(engine, &view.text, found)
+        })?;
+        // A word before it shows in base64 as it does in a text; what else it is written in does not go over one.
+        let whole = memmem::find(view.text.as_bytes(), join::APART.as_bytes()).unwrap_or(view.text.len());
+        let wanted = |run: &Range<usize>| {
+            across(run) && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
+        };
+        decode::each_run(&view.text, &wanted, self.budget, &mut |piece| {
+            self.decoded(&piece, &place, Through::Joined, depth)
+        })
     }
 
     /// Looks across the border before one of the texts.
@@ -161,7 +193,9 @@ impl<'r, 's> Layers<'r, 's> {
             let scanned = rules.engine.scan_sure(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
                 if reaches && is_sure(&rules.engine, joined, &hit) {
-                    across.push((hit.rule, start + hit.span.start..end));
+                    // It may begin in a later one of several texts: then the word that they go on is where it is.
+                    let begin = start + hit.span.start;
+                    across.push((hit.rule, if begin < end { begin } else { start }..end));
                 }
             });
             done = done.and(scanned);
@@ -203,11 +237,8 @@ impl<'r, 's> Layers<'r, 's> {
                 }
             })?;
             let hits = &mut *self.hits;
-            decode::each_run(text, self.budget, &mut |piece| {
-                let From::Run(start, end) = piece.from else { return Ok(()) };
-                if !seams.crosses(&(start..end)) {
-                    return Ok(());
-                }
+            decode::each_run(text, &|run| seams.crosses(run), self.budget, &mut |piece| {
+                let From::Run(start, _) = piece.from else { return Ok(()) };
                 rules.engine.scan_sure(piece.text, hits, &mut |hit| {
                     if is_sure(&rules.engine, piece.text, &hit) {
                         across.push((hit.rule, start));
@@ -280,6 +311,14 @@ impl<'r, 's> Layers<'r, 's> {
         if self.reported.add(self.number, rule, &span) {
             (self.found)(Finding { rule, text: self.number, span, secret, through, score });
         }
+    }
+}
+
+/// How something is seen that was decoded from what is seen in some way: the outermost says most.
+fn outermost(through: Through, name: &'static str) -> Through {
+    match through {
+        Through::Plain | Through::Normalised => Through::Decoded(name),
+        Through::Joined | Through::Decoded(_) => through,
     }
 }
 

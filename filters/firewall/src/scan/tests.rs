@@ -52,6 +52,25 @@ fn chunks(size: usize) -> Vec<&'static str> {
     TOKEN.as_bytes().chunks(size).map(|part| std::str::from_utf8(part).unwrap()).collect()
 }
 
+/// A text cut into pieces of one size.
+fn cut(text: &str, size: usize) -> Vec<String> {
+    text.as_bytes().chunks(size).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+fn quoted(pieces: &[String], between: &str) -> String {
+    pieces.iter().map(|piece| format!("\"{piece}\"")).collect::<Vec<_>>().join(between)
+}
+
+fn rot13(text: &str) -> String {
+    let turn = |c: char, first: u8| char::from(first + (c as u8 - first + 13) % 26);
+    let letter = |c: char| match c {
+        'a'..='z' => turn(c, b'a'),
+        'A'..='Z' => turn(c, b'A'),
+        _ => c,
+    };
+    text.chars().map(letter).collect()
+}
+
 fn packed(gzip: bool) -> Vec<u8> {
     let text = format!("the key is {TOKEN}, keep it");
     if gzip {
@@ -81,19 +100,14 @@ fn disguises() -> Vec<(String, Through)> {
             format!("{:08x}: {:39}  {}\n", row * 16, pairs.join(" "), String::from_utf8_lossy(line))
         })
         .collect();
-    let quoted: Vec<String> = chunks(7).iter().map(|part| format!("\"{part}\"")).collect();
+    let in_quotes: Vec<String> = chunks(7).iter().map(|part| format!("\"{part}\"")).collect();
     let messages: Vec<String> =
         chunks(16).iter().map(|part| format!("{{\"role\": \"user\", \"content\": \"{part}\"}}")).collect();
     let wide: String = TOKEN.chars().filter_map(|c| char::from_u32(u32::from(c) + 0xFEE0)).collect();
     let tags: String = TOKEN.chars().filter_map(|c| char::from_u32(u32::from(c) + 0xE0000)).collect();
-    let rot13 = each(|byte| {
-        let turn = |first: u8| char::from(first + (byte - first + 13) % 26).to_string();
-        match byte {
-            b'a'..=b'z' => turn(b'a'),
-            b'A'..=b'Z' => turn(b'A'),
-            _ => char::from(byte).to_string(),
-        }
-    });
+    let backwards = |text: &str| text.chars().rev().collect::<String>();
+    let hex = HEXLOWER.encode(TOKEN.as_bytes());
+    let words = BASE64_NOPAD.encode(b"what stands before it");
     vec![
         (base64.clone(), Decoded("base64")),
         (BASE64.encode(base64.as_bytes()), Decoded("base64")),
@@ -129,19 +143,45 @@ fn disguises() -> Vec<(String, Through)> {
         (format!("line\\n{TOKEN}"), Decoded("backslash")),
         (each(|byte| format!("={byte:02X}")), Decoded("quoted-printable")),
         (chunks(20).join("=\n"), Decoded("quoted-printable")),
-        (TOKEN.chars().rev().collect(), Decoded("reversed")),
-        (rot13, Decoded("rot13")),
+        (backwards(TOKEN), Decoded("reversed")),
+        (rot13(TOKEN), Decoded("rot13")),
+        (backwards(&base64), Decoded("reversed")),
+        (rot13(base64.trim_end_matches('=')), Decoded("rot13")),
+        (backwards(&hex), Decoded("reversed")),
+        (BASE64.encode(backwards(TOKEN).as_bytes()), Decoded("base64")),
+        (cut(&base64, 20).join(" "), Decoded("base64")),
+        (format!("{}\n{}", &base64[..17], &base64[17..]), Decoded("base64")),
+        (format!("{}\n{base64}", &words[..words.len() - 1]), Decoded("base64")),
+        (format!("{words}\n{hex}"), Decoded("hex")),
+        (format!("{}ABC{}", "zz".repeat(9), BASE64_NOPAD.encode(TOKEN.as_bytes())), Decoded("base64")),
+        (format!("41, 42, 43\n\n{}", list(|byte| byte.to_string(), ", ")), Decoded("char-codes")),
+        (format!("{}\n\n52, 53", list(|byte| byte.to_string(), ", ")), Decoded("char-codes")),
+        (format!("97 [{}]", list(|byte| byte.to_string(), ", ")), Decoded("char-codes")),
+        (format!("61\n{}", list(|byte| format!("{byte:02x}"), " ")), Decoded("hex")),
+        // From here on, what is around it matters.
         (list(|byte| char::from(byte).to_string(), "\u{200B}"), Normalised),
         (list(|byte| char::from(byte).to_string(), "\u{AD}\u{2060}"), Normalised),
         (TOKEN.replace('a', "а").replace('T', "Т").replace('o', "ο"), Normalised),
         (wide, Normalised),
         (tags, Normalised),
-        (quoted.join(" + "), Joined),
-        (quoted.join(", "), Joined),
-        (quoted.join("\n    "), Joined),
-        (quoted.join(" .\n"), Joined),
-        (quoted.join(" .. "), Joined),
-        (quoted.join("\nb = "), Joined),
+        (quoted(&cut(&base64, 14), " + "), Joined),
+        (quoted(&cut(&hex, 11), "\n  + "), Joined),
+        (quoted(&cut(&BASE64.encode(base64.as_bytes()), 8), ", "), Joined),
+        (cut(&base64, 12).join("\n"), Joined),
+        (cut(&base64, 4).join("\n"), Joined),
+        (format!("{}\n{}", &base64[..11], &base64[11..]), Joined),
+        (cut(&base64, 4).join(" "), Joined),
+        (cut(&base64, 8).join(" "), Joined),
+        (cut(&base64, 12).join(" "), Joined),
+        (cut(&base64, 1).join(" "), Joined),
+        (cut(&hex, 7).join("-"), Joined),
+        (cut(&base64, 9).join("<b>"), Joined),
+        (in_quotes.join(" + "), Joined),
+        (in_quotes.join(", "), Joined),
+        (in_quotes.join("\n    "), Joined),
+        (in_quotes.join(" .\n"), Joined),
+        (in_quotes.join(" .. "), Joined),
+        (in_quotes.join("\nb = "), Joined),
         (format!("[{}]", messages.join(", ")), Joined),
         (chunks(9).join("\n"), Joined),
         (chunks(12).join("\n  > "), Joined),
@@ -204,6 +244,9 @@ fn texts_are_read_across_their_border() {
         assert_eq!((found[0].text, found[0].through), (0, Through::Joined));
         assert!(texts[0].get(found[0].span.clone()).is_some_and(|span| span.starts_with("tok_")));
     }
+    // What begins in a later text than the word that goes on is somewhere, too.
+    let found = scan(rules, &["a word_1", &format!(".{one}"), two]).unwrap();
+    assert!(!found.is_empty() && found.iter().all(|finding| !finding.secret.is_empty()), "{found:?}");
     let apart = [one, two].map(|text| Text { text, origin: Origin::User, flows: false });
     let mut count = 0;
     rules.scan(&apart, Direction::Request, &mut Scratch::default(), &mut |_| count += 1).unwrap();
@@ -279,6 +322,41 @@ fn a_dump_is_read_whatever_numbers_stand_before_it() {
 }
 
 #[test]
+fn long_rows_hide_nothing() {
+    let rules = rules();
+    let base64 = BASE64.encode(TOKEN.as_bytes());
+    let rows: [(&str, Vec<String>, &str); 4] = [
+        ("lines", cut(&base64, 1), "\n"),
+        ("lines of words", cut(&format!("it is this one here {TOKEN} as you can see"), 10), "\n"),
+        ("literals", cut(TOKEN, 4).iter().map(|piece| format!("\"{piece}\"")).collect(), ", "),
+        ("groups", cut(TOKEN, 1), " "),
+    ];
+    for (name, pieces, between) in rows {
+        let filler = match name {
+            "lines of words" => "some words".to_owned(),
+            "literals" => "\".aa.\"".to_owned(),
+            _ => ".".to_owned(),
+        };
+        for before in [500, 16_380, 16_400, 33_000] {
+            let filler = format!("{filler}{between}").repeat(before);
+            let text = format!("{filler}{}{between}{filler}", pieces.join(between));
+            assert_eq!(scan(rules, &[&text]).map(|found| found.len()), Ok(1), "{name} {before}");
+        }
+    }
+}
+
+#[test]
+fn lines_that_do_not_belong_together_cost_no_more_than_their_size() {
+    // Read with all those after it, each of these lines would take hours.
+    let rules = rules();
+    for line in ["/".repeat(64), "z9/".repeat(20), "zz9/zz/z".repeat(3)] {
+        let text = format!("{line}\n").repeat((2 << 20) / line.len());
+        let base64 = BASE64.encode(TOKEN.as_bytes());
+        assert_eq!(scan(rules, &[&format!("{text}\n{base64}\n")]).map(|found| found.len()), Ok(1), "{line}");
+    }
+}
+
+#[test]
 fn nothing_is_too_deep_to_be_judged() {
     let rules = rules();
     let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -330,7 +408,7 @@ fn large_and_odd_texts_have_a_verdict() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn an_encoded_token_is_found_wherever_it_stands(
@@ -340,10 +418,9 @@ proptest! {
     ) {
         let rules = rules();
         let disguises = disguises();
-        // What is only joined depends on what is around it.
-        let (hidden, _) = pick.get(&disguises[..36]);
-        // A number right before a row of numbers is one of them.
-        let text = format!("{before}go\n\n{hidden}\n\n{after}");
+        let encoded = disguises.iter().position(|(_, through)| *through == Through::Normalised).unwrap();
+        let (hidden, _) = pick.get(&disguises[..encoded]);
+        let text = format!("{before}\n\n{hidden}\n\n{after}");
         let found = scan(rules, &[&text]).unwrap();
         prop_assert!(!found.is_empty(), "{text:?}");
         for finding in found {

@@ -15,12 +15,14 @@ use portcullis_policies::DataLevel;
 use sha2::{Digest as _, Sha256};
 
 use super::baseline::Key;
-use super::mask;
+use super::mask::Mask;
 use super::places::{Place, Places};
 use super::windows::Window;
 
 /// How many findings of one file are told.
 pub(super) const MOST: usize = 10_000;
+/// How many of one window are kept, with those that are not told.
+const MOST_KEPT: usize = 200_000;
 
 /// What allows a finding when it stands on a line of it.
 const ALLOWS: [&str; 2] = ["portcullis:allow", "gitleaks:allow"];
@@ -91,28 +93,36 @@ impl<'r> Judged<'r> {
         scratch.set_path(Some(&self.file));
         let mut found: Vec<Finding<'r>> = Vec::new();
         let texts = [Text { text, origin: Origin::Unknown, flows: false }];
-        let mut more = false;
+        let allowed = if judge.comments { allowed_lines(text) } else { Vec::new() };
+        let (mut counted, mut more) = (0, false);
         judge
             .rules
             .scan(&texts, Direction::Both, scratch, &mut |finding| {
                 if (judge.silent)(finding.rule) {
-                } else if found.len() < MOST {
-                    found.push(finding);
-                } else {
-                    more = true;
+                    return;
                 }
+                // What is not told takes no place from what is. It still is not shown.
+                let told = finding.rule.level >= judge.level && !allows(&allowed, &finding);
+                if (told && counted == MOST) || found.len() == MOST_KEPT {
+                    more = true;
+                    return;
+                }
+                counted += usize::from(told);
+                found.push(finding);
             })
             .map_err(|_| Unjudged)?;
         self.more |= more;
         found.sort_by(|a, b| order(a).cmp(&order(b)));
         let found = without_weaker(found);
-        let allowed = if judge.comments { allowed_lines(text) } else { Vec::new() };
         let ends = found.iter().flat_map(|f| [f.secret.start, f.secret.end]).collect();
         let places = Places::of(text, window.first, ends);
+        let mask = Mask::of(&found);
         let before = std::mem::take(&mut self.reaching);
+        let reached = before.iter().map(|(_, end)| *end).max().unwrap_or_default();
         for finding in &found {
             let id = &*finding.rule.id;
-            let again = before.iter().any(|(rule, end)| *rule == id && finding.secret.start < *end);
+            let again = finding.secret.start < reached
+                && before.iter().any(|(rule, end)| *rule == id && finding.secret.start < *end);
             if finding.secret.start >= window.own && window.own < text.len() || again {
                 continue; // it is whole in the next window, or was told with the last
             }
@@ -125,7 +135,7 @@ impl<'r> Judged<'r> {
             if judge.level > finding.rule.level {
                 continue;
             }
-            if can_be_allowed(finding.rule.kind) && on_one_of(&allowed, &finding.span) {
+            if allows(&allowed, finding) {
                 self.allowed += 1;
                 continue;
             }
@@ -142,7 +152,7 @@ impl<'r> Judged<'r> {
                 score: finding.score,
                 fingerprint,
                 mark: judge.key.as_ref().map(|key| key.mark(id, &self.file, secret)),
-                shown: mask::shown(text, finding, &found),
+                shown: mask.shown(text, finding),
             });
         }
         Ok(())
@@ -186,9 +196,10 @@ fn fingerprint(file: &str, commit: Option<&str>, rule: &str, number: u64) -> Str
     data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or(&hash))
 }
 
-/// Whether a comment may allow it. Who writes orders to a model into a text would write the comment, too.
-fn can_be_allowed(kind: Kind) -> bool {
-    matches!(kind, Kind::Secret | Kind::Pii)
+/// Whether a comment on one of these lines allows it. Who writes orders to a model into a text would write the
+/// comment, too.
+fn allows(lines: &[Range<usize>], finding: &Finding<'_>) -> bool {
+    matches!(finding.rule.kind, Kind::Secret | Kind::Pii) && on_one_of(lines, &finding.span)
 }
 
 /// The lines that allow, in order.
@@ -215,4 +226,55 @@ fn allowed_lines(text: &str) -> Vec<Range<usize>> {
 fn on_one_of(lines: &[Range<usize>], part: &Range<usize>) -> bool {
     let next = lines.partition_point(|line| line.end < part.start);
     lines.get(next).is_some_and(|line| line.start < part.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_firewall::{Selection, Source, draw};
+
+    use super::*;
+
+    const RULES: &str = "[[rules]]\nid = 'token'\nregex = '\\b(tok_[a-z0-9]{8})\\b'\nkeywords = ['tok_']\n\
+        [[rules]]\nid = 'weak'\nregex = '\\b(weak_[a-z0-9]{8})\\b'\nkeywords = ['weak_']\nfw = {level = 'L1'}\n";
+
+    /// What a file comes to that is judged as one window: told, allowed, and whether there were more.
+    fn judged(text: &str, level: DataLevel) -> (usize, usize, bool) {
+        let source = [Source { name: "x", text: RULES }];
+        let rules = Rules::load(false, &source, &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+        let judge = Judge { rules: &rules, level, silent: Box::new(|_| false), comments: true, key: None };
+        let mut judged = Judged::new("a.txt".into(), None);
+        let window = Window { text, first: Place::FIRST, own: text.len() };
+        assert!(judged.window(&judge, &window, &mut Scratch::default()).is_ok());
+        // Whatever else there is, none of it is shown.
+        assert!(judged.told.iter().all(|told| !told.shown.contains("_")));
+        (judged.told.len(), judged.allowed, judged.more)
+    }
+
+    fn lines(template: &str, count: usize) -> String {
+        (0..count as u64).map(|seed| draw(template, seed).unwrap() + "\n").collect()
+    }
+
+    #[test]
+    fn more_than_can_be_told_is_said() {
+        assert_eq!(judged(&lines("tok_{lownum:8}", MOST), DataLevel::L0), (MOST, 0, false));
+        assert_eq!(judged(&lines("tok_{lownum:8}", MOST + 1), DataLevel::L0), (MOST, 0, true));
+    }
+
+    #[test]
+    fn what_is_not_told_hides_nothing_behind_it() {
+        let allowed = lines("tok_{lownum:8} # gitleaks:allow", MOST + 1);
+        let last = lines("tok_{lownum:8}", 1);
+        assert_eq!(judged(&format!("{allowed}{last}"), DataLevel::L0), (1, MOST + 1, false));
+        let weak = lines("weak_{lownum:8}", MOST + 1);
+        assert_eq!(judged(&format!("{weak}{last}"), DataLevel::L4), (1, 0, false));
+    }
+
+    #[test]
+    fn many_findings_cost_no_more_than_their_number() {
+        // Looking at all of them for each of them would take an hour.
+        let allowed = lines("weak_{lownum:8} tok_{lownum:8} # gitleaks:allow", 90_000);
+        assert_eq!(judged(&allowed, DataLevel::L0), (0, 180_000, false));
+        let told = lines("tok_{lownum:8}", MOST);
+        assert_eq!(judged(&format!("{allowed}{told}"), DataLevel::L0), (MOST, 180_000, false));
+    }
 }

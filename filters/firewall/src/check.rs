@@ -6,6 +6,7 @@ mod assigned;
 mod checksum;
 mod pii;
 mod placeholder;
+mod published;
 mod random;
 mod structure;
 mod unknown;

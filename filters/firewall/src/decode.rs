@@ -23,6 +23,7 @@ use crate::planes::Planes;
 use crate::scan::Exhausted;
 use crate::view::Map;
 
+pub(crate) use hidden::Disguised;
 pub(crate) use set::Set;
 
 /// What a part of a text says.
@@ -118,8 +119,13 @@ pub(crate) fn is_one_case(run: &str) -> bool {
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
-pub(crate) fn each_hidden(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    hidden::each(text, runs, sink)
+pub(crate) fn each_hidden(
+    text: &str,
+    runs: &Runs,
+    disguised: &Disguised,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
+    hidden::each(text, runs, disguised, sink)
 }
 
 /// The long runs of letters and digits in a text.

@@ -14,6 +14,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use regex_automata::util::pool::Pool;
 
 use crate::budget::Budget;
+use crate::decode::Disguised;
 use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
@@ -37,6 +38,7 @@ pub(crate) struct Engine {
     always: Vec<usize>,
     /// Rules that look at every run of characters that tokens are made of.
     at_runs: Starts,
+    disguised: Disguised,
     caches: Caches,
 }
 
@@ -184,6 +186,10 @@ impl Engine {
             let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
             all.entry(keyword).or_default().push(Target::Cue(number));
         }
+        // What a rule without a keyword to look for is believed by.
+        let marks =
+            rules.iter().filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule)).flat_map(scan::marks);
+        let disguised = Disguised::new(of_sure.keys().cloned().chain(marks.map(Keyword::any_case)));
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
             .filter_map(|(number, rule)| Some((number, rule.beginning.as_deref()?, rule.at_edge)))
@@ -191,7 +197,12 @@ impl Engine {
         let at_runs = Starts::new(&at_runs);
         let count = rules.len();
         let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
-        Self { all: Anchors::new(all), of_sure: Anchors::new(of_sure), sure, always, at_runs, rules, caches }
+        Self { all: Anchors::new(all), of_sure: Anchors::new(of_sure), sure, always, at_runs, disguised, rules, caches }
+    }
+
+    /// What gives away a token that is written backwards or with other letters.
+    pub(crate) fn disguised(&self) -> &Disguised {
+        &self.disguised
     }
 
     pub(crate) fn rules(&self) -> &[Compiled] {

@@ -87,6 +87,11 @@ impl Injection {
         self.lexicon.rules()
     }
 
+    /// Whether there is a rule of this name, in force or not.
+    pub(crate) fn has_rule(&self, name: &str) -> bool {
+        self.lexicon.has_rule(name)
+    }
+
     /// Judges one view of a text. Its place is one in this view.
     pub(crate) fn scan(
         &self,
@@ -112,7 +117,7 @@ impl Injection {
             }
         }
         scratch.windows = windows;
-        let cluster = scratch.tally.finish()?;
+        let cluster = scratch.tally.finish(view)?;
         let rule = self.lexicon.rule(cluster.rule)?;
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
@@ -158,7 +163,7 @@ impl Injection {
                 Some(_) => known.concept,
             };
             let led = !known.verb || self.lexicon.leads(view, folded.bytes(), at.start, span.start);
-            tally.add(&Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
+            tally.add(view, &Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
         }
     }
 }

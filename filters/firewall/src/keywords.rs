@@ -6,12 +6,20 @@
 
 mod rarity;
 
+use memchr::{memchr2_iter, memmem};
+
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
 
 /// The first three of them are hashed to a number of so many bits, for which the table has a bit for each last one:
 /// 32 KiB.
 const BITS: u32 = 13;
+
+/// What the bytes are multiplied by, one of these.
+const FACTORS: [u32; 12] = [
+    0x85_ebcb, 0x9e_3779, 0xc2_b2ad, 0x27_d4eb, 0x16_5667, 0xd6_e8ff, 0x7f_eb35, 0x84_6ca7, 0xe1_7a15, 0xa3_d95f,
+    0x5b_d1e9, 0x1b_8735,
+];
 
 /// As many places as are looked at together.
 const STEP: usize = 8;
@@ -27,30 +35,62 @@ pub(crate) struct Keyword {
 
 /// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
 pub(crate) struct Keywords {
-    /// Of each hash: which bytes may stand behind what has it.
-    table: Box<[u32; 1 << BITS]>,
-    /// Of each hash of three bytes: where its entries begin.
-    starts: Vec<u32>,
-    entries: Vec<Entry>,
+    table: Table,
+    of_four: Buckets,
+    of_three: Buckets,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
     /// Those of one or two bytes.
-    short: Vec<(u32, Keyword)>,
+    short: Vec<Short>,
+}
+
+/// Which bytes the keywords may have.
+struct Table {
+    factor: u32,
+    /// Of each hash of three bytes: which may stand behind them.
+    last: Box<[u32; 1 << BITS]>,
+}
+
+/// A keyword of one or two bytes.
+struct Short {
+    number: u32,
+    keyword: Vec<u8>,
+    finder: Finder,
+}
+
+enum Finder {
+    Exact(Box<memmem::Finder<'static>>),
+    AnyCase,
+}
+
+/// Keywords by a hash of their rarest bytes.
+struct Buckets {
+    /// Of each hash: where its entries begin.
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
 }
 
 /// A keyword of three bytes or more.
 struct Entry {
-    /// What eight bytes of the text are, and which bits of them count.
-    value: u64,
-    mask: u64,
+    /// What the eight bytes are from the hashed ones on, and the eight before them, as far as they count.
+    on: Eight,
+    back: Eight,
     number: u32,
-    /// Where in the keyword the hashed bytes stand, and the eight.
+    /// Where in the keyword the hashed bytes stand.
     hashed: u32,
-    eight: u32,
     /// Where the keyword begins in `bytes`, and its length.
     from: u32,
     length: u32,
     any_case: bool,
+    /// Whether there is more of it than those bytes.
+    longer: bool,
+}
+
+/// Eight bytes, and which bits of them count.
+#[derive(Default)]
+struct Eight {
+    value: u64,
+    mask: u64,
 }
 
 impl Keyword {
@@ -69,37 +109,31 @@ impl Keywords {
     /// Of these keywords. Empty ones are never found.
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
         let (mut hashed, mut short) = (Vec::new(), Vec::new());
-        let mut table = Box::new([0u32; 1 << BITS]);
         for (number, keyword) in (0u32..).zip(keywords) {
             let place = rarity::rarest(&keyword.text);
-            let gram = match *keyword.text.get(place..).unwrap_or_default() {
-                [a, b, c, d, ..] => [a, b, c, d],
-                [a, b, c] => [a, b, c, PAD],
-                _ => {
-                    short.push((number, keyword.clone()));
-                    continue;
-                }
-            };
-            let (gram, any) = (u32::from_le_bytes(gram) | SMALL, keyword.text.len() < GRAM);
-            if let Some(last) = table.get_mut(hash(gram)) {
-                *last |= if any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
+            match *keyword.text.get(place..).unwrap_or_default() {
+                [a, b, c, d, ..] => hashed.push((u32::from_le_bytes([a, b, c, d]) | SMALL, number, place, keyword)),
+                [a, b, c] => hashed.push((u32::from_le_bytes([a, b, c, PAD]) | SMALL, number, place, keyword)),
+                [] => {}
+                _ => short.push(Short::new(number, keyword)),
             }
-            hashed.push((hash(gram), number, place, keyword));
         }
-        hashed.sort_by_key(|(hash, number, ..)| (*hash, *number));
-        let mut starts = vec![0u32; (1 << BITS) + 1];
-        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
-        for (hash, number, place, keyword) in hashed {
-            starts.iter_mut().skip(hash + 1).for_each(|start| *start += 1);
-            entries.push(Entry::new(number, place, keyword, bytes.len()));
+        let grams: Vec<(u32, bool)> =
+            hashed.iter().map(|(gram, _, _, keyword)| (*gram, keyword.text.len() < GRAM)).collect();
+        let table = Table::new(&grams);
+        let (mut four, mut three, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        for ((gram, number, place, keyword), (_, any)) in hashed.into_iter().zip(grams) {
+            let entry = Entry::new(number, place, keyword, bytes.len());
             bytes.extend_from_slice(&keyword.text);
+            if any { three.push((table.hash(gram), entry)) } else { four.push((hash_of_four(gram), entry)) }
         }
-        Self { table, starts, entries, bytes, short }
+        Self { table, of_four: Buckets::new(four), of_three: Buckets::new(three), bytes, short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
         let mut next = 0;
+        let table = &self.table;
         // In steps, so that the common case is one branch for several places.
         for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
             let (Some(first), Some(last)) = (window.first_chunk(), window.last_chunk()) else { break };
@@ -110,8 +144,8 @@ impl Keywords {
                 0..=4 => (first >> (8 * place)) as u32,
                 _ => (last >> (8 * (place + 1 - GRAM))) as u32,
             };
-            if (0..STEP).fold(0, |any, place| any | self.has(gram(place))) & 1 != 0 {
-                for place in (0..STEP).filter(|place| self.has(gram(*place)) & 1 != 0) {
+            if (0..STEP).fold(0, |any, place| any | table.has(gram(place))) & 1 != 0 {
+                for place in (0..STEP).filter(|place| table.has(gram(*place)) & 1 != 0) {
                     self.compare(text, at + place, gram(place), found)?;
                 }
             }
@@ -125,12 +159,6 @@ impl Keywords {
         self.short(text, found)
     }
 
-    /// Whether a keyword may have these bytes: the lowest bit.
-    #[inline(always)]
-    fn has(&self, gram: u32) -> u32 {
-        self.table.get(hash(gram)).copied().unwrap_or_default().wrapping_shr(gram >> 24)
-    }
-
     #[inline(never)]
     fn compare<E>(
         &self,
@@ -139,16 +167,19 @@ impl Keywords {
         gram: u32,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let start = |hash: usize| self.starts.get(hash).map_or(0, |start| *start as usize);
-        let hash = hash(gram);
-        for entry in self.entries.get(start(hash)..start(hash + 1)).unwrap_or_default() {
-            let Some(begin) = at.checked_sub(entry.hashed as usize) else { continue };
-            let Some(there) = text.get(begin + entry.eight as usize..) else { continue };
-            let eight = match there.first_chunk() {
+        let entries = self.of_four.of(hash_of_four(gram)).iter().chain(self.of_three.of(self.table.hash(gram)));
+        let (before, rest) = text.split_at_checked(at).unwrap_or_default();
+        let on = match rest.first_chunk() {
+            Some(eight) => u64::from_le_bytes(*eight),
+            None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+        };
+        for entry in entries.filter(|entry| entry.on.is(on)) {
+            let back = match before.last_chunk() {
                 Some(eight) => u64::from_le_bytes(*eight),
-                None => there.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+                None => before.iter().fold(0, |all, byte| all >> 8 | u64::from(*byte) << 56),
             };
-            if eight & entry.mask == entry.value && self.is_at(text, begin, entry) {
+            let Some(begin) = at.checked_sub(entry.hashed as usize).filter(|_| entry.back.is(back)) else { continue };
+            if begin + entry.length as usize <= text.len() && (!entry.longer || self.is_at(text, begin, entry)) {
                 found(begin, entry.number)?;
             }
         }
@@ -158,53 +189,138 @@ impl Keywords {
     /// Whether the whole keyword stands at a place, where some of it does.
     fn is_at(&self, text: &[u8], begin: usize, entry: &Entry) -> bool {
         let (from, length) = (entry.from as usize, entry.length as usize);
-        let Some(there) = text.get(begin..begin + length) else { return false };
+        let there = text.get(begin..begin + length).unwrap_or_default();
         let keyword = self.bytes.get(from..from + length).unwrap_or_default();
-        length <= EIGHT || there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword))
+        there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword))
     }
 
     fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
-        for (number, Keyword { text: keyword, any_case }) in &self.short {
-            let Some(first) = keyword.first() else { continue };
-            let other = if *any_case { first.to_ascii_uppercase() } else { *first };
-            for at in memchr::memchr2_iter(*first, other, text) {
-                let Some(there) = text.get(at..at + keyword.len()) else { continue };
-                if there == keyword || (*any_case && there.eq_ignore_ascii_case(keyword)) {
-                    found(at, *number)?;
-                }
+        for Short { number, keyword, finder } in &self.short {
+            let mut from = 0;
+            while let Some(ahead) = text.get(from..).and_then(|rest| finder.find(rest, keyword)) {
+                found(from + ahead, *number)?;
+                from += ahead + 1;
             }
         }
         Ok(())
     }
 }
 
-impl Entry {
-    fn new(number: u32, hashed: usize, Keyword { text, any_case }: &Keyword, from: usize) -> Self {
-        // All of a short one, and what is seldom of a long one.
-        let eight = hashed.min(text.len().saturating_sub(EIGHT));
-        let (mut value, mut mask) = (0, 0);
-        for (place, byte) in text.iter().skip(eight).take(EIGHT).enumerate() {
-            // Letters of any case are compared without the bit that makes them small.
-            let bits = if *any_case && byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
-            mask |= u64::from(bits) << (8 * place);
-            value |= u64::from(byte & bits) << (8 * place);
-        }
-        let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-        Self {
-            value,
-            mask,
-            number,
-            hashed: narrow(hashed),
-            eight: narrow(eight),
-            from: narrow(from),
-            length: narrow(text.len()),
-            any_case: *any_case,
+impl Short {
+    fn new(number: u32, keyword: &Keyword) -> Self {
+        let cased = keyword.any_case && keyword.text.iter().any(u8::is_ascii_alphabetic);
+        let finder = if cased {
+            Finder::AnyCase
+        } else {
+            Finder::Exact(Box::new(memmem::Finder::new(&keyword.text).into_owned()))
+        };
+        Self { number, keyword: keyword.text.clone(), finder }
+    }
+}
+
+impl Finder {
+    fn find(&self, text: &[u8], keyword: &[u8]) -> Option<usize> {
+        match self {
+            Self::Exact(finder) => finder.find(text),
+            Self::AnyCase => {
+                let first = keyword.first()?;
+                let here = |at: &usize| {
+                    text.get(*at..at + keyword.len()).is_some_and(|there| there.eq_ignore_ascii_case(keyword))
+                };
+                memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).find(here)
+            }
         }
     }
 }
 
-/// As many bytes are compared at once.
-const EIGHT: usize = 8;
+impl Table {
+    /// With bits for these grams; of some, any byte may be the last. Of a few ways to hash them it takes the one that
+    /// common text gets past most seldom.
+    fn new(grams: &[(u32, bool)]) -> Self {
+        let cost = |table: &Self| {
+            rarity::common().filter(|(gram, _)| table.has(*gram) & 1 != 0).map(|(_, w)| u64::from(w)).sum::<u64>()
+        };
+        let tables = FACTORS.iter().map(|factor| Self::by(*factor, grams));
+        tables.min_by_key(cost).unwrap_or_else(|| Self::by(1, grams))
+    }
+
+    fn by(factor: u32, grams: &[(u32, bool)]) -> Self {
+        let mut table = Self { factor: factor << 8, last: Box::new([0; 1 << BITS]) };
+        for (gram, any) in grams {
+            let hash = table.hash(*gram);
+            let bit = if *any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
+            table.last.get_mut(hash).into_iter().for_each(|last| *last |= bit);
+        }
+        table
+    }
+
+    /// Of the first three bytes, the first lowest; the last one is shifted out.
+    #[inline(always)]
+    fn hash(&self, gram: u32) -> usize {
+        (gram.wrapping_mul(self.factor) >> (32 - BITS)) as usize
+    }
+
+    /// Whether a keyword may have these bytes: the lowest bit.
+    #[inline(always)]
+    fn has(&self, gram: u32) -> u32 {
+        self.last.get(self.hash(gram)).copied().unwrap_or_default().wrapping_shr(gram >> 24)
+    }
+}
+
+impl Buckets {
+    fn new(mut hashed: Vec<(usize, Entry)>) -> Self {
+        hashed.sort_by_key(|(hash, entry)| (*hash, entry.number));
+        let mut starts = vec![0u32; (1 << BITS) + 1];
+        for (hash, _) in &hashed {
+            starts.get_mut(hash + 1).into_iter().for_each(|count| *count += 1);
+        }
+        let mut all = 0;
+        starts.iter_mut().for_each(|start| {
+            all += *start;
+            *start = all;
+        });
+        Self { starts, entries: hashed.into_iter().map(|(_, entry)| entry).collect() }
+    }
+
+    #[inline(always)]
+    fn of(&self, hash: usize) -> &[Entry] {
+        let start = |hash: usize| self.starts.get(hash).map_or(0, |start| *start as usize);
+        self.entries.get(start(hash)..start(hash + 1)).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    fn new(number: u32, hashed: usize, Keyword { text, any_case }: &Keyword, from: usize) -> Self {
+        let (before, rest) = text.split_at_checked(hashed).unwrap_or_default();
+        let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Self {
+            on: Eight::of((0..8).zip(rest), *any_case),
+            back: Eight::of((0..8).rev().zip(before.iter().rev()), *any_case),
+            number,
+            hashed: narrow(hashed),
+            from: narrow(from),
+            length: narrow(text.len()),
+            any_case: *any_case,
+            longer: before.len() > 8 || rest.len() > 8,
+        }
+    }
+}
+
+impl Eight {
+    /// Of bytes and their places. Letters of any case are compared without the bit that makes them small.
+    fn of<'b>(bytes: impl Iterator<Item = (u32, &'b u8)>, any_case: bool) -> Self {
+        bytes.fold(Self::default(), |Self { value, mask }, (place, byte)| {
+            let bits = if any_case && byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
+            let put = |byte: u8| u64::from(byte) << (8 * place);
+            Self { value: value | put(byte & bits), mask: mask | put(bits) }
+        })
+    }
+
+    #[inline(always)]
+    fn is(&self, bytes: u64) -> bool {
+        bytes & self.mask == self.value
+    }
+}
 
 /// What is taken for the bytes behind the end of a text.
 const PAD: u8 = 0;
@@ -212,11 +328,10 @@ const PAD: u8 = 0;
 /// The bits that make letters small.
 const SMALL: u32 = 0x2020_2020;
 
-/// Of the first three of four small bytes, the first lowest.
+/// Of four small bytes.
 #[inline(always)]
-fn hash(gram: u32) -> usize {
-    // The last byte is shifted out.
-    (gram.wrapping_mul(0x85eb_ca6b << 8) >> (32 - BITS)) as usize
+fn hash_of_four(gram: u32) -> usize {
+    (gram.wrapping_mul(0x9e37_79b1) >> (32 - BITS)) as usize
 }
 
 #[cfg(test)]

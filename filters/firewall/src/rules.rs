@@ -41,6 +41,8 @@ pub struct Report {
     pub active: usize,
     /// Rules that cannot be, each with the reason.
     pub inactive: Vec<Diagnostic>,
+    /// Names among those to be disabled that no rule has.
+    pub unknown: Vec<String>,
 }
 
 /// All rules in force. Immutable, and shared by everybody who scans.
@@ -109,6 +111,8 @@ struct Loading<'s> {
     traits: Vec<Rule>,
     /// Names of rules that a file puts out of force.
     gone: Vec<String>,
+    /// Names of all rules, in force or not.
+    known: BTreeSet<String>,
     report: Report,
     samples: Vec<Samples>,
     wrong: Vec<Diagnostic>,
@@ -121,6 +125,7 @@ impl<'s> Loading<'s> {
             rules: Vec::new(),
             traits: Vec::new(),
             gone: selection.disabled.clone(),
+            known: BTreeSet::new(),
             report: Report::default(),
             samples: Vec::new(),
             wrong: Vec::new(),
@@ -138,6 +143,7 @@ impl<'s> Loading<'s> {
             }
             self.rule(rule, source);
         }
+        self.known.extend(names.iter().cloned());
         self.allow(&document, source, &names);
     }
 
@@ -253,7 +259,7 @@ impl<'s> Loading<'s> {
     }
 
     fn finish(self, builtin: bool) -> Result<Rules, Vec<Diagnostic>> {
-        let Self { rules, mut traits, gone, mut report, samples, mut wrong, selection } = self;
+        let Self { rules, mut traits, gone, known, mut report, samples, mut wrong, selection } = self;
         let injection = builtin.then(|| Injection::new(&gone, selection.injection_threshold));
         let injection = injection.transpose().unwrap_or_else(|broken| {
             wrong.push(broken);
@@ -263,6 +269,8 @@ impl<'s> Loading<'s> {
             return Err(wrong);
         }
         traits.retain(|built_in| rules.iter().all(|written| written.rule.id != built_in.id));
+        let is_known = |name: &&String| known.contains(*name) || injection.as_ref().is_some_and(|it| it.has_rule(name));
+        report.unknown = selection.disabled.iter().filter(|name| !is_known(name)).cloned().collect();
         report.active = rules.len() + traits.len() + injection.iter().flat_map(Injection::rules).count();
         let structure = Structure::new(traits, selection.largest_text);
         let engine = Engine::new(rules, injection.as_ref().map_or(&[], Injection::cues));

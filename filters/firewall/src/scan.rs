@@ -17,7 +17,7 @@ use crate::rules::Rules;
 
 use layer::Layers;
 use reported::Reported;
-pub(crate) use sure::can_be_sure;
+pub(crate) use sure::{can_be_sure, marks};
 
 /// One text of a request or an answer.
 #[derive(Clone, Copy, Debug)]

@@ -8,83 +8,56 @@
 //! 4. Once it cannot grow any more, the engine judges it as it judges a whole text.
 //! 5. More than [`MOST_HELD`] bytes are never held: a strong candidate is refused then, a weak one
 //!    is judged as it stands. Time releases nothing.
-//! 6. Encoded runs are decoded when they end. That is late for their beginning.
+//! 6. What only says something when it is decoded or joined, and orders to the model, are found as in a
+//!    whole text: in runs when they end, in large pieces before they leave, and in the end of the text
+//!    whenever it has grown by [`STRIDE`] bytes. That is late: what has left has left.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
-use crate::finding::Through;
-use crate::rule::{Direction, Rule};
+use crate::rule::Rule;
 use crate::rules::Rules;
-use crate::scan::{Exhausted, Origin, Scratch, Text};
+use crate::scan::Exhausted;
 
 mod automaton;
+mod candidate;
 mod class;
 mod escape;
+mod follow;
+#[cfg(test)]
+mod hidden;
+mod judge;
 mod kept;
 mod live;
+mod prepare;
 mod run;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub(crate) use live::Live;
 
-use automaton::{OUTSIDE, Reached, Sides, Thread, unite};
+use automaton::Thread;
+use candidate::Candidate;
+use judge::Judge;
 use kept::{Kept, STEP};
-use live::{LiveRule, Owner};
 use run::{Run, Word};
+use told::Told;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
 pub const MOST_HELD: u64 = 1024;
-/// The most states that are alive in one text. What needs more is decided as what is held for too long.
-const MOST_THREADS: usize = 512;
-/// As many emptied lists are kept, of so many states at most.
-const MOST_SPARE: (usize, usize) = (8, 16);
+/// After so many bytes the end of a text is looked at as a whole one, and the rest when it ends.
+const STRIDE: u64 = 512;
+/// From this size on, a piece is judged as a whole one before it leaves.
+const LARGE: usize = 64;
+/// The first piece of a text leaves at once up to this size if no letter is in it: answers begin with numbers,
+/// and nothing that is known begins with so little.
+const FIRST: usize = 4;
 /// The most steps that one byte may cost, on average.
 const WORK_PER_BYTE: u64 = 256;
 /// The work that every text may cost beside that.
 const WORK_AT_FIRST: u64 = 1 << 20;
-
-impl Rules {
-    /// The rules as growing texts see them, made when the first text begins to grow.
-    ///
-    /// # Errors
-    /// [`Exhausted`]: a rule cannot be followed, and no text can be judged while it grows.
-    fn live(&self) -> Result<&Live, Exhausted> {
-        self.live.get_or_init(|| Live::new(self.engine.rules())).as_ref().ok_or(Exhausted)
-    }
-
-    /// Makes ready for growing texts, so that the first one need not wait for it. Returns whether texts can
-    /// be judged while they grow.
-    pub fn prepare_streams(&self) -> bool {
-        self.live().is_ok()
-    }
-
-    /// How much of a secret that this rule finds counts as its prefix, and may leave while it is undecided.
-    /// `None` where it is not watched for in growing texts.
-    #[must_use]
-    pub fn prefix_of(&self, rule: &str, secret: &str) -> Option<usize> {
-        let compiled = self.engine.rules();
-        let mut live = self.live().ok()?.rules().iter();
-        let live = live.find(|live| compiled.get(live.number).is_some_and(|known| *known.rule.id == *rule))?;
-        let class = live.class;
-        if class.words && class.everywhere {
-            let mut word = Word::default();
-            let usual = (0..).zip(secret.bytes()).take_while(|(at, byte)| word.take(*at, *byte).is_none());
-            return Some(usual.count());
-        }
-        if class.back.is_none() {
-            return Some(class.prefix as usize);
-        }
-        let lower = secret.to_ascii_lowercase();
-        let keywords = compiled.get(live.number)?.keywords().iter();
-        let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
-        let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max();
-        Some(marker.unwrap_or(0).max(class.prefix as usize))
-    }
-}
 
 /// What was found in a growing text. Places are bytes of the text as it was pushed, from its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +71,8 @@ pub struct StreamFinding<'r> {
     pub exact: bool,
     /// So much of it is a prefix, which may have left.
     pub prefix: u64,
+    /// Whether it was seen when a part of the text was looked at as a whole text: nothing of it was held.
+    pub late: bool,
 }
 
 /// One growing text.
@@ -112,33 +87,13 @@ pub struct Stream {
     contexts: Vec<usize>,
     run: Run,
     word: Word,
+    /// So much of its beginning left for being short.
+    free: u64,
+    told: Told,
+    /// Up to here its end was looked at as a whole text.
+    looked: u64,
     work: u64,
     open: u64,
-}
-
-/// What may become a match of one rule, from all of its beginnings.
-struct Candidate {
-    /// The rule's place among those that look at answers.
-    place: usize,
-    /// Where the first of them begins.
-    base: u64,
-    /// A match was reached; its secret began here.
-    pending: Option<u32>,
-    threads: Vec<Thread>,
-}
-
-/// What a push is judged with.
-struct Judge<'r, 'f> {
-    rules: &'r Rules,
-    live: &'r Live,
-    holds: &'f dyn Fn(&Rule) -> bool,
-    found: &'f mut dyn FnMut(StreamFinding<'r>),
-    /// A decoded part took too much work.
-    exhausted: bool,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Stream {
@@ -160,25 +115,48 @@ impl Stream {
         found: &mut dyn FnMut(StreamFinding<'r>),
     ) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let mut judge = Judge { rules, live, holds, found, exhausted: false };
+        let (told, free) = (std::mem::take(&mut self.told), self.free);
+        let mut judge = Judge { rules, live, holds, found, told, free, exhausted: false };
+        let begin = self.kept.came();
+        let large = piece.len() >= LARGE;
+        // Of what is judged as a whole only its border is to be looked at.
+        let border = piece.len() as u64 > STRIDE;
+        let until = if border { self.looked + STRIDE } else { u64::MAX };
         let mut rest = piece;
         while !rest.is_empty() {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
-            let from = self.kept.end();
-            self.kept.add(step);
+            let mut from = self.kept.end();
+            if let Some(anew) = self.kept.add(step).filter(|anew| *anew < from) {
+                from = anew;
+                self.rewind(&judge, from);
+            }
             for at in from..self.kept.end() {
                 if let Some(byte) = self.kept.byte(at) {
                     self.take(&mut judge, at, byte);
                 }
             }
             self.cap(&mut judge);
+            if self.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
+                self.look(&mut judge, false);
+            }
             if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
                 return Err(Exhausted);
             }
         }
-        self.settle(rules, live, holds);
-        Ok(())
+        if large {
+            judge.whole(piece, begin);
+        }
+        if border {
+            self.looked = self.kept.end();
+        }
+        self.settle(&judge);
+        if begin == 0 && is_first(piece) {
+            self.free = self.kept.whole();
+            self.open = self.free;
+        }
+        self.told = judge.told;
+        if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
     /// What comes from here on is JSON, such as the arguments of a tool call: its strings are judged as what
@@ -206,7 +184,8 @@ impl Stream {
     /// [`Exhausted`]: the text is not judged, and must not leave.
     pub fn finish<'r>(&mut self, rules: &'r Rules, found: &mut dyn FnMut(StreamFinding<'r>)) -> Result<(), Exhausted> {
         let live = rules.live()?;
-        let mut judge = Judge { rules, live, holds: &|_| true, found, exhausted: false };
+        let (told, free) = (std::mem::take(&mut self.told), self.free);
+        let mut judge = Judge { rules, live, holds: &|_| true, found, told, free, exhausted: false };
         let end = self.kept.end();
         let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
         for candidate in &self.candidates {
@@ -215,13 +194,15 @@ impl Stream {
             let at = candidate.relative(end);
             let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
             if reached.is_some() || candidate.pending.is_some() {
-                confirm(&self.kept, &mut judge, candidate.place, candidate.base, end);
+                judge.confirm(&self.kept, candidate.place, candidate.base, end);
             }
         }
+        self.look(&mut judge, true);
         if let Some(span) = self.run.end(end) {
-            decode(&self.kept, &mut judge, span);
+            judge.decode(&self.kept, span);
         }
         self.open = self.kept.came();
+        self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
@@ -232,145 +213,32 @@ impl Stream {
         let threads: usize = lists.map(|list| list.capacity() * size_of::<Thread>()).sum();
         size_of::<Self>()
             + self.kept.heap()
+            + self.told.heap()
             + threads
             + self.candidates.capacity() * size_of::<Candidate>()
             + self.spare.capacity() * size_of::<Vec<Thread>>()
             + self.contexts.capacity() * size_of::<usize>()
     }
 
-    /// Takes one byte in.
-    fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
-        let live = judge.live;
-        let before = at.checked_sub(1).and_then(|at| kept.byte(at));
-        let sides = Sides { before, after: Some(byte) };
-        let begins = live.beginning_with(before, byte);
-        // Before this byte the word was an ordinary one: the rules that could begin in it catch up.
-        let late = word.take(at, byte);
-        let evident = word.evident().is_some() && late.is_none();
-        let starts = |place: &usize| {
-            let class = live.rule(*place).map(|rule| rule.class);
-            class.is_some_and(|class| (!class.words || evident) && (!class.context || contexts.contains(place)))
-        };
-        let mut begun = 0usize;
-        for candidate in candidates.iter_mut() {
-            let Some(rule) = live.rule(candidate.place) else { continue };
-            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
-            begun += usize::from(starts);
-            let relative = candidate.relative(at);
-            let reached =
-                rule.automaton.step(&mut candidate.threads, starts.then_some(relative), relative, sides, work);
-            candidate.heed(kept, judge, reached, at + 1);
-        }
-        if begun < begins.len() {
-            for place in begins.iter().filter(|place| starts(place)) {
-                if candidates.iter().any(|candidate| candidate.place == *place) {
-                    continue;
-                }
-                let Some(rule) = live.rule(*place) else { continue };
-                let mut candidate = Candidate::new(*place, at, spare);
-                let reached = rule.automaton.step(&mut candidate.threads, Some(0), 0, sides, work);
-                candidate.heed(kept, judge, reached, at + 1);
-                candidate.keep(candidates, spare);
-            }
-        }
-        let mut catch_up = |place: usize, from: u64, begins: u64, keyword: Option<u64>| {
-            let Some(rule) = live.rule(place) else { return };
-            let from = from.max(kept.begin());
-            let known = candidates.iter().position(|candidate| candidate.place == place);
-            let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
-            let mut fresh = Candidate::new(place, base, spare);
-            let mut reached = None;
-            for place in from..=at {
-                let before = place.checked_sub(1).and_then(|place| kept.byte(place));
-                let sides = Sides { before, after: kept.byte(place) };
-                let relative = fresh.relative(place);
-                let first = sides.after.is_some_and(|byte| rule.first.get(usize::from(byte)) == Some(&true));
-                if fresh.threads.is_empty() && !first {
-                    continue;
-                }
-                let start = (place <= begins && first).then_some(relative);
-                reached = rule.automaton.step(&mut fresh.threads, start, relative, sides, work);
-                if fresh.threads.is_empty() && place >= begins && reached.is_none() {
-                    break;
-                }
-            }
-            // The keyword may leave, and so may the little before it that is a part of its prefix.
-            let after = keyword.map_or(0, |after| fresh.relative(after).saturating_sub(rule.class.prefix));
-            for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
-                thread.secret = thread.secret.max(after);
-            }
-            if let Some(known) = known.and_then(|known| candidates.get_mut(known)) {
-                known.rebase(base);
-                unite(&mut known.threads, &fresh.threads);
-                known.heed(kept, judge, reached, at + 1);
-                put(spare, fresh.threads);
-            } else {
-                fresh.heed(kept, judge, reached, at + 1);
-                fresh.keep(candidates, spare);
-            }
-        };
-        if let Some(from) = late {
-            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
-        }
-        live.keywords(words, byte, &mut |Owner { place, length, back }| {
-            if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
-                contexts.push(place);
-            }
-            let keyword = (at + 1).saturating_sub(length as u64);
-            if let Some(back) = back {
-                catch_up(place, keyword.saturating_sub(back as u64), keyword, Some(at + 1));
-            }
-        });
-        if let Some(span) = run.take(at, byte) {
-            decode(kept, judge, span);
-        }
-        candidates.retain_mut(|candidate| {
-            let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
-            if !alive {
-                put(spare, std::mem::take(&mut candidate.threads));
-            }
-            alive
-        });
-    }
-
-    /// Decides what is held for too long.
-    fn cap(&mut self, judge: &mut Judge<'_, '_>) {
-        let Self { kept, candidates, .. } = self;
-        let end = kept.end();
-        let all: usize = candidates.iter().map(|candidate| candidate.threads.len()).sum();
-        let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
-        let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
-        for candidate in candidates.iter_mut() {
-            let Some(rule) = judge.live.rule(candidate.place) else { continue };
-            let held = candidate.held(rule);
-            let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
-            if !long && candidate.threads.len() < too_many {
-                // What does not hold anything ends with what is kept of it.
-                if candidate.base + u64::from(u32::MAX / 2) < end {
-                    candidate.threads.clear();
-                }
-                continue;
-            }
-            let confirmed = candidate.pending.is_some() && confirm(kept, judge, candidate.place, candidate.base, end);
-            if !confirmed
-                && rule.strong
-                && let Some(rule) = judge.rules.engine.rules().get(rule.number)
-                && (judge.holds)(&rule.rule)
-            {
-                let secret = kept.origin(held.unwrap_or(end))..kept.came();
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0 });
-            }
-            candidate.pending = None;
-            candidate.threads.clear();
-        }
-        candidates.retain(|candidate| !candidate.threads.is_empty());
+    /// Judges the end of the text as a whole text.
+    fn look(&mut self, judge: &mut Judge<'_, '_>, last: bool) {
+        let end = self.kept.end();
+        let open = if last { end } else { self.held(judge).unwrap_or(end) };
+        self.looked = end;
+        judge.look(&self.kept, open, self.run.begin(), last);
     }
 
     /// Says from where on the text is open.
-    fn settle(&mut self, rules: &Rules, live: &Live, holds: &dyn Fn(&Rule) -> bool) {
+    fn settle(&mut self, judge: &Judge<'_, '_>) {
+        let open = self.held(judge).map_or(self.kept.whole(), |held| self.kept.origin(held));
+        // What was let go is not held again.
+        self.open = self.open.max(open);
+    }
+
+    /// From where on something is held.
+    fn held(&self, judge: &Judge<'_, '_>) -> Option<u64> {
         let held = self.candidates.iter().filter_map(|candidate| {
-            let rule = live.rule(candidate.place)?;
+            let rule = judge.live.rule(candidate.place)?;
             let held = candidate.held(rule)?;
             // Of an ordinary word nothing is held before it is none.
             let held = if rule.class.words && rule.class.everywhere && rule.class.back.is_none() {
@@ -378,99 +246,16 @@ impl Stream {
             } else {
                 held
             };
-            rules.engine.rules().get(rule.number).is_none_or(|rule| holds(&rule.rule)).then_some(held)
+            let rule = judge.rules.engine.rules().get(rule.number);
+            rule.is_none_or(|rule| (judge.holds)(&rule.rule)).then_some(held)
         });
-        let held = held.min().filter(|held| *held < self.kept.end());
-        let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
-        // What was let go is not held again.
-        self.open = self.open.max(open);
+        held.min().filter(|held| *held < self.kept.end())
     }
 }
 
-impl Candidate {
-    fn new(place: usize, base: u64, spare: &mut Vec<Vec<Thread>>) -> Self {
-        Self { place, base, pending: None, threads: spare.pop().unwrap_or_default() }
-    }
-
-    /// A place, counted from where this begins.
-    fn relative(&self, at: u64) -> u32 {
-        u32::try_from(at.saturating_sub(self.base)).unwrap_or(OUTSIDE - 1).min(OUTSIDE - 1)
-    }
-
-    /// From where on it must not leave.
-    fn held(&self, rule: &LiveRule) -> Option<u64> {
-        let alive = self.threads.iter().map(|thread| thread.secret).min().filter(|secret| *secret != OUTSIDE);
-        alive
-            .into_iter()
-            .chain(self.pending)
-            .min()
-            .map(|secret| self.base + u64::from(secret) + u64::from(rule.class.prefix))
-    }
-
-    /// Moves where it begins.
-    fn rebase(&mut self, base: u64) {
-        let by = u32::try_from(self.base.saturating_sub(base)).unwrap_or(0);
-        for thread in self.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
-            thread.secret = thread.secret.saturating_add(by);
-        }
-        self.pending = self.pending.map(|secret| secret.saturating_add(by));
-        self.base -= u64::from(by);
-    }
-
-    /// Takes note of a match, and judges it once nothing that comes can change it.
-    fn heed(&mut self, kept: &Kept, judge: &mut Judge<'_, '_>, reached: Option<Reached>, end: u64) {
-        if let Some(reached) = reached {
-            self.pending = Some(self.pending.map_or(reached.secret, |pending| pending.min(reached.secret)));
-        }
-        let Some(secret) = self.pending else { return };
-        let decided = reached.is_some_and(|reached| reached.decided);
-        if decided || self.threads.iter().all(|thread| thread.secret > secret) {
-            self.pending = None;
-            if confirm(kept, judge, self.place, self.base, end) {
-                self.threads.clear();
-            }
-        }
-    }
-
-    fn keep(self, candidates: &mut Vec<Self>, spare: &mut Vec<Vec<Thread>>) {
-        if self.threads.is_empty() && self.pending.is_none() {
-            put(spare, self.threads);
-        } else {
-            candidates.push(self);
-        }
-    }
-}
-
-/// Keeps the room of a list for the next candidates: of a few, and of none that is large.
-fn put(spare: &mut Vec<Vec<Thread>>, mut list: Vec<Thread>) {
-    if spare.len() < MOST_SPARE.0 && (1..=MOST_SPARE.1).contains(&list.capacity()) {
-        list.clear();
-        spare.push(list);
-    }
-}
-
-/// Judges what stands between two places as the engine judges a whole text.
-fn confirm(kept: &Kept, judge: &mut Judge<'_, '_>, place: usize, from: u64, to: u64) -> bool {
-    let rules = judge.rules;
-    let Some(rule) = judge.live.rule(place).and_then(|rule| rules.engine.rules().get(rule.number)) else {
-        return false;
-    };
-    let mut any = false;
-    let said = rule.confirm(kept.text(), kept.index(from)..kept.index(to), &mut |hit| {
-        any = true;
-        let (begin, end) = (kept.begin() + hit.secret.start as u64, kept.begin() + hit.secret.end as u64);
-        let secret = kept.origin(begin)..kept.origin(end);
-        let prefix = prefix(rules, &rule.rule, kept.text().get(hit.secret.clone()));
-        let prefix = kept.origin(begin + prefix).saturating_sub(secret.start);
-        (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: kept.knows(begin), prefix });
-    });
-    judge.exhausted |= said.is_err();
-    any
-}
-
-/// How much of a secret may have left when it is found.
-fn prefix(rules: &Rules, rule: &Rule, secret: Option<&str>) -> u64 {
-    secret.and_then(|secret| rules.prefix_of(&rule.id, secret)).unwrap_or(0) as u64
+/// Whether a piece leaves at once at the beginning of a text.
+fn is_first(piece: &str) -> bool {
+    piece.len() <= FIRST && piece.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
 }
 
 /// The last place of a text at or before this one at which a character begins.
@@ -480,28 +265,4 @@ fn boundary(text: &str, most: usize) -> usize {
         at -= 1;
     }
     at
-}
-
-/// Judges an encoded run by what it says.
-fn decode(kept: &Kept, judge: &mut Judge<'_, '_>, span: Range<u64>) {
-    let rules = judge.rules;
-    let range = kept.index(span.start)..kept.index(span.end);
-    let Some(text) = kept.text().get(range) else { return };
-    let texts = [Text { text, origin: Origin::Answer, flows: false }];
-    SCRATCH.with_borrow_mut(|scratch| {
-        let said = rules.scan(&texts, Direction::Response, scratch, &mut |finding| {
-            // What stands there as it is was held like everything; of what is encoded nothing was.
-            let (at, prefix) = match finding.through {
-                Through::Plain => {
-                    let at = span.start + finding.secret.start as u64..span.start + finding.secret.end as u64;
-                    (at, prefix(rules, finding.rule, text.get(finding.secret.clone())))
-                }
-                _ => (span.clone(), 0),
-            };
-            let secret = kept.origin(at.start)..kept.origin(at.end);
-            let prefix = kept.origin(at.start + prefix).saturating_sub(secret.start);
-            (judge.found)(StreamFinding { rule: finding.rule, secret, exact: kept.knows(at.start), prefix });
-        });
-        judge.exhausted |= said.is_err();
-    });
 }

@@ -10,11 +10,14 @@
 
 mod confusable;
 mod fold;
+mod growing;
 mod map;
 
+pub(crate) use fold::Made;
+pub(crate) use growing::{ends_word, instead, may_look_alike};
 pub(crate) use map::{Map, View};
 
-use fold::{Made, changes};
+use fold::changes;
 
 /// The text as a reader sees it, or nothing where that is how it stands.
 pub(crate) fn of(text: &str) -> Option<View> {

@@ -184,3 +184,12 @@ fn files_add_to_and_take_from_those_before() {
     assert_eq!(names(&load("[extend]\nuseDefault = true\n[allowlist]\nregexes = ['5678']"), text, None), ["one"]);
     assert_eq!(names(&load("[[rules]]\nid = 'one'\nregex = 'zz'"), text, None), ["two"], "the later one");
 }
+
+#[test]
+fn tells_which_names_to_disable_no_rule_has() {
+    let all = ["github-token", "pii-email", "structure-bidi", "injection-roles", "githb-token"];
+    let selection = Selection { disabled: all.map(String::from).to_vec(), ..Selection::default() };
+    let rules = Rules::load(true, &[], &selection).unwrap();
+    assert_eq!(rules.report().unknown, ["githb-token"]);
+    assert!(!rules.iter().any(|rule| all.contains(&&*rule.id)));
+}

@@ -4,14 +4,14 @@
 //! 2. A finding ends the answer, or is taken out of the frames that are still held.
 //! 3. A frame is held while anything in it is undecided. It is amended when it leaves: by then
 //!    everything that is to be taken out of it is known.
-//! 4. Every other string is judged at once, as a whole, and so is a large piece of a growing text.
+//! 4. Every other string is judged at once, as a whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_firewall::{Action, Direction, Kind, Origin, Rule, Stream, StreamFinding, Text};
+use portcullis_firewall::{Action, Direction, Kind, Rule, Stream, StreamFinding};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
@@ -44,8 +44,6 @@ const MAX_CUTS: usize = 4096;
 const MOST_FOUND: usize = 8192;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
-/// From this size on, a piece is also judged as a whole, decoded and joined.
-const LARGE: usize = 64;
 
 /// The eye on one answer.
 pub(super) struct AnswerWatch {
@@ -85,7 +83,7 @@ struct Found<'r> {
 
 impl<'r> From<StreamFinding<'r>> for Found<'r> {
     fn from(found: StreamFinding<'r>) -> Self {
-        let StreamFinding { rule, secret, exact, prefix } = found;
+        let StreamFinding { rule, secret, exact, prefix, .. } = found;
         Self { rule, secret, exact, prefix }
     }
 }
@@ -101,6 +99,10 @@ struct FoundOnce<'r> {
 }
 
 impl<'r> FoundOnce<'r> {
+    fn take(&mut self, found: StreamFinding<'r>) {
+        if found.late { self.add_new(found.into()) } else { self.add(found.into()) }
+    }
+
     fn add(&mut self, found: Found<'r>) {
         let places = self.places.entry(&found.rule.id).or_default();
         let Range { mut start, mut end } = found.secret;
@@ -263,14 +265,7 @@ impl State {
         let holds = |rule: &Rule| judge.acts(rule);
         let begin = text.stream.pushed();
         let here = (begin, piece.text);
-        let mut said = text.stream.push(rules, piece.text, &holds, &mut |f| found.add(f.into()));
-        if piece.text.len() >= LARGE {
-            let texts = [Text { text: piece.text, origin: Origin::Answer, flows: false }];
-            said = said.and(single::whole(rules, &texts, &mut |finding| {
-                let secret = begin + finding.secret.start as u64..begin + finding.secret.end as u64;
-                found.add_new(Found { rule: finding.rule, secret, exact: true, prefix: 0 });
-            }));
-        }
+        let said = text.stream.push(rules, piece.text, &holds, &mut |f| found.take(f));
         let FoundOnce { found, more, .. } = found;
         if more {
             return self.broken("too much was found in a text of the answer");
@@ -295,7 +290,7 @@ impl State {
 
     fn finish(&mut self, judge: &Judge, text: &mut Growing) {
         let mut found = FoundOnce::default();
-        let said = text.stream.finish(&judge.rules, &mut |f| found.add(f.into()));
+        let said = text.stream.finish(&judge.rules, &mut |f| found.take(f));
         let FoundOnce { found, more, .. } = found;
         if said.is_err() || more {
             self.broken("a text of the answer takes more work to judge than a text of its size may take");

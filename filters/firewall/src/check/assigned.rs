@@ -10,6 +10,7 @@ use super::{Candidate, part};
 
 /// Names in which the word for a secret does not mean one.
 const NOT_SECRET: &[&str] = &[
+    "_payload",
     "hash",
     "digest",
     "checksum",
@@ -161,7 +162,11 @@ pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
-    !is_harmless_name(name) && !value.stands_for_another() && value.is_secret(chosen || header, name)
+    // Some issuers draw UUIDs; most UUIDs are no secret, so the name has to be a variable's for one.
+    let issued = is_uuid(value.text)
+        && !name.bytes().any(|byte| byte.is_ascii_lowercase())
+        && ends(name, &["_token", "_api_key", "_secret_key", "_access_key"]);
+    !is_harmless_name(name) && !value.stands_for_another() && (issued || value.is_secret(chosen || header, name))
 }
 
 /// A value behind an option's name: `--db-password x`.
@@ -202,6 +207,8 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         || is_harmless_name(name_of(candidate).0)
         || is_address(text)
         || is_uuid(text)
+        // The second half of a path: `Secrets::Aes128Gcm`.
+        || text.starts_with(':')
     {
         return false;
     }

@@ -1,5 +1,7 @@
 //! What stands in documentation and configuration so that nobody uses it as it is.
 
+use super::published::is_published;
+
 /// Parts that no secret has. Short ones are found between other characters only.
 const WORDS: &[&str] = &[
     "example",
@@ -182,9 +184,16 @@ const EMPTY: &[&str] = &[
     "your",
 ];
 
-/// Whether it is there to be replaced, or masked, or counted up.
+/// Passwords of documentation, which are no part of others: RFC 7617's, and the one that everybody writes.
+const PRINTED: &[&str] = &["open sesame", "p@ssword", "p@ssw0rd", "passw0rd", "pa$$word", "pa$$w0rd"];
+
+/// Whether it is there to be replaced, or masked, or counted up, or printed for everybody.
 pub(crate) fn is_placeholder(text: &str) -> bool {
-    WORDS.iter().any(|word| contains(text, word)) || is_repetitive(text) || says_nothing(text)
+    WORDS.iter().any(|word| contains(text, word))
+        || is_repetitive(text)
+        || says_nothing(text)
+        || PRINTED.iter().any(|printed| printed.eq_ignore_ascii_case(text))
+        || is_published(text)
 }
 
 /// Whether a value stands for one that is elsewhere: a variable, a template, a call.
@@ -317,6 +326,8 @@ mod tests {
             "AKIAIOSFODNN7EXAMPLE",
             "xxxxxxxxxxxx",
             "changeme-now",
+            "p@ssw0rd",
+            "open sesame",
             "abcabcabcabc",
             "Password123",
             "my_api_key_1",

@@ -2,33 +2,65 @@
 //!
 //! Every word that looks like a token is read in both ways; all of them go through the rules together.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{From, Piece, Runs, Set, Sink};
+use super::{From, Piece, Runs, Set, Sink, radix};
+use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
 
 /// The shortest and the longest word that is looked at: a token, and one that is encoded among others.
 const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 
-/// Reads every word that looks like a token in both ways.
-pub(super) fn each(text: &str, runs: &Runs, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+/// What the marks of secrets look like that are written so.
+pub(crate) struct Disguised {
+    reversed: Keywords,
+    moved: Keywords,
+}
+
+impl Disguised {
+    /// Of these marks.
+    pub(crate) fn new(marks: impl Iterator<Item = Keyword>) -> Self {
+        let marks: BTreeSet<Keyword> = marks.collect();
+        let made = |read: fn(&mut Vec<u8>)| {
+            let disguise = |mark: &Keyword| {
+                let mut mark = mark.clone();
+                read(&mut mark.text);
+                mark
+            };
+            Keywords::new(&marks.iter().map(disguise).collect::<Vec<_>>())
+        };
+        let moved = |text: &mut Vec<u8>| text.iter_mut().for_each(|byte| *byte = rot13(char::from(*byte)) as u8);
+        Self { reversed: made(|text| text.reverse()), moved: made(moved) }
+    }
+}
+
+/// Reads every word that looks like a token in both ways, where it has a mark that is written so, or may be encoded.
+pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let words = words(text, runs);
     if words.is_empty() {
         return Ok(());
     }
-    let mut give = |name, read: fn(&str, &mut String)| {
+    let mut give = |name, marks: &Keywords, read: fn(&str, &mut String)| {
         let mut made = String::new();
-        let mut lines = Vec::with_capacity(words.len());
+        let mut lines = Vec::new();
         for word in &words {
-            lines.push((made.len(), word.clone()));
-            read(text.get(word.clone()).unwrap_or_default(), &mut made);
-            // Words are not lines of something that is cut into lines.
-            made.push_str("\n\n");
+            let said = text.get(word.clone()).unwrap_or_default();
+            let begin = made.len();
+            read(said, &mut made);
+            let marked = marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err();
+            if marked || radix::may_say(made.as_bytes().get(begin..).unwrap_or_default()) {
+                lines.push((begin, word.clone()));
+                // Words are not lines of something that is cut into lines.
+                made.push_str("\n\n");
+            } else {
+                made.truncate(begin);
+            }
         }
-        sink(Piece { text: &made, from: From::Words(&lines), name })
+        if lines.is_empty() { Ok(()) } else { sink(Piece { text: &made, from: From::Words(&lines), name }) }
     };
-    give("reversed", |word, made| made.extend(word.chars().rev()))?;
-    give("rot13", |word, made| made.extend(word.chars().map(rot13)))
+    give("reversed", &disguised.reversed, |word, made| made.extend(word.chars().rev()))?;
+    give("rot13", &disguised.moved, |word, made| made.extend(word.chars().map(rot13)))
 }
 
 /// The words of a text with a long run of token characters in them.

@@ -40,6 +40,8 @@ pub(super) struct Hit {
 /// All cues and signs, ready to use.
 pub(super) struct Lexicon {
     rules: Vec<Rule>,
+    /// The names of all rules, of those too that are not in force.
+    names: Vec<String>,
     cues: Vec<Known>,
     keywords: Keywords,
     triggers: Vec<Literal>,
@@ -51,6 +53,7 @@ pub(super) struct Lexicon {
     leads: Vec<Vec<u8>>,
     not_before: Vec<Vec<u8>>,
     not_after: Vec<Vec<u8>>,
+    mine: Vec<Vec<u8>>,
     conversation_link: Concept,
     slot_link: Concept,
     prose_link: Concept,
@@ -95,11 +98,13 @@ impl Lexicon {
             leads: list(&file.lead).map(fold).collect(),
             not_before: list(&file.not.before).map(fold).collect(),
             not_after: list(&file.not.after).map(fold).collect(),
+            mine: list(&file.not.mine).map(fold).collect(),
             conversation_link: concept("link-conversation")?,
             slot_link: concept("link-slot")?,
             prose_link: concept("link-prose")?,
             quoted_token: concept("token")?,
             about: concept("about")?,
+            names: file.rules.keys().cloned().collect(),
             rules,
             signs,
             by_concept,
@@ -109,6 +114,11 @@ impl Lexicon {
     /// Every rule.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// Whether there is a rule of this name, in force or not.
+    pub(super) fn has_rule(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
     }
 
     pub(super) fn rule(&self, number: usize) -> Option<&Rule> {
@@ -184,7 +194,7 @@ impl Lexicon {
             || self.leads.iter().any(|lead| ends_with(before, lead))
     }
 
-    /// Whether the word before, the one before that, or what follows says `not`.
+    /// Whether the word before, the one before that, or what follows says `not`, or whose it is.
     fn is_negated(&self, known: &Known, folded: &[u8], at: &Range<usize>) -> bool {
         let before = folded.get(..at.start).unwrap_or_default().trim_ascii_end();
         let word = before.iter().rev().take_while(|byte| is_word(**byte) || **byte == b'\'').count();
@@ -194,6 +204,7 @@ impl Lexicon {
         let ending = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let after = rest.get(ending..).unwrap_or_default().trim_ascii_start();
         self.not_before.iter().any(|not| ends_with(before, not) || (word < 12 && ends_with(earlier, not)))
+            || self.mine.iter().any(|mine| begins_with(after, mine))
             || known.negated_after && self.not_after.iter().any(|not| begins_with(after, not))
     }
 }

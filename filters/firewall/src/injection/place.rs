@@ -4,6 +4,8 @@ use std::ops::Range;
 
 /// How far around a cue is looked.
 const NEAR: usize = 48;
+/// How far for the quotation marks around it.
+const QUOTED: usize = 400;
 
 /// No cue in ASCII letters has more bytes, and none is spread over more.
 const CUE: usize = 48;
@@ -81,6 +83,23 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
         Some(b'{' | b'$' | b'%' | b'+') => true,
         _ => false,
     }
+}
+
+/// Whether a place stands in quotation marks inside a sentence: `the phrase "…" works`. Where a comma, an equals
+/// sign or nothing leads to it, or a colon to one that a program writes, it is an order or data, and counts as what it says.
+pub(super) fn is_quoted(text: &str, place: &Range<usize>) -> bool {
+    let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start).unwrap_or_default();
+    let before = before.rsplit('\n').next().unwrap_or_default();
+    let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED))).unwrap_or_default();
+    let after = after.split('\n').next().unwrap_or_default();
+    let marks = [('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')];
+    marks.into_iter().any(|(open, close)| {
+        let Some((lead, inside)) = before.rsplit_once(open) else { return false };
+        let open = if open == close { lead.matches(open).count() % 2 == 0 } else { !inside.contains(close) };
+        // What data is written with leads to no quotation.
+        let leads = |c: char| c.is_alphanumeric() || c == '(' || (c == ':' && !close.is_ascii());
+        open && after.contains(close) && lead.trim_end().ends_with(leads)
+    })
 }
 
 /// Whether what follows is named like a function or stands as code: `send_mail`, `exec(`, `` `rm` ``.

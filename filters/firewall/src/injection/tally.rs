@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::lexicon::{CONCEPTS, Concept, Lexicon, SIGNALS, Sign};
+use super::place;
 use crate::scan::Origin;
 
 /// How far apart signs may stand that belong together, in bytes of ASCII.
@@ -74,7 +75,7 @@ impl Tally {
     }
 
     /// Adds a cue. They come in the order in which they end.
-    pub(super) fn add(&mut self, cue: &Cue, lexicon: &Lexicon, origin: Origin) {
+    pub(super) fn add(&mut self, view: &str, cue: &Cue, lexicon: &Lexicon, origin: Origin) {
         let last = Last { start: cue.span.start, end: cue.span.end, led: cue.led };
         if let Some(place) = self.last.get_mut(usize::from(cue.concept)) {
             *place = Some(last);
@@ -90,13 +91,13 @@ impl Tally {
             stronger |= self.complete(sign, cue, origin);
         }
         if stronger {
-            self.cluster(cue, lexicon);
+            self.cluster(view, cue, lexicon);
         }
     }
 
     /// The strongest place, when the text has ended.
-    pub(super) fn finish(&mut self) -> Option<Cluster> {
-        self.close();
+    pub(super) fn finish(&mut self, view: &str) -> Option<Cluster> {
+        self.close(view);
         self.best.take()
     }
 
@@ -133,7 +134,7 @@ impl Tally {
     }
 
     /// Adds up the signs that stand around a cue.
-    fn cluster(&mut self, cue: &Cue, lexicon: &Lexicon) {
+    fn cluster(&mut self, view: &str, cue: &Cue, lexicon: &Lexicon) {
         let reach = CLUSTER * usize::from(cue.wide.min(2));
         let mut missing = 10_000u32;
         let mut span = cue.span.clone();
@@ -159,16 +160,16 @@ impl Tally {
                 open.about = about;
             }
             _ => {
-                self.close();
+                self.close(view);
                 self.open = Some(cluster);
             }
         }
     }
 
     /// The open place can change no more.
-    fn close(&mut self) {
+    fn close(&mut self, view: &str) {
         let Some(mut open) = self.open.take() else { return };
-        if open.about {
+        if open.about || place::is_quoted(view, &open.span) {
             open.score = percent(open.score, SPOKEN_ABOUT);
         }
         if self.best.as_ref().is_none_or(|best| open.score > best.score) {

@@ -1,84 +1,50 @@
-//! Which four bytes of a keyword are seen least in prose and code.
+//! Which four bytes of a keyword are seen least, by how often four bytes are seen in published sources and their
+//! documentation.
 
-use super::GRAM;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// Of each kind of byte, which of them stands after it how seldom: four times the negative binary logarithm, from `0`
-/// on. Counted in sources and documentation of published crates.
-const AFTER: [&[u8; KINDS]; KINDS] = [
-    b"VEBAVKFVE]L=C=dC^=>:HKLMHXNCUPWSYRSgMOZ",
-    b"ARJS=QV^?IW=S[?TfEFM=Xbg@_I9ZPVBOOIdFMU",
-    b">SIP?FX>EcBBNU9PW?G=FVRVNaLFXCROPHM[GNP",
-    b"AQQD8OLT?ZUFRT@O]GDOHQSUKcI:GBOHRCH_BFP",
-    b"CMC@JHMWP]VBE?SII;>@VKKEK^P;KFPJTDK]CHQ",
-    b"AWNK?AE_<gaEI?;Rk@GIE]YbNiG=NIQDYGN]DDX",
-    b"HUPS9VJD>mWHMBEV[CCIE[V^S[Q;JCOFGDGW?CN",
-    b";SVN7W[\\>cTTIU@TbEJ?BbVaMYP?OEUOSKMZGMW",
-    b"EI@BEDEbUbPCA8>IZG?<]FfJkCLO^NUUWPUlQVZ",
-    b"CSJU6TUS>YJYXW<OYU:P?TAYVUMK]IUOOSQdJPU",
-    b"HQIL6MRS=`XOPHMPZNAJLQO[U]M?PBPIPBJd?FC",
-    b"@SRC9@PZ<gT>VS=NfSECCRRfDdNAOEROJKIbFMQ",
-    b":FRK9WP\\@e[GFSA=[TEI>UZgO`OCSCQMDIHcGLU",
-    b"CWB=>I=YEaIJSIAKaS><GKLcK\\N<NIPLTIK`ELP",
-    b"OLBCQCL\\HSFD?9GCj:ECAHCPYcZASHPSNMR_NSX",
-    b"<UKN;RTIDeN?WX@DZ=B@:SV\\HjOHXGVOXJPlENX",
-    b"SWGKQQSWT\\XMSSUVSLMT4YO^ZVMERFVISHI^BA8",
-    b"=UHG9OFX?jLOGE>PfCABCLTXF]T?OHSKSEK_CHQ",
-    b"GVHT:UUE@dNKOPEF\\OC:CTU^FXO;JDPFHALaEIP",
-    b"AWIJ<OX<>i]LQY@Gh?EEEWSSCXR;MDNJTHL\\CGN",
-    b"I<DKAHGfDgc?C>PCi>;<]\\eQhV?M^V]]bWWjT[\\",
-    b"9YRT4RLZ=hZRMYCO\\TMS[]YP[ZDIZITMPIPdFMT",
-    b">YQS?SW=9[RKQC@Ua=>M\\ZOXW`SASFVLUJOZ?NT",
-    b"APEG?HZND_\\TMVS=^XN<MWSNMc:?OBJFJCH]AFM",
-    b"HNOSHMUTJb[HJBC:\\J>@WRP]ZVP9H@NFNDGYACO",
-    b"BUPN2QVWE]WOQRDVXOBYOTSYJGNLYHVUSOJ[GRQ",
-    b"NMONOO^[RcZ_V\\^Z_ZXZN\\_C`c4@GFGARIHh><O",
-    b"DHDIIEQLEXTIIKGGZHDBHMIYTWF4bNMSIPFFBgF",
-    b"NUOUSL^WIbeRPTT@dROKGWLi]`U4<gEf>VK\\Bo?",
-    b"BCADACJJAQEBCFDAUC=?@FHWTTFNb@kaoT[oKOT",
-    b"GFFIHJMPIWVDKMKHUCEHKMLY[T=:Pj8eo^SW;NO",
-    b"CK>EGIHHARQGGLHEZCCEENJVSX;>:]gCQjPVJUO",
-    b"NLHJOPDRLUWKMRSF]FIHQTQ[`ZF:Bid^4oSdSgA",
-    b"KJ@JHDPNHYXIKFLG_IEHMOJ]]VP8JWadC6]jFoL",
-    b"BGEGIGOIGROKIKLHXD@EJLHQUPH;ALPEOM?\\<?C",
-    b"^V[W^QZ^\\ko]VWgZhW[Y___c`gM2JocdaoG>>oW",
-    b"JKEGLJWII[SOMNOL]JFGJMTXWVF<9QZFUJAV:=A",
-    b"fdcdf[nk^oohW\\iWlg^ZcjhjhoC54kToooPoSgQ",
-    b"MKHNMNTSLVSNBJPN[MCJMOSOYZB9CPRTISCN9H9",
-];
+use super::{GRAM, SMALL};
 
-/// How seldom each kind is seen at all.
-const ALONE: &[u8; KINDS] = b"CJEF?HJHCYNEHCCFVBBAEMMOKSE:EHMKGGIOBHH";
+/// The commonest four bytes, the commonest first, without the bit that makes letters small: so a line's end is `*`. A
+/// space is written `·`.
+const COMMON: &str = include_str!("common.txt");
 
-/// Letters without their case; then digits, and what else is common.
-const KINDS: usize = 39;
+/// Of each of them, how common it is: the higher the commoner.
+static WEIGHTS: LazyLock<HashMap<u32, u32>> = LazyLock::new(|| {
+    let gram = |written: &str| Some(u32::from_le_bytes(*written.replace('·', " ").as_bytes().first_chunk()?));
+    COMMON.split_whitespace().filter_map(gram).zip((10u32..).map(|rank| 10_000_000 / rank)).collect()
+});
 
-/// The bytes of each kind after the letters. What is in none of them is of the last kind.
-const OTHERS: [&[u8]; 12] =
-    [b"0123456789", b" ", b"\n", b"_", b"-", b".", b"/", b":", b"\"'`", b"=", b"(){}[]<>,", b";"];
+/// The commonest four bytes, and how common they are.
+pub(super) fn common() -> impl Iterator<Item = (u32, u32)> {
+    WEIGHTS.iter().map(|(gram, weight)| (*gram, *weight))
+}
 
 /// Where the four bytes of a keyword stand that are seen least.
 pub(super) fn rarest(keyword: &[u8]) -> usize {
     let grams = keyword.windows(GRAM).enumerate();
-    grams.max_by_key(|(_, gram)| rarity(gram)).map_or(0, |(at, _)| at)
+    grams.min_by_key(|(_, gram)| (weight(gram), letters(gram))).map_or(0, |(at, _)| at)
 }
 
-fn rarity(gram: &[u8]) -> u32 {
-    let first = gram.first().map_or(0, |byte| of(ALONE, kind(*byte)));
-    let pairs = gram.windows(2).map(|pair| match pair {
-        [before, byte] => AFTER.get(kind(*before)).map_or(0, |row| of(row, kind(*byte))),
-        _ => 0,
-    });
-    first + pairs.sum::<u32>()
+fn weight(gram: &[u8]) -> u32 {
+    let gram = gram.first_chunk().map_or(0, |gram| u32::from_le_bytes(*gram));
+    WEIGHTS.get(&(gram | SMALL)).copied().unwrap_or(0)
 }
 
-fn of(row: &[u8; KINDS], kind: usize) -> u32 {
-    row.get(kind).map_or(0, |digit| u32::from(digit.saturating_sub(b'0')))
-}
-
-fn kind(byte: u8) -> usize {
-    let small = byte.to_ascii_lowercase();
-    match small {
-        b'a'..=b'z' => usize::from(small - b'a'),
-        _ => 26 + OTHERS.iter().position(|kind| kind.contains(&small)).unwrap_or(OTHERS.len()),
-    }
+/// Roughly how often its bytes are seen: ten times the logarithm of each.
+fn letters(gram: &[u8]) -> u32 {
+    let commonness = |byte: &u8| match byte.to_ascii_lowercase() {
+        b' ' => 72,
+        b'e' => 67,
+        b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 62,
+        b'l' | b'c' | b'd' | b'u' | b'm' | b'p' => 56,
+        b'f' | b'h' | b'g' | b'_' | b'b' | b'\n' | b'=' | b'-' | b'/' | b'.' | b':' | b'"' => 50,
+        b'y' | b'w' | b'v' | b'k' | b'x' | b'(' | b')' | b',' => 45,
+        b'0' | b'1' | b'2' => 42,
+        b'j' | b'q' | b'z' | b'3'..=b'9' => 36,
+        0x80.. => 40,
+        _ => 30,
+    };
+    gram.iter().map(commonness).sum()
 }

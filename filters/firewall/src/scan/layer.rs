@@ -129,7 +129,7 @@ impl<'r, 's> Layers<'r, 's> {
         if depth.layers > 1 {
             return Ok(());
         }
-        decode::each_hidden(text, &runs, &mut |piece: Piece<'_>| {
+        decode::each_hidden(text, &runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
             let engine = &self.rules.engine;
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);

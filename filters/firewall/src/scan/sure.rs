@@ -18,6 +18,11 @@ pub(crate) fn can_be_sure(rule: &Compiled) -> bool {
     *kind == Kind::Secret && *level >= DataLevel::L4 && marked
 }
 
+/// What the secrets of such a rule have in them: its keywords, and what its expression begins with.
+pub(crate) fn marks(rule: &Compiled) -> impl Iterator<Item = &str> {
+    rule.keywords().iter().map(String::as_str).chain(prefix(rule.expression()))
+}
+
 /// Whether a match is a live secret that carries its issuer's mark: one of the rule's keywords within the secret, or
 /// one that is no word next to it. Words next to each other, and random characters alone, also come about by chance.
 pub(super) fn is_sure(engine: &Engine, view: &str, found: &Match<'_>) -> bool {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::escape::{Escapes, Said};
+use crate::view::{self, Made};
 
 /// The most bytes that are kept.
 const MOST: usize = 2048;
@@ -13,6 +14,8 @@ const TAIL: usize = 1536;
 pub(super) const STEP: usize = 256;
 /// The most places at which both texts are known to run side by side.
 const JOINTS: usize = 48;
+/// A longer word is not looked at for look-alikes.
+const WORD: usize = 96;
 
 /// From here on both texts run side by side.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,8 @@ pub(super) struct Kept {
     escapes: Option<Escapes>,
     /// Up to here it was seen: behind it lies a part of an escape.
     whole: u64,
+    /// Where the word at the end begins, if it holds letters that may look like others.
+    foreign: Option<u64>,
 }
 
 impl Kept {
@@ -47,8 +52,10 @@ impl Kept {
         self.escapes.get_or_insert_default();
     }
 
-    /// Adds a piece of at most [`STEP`] bytes.
-    pub(super) fn add(&mut self, piece: &str) {
+    /// Adds a piece of at most [`STEP`] bytes. Returns from where on what was there before is seen anew: a word
+    /// that turned out to hold look-alikes.
+    pub(super) fn add(&mut self, piece: &str) -> Option<u64> {
+        let plain = self.foreign.is_none() && self.escapes.is_none() && piece.bytes().all(is_plain);
         if self.text.len() + piece.len() > MOST {
             self.forget();
         }
@@ -57,12 +64,13 @@ impl Kept {
         if need > self.text.capacity() {
             self.text.reserve_exact((2 * need).min(MOST.max(need)) - self.text.len());
         }
-        if piece.is_ascii() && self.escapes.is_none() {
+        if plain {
             self.text.push_str(piece);
             self.came += piece.len() as u64;
             self.whole = self.came;
-            return;
+            return None;
         }
+        let mut anew: Option<u64> = None;
         for c in piece.chars() {
             self.came += c.len_utf8() as u64;
             let said = self.escapes.as_mut().map_or(Said::Itself, |escapes| escapes.take(c));
@@ -71,18 +79,72 @@ impl Kept {
                 Said::Itself => c,
                 Said::Char(read) => read,
             };
-            match seen(read) {
-                Some(seen) if seen == read && said == Said::Itself => self.text.push(seen),
-                seen => self.stand_for(seen),
+            match view::instead(read, self.text.chars().next_back()) {
+                None if said == Said::Itself => self.text.push(read),
+                None => self.stand_for(Some(read)),
+                Some(Made::Nothing) => self.stand_for(None),
+                Some(Made::Char(made)) if made.len_utf8() <= read.len_utf8() => self.stand_for(Some(made)),
+                Some(Made::Text(made)) if made.len() <= read.len_utf8() => {
+                    made.chars().for_each(|made| self.stand_for(Some(made)));
+                }
+                // What would be longer than it came would lie too far behind.
+                Some(Made::Char(_) | Made::Text(_)) => self.stand_for(Some(read)),
             }
             self.whole = self.came;
+            if let Some(from) = self.look_again(read) {
+                anew = Some(anew.map_or(from, |anew| anew.min(from)));
+            }
         }
+        anew
+    }
+
+    /// Looks at the word that this character goes on, if it holds letters that may look like others. Returns where
+    /// it begins if a reader sees it as another one.
+    fn look_again(&mut self, c: char) -> Option<u64> {
+        if self.foreign.is_none() && !view::may_look_alike(c) {
+            return None;
+        }
+        if u8::try_from(c).is_ok_and(view::ends_word) {
+            self.foreign = None;
+            return None;
+        }
+        let begin = self.foreign.unwrap_or_else(|| {
+            let word = self.text.bytes().rev().take(WORD + 1).take_while(|byte| !view::ends_word(*byte));
+            self.end() - word.count() as u64
+        });
+        let word = self.text.get(self.index(begin)..).filter(|word| word.len() <= WORD);
+        self.foreign = word.map(|_| begin);
+        // Words of one script are what they are.
+        let word = word.filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
+        let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
+        let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
+        let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let from = begin + same as u64;
+        let came = |at: usize, c: char| self.origin(begin + seen.map.source(at..at + c.len_utf8()).end as u64);
+        let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
+        let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at, c))).collect();
+        self.text.truncate(self.index(from));
+        while self.joints.back().is_some_and(|joint| joint.seen > from) {
+            self.joints.pop_back();
+        }
+        for (c, came) in anew {
+            self.text.push(c);
+            if self.origin(self.end()) != came {
+                self.join(came, true);
+            }
+        }
+        Some(from)
     }
 
     /// Adds what stands for other characters than itself.
     fn stand_for(&mut self, seen: Option<char>) {
         self.text.extend(seen);
-        let joint = Joint { seen: self.end(), came: self.came, stands: seen.is_some() };
+        self.join(self.came, seen.is_some());
+    }
+
+    /// From here on both texts run side by side.
+    fn join(&mut self, came: u64, stands: bool) {
+        let joint = Joint { seen: self.end(), came, stands };
         if self.joints.len() >= JOINTS
             && let Some(old) = self.joints.pop_front()
         {
@@ -128,12 +190,19 @@ impl Kept {
         usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.text.len())
     }
 
+    /// This place, or the next one at which a character begins.
+    pub(super) fn boundary(&self, at: u64) -> u64 {
+        let index = self.index(at);
+        let more = (0..3).take_while(|more| !self.text.is_char_boundary(index + more)).count();
+        at + more as u64
+    }
+
     /// Where a place stands in the text as it came; what is invisible there lies behind it. Too early
     /// where it is not known any more.
     pub(super) fn origin(&self, at: u64) -> u64 {
         let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
         match joint.copied().or(self.first) {
-            Some(joint) => joint.came + at.saturating_sub(joint.seen),
+            Some(joint) => (joint.came + at.saturating_sub(joint.seen)).min(self.came),
             None => at,
         }
     }
@@ -163,22 +232,9 @@ impl Kept {
     }
 }
 
-/// What a reader sees of a character; nothing for one that is invisible.
-fn seen(c: char) -> Option<char> {
-    match c {
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{61c}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}' => None,
-        '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}' => None,
-        // Full-width ASCII and tag characters lie at a fixed distance from what they stand for.
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        '\u{e0020}'..='\u{e007e}' => char::from_u32(u32::from(c) - 0xe0000),
-        '\u{e0000}'..='\u{e001f}' | '\u{e007f}' => None,
-        c => Some(c),
-    }
+/// Whether a byte is a character that is seen as it stands.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]
@@ -205,6 +261,30 @@ mod tests {
         assert_eq!(came, [0, 1, 2, 3, 9, 10]);
     }
 
+    #[test]
+    fn sees_a_word_anew_that_mixes_scripts() {
+        for (text, reader) in [
+            ("see \u{0455}k-x", "see sk-x"),
+            ("\u{0410}\u{041a}\u{0406}\u{0410}IO", "AKIAIO"),
+            ("gh\u{0440}_\u{0430}1", "ghp_a1"),
+            ("d\u{e9}j\u{e0} vu, \u{43a}\u{43b}\u{44e}\u{447}", "d\u{e9}j\u{e0} vu, \u{43a}\u{43b}\u{44e}\u{447}"),
+            ("g\u{336}h\u{8}p", "ghp"),
+            ("\u{c7}\u{a7d0}0\u{b35}a0\u{2d7f}0", "C\u{a7d0}0\u{b35}a0\u{2d7f}0"),
+            ("\u{1d420}\u{1d421}\u{1d429}\u{ff3f}", "ghp_"),
+        ] {
+            let mut kept = Kept::default();
+            for c in text.chars() {
+                kept.add(c.encode_utf8(&mut [0; 4]));
+            }
+            assert_eq!(kept.text(), reader, "{text}");
+            let ends: Vec<u64> = text.char_indices().map(|(at, c)| (at + c.len_utf8()) as u64).collect();
+            for (at, _) in kept.text().char_indices().skip(1) {
+                assert!(ends.contains(&kept.origin(at as u64)), "{text} at {at}: {}", kept.origin(at as u64));
+            }
+            assert_eq!(kept.origin(kept.end()), text.len() as u64, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn known_places_lead_to_the_characters_they_came_from(
@@ -223,7 +303,11 @@ mod tests {
                 let came = kept.origin(at);
                 prop_assert!(came <= whole.len() as u64);
                 if kept.knows(at) {
-                    let there = whole[came as usize..].chars().find_map(seen);
+                    let there = whole[came as usize..].chars().find_map(|c| match view::instead(c, None) {
+                        None => Some(c),
+                        Some(Made::Char(made)) => Some(made),
+                        _ => None,
+                    });
                     prop_assert_eq!(there, Some(c));
                 }
             }

@@ -21,7 +21,7 @@ pub(super) struct Change {
 }
 
 /// What a reader sees there.
-pub(super) enum Made {
+pub(crate) enum Made {
     Nothing,
     Char(char),
     Text(String),
@@ -180,7 +180,7 @@ impl Changes<'_> {
 }
 
 /// What a compatibility form stands for.
-fn compatible(c: char) -> Option<Made> {
+pub(super) fn compatible(c: char) -> Option<Made> {
     if matches!(c, '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' | '\u{2500}'..='\u{27BF}') {
         return None;
     }
@@ -215,7 +215,7 @@ fn terminal(text: &str) -> usize {
     rest.as_bytes().get(inner).filter(|byte| matches!(byte, b'@'..=b'~')).map_or(0, |_| inner + 2)
 }
 
-static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
+pub(super) static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
 
 fn is_letter(c: char) -> bool {
     c == '_' || c.is_alphanumeric() || is_combining(c) || is_invisible(c)
@@ -225,13 +225,13 @@ fn is_hidden(c: char) -> bool {
     matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
-fn is_combining(c: char) -> bool {
+pub(super) fn is_combining(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
 }
 
 /// Controls, format characters and fillers: nothing is seen where they stand.
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}'
         | '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{70F}' | '\u{115F}' | '\u{1160}'
         | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'

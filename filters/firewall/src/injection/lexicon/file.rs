@@ -27,6 +27,7 @@ pub(super) struct File {
 pub(super) struct Not {
     pub(super) before: String,
     pub(super) after: String,
+    pub(super) mine: String,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,159 @@
+//! Following a growing text byte by byte: which candidates begin, which of them live on, and which are held
+//! for too long.
+
+use super::automaton::{OUTSIDE, Sides, unite};
+use super::candidate::{Candidate, put};
+use super::judge::Judge;
+use super::live::Owner;
+use super::run::Word;
+use super::{MOST_HELD, Stream, StreamFinding};
+
+/// The most states that are alive in one text. What needs more is decided as what is held for too long.
+const MOST_THREADS: usize = 512;
+/// So much before a word that is seen anew is read once more, for keywords that reach into it.
+const KEYWORD: u64 = 64;
+
+impl Stream {
+    /// Goes back to a word that is seen anew from here on.
+    pub(super) fn rewind(&mut self, judge: &Judge<'_, '_>, to: u64) {
+        self.words = None;
+        for at in to.saturating_sub(KEYWORD).max(self.kept.begin())..to {
+            if let Some(byte) = self.kept.byte(at) {
+                judge.live.keywords(&mut self.words, byte, &mut |_| {});
+            }
+        }
+        self.candidates.retain_mut(|candidate| candidate.rewind(to));
+        self.run.rewind(to);
+        self.word = Word::default();
+    }
+
+    /// Takes one byte in.
+    pub(super) fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
+        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
+        let live = judge.live;
+        let before = at.checked_sub(1).and_then(|at| kept.byte(at));
+        let sides = Sides { before, after: Some(byte) };
+        let begins = live.beginning_with(before, byte);
+        // Before this byte the word was an ordinary one: the rules that could begin in it catch up.
+        let late = word.take(at, byte);
+        let evident = word.evident().is_some() && late.is_none();
+        let starts = |place: &usize| {
+            let class = live.rule(*place).map(|rule| rule.class);
+            class.is_some_and(|class| (!class.words || evident) && (!class.context || contexts.contains(place)))
+        };
+        let mut begun = 0usize;
+        for candidate in candidates.iter_mut() {
+            let Some(rule) = live.rule(candidate.place) else { continue };
+            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
+            begun += usize::from(starts);
+            let relative = candidate.relative(at);
+            let reached =
+                rule.automaton.step(&mut candidate.threads, starts.then_some(relative), relative, sides, work);
+            candidate.heed(kept, judge, reached, at + 1);
+        }
+        if begun < begins.len() {
+            for place in begins.iter().filter(|place| starts(place)) {
+                if candidates.iter().any(|candidate| candidate.place == *place) {
+                    continue;
+                }
+                let Some(rule) = live.rule(*place) else { continue };
+                let mut candidate = Candidate::new(*place, at, spare);
+                let reached = rule.automaton.step(&mut candidate.threads, Some(0), 0, sides, work);
+                candidate.heed(kept, judge, reached, at + 1);
+                candidate.keep(candidates, spare);
+            }
+        }
+        let mut catch_up = |place: usize, from: u64, begins: u64, keyword: Option<u64>| {
+            let Some(rule) = live.rule(place) else { return };
+            let from = from.max(kept.begin());
+            let known = candidates.iter().position(|candidate| candidate.place == place);
+            let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
+            let mut fresh = Candidate::new(place, base, spare);
+            let mut reached = None;
+            for place in from..=at {
+                let before = place.checked_sub(1).and_then(|place| kept.byte(place));
+                let sides = Sides { before, after: kept.byte(place) };
+                let relative = fresh.relative(place);
+                let first = sides.after.is_some_and(|byte| rule.first.get(usize::from(byte)) == Some(&true));
+                if fresh.threads.is_empty() && !first {
+                    continue;
+                }
+                let start = (place <= begins && first).then_some(relative);
+                reached = rule.automaton.step(&mut fresh.threads, start, relative, sides, work);
+                if fresh.threads.is_empty() && place >= begins && reached.is_none() {
+                    break;
+                }
+            }
+            // The keyword may leave, and so may the little before it that is a part of its prefix.
+            let after = keyword.map_or(0, |after| fresh.relative(after).saturating_sub(rule.class.prefix));
+            for thread in fresh.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
+                thread.secret = thread.secret.max(after);
+            }
+            if let Some(known) = known.and_then(|known| candidates.get_mut(known)) {
+                known.rebase(base);
+                unite(&mut known.threads, &fresh.threads);
+                known.heed(kept, judge, reached, at + 1);
+                put(spare, fresh.threads);
+            } else {
+                fresh.heed(kept, judge, reached, at + 1);
+                fresh.keep(candidates, spare);
+            }
+        };
+        if let Some(from) = late {
+            live.word_rules().iter().for_each(|place| catch_up(*place, from, at, None));
+        }
+        live.keywords(words, byte, &mut |Owner { place, length, back }| {
+            if live.rule(place).is_some_and(|rule| rule.class.context) && !contexts.contains(&place) {
+                contexts.push(place);
+            }
+            let keyword = (at + 1).saturating_sub(length as u64);
+            if let Some(back) = back {
+                catch_up(place, keyword.saturating_sub(back as u64), keyword, Some(at + 1));
+            }
+        });
+        if let Some(span) = run.take(at, byte) {
+            judge.decode(kept, span);
+        }
+        candidates.retain_mut(|candidate| {
+            let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
+            if !alive {
+                put(spare, std::mem::take(&mut candidate.threads));
+            }
+            alive
+        });
+    }
+
+    /// Decides what is held for too long.
+    pub(super) fn cap(&mut self, judge: &mut Judge<'_, '_>) {
+        let Self { kept, candidates, .. } = self;
+        let end = kept.end();
+        let all: usize = candidates.iter().map(|candidate| candidate.threads.len()).sum();
+        let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
+        let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
+        for candidate in candidates.iter_mut() {
+            let Some(rule) = judge.live.rule(candidate.place) else { continue };
+            let held = candidate.held(rule);
+            let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
+            if !long && candidate.threads.len() < too_many {
+                // What does not hold anything ends with what is kept of it.
+                if candidate.base + u64::from(u32::MAX / 2) < end {
+                    candidate.threads.clear();
+                }
+                continue;
+            }
+            let confirmed = candidate.pending.is_some() && judge.confirm(kept, candidate.place, candidate.base, end);
+            if !confirmed
+                && rule.strong
+                && let Some(rule) = judge.rules.engine.rules().get(rule.number)
+                && (judge.holds)(&rule.rule)
+            {
+                let secret = kept.origin(held.unwrap_or(end))..kept.came();
+                judge.told.add(&rule.rule, &secret);
+                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false });
+            }
+            candidate.pending = None;
+            candidate.threads.clear();
+        }
+        candidates.retain(|candidate| !candidate.threads.is_empty());
+    }
+}

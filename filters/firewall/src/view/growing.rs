@@ -1,0 +1,43 @@
+//! A growing text as a reader sees it: of each character what is known of it as it comes, and of a word
+//! with look-alikes what it looks like so far.
+
+use unicode_normalization::char::compose;
+
+use super::confusable;
+use super::fold::{ENDS, Made, compatible, is_combining, is_invisible};
+
+/// What a reader sees instead of a character that comes after this one; `None` for itself. Letters that
+/// look like others are left to [`super::of`], which sees the word around them.
+pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
+    match c {
+        ' '..='~' | '\t' | '\n' | '\r' | '\u{C}' => None,
+        // Its sequence is only known when it has ended.
+        '\u{1B}' => None,
+        '\u{E0020}'..='\u{E007E}' => char::from_u32(u32::from(c) - 0xE0000).map(Made::Char),
+        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => Some(Made::Nothing),
+        _ if is_invisible(c) => Some(Made::Nothing),
+        '\u{2800}' => Some(Made::Char(' ')),
+        _ if is_combining(c) => {
+            let disturbs = before.is_some_and(|before| before.is_ascii() && compose(before, c).is_none());
+            disturbs.then_some(Made::Nothing)
+        }
+        // Letters and ideographs that have no other form.
+        'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' => None,
+        _ if is_ideograph(c) => None,
+        _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)),
+    }
+}
+
+/// Whether a letter may look like one of ASCII, by the word in which it stands.
+pub(crate) fn may_look_alike(c: char) -> bool {
+    !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
+}
+
+/// Whether a byte ends a word in which letters are looked at together.
+pub(crate) fn ends_word(byte: u8) -> bool {
+    ENDS.has(byte)
+}
+
+fn is_ideograph(c: char) -> bool {
+    matches!(c, 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '㐀'..='鿿' | '가'..='힣')
+}

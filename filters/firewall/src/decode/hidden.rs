@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{From, Piece, Runs, Set};
+use super::{From, Piece, Runs, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
 
@@ -35,10 +35,7 @@ impl Disguised {
     }
 }
 
-/// Who takes what words say, and whether any of them has the mark of a secret.
-type Sink<'s> = dyn FnMut(Piece<'_>, bool) -> Result<(), Exhausted> + 's;
-
-/// Reads every word that looks like a token in both ways.
+/// Reads every word that looks like a token in both ways, where it has a mark that is written so, or may be encoded.
 pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let words = words(text, runs);
     if words.is_empty() {
@@ -50,11 +47,16 @@ pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Si
         let mut marked = false;
         for word in &words {
             let said = text.get(word.clone()).unwrap_or_default();
-            marked |= marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err();
-            lines.push((made.len(), word.clone()));
+            let begin = made.len();
             read(said, &mut made);
-            // Words are not lines of something that is cut into lines.
-            made.push_str("\n\n");
+            let marked = marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err();
+            if marked || radix::may_say(made.as_bytes().get(begin..).unwrap_or_default()) {
+                lines.push((begin, word.clone()));
+                // Words are not lines of something that is cut into lines.
+                made.push_str("\n\n");
+            } else {
+                made.truncate(begin);
+            }
         }
         sink(Piece { text: &made, from: From::Words(&lines), name }, marked)
     };

@@ -160,6 +160,14 @@ fn read(
     Ok(said_any || others.is_some())
 }
 
+/// Whether a word may be one that says something when it is decoded.
+pub(super) fn may_say(word: &[u8]) -> bool {
+    word.split(|byte| !is_symbol(*byte)).filter(|run| run.len() >= LEAST).any(|run| {
+        let clear = |alphabet: &Alphabet| (0..alphabet.group).any(|start| alphabet.is_text(bare(run), start));
+        alphabets(run).into_iter().flatten().any(clear)
+    })
+}
+
 /// What a run says apart from what was read from `known` on: something else may stand right before it.
 fn elsewhere(alphabet: &Alphabet, symbols: &[u8], known: Option<usize>) -> Option<String> {
     let read = known.map(|start| alphabet.streaks(symbols, start)).unwrap_or_default();

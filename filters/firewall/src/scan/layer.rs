@@ -129,8 +129,8 @@ impl<'r, 's> Layers<'r, 's> {
         if depth.layers > 1 {
             return Ok(());
         }
-        let engine = &self.rules.engine;
-        decode::each_hidden(text, &runs, engine.disguised(), &mut |piece: Piece<'_>, marked| {
+        decode::each_hidden(text, &runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
+            let engine = &self.rules.engine;
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);
             if marked {

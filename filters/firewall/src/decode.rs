@@ -123,7 +123,7 @@ pub(crate) fn each_hidden(
     text: &str,
     runs: &Runs,
     disguised: &Disguised,
-    sink: &mut dyn FnMut(Piece<'_>, bool) -> Result<(), Exhausted>,
+    sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
     hidden::each(text, runs, disguised, sink)
 }

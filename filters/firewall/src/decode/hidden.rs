@@ -43,8 +43,7 @@ pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Si
     }
     let mut give = |name, marks: &Keywords, read: fn(&str, &mut String)| {
         let mut made = String::new();
-        let mut lines = Vec::with_capacity(words.len());
-        let mut marked = false;
+        let mut lines = Vec::new();
         for word in &words {
             let said = text.get(word.clone()).unwrap_or_default();
             let begin = made.len();
@@ -58,7 +57,7 @@ pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Si
                 made.truncate(begin);
             }
         }
-        sink(Piece { text: &made, from: From::Words(&lines), name }, marked)
+        if lines.is_empty() { Ok(()) } else { sink(Piece { text: &made, from: From::Words(&lines), name }) }
     };
     give("reversed", &disguised.reversed, |word, made| made.extend(word.chars().rev()))?;
     give("rot13", &disguised.moved, |word, made| made.extend(word.chars().map(rot13)))

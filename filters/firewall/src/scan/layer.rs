@@ -133,9 +133,7 @@ impl<'r, 's> Layers<'r, 's> {
             let engine = &self.rules.engine;
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);
-            if marked {
-                self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))?;
-            }
+            self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))?;
             decode::each_run(piece.text, &|_| true, self.budget, &mut |piece| {
                 self.decoded(&piece, &place, through, depth)
             })

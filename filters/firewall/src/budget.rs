@@ -10,6 +10,10 @@ const PER_BYTE: usize = 40;
 const PER_BYTE_BEYOND: usize = 20;
 const SMALL: usize = 256 << 10;
 
+/// Units for each byte and each rule that looks at it whatever it says.
+const ALWAYS: usize = 24;
+const ALWAYS_BEYOND: usize = 8;
+
 /// Units for a scan whatever its size.
 const FLOOR: usize = 96 << 10;
 
@@ -39,8 +43,10 @@ impl Budget {
         let small = bytes.min(SMALL.saturating_sub(self.bytes));
         let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
         self.bytes = self.bytes.saturating_add(bytes);
-        // What is looked at whatever it says takes that much, no less, and is no attack.
-        let fixed = bytes.saturating_add(PER_BYTE).saturating_mul(every).saturating_mul(8);
+        // What is looked at whatever it says takes that much, and is no attack: a table of numbers, of which many
+        // almost are a card's.
+        let every = |bytes: usize, units: usize| bytes.saturating_mul(every).saturating_mul(units);
+        let fixed = every(small.saturating_add(PER_BYTE), ALWAYS).saturating_add(every(bytes - small, ALWAYS_BEYOND));
         self.left = self.left.saturating_add(own).saturating_add(fixed);
     }
 

@@ -110,7 +110,7 @@ fn numbers_are_nobodys() {
     }
 }
 
-/// An answer full of digits is judged, not refused for the work that it takes.
+/// A text full of digits is judged, not refused for the work that it takes.
 #[test]
 fn answers_full_of_digits_are_judged() {
     let rules = rules();
@@ -118,6 +118,9 @@ fn answers_full_of_digits_are_judged() {
         ["1 2 3 4 5 6 7 8 9 ", "1234 5678 9012 ", "10.5, 20.25, ", "2026-11-21 10:00:01 ", "12345678901234567890"];
     for unit in tables.iter().chain(NUMBERS) {
         let text = unit.repeat(4096 / unit.len());
+        let whole = [Text { text: &text, origin: Origin::User, flows: false }];
+        let judged = rules.scan(&whole, Direction::Request, &mut Scratch::default(), &mut |_| {});
+        assert_eq!(judged, Ok(()), "{unit}");
         let mut stream = Stream::new();
         for piece in text.split_inclusive(' ') {
             stream.push(&rules, piece, &|_| true, &mut |_| {}).unwrap_or_else(|_| panic!("{unit}"));

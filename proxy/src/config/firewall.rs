@@ -161,6 +161,14 @@ impl FirewallConfig {
                 None => mistake,
             });
         }
+        for id in &rules.report().unknown {
+            let message = format!("there is no rule `{}`", id.escape_debug());
+            let mistake = Diagnostic::at(file, 0, 0, "filters.firewall.disable", message);
+            wrong.push(match nearest(id, rules.iter().map(|rule| &*rule.id)) {
+                Some(near) => mistake.with_hint(format!("did you mean `{near}`?")),
+                None => mistake.with_hint("`portcullis scan --list-rules` names them all".to_owned()),
+            });
+        }
         if rules.iter().count() > MOST.2 {
             wrong.push(Diagnostic::at(file, 0, 0, KEY, format!("more than {} rules are in force", MOST.2)));
         }
@@ -262,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_every_kind_can_be_disabled() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = ["github-token", "pii-email", "structure-bidi", "injection-roles"];
+        let text = format!("filters:\n  firewall: {{disable: [{}]}}\n", all.join(", "));
+        let rules = parse(&text, folder.path()).unwrap().compile().unwrap();
+        assert!(!rules.iter().any(|rule| all.contains(&&*rule.id)));
+    }
+
+    #[test]
     fn mistakes_say_where() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("bad.toml"), format!("{RULE}\n[[rules]]\nid = \"two\"\nregex = '''a(b'''\n"))
@@ -282,6 +299,8 @@ mod tests {
             ("{rules: [bad.toml]}", "bad.toml:6:1: rule `two`: its `regex` does not compile"),
             ("{rules: [name.toml]}", "is no name of a rule"),
             ("{rules: [good.toml], actions: {our: block}}", "did you mean `ours`?"),
+            ("{disable: [githb-token]}", "did you mean `github-token`?"),
+            ("{rules: [good.toml], disable: [github-token]}", "there is no rule `github-token`"),
         ] {
             let said = match parse(&format!("filters:\n  firewall: {text}\n"), folder.path()) {
                 Err(error) => error.to_string(),

@@ -33,7 +33,11 @@ pub(super) fn load(args: &ScanArgs, gate: Option<&FirewallConfig>) -> Outcome<Ru
     selection.pii |= args.pii;
     selection.disabled.extend(args.disable.iter().cloned());
     selection.injection_threshold = args.threshold.unwrap_or(selection.injection_threshold);
-    compile(builtin, &sources, &selection)
+    let rules = compile(builtin, &sources, &selection)?;
+    match args.disable.iter().find(|id| rules.report().unknown.contains(id)) {
+        Some(id) => Err(Failure::usage(format!("there is no rule `{}`: see `--list-rules`", printable(id)))),
+        None => Ok(rules),
+    }
 }
 
 /// What is not told although a rule finds it: what the gate does not look for, and hints that nobody asked for.

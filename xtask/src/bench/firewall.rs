@@ -63,8 +63,10 @@ pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> anyhow::Resu
     }
 
     println!();
-    let speed = ["test", "--release", "-q", "-p", "portcullis-firewall", "speed", "--", "--ignored", "--nocapture"];
-    run_command(workspace.cargo().args(speed))?;
+    // One after the other: what runs beside what is measured is measured, too.
+    let speed = ["--ignored", "--nocapture", "--test-threads=1"];
+    let tests = ["test", "--release", "-q", "-p", "portcullis-firewall", "speed", "--"];
+    run_command(workspace.cargo().args(tests).args(speed))?;
     if options.json {
         println!("{}", Value::from(told));
     }

@@ -47,6 +47,8 @@ pub(crate) struct Injection {
 #[derive(Default)]
 pub(crate) struct InjectionScratch {
     windows: Windows,
+    /// What is near the triggers.
+    near: Windows,
     folded: Folded,
     hits: Vec<Hit>,
     tally: Tally,
@@ -101,9 +103,7 @@ impl Injection {
         scratch: &mut InjectionScratch,
     ) -> Option<Judged<'_>> {
         scratch.windows.clear();
-        for hit in cues.iter().filter(|hit| self.is_reason(hit, view, &mut scratch.folded, &mut scratch.hits)) {
-            scratch.windows.add(hit.at, view.len());
-        }
+        self.find_reasons(view, cues, scratch);
         windows::foreign(view, &mut |at| scratch.windows.add(at, view.len()));
         if scratch.windows.is_empty() {
             return None;
@@ -122,14 +122,22 @@ impl Injection {
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
 
-    /// Whether a trigger is a reason to look closer: a link, only where it carries something, and a piece of a cue,
-    /// only where there is such a cue.
-    fn is_reason(&self, hit: &CueHit, view: &str, folded: &mut Folded, hits: &mut Vec<Hit>) -> bool {
-        if self.lexicon.is_link(hit) {
-            return link::carries(view, hit.at).is_some();
+    /// Finds where there is reason to look closer: links that carry something, and near triggers, which are only pieces
+    /// of cues, the cues of which there is one in every sign. No part of the text is looked at twice for that.
+    fn find_reasons(&self, view: &str, cues: &[CueHit], scratch: &mut InjectionScratch) {
+        let InjectionScratch { windows, near, folded, hits, .. } = scratch;
+        near.clear();
+        for hit in cues {
+            if !self.lexicon.is_link(hit) {
+                near.put(place::around(view, hit.at));
+            } else if link::carries(view, hit.at).is_some() {
+                windows.add(hit.at, view.len());
+            }
         }
-        folded.fold(view, place::around(view, hit.at));
-        self.lexicon.has_marked(folded.bytes(), hits)
+        for part in near.iter() {
+            folded.fold(view, place::floor(view, part.start)..place::ceil(view, part.end));
+            self.lexicon.each_marked(folded.bytes(), hits, &mut |at| windows.add(folded.place(at), view.len()));
+        }
     }
 
     /// Looks for every cue in a part of the text.

@@ -155,10 +155,14 @@ impl Lexicon {
         })
     }
 
-    /// Whether a folded text has a cue of which there is one in every sign.
-    pub(super) fn has_marked(&self, folded: &[u8], hits: &mut Vec<Hit>) -> bool {
+    /// Calls `found` with the place of every cue in a folded text of which there is one in every sign.
+    pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Vec<Hit>, found: &mut dyn FnMut(usize)) {
         self.hits(folded, hits);
-        hits.iter().any(|hit| self.fitting(folded, hit).is_some_and(|(known, _)| known.marked))
+        for hit in hits.iter() {
+            if self.fitting(folded, hit).is_some_and(|(known, _)| known.marked) {
+                found(hit.start);
+            }
+        }
     }
 
     fn hits(&self, folded: &[u8], hits: &mut Vec<Hit>) {

@@ -21,7 +21,12 @@ impl Windows {
 
     /// Adds what stands around a trigger. Triggers come in any order, mostly from the left.
     pub(super) fn add(&mut self, at: usize, length: usize) {
-        let (from, to) = (at.saturating_sub(BEFORE), at.saturating_add(AFTER).min(length));
+        self.put(at.saturating_sub(BEFORE)..at.saturating_add(AFTER).min(length));
+    }
+
+    /// Adds a part of the text.
+    pub(super) fn put(&mut self, part: Range<usize>) {
+        let (from, to) = (part.start, part.end);
         let mut place = self.0.len();
         while place.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|window| window.start > to) {
             place -= 1;

@@ -73,37 +73,51 @@ impl<'t> Gaps<'t> {
 pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     rows(bytes, planes, &mut |run| {
-        let (stop, end) = dumped(bytes, &run, budget, sink)?.unwrap_or((run.end, run.end));
-        let mut series: [Series; WAYS.len()] = Default::default();
-        let mut gaps = Gaps::default();
-        let (mut at, mut last) = (run.start, run.start);
-        while at < stop {
-            let rest = bytes.get(at..stop).unwrap_or_default();
-            let size = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-            if size == 0 {
-                at += 1;
-                continue;
+        let mut from = run.start;
+        // What stands after a dump is read like what stands before it.
+        loop {
+            let dump = dumped(bytes, &(from..run.end), budget, sink)?;
+            let (stop, end) = dump.unwrap_or((run.end, run.end));
+            numbers(bytes, from..stop, budget, sink)?;
+            from = end;
+            if from >= run.end {
+                return Ok(end);
             }
-            let number = rest.get(..size).unwrap_or_default();
-            if !is_call(number) {
-                let rows = gaps.next(bytes.get(last..at).unwrap_or_default());
-                last = at + size;
-                for ((name, read), series) in WAYS.iter().zip(&mut series) {
-                    let known = series.made.len();
-                    if read(number, &mut series.made) {
-                        series.takes(known, at..at + size, rows);
-                    } else {
-                        series.give(name, budget, sink)?;
-                    }
+        }
+    })
+}
+
+/// Decodes every row of numbers in a part of a text.
+fn numbers(bytes: &[u8], part: Range<usize>, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+    let mut series: [Series; WAYS.len()] = Default::default();
+    let mut gaps = Gaps::default();
+    let (mut at, mut last) = (part.start, part.start);
+    while at < part.end {
+        let rest = bytes.get(at..part.end).unwrap_or_default();
+        let size = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if size == 0 {
+            at += 1;
+            continue;
+        }
+        let number = rest.get(..size).unwrap_or_default();
+        if !is_call(number) {
+            let rows = gaps.next(bytes.get(last..at).unwrap_or_default());
+            last = at + size;
+            for ((name, read), series) in WAYS.iter().zip(&mut series) {
+                let known = series.made.len();
+                if read(number, &mut series.made) {
+                    series.takes(known, at..at + size, rows);
+                } else {
+                    series.give(name, budget, sink)?;
                 }
             }
-            at += size;
         }
-        for ((name, _), series) in WAYS.iter().zip(&mut series) {
-            series.give(name, budget, sink)?;
-        }
-        Ok(end)
-    })
+        at += size;
+    }
+    for ((name, _), series) in WAYS.iter().zip(&mut series) {
+        series.give(name, budget, sink)?;
+    }
+    Ok(())
 }
 
 /// Calls `found` for every run of numbers, which says how far it has read. There are digits in all that is read.

@@ -322,6 +322,15 @@ fn a_dump_is_read_whatever_numbers_stand_before_it() {
 }
 
 #[test]
+fn numbers_are_read_whatever_dump_stands_before_them() {
+    let rules = rules();
+    let codes: String = TOKEN.bytes().map(|byte| format!("{byte:08b} ")).collect();
+    for before in ["00000: 4141 \n\n", "0000: 4142 4344\n0004: 4546\n\n"] {
+        assert_eq!(scan(rules, &[&format!("{before}{codes}")]).map(|found| found.len()), Ok(1), "{before:?}");
+    }
+}
+
+#[test]
 fn long_rows_hide_nothing() {
     let rules = rules();
     let base64 = BASE64.encode(TOKEN.as_bytes());

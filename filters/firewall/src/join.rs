@@ -89,10 +89,11 @@ fn may_hide(text: &[u8], pieces: &[Range<usize>]) -> bool {
 
 /// Whether the line that begins a key may begin here, or end.
 fn begins_key(piece: &[u8]) -> bool {
-    memchr_iter(b'-', piece).any(|at| {
-        let dashes = piece.get(at..at + 5).is_some_and(|five| five == b"-----");
-        dashes && matches!(piece.get(at + 5), None | Some(b'B'))
-    })
+    piece.ends_with(b"-")
+        || memchr_iter(b'-', piece).any(|at| {
+            let dashes = piece.get(at..at + 5).is_some_and(|five| five == b"-----");
+            dashes && matches!(piece.get(at + 5), None | Some(b'B'))
+        })
 }
 
 /// What a run of characters has that drawn ones have.
@@ -105,9 +106,9 @@ struct Drawn {
 }
 
 impl Drawn {
-    /// Of the characters of a token that come first.
+    /// Of the word that comes first: passwords have other signs than tokens.
     fn of<'b>(bytes: impl Iterator<Item = &'b u8>) -> Self {
-        bytes.take_while(|byte| TOKEN.has(**byte)).fold(Self::default(), Self::and)
+        bytes.take_while(|byte| !ENDS.has(**byte)).fold(Self::default(), Self::and)
     }
 
     fn and(self, byte: &u8) -> Self {
@@ -136,9 +137,10 @@ impl Drawn {
         self.size == 0
     }
 
-    /// Whether a secret may be in it: long enough, with a digit or letters in both cases.
+    /// Whether a secret may be in it: long enough, with a digit, letters in both cases, or capital ones in great number.
     fn is_secret(self) -> bool {
-        self.size >= LEAST && (self.digits > 0 || (self.upper >= 3 && self.lower >= 3))
+        let letters = (self.upper >= 3 && self.lower >= 3) || self.upper >= 12;
+        self.size >= LEAST && (self.digits > 0 || letters)
     }
 }
 
@@ -152,4 +154,31 @@ static ENDS: Set = Set::of(b" \t\r\n\"'`,()[]{}<>|");
 fn word_start(bytes: &[u8], floor: usize, end: usize) -> usize {
     let before = bytes.get(floor.max(end.saturating_sub(512))..end).unwrap_or_default();
     end - before.iter().rev().take_while(|byte| !ENDS.has(**byte)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_secret_is_made_of_may_hide() {
+        // A key of capital letters alone, a password with signs, and the header of a key cut in its dashes.
+        for (one, two) in [
+            ("AKIAQWERTYUI", "OPASDFGH"),
+            ("pg://app:x$y!", "z%w@db5.host"),
+            ("--", "---BEGIN KEY-----"),
+            ("AGE-1", "QWERTYUIOPASD"),
+        ] {
+            let text = format!("{one} {two}");
+            let pieces = [0..one.len(), one.len() + 1..text.len()];
+            assert!(may_hide(text.as_bytes(), &pieces), "{text}");
+        }
+        for (one, two) in
+            [("some words of", "a sentence"), ("let value", "other_value;"), ("use std::fmt;", "use std::io;")]
+        {
+            let text = format!("{one} {two}");
+            let pieces = [0..one.len(), one.len() + 1..text.len()];
+            assert!(!may_hide(text.as_bytes(), &pieces), "{text}");
+        }
+    }
 }

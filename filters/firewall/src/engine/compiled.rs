@@ -44,8 +44,8 @@ pub(crate) struct Compiled {
     ends_in_word: bool,
     /// Whether its matches begin where a word does, or ends.
     pub(super) at_edge: bool,
-    /// What its matches begin with, where that is all that is known of them.
-    pub(super) beginning: Option<Box<Beginning>>,
+    /// What its matches begin with.
+    pub(super) beginning: Box<Beginning>,
     /// What the last one left who looked at a growing text.
     spare: Mutex<Option<Box<Cache>>>,
 }
@@ -92,7 +92,8 @@ impl Compiled {
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
         let triggered = statement.trigger.is_some();
-        let beginning = (statement.trigger == Some(Trigger::Run)).then(|| Box::new(Beginning::of(&hir)));
+        let beginning = Box::new(Beginning::of(&hir));
+        let at_runs = statement.trigger == Some(Trigger::Run);
         let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
@@ -104,7 +105,7 @@ impl Compiled {
                 };
                 (anchors, reach)
             }
-            None if beginning.is_some() => (Vec::new(), Reach::Here),
+            None if at_runs => (Vec::new(), Reach::Here),
             None => {
                 let anchor = |word: &String| Anchor { keyword: Keyword::any_case(word), before: (0, 0) };
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)

@@ -15,13 +15,19 @@ const GRAM: usize = 4;
 /// 32 KiB.
 const BITS: u32 = 13;
 
+/// All four are hashed to a number of so many bits.
+const SURE: u32 = 16;
+
 /// What the bytes are multiplied by, one of these.
 const FACTORS: [u32; 12] = [
     0x85_ebcb, 0x9e_3779, 0xc2_b2ad, 0x27_d4eb, 0x16_5667, 0xd6_e8ff, 0x7f_eb35, 0x84_6ca7, 0xe1_7a15, 0xa3_d95f,
     0x5b_d1e9, 0x1b_8735,
 ];
 
-/// As many places as are looked at together.
+/// As many places are looked at together.
+const BLOCK: usize = 64;
+
+/// So many at once.
 const STEP: usize = 8;
 
 /// A keyword to find.
@@ -49,6 +55,8 @@ struct Table {
     factor: u32,
     /// Of each hash of three bytes: which may stand behind them.
     last: Box<[u32; 1 << BITS]>,
+    /// A bit for each hash of four bytes.
+    sure: Box<[u32; 1 << (SURE - 5)]>,
 }
 
 /// A keyword of one or two bytes.
@@ -133,28 +141,27 @@ impl Keywords {
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
         let mut next = 0;
-        let table = &self.table;
-        // In steps, so that the common case is one branch for several places.
-        for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
-            let (Some(first), Some(last)) = (window.first_chunk(), window.last_chunk()) else { break };
-            // Eight bytes at a time; the last grams end three bytes behind the first eight.
-            let small = u64::from(SMALL) << 32 | u64::from(SMALL);
-            let (first, last) = (u64::from_le_bytes(*first) | small, u64::from_le_bytes(*last) | small);
-            let gram = |place: usize| match place {
-                0..=4 => (first >> (8 * place)) as u32,
-                _ => (last >> (8 * (place + 1 - GRAM))) as u32,
-            };
-            if (0..STEP).fold(0, |any, place| any | table.has(gram(place))) & 1 != 0 {
-                for place in (0..STEP).filter(|place| table.has(gram(*place)) & 1 != 0) {
-                    self.compare(text, at + place, gram(place), found)?;
+        for (at, window) in text.windows(BLOCK + GRAM - 1).enumerate().step_by(BLOCK) {
+            let Some(window) = window.first_chunk() else { break };
+            let mut places = self.table.places(window);
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize;
+                places &= places - 1;
+                let Some(gram) = text.get(place..).and_then(|rest| rest.first_chunk()) else { break };
+                let gram = u32::from_le_bytes(*gram) | SMALL;
+                if self.table.surely_has(gram) {
+                    self.compare(text, place, gram, found)?;
                 }
             }
-            next = at + STEP;
+            next = at + BLOCK;
         }
         // The last ones, with what would stand behind the end.
         for at in next..text.len() {
             let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
-            self.compare(text, at, u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL, found)?;
+            let gram = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL;
+            if self.table.has(gram) & 1 != 0 {
+                self.compare(text, at, gram, found)?;
+            }
         }
         self.short(text, found)
     }
@@ -245,11 +252,17 @@ impl Table {
     }
 
     fn by(factor: u32, grams: &[(u32, bool)]) -> Self {
-        let mut table = Self { factor: factor << 8, last: Box::new([0; 1 << BITS]) };
+        let mut table =
+            Self { factor: factor << 8, last: Box::new([0; 1 << BITS]), sure: Box::new([0; 1 << (SURE - 5)]) };
         for (gram, any) in grams {
             let hash = table.hash(*gram);
             let bit = if *any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
             table.last.get_mut(hash).into_iter().for_each(|last| *last |= bit);
+            for last in 0..if *any { 256 } else { 1 } {
+                let gram = (gram & 0xFF_FFFF | if *any { last << 24 } else { gram & 0xFF00_0000 }) | SMALL;
+                let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+                table.sure.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
+            }
         }
         table
     }
@@ -258,6 +271,29 @@ impl Table {
     #[inline(always)]
     fn hash(&self, gram: u32) -> usize {
         (gram.wrapping_mul(self.factor) >> (32 - BITS)) as usize
+    }
+
+    /// The places in a block where a keyword may have the bytes that stand there.
+    #[inline(always)]
+    fn places(&self, block: &[u8; BLOCK + GRAM - 1]) -> u64 {
+        let mut places = 0;
+        for (step, window) in (0u32..).zip(block.windows(STEP + GRAM - 1).step_by(STEP)) {
+            let Some(window) = window.first_chunk::<{ STEP + GRAM - 1 }>() else { break };
+            let eight = window
+                .windows(GRAM)
+                .rev()
+                .filter_map(|gram| gram.first_chunk())
+                .fold(0, |all, gram| all << 1 | self.has(u32::from_le_bytes(*gram) | SMALL) & 1);
+            places |= u64::from(eight) << (8 * step);
+        }
+        places
+    }
+
+    /// The same as `has`, for those that it is true of: most of them are by chance.
+    #[inline(always)]
+    fn surely_has(&self, gram: u32) -> bool {
+        let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+        self.sure.get((hash >> 5) as usize).is_some_and(|bits| bits >> (hash & 31) & 1 != 0)
     }
 
     /// Whether a keyword may have these bytes: the lowest bit.

@@ -14,7 +14,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use regex_automata::util::pool::Pool;
 
 use crate::budget::Budget;
-use crate::decode::Disguised;
+use crate::decode::{Disguised, Runs};
 use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
@@ -97,6 +97,8 @@ pub(crate) struct Hits {
     places: Vec<Range<usize>>,
     /// Of the view that was scanned last.
     pub(crate) planes: Planes,
+    /// Room for the long runs in a view, while nobody looks at one.
+    pub(crate) runs: Runs,
     marks: Vec<Mark>,
     turn: u64,
 }

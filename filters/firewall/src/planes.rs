@@ -52,7 +52,6 @@ impl Planes {
         &self.blocks
     }
 
-    #[cfg(test)]
     /// The 64 bytes from a place on; that of the place is the lowest bit.
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         let of = |number: usize| self.blocks.get(number).map_or(0, &plane);
@@ -60,8 +59,8 @@ impl Planes {
         of(number) >> shift | of(number + 1) << 1 << (BLOCK - 1 - shift)
     }
 
-    #[cfg(test)]
     /// The 64 bytes before a place; that of the last one is the highest bit.
+    #[cfg(test)]
     pub(crate) fn behind(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         match at.checked_sub(BLOCK) {
             Some(begin) => self.ahead(begin, plane),

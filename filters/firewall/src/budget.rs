@@ -6,7 +6,7 @@
 use crate::scan::Exhausted;
 
 /// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
-const PER_BYTE: usize = 40;
+const PER_BYTE: usize = 24;
 const PER_BYTE_BEYOND: usize = 20;
 const SMALL: usize = 256 << 10;
 
@@ -15,7 +15,22 @@ const ALWAYS: usize = 24;
 const ALWAYS_BEYOND: usize = 8;
 
 /// Units for a scan whatever its size.
-const FLOOR: usize = 96 << 10;
+const FLOOR: usize = 160 << 10;
+
+/// What it takes to look once more, at what a text looks like or says decoded. How many bytes that may be is counted
+/// where they are decoded; for each of them there are some units more.
+const AGAIN: usize = 500;
+const PER_BYTE_AGAIN: usize = 12;
+
+/// The same for what is only put together, of which nobody counts the bytes.
+const TOGETHER: usize = 400;
+const TOGETHER_PER_BYTE: usize = 2;
+
+/// The same for each byte of it that may be encoded.
+const DECODED_PER_BYTE: usize = 2;
+
+/// As much more may be spent where nobody waits for an answer.
+const PATIENCE: usize = 256;
 
 /// As often a request may find the memory of automata full, which depends on what came before it, for nothing.
 const CLEARS: usize = 4;
@@ -27,27 +42,47 @@ const CLEARED: usize = 500_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     left: usize,
+    patience: usize,
     bytes: usize,
     clears: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: FLOOR, bytes: 0, clears: CLEARS }
+        Self { left: FLOOR, patience: 1, bytes: 0, clears: CLEARS }
     }
 }
 
 impl Budget {
+    /// For whoever can wait, and wants to know all that is in a text.
+    pub(crate) fn patient() -> Self {
+        Self { left: FLOOR * PATIENCE, patience: PATIENCE, ..Self::default() }
+    }
+
     /// Adds what one view of a text allows, at which `every` rules look whatever it says.
     pub(crate) fn earn(&mut self, bytes: usize, every: usize) {
         let small = bytes.min(SMALL.saturating_sub(self.bytes));
         let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
         self.bytes = self.bytes.saturating_add(bytes);
-        // What is looked at whatever it says takes that much, and is no attack: a table of numbers, of which many
-        // almost are a card's.
-        let every = |bytes: usize, units: usize| bytes.saturating_mul(every).saturating_mul(units);
-        let fixed = every(small.saturating_add(PER_BYTE), ALWAYS).saturating_add(every(bytes - small, ALWAYS_BEYOND));
-        self.left = self.left.saturating_add(own).saturating_add(fixed);
+        let fixed = fixed(small, bytes - small, every);
+        self.left = self.left.saturating_add(own.saturating_add(fixed).saturating_mul(self.patience));
+    }
+
+    /// Spends what it takes to look at a text once more, as it looks or decoded.
+    pub(crate) fn look_again(&mut self, bytes: usize, every: usize) -> Result<(), Exhausted> {
+        let earned = bytes.saturating_mul(PER_BYTE_AGAIN).saturating_add(fixed(bytes, 0, every));
+        self.left = self.left.saturating_add(earned.saturating_mul(self.patience));
+        self.spend(AGAIN)
+    }
+
+    /// Spends what it takes to decode what stood in pieces.
+    pub(crate) fn decode_again(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        self.spend(bytes.saturating_mul(DECODED_PER_BYTE))
+    }
+
+    /// Spends what it takes to look at what stood in pieces, for live secrets only.
+    pub(crate) fn look_together(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        self.spend(bytes.saturating_mul(TOGETHER_PER_BYTE).saturating_add(TOGETHER))
     }
 
     /// Spends units.
@@ -64,6 +99,13 @@ impl Budget {
         self.clears -= free;
         self.spend(CLEARED.saturating_mul(times - free))
     }
+}
+
+/// What is looked at whatever it says takes that much, and is no attack: a table of numbers, of which many almost are
+/// a card's.
+fn fixed(small: usize, beyond: usize, every: usize) -> usize {
+    let of = |bytes: usize, units: usize| bytes.saturating_mul(every).saturating_mul(units);
+    of(small.saturating_add(PER_BYTE), ALWAYS).saturating_add(of(beyond, ALWAYS_BEYOND))
 }
 
 #[cfg(test)]

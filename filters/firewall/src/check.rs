@@ -11,10 +11,11 @@ mod published;
 mod random;
 mod structure;
 mod unknown;
+mod words;
 
 use std::ops::Range;
 
-pub(crate) use glance::Glance;
+pub(crate) use glance::{Glance, glance};
 
 /// What a rule's expression matched, for its checks.
 #[derive(Clone, Copy)]

@@ -93,6 +93,10 @@ pub(crate) struct Hits {
     cues: Vec<CueHit>,
     /// Whether only rules look whose findings can be sure.
     only_sure: bool,
+    /// Whether what is scanned is a text in another way, and not the text itself.
+    pub(crate) again: bool,
+    /// Whether nobody waits for an answer.
+    pub(crate) patient: bool,
     /// Where rules look that have no keyword.
     places: Vec<Range<usize>>,
     /// Of the view that was scanned last.
@@ -114,11 +118,13 @@ struct Mark {
 }
 
 /// A match in one view of a text.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Match<'r> {
     pub(crate) rule: &'r Rule,
     pub(crate) span: Range<usize>,
     pub(crate) secret: Range<usize>,
+    /// The rule with its expression, if it has one.
+    pub(crate) compiled: Option<&'r Compiled>,
 }
 
 impl Anchors {
@@ -142,7 +148,8 @@ impl Anchors {
 impl Hits {
     /// Begins with the texts of another request.
     pub(crate) fn begin(&mut self) {
-        self.budget = Budget::default();
+        self.budget = if self.patient { Budget::patient() } else { Budget::default() };
+        self.again = false;
     }
 
     /// Where the cues stand in the view that was scanned last, roughly in its order.
@@ -266,7 +273,11 @@ impl Engine {
         hits: &mut Hits,
         found: &mut dyn FnMut(Match<'r>),
     ) -> Result<(), Exhausted> {
-        hits.budget.earn(text.len(), self.always.len());
+        match (hits.only_sure, hits.again) {
+            (true, _) => hits.budget.look_together(text.len())?,
+            (false, true) => hits.budget.look_again(text.len(), self.always.len())?,
+            (false, false) => hits.budget.earn(text.len(), self.always.len()),
+        }
         hits.cues.clear();
         hits.turn += 1;
         hits.planes.read(text);

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use portcullis_policies::DataLevel;
 
 use crate::allow::Allow;
-use crate::check::{self, Glance};
+use crate::check;
 use crate::document::{self, Diagnostic, Document, Extra, Placed, Source, Written};
 use crate::engine::{Compiled, Engine, Statement};
 use crate::injection::Injection;
@@ -195,7 +195,7 @@ impl<'s> Loading<'s> {
             match check::by_name(name) {
                 Some(check) => {
                     checks.push(check);
-                    glances.extend(Glance::of(name));
+                    glances.extend(check::glance(name));
                 }
                 None => self.say(source, placed, &format!("there is no check `{name}`")),
             }

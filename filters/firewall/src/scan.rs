@@ -56,6 +56,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Whoever can wait may have far more work done before a text is not judged: it is told all that is in it.
+    #[must_use]
+    pub fn patient() -> Self {
+        let mut scratch = Self::default();
+        scratch.hits.patient = true;
+        scratch
+    }
+
     /// Says from which file the texts of the next scans are, for rules about certain files; from none, at first.
     pub fn set_path(&mut self, path: Option<&str>) {
         self.hits.path = path.map(ToOwned::to_owned);

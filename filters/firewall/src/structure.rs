@@ -83,7 +83,7 @@ impl Structure {
         let mut report = |seen: Trait, span: Range<usize>| {
             let rule = self.rules.iter().find(|(known, rule)| *known == seen && rule.direction.covers(way));
             if let Some((_, rule)) = rule {
-                found(Match { rule, span: span.clone(), secret: span });
+                found(Match { rule, span: span.clone(), secret: span, compiled: None });
             }
         };
         if text.len() > self.largest {

@@ -3,9 +3,12 @@
 //! What people call a secret says how much to ask of the value: a password may be two words and four
 //! digits, a key has to look drawn. Types, variables, calls and paths are none.
 
+use std::sync::LazyLock;
+
 use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder, is_reference};
 use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
+use super::words::Words;
 use super::{Candidate, part};
 
 /// Names in which the word for a secret does not mean one.
@@ -450,7 +453,8 @@ fn name_of<'t>(candidate: &Candidate<'t>) -> (&'t str, bool) {
     let skip = rest.iter().take_while(|byte| !is_name(byte)).take(4).count();
     let length = skip + rest.iter().skip(skip).take(96).take_while(|byte| is_name(byte)).count();
     let name = part(candidate.text, start..candidate.start + length);
-    (name, PASSWORDS.iter().any(|word| contains(name, word)))
+    static CHOSEN: LazyLock<Words> = LazyLock::new(|| Words::new(PASSWORDS));
+    (name, CHOSEN.any(name))
 }
 
 /// What of the match stands before the value.
@@ -459,7 +463,8 @@ fn head_of<'t>(candidate: &Candidate<'t>) -> &'t str {
 }
 
 fn is_harmless_name(name: &str) -> bool {
-    NOT_SECRET.iter().any(|word| contains(name, word))
+    static KNOWN: LazyLock<Words> = LazyLock::new(|| Words::new(NOT_SECRET));
+    KNOWN.any(name)
 }
 
 fn ends(name: &str, words: &[&str]) -> bool {

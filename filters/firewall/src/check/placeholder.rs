@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::published::is_published;
-use crate::keywords::{Keyword, Keywords};
+use super::words::Words;
 
 /// Parts that no secret has. Short ones are found between other characters only.
 const WORDS: &[&str] = &[
@@ -192,8 +192,8 @@ const PRINTED: &[&str] = &["open sesame", "p@ssword", "p@ssw0rd", "passw0rd", "p
 
 /// Whether it is there to be replaced, or masked, or counted up, or printed for everybody.
 pub(crate) fn is_placeholder(text: &str) -> bool {
-    static KNOWN: LazyLock<Keywords> = LazyLock::new(|| keywords(WORDS));
-    has_any(text, &KNOWN)
+    static KNOWN: LazyLock<Words> = LazyLock::new(|| Words::new(WORDS));
+    KNOWN.any(text)
         || is_repetitive(text)
         || says_nothing(text)
         || PRINTED.iter().any(|printed| printed.eq_ignore_ascii_case(text))
@@ -258,21 +258,11 @@ pub(crate) fn is_reference(text: &str) -> bool {
         "@{",
         "system.",
     ];
-    static KNOWN: LazyLock<Keywords> = LazyLock::new(|| keywords(INSIDE));
+    static KNOWN: LazyLock<Words> = LazyLock::new(|| Words::new(INSIDE));
     let trimmed = text.trim_start_matches(['"', '\'', '`']);
     STARTS.iter().any(|start| trimmed.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)))
-        || has_any(text, &KNOWN)
+        || KNOWN.any(text)
         || (trimmed.starts_with('%') && trimmed.ends_with('%'))
-}
-
-/// These words, in any ASCII case.
-fn keywords(words: &[&str]) -> Keywords {
-    Keywords::new(&words.iter().map(|word| Keyword::any_case(word)).collect::<Vec<_>>())
-}
-
-/// Whether any of them is found in a text. A text full of tokens asks this thousands of times.
-fn has_any(text: &str, words: &Keywords) -> bool {
-    words.each(text.as_bytes(), &mut |_, _| Err(())).is_err()
 }
 
 /// Whether it is found in a text, in any ASCII case.

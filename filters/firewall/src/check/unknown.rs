@@ -4,9 +4,12 @@
 //! URLs. So the prefix has to say what it is, or the body has to be long and mixed, and nothing around
 //! it may say that it is something else.
 
+use std::sync::LazyLock;
+
 use super::checksum::is_miscounted;
-use super::placeholder::{contains, is_placeholder};
+use super::placeholder::is_placeholder;
 use super::random::{is_uuid, surprise};
+use super::words::Words;
 use super::{Candidate, part};
 
 /// Words in a prefix that only credentials have.
@@ -245,7 +248,7 @@ const OTHER: &[&str] = &[
 pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
     let run = candidate.matched.trim_matches(['.', '-', '_', '~']);
     // Most of what is seen here is a name or a path: what takes little to tell comes first.
-    if run.len() < 20 || !may_be_issued(run) || !is_free(candidate) {
+    if !may_be_issued(run.as_bytes()) || !is_free(candidate) {
         return false;
     }
     let Some((prefix, body)) = split(run) else { return false };
@@ -260,19 +263,24 @@ pub(super) fn unknown_token(candidate: &Candidate<'_>) -> bool {
         return false;
     }
     let before = line_before(candidate);
-    !OTHER.iter().any(|word| contains(before, word)) && !is_name_of_object(before)
+    static KNOWN: LazyLock<Words> = LazyLock::new(|| Words::new(OTHER));
+    !KNOWN.any(before) && !is_name_of_object(before)
 }
 
 /// Whether any end of it can be a body as `looks_issued` wants it: mixed, or in one piece, or a UUID.
-fn may_be_issued(run: &str) -> bool {
+pub(super) fn may_be_issued(run: &[u8]) -> bool {
+    let is_mark = |byte: &u8| matches!(*byte, b'_' | b'-' | b'.' | b'~');
+    let end = run.iter().rposition(|byte| !is_mark(byte)).map_or(0, |last| last + 1);
+    let run = run.get(..end).unwrap_or_default();
     let (mut large, mut small, mut digits, mut last) = (0, 0, 0, 0);
-    for byte in run.bytes() {
+    for byte in run {
         large += usize::from(byte.is_ascii_uppercase());
         small += usize::from(byte.is_ascii_lowercase());
         digits += usize::from(byte.is_ascii_digit());
-        last = if matches!(byte, b'_' | b'-' | b'.' | b'~') { 0 } else { last + 1 };
+        last = if is_mark(byte) { 0 } else { last + 1 };
     }
     match digits {
+        _ if run.len() < 20 => false,
         0 => last >= 32 && large > 4 && small > 4,
         _ => (large > 1 && small > 1) || last >= 20 || (last == 12 && run.len() > 36),
     }

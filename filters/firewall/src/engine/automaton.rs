@@ -19,10 +19,11 @@ const CACHE: usize = 512 << 10;
 const ONE_PASS: usize = 128 << 10;
 
 /// What work costs, in units of the [`Budget`].
-const ATTEMPT: usize = 32;
+const ATTEMPT: usize = 64;
 const STEPPED: usize = 2;
-const GROUPED: usize = 16;
+const GROUPED: usize = 40;
 const ONE_PASSED: usize = 3;
+const LONG: usize = 256;
 
 /// An expression, ready to match.
 pub(super) struct Automaton {
@@ -157,7 +158,10 @@ impl Automaton {
             return Ok(Some((range.clone(), range)));
         }
         let one_pass = self.one_pass().filter(|_| anchored);
-        budget.spend(if one_pass.is_some() { ONE_PASSED } else { GROUPED } * range.len())?;
+        // The longest matches are keys, of which nothing is tried twice.
+        let size = range.len();
+        let each = if one_pass.is_some() { ONE_PASSED } else { GROUPED };
+        budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * ONE_PASSED)?;
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;

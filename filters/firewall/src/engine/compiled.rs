@@ -20,12 +20,19 @@ use crate::rule::Rule;
 use crate::scan::Exhausted;
 use crate::trigger::Trigger;
 
+/// As close to a keyword, each place is tried by itself.
+const CLOSE: usize = 8;
+
 /// Farther from a keyword than this, the whole text is searched at once.
 const NEAR: usize = 48;
 const FAR: usize = 2048;
 
 /// As many rules' work may one of them take at a place of a growing text.
 const PLACE: usize = 1024;
+
+/// What it takes to judge a match, and for each of its checks.
+const JUDGED: usize = 200;
+const CHECKED: usize = 500;
 
 /// What the beginning of imported expressions takes in at most, which is stripped of them.
 const STRIPPED: usize = 50;
@@ -99,6 +106,7 @@ impl Compiled {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
                 let reach = match longest {
                     _ if far == 0 => Reach::Here,
+                    _ if far <= CLOSE => Reach::Near,
                     Some(longest) if longest <= FAR => Reach::Window { longest },
                     _ if far <= NEAR => Reach::Near,
                     _ => Reach::Whole,
@@ -235,7 +243,7 @@ impl<'r> Looking<'r, '_> {
             let word = bytes.iter().rev().take_while(|byte| plan::is_in_word(**byte)).count();
             bytes = bytes.get(bytes.len() - word..).unwrap_or_default();
         }
-        statement.glances.iter().all(|glance| glance.may_hold(bytes))
+        statement.glances.iter().all(|glance| glance(bytes))
     }
 
     /// All that matches within a range.
@@ -261,6 +269,7 @@ impl<'r> Looking<'r, '_> {
         let group = statement.secret_group;
         let groups = automaton.groups(self.text.as_bytes(), range, anchored, group, self.cache, self.budget)?;
         let Some((span, secret)) = groups else { return Ok(None) };
+        self.budget.spend(JUDGED + CHECKED * statement.checks.len())?;
         let candidate = Candidate {
             secret: part(self.text, secret.clone()),
             matched: part(self.text, span.clone()),
@@ -274,7 +283,7 @@ impl<'r> Looking<'r, '_> {
             let before = if *stripped { self.name_before(span.start) } else { 0 };
             holds = !list.allows(&candidate, before, self.path, self.budget)?;
         }
-        Ok(Some((Match { rule, span, secret }, holds)))
+        Ok(Some((Match { rule, span, secret, compiled: Some(self.rule) }, holds)))
     }
 
     /// How much of what stands before a match its expression would have taken in, had it not been stripped.

@@ -90,7 +90,7 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at how a text is built, as it stands.
     fn structure(&mut self, text: &str) {
         let Self { rules, way, reported, found, number, .. } = self;
-        rules.structure.scan(text, *way, &mut |Match { rule, span, secret }| {
+        rules.structure.scan(text, *way, &mut |Match { rule, span, secret, .. }| {
             if reported.add(*number, rule, &span) {
                 found(Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 });
             }
@@ -143,10 +143,10 @@ impl<'r, 's> Layers<'r, 's> {
         depth: Depth,
     ) -> Result<(), Exhausted> {
         decode::each_hidden(text, runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
-            let engine = &self.rules.engine;
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);
-            self.judge_if(piece.text, &place, through, |found| is_sure(engine, piece.text, found))?;
+            self.judge_if(piece.text, &place, through, |found| is_sure(piece.text, found))?;
+            self.hits.budget.decode_again(piece.text.len())?;
             decode::each_run(piece.text, &|_| true, self.budget, &mut |piece| {
                 self.decoded(&piece, &place, through, depth)
             })
@@ -176,17 +176,17 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at what stood in pieces, and at what is encoded in it. What does not reach over a border has been found
     /// where it stands.
     fn joined(&mut self, view: &View, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
-        let engine = &self.rules.engine;
         let place = Place::Parts(&view.map, place);
         let across = |part: &Range<usize>| view.map.source(part.clone()).len() != part.len();
         self.judge_if(&view.text, &place, Through::Joined, |found| {
-            across(&found.secret) && is_sure(engine, &view.text, found)
+            across(&found.secret) && is_sure(&view.text, found)
         })?;
         // A word before it shows in base64 as it does in a text; what else it is written in does not go over one.
         let whole = memmem::find(view.text.as_bytes(), join::APART.as_bytes()).unwrap_or(view.text.len());
         let wanted = |run: &Range<usize>| {
             across(run) && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
         };
+        self.hits.budget.decode_again(view.text.len())?;
         decode::each_run(&view.text, &wanted, self.budget, &mut |piece| {
             self.decoded(&piece, &place, Through::Joined, depth)
         })
@@ -203,7 +203,7 @@ impl<'r, 's> Layers<'r, 's> {
             let mut across = Vec::new();
             let scanned = rules.engine.scan_sure(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
-                if reaches && is_sure(&rules.engine, joined, &hit) {
+                if reaches && is_sure(joined, &hit) {
                     // It may begin in a later one of several texts: then the word that they go on is where it is.
                     let begin = start + hit.span.start;
                     across.push((hit.rule, if begin < end { begin } else { start }..end));
@@ -243,7 +243,7 @@ impl<'r, 's> Layers<'r, 's> {
             let mut across = Vec::new();
             rules.engine.scan_sure(text, self.hits, &mut |hit| {
                 // A key is found by its header, and is in what follows.
-                if seams.crosses(&hit.secret) && is_sure(&rules.engine, text, &hit) {
+                if seams.crosses(&hit.secret) && is_sure(text, &hit) {
                     across.push((hit.rule, hit.span.start));
                 }
             })?;
@@ -251,7 +251,7 @@ impl<'r, 's> Layers<'r, 's> {
             decode::each_run(text, &|run| seams.crosses(run), self.budget, &mut |piece| {
                 let From::Run(start, _) = piece.from else { return Ok(()) };
                 rules.engine.scan_sure(piece.text, hits, &mut |hit| {
-                    if is_sure(&rules.engine, piece.text, &hit) {
+                    if is_sure(piece.text, &hit) {
                         across.push((hit.rule, start));
                     }
                 })
@@ -295,6 +295,7 @@ impl<'r, 's> Layers<'r, 's> {
     ) -> Result<(), Exhausted> {
         let engine = &self.rules.engine;
         let mut hits = std::mem::take(self.hits);
+        hits.again = !matches!(place, Place::Source);
         let mut tell = |found: Match<'r>| {
             if believes.is_none_or(|believes| believes(&found)) {
                 self.tell(found.rule, place.source(found.span), place.source(found.secret), through);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memmem;
 use portcullis_policies::DataLevel;
 
-use crate::engine::{Compiled, Engine, Match};
+use crate::engine::{Compiled, Match};
 use crate::rule::{Kind, Rule};
 
 /// Shorter than this, a secret with a short mark is as likely chance.
@@ -25,14 +25,12 @@ pub(crate) fn marks(rule: &Compiled) -> impl Iterator<Item = &str> {
 
 /// Whether a match is a live secret that carries its issuer's mark: one of the rule's keywords within the secret, or
 /// one that is no word next to it. Words next to each other, and random characters alone, also come about by chance.
-pub(super) fn is_sure(engine: &Engine, view: &str, found: &Match<'_>) -> bool {
-    let Match { rule, span, secret } = found;
+pub(super) fn is_sure(view: &str, found: &Match<'_>) -> bool {
+    let Match { rule, span, secret, compiled } = found;
     if rule.kind != Kind::Secret || rule.level < DataLevel::L4 {
         return false;
     }
-    let Some(compiled) = engine.rules().iter().find(|compiled| std::ptr::eq(&raw const compiled.rule, *rule)) else {
-        return false;
-    };
+    let Some(compiled) = compiled else { return false };
     let text = |part: &Range<usize>| view.as_bytes().get(part.clone()).unwrap_or_default().to_ascii_lowercase();
     let (inside, before) = (text(secret), text(&(span.start..secret.start)));
     compiled.keywords().iter().map(String::as_bytes).any(|keyword| {

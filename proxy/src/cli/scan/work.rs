@@ -44,7 +44,7 @@ pub(super) fn all<'r>(judge: &Judge<'r>, sources: impl Iterator<Item = Source> +
         for _ in 0..workers {
             let (sources, done) = (&sources, done.clone());
             scope.spawn(move || {
-                let mut scratch = Scratch::default();
+                let mut scratch = Scratch::patient();
                 loop {
                     let next = sources.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((number, source)) = next else { return };
@@ -73,7 +73,7 @@ fn one<'r>(judge: &Judge<'r>, source: Source, scratch: &mut Scratch) -> Done<'r>
     let mut judged = Judged::new(file.clone(), commit.clone());
     let became = catch_unwind(AssertUnwindSafe(|| scan(judge, source, &mut judged, scratch)));
     let became = became.unwrap_or_else(|_| {
-        *scratch = Scratch::default();
+        *scratch = Scratch::patient();
         Became::Failed("the scanner broke on it".to_owned())
     });
     Done { file, commit, became, judged }

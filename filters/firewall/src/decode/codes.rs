@@ -131,22 +131,36 @@ fn rows(
         let mut open = block.digit;
         while open != 0 {
             let at = number * BLOCK + open.trailing_zeros() as usize;
-            // Of digits that stand together, and in what has been read, the first is enough.
-            open &= open.wrapping_add(open & open.wrapping_neg());
             if at < floor {
+                open &= u64::MAX.unbounded_shl((floor - number * BLOCK) as u32);
+                continue;
+            }
+            // Of digits that stand together the first is enough.
+            open &= open.wrapping_add(open & open.wrapping_neg());
+            let after = bytes.get(at..).unwrap_or_default();
+            if !may_be_row(after) {
                 continue;
             }
             let before = bytes.get(floor..at).unwrap_or_default();
-            let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
-            let after = bytes.get(at..).unwrap_or_default();
+            let digits = |row: Range<usize>| bytes.get(row).unwrap_or_default().iter().filter(|b| b.is_ascii_digit());
             floor = at + after.iter().take_while(|byte| CODES.has(**byte)).count();
-            let digits = || bytes.get(start..floor).unwrap_or_default().iter().filter(|byte| byte.is_ascii_digit());
-            if floor - start >= LINE && digits().count() >= LEAST {
+            if floor - at < LEAST || digits(at..floor).count() < LEAST {
+                continue;
+            }
+            let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
+            if floor - start >= LINE {
                 floor = found(start..floor)?.max(floor);
             }
         }
     }
     Ok(())
+}
+
+/// Whether a row may go on from its first digit: its other digits are behind it, and nothing else than what rows have.
+/// A few of these bytes say that nearly always.
+fn may_be_row(rest: &[u8]) -> bool {
+    let Some([_, _, a, _, _, b, _, _, c, _, _, d]) = rest.first_chunk::<LEAST>() else { return false };
+    CODES.has(*a) & CODES.has(*b) & CODES.has(*c) & CODES.has(*d)
 }
 
 /// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends.
@@ -295,3 +309,6 @@ fn value(digits: &[u8], radix: u32, least: usize, most: usize) -> Option<u8> {
     })?;
     u8::try_from(code).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,13 +66,16 @@ impl Planes {
     #[inline]
     pub(crate) fn next(&self, from: usize, of: impl Fn(&Block, &Block) -> u64) -> Option<usize> {
         let mut number = from / BLOCK;
+        let mut blocks = self.blocks.get(number..)?.iter();
+        let mut block = blocks.next()?;
         let mut open = u64::MAX << (from % BLOCK);
         loop {
-            let block = self.blocks.get(number)?;
-            let bits = of(block, self.blocks.get(number + 1).unwrap_or(&Block::NONE)) & open;
+            let next = blocks.next();
+            let bits = of(block, next.unwrap_or(&Block::NONE)) & open;
             if bits != 0 {
                 return Some(number * BLOCK + bits.trailing_zeros() as usize);
             }
+            block = next?;
             (number, open) = (number + 1, u64::MAX);
         }
     }

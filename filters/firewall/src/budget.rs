@@ -24,10 +24,10 @@ const PER_BYTE_AGAIN: usize = 12;
 
 /// The same for what is only put together, of which nobody counts the bytes.
 const TOGETHER: usize = 400;
-const TOGETHER_PER_BYTE: usize = 2;
+const TOGETHER_PER_BYTE: usize = 1;
 
 /// The same for each byte of it that may be encoded.
-const DECODED_PER_BYTE: usize = 2;
+const DECODED_PER_BYTE: usize = 1;
 
 /// As much more may be spent where nobody waits for an answer.
 const PATIENCE: usize = 256;

@@ -88,9 +88,9 @@ pub(crate) fn each(
         sink(piece)
     };
     radix::each(text, &runs.all, budget, &mut spend)?;
-    escape::each(text, &mut spend)?;
+    escape::each(text, planes, &mut spend)?;
     codes::each(text, planes, budget, &mut spend)?;
-    quoted::each(text, &mut spend)
+    quoted::each(text, planes, &mut spend)
 }
 
 /// Decodes only runs of letters and digits, those that are `wanted`.

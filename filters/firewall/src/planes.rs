@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use wide::u8x16;
+use wide::{i8x16, u8x16};
 
 /// As many bytes are looked at together.
 pub(crate) const BLOCK: usize = 64;
@@ -20,25 +20,35 @@ pub(crate) struct Block {
     pub(crate) digit: u64,
     /// Ends of lines.
     pub(crate) line: u64,
+    /// What may begin an escape: `%`, `&`, `\`, `=`; and what follows some, `#`, and `$`.
+    pub(crate) mark: u64,
 }
 
 /// All blocks of a text. Reused from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct Planes {
     blocks: Vec<Block>,
+    plain: bool,
 }
 
 impl Planes {
     /// Begins with another text.
     pub(crate) fn read(&mut self, text: &str) {
         let (whole, rest) = text.as_bytes().as_chunks::<BLOCK>();
+        let mut plain = u8x16::splat(u8::MAX);
         self.blocks.clear();
-        self.blocks.extend(whole.iter().map(Block::of));
+        self.blocks.extend(whole.iter().map(|bytes| Block::of(bytes, &mut plain)));
         if !rest.is_empty() {
-            let mut last = [0; BLOCK];
+            let mut last = [b' '; BLOCK];
             last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-            self.blocks.push(Block::of(&last));
+            self.blocks.push(Block::of(&last, &mut plain));
         }
+        self.plain = plain.all();
+    }
+
+    /// Whether the text is of printable ASCII, tabs and ends of lines, and of nothing else.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.plain
     }
 
     /// The planes of a text.
@@ -50,6 +60,24 @@ impl Planes {
 
     pub(crate) fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    /// The first place from one on that is a bit of what `of` says of its block, from that and the one behind it.
+    #[inline]
+    pub(crate) fn next(&self, from: usize, of: impl Fn(&Block, &Block) -> u64) -> Option<usize> {
+        let mut number = from / BLOCK;
+        let mut blocks = self.blocks.get(number..)?.iter();
+        let mut block = blocks.next()?;
+        let mut open = u64::MAX << (from % BLOCK);
+        loop {
+            let next = blocks.next();
+            let bits = of(block, next.unwrap_or(&Block::NONE)) & open;
+            if bits != 0 {
+                return Some(number * BLOCK + bits.trailing_zeros() as usize);
+            }
+            block = next?;
+            (number, open) = (number + 1, u64::MAX);
+        }
     }
 
     /// The 64 bytes from a place on; that of the place is the lowest bit.
@@ -131,24 +159,39 @@ fn starts<const LEAST: u32>(bits: u128) -> u64 {
 }
 
 impl Block {
-    fn of(bytes: &[u8; BLOCK]) -> Self {
+    /// Of bytes that are of no kind.
+    const NONE: Self = Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0 };
+
+    /// What `plain` has of bits stays where the bytes are plain.
+    fn of(bytes: &[u8; BLOCK], plain: &mut u8x16) -> Self {
         let mut block = Self::default();
         for (number, part) in (0u32..).zip(bytes.as_chunks::<16>().0) {
             let part = u8x16::new(*part);
             let is = |byte: u8| part.simd_eq(u8x16::splat(byte));
             let small = part | u8x16::splat(0x20);
-            let letter = (small - u8x16::splat(b'a')).simd_le(u8x16::splat(25));
-            let digit = (part - u8x16::splat(b'0')).simd_le(u8x16::splat(9));
-            let (minus, word) = (is(b'-'), letter | digit | is(b'_'));
+            let letter = up_to(small, b'z', 26);
+            let digit = up_to(part, b'9', 10);
+            let (minus, word, line) = (is(b'-'), letter | digit | is(b'_'), is(b'\n'));
+            // Tabs and carriage returns differ in one bit.
+            let blank = (part & u8x16::splat(0xFB)).simd_eq(u8x16::splat(b'\t'));
+            *plain &= up_to(part, b'~', 0x5F) | line | blank;
             let put = |plane: &mut u64, bits: u8x16| *plane |= u64::from(bits.to_bitmask()) << (16 * number);
             put(&mut block.word, word);
             put(&mut block.symbol, word | minus | is(b'+') | is(b'/'));
             put(&mut block.token, word | minus | is(b'.') | is(b'~') | is(b':'));
             put(&mut block.digit, digit);
-            put(&mut block.line, is(b'\n'));
+            put(&mut block.line, line);
+            put(&mut block.mark, up_to(part, b'&', 4) | is(b'\\') | is(b'='));
         }
         block
     }
+}
+
+/// Which bytes are one of so many up to a last one: moved to the end of what has no sign, they are the largest.
+#[inline(always)]
+fn up_to(bytes: u8x16, last: u8, count: i8) -> u8x16 {
+    let moved = bytes + u8x16::splat(0x7F - last);
+    moved.cast_signed().simd_gt(i8x16::splat(i8::MAX - count)).cast_unsigned()
 }
 
 #[cfg(test)]
@@ -159,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_is_of_its_kinds(text in "[ -~\n\t\u{0}é中]{0,200}") {
+        fn every_byte_is_of_its_kinds(text in "([ -~\n\t\u{0}é中]|\\PC|[\0-\u{FF}]){0,200}") {
             let planes = Planes::of(&text);
             for (at, byte) in text.bytes().enumerate() {
                 let is = |plane: fn(&Block) -> u64| {
@@ -172,8 +215,25 @@ mod tests {
                 prop_assert_eq!(is(|block| block.token), word || b"-.~:".contains(&byte));
                 prop_assert_eq!(is(|block| block.digit), byte.is_ascii_digit());
                 prop_assert_eq!(is(|block| block.line), byte == b'\n');
+                prop_assert_eq!(is(|block| block.mark), b"#$%&\\=".contains(&byte));
             }
             prop_assert_eq!(planes.ahead(text.len(), |block| block.symbol), 0);
+        }
+
+        #[test]
+        fn a_text_is_plain_where_each_byte_is(text in "[ -~\n\t\r]{0,150}([\0-\u{FF}]|\\PC)?[ -~]{0,90}") {
+            let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r'));
+            prop_assert_eq!(Planes::of(&text).are_plain(), plain);
+        }
+
+        #[test]
+        fn the_next_place_is_found_over_blocks(text in "[a-c]{0,70}(%[a-c]{0,70}){0,4}", from in 0usize..300) {
+            let slow = text.bytes().enumerate().skip(from).find(|(_, byte)| *byte == b'%').map(|(at, _)| at);
+            let planes = Planes::of(&text);
+            prop_assert_eq!(planes.next(from, |block, _| block.mark), slow);
+            let before = slow.and_then(|at| at.checked_sub(1)).filter(|at| *at >= from);
+            let found = planes.next(from, |block, next| block.mark >> 1 | next.mark << 63).filter(|_| slow > Some(from));
+            prop_assert_eq!(found, before);
         }
 
         #[test]

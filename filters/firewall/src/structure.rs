@@ -75,8 +75,8 @@ impl Structure {
         self.rules.iter().map(|(_, rule)| rule)
     }
 
-    /// Looks at a text that goes `way`.
-    pub(crate) fn scan<'r>(&'r self, text: &str, way: Direction, found: &mut dyn FnMut(Match<'r>)) {
+    /// Looks at a text that goes `way`. Where it is `plain`, as [`Planes`](crate::planes::Planes) say, it hides nothing.
+    pub(crate) fn scan<'r>(&'r self, text: &str, plain: bool, way: Direction, found: &mut dyn FnMut(Match<'r>)) {
         if self.rules.is_empty() {
             return;
         }
@@ -89,10 +89,13 @@ impl Structure {
         if text.len() > self.largest {
             report(Trait::Size, 0..text.len());
         }
-        let ascii = bytes::look(text, &mut report);
+        if !plain {
+            bytes::look(text, &mut report);
+        }
+        bytes::nesting(text, &mut report);
         blob::look(text, &mut report);
         repeat::look(text, &mut report);
-        if !ascii {
+        if !plain && !text.is_ascii() {
             hidden::look(text, &mut report);
             script::look(text, &mut report);
         }

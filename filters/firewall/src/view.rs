@@ -80,6 +80,12 @@ mod tests {
     }
 
     proptest! {
+        /// A text that the planes call plain is seen as it stands.
+        #[test]
+        fn a_plain_text_is_not_looked_at(text in "[ -~\n\t\r]{0,150}([\0-\u{FF}]|\\PC|)[ -~]{0,90}") {
+            prop_assert!(!crate::planes::Planes::of(&text).are_plain() || of(&text).is_none());
+        }
+
         #[test]
         fn every_place_maps_to_characters(text in "(\\PC|[a-z_0-9 аеο\u{200B}\u{301}\u{E0061}\u{FE01}ﷺ½ａ\0]){0,40}", a: usize, b: usize) {
             if let Some(view) = of(&text) {

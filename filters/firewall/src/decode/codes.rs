@@ -88,6 +88,7 @@ pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink
 }
 
 /// Decodes every row of numbers in a part of a text.
+#[inline(never)]
 fn numbers(bytes: &[u8], part: Range<usize>, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let mut series: [Series; WAYS.len()] = Default::default();
     let mut gaps = Gaps::default();
@@ -131,22 +132,50 @@ fn rows(
         let mut open = block.digit;
         while open != 0 {
             let at = number * BLOCK + open.trailing_zeros() as usize;
-            // Of digits that stand together, and in what has been read, the first is enough.
-            open &= open.wrapping_add(open & open.wrapping_neg());
             if at < floor {
+                open &= u64::MAX.unbounded_shl((floor - number * BLOCK) as u32);
                 continue;
             }
-            let before = bytes.get(floor..at).unwrap_or_default();
-            let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
+            // Of digits that stand together the first is enough.
+            open &= open.wrapping_add(open & open.wrapping_neg());
             let after = bytes.get(at..).unwrap_or_default();
-            floor = at + after.iter().take_while(|byte| CODES.has(**byte)).count();
-            let digits = || bytes.get(start..floor).unwrap_or_default().iter().filter(|byte| byte.is_ascii_digit());
-            if floor - start >= LINE && digits().count() >= LEAST {
-                floor = found(start..floor)?.max(floor);
+            if !may_be_row(after, planes.ahead(at, |block| block.digit)) {
+                continue;
+            }
+            let (start, end) = row(bytes, floor, at);
+            floor = end;
+            if let Some(start) = start {
+                floor = found(start..end)?.max(end);
             }
         }
     }
     Ok(())
+}
+
+/// Where what may be a row ends that has its first digit at a place, and where it begins, if it is long enough.
+#[inline(never)]
+fn row(bytes: &[u8], floor: usize, at: usize) -> (Option<usize>, usize) {
+    let (before, after) = bytes.get(floor..).unwrap_or_default().split_at_checked(at - floor).unwrap_or_default();
+    let size = after.iter().take_while(|byte| CODES.has(**byte)).count();
+    let digits = || after.iter().take(size).filter(|byte| byte.is_ascii_digit()).count();
+    if size < LEAST || digits() < LEAST {
+        return (None, at + size);
+    }
+    let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
+    (Some(start).filter(|start| at + size - start >= LINE), at + size)
+}
+
+/// Whether a row may go on from its first digit: its other digits are behind it, and nothing else than what rows have.
+/// A few of the bytes say so nearly always. `digits` are those among the next ones.
+fn may_be_row(rest: &[u8], digits: u64) -> bool {
+    let Some([_, _, a, _, _, b, _, _, c, _, _, d]) = rest.first_chunk::<LEAST>() else { return false };
+    if !(CODES.has(*a) & CODES.has(*b) & CODES.has(*c) & CODES.has(*d)) {
+        return false;
+    }
+    // Where they are too few, the row is longer than that.
+    let goes_on =
+        || [16, 24, 32, 40, 48, BLOCK - 1].iter().all(|ahead| rest.get(*ahead).is_some_and(|b| CODES.has(*b)));
+    digits.count_ones() as usize >= LEAST || goes_on()
 }
 
 /// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends.
@@ -219,8 +248,14 @@ impl Series {
 /// The same, where other numbers stand right before a row or after it: without what is before the first one, row by
 /// row, and paragraph by paragraph.
 fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
-    if breaks.is_empty() {
-        return None;
+    let texts = |bytes: &[u8]| says::text(bytes).or_else(|| says::stretches(bytes));
+    match breaks {
+        [] => return None,
+        // In a list, nothing stands before the first number; so little alone says nothing.
+        [Break { at, begins: false, .. }] if *at < LEAST => {
+            return texts(made.get(*at..made.len().min(at + FIRST)).unwrap_or_default());
+        }
+        _ => {}
     }
     let mut bytes = Vec::new();
     if let Some(first) = breaks.iter().find(|row| row.begins).map(|row| row.at) {
@@ -240,7 +275,7 @@ fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
         }
         bytes.extend_from_slice(made.get(at..).unwrap_or_default());
     }
-    says::text(&bytes).or_else(|| says::stretches(&bytes))
+    texts(&bytes)
 }
 
 /// What numbers and what stands between them are made of.
@@ -295,3 +330,6 @@ fn value(digits: &[u8], radix: u32, least: usize, most: usize) -> Option<u8> {
     })?;
     u8::try_from(code).ok()
 }
+
+#[cfg(test)]
+mod tests;

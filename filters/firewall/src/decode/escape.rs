@@ -4,9 +4,8 @@
 
 use std::ops::Range;
 
-use memchr::memchr3;
-
 use super::{From, Piece, Sink, TOKEN, after, before, hex, hex_pair, named};
+use crate::planes::{Block, Planes};
 use crate::scan::Exhausted;
 use crate::view::View;
 
@@ -27,10 +26,10 @@ enum Made {
 }
 
 /// Undoes escapes wherever there are some that matter.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     let (mut done, mut at) = (0, 0);
-    while let Some(next) = find(bytes, at) {
+    while let Some(next) = planes.next(at, begins) {
         at = next + 1;
         let Some(escape) = read(bytes, next) else { continue };
         at = next + escape.size;
@@ -40,7 +39,7 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
                 Some(b'&') => "html",
                 _ => "backslash",
             };
-            let (view, end) = undo(text, before(text, done, next), at);
+            let (view, end) = undo(text, planes, before(text, done, next), at);
             sink(Piece { text: &view.text, from: From::Parts(&view.map), name })?;
             (done, at) = (end, end);
         }
@@ -48,17 +47,19 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     Ok(())
 }
 
-fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    memchr3(b'%', b'\\', b'&', bytes.get(at..)?).map(|next| at + next)
+/// Where an escape may begin that is a reason to look: a letter, a digit, `#` or another one stands behind it.
+fn begins(block: &Block, next: &Block) -> u64 {
+    let (here, there) = (block.word | block.mark, next.word | next.mark);
+    block.mark & (here >> 1 | there << 63)
 }
 
 /// Undoes the escapes from `start` on, until well after the last one that matters.
-fn undo(text: &str, start: usize, mut last: usize) -> (View, usize) {
+fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, usize) {
     let bytes = text.as_bytes();
     let mut view = View::default();
     let (mut done, mut at) = (start, start);
     let mut end = after(text, last);
-    while let Some(next) = find(bytes, at) {
+    while let Some(next) = planes.next(at, |block, _| block.mark) {
         if next >= end {
             end = end.max(after(text, last));
             if next >= end {
@@ -142,7 +143,8 @@ fn entity(rest: &[u8]) -> Option<Escape> {
             strong: !made.is_control(),
         });
     }
-    let end = rest.iter().take(named::LONGEST + 1).position(|byte| *byte == b';')?;
+    let end = rest.iter().take(named::LONGEST).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    rest.get(end).filter(|byte| **byte == b';')?;
     let made = named::named(rest.get(..end)?)?;
     let rest = rest.get(end + 1..)?;
     let again = made == '&' && rest.first().is_some_and(|byte| *byte == b'#' || byte.is_ascii_alphabetic());
@@ -222,3 +224,6 @@ fn is_before_token(rest: &[u8]) -> bool {
     let Some(word) = rest.get(..12) else { return false };
     word.iter().all(|byte| TOKEN.has(*byte)) && word.iter().any(|byte| byte.is_ascii_digit() || b"_-:".contains(byte))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,14 @@ const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 /// What stands between words: they are not lines of something that is cut into lines.
 const APART: &str = "\n\n";
 
-/// The marks of secrets, which show once a disguised word is read.
+/// The marks of secrets, in small letters, which show once a disguised word is read.
 pub(crate) struct Disguised(Keywords);
 
 impl Disguised {
     /// Of these marks.
     pub(crate) fn new(marks: impl Iterator<Item = Keyword>) -> Self {
-        let marks: BTreeSet<Keyword> = marks.collect();
+        let small = |mark: Keyword| Keyword { text: mark.text.to_ascii_lowercase(), any_case: false };
+        let marks: BTreeSet<Keyword> = marks.map(small).collect();
         Self(Keywords::new(&marks.into_iter().collect::<Vec<_>>()))
     }
 }
@@ -32,8 +33,9 @@ impl Disguised {
 pub(crate) struct Words {
     /// Those read backwards, then the same with other letters.
     all: Vec<Word>,
-    /// What they say.
+    /// What they say, and the same in small letters.
     said: Vec<u8>,
+    small: Vec<u8>,
 }
 
 /// A word that has been read in one way.
@@ -94,7 +96,7 @@ impl Words {
 
     /// Reads them in both ways, and sees which count.
     fn read(&mut self, text: &str, disguised: &Disguised) {
-        let Self { all, said } = self;
+        let Self { all, said, small } = self;
         let count = all.len();
         all.extend_from_within(..);
         for (number, word) in all.iter_mut().enumerate() {
@@ -103,9 +105,11 @@ impl Words {
             read(text.get(word.place.clone()).unwrap_or_default(), said);
             said.extend_from_slice(APART.as_bytes());
         }
+        small.clone_from(said);
+        small.make_ascii_lowercase();
         let Disguised(marks) = disguised;
         let mut last = 0;
-        let Ok(()) = marks.each(said, &mut |at, _| {
+        let Ok(()) = marks.each(small, &mut |at, _| {
             if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {
                 last = all.partition_point(|word| word.begin <= at).saturating_sub(1);
             }

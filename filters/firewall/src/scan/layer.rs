@@ -79,18 +79,20 @@ impl<'r, 's> Layers<'r, 's> {
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.number = number;
         let text = self.texts.get(number).map_or("", |text| text.text);
-        self.layer(text, &Place::Source, Through::Plain, Depth::default())?;
+        self.judge(text, &Place::Source, Through::Plain)?;
+        let plain = self.hits.planes.are_plain();
+        self.seen(text, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
             self.tell_score(rule, span.clone(), span, through, score);
         }
-        self.structure(text);
+        self.structure(text, plain);
         Ok(())
     }
 
     /// Looks at how a text is built, as it stands.
-    fn structure(&mut self, text: &str) {
+    fn structure(&mut self, text: &str, plain: bool) {
         let Self { rules, way, reported, found, number, .. } = self;
-        rules.structure.scan(text, *way, &mut |Match { rule, span, secret, .. }| {
+        rules.structure.scan(text, plain, *way, &mut |Match { rule, span, secret, .. }| {
             if reported.add(*number, rule, &span) {
                 found(Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 });
             }
@@ -100,7 +102,14 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at a text, and below it.
     fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         self.judge(text, place, through)?;
-        let Some(view) = view::of(text) else { return self.below(text, place, through, depth) };
+        self.seen(text, place, through, depth)
+    }
+
+    /// Looks at what a reader sees of a text that was scanned last, and below that.
+    fn seen(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
+        // Most texts are seen as they stand.
+        let view = if self.hits.planes.are_plain() { None } else { view::of(text) };
+        let Some(view) = view else { return self.below(text, place, through, depth) };
         let place = Place::Parts(&view.map, place);
         let through = if through == Through::Plain { Through::Normalised } else { through };
         self.judge(&view.text, &place, through)?;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use wide::{bytemuck, u8x16};
+
 use super::Trait;
 
 /// How many bytes are looked at together: few enough for a sum to fit a byte.
@@ -10,71 +12,71 @@ const BLOCK: usize = 64;
 /// How many brackets may be open. Programs have a dozen, the deepest data some dozens.
 const DEEPEST: i32 = 256;
 
-/// Looks at every byte, and says whether all are ASCII.
-pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) -> bool {
-    let bytes = text.as_bytes();
-    let mut high = 0;
+/// Looks at every byte for what no text has.
+pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
     let mut control: Option<Range<usize>> = None;
     let mut escape: Option<Range<usize>> = None;
-    let mut depth = 0;
-    // Since when brackets are open, and up to where they are too many.
-    let mut opened = 0;
-    let mut deep: Option<Range<usize>> = None;
-    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+    for (number, block) in text.as_bytes().chunks(BLOCK).enumerate() {
         let at = number * BLOCK;
-        let seen = Seen::of(block);
-        high |= seen.high;
-        if seen.control {
+        if block.iter().fold(false, |any, byte| any | is_control(*byte)) {
             for (place, byte) in (at..).zip(block).filter(|(_, byte)| is_control(**byte)) {
                 let which = if *byte == 0x1b { &mut escape } else { &mut control };
                 which.get_or_insert(place..place).end = place + 1;
             }
         }
-        depth += i32::from(seen.opened);
-        if depth <= 0 {
-            (depth, opened) = (0, at);
-        } else if depth > DEEPEST {
-            deep.get_or_insert(opened..at).end = at + block.len();
-        }
     }
-    let widen = |span: Range<usize>| on_characters(text, span);
-    for (seen, span) in [(Trait::Control, control), (Trait::Terminal, escape), (Trait::Nesting, deep)] {
+    for (seen, span) in [(Trait::Control, control), (Trait::Terminal, escape)] {
         if let Some(span) = span {
-            report(seen, widen(span));
+            report(seen, on_characters(text, span));
         }
     }
-    high < 0x80
 }
 
-/// What a block has.
-struct Seen {
-    high: u8,
-    control: bool,
-    opened: i8,
+/// Looks for brackets that are not closed.
+pub(super) fn nesting(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
+    let mut depth = 0;
+    // Since when brackets are open, and up to where they are too many.
+    let mut since = 0;
+    let mut deep: Option<Range<usize>> = None;
+    let mut see = |at: usize, block: &[u8; BLOCK]| {
+        depth += opened(block);
+        if depth <= 0 {
+            (depth, since) = (0, at);
+        } else if depth > DEEPEST {
+            deep.get_or_insert(since..at).end = (at + BLOCK).min(text.len());
+        }
+    };
+    let (whole, rest) = text.as_bytes().as_chunks::<BLOCK>();
+    for (number, block) in whole.iter().enumerate() {
+        see(number * BLOCK, block);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; BLOCK];
+        last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        see(whole.len() * BLOCK, &last);
+    }
+    if let Some(span) = deep {
+        report(Trait::Nesting, on_characters(text, span));
+    }
 }
 
-impl Seen {
-    /// One length for all blocks but the last, so that the compiler makes wide instructions of the loop.
-    fn of(block: &[u8]) -> Self {
-        match <&[u8; BLOCK]>::try_from(block) {
-            Ok(block) => Self::of_each(block),
-            Err(_) => Self::of_each(block),
-        }
+/// How many more brackets open in a block than close.
+#[inline(always)]
+fn opened(block: &[u8; BLOCK]) -> i32 {
+    // So that no part of the sum is ever below zero.
+    const SPARE: u8 = 4;
+    let mut sum = u8x16::splat(SPARE);
+    for part in block.as_chunks::<16>().0 {
+        let part = u8x16::new(*part);
+        // Braces are brackets with one more bit.
+        let brace = part | u8x16::splat(0x20);
+        let of = |bytes: u8x16, byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        // What is equal is -1.
+        sum = sum + of(brace, b'}') + of(part, b')') - of(brace, b'{') - of(part, b'(');
     }
-
-    #[inline(always)]
-    fn of_each<'b>(block: impl IntoIterator<Item = &'b u8>) -> Self {
-        let (mut high, mut control, mut opened) = (0u8, 0u8, 0i8);
-        for byte in block {
-            high |= byte;
-            control |= u8::from(is_control(*byte));
-            // Braces are brackets with one more bit.
-            let (brace, byte) = (byte | 0x20, *byte);
-            opened = opened.wrapping_add(i8::from(brace == b'{') + i8::from(byte == b'('));
-            opened = opened.wrapping_sub(i8::from(brace == b'}') + i8::from(byte == b')'));
-        }
-        Self { high, control: control != 0, opened }
-    }
+    let [low, high] = bytemuck::cast::<u8x16, [u64; 2]>(sum);
+    let sum = (low + high).wrapping_mul(0x0101_0101_0101_0101) >> 56;
+    sum as i32 - 16 * i32::from(SPARE)
 }
 
 /// Everything below the space but tabs, and ends of lines and of pages; and DEL.
@@ -87,4 +89,24 @@ fn on_characters(text: &str, span: Range<usize>) -> Range<usize> {
     let start = (0..=span.start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let end = (span.end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_bracket_counts(block in "[(){}\\[\\] a;\u{1b}]{64}|\\({64}|\\}{64}|[!-~]{64}") {
+            let slow = block.bytes().map(|byte| match byte {
+                b'(' | b'[' | b'{' => 1,
+                b')' | b']' | b'}' => -1,
+                // What escapes has the bits of a bracket but one, which is not looked at.
+                _ => 0,
+            });
+            prop_assert_eq!(opened(block.as_bytes().first_chunk().unwrap()), slow.sum::<i32>());
+        }
+    }
 }

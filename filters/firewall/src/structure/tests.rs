@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::planes::Planes;
 use crate::{Direction, Finding, Origin, Rules, Scratch, Selection, Source, Text};
 
 fn structure() -> Structure {
@@ -18,7 +19,8 @@ fn structure() -> Structure {
 /// What is found: of each, its name and the text of its span.
 fn found(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    structure().scan(text, Direction::Request, &mut |hit| {
+    let plain = Planes::of(text).are_plain();
+    structure().scan(text, plain, Direction::Request, &mut |hit| {
         found.push((hit.rule.id.to_string(), text.get(hit.span).unwrap().to_owned()));
     });
     found
@@ -215,7 +217,7 @@ fn they_are_rules_as_any_other() {
 proptest! {
     #[test]
     fn places_are_those_of_the_text(text in "(\\PC|[a-z\u{0}\u{1b}\u{200b}\u{202e}\u{2066}\u{e0061}а\n=]{0,9}|(ab){0,3000}|\\[{0,400}){0,12}") {
-        structure().scan(&text, Direction::Both, &mut |hit| {
+        structure().scan(&text, false, Direction::Both, &mut |hit| {
             assert!(text.get(hit.span.clone()).is_some_and(|part| !part.is_empty()), "{}", hit.rule.id);
             assert_eq!(hit.span, hit.secret);
         });
@@ -226,6 +228,19 @@ proptest! {
         let hidden = ['\u{200b}', '\u{200d}', '\u{feff}', '\u{e0041}'][which];
         let text = format!("{before}x{hidden}y{after}");
         prop_assert!(names(&text).contains(&"structure-invisible".to_owned()));
+    }
+}
+
+proptest! {
+    /// A text that the planes call plain is not looked at for what no plain text has.
+    #[test]
+    fn a_plain_text_hides_nothing(text in "[ -~\n\t\r\u{c}]{0,150}([\0-\u{FF}]|[\u{200b}\u{202e}а]|)[ -~\n]{0,90}") {
+        let seen = |plain: bool| {
+            let mut found = Vec::new();
+            structure().scan(&text, plain, Direction::Both, &mut |hit| found.push((hit.rule.id.clone(), hit.span)));
+            found
+        };
+        prop_assert_eq!(seen(Planes::of(&text).are_plain()), seen(false));
     }
 }
 
@@ -248,12 +263,13 @@ fn speed() {
         let mut best = f64::MAX;
         for _ in 0..50 {
             let begin = std::time::Instant::now();
-            structure.scan(std::hint::black_box(text), Direction::Request, &mut |_| {});
+            structure.scan(std::hint::black_box(text), false, Direction::Request, &mut |_| {});
             best = best.min(begin.elapsed().as_secs_f64());
         }
         println!("{name}: {:.3} ns/byte", best / text.len() as f64 * 1e9);
-        let steps: [Step; 3] = [
-            ("bytes", |text| _ = bytes::look(text, &mut |_, _| {})),
+        let steps: [Step; 4] = [
+            ("bytes", |text| bytes::look(text, &mut |_, _| {})),
+            ("nesting", |text| bytes::nesting(text, &mut |_, _| {})),
             ("blob", |text| blob::look(text, &mut |_, _| {})),
             ("repeat", |text| repeat::look(text, &mut |_, _| {})),
         ];

@@ -21,17 +21,15 @@ fn slowly(text: &str) -> Vec<String> {
         }
     }
     places.retain(|place| WORDS.contains(&place.len()));
-    let ways: [(_, fn(&str) -> String); 2] = [
-        ("reversed", |word| word.chars().rev().collect()),
-        ("rot13", |word| {
-            let mut said = Vec::new();
-            moved(word, &mut said);
-            String::from_utf8(said).unwrap()
-        }),
-    ];
-    ways.into_iter()
-        .flat_map(|(name, read)| {
-            let said = places.iter().map(|place| (place, read(&text[place.clone()]))).filter(|(_, said)| {
+    let read = |name: &str, word: &str| {
+        let mut said = Vec::new();
+        moved(word, &mut said);
+        if name == "rot13" { String::from_utf8(said).unwrap() } else { word.chars().rev().collect() }
+    };
+    ["reversed", "rot13"]
+        .into_iter()
+        .flat_map(|name| {
+            let said = places.iter().map(|place| (place, read(name, &text[place.clone()]))).filter(|(_, said)| {
                 MARKS.iter().any(|mark| said.to_ascii_lowercase().contains(mark)) || radix::may_say(said.as_bytes())
             });
             let (mut made, mut lines) = (String::new(), Vec::new());

@@ -1,7 +1,24 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::tests::{all_runs, given, kept_runs, texts};
+use crate::decode::tests::{all_runs, given, kept_runs, texts, write};
+
+/// Short texts in lines that are hardly long enough, often without a digit in the first one.
+fn lines_of_few() -> impl Strategy<Value = String> {
+    let said = prop_oneof!["[ -~]{18}", "[a-z]{18}", "[ -~]{20,60}", "[A-Z ]{10,40}"];
+    (said, 0u8..8, 16usize..27, prop_oneof!["\n", "\r\n", "\n", ", "], "[ ,.]?").prop_map(
+        |(said, way, width, gap, end)| {
+            let written: Vec<char> = write(&said, way).chars().collect();
+            written.chunks(width).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join(&gap) + &end
+        },
+    )
+}
+
+/// Runs that are just long enough, and just not.
+fn shortest() -> impl Strategy<Value = String> {
+    proptest::collection::vec("[ -~]{17,18}", 6)
+        .prop_map(|said| said.iter().map(|said| write(said, 1) + ", ").collect())
+}
 
 /// The same without a look before: every run is the first line of what may be more.
 fn each_slowly(text: &str, runs: &[Range<usize>], budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
@@ -32,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
     /// A run that is passed over would have said nothing.
     #[test]
-    fn no_run_that_says_something_is_passed_over(text in texts()) {
+    fn no_run_that_says_something_is_passed_over(text in prop_oneof![texts(), lines_of_few(), shortest()]) {
         let budget = Budget::of(1 << 20);
         let slow = given(|sink| each_slowly(&text, &all_runs(&text), &budget, sink));
         prop_assert_eq!(given(|sink| each(&text, &kept_runs(&text).all, &budget, sink)), slow);

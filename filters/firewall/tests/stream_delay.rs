@@ -56,7 +56,7 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
     let (mut frames, mut took, mut looked) = (0usize, Duration::ZERO, Duration::ZERO);
     let mut scratch = Scratch::default();
     // No tokenizer puts letters and digits into one token, as the pieces here may.
-    let (mut first_delayed, mut mixed) = (0, 0);
+    let mut first_delayed = Vec::new();
     let mut exhausted = 0;
     for text in texts {
         let pieces = cut(text);
@@ -96,8 +96,7 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
             }
         }
         if opens.first() != ends.first() {
-            first_delayed += 1;
-            mixed += usize::from(pieces[0].contains(char::is_alphabetic));
+            first_delayed.push(pieces[0]);
         }
         delays.extend((next..opens.len()).map(|token| opens.len() - token));
     }
@@ -107,7 +106,7 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
     let mean = |all: &[usize]| all.iter().sum::<usize>() as f64 / all.len() as f64;
     let delayed = delays.iter().filter(|delay| **delay > 0).count() as f64 / delays.len() as f64;
     format!(
-        "{frames:>7}  {:.2} {} {} {}  {:.1}%  {:.3} {} {}  {:.0} ({:.0} of it for its end)  first delayed {first_delayed}/{} ({mixed} with letters), exhausted {exhausted}, {found:?}",
+        "{frames:>7}  {:.2} {} {} {}  {:.1}%  {:.3} {} {}  {:.0} ({:.0} of it for its end)  first delayed {}/{} {first_delayed:?}, exhausted {exhausted}, {found:?}",
         mean(&held),
         at(&held, 0.95),
         at(&held, 0.99),
@@ -118,6 +117,7 @@ fn measure(rules: &Rules, texts: &[String]) -> String {
         at(&delays, 1.0),
         took.as_nanos() as f64 / frames as f64,
         looked.as_nanos() as f64 / frames as f64,
+        first_delayed.len(),
         texts.len(),
     )
 }

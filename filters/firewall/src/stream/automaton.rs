@@ -155,7 +155,16 @@ impl Automaton {
             }
             !threads.is_empty()
         };
-        ["word", "Word", "town", "Town"].into_iter().any(alive)
+        ["word", "Word", "town", "Town", "faced", "Faced"].into_iter().any(alive)
+    }
+
+    /// Whether the secret is where the match begins.
+    pub(super) fn secret_is_first(&self) -> bool {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut walk = Walk::begin(self, scratch);
+            walk.reach(self.nfa.start_anchored(), OUTSIDE, 0, Some(None), &mut 0);
+            walk.scratch.next.drain(..).all(|thread| thread.secret == 0)
+        })
     }
 
     /// Whether its matches begin only where a word begins or ends.
@@ -267,8 +276,9 @@ impl<'a> Walk<'a> {
         let mut reached: Option<Reached> = None;
         let Scratch { seen, walk, stack, next, .. } = &mut *self.scratch;
         stack.clear();
-        stack.push((from, secret));
-        while let Some((id, secret)) = stack.pop() {
+        // Most of what is reached leads on to one state alone, or to none.
+        let mut on = Some((from, secret));
+        while let Some((id, secret)) = on.take().or_else(|| stack.pop()) {
             *work += 1;
             let Some(mark) = seen.get_mut(id.as_usize()) else { continue };
             // An earlier secret makes the same state hold more: it goes this way again.
@@ -283,14 +293,17 @@ impl<'a> Walk<'a> {
                 }
                 State::Look { look, next: after } => match sides {
                     None => add(next, id, secret, before.is_some()),
-                    Some(sides) if sides.is_none_or(|sides| holds(*look, sides)) => stack.push((*after, secret)),
+                    Some(sides) if sides.is_none_or(|sides| holds(*look, sides)) => on = Some((*after, secret)),
                     Some(_) => {}
                 },
                 State::Union { alternates } => stack.extend(alternates.iter().rev().map(|next| (*next, secret))),
-                State::BinaryUnion { alt1, alt2 } => stack.extend([(*alt2, secret), (*alt1, secret)]),
+                State::BinaryUnion { alt1, alt2 } => {
+                    stack.push((*alt2, secret));
+                    on = Some((*alt1, secret));
+                }
                 State::Capture { next: after, slot, .. } => {
                     let opens = secret == OUTSIDE && self.automaton.opens(slot.as_usize());
-                    stack.push((*after, if opens { at } else { secret }));
+                    on = Some((*after, if opens { at } else { secret }));
                 }
                 State::Match { .. } => {
                     let here = Reached { secret, decided: next.is_empty() };

@@ -33,14 +33,11 @@ impl Stream {
         let live = judge.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
-        let begins = live.beginning_with(before, byte);
         // Before this byte the word was an ordinary one: the rules that could begin in it catch up.
         let late = word.take(at, byte);
-        let evident = word.evident().is_some() && late.is_none();
-        let starts = |place: &usize| {
-            let class = live.rule(*place).map(|rule| rule.class);
-            class.is_some_and(|class| (!class.words || evident) && (!class.context || contexts.contains(place)))
-        };
+        let begins = live.beginning_with(before, byte, word.evident().is_some() && late.is_none());
+        let starts =
+            |place: &usize| live.rule(*place).is_some_and(|rule| !rule.class.context || contexts.contains(place));
         let mut begun = 0usize;
         for candidate in candidates.iter_mut() {
             let Some(rule) = live.rule(candidate.place) else { continue };

@@ -15,12 +15,19 @@ pub(crate) struct Live {
     keywords: DFA,
     /// Of each keyword.
     owners: Vec<Owner>,
-    /// Of each byte: the rules that are watched for from everywhere, and whose matches may begin with it.
-    first: Vec<Vec<usize>>,
-    /// Those of them that may begin within a word.
-    within: Vec<Vec<usize>>,
+    /// The rules that are watched for from everywhere, but in ordinary words.
+    usual: Begin,
+    /// Those that are watched for in words that are no ordinary ones.
+    evident: Begin,
     /// Rules that are followed from words that are no ordinary ones.
     words: Vec<usize>,
+}
+
+/// Of each byte: the rules whose matches may begin with it.
+struct Begin {
+    anywhere: Vec<Vec<usize>>,
+    /// Those of them that may begin within a word.
+    within: Vec<Vec<usize>>,
 }
 
 /// The rule of a keyword.
@@ -38,6 +45,8 @@ pub(super) struct LiveRule {
     pub(super) number: usize,
     pub(super) automaton: Automaton,
     pub(super) class: Class,
+    /// With which words its secrets begin, where there are only a few.
+    pub(super) leads: Vec<String>,
     /// With which bytes its matches begin.
     pub(super) first: [bool; 256],
     /// Whether what may be its finding is refused where it cannot be told.
@@ -50,8 +59,7 @@ impl Live {
         let mut rules = Vec::new();
         let mut keywords = Vec::new();
         let mut owners = Vec::new();
-        let mut first = vec![Vec::new(); 256];
-        let (mut within, mut words) = (vec![Vec::new(); 256], Vec::new());
+        let (mut usual, mut evident, mut words) = (Begin::new(), Begin::new(), Vec::new());
         for (number, rule) in compiled.iter().enumerate() {
             let watched = matches!(rule.rule.kind, Kind::Secret | Kind::Pii);
             if !watched || !rule.rule.direction.covers(Direction::Response) {
@@ -59,29 +67,37 @@ impl Live {
             }
             let automaton = class::automaton(rule.expression(), rule.secret_group())?;
             let place = rules.len();
-            let (class, backs) = class::classify(&automaton, rule.keywords());
-            let first_bytes = automaton.first_bytes();
+            let (mut class, backs) = class::classify(&automaton, rule.keywords());
+            let first = automaton.first_bytes();
+            let mut leads = if class.everywhere && !class.context { class::leads(&automaton) } else { Vec::new() };
+            let mut watch = |keyword: &str, back| {
+                keywords.push(keyword.to_owned());
+                owners.push(Owner { place, length: keyword.len(), back });
+            };
+            if leads.is_empty() {
+                let known = rule.keywords().iter().zip(backs).filter(|(_, back)| back.is_some() || class.context);
+                known.for_each(|(keyword, back)| watch(keyword, back));
+            } else {
+                leads.iter().for_each(|lead| watch(lead, Some(0)));
+                class = Class { back: Some(0), everywhere: false, ..class };
+            }
             if class.everywhere {
                 let bounded = automaton.begins_words();
-                for ((can, all), within) in first_bytes.into_iter().zip(first.iter_mut()).zip(within.iter_mut()) {
-                    all.extend(can.then_some(place));
-                    within.extend((can && !bounded).then_some(place));
+                evident.add(place, &first, bounded);
+                if class.words {
+                    words.push(place);
+                } else {
+                    usual.add(place, &first, bounded);
                 }
             }
-            if class.everywhere && class.words {
-                words.push(place);
-            }
-            for (keyword, back) in rule.keywords().iter().zip(backs) {
-                if back.is_some() || class.context {
-                    keywords.push(keyword.as_str());
-                    owners.push(Owner { place, length: keyword.len(), back });
-                }
+            if !automaton.secret_is_first() {
+                leads.clear();
             }
             let strong = rule.rule.level >= DataLevel::L4;
-            rules.push(LiveRule { number, automaton, class, first: first_bytes, strong });
+            rules.push(LiveRule { number, automaton, class, leads, first, strong });
         }
         let keywords = DFA::builder().ascii_case_insensitive(true).prefilter(false).build(&keywords).ok()?;
-        Some(Self { rules, keywords, owners, first, within, words })
+        Some(Self { rules, keywords, owners, usual, evident, words })
     }
 
     pub(super) fn rule(&self, place: usize) -> Option<&LiveRule> {
@@ -109,10 +125,12 @@ impl Live {
         }
     }
 
-    /// The rules that are watched for from everywhere and may begin with this byte, after that one.
-    pub(super) fn beginning_with(&self, before: Option<u8>, byte: u8) -> &[usize] {
+    /// The rules that are watched for from everywhere and may begin with this byte, after that one, in an ordinary
+    /// word or in one that is none.
+    pub(super) fn beginning_with(&self, before: Option<u8>, byte: u8, evident: bool) -> &[usize] {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let table = if before.is_some_and(word) && word(byte) { &self.within } else { &self.first };
+        let begin = if evident { &self.evident } else { &self.usual };
+        let table = if before.is_some_and(word) && word(byte) { &begin.within } else { &begin.anywhere };
         table.get(usize::from(byte)).map_or(&[], Vec::as_slice)
     }
 
@@ -124,5 +142,19 @@ impl Live {
     /// Every rule.
     pub(super) fn rules(&self) -> &[LiveRule] {
         &self.rules
+    }
+}
+
+impl Begin {
+    fn new() -> Self {
+        Self { anywhere: vec![Vec::new(); 256], within: vec![Vec::new(); 256] }
+    }
+
+    /// Adds a rule whose matches begin with these bytes, and with none of them within a word if `bounded`.
+    fn add(&mut self, place: usize, first: &[bool; 256], bounded: bool) {
+        for ((can, anywhere), within) in first.iter().zip(&mut self.anywhere).zip(&mut self.within) {
+            anywhere.extend(can.then_some(place));
+            within.extend((*can && !bounded).then_some(place));
+        }
     }
 }

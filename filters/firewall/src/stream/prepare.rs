@@ -38,9 +38,10 @@ impl Rules {
             return Some(class.prefix as usize);
         }
         let lower = secret.to_ascii_lowercase();
+        let lead = live.leads.iter().filter(|lead| lower.starts_with(lead.as_str())).map(String::len).max();
         let keywords = compiled.get(live.number)?.keywords().iter();
         let ends = keywords.filter_map(|keyword| Some((lower.find(keyword.as_str())?, keyword.len())));
         let marker = ends.filter(|(at, _)| *at <= class::PREFIX).map(|(at, length)| at + length).max();
-        Some(marker.unwrap_or(0).max(class.prefix as usize))
+        Some(marker.max(lead).unwrap_or(0).max(class.prefix as usize))
     }
 }

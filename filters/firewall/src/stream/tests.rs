@@ -308,7 +308,7 @@ fn classes_are_what_they_should_be() {
     assert_eq!(of("prefix"), class(Some(0), false, 4));
     assert_eq!(of("value"), class(Some(0), false, 0));
     assert_eq!(of("marker"), class(Some(5), false, 0));
-    assert_eq!(of("suffix"), class(None, false, 0));
+    assert_eq!(of("suffix"), class(None, true, 0));
     assert_eq!(of("block"), class(Some(0), false, 10));
     assert_eq!(of("address"), class(Some(10), true, 0));
 }

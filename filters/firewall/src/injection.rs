@@ -27,13 +27,15 @@ use crate::rule::Rule;
 use crate::scan::Origin;
 
 use fold::Folded;
-use lexicon::{Hit, Lexicon, Special};
+use lexicon::{Hit, Known, Lexicon, Special};
 use tally::{Cue, Tally};
-use windows::Windows;
+use windows::{Foreign, Windows};
 
 /// The most that is folded at once, and how much of it is seen again with what follows.
 const CHUNK: usize = 4096;
 const OVERLAP: usize = 128;
+/// No marked cue takes more bytes where it is written with its accents.
+const ACCENTED: usize = 64;
 /// From here on the rest of the text changes nothing.
 const CERTAIN: u8 = 95;
 
@@ -47,8 +49,9 @@ pub(crate) struct Injection {
 #[derive(Default)]
 pub(crate) struct InjectionScratch {
     windows: Windows,
-    /// What is near the triggers.
+    /// What is near the triggers, and near letters with accents.
     near: Windows,
+    accents: Windows,
     folded: Folded,
     hits: Vec<Hit>,
     tally: Tally,
@@ -104,7 +107,6 @@ impl Injection {
     ) -> Option<Judged<'_>> {
         scratch.windows.clear();
         self.find_reasons(view, cues, scratch);
-        windows::foreign(view, &mut |at| scratch.windows.add(at, view.len()));
         if scratch.windows.is_empty() {
             return None;
         }
@@ -122,22 +124,42 @@ impl Injection {
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
 
-    /// Finds where there is reason to look closer: links that carry something, and near triggers, which are only pieces
-    /// of cues, the cues of which there is one in every sign. No part of the text is looked at twice for that.
+    /// Finds where there is reason to look closer: links that carry something, other alphabets, and near triggers, which
+    /// are only pieces of cues, the cues of which there is one in every sign. No part of the text is looked at twice for
+    /// either.
     fn find_reasons(&self, view: &str, cues: &[CueHit], scratch: &mut InjectionScratch) {
-        let InjectionScratch { windows, near, folded, hits, .. } = scratch;
+        let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
         near.clear();
+        accents.clear();
         for hit in cues {
             if !self.lexicon.is_link(hit) {
-                near.put(place::around(view, hit.at));
+                near.put(place::around(view, hit.at, place::CUE));
             } else if link::carries(view, hit.at).is_some() {
                 windows.add(hit.at, view.len());
             }
         }
-        for part in near.iter() {
+        windows::foreign(view, &mut |at, kind| match kind {
+            Foreign::Script => windows.add(at, view.len()),
+            Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTS + ACCENTED)),
+        });
+        near.settle();
+        accents.settle();
+        for (part, accents) in near.iter().map(|part| (part, false)).chain(accents.iter().map(|part| (part, true))) {
             folded.fold(view, place::floor(view, part.start)..place::ceil(view, part.end));
-            self.lexicon.each_marked(folded.bytes(), hits, &mut |at| windows.add(folded.place(at), view.len()));
+            let found = &mut |known: &Known, at| {
+                let place = folded.place(at);
+                if known.special != Some(Special::Line) || place::begins_line(view, place) {
+                    windows.add(place, view.len());
+                }
+            };
+            if accents {
+                let accented = |at: &Range<usize>| folded.is_accented(view, at);
+                self.lexicon.each_accented(folded.bytes(), hits, &accented, found);
+            } else {
+                self.lexicon.each_marked(folded.bytes(), hits, found);
+            }
         }
+        windows.settle();
     }
 
     /// Looks for every cue in a part of the text.

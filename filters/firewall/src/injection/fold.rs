@@ -18,6 +18,8 @@ impl Folded {
     pub(super) fn fold(&mut self, text: &str, part: Range<usize>) {
         self.bytes.clear();
         self.places.clear();
+        self.bytes.reserve(part.len());
+        self.places.reserve(part.len() + 1);
         let end = part.end;
         let mut at = part.start;
         let mut rest = text.get(part).unwrap_or_default();
@@ -52,6 +54,12 @@ impl Folded {
         self.places.get(at).or(self.places.last()).copied().unwrap_or_default()
     }
 
+    /// Whether a part of it is written with accents in the text.
+    pub(super) fn is_accented(&self, text: &str, part: &Range<usize>) -> bool {
+        let written = text.get(self.place(part.start)..self.place(part.end)).unwrap_or_default();
+        !written.is_ascii() && written.chars().any(is_accented)
+    }
+
     fn push_ascii(&mut self, byte: u8, at: usize) {
         let byte = match byte {
             b'A'..=b'Z' => byte | 0x20,
@@ -72,6 +80,16 @@ impl Folded {
             self.bytes.push(byte);
             self.places.push(at);
         }
+    }
+}
+
+/// Whether it is a Latin letter with an accent, or an accent of its own.
+pub(super) fn is_accented(char: char) -> bool {
+    match char {
+        'ª' | 'µ' | 'º' => false,
+        '\u{80}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => char.is_alphabetic(),
+        '\u{300}'..='\u{36f}' => true,
+        _ => false,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
 use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
-use cue::{Gathered, Meaning, begins_with, ends_in_word, ends_with, is_word, list};
+use cue::{Endings, Gathered, Meaning, begins_with, ends_in_word, is_word, list};
 use file::{File, Wrong};
 
 pub(super) use cue::{Known, Special};
@@ -44,14 +44,18 @@ pub(super) struct Lexicon {
     names: Vec<String>,
     cues: Vec<Known>,
     keywords: Keywords,
+    /// Those of the marked cues alone: most triggers lead to none.
+    marked: Keywords,
+    /// Of each of these, its cue.
+    marked_cues: Vec<u32>,
     triggers: Vec<Literal>,
     /// The triggers from this one on are beginnings of links.
     links: u32,
     signs: Vec<Sign>,
     /// Of each meaning: the signs that it can complete.
     by_concept: Vec<Vec<usize>>,
-    leads: Vec<Vec<u8>>,
-    not_before: Vec<Vec<u8>>,
+    leads: Endings,
+    not_before: Endings,
     not_after: Vec<Vec<u8>>,
     mine: Vec<Vec<u8>>,
     conversation_link: Concept,
@@ -86,17 +90,22 @@ impl Lexicon {
             }
         }
         let folded: Vec<Keyword> = gathered.folded.into_iter().map(|text| Keyword { text, any_case: false }).collect();
+        let marked = (0u32..).zip(&gathered.cues).zip(&folded).filter(|((_, cue), _)| cue.marked);
+        let (marked_cues, marked): (Vec<u32>, Vec<Keyword>) =
+            marked.map(|((number, _), keyword)| (number, keyword.clone())).unzip();
         let literal = |text: String| Literal { text, any_case: true };
         let mut triggers: Vec<Literal> = file.triggers().map(literal).collect();
         let links = u32::try_from(triggers.len()).unwrap_or(u32::MAX);
         triggers.extend(link::BEGINNINGS.iter().map(|text| literal((*text).to_owned())));
         Ok(Self {
             keywords: Keywords::new(&folded),
+            marked: Keywords::new(&marked),
+            marked_cues,
             triggers,
             links,
             cues: gathered.cues,
-            leads: list(&file.lead).map(fold).collect(),
-            not_before: list(&file.not.before).map(fold).collect(),
+            leads: Endings::new(list(&file.lead).map(fold)),
+            not_before: Endings::new(list(&file.not.before).map(fold)),
             not_after: list(&file.not.after).map(fold).collect(),
             mine: list(&file.not.mine).map(fold).collect(),
             conversation_link: concept("link-conversation")?,
@@ -146,7 +155,7 @@ impl Lexicon {
         folded: &'t [u8],
         hits: &'t mut Vec<Hit>,
     ) -> impl Iterator<Item = (&'t Known, Range<usize>)> + 't {
-        self.hits(folded, hits);
+        self.hits(&self.keywords, &|number| number, folded, hits);
         hits.sort_unstable();
         hits.iter().filter_map(|hit| {
             let (known, at) = self.fitting(folded, hit)?;
@@ -155,19 +164,35 @@ impl Lexicon {
         })
     }
 
-    /// Calls `found` with the place of every cue in a folded text of which there is one in every sign.
-    pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Vec<Hit>, found: &mut dyn FnMut(usize)) {
-        self.hits(folded, hits);
-        for hit in hits.iter() {
-            if self.fitting(folded, hit).is_some_and(|(known, _)| known.marked) {
-                found(hit.start);
+    /// Calls `found` with every cue in a folded text of which there is one in every sign.
+    pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Vec<Hit>, found: &mut dyn FnMut(&Known, usize)) {
+        let number = |number: u32| self.marked_cues.get(number as usize).copied().unwrap_or(u32::MAX);
+        self.hits(&self.marked, &number, folded, hits);
+        hits.iter().filter_map(|hit| self.fitting(folded, hit)).for_each(|(known, at)| found(known, at.start));
+    }
+
+    /// The same, and with those that `accented` says are written with accents, by their places: no trigger may be
+    /// written so.
+    pub(super) fn each_accented(
+        &self,
+        folded: &[u8],
+        hits: &mut Vec<Hit>,
+        accented: &dyn Fn(&Range<usize>) -> bool,
+        found: &mut dyn FnMut(&Known, usize),
+    ) {
+        self.hits(&self.keywords, &|number| number, folded, hits);
+        for (known, at) in hits.iter().filter_map(|hit| self.fitting(folded, hit)) {
+            if known.marked || accented(&at) {
+                found(known, at.start);
             }
         }
     }
 
-    fn hits(&self, folded: &[u8], hits: &mut Vec<Hit>) {
+    /// Where keywords stand, and of which cue each is.
+    fn hits(&self, keywords: &Keywords, number: &dyn Fn(u32) -> u32, folded: &[u8], hits: &mut Vec<Hit>) {
         hits.clear();
-        let each = self.keywords.each(folded, &mut |start, number| {
+        let each = keywords.each(folded, &mut |start, keyword| {
+            let number = number(keyword);
             let size = self.cues.get(number as usize).map_or(0, |known| known.size);
             hits.push(Hit { end: start + size, start, number });
             Ok::<_, Infallible>(())
@@ -193,9 +218,7 @@ impl Lexicon {
     /// Whether a verb stands where an order begins: `please ignore`, not `they ignore`.
     pub(super) fn leads(&self, text: &str, folded: &[u8], at: usize, place: usize) -> bool {
         let before = folded.get(..at).unwrap_or_default().trim_ascii_end();
-        !ends_in_word(before)
-            || place::after_line_end(text, place)
-            || self.leads.iter().any(|lead| ends_with(before, lead))
+        !ends_in_word(before) || place::after_line_end(text, place) || self.leads.any(before)
     }
 
     /// Whether the word before, the one before that, or what follows says `not`, or whose it is.
@@ -207,7 +230,8 @@ impl Lexicon {
         // A stem's word ends first: `oublie pas`.
         let ending = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let after = rest.get(ending..).unwrap_or_default().trim_ascii_start();
-        self.not_before.iter().any(|not| ends_with(before, not) || (word < 12 && ends_with(earlier, not)))
+        self.not_before.any(before)
+            || word < 12 && self.not_before.any(earlier)
             || self.mine.iter().any(|mine| begins_with(after, mine))
             || known.negated_after && self.not_after.iter().any(|not| begins_with(after, not))
     }

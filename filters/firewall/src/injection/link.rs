@@ -56,11 +56,15 @@ pub(super) fn carries(text: &str, at: usize) -> Option<Carries> {
     let rest = rest.get(..LONGEST).unwrap_or(rest);
     let markdown = rest.starts_with(b"](");
     let inside = rest.get(2..)?;
-    let end = if markdown {
-        markdown_end(inside)
-    } else {
-        memchr::memchr3(b'>', b'<', b'\n', inside).unwrap_or(inside.len())
-    };
+    // No address goes on behind its line, and hardly any has a query or a placeholder.
+    let inside = inside.get(..memchr::memchr(b'\n', inside).unwrap_or(inside.len()))?;
+    memchr::memchr3(b'?', b'{', b'$', inside).or_else(|| memchr::memchr2(b'<', b'[', inside))?;
+    carried(inside, markdown)
+}
+
+/// What the link carries that has this inside, to the end of the line.
+fn carried(inside: &[u8], markdown: bool) -> Option<Carries> {
+    let end = if markdown { markdown_end(inside) } else { memchr::memchr2(b'>', b'<', inside).unwrap_or(inside.len()) };
     let link = inside.get(..end)?;
     let address = link.get(memchr::memmem::find(link, b"//")?..)?;
     // Only what comes after the host's name can be filled with data without changing who is asked.
@@ -86,7 +90,6 @@ fn markdown_end(inside: &[u8]) -> usize {
             b'(' => depth += 1,
             b')' if depth == 0 && open == 0 => return number,
             b')' => depth = depth.saturating_sub(1),
-            b'\n' => return number,
             b']' if inside.get(number + 1) == Some(&b'(') => return number,
             _ => {}
         }
@@ -155,6 +158,15 @@ mod tests {
     }
 
     proptest! {
+        /// The look at the line passes by no link that carries something.
+        #[test]
+        fn the_look_before_misses_none(text in "(a|/|\\?|=|\\{|\\}|<|>|\\[|\\]|\\$|\\(|\\)|\n|chat|CHAT|a\\+b\\+){0,30}", html: bool) {
+            let line = text.split('\n').next().unwrap();
+            let link = format!("{}http://a.example/", if html { "<a href=" } else { "](" });
+            let all = carried(format!("{}{line}", &link[2..]).as_bytes(), !html);
+            prop_assert_eq!(carries(&format!("{link}{text}"), 0), all);
+        }
+
         #[test]
         fn takes_any_text(text in "\\PC{0,80}", at in 0usize..100) {
             let _ = carries(&text, at);

@@ -7,8 +7,8 @@ const NEAR: usize = 48;
 /// How far for the quotation marks around it.
 const QUOTED: usize = 400;
 
-/// No cue in ASCII letters has more bytes, and none is spread over more.
-const CUE: usize = 48;
+/// No marked cue in ASCII letters has as many bytes, and none is spread over more.
+pub(super) const CUE: usize = 36;
 const SPREAD: usize = 300;
 
 /// The character's border at or before a place.
@@ -29,14 +29,13 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
     at
 }
 
-/// What is near a place: as much as a cue takes, with any white space in it, and a little around that.
-pub(super) fn around(text: &str, at: usize) -> Range<usize> {
+/// What is near a place: so many bytes, with any white space among them, and a little around that.
+pub(super) fn around(text: &str, at: usize, bytes: usize) -> Range<usize> {
     let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
     let part = |byte: &&u8| !byte.is_ascii_whitespace();
-    let reach = |bytes: &mut dyn Iterator<Item = &u8>| {
-        let mut left = CUE;
-        bytes
-            .take(SPREAD)
+    let reach = |near: &mut dyn Iterator<Item = &u8>| {
+        let mut left = bytes;
+        near.take(SPREAD)
             .take_while(|byte| {
                 left -= usize::from(part(byte));
                 left > 0

@@ -1,5 +1,7 @@
 //! The lexicon as it is in the tree, on texts of many kinds.
 
+mod cheap;
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -102,6 +104,7 @@ fn every_marked_cue_has_a_trigger() {
         for cue in written.as_str().unwrap().split([',', '\n']).map(str::trim).filter(|cue| cue.starts_with('!')) {
             let folded = String::from_utf8(fold::fold(cue.trim_start_matches(['!', '^']).trim_matches('*'))).unwrap();
             assert!(!folded.is_ascii() || triggers.is_match(&folded), "{cue}");
+            assert!(!folded.is_ascii() || folded.len() < place::CUE - 1, "{cue}");
             marked += 1;
         }
         // A star inside a cue would be looked for as a star.

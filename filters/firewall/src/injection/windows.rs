@@ -2,11 +2,16 @@
 
 use std::ops::Range;
 
+use super::fold::is_accented;
+use super::place;
+
 /// How far around a trigger the other cues are looked for, in bytes.
 const BEFORE: usize = 300;
 const AFTER: usize = 420;
+/// Accents nearer to each other than this are seen to together.
+pub(super) const ACCENTS: usize = 32;
 
-/// Parts of a text, in order, that do not touch. Of no more than its size.
+/// Parts of a text. Once they are [settled](Windows::settle): in order, and none touches another.
 #[derive(Default)]
 pub(super) struct Windows(Vec<Range<usize>>);
 
@@ -26,69 +31,83 @@ impl Windows {
 
     /// Adds a part of the text.
     pub(super) fn put(&mut self, part: Range<usize>) {
-        let (from, to) = (part.start, part.end);
-        let mut place = self.0.len();
-        while place.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|window| window.start > to) {
-            place -= 1;
+        match self.0.last_mut() {
+            Some(last) if last.start <= part.start && part.start <= last.end => last.end = last.end.max(part.end),
+            _ => self.0.push(part),
         }
-        match place.checked_sub(1).and_then(|last| self.0.get_mut(last)) {
-            Some(window) if window.end >= from => {
-                window.start = window.start.min(from);
-                window.end = window.end.max(to);
-                self.join(place - 1);
-            }
-            _ => self.0.insert(place, from..to),
+    }
+
+    /// Puts the parts in order, and joins those that touch.
+    pub(super) fn settle(&mut self) {
+        if !self.0.is_sorted_by(|a, b| a.end < b.start) {
+            self.0.sort_unstable_by_key(|part| part.start);
+            self.0.dedup_by(|next, part| {
+                let touches = next.start <= part.end;
+                if touches {
+                    part.end = part.end.max(next.end);
+                }
+                touches
+            });
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Range<usize>> {
         self.0.iter().cloned()
     }
-
-    /// Joins a window that has grown with its neighbours.
-    fn join(&mut self, mut place: usize) {
-        while let Some([before, after]) = place.checked_sub(1).and_then(|before| self.0.get(before..=place)) {
-            if before.end < after.start {
-                break;
-            }
-            let joined = before.start.min(after.start)..before.end.max(after.end);
-            self.0.remove(place);
-            place -= 1;
-            self.0.get_mut(place).into_iter().for_each(|window| *window = joined.clone());
-        }
-        while let Some([before, after]) = self.0.get(place..place.saturating_add(2)) {
-            if before.end < after.start {
-                return;
-            }
-            let joined = before.start.min(after.start)..before.end.max(after.end);
-            self.0.remove(place + 1);
-            self.0.get_mut(place).into_iter().for_each(|window| *window = joined.clone());
-        }
-    }
 }
 
-/// Calls `found` with places so that whatever stands near a letter that is not ASCII is looked at:
-/// what is written in other alphabets has no triggers.
-pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize)) {
+/// What letters that are not ASCII ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// Letters of another alphabet beside each other: what is written in one has no triggers.
+    Script,
+    /// A Latin letter with an accent, which may stand where a trigger has one without: like a trigger.
+    Accent,
+}
+
+/// Calls `found` with places so that whatever stands near a letter that is not ASCII is seen to.
+pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize, Foreign)) {
     if text.is_ascii() {
         return;
     }
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| !byte.is_ascii())) {
+    let (mut at, mut seen_to) = (0, 0);
+    while let Some(ahead) = bytes.get(at..).and_then(first_foreign) {
         at += ahead;
-        let Some(char) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+        let mut chars = text.get(at..).unwrap_or_default().chars();
+        let Some(char) = chars.next() else {
             at += 1;
             continue;
         };
-        if char.is_alphabetic() {
-            found(at);
-            // As far as that has been seen to.
-            at += AFTER / 2;
-        } else {
-            at += char.len_utf8();
-        }
+        at = match kind(char) {
+            Some(Foreign::Accent) => {
+                if seen_to <= at {
+                    found(at, Foreign::Accent);
+                    seen_to = at + ACCENTS;
+                }
+                at + char.len_utf8()
+            }
+            // One alone is a sign in a formula: no cue is.
+            Some(Foreign::Script) if chars.next().and_then(kind) == Some(Foreign::Script) => {
+                found(at, Foreign::Script);
+                place::floor(text, at + AFTER / 2)
+            }
+            _ => at + char.len_utf8(),
+        };
     }
+}
+
+/// The first byte that is not ASCII.
+fn first_foreign(bytes: &[u8]) -> Option<usize> {
+    const STEP: usize = 32;
+    let skipped = bytes.chunks_exact(STEP).take_while(|chunk| chunk.is_ascii()).count() * STEP;
+    let rest = bytes.get(skipped..)?;
+    rest.iter().position(|byte| !byte.is_ascii()).map(|ahead| skipped + ahead)
+}
+
+fn kind(char: char) -> Option<Foreign> {
+    let foreign = !char.is_ascii() && char.is_alphabetic() && !matches!(char, 'ª' | 'µ' | 'º');
+    if is_accented(char) { Some(Foreign::Accent) } else { foreign.then_some(Foreign::Script) }
 }
 
 #[cfg(test)]
@@ -104,6 +123,7 @@ mod tests {
             }
             let mut windows = Windows::default();
             places.iter().for_each(|at| windows.add(*at, 9000));
+            windows.settle();
             let all: Vec<_> = windows.iter().collect();
             prop_assert!(all.is_sorted_by(|a, b| a.end < b.start));
             for at in places {
@@ -113,11 +133,22 @@ mod tests {
         }
 
         #[test]
-        fn every_foreign_letter_is_near(text in "[a-zé中—🙂 ]{0,900}") {
-            let mut windows = Windows::default();
-            foreign(&text, &mut |at| windows.add(at, text.len()));
-            for (at, _) in text.char_indices().filter(|(_, c)| c.is_alphabetic() && !c.is_ascii()) {
-                prop_assert!(windows.iter().any(|window| window.contains(&at)));
+        fn every_foreign_letter_is_near(text in "([a-zé中—🙂αü ]{0,9}|[a-z ]{30,60}|中[a-z]|é){0,30}") {
+            let (mut windows, mut near) = (Windows::default(), Windows::default());
+            foreign(&text, &mut |at, kind| match kind {
+                Foreign::Script => windows.add(at, text.len()),
+                Foreign::Accent => near.put(at..at + ACCENTS),
+            });
+            let letters: Vec<_> = text.char_indices().collect();
+            for pair in letters.windows(2) {
+                let script = |c: char| c.is_alphabetic() && kind(c) == Some(Foreign::Script);
+                if script(pair[0].1) && script(pair[1].1) {
+                    prop_assert!(windows.iter().any(|window| window.contains(&pair[0].0)));
+                }
+            }
+            for (at, _) in letters.iter().filter(|(_, c)| "éü".contains(*c)) {
+                let seen = windows.iter().any(|window| window.contains(at));
+                prop_assert!(seen || near.iter().any(|part| part.contains(at)));
             }
         }
     }

@@ -136,12 +136,28 @@ pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// Whether a text ends with a word, and not with a longer one.
-pub(super) fn ends_with(text: &[u8], word: &[u8]) -> bool {
-    // Hardly any does, and that shows in one byte.
-    if text.last() != word.last() {
-        return false;
+/// Words, by their last byte.
+pub(super) struct Endings(Vec<Vec<Vec<u8>>>);
+
+impl Endings {
+    pub(super) fn new(words: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut by_last = vec![Vec::new(); 1 << 8];
+        for word in words {
+            let place = word.last().and_then(|last| by_last.get_mut(usize::from(*last)));
+            place.into_iter().for_each(|words: &mut Vec<Vec<u8>>| words.push(word.clone()));
+        }
+        Self(by_last)
     }
+
+    /// Whether a text ends with one of them.
+    pub(super) fn any(&self, text: &[u8]) -> bool {
+        let words = text.last().and_then(|last| self.0.get(usize::from(*last)));
+        words.into_iter().flatten().any(|word| ends_with(text, word))
+    }
+}
+
+/// Whether a text ends with a word, and not with a longer one.
+fn ends_with(text: &[u8], word: &[u8]) -> bool {
     let Some(before) = text.strip_suffix(word) else { return false };
     let spaced = std::str::from_utf8(word).ok().and_then(|word| word.chars().next()).is_some_and(|c| !is_unspaced(c));
     !spaced || before.last().is_none_or(|byte| !is_word(*byte))

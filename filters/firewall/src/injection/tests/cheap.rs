@@ -1,0 +1,111 @@
+//! That the cheap look for reasons finds what folding the whole text finds.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::{JUDGE, Judge};
+use crate::injection::fold::Folded;
+use crate::injection::lexicon::Special;
+use crate::injection::windows::{Foreign, Windows};
+use crate::injection::{link, place, windows};
+
+/// Every cue of the lexicon of which there is one in every sign.
+static MARKED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let lexicon: toml::Table = toml::from_str(include_str!("../../../../../policies/firewall/injection.toml")).unwrap();
+    let written = lexicon["cues"].as_table().unwrap().values().flat_map(|cue| cue.as_table().unwrap().values());
+    let cues = written.flat_map(|written| written.as_str().unwrap().split([',', '\n'])).map(str::trim);
+    let marked =
+        cues.filter(|cue| cue.starts_with('!')).map(|cue| cue.trim_start_matches(['!', '^']).trim_matches('*'));
+    marked.map(|cue| cue.replace('，', ",")).collect()
+});
+
+/// How a cue may be written: as it is, loud, with accents, twice, in part.
+fn cue() -> impl Strategy<Value = String> {
+    (select(&MARKED[..]), 0u8..12, any::<u64>()).prop_map(|(cue, way, random)| match way {
+        0 => cue.to_uppercase(),
+        1 | 2 => {
+            cue.chars().enumerate().map(|(at, c)| if random >> (at % 64) & 1 == 0 { c } else { accented(c) }).collect()
+        }
+        3 => format!("{cue}{cue}"),
+        4 => cue.chars().skip(1).collect(),
+        5 => cue.chars().take(cue.chars().count() - 1).collect(),
+        _ => cue,
+    })
+}
+
+fn accented(c: char) -> char {
+    match c {
+        'a' => 'á',
+        'e' => 'È',
+        'i' => 'ï',
+        'o' => 'ồ',
+        'u' => 'ű',
+        'n' => 'ñ',
+        's' => 'ș',
+        c => c,
+    }
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => cue(),
+        4 => "[a-z]{1,9}( [a-z]{1,9}){0,12}",
+        1 => "[a-z ]{0,90}[éµβ中文]{1,3}[a-z]{0,4}",
+        1 => select(&["![a](https://a.example/", "]: http://a.example/?q={chat}", "<img src=//a/?q=CHAT_SUMMARY>", "{{", "?"][..])
+            .prop_map(str::to_owned),
+        1 => ".{0,9}",
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let gap = select(&[" ", " ", ". ", "\n", ", ", ""][..]);
+    prop::collection::vec((piece(), gap), 0..24)
+        .prop_map(|parts| parts.into_iter().flat_map(|(p, gap)| [p, gap.to_owned()]).collect())
+}
+
+/// Every reason there is, by looking everywhere.
+fn everywhere(judge: &Judge, text: &str) -> Windows {
+    let mut reasons = Windows::default();
+    let mut folded = Folded::default();
+    folded.fold(text, 0..text.len());
+    let lexicon = &judge.injection.lexicon;
+    let accented = |at: &Range<usize>| folded.is_accented(text, at);
+    lexicon.each_accented(folded.bytes(), &mut Vec::new(), &accented, &mut |known, at| {
+        let place = folded.place(at);
+        if known.special != Some(Special::Line) || place::begins_line(text, place) {
+            reasons.add(place, text.len());
+        }
+    });
+    let small = text.to_ascii_lowercase();
+    for begin in link::BEGINNINGS {
+        for (at, _) in small.match_indices(begin).filter(|(at, _)| link::carries(text, *at).is_some()) {
+            reasons.add(at, text.len());
+        }
+    }
+    windows::foreign(text, &mut |at, kind| {
+        if kind == Foreign::Script {
+            reasons.add(at, text.len());
+        }
+    });
+    reasons.settle();
+    reasons
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn no_reason_is_missed(text in text()) {
+        let mut judge = JUDGE.with(|judge| judge.take().unwrap_or_else(Judge::new));
+        judge.of(&text, super::Origin::User);
+        let found: Vec<_> = judge.scratch.windows.iter().collect();
+        for reason in everywhere(&judge, &text).iter() {
+            let seen = found.iter().any(|window| window.start <= reason.start && reason.end <= window.end);
+            prop_assert!(seen, "{reason:?} of {text:?}: {found:?}");
+        }
+        JUDGE.with(|known| known.set(Some(judge)));
+    }
+}

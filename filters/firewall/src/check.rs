@@ -4,6 +4,7 @@
 
 mod assigned;
 mod checksum;
+mod glance;
 mod pii;
 mod placeholder;
 mod published;
@@ -12,6 +13,8 @@ mod structure;
 mod unknown;
 
 use std::ops::Range;
+
+pub(crate) use glance::Glance;
 
 /// What a rule's expression matched, for its checks.
 #[derive(Clone, Copy)]

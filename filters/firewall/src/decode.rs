@@ -87,7 +87,7 @@ pub(crate) fn each(
         budget.spend(piece.text.len())?;
         sink(piece)
     };
-    radix::each(text, runs, budget, &mut spend)?;
+    radix::each(text, &runs.all, budget, &mut spend)?;
     escape::each(text, &mut spend)?;
     codes::each(text, planes, budget, &mut spend)?;
     quoted::each(text, &mut spend)
@@ -105,9 +105,9 @@ pub(crate) fn each_run(
 ) -> Result<(), Exhausted> {
     let planes = Planes::of(text);
     let mut runs = Runs::default();
-    runs.read(&planes);
-    runs.0.retain(wanted);
-    radix::each(text, &runs, budget, &mut |piece| {
+    runs.read(text, &planes);
+    runs.all.retain(wanted);
+    radix::each(text, &runs.all, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     })
@@ -121,22 +121,29 @@ pub(crate) fn is_one_case(run: &str) -> bool {
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
 pub(crate) fn each_hidden(
     text: &str,
-    runs: &Runs,
+    runs: &mut Runs,
     disguised: &Disguised,
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
-    hidden::each(text, runs, disguised, sink)
+    let Runs { all, words } = runs;
+    hidden::each(text, all, words, disguised, sink)
 }
 
-/// The long runs of letters and digits in a text.
+/// The long runs of letters and digits in a text that may say something. Reused from text to text.
 #[derive(Default)]
-pub(crate) struct Runs(Vec<Range<usize>>);
+pub(crate) struct Runs {
+    all: Vec<Range<usize>>,
+    words: hidden::Words,
+}
 
 impl Runs {
-    /// Begins with another text.
-    pub(crate) fn read(&mut self, planes: &Planes) {
-        self.0.clear();
-        self.0.extend(planes.runs(radix::LINE, |block| block.symbol));
+    /// Begins with another text. Most runs are names or paths: without digits, too short to be encoded, and nothing
+    /// goes on where they end.
+    pub(crate) fn read(&mut self, text: &str, planes: &Planes) {
+        let bytes = text.as_bytes();
+        let counts = |run: &Range<usize>| planes.any(run.clone(), |block| block.digit) || radix::may_begin(bytes, run);
+        self.all.clear();
+        self.all.extend(planes.runs::<{ radix::LINE }>(|block| block.symbol).filter(counts));
     }
 }
 
@@ -179,3 +186,6 @@ fn after(text: &str, place: usize) -> usize {
     let end = near + word.iter().take(FAR).take_while(|byte| !byte.is_ascii_whitespace()).count();
     (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use regex_automata::util::pool::Pool;
 
 use crate::budget::Budget;
-use crate::decode::Disguised;
+use crate::decode::{Disguised, Runs};
 use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
@@ -97,6 +97,8 @@ pub(crate) struct Hits {
     places: Vec<Range<usize>>,
     /// Of the view that was scanned last.
     pub(crate) planes: Planes,
+    /// Room for the long runs in a view, while nobody looks at one.
+    pub(crate) runs: Runs,
     marks: Vec<Mark>,
     turn: u64,
 }
@@ -165,7 +167,7 @@ impl Engine {
         let (mut all, mut of_sure) = (ByKeyword::new(), ByKeyword::new());
         let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
-            if rule.anchors.is_empty() && rule.beginning.is_none() {
+            if rule.anchors.is_empty() && rule.trigger() != Some(Trigger::Run) {
                 always.push(number);
             }
             for anchor in &rule.anchors {
@@ -192,7 +194,8 @@ impl Engine {
         let disguised = Disguised::new(of_sure.keys().cloned().chain(marks.map(Keyword::any_case)));
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
-            .filter_map(|(number, rule)| Some((number, rule.beginning.as_deref()?, rule.at_edge)))
+            .filter(|(_, rule)| rule.trigger() == Some(Trigger::Run))
+            .map(|(number, rule)| (number, &*rule.beginning, rule.at_edge))
             .collect();
         let at_runs = Starts::new(&at_runs);
         let count = rules.len();
@@ -365,6 +368,10 @@ impl Engine {
         found: &mut dyn FnMut(Match<'r>),
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
+        // Most of what has a keyword is something else, and shows so in its first bytes.
+        if rule.reach == Reach::Here && !rule.beginning.may_be(text.as_bytes().get(begins.end..).unwrap_or_default()) {
+            return Ok(());
+        }
         let Some(cache) = caches.get_mut(number as usize) else { return Ok(()) };
         let Some(mark) = hits.mark(number) else { return Ok(()) };
         let mut done = mark.done;

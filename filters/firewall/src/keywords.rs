@@ -7,6 +7,7 @@
 mod rarity;
 
 use memchr::{memchr2_iter, memmem};
+use wide::u16x8;
 
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
@@ -15,13 +16,29 @@ const GRAM: usize = 4;
 /// 32 KiB.
 const BITS: u32 = 13;
 
-/// What the bytes are multiplied by, one of these.
-const FACTORS: [u32; 12] = [
-    0x85_ebcb, 0x9e_3779, 0xc2_b2ad, 0x27_d4eb, 0x16_5667, 0xd6_e8ff, 0x7f_eb35, 0x84_6ca7, 0xe1_7a15, 0xa3_d95f,
-    0x5b_d1e9, 0x1b_8735,
+/// All four are hashed to a number of so many bits.
+const SURE: u32 = 16;
+
+/// What the first two bytes and the third one are multiplied by, some of these.
+const FACTORS: [(u16, u16); 12] = [
+    (0x85eb, 0xca6b),
+    (0x9e37, 0x79b1),
+    (0xc2b3, 0xae35),
+    (0x27d5, 0xeb2f),
+    (0x1657, 0x67b1),
+    (0xd6e9, 0xfeb9),
+    (0x7feb, 0x352d),
+    (0x846d, 0xa68b),
+    (0xe17b, 0xa1e5),
+    (0xa3d9, 0x5fa7),
+    (0x5bd1, 0xe995),
+    (0x1b87, 0x3593),
 ];
 
-/// As many places as are looked at together.
+/// As many places are looked at together.
+const BLOCK: usize = 64;
+
+/// So many at once.
 const STEP: usize = 8;
 
 /// A keyword to find.
@@ -46,9 +63,13 @@ pub(crate) struct Keywords {
 
 /// Which bytes the keywords may have.
 struct Table {
-    factor: u32,
+    /// What the first two bytes and the third one are multiplied by.
+    first: u16,
+    third: u16,
     /// Of each hash of three bytes: which may stand behind them.
     last: Box<[u32; 1 << BITS]>,
+    /// A bit for each hash of four bytes.
+    sure: Box<[u32; 1 << (SURE - 5)]>,
 }
 
 /// A keyword of one or two bytes.
@@ -125,7 +146,11 @@ impl Keywords {
         for ((gram, number, place, keyword), (_, any)) in hashed.into_iter().zip(grams) {
             let entry = Entry::new(number, place, keyword, bytes.len());
             bytes.extend_from_slice(&keyword.text);
-            if any { three.push((table.hash(gram), entry)) } else { four.push((hash_of_four(gram), entry)) }
+            if any {
+                three.push((usize::from(table.hash(gram) >> (16 - BITS)), entry))
+            } else {
+                four.push((hash_of_four(gram), entry))
+            }
         }
         Self { table, of_four: Buckets::new(four), of_three: Buckets::new(three), bytes, short }
     }
@@ -133,28 +158,27 @@ impl Keywords {
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
         let mut next = 0;
-        let table = &self.table;
-        // In steps, so that the common case is one branch for several places.
-        for (at, window) in text.windows(STEP + GRAM - 1).enumerate().step_by(STEP) {
-            let (Some(first), Some(last)) = (window.first_chunk(), window.last_chunk()) else { break };
-            // Eight bytes at a time; the last grams end three bytes behind the first eight.
-            let small = u64::from(SMALL) << 32 | u64::from(SMALL);
-            let (first, last) = (u64::from_le_bytes(*first) | small, u64::from_le_bytes(*last) | small);
-            let gram = |place: usize| match place {
-                0..=4 => (first >> (8 * place)) as u32,
-                _ => (last >> (8 * (place + 1 - GRAM))) as u32,
-            };
-            if (0..STEP).fold(0, |any, place| any | table.has(gram(place))) & 1 != 0 {
-                for place in (0..STEP).filter(|place| table.has(gram(*place)) & 1 != 0) {
-                    self.compare(text, at + place, gram(place), found)?;
+        for (at, window) in text.windows(BLOCK + GRAM - 1).enumerate().step_by(BLOCK) {
+            let Some(window) = window.first_chunk() else { break };
+            let mut places = self.table.places(window);
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize;
+                places &= places - 1;
+                let Some(gram) = text.get(place..).and_then(|rest| rest.first_chunk()) else { break };
+                let gram = u32::from_le_bytes(*gram) | SMALL;
+                if self.table.surely_has(gram) {
+                    self.compare(text, place, gram, found)?;
                 }
             }
-            next = at + STEP;
+            next = at + BLOCK;
         }
         // The last ones, with what would stand behind the end.
         for at in next..text.len() {
             let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
-            self.compare(text, at, u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL, found)?;
+            let gram = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL;
+            if self.table.has(gram) & 1 != 0 {
+                self.compare(text, at, gram, found)?;
+            }
         }
         self.short(text, found)
     }
@@ -167,7 +191,11 @@ impl Keywords {
         gram: u32,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let entries = self.of_four.of(hash_of_four(gram)).iter().chain(self.of_three.of(self.table.hash(gram)));
+        let entries = self
+            .of_four
+            .of(hash_of_four(gram))
+            .iter()
+            .chain(self.of_three.of(usize::from(self.table.hash(gram) >> (16 - BITS))));
         let (before, rest) = text.split_at_checked(at).unwrap_or_default();
         let on = match rest.first_chunk() {
             Some(eight) => u64::from_le_bytes(*eight),
@@ -241,29 +269,80 @@ impl Table {
             rarity::common().filter(|(gram, _)| table.has(*gram) & 1 != 0).map(|(_, w)| u64::from(w)).sum::<u64>()
         };
         let tables = FACTORS.iter().map(|factor| Self::by(*factor, grams));
-        tables.min_by_key(cost).unwrap_or_else(|| Self::by(1, grams))
+        tables.min_by_key(cost).unwrap_or_else(|| Self::by((1, 1), grams))
     }
 
-    fn by(factor: u32, grams: &[(u32, bool)]) -> Self {
-        let mut table = Self { factor: factor << 8, last: Box::new([0; 1 << BITS]) };
+    fn by((first, third): (u16, u16), grams: &[(u32, bool)]) -> Self {
+        let mut table = Self { first, third, last: Box::new([0; 1 << BITS]), sure: Box::new([0; 1 << (SURE - 5)]) };
         for (gram, any) in grams {
-            let hash = table.hash(*gram);
+            let hash = usize::from(table.hash(*gram) >> (16 - BITS));
             let bit = if *any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
             table.last.get_mut(hash).into_iter().for_each(|last| *last |= bit);
+            for last in 0..if *any { 256 } else { 1 } {
+                let gram = (gram & 0xFF_FFFF | if *any { last << 24 } else { gram & 0xFF00_0000 }) | SMALL;
+                let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+                table.sure.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
+            }
         }
         table
     }
 
-    /// Of the first three bytes, the first lowest; the last one is shifted out.
+    /// Of the first three bytes, the first lowest.
     #[inline(always)]
-    fn hash(&self, gram: u32) -> usize {
-        (gram.wrapping_mul(self.factor) >> (32 - BITS)) as usize
+    fn hash(&self, gram: u32) -> u16 {
+        (gram as u16).wrapping_mul(self.first).wrapping_add(((gram >> 16) as u16 & 0xFF).wrapping_mul(self.third))
+    }
+
+    /// What may stand behind bytes of this hash.
+    #[inline(always)]
+    fn last_at(&self, hash: u16) -> u32 {
+        self.last.get(usize::from(hash >> (16 - BITS))).copied().unwrap_or_default()
+    }
+
+    /// The places in a block where a keyword may have the bytes that stand there: the same as `has` for each.
+    #[inline(always)]
+    fn places(&self, block: &[u8; BLOCK + GRAM - 1]) -> u64 {
+        let mut places = 0;
+        for (step, window) in (0u32..).zip(block.windows(2 * STEP + GRAM - 1).step_by(2 * STEP)) {
+            let pairs = |from: usize| {
+                let bytes = window.get(from..).and_then(|bytes| bytes.first_chunk::<{ 2 * STEP }>());
+                u16x8::new(bytes.map_or([0; STEP], |bytes| {
+                    let (pairs, _) = bytes.as_chunks::<2>();
+                    std::array::from_fn(|at| pairs.get(at).map_or(0, |pair| u16::from_le_bytes(*pair)))
+                }))
+            };
+            let hash = |first: u16x8, third: u16x8| {
+                let (first, third) = (first | u16x8::splat(0x2020), (third | u16x8::splat(0x20)) & u16x8::splat(0xFF));
+                (first * u16x8::splat(self.first) + third * u16x8::splat(self.third)).to_array()
+            };
+            let (even, odd) = (pairs(2), pairs(3));
+            let (even_hash, odd_hash) = (hash(pairs(0), even), hash(pairs(1), odd));
+            let (even, odd) = (even.to_array(), odd.to_array());
+            let mut bits = 0;
+            for at in (0..STEP).rev() {
+                let has = |hash: &[u16; STEP], pair: &[u16; STEP]| {
+                    let (hash, pair) = (hash.get(at).copied().unwrap_or(0), pair.get(at).copied().unwrap_or(0));
+                    self.last_at(hash).wrapping_shr(u32::from(pair >> 8)) & 1
+                };
+                bits = bits << 1 | has(&odd_hash, &odd);
+                bits = bits << 1 | has(&even_hash, &even);
+            }
+            places |= u64::from(bits) << (16 * step);
+        }
+        places
+    }
+
+    /// The same as `has`, for those that it is true of: most of them are by chance.
+    #[inline(always)]
+    fn surely_has(&self, gram: u32) -> bool {
+        let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+        self.sure.get((hash >> 5) as usize).is_some_and(|bits| bits >> (hash & 31) & 1 != 0)
     }
 
     /// Whether a keyword may have these bytes: the lowest bit.
     #[inline(always)]
     fn has(&self, gram: u32) -> u32 {
-        self.last.get(self.hash(gram)).copied().unwrap_or_default().wrapping_shr(gram >> 24)
+        self.last_at(self.hash(gram)).wrapping_shr(gram >> 24)
     }
 }
 

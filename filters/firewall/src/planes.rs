@@ -60,6 +60,7 @@ impl Planes {
     }
 
     /// The 64 bytes before a place; that of the last one is the highest bit.
+    #[cfg(test)]
     pub(crate) fn behind(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         match at.checked_sub(BLOCK) {
             Some(begin) => self.ahead(begin, plane),
@@ -79,10 +80,18 @@ impl Planes {
         at
     }
 
+    /// Whether any byte of a part is of one kind.
+    pub(crate) fn any(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> bool {
+        part.clone().step_by(BLOCK).any(|at| {
+            let rest = part.end - at;
+            let here = if rest < BLOCK { !(u64::MAX << rest) } else { u64::MAX };
+            self.ahead(at, plane) & here != 0
+        })
+    }
+
     /// Every run of at least so many bytes of one kind, 64 at most.
-    pub(crate) fn runs<'p>(
+    pub(crate) fn runs<'p, const LEAST: u32>(
         &'p self,
-        least: u32,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
         let mut number = 0;
@@ -92,9 +101,11 @@ impl Planes {
             loop {
                 let here = plane(self.blocks.get(number)?);
                 let next = self.blocks.get(number + 1).map_or(0, plane);
-                let skipped = floor.saturating_sub(number * BLOCK);
-                let open = u64::MAX.checked_shl(skipped as u32).unwrap_or(0);
-                let starts = starts(u128::from(here & open) | u128::from(next) << BLOCK, least);
+                let mut starts = starts::<LEAST>(u128::from(here) | u128::from(next) << BLOCK);
+                if starts != 0 {
+                    let known = floor.saturating_sub(number * BLOCK);
+                    starts &= u64::MAX.unbounded_shl(known as u32);
+                }
                 if starts == 0 {
                     number += 1;
                     continue;
@@ -109,13 +120,14 @@ impl Planes {
 }
 
 /// Where among the first 64 bits as many begin that are all set.
-fn starts(bits: u128, least: u32) -> u64 {
+#[inline(always)]
+fn starts<const LEAST: u32>(bits: u128) -> u64 {
     let (mut all, mut known) = (bits, 1);
-    while known * 2 <= least {
+    while known * 2 <= LEAST {
         all &= all >> known;
         known *= 2;
     }
-    (all & all >> (least - known)) as u64
+    (all & all >> (LEAST - known)) as u64
 }
 
 impl Block {
@@ -165,14 +177,29 @@ mod tests {
         }
 
         #[test]
-        fn every_run_is_found_whole(text in "([a-z]{0,70}[ é]{1,3}){0,9}", least in 1u32..=64) {
-            let slow: Vec<_> = text
-                .split(|c: char| !c.is_ascii_lowercase())
-                .filter(|run| run.len() >= least as usize)
-                .map(|run| run.as_ptr().addr() - text.as_ptr().addr()..run.as_ptr().addr() - text.as_ptr().addr() + run.len())
-                .collect();
+        fn every_run_is_found_whole(text in "([a-z]{0,70}[ é]{1,3}){0,9}") {
+            let slow = |least: u32| -> Vec<_> {
+                text.split(|c: char| !c.is_ascii_lowercase())
+                    .filter(|run| run.len() >= least as usize)
+                    .map(|run| run.as_ptr().addr() - text.as_ptr().addr())
+                    .map(|start| (start, text.bytes().skip(start).take_while(u8::is_ascii_lowercase).count()))
+                    .map(|(start, size)| start..start + size)
+                    .collect()
+            };
             let planes = Planes::of(&text);
-            prop_assert_eq!(planes.runs(least, |block| block.word).collect::<Vec<_>>(), slow);
+            let word = |block: &Block| block.word;
+            prop_assert_eq!(planes.runs::<1>(word).collect::<Vec<_>>(), slow(1));
+            prop_assert_eq!(planes.runs::<16>(word).collect::<Vec<_>>(), slow(16));
+            prop_assert_eq!(planes.runs::<20>(word).collect::<Vec<_>>(), slow(20));
+            prop_assert_eq!(planes.runs::<64>(word).collect::<Vec<_>>(), slow(64));
+        }
+
+        #[test]
+        fn any_byte_of_a_part_counts(text in "([a-z]{0,70}[0-9]){0,5}[a-z]{0,70}", a: usize, b: usize) {
+            let (a, b) = (a % (text.len() + 1), b % (text.len() + 1));
+            let part = a.min(b)..a.max(b);
+            let any = text.get(part.clone()).unwrap().bytes().any(|byte| byte.is_ascii_digit());
+            prop_assert_eq!(Planes::of(&text).any(part, |block| block.digit), any);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use portcullis_policies::DataLevel;
 
 use crate::allow::Allow;
-use crate::check;
+use crate::check::{self, Glance};
 use crate::document::{self, Diagnostic, Document, Extra, Placed, Source, Written};
 use crate::engine::{Compiled, Engine, Statement};
 use crate::injection::Injection;
@@ -190,10 +190,13 @@ impl<'s> Loading<'s> {
             };
             return self.report.inactive.push(diagnostic(source, placed, message));
         };
-        let mut checks = Vec::new();
+        let (mut checks, mut glances) = (Vec::new(), Vec::new());
         for name in &extra.checks {
             match check::by_name(name) {
-                Some(check) => checks.push(check),
+                Some(check) => {
+                    checks.push(check);
+                    glances.extend(Glance::of(name));
+                }
                 None => self.say(source, placed, &format!("there is no check `{name}`")),
             }
         }
@@ -206,6 +209,7 @@ impl<'s> Loading<'s> {
             secret_group: written.secret_group,
             entropy: written.entropy,
             checks,
+            glances,
             path: written.path.clone(),
             trigger: extra.trigger,
         };

@@ -28,11 +28,14 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Every run of at least twenty such characters that may be drawn, with the character behind it.
+/// Every run of at least twenty such characters that may be drawn, with the character behind it: one with a digit, or
+/// with capital letters in great number. Most identifiers have neither.
 pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item = Range<usize>> + 't {
     let bytes = text.as_bytes();
-    let drawn = move |run: &Range<usize>| bytes.get(run.clone()).is_some_and(may_be_drawn);
-    planes.runs(SHORTEST, |block| block.token).filter(drawn).map(move |run| {
+    let drawn = move |run: &Range<usize>| {
+        planes.any(run.clone(), |block| block.digit) || bytes.get(run.clone()).is_some_and(is_mixed)
+    };
+    planes.runs::<SHORTEST>(|block| block.token).filter(drawn).map(move |run| {
         // What base64 may go on with, and the character that ends it.
         let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
         let more = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
@@ -41,10 +44,9 @@ pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item 
     })
 }
 
-/// Whether it has a digit, or capital letters in great number: most identifiers end here.
-fn may_be_drawn(run: &[u8]) -> bool {
-    run.iter().any(u8::is_ascii_digit)
-        || (run.len() >= 32 && run.iter().filter(|byte| byte.is_ascii_uppercase()).count() >= 6)
+/// Whether it has capital letters in great number.
+fn is_mixed(run: &[u8]) -> bool {
+    run.len() >= 32 && run.iter().filter(|byte| byte.is_ascii_uppercase()).count() >= 6
 }
 
 fn is_token(byte: u8) -> bool {
@@ -60,9 +62,10 @@ mod tests {
         /// The same as looking at every byte.
         #[test]
         fn no_run_is_left_out(text in "([a-zA-Z0-9_.]{0,45}[ (,é]{1,2}){0,6}") {
+            let drawn = |run: &str| run.contains(|c: char| c.is_ascii_digit()) || is_mixed(run.as_bytes());
             let slow: Vec<&str> = text
                 .split(|c: char| !c.is_ascii() || !is_token(c as u8))
-                .filter(|run| run.len() >= SHORTEST as usize && may_be_drawn(run.as_bytes()))
+                .filter(|run| run.len() >= SHORTEST as usize && drawn(run))
                 .collect();
             let fast: Vec<&str> = runs(&text, &Planes::of(&text))
                 .map(|range| text.get(range).unwrap().trim_end_matches(|c: char| !c.is_ascii() || !is_token(c as u8)))

@@ -15,7 +15,12 @@ pub(super) struct Alphabet {
     values: [u8; 256],
     /// Of each symbol, a bit for each place in a group at which it can stand where all bytes are ASCII.
     places: [u8; 256],
+    /// The same of the first four places, a whole byte for each.
+    keep: [u32; 256],
 }
+
+/// The symbols in a group of the alphabet that is met most.
+const FOUR: usize = 4;
 
 /// In the alphabet for mail and in the one for URLs.
 pub(super) static BASE64: Alphabet = Alphabet::new(
@@ -49,22 +54,25 @@ impl Alphabet {
         first: &[u8],
         high: &'static [u8],
     ) -> Self {
-        let (mut values, mut places) = ([u8::MAX; 256], [0; 256]);
+        let (mut values, mut places, mut keep) = ([u8::MAX; 256], [0; 256], [0; 256]);
         let (mut rows, mut first) = (rows, first);
         while let (Some((row, more)), Some((value, next))) = (rows.split_first(), first.split_first()) {
             let (mut row, mut value) = (*row, *value);
             while let Some((byte, rest)) = row.split_first() {
                 set(&mut values, *byte, value);
-                set(&mut places, *byte, places_of(value, high));
+                let at = places_of(value, high);
+                set(&mut places, *byte, at);
+                set(&mut keep, *byte, spread(at));
                 row = rest;
                 value += 1;
             }
             (rows, first) = (more, next);
         }
-        Self { name, bits, group: high.len(), streak, values, places }
+        Self { name, bits, group: high.len(), streak, values, places, keep }
     }
 
     /// Whether a byte is one of its symbols.
+    #[cfg(test)]
     pub(super) fn has(&self, byte: u8) -> bool {
         self.value(byte).is_some()
     }
@@ -88,8 +96,27 @@ impl Alphabet {
         bytes
     }
 
+    /// At which of the first symbols a group begins so that what follows holds what no accident is.
+    pub(super) fn first_text(&self, symbols: &[u8]) -> Option<usize> {
+        let may_be = self.group != FOUR || self.may_be_text(symbols);
+        (0..self.group).find(|start| may_be && self.is_text(symbols, *start))
+    }
+
+    /// Whether enough symbols in a row can be ASCII, wherever a group of four begins: reads each symbol once.
+    fn may_be_text(&self, symbols: &[u8]) -> bool {
+        const EACH: u32 = 0x0101_0101;
+        let enough = EACH.wrapping_mul(0x80u32.saturating_sub((self.streak * FOUR) as u32));
+        // A byte for each place in its group at which the symbol may stand: how many have been clear up to here.
+        let mut counts = 0u32;
+        symbols.iter().any(|symbol| {
+            let clear = self.keep.get(usize::from(*symbol)).copied().unwrap_or_default();
+            counts = counts.rotate_left(8).wrapping_add(EACH) & clear;
+            counts.wrapping_add(enough) & EACH << 7 != 0
+        })
+    }
+
     /// Whether something that begins at a symbol holds what no accident is.
-    pub(super) fn is_text(&self, symbols: &[u8], start: usize) -> bool {
+    fn is_text(&self, symbols: &[u8], start: usize) -> bool {
         let mut any = false;
         self.each_streak(symbols, start, &mut |_| {
             any = true;
@@ -131,10 +158,16 @@ impl Alphabet {
     }
 }
 
-const fn set(table: &mut [u8; 256], byte: u8, value: u8) {
+const fn set<T: Copy>(table: &mut [T; 256], byte: u8, value: T) {
     if let Some((_, [slot, ..])) = table.split_at_mut_checked(byte as usize) {
         *slot = value;
     }
+}
+
+/// A whole byte for each of the lowest four bits.
+const fn spread(bits: u8) -> u32 {
+    let bits = bits as u32;
+    ((bits & 1) | (bits & 2) << 7 | (bits & 4) << 14 | (bits & 8) << 21) * 0xFF
 }
 
 /// The places in a group at which a value leaves the highest bit of a byte clear.
@@ -153,7 +186,22 @@ const fn places_of(value: u8, high: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// The look before finds what the looks at each place find.
+        #[test]
+        fn no_text_is_overlooked(text in crate::decode::tests::texts()) {
+            for alphabet in [&BASE64, &BASE32, &HEX] {
+                for run in text.as_bytes().split(|byte| alphabet.value(*byte).is_none()) {
+                    let slow = (0..alphabet.group).find(|start| alphabet.is_text(run, *start));
+                    prop_assert_eq!(alphabet.first_text(run), slow);
+                }
+            }
+        }
+    }
 
     #[test]
     fn reads_what_others_write() {
@@ -172,6 +220,7 @@ mod tests {
             let high = written.bytes().map(|_| if alphabet.group == 2 { 'f' } else { '7' }).collect::<String>();
             let around = format!("{high}{written}{high}");
             assert!(alphabet.is_text(around.as_bytes(), high.len() % alphabet.group), "{around}");
+            assert!(alphabet.first_text(around.as_bytes()).is_some(), "{around}");
             assert!(!alphabet.is_text(high.as_bytes(), 0), "{high}");
         }
     }

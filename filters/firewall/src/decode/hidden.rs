@@ -3,96 +3,162 @@
 //! Every word that looks like a token is read in both ways; all of them go through the rules together.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ops::Range;
 
-use super::{From, Piece, Runs, Set, Sink, radix};
+use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
 
 /// The shortest and the longest word that is looked at: a token, and one that is encoded among others.
 const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 
-/// What the marks of secrets look like that are written so.
-pub(crate) struct Disguised {
-    reversed: Keywords,
-    moved: Keywords,
-}
+/// What stands between words: they are not lines of something that is cut into lines.
+const APART: &str = "\n\n";
+
+/// The marks of secrets, which show once a disguised word is read.
+pub(crate) struct Disguised(Keywords);
 
 impl Disguised {
     /// Of these marks.
     pub(crate) fn new(marks: impl Iterator<Item = Keyword>) -> Self {
         let marks: BTreeSet<Keyword> = marks.collect();
-        let made = |read: fn(&mut Vec<u8>)| {
-            let disguise = |mark: &Keyword| {
-                let mut mark = mark.clone();
-                read(&mut mark.text);
-                mark
-            };
-            Keywords::new(&marks.iter().map(disguise).collect::<Vec<_>>())
-        };
-        let moved = |text: &mut Vec<u8>| text.iter_mut().for_each(|byte| *byte = rot13(char::from(*byte)) as u8);
-        Self { reversed: made(|text| text.reverse()), moved: made(moved) }
+        Self(Keywords::new(&marks.into_iter().collect::<Vec<_>>()))
     }
 }
 
-/// Reads every word that looks like a token in both ways, where it has a mark that is written so, or may be encoded.
-pub(super) fn each(text: &str, runs: &Runs, disguised: &Disguised, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-    let words = words(text, runs);
-    if words.is_empty() {
+/// The words of a text, each read in both ways. Reused from text to text.
+#[derive(Default)]
+pub(crate) struct Words {
+    /// Those read backwards, then the same with other letters.
+    all: Vec<Word>,
+    /// What they say.
+    said: Vec<u8>,
+}
+
+/// A word that has been read in one way.
+#[derive(Clone)]
+struct Word {
+    place: Range<usize>,
+    /// Where it begins in what is said.
+    begin: usize,
+    /// Whether it has a mark, or may be encoded.
+    counts: bool,
+}
+
+/// Reads every word that looks like a token in both ways, where that shows a mark or what may be encoded.
+pub(super) fn each(
+    text: &str,
+    runs: &[Range<usize>],
+    words: &mut Words,
+    disguised: &Disguised,
+    sink: &mut Sink<'_>,
+) -> Result<(), Exhausted> {
+    words.all.clear();
+    words.said.clear();
+    words.find(text, runs);
+    if words.all.is_empty() {
         return Ok(());
     }
-    let mut give = |name, marks: &Keywords, read: fn(&str, &mut String)| {
-        let mut made = String::new();
-        let mut lines = Vec::new();
-        for word in &words {
-            let said = text.get(word.clone()).unwrap_or_default();
-            let begin = made.len();
-            read(said, &mut made);
-            let marked = marks.each(said.as_bytes(), &mut |_, _| Err(())).is_err();
-            if marked || radix::may_say(made.as_bytes().get(begin..).unwrap_or_default()) {
-                lines.push((begin, word.clone()));
-                // Words are not lines of something that is cut into lines.
-                made.push_str("\n\n");
-            } else {
-                made.truncate(begin);
-            }
-        }
-        if lines.is_empty() { Ok(()) } else { sink(Piece { text: &made, from: From::Words(&lines), name }) }
-    };
-    give("reversed", &disguised.reversed, |word, made| made.extend(word.chars().rev()))?;
-    give("rot13", &disguised.moved, |word, made| made.extend(word.chars().map(rot13)))
+    let count = words.all.len();
+    words.read(text, disguised);
+    let (reversed, moved) = words.all.split_at_checked(count).unwrap_or_default();
+    words.give(reversed, "reversed", sink)?;
+    words.give(moved, "rot13", sink)
 }
 
-/// The words of a text with a long run of token characters in them.
-fn words(text: &str, runs: &Runs) -> Vec<Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut words = Vec::new();
-    let mut floor = 0;
-    for run in &runs.0 {
-        if run.start < floor {
-            continue;
+impl Words {
+    /// Finds the words of a text with a long run of token characters in them.
+    fn find(&mut self, text: &str, runs: &[Range<usize>]) {
+        let bytes = text.as_bytes();
+        let random = |run: &&Range<usize>| {
+            let run = bytes.get(Range::clone(run)).unwrap_or_default();
+            run.iter().any(u8::is_ascii_digit) && run.iter().any(u8::is_ascii_alphabetic)
+        };
+        let mut floor = 0;
+        for run in runs.iter().filter(random) {
+            if run.start < floor {
+                continue;
+            }
+            let before = bytes.get(floor..run.start).unwrap_or_default();
+            let after = bytes.get(run.end..).unwrap_or_default();
+            let most = *WORDS.end();
+            let start = run.start - before.iter().rev().take(most).take_while(|byte| !ENDS.has(**byte)).count();
+            let end = run.end + after.iter().take(most).take_while(|byte| !ENDS.has(**byte)).count();
+            if WORDS.contains(&(end - start)) && text.get(start..end).is_some() {
+                self.all.push(Word { place: start..end, begin: 0, counts: false });
+            }
+            floor = end;
         }
-        let before = bytes.get(floor..run.start).unwrap_or_default();
-        let after = bytes.get(run.end..).unwrap_or_default();
-        let most = *WORDS.end();
-        let start = run.start - before.iter().rev().take(most).take_while(|byte| !ENDS.has(**byte)).count();
-        let end = run.end + after.iter().take(most).take_while(|byte| !ENDS.has(**byte)).count();
-        let inner = bytes.get(run.clone()).unwrap_or_default();
-        let random = inner.iter().any(u8::is_ascii_digit) && inner.iter().any(u8::is_ascii_alphabetic);
-        if random && WORDS.contains(&(end - start)) && text.get(start..end).is_some() {
-            words.push(start..end);
-        }
-        floor = end;
     }
-    words
+
+    /// Reads them in both ways, and sees which count.
+    fn read(&mut self, text: &str, disguised: &Disguised) {
+        let Self { all, said } = self;
+        let count = all.len();
+        all.extend_from_within(..);
+        for (number, word) in all.iter_mut().enumerate() {
+            word.begin = said.len();
+            let read = if number < count { reversed } else { moved };
+            read(text.get(word.place.clone()).unwrap_or_default(), said);
+            said.extend_from_slice(APART.as_bytes());
+        }
+        let Disguised(marks) = disguised;
+        let mut last = 0;
+        let Ok(()) = marks.each(said, &mut |at, _| {
+            if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {
+                last = all.partition_point(|word| word.begin <= at).saturating_sub(1);
+            }
+            all.get_mut(last).into_iter().for_each(|word| word.counts = true);
+            Ok::<_, Infallible>(())
+        });
+        for word in all.iter_mut().filter(|word| !word.counts) {
+            word.counts = said.get(word.part()).is_some_and(radix::may_say);
+        }
+    }
+
+    /// Gives those that count of words that were read in one way.
+    fn give(&self, words: &[Word], name: &'static str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+        if words.iter().all(|word| !word.counts) {
+            return Ok(());
+        }
+        let mut made = String::new();
+        let mut lines = Vec::new();
+        for word in words.iter().filter(|word| word.counts) {
+            lines.push((made.len(), word.place.clone()));
+            made.push_str(
+                self.said.get(word.part()).and_then(|said| std::str::from_utf8(said).ok()).unwrap_or_default(),
+            );
+            made.push_str(APART);
+        }
+        sink(Piece { text: &made, from: From::Words(&lines), name })
+    }
+}
+
+impl Word {
+    /// What it says, within all that is said: as much as there was.
+    fn part(&self) -> Range<usize> {
+        self.begin..self.begin + self.place.len()
+    }
 }
 
 static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|\\");
 
-fn rot13(c: char) -> char {
-    match c {
-        'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
-        'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
-        _ => c,
+fn reversed(word: &str, said: &mut Vec<u8>) {
+    if word.is_ascii() {
+        said.extend(word.bytes().rev());
+    } else {
+        said.extend(word.chars().rev().collect::<String>().bytes());
     }
 }
+
+fn moved(word: &str, said: &mut Vec<u8>) {
+    said.extend(word.bytes().map(|byte| match byte {
+        b'a'..=b'm' | b'A'..=b'M' => byte + 13,
+        b'n'..=b'z' | b'N'..=b'Z' => byte - 13,
+        _ => byte,
+    }));
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
-use super::{Budget, From, Piece, Runs, Sink, says};
+use super::{Budget, From, Piece, Sink, says};
 use crate::scan::Exhausted;
 use says::Said;
 
@@ -22,14 +22,21 @@ struct Block {
 }
 
 /// Decodes every run that says something.
-pub(super) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+pub(super) fn each(text: &str, runs: &[Range<usize>], budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     let mut symbols = Vec::new();
     let mut block = Block::default();
-    for first in &runs.0 {
+    for first in runs {
         let mut give = |text: &str, end, name| sink(Piece { text, from: From::Run(first.start, end), name });
         let line = bytes.get(first.clone()).unwrap_or_default();
         if first.start >= block.end {
+            if !goes_on(bytes, first) {
+                if line.len() >= LEAST {
+                    let end = first.end + padding(bytes.get(first.end..).unwrap_or_default());
+                    decode(line, budget, &mut |text, name| give(text, end, name))?;
+                }
+                continue;
+            }
             symbols.clear();
             symbols.extend_from_slice(line);
             let end = lines(bytes, first, &mut symbols);
@@ -49,6 +56,31 @@ pub(super) fn each(text: &str, runs: &Runs, budget: &Budget, sink: &mut Sink<'_>
     Ok(())
 }
 
+/// Whether a run may say something, alone or as the first line of more.
+pub(super) fn may_begin(bytes: &[u8], run: &Range<usize>) -> bool {
+    let encoded = |line: &[u8]| alphabets(line).iter().any(Option::is_some);
+    goes_on(bytes, run) || (run.len() >= LEAST && bytes.get(run.clone()).is_some_and(encoded))
+}
+
+/// Whether something may follow a run that is read together with it.
+fn goes_on(bytes: &[u8], run: &Range<usize>) -> bool {
+    match bytes.get(run.end..).unwrap_or_default() {
+        [b'\n' | b'\r' | b'\\', ..] | [b' ' | b'\t', b'\n', ..] => true,
+        [b' ' | b'\t', ..] => bytes.get(run.clone()).is_some_and(is_no_word),
+        _ => false,
+    }
+}
+
+/// Whether a run is no word, since it begins with digits among its letters.
+fn is_no_word(run: &[u8]) -> bool {
+    run.iter().take(LINE as usize).any(u8::is_ascii_digit)
+}
+
+/// The bytes of what fills up the last group.
+fn padding(rest: &[u8]) -> usize {
+    rest.iter().take(6).take_while(|byte| **byte == b'=').count()
+}
+
 /// Whether a line is most likely written in an alphabet.
 fn is_in(line: &[u8], name: &str) -> bool {
     alphabets(line).into_iter().flatten().next().is_some_and(|alphabet| alphabet.name == name)
@@ -64,15 +96,14 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
     let mut width = usize::MAX;
     loop {
         let rest = bytes.get(end..).unwrap_or_default();
-        let padding = rest.iter().take(6).take_while(|byte| **byte == b'=').count();
-        if padding > 0 {
-            return end + padding;
+        let padded = padding(rest);
+        if padded > 0 {
+            return end + padded;
         }
-        // Words are not put together, what is encoded may be.
-        let words = symbols.iter().take(LINE as usize).any(u8::is_ascii_digit);
         let (gap, ends): (_, &[u8]) = match (line_break(rest), blank(rest)) {
             (Some(gap), _) => (gap, b"\r\n=\"'\\<`"),
-            (None, Some(gap)) if words => (gap, b"\r\n=\"'\\<` \t,.;"),
+            // Words are not put together, what is encoded may be.
+            (None, Some(gap)) if is_no_word(symbols) => (gap, b"\r\n=\"'\\<` \t,.;"),
             _ => return end,
         };
         let rest = rest.get(gap..).unwrap_or_default();
@@ -84,8 +115,7 @@ fn lines(bytes: &[u8], first: &Range<usize>, symbols: &mut Vec<u8>) -> usize {
         symbols.extend_from_slice(rest.get(..line).unwrap_or_default());
         end += gap + line;
         if line < LINE as usize || (width != usize::MAX && line < width) {
-            let padding = rest.iter().skip(line).take(6).take_while(|byte| **byte == b'=').count();
-            return end + padding;
+            return end + padding(rest.get(line..).unwrap_or_default());
         }
         width = line;
     }
@@ -162,10 +192,9 @@ fn read(
 
 /// Whether a word may be one that says something when it is decoded.
 pub(super) fn may_say(word: &[u8]) -> bool {
-    word.split(|byte| !is_symbol(*byte)).filter(|run| run.len() >= LEAST).any(|run| {
-        let clear = |alphabet: &Alphabet| (0..alphabet.group).any(|start| alphabet.is_text(bare(run), start));
-        alphabets(run).into_iter().flatten().any(clear)
-    })
+    word.split(|byte| !is_symbol(*byte))
+        .filter(|run| run.len() >= LEAST)
+        .any(|run| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some()))
 }
 
 /// What a run says apart from what was read from `known` on: something else may stand right before it.
@@ -191,7 +220,7 @@ fn elsewhere(alphabet: &Alphabet, symbols: &[u8], known: Option<usize>) -> Optio
 /// Where the first group of four begins, in a run that may be base64 of something: ASCII in it shows, since the
 /// first bit of every byte is 0. What else is decoded shows in its first characters.
 fn group_start(symbols: &[u8]) -> Option<usize> {
-    if is_packed(symbols) { Some(0) } else { (0..4).find(|start| BASE64.is_text(symbols, *start)) }
+    if is_packed(symbols) { Some(0) } else { BASE64.first_text(symbols) }
 }
 
 /// Whether a run begins like base64 of what is no ASCII, but known.
@@ -207,27 +236,53 @@ fn is_packed(symbols: &[u8]) -> bool {
 
 /// The alphabets that a run may be written in, the likeliest first.
 fn alphabets(symbols: &[u8]) -> [Option<&'static Alphabet>; 2] {
-    let (mut hex, mut base32) = (true, true);
-    let (mut upper, mut lower, mut digit) = (false, false, false);
-    for byte in bare(symbols) {
-        if !hex && !base32 && upper && lower {
-            break;
-        }
-        hex &= HEX.has(*byte);
-        base32 &= BASE32.has(*byte);
-        upper |= byte.is_ascii_uppercase();
-        lower |= byte.is_ascii_lowercase();
-        digit |= byte.is_ascii_digit();
-    }
-    if hex {
+    let kinds = bare(symbols).iter().fold(0, |kinds, byte| kinds | kinds_of(*byte));
+    let has = |kind: u8| kinds & kind != 0;
+    if !has(NO_HEX) {
         return [Some(&HEX), None];
     }
     // Names and words have letters of one case, and numbers none; what is encoded has more.
-    let mixed = upper && lower || digit && (upper || lower);
-    [Some(&BASE32).filter(|_| base32 && !(upper && lower)), Some(&BASE64).filter(|_| mixed)]
+    let cased = has(UPPER) && has(LOWER);
+    let mixed = cased || has(DIGIT) && (has(UPPER) || has(LOWER));
+    [Some(&BASE32).filter(|_| !has(NO_BASE32) && !cased), Some(&BASE64).filter(|_| mixed)]
+}
+
+/// What a symbol says about the alphabet, a bit each.
+const UPPER: u8 = 1;
+const LOWER: u8 = 2;
+const DIGIT: u8 = 4;
+const NO_HEX: u8 = 8;
+const NO_BASE32: u8 = 16;
+
+fn kinds_of(byte: u8) -> u8 {
+    static KINDS: [u8; 256] = {
+        let mut table = [0; 256];
+        let (mut rest, mut byte): (&mut [u8], u8) = (&mut table, 0);
+        while let Some((kinds, more)) = rest.split_first_mut() {
+            *kinds = match byte {
+                b'A'..=b'Z' => UPPER,
+                b'a'..=b'z' => LOWER,
+                b'0'..=b'9' => DIGIT,
+                _ => 0,
+            };
+            if !byte.is_ascii_hexdigit() {
+                *kinds |= NO_HEX;
+            }
+            if !matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7') {
+                *kinds |= NO_BASE32;
+            }
+            byte = byte.wrapping_add(1);
+            rest = more;
+        }
+        table
+    };
+    KINDS.get(usize::from(byte)).copied().unwrap_or(NO_HEX | NO_BASE32)
 }
 
 /// A run without what marks it as hex.
 fn bare(symbols: &[u8]) -> &[u8] {
     symbols.strip_prefix(b"0x").or_else(|| symbols.strip_prefix(b"0X")).unwrap_or(symbols)
 }
+
+#[cfg(test)]
+mod tests;

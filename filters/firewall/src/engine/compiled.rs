@@ -13,7 +13,7 @@ use super::plan::{self, Anchor};
 use super::starts::is_edge;
 use crate::allow::Allow;
 use crate::budget::Budget;
-use crate::check::{Candidate, Check, entropy, part};
+use crate::check::{Candidate, Check, Glance, entropy, part};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
@@ -40,10 +40,12 @@ pub(crate) struct Compiled {
     allow: Vec<Arc<Allow>>,
     automaton: Automaton,
     stripped: bool,
+    /// Whether its matches end with the secret, and that is one word.
+    ends_in_word: bool,
     /// Whether its matches begin where a word does, or ends.
     pub(super) at_edge: bool,
-    /// What its matches begin with, where that is all that is known of them.
-    pub(super) beginning: Option<Box<Beginning>>,
+    /// What its matches begin with.
+    pub(super) beginning: Box<Beginning>,
     /// What the last one left who looked at a growing text.
     spare: Mutex<Option<Box<Cache>>>,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Statement {
     pub(crate) secret_group: usize,
     pub(crate) entropy: Option<f32>,
     pub(crate) checks: Vec<Check>,
+    /// What shows at a glance of them.
+    pub(crate) glances: Vec<Glance>,
     /// An expression for the path of the file.
     pub(crate) path: Option<String>,
     /// Where it looks, if it has no keywords.
@@ -88,7 +92,8 @@ impl Compiled {
         let path = expression::any(statement.path.as_slice()).map_err(|reason| format!("its `path` {reason}"))?;
         let longest = hir.properties().maximum_len();
         let triggered = statement.trigger.is_some();
-        let beginning = (statement.trigger == Some(Trigger::Run)).then(|| Box::new(Beginning::of(&hir)));
+        let beginning = Box::new(Beginning::of(&hir));
+        let at_runs = statement.trigger == Some(Trigger::Run);
         let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
@@ -100,7 +105,7 @@ impl Compiled {
                 };
                 (anchors, reach)
             }
-            None if beginning.is_some() => (Vec::new(), Reach::Here),
+            None if at_runs => (Vec::new(), Reach::Here),
             None => {
                 let anchor = |word: &String| Anchor { keyword: Keyword::any_case(word), before: (0, 0) };
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
@@ -108,9 +113,23 @@ impl Compiled {
         };
         let ranges = triggered || !matches!(reach, Reach::Here | Reach::Near);
         let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
+        let ends_in_word = plan::ends_in_word(&hir);
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
         let (allow, spare) = (Vec::new(), Mutex::new(None));
-        Ok(Self { rule, anchors, reach, statement, path, allow, automaton, stripped, at_edge, beginning, spare })
+        Ok(Self {
+            rule,
+            anchors,
+            reach,
+            statement,
+            path,
+            allow,
+            automaton,
+            stripped,
+            ends_in_word,
+            at_edge,
+            beginning,
+            spare,
+        })
     }
 
     /// What the expression is written as.
@@ -201,8 +220,22 @@ impl<'r> Looking<'r, '_> {
             return Ok(None);
         }
         let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
-        let Some(end) = end else { return Ok(None) };
+        let Some(end) = end.filter(|end| self.may_hold(begin..*end)) else { return Ok(None) };
         Ok(self.judge(begin..end, true)?.and_then(|(hit, holds)| holds.then_some(hit)))
+    }
+
+    /// Whether what matches may hold up, as far as shows at a glance.
+    fn may_hold(&self, matched: Range<usize>) -> bool {
+        let Compiled { statement, ends_in_word, .. } = self.rule;
+        if statement.glances.is_empty() {
+            return true;
+        }
+        let mut bytes = self.text.as_bytes().get(matched).unwrap_or_default();
+        if *ends_in_word {
+            let word = bytes.iter().rev().take_while(|byte| plan::is_in_word(**byte)).count();
+            bytes = bytes.get(bytes.len() - word..).unwrap_or_default();
+        }
+        statement.glances.iter().all(|glance| glance.may_hold(bytes))
     }
 
     /// All that matches within a range.

@@ -51,6 +51,28 @@ pub(super) fn stripped(hir: Hir) -> (Hir, bool) {
     }
 }
 
+/// Whether all matches of an expression end with its only group, which is a [word](is_in_word).
+pub(super) fn ends_in_word(hir: &Hir) -> bool {
+    let HirKind::Concat(parts) = hir.kind() else { return false };
+    let [.., last] = parts.as_slice() else { return false };
+    matches!(last.kind(), HirKind::Capture(group) if hir.properties().explicit_captures_len() == 1 && is_word(&group.sub))
+}
+
+fn is_word(part: &Hir) -> bool {
+    match part.kind() {
+        HirKind::Literal(literal) => literal.0.iter().all(|byte| is_in_word(*byte)),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().all(|r| (r.start()..=r.end()).all(is_in_word)),
+        HirKind::Repetition(repetition) => is_word(&repetition.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(is_word),
+        _ => false,
+    }
+}
+
+/// What stands in a value without quotes.
+pub(super) fn is_in_word(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"'`<>\\".contains(&byte)
+}
+
 fn is_lazy(part: &Hir) -> bool {
     match part.kind() {
         HirKind::Repetition(Repetition { min: 0, greedy: false, sub, .. }) => {

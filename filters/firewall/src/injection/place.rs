@@ -85,21 +85,36 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
     }
 }
 
-/// Whether a place stands in quotation marks inside a sentence: `the phrase "…" works`. Where a comma, an equals
-/// sign or nothing leads to it, or a colon to one that a program writes, it is an order or data, and counts as what it says.
-pub(super) fn is_quoted(text: &str, place: &Range<usize>) -> bool {
-    let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start).unwrap_or_default();
+/// The quotation marks that people put around what they speak about.
+const MARKS: &[(char, char)] =
+    &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('”', '”'), ('«', '»'), ('「', '」'), ('『', '』')];
+
+/// The quotation inside a sentence in which a place stands: `the phrase "…" works`. Where a comma, an equals sign or
+/// nothing leads to it, or a colon to one that a program writes, it is an order or data, and counts as what it says;
+/// but not where the sentence goes on behind it: `"…" is the oldest trick`.
+pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start)?;
     let before = before.rsplit('\n').next().unwrap_or_default();
-    let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED))).unwrap_or_default();
+    let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED)))?;
     let after = after.split('\n').next().unwrap_or_default();
-    let marks = [('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')];
-    marks.into_iter().any(|(open, close)| {
-        let Some((lead, inside)) = before.rsplit_once(open) else { return false };
-        let open = if open == close { lead.matches(open).count() % 2 == 0 } else { !inside.contains(close) };
+    MARKS.iter().find_map(|(open, close)| {
+        let (lead, inside) = before.rsplit_once(*open)?;
+        let (end, rest) = after.split_once(*close)?;
+        let opened = if open == close { lead.matches(*open).count() % 2 == 0 } else { !inside.contains(*close) };
+        let (lead, rest) = (lead.trim_end(), rest.trim_start());
         // What data is written with leads to no quotation.
-        let leads = |c: char| c.is_alphanumeric() || c == '(' || (c == ':' && !close.is_ascii());
-        open && after.contains(close) && lead.trim_end().ends_with(leads)
+        let leads = |c: char| c.is_alphanumeric() || c == '(' || (!close.is_ascii() && matches!(c, ':' | '.' | ','));
+        let goes_on = |c: char| c.is_alphabetic() || (!close.is_ascii() && c == ':');
+        let spoken = lead.ends_with(leads) || lead.is_empty() && rest.starts_with(goes_on);
+        (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
+}
+
+/// Whether it is a pattern for such texts rather than one of them: `ignore\s+(all)?`.
+pub(super) fn is_pattern(text: &str, place: &Range<usize>) -> bool {
+    let text = text.get(place.clone()).unwrap_or_default();
+    memchr::memchr3(b'\\', b'.', b'?', text.as_bytes()).is_some()
+        && ["\\b", "\\s", "\\w", ".*", ".{", ")?"].iter().any(|mark| text.contains(mark))
 }
 
 /// Whether what follows is named like a function or stands as code: `send_mail`, `exec(`, `` `rm` ``.

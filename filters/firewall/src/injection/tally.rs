@@ -29,7 +29,7 @@ pub(super) struct Cue {
 pub(super) struct Tally {
     last: [Option<Last>; CONCEPTS],
     signs: [Option<Seen>; SIGNALS],
-    open: Option<Cluster>,
+    open: Option<Open>,
     best: Option<Cluster>,
 }
 
@@ -39,6 +39,14 @@ pub(super) struct Cluster {
     pub(super) rule: usize,
     pub(super) span: Range<usize>,
     pub(super) score: u8,
+}
+
+/// The place that is being added up.
+struct Open {
+    cluster: Cluster,
+    /// The signs that it is made of.
+    signs: [Option<Seen>; SIGNALS],
+    /// Words near it say that it is spoken about.
     about: bool,
 }
 
@@ -81,7 +89,8 @@ impl Tally {
             *place = Some(last);
         }
         if cue.concept == lexicon.about {
-            if let Some(open) = self.open.as_mut().filter(|open| open.span.end + ABOUT >= cue.span.start) {
+            let about = ABOUT * usize::from(cue.wide.min(2));
+            if let Some(open) = self.open.as_mut().filter(|open| open.cluster.span.end + about >= cue.span.start) {
                 open.about = true;
             }
             return;
@@ -135,47 +144,66 @@ impl Tally {
 
     /// Adds up the signs that stand around a cue.
     fn cluster(&mut self, view: &str, cue: &Cue, lexicon: &Lexicon) {
-        let reach = CLUSTER * usize::from(cue.wide.min(2));
-        let mut missing = 10_000u32;
-        let mut span = cue.span.clone();
-        let mut strongest: Option<Seen> = None;
-        for seen in self.signs.iter().flatten().filter(|seen| seen.end + reach >= cue.span.start) {
-            missing = missing * u32::from(100 - seen.points.min(100)) / 100;
-            span = span.start.min(seen.start)..span.end.max(seen.end);
-            if strongest.is_none_or(|strongest| seen.points > strongest.points) {
-                strongest = Some(*seen);
-            }
-        }
-        let Some(strongest) = strongest else { return };
+        let wide = usize::from(cue.wide.min(2));
+        let near = |seen: &Seen| seen.end + CLUSTER * wide >= cue.span.start;
+        let signs = self.signs.map(|seen| seen.filter(near));
+        let Some(cluster) = together(&signs, &|_| true) else { return };
         let last = self.last.get(usize::from(lexicon.about)).copied().flatten();
-        let about = last.is_some_and(|about| about.end + ABOUT >= span.start);
-        let score = u8::try_from((10_000 - missing).div_ceil(100)).unwrap_or(100);
-        let cluster = Cluster { rule: strongest.rule, span, score, about };
+        let mut about = last.is_some_and(|about| about.end + ABOUT * wide >= cluster.span.start);
         match &mut self.open {
-            Some(open) if open.span.end + ABOUT >= cluster.span.start => {
-                let about = open.about || cluster.about;
-                if cluster.score > open.score {
-                    *open = cluster;
+            Some(open) if open.cluster.span.end + ABOUT >= cluster.span.start => {
+                about |= open.about;
+                if cluster.score > open.cluster.score {
+                    (open.cluster, open.signs) = (cluster, signs);
                 }
                 open.about = about;
             }
             _ => {
                 self.close(view);
-                self.open = Some(cluster);
+                self.open = Some(Open { cluster, signs, about });
             }
         }
     }
 
     /// The open place can change no more.
     fn close(&mut self, view: &str) {
-        let Some(mut open) = self.open.take() else { return };
-        if open.about || place::is_quoted(view, &open.span) {
-            open.score = percent(open.score, SPOKEN_ABOUT);
+        let Some(Open { mut cluster, signs, about }) = self.open.take() else { return };
+        if about {
+            cluster.score = percent(cluster.score, SPOKEN_ABOUT);
         }
-        if self.best.as_ref().is_none_or(|best| open.score > best.score) {
-            self.best = Some(open);
+        // What stands outside of a quotation counts as it is, whatever is quoted beside it.
+        let quoted = place::quotation(view, &cluster.span).or_else(|| {
+            let strongest = signs.iter().flatten().max_by_key(|seen| seen.points)?;
+            place::quotation(view, &(strongest.start..strongest.end))
+        });
+        if let Some(quoted) = quoted {
+            let outside = together(&signs, &|seen| seen.end <= quoted.start || quoted.end <= seen.start);
+            let outside = outside.map_or(0, |outside| outside.score);
+            let outside = if about { percent(outside, SPOKEN_ABOUT) } else { outside };
+            cluster.score = percent(cluster.score, SPOKEN_ABOUT).max(outside);
+        } else if place::is_pattern(view, &cluster.span) {
+            cluster.score = percent(cluster.score, SPOKEN_ABOUT);
+        }
+        if self.best.as_ref().is_none_or(|best| cluster.score > best.score) {
+            self.best = Some(cluster);
         }
     }
+}
+
+/// What signs are worth together: they add up like chances.
+fn together(signs: &[Option<Seen>], counts: &dyn Fn(&Seen) -> bool) -> Option<Cluster> {
+    let mut missing = 10_000u32;
+    let mut strongest: Option<Seen> = None;
+    let mut span: Option<Range<usize>> = None;
+    for seen in signs.iter().flatten().filter(|seen| counts(seen)) {
+        missing = missing * u32::from(100 - seen.points.min(100)) / 100;
+        span = Some(span.map_or(seen.start..seen.end, |span| span.start.min(seen.start)..span.end.max(seen.end)));
+        if strongest.is_none_or(|strongest| seen.points > strongest.points) {
+            strongest = Some(*seen);
+        }
+    }
+    let score = u8::try_from((10_000 - missing).div_ceil(100)).unwrap_or(100);
+    Some(Cluster { rule: strongest?.rule, span: span?, score })
 }
 
 fn percent(points: u8, left: u32) -> u8 {

@@ -1,8 +1,10 @@
 //! Tokens cut into groups of one size: `g h p _`, `ab-cd-ef`, `[g][h]`, also with pictures in between, and what is
 //! encoded in words of one width.
 
-use super::{Sink, give};
-use crate::planes::Planes;
+use std::ops::Range;
+
+use super::{Sink, give, may_hide};
+use crate::planes::{BLOCK, Planes};
 
 /// How far apart a text is looked at. A token in groups is longer.
 const STEP: usize = 32;
@@ -25,47 +27,84 @@ const WORDS: usize = 6;
 /// Joins every row of groups.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
-    let (mut floor, mut at) = (0, 0);
-    while at < bytes.len() {
-        match may_be_row(bytes, planes, at).then(|| row(bytes, floor, at)).flatten() {
-            Some((pieces, end)) => {
-                give(text, &pieces, sink);
-                let again = pieces.len().checked_sub(OVERLAP).filter(|_| pieces.len() > MOST);
-                floor = again.and_then(|at| pieces.get(at)).map_or(end, |piece| piece.start);
-                at = end.max(at + STEP);
-            }
-            None => at += STEP,
+    let (mut floor, mut next) = (0, 0);
+    let mut look = |place: usize, ahead: u64, behind: u64| {
+        let Some(steps) = Steps::over(ahead, behind).filter(|steps| place >= next && steps.go_on(bytes, place)) else {
+            return;
+        };
+        let Some(row) = Row::over(bytes, floor, place, &steps) else { return };
+        next = row.last.end;
+        if may_hide(bytes, row.pieces()) {
+            let pieces: Vec<_> = row.pieces().collect();
+            give(text, &pieces, sink);
         }
+        // A long one is joined with what follows, too.
+        floor = if row.len() > MOST { row.end - (OVERLAP - 1) * row.step } else { next };
+    };
+    let words = planes.blocks().iter().map(|block| block.word);
+    let after = words.clone().skip(1).chain([0]);
+    let mut before = 0;
+    for (place, (here, after)) in (0..).step_by(BLOCK).zip(words.zip(after)) {
+        look(place, here, before);
+        look(place + STEP, here >> STEP | after << STEP, before >> STEP | here << STEP);
+        before = here;
     }
 }
 
-/// Whether a row may go over a place: of the groups around it, three that follow each other have one and the same gap
-/// after them, as far as letters and digits tell.
-fn may_be_row(bytes: &[u8], planes: &Planes, place: usize) -> bool {
-    let ahead = planes.ahead(place, |block| block.word);
-    let first = ahead.trailing_ones();
-    let gap = (ahead >> first.min(63)).trailing_zeros();
-    let group = (ahead >> (first + gap).min(63)).trailing_ones();
-    let within = |size: u32, most: usize| (1..=most as u32).contains(&size);
-    if first > GROUP as u32 || !within(gap, GAP) || !within(group, GROUP) {
-        return false;
+/// What a row would be made of that goes over a place.
+#[derive(Debug)]
+struct Steps {
+    /// To the end of the group that is there.
+    first: usize,
+    gap: usize,
+    /// The group after it.
+    group: usize,
+}
+
+impl Steps {
+    /// By which of the 64 bytes after and before a place are letters and digits: of the groups around it, three that
+    /// follow each other have one and the same gap after them. That is asked of every text all the time, so there is
+    /// nothing in it that a processor has to guess.
+    #[inline]
+    fn over(ahead: u64, behind: u64) -> Option<Self> {
+        let first = ahead.trailing_ones();
+        let rest = ahead >> (first & 63);
+        let gap = rest.trailing_zeros();
+        let group = (rest >> (gap & 63)).trailing_ones();
+        let within = |size: u32, most: usize| size.wrapping_sub(1) < most as u32;
+        let fits = (first <= GROUP as u32) & within(gap, GAP) & within(group, GROUP);
+        // The group before this gap has it after it; two more must.
+        let step = group.wrapping_add(gap);
+        let inside = !(u64::MAX << (gap & 63));
+        let is_gap = |bits: u64, from: u32| bits >> (from & 63) & inside == 0;
+        let after = |steps: u32| is_gap(ahead, first.wrapping_add(steps.wrapping_mul(step)));
+        let begun = step.wrapping_sub(first);
+        let before = |steps: u32| is_gap(behind, 0u32.wrapping_sub(begun).wrapping_sub(steps.wrapping_mul(step)));
+        let whole = (group >= first) & before(0);
+        let is_row = fits & ((after(1) & after(2)) | (whole & (after(1) | before(1))));
+        is_row.then_some(Self { first: first as usize, gap: gap as usize, group: group as usize })
     }
-    // The group before this gap has it after it; two more must.
-    let step = group + gap;
-    let inside = (1u64 << gap) - 1;
-    let after = |steps: u32| ahead >> (first + steps * step) & inside == 0;
-    let one = after(1);
-    if one && after(2) {
-        return true;
+
+    /// Whether as many gaps as a row has begin in the same way: that is asked before it is walked along.
+    fn go_on(&self, bytes: &[u8], place: usize) -> bool {
+        let first = place + self.first;
+        let step = self.group + self.gap;
+        let Some(mark) = bytes.get(first) else { return false };
+        let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == *mark;
+        let (mut after, mut before, mut count) = (true, true, 1);
+        for steps in 1..WORDS - 1 {
+            after &= same(first + steps * step);
+            before &= same(first.wrapping_sub(steps * step));
+            count += usize::from(after) + usize::from(before);
+        }
+        count >= self.least(*mark)
     }
-    // Two words of one size stand everywhere.
-    if gap == 1 && is_word(group as usize) && bytes.get(place + first as usize) == Some(&b' ') {
-        return false;
+
+    /// As many groups are a row, with what stands before and after them.
+    fn least(&self, mark: u8) -> usize {
+        let words = self.gap == 1 && mark == b' ' && is_word(self.group) && self.group <= NARROW;
+        if words { WORDS - 1 } else { LEAST - 1 }
     }
-    let Some(short) = group.checked_sub(first) else { return false };
-    let behind = planes.behind(place, |block| block.word);
-    let before = |steps: u32| behind & inside << (64 - gap - short - steps * step) == 0;
-    before(0) && (one || before(1))
 }
 
 /// Whether groups of this size with a space between them are words: people cut by one, two or four.
@@ -73,55 +112,108 @@ fn is_word(group: usize) -> bool {
     !matches!(group, 1 | 2 | 4)
 }
 
-/// The groups of a row that goes over a place, and where it ends.
-fn row(bytes: &[u8], floor: usize, place: usize) -> Option<(Vec<std::ops::Range<usize>>, usize)> {
-    let rest = bytes.get(place..)?;
-    // To the end of the group that is there, then one gap and one group.
-    let first = place + rest.iter().take(GROUP + 1).take_while(|byte| is_inner(**byte)).count();
-    let gap = bytes.get(first..)?.iter().take(GAP + 1).take_while(|byte| !is_inner(**byte)).count();
-    let begin = first + gap;
-    let group = bytes.get(begin..)?.iter().take(GROUP + 1).take_while(|byte| is_inner(**byte)).count();
-    if !(1..=GAP).contains(&gap) || !(1..=GROUP).contains(&group) {
-        return None;
-    }
-    let between = bytes.get(first..begin)?;
-    let words = between == b" " && is_word(group);
-    if group > NARROW && between.contains(&b'\n') {
-        return None;
-    }
-    let step = group + gap;
-    let fits = |at: usize| {
-        // Most rows end here, without a comparison of more than a byte.
-        if bytes.get(at + group) != between.first() {
-            return false;
-        }
-        let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
-        inner && (gap == 1 || bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between)))
-    };
-    // The ones after it, and the ones before it.
-    let mut end = begin;
-    while fits(end) && end - begin <= MOST * step {
-        end += step;
-    }
-    let mut start = begin;
-    while start.checked_sub(step).is_some_and(|before| before >= floor && fits(before)) {
-        start -= step;
-    }
-    if (end - start) / step < if words && group <= NARROW { WORDS } else { LEAST } - 1 {
-        return None;
-    }
-    let mut pieces = Vec::new();
-    // The group before the first may be longer, with the prefix; the one after the last may be of any size.
-    if let Some(before) = start.checked_sub(gap).filter(|at| *at >= floor && bytes.get(*at..start) == Some(between)) {
-        let word = bytes.get(floor..before)?.iter().rev().take(64).take_while(|byte| byte.is_ascii_graphic()).count();
-        pieces.push(before - word..before);
-    }
-    pieces.extend((start..end).step_by(step).map(|at| at..at + group));
-    let last = bytes.get(end..)?.iter().take(group).take_while(|byte| byte.is_ascii_graphic()).count();
-    pieces.push(end..end + last);
-    Some((pieces, end + last))
+/// A row of groups of one size.
+struct Row {
+    /// What stands before the first: it may be longer, with the prefix.
+    before: Option<Range<usize>>,
+    start: usize,
+    end: usize,
+    group: usize,
+    step: usize,
+    /// What stands after the last: it may be of any size.
+    last: Range<usize>,
 }
 
-fn is_inner(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+impl Row {
+    /// The row that goes over a place.
+    fn over(bytes: &[u8], floor: usize, place: usize, steps: &Steps) -> Option<Self> {
+        let Steps { first, gap, group } = *steps;
+        let begin = place + first + gap;
+        let between = bytes.get(place + first..begin)?;
+        if group > NARROW && between.contains(&b'\n') {
+            return None;
+        }
+        let step = group + gap;
+        let fits = |at: usize| {
+            // Most rows end here, without a comparison of more than a byte.
+            if bytes.get(at + group) != between.first() {
+                return false;
+            }
+            let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
+            inner && (gap == 1 || bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between)))
+        };
+        // The ones after it, and the ones before it.
+        let mut end = begin;
+        while fits(end) && end - begin <= MOST * step {
+            end += step;
+        }
+        let mut start = begin;
+        while start.checked_sub(step).is_some_and(|before| before >= floor && fits(before)) {
+            start -= step;
+        }
+        if (end - start) / step < steps.least(*between.first()?) {
+            return None;
+        }
+        let gap = start.checked_sub(gap).filter(|at| *at >= floor && bytes.get(*at..start) == Some(between));
+        let before = gap.map(|end| {
+            let word = bytes.get(floor..end).unwrap_or_default().iter().rev().take(64);
+            end - word.take_while(|byte| byte.is_ascii_graphic()).count()..end
+        });
+        let last = bytes.get(end..)?.iter().take(group).take_while(|byte| byte.is_ascii_graphic()).count();
+        Some(Self { before, start, end, group, step, last: end..end + last })
+    }
+
+    fn len(&self) -> usize {
+        (self.end - self.start) / self.step
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let groups = (self.start..self.end).step_by(self.step).map(|at| at..at + self.group);
+        self.before.clone().into_iter().chain(groups).chain([self.last.clone()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a row would be made of, byte by byte, whatever comes before and after.
+    fn plain(bytes: &[u8], place: usize) -> Option<Steps> {
+        let inner = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        let first = bytes[place..].iter().take_while(inner).count();
+        let gap = bytes[place + first..].iter().take_while(|byte| !inner(byte)).count();
+        let group = bytes[place + first + gap..].iter().take_while(inner).count();
+        let fits = first <= GROUP && (1..=GAP).contains(&gap) && (1..=GROUP).contains(&group);
+        fits.then_some(Steps { first, gap, group })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_row_is_overlooked(
+            lead in "([A-Za-z0-9_]{0,14}[ .,:\n-]){0,9}",
+            prefix in "[a-z_]{0,20}",
+            token in "[A-Za-z0-9_]{12,60}|[A-Za-z0-9+/=-]{12,60}|[a-z]{12,60}|[0-9]{12,60}",
+            size in 1usize..=GROUP,
+            gap in " |-|, |\n|::|\\]\\[|🔥|--------|é ",
+            end in "([ .,:\n-][A-Za-z0-9_]{0,14}){0,9}",
+        ) {
+            let groups: Vec<_> = token.as_bytes().chunks(size).map(|group| std::str::from_utf8(group).unwrap()).collect();
+            let text = format!("{lead}{prefix}{gap}{}{end}", groups.join(&gap));
+            let planes = Planes::of(&text);
+            let bytes = text.as_bytes();
+            for place in 0..bytes.len() {
+                let Some(steps) = plain(bytes, place) else { continue };
+                if Row::over(bytes, 0, place, &steps).is_some() {
+                    let (ahead, behind) = (planes.ahead(place, |b| b.word), planes.behind(place, |b| b.word));
+                    let seen = Steps::over(ahead, behind).filter(|steps| steps.go_on(bytes, place));
+                    let seen = seen.map(|steps| (steps.first, steps.gap, steps.group));
+                    prop_assert_eq!(seen, Some((steps.first, steps.gap, steps.group)), "{:?} at {}", text, place);
+                }
+            }
+        }
+    }
 }

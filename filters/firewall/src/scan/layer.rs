@@ -111,8 +111,8 @@ impl<'r, 's> Layers<'r, 's> {
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         // It was scanned last.
         let planes = std::mem::take(&mut self.hits.planes);
-        let mut runs = Runs::default();
-        runs.read(&planes);
+        let mut runs = std::mem::take(&mut self.hits.runs);
+        runs.read(text, &planes);
         decode::each(text, &planes, &runs, self.budget, &mut |piece: Piece<'_>| {
             let through = outermost(through, piece.name);
             self.decoded(&piece, place, through, depth)
@@ -126,10 +126,23 @@ impl<'r, 's> Layers<'r, 's> {
         done?;
         self.hits.planes = planes;
         // What is written backwards may be encoded, or have been.
-        if depth.layers > 1 {
-            return Ok(());
+        if depth.layers <= 1 {
+            self.hidden(text, &mut runs, place, through, depth)?;
         }
-        decode::each_hidden(text, &runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
+        self.hits.runs = runs;
+        Ok(())
+    }
+
+    /// Looks at what is written backwards or with other letters.
+    fn hidden(
+        &mut self,
+        text: &str,
+        runs: &mut Runs,
+        place: &Place<'_>,
+        through: Through,
+        depth: Depth,
+    ) -> Result<(), Exhausted> {
+        decode::each_hidden(text, runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
             let engine = &self.rules.engine;
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);

@@ -10,8 +10,8 @@ use crate::frame::Piece;
 /// A shorter text holds no finding, whatever its key.
 const SHORTEST: usize = 6;
 /// How many texts are remembered, and of which size: the same keys and ids stand in every frame of an answer.
-const REMEMBERED: usize = 48;
-const LONGEST: usize = 96;
+const REMEMBERED: usize = 40;
+const LONGEST: usize = 64;
 /// After so many times under one key nothing new is said by the next one; so many keys are remembered.
 const TIMES: usize = 4;
 

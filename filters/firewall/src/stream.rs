@@ -73,6 +73,8 @@ pub struct StreamFinding<'r> {
     pub prefix: u64,
     /// Whether it was seen when a part of the text was looked at as a whole text: nothing of it was held.
     pub late: bool,
+    /// Whether a part of it was told before it had grown.
+    pub again: bool,
 }
 
 /// One growing text.

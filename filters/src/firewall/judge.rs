@@ -38,9 +38,14 @@ impl Judge {
         self.rules.iter().any(|known| *known.id == *rule)
     }
 
+    /// What is done about a finding of this rule in an answer, which is not counted.
+    pub(super) fn action(&self, rule: &Rule) -> Option<Action> {
+        self.stance.action(rule, Direction::Response)
+    }
+
     /// Whether more is done about a finding of this rule in an answer than to tell it.
     pub(super) fn acts(&self, rule: &Rule) -> bool {
-        matches!(self.stance.action(rule, Direction::Response), Some(Action::Block | Action::Redact))
+        matches!(self.action(rule), Some(Action::Block | Action::Redact))
     }
 }
 

@@ -6,6 +6,7 @@
 //!    everything that is to be taken out of it is known.
 //! 4. Every other string is judged at once, as a whole.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,12 +80,14 @@ struct Found<'r> {
     exact: bool,
     /// So much of it may have left.
     prefix: u64,
+    /// A part of it was counted.
+    again: bool,
 }
 
 impl<'r> From<StreamFinding<'r>> for Found<'r> {
     fn from(found: StreamFinding<'r>) -> Self {
-        let StreamFinding { rule, secret, exact, prefix, .. } = found;
-        Self { rule, secret, exact, prefix }
+        let StreamFinding { rule, secret, exact, prefix, again, .. } = found;
+        Self { rule, secret, exact, prefix, again }
     }
 }
 
@@ -213,13 +216,16 @@ impl State {
         match piece.channel {
             Channel::Single => self.take_single(judge, number, place, piece),
             Channel::Growing(channel) => {
-                if self.channels.len() >= MAX_CHANNELS && !self.channels.contains_key(&channel) {
-                    self.broken("the answer has too many texts");
-                    return;
+                let mut channels = std::mem::take(&mut self.channels);
+                let room = channels.len() < MAX_CHANNELS;
+                match channels.entry(channel) {
+                    Entry::Occupied(known) => self.take_growing(judge, number, place, piece, known.into_mut()),
+                    Entry::Vacant(new) if room => {
+                        self.take_growing(judge, number, place, piece, new.insert(Growing::default()));
+                    }
+                    Entry::Vacant(_) => self.broken("the answer has too many texts"),
                 }
-                let mut text = self.channels.remove(&channel).unwrap_or_default();
-                self.take_growing(judge, number, place, piece, &mut text);
-                self.channels.insert(channel, text);
+                self.channels = channels;
             }
         }
     }
@@ -300,8 +306,9 @@ impl State {
 
     /// Does what is to be done about what was found in a growing text, of which this piece is here.
     fn heed(&mut self, judge: &Judge, text: &Growing, here: (u64, &str), found: Vec<Found<'_>>) {
-        for Found { rule, secret, exact, prefix } in found {
-            let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
+        for Found { rule, secret, exact, prefix, again } in found {
+            let weighed = if again { judge.action(rule) } else { judge.weigh(rule, Direction::Response) };
+            let Some(action) = weighed else { continue };
             let cuts = if action == Action::Redact && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
             let action = if cuts.is_none() { uncut(action) } else { action };
             self.note(judge, rule, action, if exact { part(here, &secret) } else { None });

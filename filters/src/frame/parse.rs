@@ -110,6 +110,28 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'.' | b'_' | b'-'))
 }
 
+/// The lines of an event, without what ends them; between a `\r` and its `\n` stands an empty one.
 fn lines(event: &str) -> impl Iterator<Item = &str> {
-    event.split(['\n', '\r'])
+    let mut rest = Some(event);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr2(b'\n', b'\r', text.as_bytes());
+        rest = end.and_then(|end| text.get(end + 1..));
+        text.get(..end.unwrap_or(text.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_what_stands_between_their_ends(event in "([a-zé: ]{0,9}(\r\n|\n|\r|\u{2028})?){0,9}") {
+            let split: Vec<&str> = event.split(['\n', '\r']).collect();
+            prop_assert_eq!(lines(&event).collect::<Vec<_>>(), split);
+        }
+    }
 }

@@ -12,6 +12,8 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::automaton::{Automaton, SecretSlots};
 use crate::expression;
 
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use walk::{States, completes, early};

@@ -71,7 +71,7 @@ impl Stream {
                 let before = place.checked_sub(1).and_then(|place| kept.byte(place));
                 let sides = Sides { before, after: kept.byte(place) };
                 let relative = fresh.relative(place);
-                let first = sides.after.is_some_and(|byte| rule.first.get(usize::from(byte)) == Some(&true));
+                let first = sides.after.is_some_and(|byte| rule.begins_with(sides.before, byte));
                 if fresh.threads.is_empty() && !first {
                     continue;
                 }
@@ -111,6 +111,9 @@ impl Stream {
         if let Some(span) = run.take(at, byte) {
             judge.decode(kept, span);
         }
+        if candidates.is_empty() {
+            return;
+        }
         candidates.retain_mut(|candidate| {
             let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
             if !alive {
@@ -145,8 +148,9 @@ impl Stream {
                 && (judge.holds)(&rule.rule)
             {
                 let secret = kept.origin(held.unwrap_or(end))..kept.came();
+                let again = judge.told.touches(&rule.rule, &secret, false);
                 judge.told.add(&rule.rule, &secret);
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false });
+                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false, again });
             }
             candidate.pending = None;
             candidate.threads.clear();

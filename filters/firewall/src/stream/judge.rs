@@ -100,8 +100,9 @@ impl<'r> Judge<'r, '_> {
             if judge.told.holds(rule, &secret) {
                 return;
             }
+            let again = judge.told.touches(rule, &secret, false);
             judge.told.add(rule, &secret);
-            (judge.found)(StreamFinding { rule, secret, exact: true, prefix: 0, late: true });
+            (judge.found)(StreamFinding { rule, secret, exact: true, prefix: 0, late: true, again });
         });
     }
 
@@ -126,11 +127,12 @@ impl<'r> Judge<'r, '_> {
         let secret = kept.origin(begin)..kept.origin(end);
         let prefix = kept.origin(begin + prefix).saturating_sub(secret.start);
         let prefix = if plain { prefix.max(self.free.saturating_sub(secret.start)) } else { prefix };
-        let known = if late { self.told.touches(rule, &secret, plain) } else { self.told.holds(rule, &secret) };
+        let again = self.told.touches(rule, &secret, late && plain);
+        let known = if late { again } else { self.told.holds(rule, &secret) };
         if known {
             return;
         }
         self.told.add(rule, &secret);
-        (self.found)(StreamFinding { rule, secret, exact: kept.knows(begin), prefix, late });
+        (self.found)(StreamFinding { rule, secret, exact: kept.knows(begin), prefix, late, again });
     }
 }

@@ -128,9 +128,8 @@ impl Live {
     /// The rules that are watched for from everywhere and may begin with this byte, after that one, in an ordinary
     /// word or in one that is none.
     pub(super) fn beginning_with(&self, before: Option<u8>, byte: u8, evident: bool) -> &[usize] {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let begin = if evident { &self.evident } else { &self.usual };
-        let table = if before.is_some_and(word) && word(byte) { &begin.within } else { &begin.anywhere };
+        let table = if is_within(before, byte) { &begin.within } else { &begin.anywhere };
         table.get(usize::from(byte)).map_or(&[], Vec::as_slice)
     }
 
@@ -143,6 +142,19 @@ impl Live {
     pub(super) fn rules(&self) -> &[LiveRule] {
         &self.rules
     }
+}
+
+impl LiveRule {
+    /// Whether a match may begin with this byte, after that one.
+    pub(super) fn begins_with(&self, before: Option<u8>, byte: u8) -> bool {
+        self.first.get(usize::from(byte)) == Some(&true) && !(self.automaton.begins_words() && is_within(before, byte))
+    }
+}
+
+/// Whether a byte goes on a word.
+fn is_within(before: Option<u8>, byte: u8) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    before.is_some_and(word) && word(byte)
 }
 
 impl Begin {

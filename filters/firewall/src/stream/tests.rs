@@ -262,6 +262,8 @@ fn clean_words_are_not_held() {
         "-----BEGIN CERTIFICATE-----\n",
         "ghp_abc ",
         "decade ",
+        "def",
+        "A",
     ] {
         let mut stream = Stream::new();
         stream.push(&rules, text, &|_| true, &mut |f| panic!("{}", f.rule.id)).unwrap();

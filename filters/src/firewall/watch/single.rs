@@ -1,8 +1,5 @@
 //! Texts that stand for themselves: ids, names, keys, and what a frame holds whole.
 
-use std::collections::VecDeque;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::ops::Range;
 
 use portcullis_firewall::{Direction, Exhausted, Finding, Origin, Rule, Rules, Text};
@@ -12,34 +9,109 @@ use crate::frame::Piece;
 
 /// A shorter text holds no finding, whatever its key.
 const SHORTEST: usize = 6;
-/// How many texts are remembered: the same keys and ids stand in every frame of an answer.
-const REMEMBERED: usize = 64;
+/// How many texts are remembered, and of which size: the same keys and ids stand in every frame of an answer.
+const REMEMBERED: usize = 40;
+const LONGEST: usize = 64;
+/// After so many times under one key nothing new is said by the next one; so many keys are remembered.
+const TIMES: usize = 4;
 
-/// Texts in which nothing was found, by a keyed hash.
+/// Texts in which nothing was found.
 #[derive(Default)]
 pub(super) struct Singles {
-    keys: RandomState,
-    clean: VecDeque<u64>,
+    clean: Vec<Clean>,
+    /// Which came last. Frames say the same in the same order, so the next one comes next.
+    last: usize,
+    /// How many were asked for.
+    asked: u64,
+    /// Keys under which times stand, and how many of them were clean.
+    times: Vec<(Box<str>, usize)>,
+}
+
+/// A text in which nothing was found, and where it stood.
+struct Clean {
+    text: Box<str>,
+    /// The key of which it is the value; none of a key.
+    key: Option<Box<str>>,
+    /// When it was asked for last.
+    asked: u64,
+}
+
+impl Clean {
+    fn is(&self, piece: &Piece<'_>) -> bool {
+        *self.text == *piece.text && self.key.as_deref() == (!piece.is_key).then_some(piece.key)
+    }
 }
 
 impl Singles {
     /// Whether nothing is in it.
-    pub(super) fn knows(&self, piece: &Piece<'_>) -> bool {
-        piece.text.len() < SHORTEST || self.clean.contains(&self.hash(piece))
-    }
-
-    /// Notes that nothing was found.
-    pub(super) fn remember(&mut self, piece: &Piece<'_>) {
-        if self.clean.len() >= REMEMBERED {
-            self.clean.pop_front();
+    pub(super) fn knows(&mut self, piece: &Piece<'_>) -> bool {
+        if piece.text.len() < SHORTEST || self.knows_time(piece) {
+            return true;
         }
-        let hash = self.hash(piece);
-        self.clean.push_back(hash);
+        self.asked += 1;
+        let next = self.last + 1;
+        let at = match self.clean.get(next) {
+            Some(clean) if clean.is(piece) => Some(next),
+            _ => self.clean.iter().position(|clean| clean.is(piece)),
+        };
+        let Some((at, clean)) = at.and_then(|at| Some((at, self.clean.get_mut(at)?))) else { return false };
+        clean.asked = self.asked;
+        self.last = at;
+        true
     }
 
-    fn hash(&self, piece: &Piece<'_>) -> u64 {
-        self.keys.hash_one((piece.text, piece.key, piece.is_key))
+    /// Whether it is a time under a key under which nothing was found in several.
+    fn knows_time(&self, piece: &Piece<'_>) -> bool {
+        let known = self.times.iter().any(|(key, count)| **key == *piece.key && *count >= TIMES);
+        known && !piece.is_key && is_time(piece.text)
     }
+
+    /// Notes that a time is clean under this key.
+    fn remember_time(&mut self, key: &str) {
+        if let Some((_, count)) = self.times.iter_mut().find(|(known, _)| **known == *key) {
+            *count += 1;
+        } else if self.times.len() < TIMES {
+            self.times.push((key.into(), 1));
+        }
+    }
+
+    /// Notes that nothing was found, in the place of what was not asked for the longest time.
+    pub(super) fn remember(&mut self, piece: &Piece<'_>) {
+        if piece.text.len() > LONGEST || piece.key.len() > LONGEST {
+            return;
+        }
+        if !piece.is_key && is_time(piece.text) {
+            return self.remember_time(piece.key);
+        }
+        let key = (!piece.is_key).then(|| piece.key.into());
+        let clean = Clean { text: piece.text.into(), key, asked: self.asked };
+        if self.clean.len() < REMEMBERED {
+            return self.clean.push(clean);
+        }
+        if let Some(oldest) = self.clean.iter_mut().min_by_key(|clean| clean.asked) {
+            *oldest = clean;
+        }
+    }
+}
+
+/// Whether a text is a time as servers write it: `2026-11-21T09:08:07.123456789Z`, with or without parts of a
+/// second, or with a difference in hours and minutes in the place of the `Z`.
+fn is_time(text: &str) -> bool {
+    let Some((date, rest)) = text.as_bytes().split_at_checked("2026-11-21T09:08:07".len()) else { return false };
+    let shaped = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                sign => byte == sign,
+            })
+    };
+    let parts = match rest.strip_prefix(b".") {
+        Some(parts) => parts.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count(),
+        None => 0,
+    };
+    let zone = if parts > 0 { rest.get(parts + 1..) } else { Some(rest) };
+    shaped(date, b"0000-00-00T00:00:00")
+        && zone.is_some_and(|zone| zone == b"Z" || shaped(zone, b"+00:00") || shaped(zone, b"-00:00"))
 }
 
 /// Judges a text as it stands and as the value of its key. `false` where that takes too much work.
@@ -73,4 +145,67 @@ pub(super) fn whole<'r>(
 ) -> Result<(), Exhausted> {
     let size = texts.iter().map(|text| text.text.len()).sum();
     crate::firewall::scan(size, |scratch| rules.scan(texts, Direction::Response, scratch, found)).map_err(|_| Exhausted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::Channel;
+
+    fn value<'t>(key: &'t str, text: &'t str) -> Piece<'t> {
+        Piece { channel: Channel::Single, text, key, is_key: false }
+    }
+
+    #[test]
+    fn what_was_clean_is_known_where_it_stood() {
+        let mut singles = Singles::default();
+        let many: Vec<String> = (0..REMEMBERED).map(|number| format!("some text {number}")).collect();
+        for _ in 0..3 {
+            for text in &many {
+                let piece = value("key", text);
+                if !singles.knows(&piece) {
+                    singles.remember(&piece);
+                }
+            }
+        }
+        assert!(many.iter().rev().all(|text| singles.knows(&value("key", text))));
+        assert!(!singles.knows(&value("password", "some text 1")));
+        assert!(!singles.knows(&Piece { is_key: true, ..value("key", "some text 1") }));
+        singles.remember(&value("key", "one more"));
+        assert!(singles.knows(&value("key", "one more")));
+        assert!(!singles.knows(&value("key", &many[REMEMBERED - 1])), "the one not asked for the longest time went");
+        singles.remember(&value("key", &"x".repeat(LONGEST + 1)));
+        assert!(!singles.knows(&value("key", &"x".repeat(LONGEST + 1))));
+        assert_eq!(singles.clean.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn times_are_judged_until_several_under_their_key_were_clean() {
+        let mut singles = Singles::default();
+        let times: Vec<String> = (0..9).map(|number| format!("2026-11-21T09:08:07.00{number}Z")).collect();
+        for (number, time) in times.iter().enumerate() {
+            assert_eq!(singles.knows(&value("created_at", time)), number >= TIMES, "{time}");
+            singles.remember(&value("created_at", time));
+        }
+        assert!(!singles.knows(&value("born", &times[0])));
+        assert!(!singles.knows(&value("created_at", "2026-11-21T09:08:07.00aZ")));
+        assert!(!singles.knows(&Piece { is_key: true, ..value("created_at", &times[0]) }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_what_has_its_shape(
+            text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,11})?(Z|[+-][0-9]{2}:[0-9]{2})?",
+            at in 0usize..40, with in prop::option::of("[0-9A-Za-z:.+é-]{0,2}"),
+        ) {
+            let mut text = text;
+            if let Some(with) = with.filter(|_| at < text.len()) {
+                text.replace_range(at..=at, &with);
+            }
+            let shape = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})\z";
+            prop_assert_eq!(is_time(&text), regex::Regex::new(shape).unwrap().is_match(&text), "{}", text);
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Tokens with something inside that a program skips: comments, tags, empty strings, emphasis.
 
-use memchr::{memchr3, memmem};
+use memchr::{memchr, memchr2, memmem};
 
-use super::{ENDS, Sink, TOKEN, give, word_start};
+use super::{Sink, TOKEN, give, word_start};
 
 /// The longest that is skipped.
 const MARK: usize = 64;
@@ -13,7 +13,7 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
     let (mut floor, mut at) = (0, 0);
     while let Some(next) = find(bytes, at) {
         at = next + 1;
-        let Some((start, end)) = mark(bytes, next) else { continue };
+        let Some((start, end)) = mark(bytes, begin(bytes, next)) else { continue };
         let mut pieces = Vec::new();
         pieces.push(word_start(bytes, floor, start)..start);
         let mut piece = end;
@@ -34,24 +34,64 @@ pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
 }
 
 fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    memchr3(b'*', b'<', b']', bytes.get(at..)?).map(|next| at + next)
+    memchr2(b'*', b'<', bytes.get(at..)?).map(|next| at + next)
+}
+
+/// Where a mark begins that has a sign: `]]>` may stand before its first `<`.
+fn begin(bytes: &[u8], at: usize) -> usize {
+    at.checked_sub(3).filter(|before| bytes.get(*before..at) == Some(b"]]>")).unwrap_or(at)
 }
 
 /// The mark between two characters of a token around a place: where it begins and where it ends.
 fn mark(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let rest = bytes.get(at..bytes.len().min(at + MARK))?;
-    let until = |end: &[u8]| memmem::find(rest, end).map(|found| at + found + end.len());
-    let (start, end) = match rest {
-        [b'*', b'*', ..] => (at, at + 2),
-        [b'*', ..] if at > 0 && bytes.get(at - 1) == Some(&b'/') => (at - 1, until(b"*/")?),
-        [b'/', b'*', ..] => (at, until(b"*/")?),
-        [b'<', b'!', b'-', b'-', ..] => (at, until(b"-->")?),
-        [b'<', b'!', b'[', ..] => (at, until(b"CDATA[")?),
-        [b'<', b'/' | b'a'..=b'z' | b'A'..=b'Z', ..] => (at, until(b">")?),
-        [b']', b']', b'>', b'<', b'!', ..] => (at, until(b"CDATA[")?),
+    let (start, until): (usize, &[u8]) = match rest {
+        [b'*', b'*', ..] => (at, b"**"),
+        [b'*', ..] if at > 0 && bytes.get(at - 1) == Some(&b'/') => (at - 1, b"*/"),
+        [b'/', b'*', ..] => (at, b"*/"),
+        [b'<', b'!', b'-', b'-', ..] => (at, b"-->"),
+        [b'<', b'!', b'[', ..] => (at, b"CDATA["),
+        [b'<', b'/' | b'a'..=b'z' | b'A'..=b'Z', ..] => (at, b">"),
+        [b']', b']', b'>', b'<', b'!', ..] => (at, b"CDATA["),
         _ => return None,
     };
-    let inside = |place: Option<usize>| place.and_then(|at| bytes.get(at)).is_some_and(|byte| TOKEN.has(*byte));
-    let closed = inside(start.checked_sub(1)) && inside(Some(end));
-    (closed && !bytes.get(end).is_some_and(|byte| ENDS.has(*byte))).then_some((start, end))
+    let is_token = |byte: &&u8| TOKEN.has(**byte);
+    // That is asked first: most that looks like a mark stands between words.
+    bytes.get(start.checked_sub(1)?).filter(is_token)?;
+    let end = match until {
+        [one] => memchr(*one, rest)? + 1,
+        more => memmem::find(rest, more)? + more.len(),
+    };
+    bytes.get(at + end).filter(is_token)?;
+    Some((start, at + end))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn no_mark_is_overlooked(
+            parts in prop::collection::vec("[a-z0-9]{1,3}|\\*\\*|/\\*|\\*/|<!--|-->|<[a-z]|</b|>|\\]\\]>|<!\\[CDATA\\[|[ \"/*<\\]-]", 1..14)
+        ) {
+            let text = parts.concat();
+            let bytes = text.as_bytes();
+            let mut seen = Vec::new();
+            let mut at = 0;
+            while let Some(next) = find(bytes, at) {
+                seen.extend(mark(bytes, begin(bytes, next)));
+                at = next + 1;
+            }
+            // A comment is found by the star in it.
+            for at in (0..bytes.len()).filter(|at| bytes[*at] != b'/') {
+                let mark = mark(bytes, at);
+                prop_assert!(mark.is_none_or(|mark| seen.contains(&mark)), "{:?} at {} of {:?}", mark, at, text);
+            }
+        }
+    }
 }

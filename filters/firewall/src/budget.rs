@@ -23,7 +23,7 @@ const AGAIN: usize = 500;
 const PER_BYTE_AGAIN: usize = 12;
 
 /// The same for what is only put together, of which nobody counts the bytes.
-const TOGETHER: usize = 400;
+const TOGETHER: usize = 200;
 const TOGETHER_PER_BYTE: usize = 1;
 
 /// The same for each byte of it that may be encoded.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
-use super::{Drawn, LONG, Sink, TOKEN, give, word_start};
+use super::{Drawn, ENDS, LONG, Sink, TOKEN, give, word_start};
 use crate::planes::{BLOCK, Planes};
 
 /// The narrowest that a text is cut at.
@@ -16,10 +16,13 @@ const OVERLAP: usize = 128;
 
 /// Joins every row of lines that are one word each, or of one width.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
-    let bytes = text.as_bytes();
-    if !may_go_on(bytes, planes) {
-        return;
+    if may_go_on(text.as_bytes(), planes) {
+        rows(text, sink);
     }
+}
+
+fn rows(text: &str, sink: &mut Sink<'_>) {
+    let bytes = text.as_bytes();
     let (mut words, mut cut) = (Vec::new(), Vec::new());
     let (mut width, mut spaced) = (0, false);
     let mut last = 0..0;
@@ -87,8 +90,12 @@ fn go_on(text: &str, row: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     }
 }
 
-/// Whether at the end of any line something goes on in the next one that may hide a secret. In most texts nothing does.
+/// Whether at the end of any line something goes on in the next one that may hide a secret, or the first line of a key
+/// does. In most texts nothing does.
 fn may_go_on(bytes: &[u8], planes: &Planes) -> bool {
+    if memmem::find(bytes, b"-----B").is_some() {
+        return true;
+    }
     let mut open = Open { line: 0..0, before: Drawn::default() };
     let mut begin = 0;
     for (number, block) in planes.blocks().iter().enumerate() {
@@ -116,10 +123,13 @@ impl Open {
     fn goes_on(&mut self, bytes: &[u8], line: Range<usize>) -> bool {
         let all = bytes.get(line.clone()).unwrap_or_default();
         let indent = all.iter().take_while(|byte| is_indent(**byte)).count();
-        let begins = !self.line.is_empty() && all.get(indent).is_some_and(|byte| TOKEN.has(*byte));
+        let begins = !self.line.is_empty() && all.get(indent).is_some_and(|byte| !ENDS.has(*byte));
         let mut before = Drawn::default();
+        let last = bytes.get(self.line.clone()).unwrap_or_default();
+        if last.ends_with(b"-") {
+            return true;
+        }
         if begins {
-            let last = bytes.get(self.line.clone()).unwrap_or_default();
             let tail = Drawn::of(last.iter().rev().take(LONG));
             let open = if tail.size() == last.len() { self.before.with(tail) } else { tail };
             let line = bytes.get(inner(bytes, line.clone())).unwrap_or_default();
@@ -131,10 +141,7 @@ impl Open {
                 before = open;
             }
         }
-        *self = match all.last() {
-            Some(byte) if TOKEN.has(*byte) || is_trail(*byte) => Self { line: inner(bytes, line), before },
-            _ => Self { line: 0..0, before: Drawn::default() },
-        };
+        *self = Self { line: inner(bytes, line), before };
         false
     }
 }
@@ -165,4 +172,33 @@ fn is_open(line: &[u8]) -> bool {
         marks += usize::from(byte.is_ascii_digit() || *byte == b'_');
     }
     size >= NARROW && marks > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a person may write, and what of a secret may stand in a line.
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z ]{0,24}",
+            "[ >#|*\t]{0,3}[a-zA-Z0-9]{1,20}[!;&$,.)\\\\ \r-]{0,2}",
+            "[a-zA-Z0-9!;&$%^_/+=.:@~-]{8,16}",
+            "(let|use|key|pass) [a-z0-9]{1,9} = \"?[A-Za-z0-9;]{0,14}\"?;?",
+            "-{1,6}(B|BEGIN K)?",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn no_row_is_overlooked(lines in prop::collection::vec(line(), 0..9)) {
+            let text = lines.join("\n");
+            let mut rows_found = false;
+            rows(&text, &mut |_| rows_found = true);
+            prop_assert!(!rows_found || may_go_on(text.as_bytes(), &Planes::of(&text)));
+        }
+    }
 }

@@ -129,10 +129,6 @@ impl Drawn {
         }
     }
 
-    fn size(self) -> usize {
-        self.size
-    }
-
     fn is_empty(self) -> bool {
         self.size == 0
     }

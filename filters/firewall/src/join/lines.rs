@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2, memmem};
 
-use super::{Drawn, ENDS, LONG, Sink, TOKEN, give, word_start};
+use super::{Drawn, ENDS, LEAST, LONG, Sink, TOKEN, give, word_start};
 use crate::planes::{BLOCK, Planes};
 
 /// The narrowest that a text is cut at.
@@ -121,29 +121,33 @@ struct Open {
 impl Open {
     /// Whether it goes on in this line and may hide a secret.
     fn goes_on(&mut self, bytes: &[u8], line: Range<usize>) -> bool {
-        let all = bytes.get(line.clone()).unwrap_or_default();
-        let indent = all.iter().take_while(|byte| is_indent(**byte)).count();
-        let begins = !self.line.is_empty() && all.get(indent).is_some_and(|byte| !ENDS.has(*byte));
-        let mut before = Drawn::default();
         let last = bytes.get(self.line.clone()).unwrap_or_default();
-        if last.ends_with(b"-") {
-            return true;
-        }
-        if begins {
-            let tail = Drawn::of(last.iter().rev().take(LONG));
-            let open = if tail.size() == last.len() { self.before.with(tail) } else { tail };
-            let line = bytes.get(inner(bytes, line.clone())).unwrap_or_default();
-            let head = Drawn::of(line.iter().take(LONG));
-            if open.with(head).is_secret() {
+        let line = inner(bytes, line);
+        let text = bytes.get(line.clone()).unwrap_or_default();
+        let mut before = Drawn::default();
+        // Hardly any two words at a border are long enough, and only those are looked at closer.
+        let (tail, head) = (word(last.iter().rev()), word(text.iter()));
+        let goes_on = tail > 0 && head > 0;
+        if last.ends_with(b"-") || (goes_on && tail == last.len()) || (goes_on && tail + head >= LEAST) {
+            let drawn = Drawn::of(last.iter().rev().take(LONG));
+            let open = if tail == last.len() { self.before.with(drawn) } else { drawn };
+            if last.ends_with(b"-") || open.with(Drawn::of(text.iter().take(LONG))).is_secret() {
                 return true;
             }
-            if head.size() == line.len() {
+            if head == text.len() {
                 before = open;
             }
+        } else if goes_on && head == text.len() {
+            before = Drawn::of(last.iter().rev().take(LONG));
         }
-        *self = Self { line: inner(bytes, line), before };
+        *self = Self { line, before };
         false
     }
+}
+
+/// How long the word is that comes first.
+fn word<'b>(bytes: impl Iterator<Item = &'b u8>) -> usize {
+    bytes.take(LONG).take_while(|byte| !ENDS.has(**byte)).count()
 }
 
 /// A line without indentation, what marks it as quoted, and what says that it goes on.

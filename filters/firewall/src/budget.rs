@@ -11,7 +11,7 @@ const PER_BYTE_BEYOND: usize = 20;
 const SMALL: usize = 256 << 10;
 
 /// Units for each byte and each rule that looks at it whatever it says.
-const ALWAYS: usize = 24;
+const ALWAYS: usize = 40;
 const ALWAYS_BEYOND: usize = 8;
 
 /// Units for a scan whatever its size.

@@ -21,7 +21,7 @@ const ONE_PASS: usize = 128 << 10;
 /// What work costs, in units of the [`Budget`].
 const ATTEMPT: usize = 64;
 const STEPPED: usize = 2;
-const GROUPED: usize = 40;
+const GROUPED: usize = 30;
 const ONE_PASSED: usize = 3;
 const LONG: usize = 256;
 

@@ -31,8 +31,8 @@ const FAR: usize = 2048;
 const PLACE: usize = 1024;
 
 /// What it takes to judge a match, and for each of its checks.
-const JUDGED: usize = 200;
-const CHECKED: usize = 500;
+const JUDGED: usize = 100;
+const CHECKED: usize = 250;
 
 /// What the beginning of imported expressions takes in at most, which is stripped of them.
 const STRIPPED: usize = 50;

@@ -32,13 +32,14 @@ impl<'r> Findings<'r> {
     /// Scans a request's texts.
     ///
     /// # Errors
-    /// When they take more work than texts of their size may take.
+    /// When they take more work than texts of their size may take, and nothing that blocks was found before.
     pub(super) fn of(judge: &'r Judge, texts: &Texts<'_>, scratch: &mut Scratch) -> Result<Self, Exhausted> {
         let mut all = Self::default();
-        judge.rules.scan(&texts.texts, Direction::Request, scratch, &mut |finding| {
+        let done = judge.rules.scan(&texts.texts, Direction::Request, scratch, &mut |finding| {
             all.take(judge, texts, &finding);
-        })?;
-        Ok(all)
+        });
+        // What was found by then says more than that there was too much of it.
+        if all.blocked.is_some() { Ok(all) } else { done.map(|()| all) }
     }
 
     /// The rule that still finds something that must not pass in a request that was rewritten.

@@ -24,6 +24,7 @@ const STEPPED: usize = 2;
 const GROUPED: usize = 30;
 const ONE_PASSED: usize = 3;
 const LONG: usize = 256;
+const GROUPED_LONG: usize = 12;
 
 /// An expression, ready to match.
 pub(super) struct Automaton {
@@ -158,10 +159,10 @@ impl Automaton {
             return Ok(Some((range.clone(), range)));
         }
         let one_pass = self.one_pass().filter(|_| anchored);
-        // The longest matches are keys, of which nothing is tried twice.
+        // The longest matches are keys, of which hardly anything is tried twice.
         let size = range.len();
         let each = if one_pass.is_some() { ONE_PASSED } else { GROUPED };
-        budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * ONE_PASSED)?;
+        budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * each.min(GROUPED_LONG))?;
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;

@@ -1,6 +1,6 @@
 //! How much work a scan may take.
 //!
-//! A unit is about a nanosecond. What takes more than its texts' size allows is not judged; that is
+//! A unit is some nanoseconds: about one of plain stepping, up to six where much is tried. What takes more than its texts' size allows is not judged; that is
 //! refused, and so stuffing a text with keywords gains nothing.
 
 use crate::scan::Exhausted;
@@ -13,6 +13,9 @@ const SMALL: usize = 256 << 10;
 /// Units for each byte and each rule that looks at it whatever it says.
 const ALWAYS: usize = 40;
 const ALWAYS_BEYOND: usize = 8;
+
+/// As many bytes more count for each view, for what the first ones take.
+const AHEAD: usize = 24;
 
 /// Units for a scan whatever its size.
 const FLOOR: usize = 160 << 10;
@@ -59,7 +62,7 @@ impl Budget {
         Self { left: FLOOR * PATIENCE, patience: PATIENCE, ..Self::default() }
     }
 
-    /// Adds what one view of a text allows, at which `every` rules look whatever it says.
+    /// Adds what a text allows as it stands, at which `every` rules look whatever it says.
     pub(crate) fn earn(&mut self, bytes: usize, every: usize) {
         let small = bytes.min(SMALL.saturating_sub(self.bytes));
         let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
@@ -70,7 +73,9 @@ impl Budget {
 
     /// Spends what it takes to look at a text once more, as it looks or decoded.
     pub(crate) fn look_again(&mut self, bytes: usize, every: usize) -> Result<(), Exhausted> {
-        let earned = bytes.saturating_mul(PER_BYTE_AGAIN).saturating_add(fixed(bytes, 0, every));
+        // Nothing for the view itself: of small ones there may be many.
+        let fixed = bytes.saturating_mul(every).saturating_mul(ALWAYS_BEYOND);
+        let earned = bytes.saturating_mul(PER_BYTE_AGAIN).saturating_add(fixed);
         self.left = self.left.saturating_add(earned.saturating_mul(self.patience));
         self.spend(AGAIN)
     }
@@ -105,7 +110,7 @@ impl Budget {
 /// a card's.
 fn fixed(small: usize, beyond: usize, every: usize) -> usize {
     let of = |bytes: usize, units: usize| bytes.saturating_mul(every).saturating_mul(units);
-    of(small.saturating_add(PER_BYTE), ALWAYS).saturating_add(of(beyond, ALWAYS_BEYOND))
+    of(small.saturating_add(AHEAD), ALWAYS).saturating_add(of(beyond, ALWAYS_BEYOND))
 }
 
 #[cfg(test)]
@@ -130,6 +135,29 @@ mod tests {
         assert_eq!(budget.left, FLOOR);
         assert_eq!(budget.clear(0), Ok(()));
         assert_eq!(budget.clear(1), Err(Exhausted));
+    }
+
+    #[test]
+    fn looking_again_pays_less_and_looking_together_costs() {
+        let mut again = Budget::default();
+        assert_eq!(again.look_again(1000, 0), Ok(()));
+        assert_eq!(again.left, FLOOR + 1000 * PER_BYTE_AGAIN - AGAIN);
+        const { assert!(PER_BYTE_AGAIN < PER_BYTE) };
+        let mut small = Budget::default();
+        (0..100).for_each(|_| assert_eq!(small.look_again(1, 11), Ok(())));
+        assert!(small.left < FLOOR, "many small pieces earn nothing");
+        let mut together = Budget::default();
+        assert_eq!(together.look_together(1000).and_then(|()| together.decode_again(1000)), Ok(()));
+        assert_eq!(together.left, FLOOR - TOGETHER - 1000 * (TOGETHER_PER_BYTE + DECODED_PER_BYTE));
+        assert_eq!(together.look_together(FLOOR), Err(Exhausted));
+    }
+
+    #[test]
+    fn patience_multiplies_what_is_earned() {
+        let (mut patient, mut usual) = (Budget::patient(), Budget::default());
+        patient.earn(1000, 2);
+        usual.earn(1000, 2);
+        assert_eq!(patient.left, usual.left * PATIENCE);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const BITS: u32 = 13;
 /// All four are hashed to a number of so many bits.
 const SURE: u32 = 16;
 
-/// What the first two bytes and the third one are multiplied by, some of these.
+/// What the first two bytes and the third one are multiplied by: one pair of these.
 const FACTORS: [(u16, u16); 12] = [
     (0x85eb, 0xca6b),
     (0x9e37, 0x79b1),
@@ -38,7 +38,7 @@ const FACTORS: [(u16, u16); 12] = [
 /// As many places are looked at together.
 const BLOCK: usize = 64;
 
-/// So many at once.
+/// As many hashes a vector holds; two of them are looked at together.
 const STEP: usize = 8;
 
 /// A keyword to find.

@@ -20,7 +20,7 @@ pub(crate) struct Block {
     pub(crate) digit: u64,
     /// Ends of lines.
     pub(crate) line: u64,
-    /// What may begin an escape: `%`, `&`, `\`, `=`; and what follows some, `#`, and `$`.
+    /// What may begin an escape: `%`, `&`, `\`, `=`; `#`, which follows some, and `$`, which only lies between them.
     pub(crate) mark: u64,
 }
 

@@ -56,7 +56,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Whoever can wait may have far more work done before a text is not judged: it is told all that is in it.
+    /// For who can wait: 256 times the work before a text is not judged. What decoding may take stays the same.
     #[must_use]
     pub fn patient() -> Self {
         let mut scratch = Self::default();

@@ -1,8 +1,8 @@
 //! How a text is built, whatever it says: its size, what it hides from a reader, what it repeats.
 //!
 //! What a keyword gives away (paths, names of hosts) is found by the engine, as with any other rule of
-//! `policies/firewall/structure.toml`. What none gives away is looked for here, in one pass over the
-//! bytes that costs a fraction of a nanosecond each; text that is not ASCII is looked at by character.
+//! `policies/firewall/structure.toml`. What none gives away is looked for here, in a few passes over
+//! the bytes that cost a fraction of a nanosecond each; text that is not ASCII is looked at by character.
 
 mod blob;
 mod bytes;

@@ -101,6 +101,9 @@ fn whatever_breaks_refuses() {
         assert_eq!((refusal.code, refusal.level), (Code::Internal("firewall"), DataLevel::L4), "{fault}");
         assert_eq!(refusal.code.as_str(), "firewall.internal");
     }
+    // What was found by then says more than that there was too much.
+    let refusal = send(says(&format!("ours_12345678 {}", BASE64.encode(&bomb)))).unwrap_err();
+    assert_eq!(refusal.code, Code::FirewallSecret);
     for (fault, bytes) in [
         ("no UTF-8", &b"\xff\xfe"[..]),
         ("a letter in too many bytes", b"\xc0\xaf"),

@@ -88,6 +88,7 @@ pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink
 }
 
 /// Decodes every row of numbers in a part of a text.
+// Hardly ever called: kept out of the loop that passes over texts.
 #[inline(never)]
 fn numbers(bytes: &[u8], part: Range<usize>, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let mut series: [Series; WAYS.len()] = Default::default();
@@ -153,6 +154,7 @@ fn rows(
 }
 
 /// Where what may be a row ends that has its first digit at a place, and where it begins, if it is long enough.
+// As seldom.
 #[inline(never)]
 fn row(bytes: &[u8], floor: usize, at: usize) -> (Option<usize>, usize) {
     let (before, after) = bytes.get(floor..).unwrap_or_default().split_at_checked(at - floor).unwrap_or_default();

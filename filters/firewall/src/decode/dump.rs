@@ -2,10 +2,15 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use super::hex_pair;
 
 /// No dump prints more bytes on a line.
 const WIDTH: usize = 32;
+
+/// Nor is a line of one longer.
+const LINE: usize = 1 << 10;
 
 /// The bytes of a dump that begins at this place, and where it stands.
 pub(super) fn read(bytes: &[u8], place: usize) -> Option<(Vec<u8>, Range<usize>)> {
@@ -13,10 +18,16 @@ pub(super) fn read(bytes: &[u8], place: usize) -> Option<(Vec<u8>, Range<usize>)
     let mut made = Vec::new();
     let mut end = start;
     let mut at = start;
-    while let Some(line) = bytes.get(at..).and_then(|rest| rest.split(|byte| *byte == b'\n').next()) {
-        let Some(used) = read_line(line, &mut made) else { break };
+    while let Some(rest) = bytes.get(at..) {
+        // Not to the end of the line: that may be the end of the text, and there may be many dumps in it.
+        let line = rest.get(..LINE).unwrap_or(rest);
+        let size = memchr(b'\n', line);
+        let Some(used) = read_line(line.get(..size.unwrap_or(line.len())).unwrap_or_default(), &mut made) else {
+            break;
+        };
         end = at + used;
-        at += line.len() + 1;
+        let Some(size) = size else { break };
+        at += size + 1;
     }
     (!made.is_empty()).then_some((made, start..end))
 }

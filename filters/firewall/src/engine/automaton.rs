@@ -18,12 +18,14 @@ const LARGEST: usize = 16 << 20;
 const CACHE: usize = 512 << 10;
 const ONE_PASS: usize = 128 << 10;
 
-/// What work costs, in units of the [`Budget`].
+/// Of a match longer than this, each further byte costs less: it is a key, of which hardly anything is tried twice.
+const LONG: usize = 256;
+
+/// What work costs, in units of the [`Budget`]: for each time, and then for each byte.
 const ATTEMPT: usize = 64;
 const STEPPED: usize = 2;
-const GROUPED: usize = 30;
 const ONE_PASSED: usize = 3;
-const LONG: usize = 256;
+const GROUPED: usize = 30;
 const GROUPED_LONG: usize = 12;
 
 /// An expression, ready to match.
@@ -159,14 +161,13 @@ impl Automaton {
             return Ok(Some((range.clone(), range)));
         }
         let one_pass = self.one_pass().filter(|_| anchored);
-        // The longest matches are keys, of which hardly anything is tried twice.
         let size = range.len();
-        let each = if one_pass.is_some() { ONE_PASSED } else { GROUPED };
-        budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * each.min(GROUPED_LONG))?;
+        let quick = self.groups.as_ref().filter(|groups| size < groups.max_haystack_len());
+        let (each, long) = if one_pass.is_some() { (ONE_PASSED, ONE_PASSED) } else { (GROUPED, GROUPED_LONG) };
+        budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * long)?;
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;
-        let quick = self.groups.as_ref().filter(|groups| input.get_span().len() < groups.max_haystack_len());
         let found = match (one_pass, quick) {
             (Some(groups), _) => {
                 let cache = cache.one_pass.get_or_insert_with(|| groups.create_cache());

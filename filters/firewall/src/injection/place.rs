@@ -88,9 +88,9 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
 const MARKS: &[(char, char)] =
     &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('”', '”'), ('«', '»'), ('「', '」'), ('『', '』')];
 
-/// The quotation inside a sentence in which a place stands: `the phrase "…" works`. Where a comma, an equals sign or
-/// nothing leads to it, or a colon to one that a program writes, it is an order or data, and counts as what it says;
-/// but not where the sentence goes on behind it: `"…" is the oldest trick`.
+/// The quotation inside a sentence in which a place stands: `the phrase "…" works`. Where an equals sign or nothing
+/// leads to it, or a colon, a comma or a full stop to a mark that programs write, it is an order or data, and counts as
+/// what it says; but not where the sentence goes on behind it: `"…" is the oldest trick`.
 pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>> {
     let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start)?;
     let before = before.rsplit('\n').next().unwrap_or_default();

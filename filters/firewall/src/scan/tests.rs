@@ -445,3 +445,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_can_wait_is_told_all_of_a_text_of_tokens() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let tokens: Vec<_> = (0..300).map(|seed| crate::draw("token: ghp_{b62:30}{crc32}", seed).unwrap()).collect();
+    let text = tokens.join("\n");
+    let texts = [Text { text: &text, origin: Origin::User, flows: false }];
+    let told = |scratch: &mut Scratch| {
+        let mut found = 0;
+        let judged = rules.scan(&texts, Direction::Request, scratch, &mut |finding| {
+            found += usize::from(&*finding.rule.id == "github-token");
+        });
+        (judged, found)
+    };
+    let (judged, found) = told(&mut Scratch::default());
+    assert_eq!(judged, Err(Exhausted));
+    assert!((1..tokens.len()).contains(&found), "{found}");
+    assert_eq!(told(&mut Scratch::patient()), (Ok(()), tokens.len()));
+}

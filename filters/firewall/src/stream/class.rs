@@ -12,8 +12,6 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::automaton::{Automaton, SecretSlots};
 use crate::expression;
 
-#[cfg(test)]
-mod tests;
 mod walk;
 
 use walk::{States, completes, early};
@@ -200,3 +198,6 @@ fn prefix(automaton: &Automaton) -> u32 {
     }
     PREFIX_MOST
 }
+
+#[cfg(test)]
+mod tests;

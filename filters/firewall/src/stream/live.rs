@@ -15,9 +15,9 @@ pub(crate) struct Live {
     keywords: DFA,
     /// Of each keyword.
     owners: Vec<Owner>,
-    /// The rules that are watched for from everywhere, but in ordinary words.
+    /// In ordinary words: the rules that are watched for from everywhere, whatever the word.
     usual: Begin,
-    /// Those that are watched for in words that are no ordinary ones.
+    /// In words that are no ordinary ones: these, and those that are watched for in such words alone.
     evident: Begin,
     /// Rules that are followed from words that are no ordinary ones.
     words: Vec<usize>,

@@ -146,11 +146,7 @@ impl Keywords {
         for ((gram, number, place, keyword), (_, any)) in hashed.into_iter().zip(grams) {
             let entry = Entry::new(number, place, keyword, bytes.len());
             bytes.extend_from_slice(&keyword.text);
-            if any {
-                three.push((usize::from(table.hash(gram) >> (16 - BITS)), entry))
-            } else {
-                four.push((hash_of_four(gram), entry))
-            }
+            if any { three.push((slot(table.hash(gram)), entry)) } else { four.push((hash_of_four(gram), entry)) }
         }
         Self { table, of_four: Buckets::new(four), of_three: Buckets::new(three), bytes, short }
     }
@@ -191,11 +187,7 @@ impl Keywords {
         gram: u32,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let entries = self
-            .of_four
-            .of(hash_of_four(gram))
-            .iter()
-            .chain(self.of_three.of(usize::from(self.table.hash(gram) >> (16 - BITS))));
+        let entries = self.of_four.of(hash_of_four(gram)).iter().chain(self.of_three.of(slot(self.table.hash(gram))));
         let (before, rest) = text.split_at_checked(at).unwrap_or_default();
         let on = match rest.first_chunk() {
             Some(eight) => u64::from_le_bytes(*eight),
@@ -275,12 +267,12 @@ impl Table {
     fn by((first, third): (u16, u16), grams: &[(u32, bool)]) -> Self {
         let mut table = Self { first, third, last: Box::new([0; 1 << BITS]), sure: Box::new([0; 1 << (SURE - 5)]) };
         for (gram, any) in grams {
-            let hash = usize::from(table.hash(*gram) >> (16 - BITS));
+            let hash = slot(table.hash(*gram));
             let bit = if *any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
             table.last.get_mut(hash).into_iter().for_each(|last| *last |= bit);
             for last in 0..if *any { 256 } else { 1 } {
                 let gram = (gram & 0xFF_FFFF | if *any { last << 24 } else { gram & 0xFF00_0000 }) | SMALL;
-                let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+                let hash = mixed(gram) >> (32 - SURE);
                 table.sure.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
             }
         }
@@ -296,7 +288,7 @@ impl Table {
     /// What may stand behind bytes of this hash.
     #[inline(always)]
     fn last_at(&self, hash: u16) -> u32 {
-        self.last.get(usize::from(hash >> (16 - BITS))).copied().unwrap_or_default()
+        self.last.get(slot(hash)).copied().unwrap_or_default()
     }
 
     /// The places in a block where a keyword may have the bytes that stand there: the same as `has` for each.
@@ -335,7 +327,7 @@ impl Table {
     /// The same as `has`, for those that it is true of: most of them are by chance.
     #[inline(always)]
     fn surely_has(&self, gram: u32) -> bool {
-        let hash = gram.wrapping_mul(0x9e37_79b1) >> (32 - SURE);
+        let hash = mixed(gram) >> (32 - SURE);
         self.sure.get((hash >> 5) as usize).is_some_and(|bits| bits >> (hash & 31) & 1 != 0)
     }
 
@@ -410,7 +402,19 @@ const SMALL: u32 = 0x2020_2020;
 /// Of four small bytes.
 #[inline(always)]
 fn hash_of_four(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> (32 - BITS)) as usize
+    (mixed(gram) >> (32 - BITS)) as usize
+}
+
+/// Four bytes, so that each changes the highest bits.
+#[inline(always)]
+fn mixed(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9e37_79b1)
+}
+
+/// Where a hash of three bytes has its place.
+#[inline(always)]
+fn slot(hash: u16) -> usize {
+    usize::from(hash >> (16 - BITS))
 }
 
 #[cfg(test)]

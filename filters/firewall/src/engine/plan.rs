@@ -285,6 +285,17 @@ mod tests {
     }
 
     #[test]
+    fn knows_what_ends_in_a_word() {
+        let ends = |expression: &str| ends_in_word(&crate::expression::parse(expression).unwrap());
+        assert!(ends(r#"a=([!-~&&[^"'`<>\\]]{6,})"#));
+        for expression in
+            [r#"a=([a-z]{6,})"?"#, r"a=([a-z]{6})\b", r"(a)=([a-z]{6})", r"a=(.{6})", r#"a=(["a]{6})"#, "a=[a-z]{6}"]
+        {
+            assert!(!ends(expression), "{expression}");
+        }
+    }
+
+    #[test]
     fn begins_with_fixed_strings() {
         assert_eq!(
             of(r"\b(gh[op]_[A-Za-z0-9]{36})(?:[^A-Za-z0-9]|$)", &["gho_", "ghp_"]).unwrap(),

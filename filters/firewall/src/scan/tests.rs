@@ -464,3 +464,26 @@ fn who_can_wait_is_told_all_of_a_text_of_tokens() {
     assert!((1..tokens.len()).contains(&found), "{found}");
     assert_eq!(told(&mut Scratch::patient()), (Ok(()), tokens.len()));
 }
+
+#[test]
+fn what_begins_close_before_its_keyword_is_told_once() {
+    let text = r#"
+[[rules]]
+id = "close"
+regex = '''x{1,4}kw=([a-z0-9]{6})'''
+keywords = ["kw="]
+entropy = 2.0
+"#;
+    let source = [Source { name: "rules.toml", text }];
+    let rules = Rules::load(false, &source, &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    for (text, spans) in [
+        ("xxxkw=a1b2c3", vec![0..12]),
+        ("xxxxxxkw=a1b2c3", vec![2..15]),
+        // The first does not hold, and the others stand side by side.
+        ("xxkw=aaaaaa xkw=a1b2c3xxkw=d4e5f6", vec![12..22, 22..33]),
+        ("kw=a1b2c3", vec![]),
+    ] {
+        let found: Vec<_> = scan(&rules, &[text]).unwrap().into_iter().map(|finding| finding.span).collect();
+        assert_eq!(found, spans, "{text}");
+    }
+}

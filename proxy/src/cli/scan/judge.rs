@@ -244,7 +244,7 @@ mod tests {
         let judge = Judge { rules: &rules, level, silent: Box::new(|_| false), comments: true, key: None };
         let mut judged = Judged::new("a.txt".into(), None);
         let window = Window { text, first: Place::FIRST, own: text.len() };
-        assert!(judged.window(&judge, &window, &mut Scratch::default()).is_ok());
+        assert!(judged.window(&judge, &window, &mut Scratch::patient()).is_ok());
         // Whatever else there is, none of it is shown.
         assert!(judged.told.iter().all(|told| !told.shown.contains("_")));
         (judged.told.len(), judged.allowed, judged.more)

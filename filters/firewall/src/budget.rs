@@ -6,8 +6,8 @@
 use crate::scan::Exhausted;
 
 /// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
-const PER_BYTE: usize = 24;
-const PER_BYTE_BEYOND: usize = 20;
+const PER_BYTE: usize = 128;
+const PER_BYTE_BEYOND: usize = 64;
 const SMALL: usize = 256 << 10;
 
 /// Units for each byte and each rule that looks at it whatever it says.
@@ -23,11 +23,12 @@ const FLOOR: usize = 160 << 10;
 /// What it takes to look once more, at what a text looks like or says decoded. How many bytes that may be is counted
 /// where they are decoded; for each of them there are some units more.
 const AGAIN: usize = 500;
-const PER_BYTE_AGAIN: usize = 12;
+const PER_BYTE_AGAIN: usize = 64;
 
 /// The same for what is only put together, of which nobody counts the bytes.
 const TOGETHER: usize = 200;
 const TOGETHER_PER_BYTE: usize = 1;
+const PER_BYTE_TOGETHER: usize = 16;
 
 /// The same for each byte of it that may be encoded.
 const DECODED_PER_BYTE: usize = 1;
@@ -85,8 +86,10 @@ impl Budget {
         self.spend(bytes.saturating_mul(DECODED_PER_BYTE))
     }
 
-    /// Spends what it takes to look at what stood in pieces, for live secrets only.
+    /// Spends what it takes to look at what stood in pieces, for live secrets only, of which there may be some.
     pub(crate) fn look_together(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let earned = bytes.saturating_mul(PER_BYTE_TOGETHER).saturating_mul(self.patience);
+        self.left = self.left.saturating_add(earned);
         self.spend(bytes.saturating_mul(TOGETHER_PER_BYTE).saturating_add(TOGETHER))
     }
 
@@ -148,8 +151,9 @@ mod tests {
         assert!(small.left < FLOOR, "many small pieces earn nothing");
         let mut together = Budget::default();
         assert_eq!(together.look_together(1000).and_then(|()| together.decode_again(1000)), Ok(()));
-        assert_eq!(together.left, FLOOR - TOGETHER - 1000 * (TOGETHER_PER_BYTE + DECODED_PER_BYTE));
-        assert_eq!(together.look_together(FLOOR), Err(Exhausted));
+        let spent = TOGETHER + 1000 * (TOGETHER_PER_BYTE + DECODED_PER_BYTE);
+        assert_eq!(together.left, FLOOR + 1000 * PER_BYTE_TOGETHER - spent);
+        const { assert!(PER_BYTE_TOGETHER < PER_BYTE_AGAIN) };
     }
 
     #[test]

@@ -60,7 +60,23 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
             }
         }
     }
+    // Words of a sentence that happen to have the size of the pieces.
+    if let Some(way) = pieces.get(apart(text, pieces)).filter(|way| (2..pieces.len().min(LONG)).contains(&way.len())) {
+        way.iter().for_each(|piece| view.copy(text, piece.clone()));
+        let end = way.last().map_or(0, |piece| piece.end);
+        view.put(APART, end..end);
+    }
     sink(&view);
+}
+
+/// The pieces without the words of small letters before and after them.
+fn apart(text: &str, pieces: &[Range<usize>]) -> Range<usize> {
+    let is_word = |piece: &Range<usize>| {
+        text.as_bytes().get(piece.clone()).is_some_and(|piece| piece.iter().all(u8::is_ascii_lowercase))
+    };
+    let first = pieces.iter().position(|piece| !is_word(piece)).unwrap_or(0);
+    let last = pieces.iter().rposition(|piece| !is_word(piece)).map_or(0, |last| last + 1);
+    first..last.max(first)
 }
 
 /// Whether a secret may reach over one of the borders: most that stands in pieces is prose and code, and of those

@@ -72,11 +72,12 @@ impl<'t> Gaps<'t> {
 /// Decodes every row of numbers that says something.
 pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
+    let mut tried = Tried::default();
     rows(bytes, planes, &mut |run| {
         let mut from = run.start;
         // What stands after a dump is read like what stands before it.
         loop {
-            let dump = dumped(bytes, &(from..run.end), budget, sink)?;
+            let dump = dumped(bytes, &(from..run.end), &mut tried, budget, sink)?;
             let (stop, end) = dump.unwrap_or((run.end, run.end));
             numbers(bytes, from..stop, budget, sink)?;
             from = end;
@@ -180,10 +181,22 @@ fn may_be_row(rest: &[u8], digits: u64) -> bool {
     digits.count_ones() as usize >= LEAST || goes_on()
 }
 
-/// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends.
+/// A dump that says nothing, and from how many of its lines on that has been seen.
+#[derive(Default)]
+struct Tried {
+    end: usize,
+    times: usize,
+}
+
+/// Other numbers may stand before a dump like lines of it, but not many.
+const TRIES: usize = 4;
+
+/// Decodes the first dump in a run, whatever numbers stand before it. Returns where it begins and where it ends; where
+/// it ends twice, if it says nothing.
 fn dumped(
     bytes: &[u8],
     run: &Range<usize>,
+    tried: &mut Tried,
     budget: &Budget,
     sink: &mut Sink<'_>,
 ) -> Result<Option<(usize, usize)>, Exhausted> {
@@ -197,6 +210,12 @@ fn dumped(
             if let Some(Said { text, name, .. }) = says::says(&made, "hexdump", budget)? {
                 sink(Piece { text: &text, from: From::Run(place.start, place.end), name })?;
                 return Ok(Some((line, place.end)));
+            }
+            let times = if tried.end == place.end { tried.times + 1 } else { 1 };
+            *tried = Tried { end: place.end, times };
+            if times >= TRIES && place.end > run.end {
+                // From each of its lines on it would be read to its end.
+                return Ok(Some((place.end, place.end)));
             }
             line = place.end.max(line + 1);
         }

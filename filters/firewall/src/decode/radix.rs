@@ -48,8 +48,10 @@ pub(super) fn each(text: &str, runs: &[Range<usize>], budget: &Budget, sink: &mu
                 continue;
             }
         }
-        // A line may say something that is not what those around it say, or not in their way.
-        if line.len() >= LEAST && block.read.is_none_or(|name| !is_in(line, name) || is_packed(line)) {
+        // A line may say something that is not what those around it say, or not in their way; and a word after it may be
+        // one of the text.
+        let alone = matches!(bytes.get(first.end), Some(b' ' | b'\t'));
+        if line.len() >= LEAST && (alone || block.read.is_none_or(|name| !is_in(line, name) || is_packed(line))) {
             decode(line, budget, &mut |text, name| give(text, first.end, name))?;
         }
     }

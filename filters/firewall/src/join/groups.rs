@@ -7,7 +7,7 @@ use super::{Sink, give, may_hide};
 use crate::planes::{BLOCK, Planes};
 
 /// How far apart a text is looked at. A token in groups is longer.
-const STEP: usize = 32;
+const STEP: usize = 16;
 
 /// The largest group, and the longest that stands between two: three of both fit into 64 bytes.
 const GROUP: usize = 12;
@@ -33,7 +33,8 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
             return;
         };
         let Some(row) = Row::over(bytes, floor, place, &steps) else { return };
-        next = row.last.end;
+        // What stands behind the last whole group may be the first of the next row.
+        next = row.end;
         if may_hide(bytes, row.pieces()) {
             let pieces: Vec<_> = row.pieces().collect();
             give(text, &pieces, sink);
@@ -46,7 +47,9 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let mut before = 0;
     for (place, (here, after)) in (0..).step_by(BLOCK).zip(words.zip(after)) {
         look(place, here, before);
-        look(place + STEP, here >> STEP | after << STEP, before >> STEP | here << STEP);
+        for step in (STEP..BLOCK).step_by(STEP) {
+            look(place + step, here >> step | after << (BLOCK - step), before >> step | here << (BLOCK - step));
+        }
         before = here;
     }
 }

@@ -13,6 +13,7 @@ use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
 use crate::join::{self, Border, Seams};
+use crate::planes::Planes;
 use crate::rule::{Direction, Rule};
 use crate::rules::Rules;
 use crate::view::{self, View};
@@ -110,10 +111,32 @@ impl<'r, 's> Layers<'r, 's> {
         // Most texts are seen as they stand.
         let view = if self.hits.planes.are_plain() { None } else { view::of(text) };
         let Some(view) = view else { return self.below(text, place, through, depth) };
+        // A dash that becomes `-`, or a letter that loses its accent, would belong to what is encoded beside it.
+        let planes = std::mem::take(&mut self.hits.planes);
+        let mut runs = std::mem::take(&mut self.hits.runs);
+        self.encoded(text, &planes, &mut runs, (place, through, depth))?;
+        self.hits.planes = planes;
+        self.hidden(text, &mut runs, place, through, depth)?;
+        self.hits.runs = runs;
         let place = Place::Parts(&view.map, place);
         let through = if through == Through::Plain { Through::Normalised } else { through };
         self.judge(&view.text, &place, through)?;
         self.below(&view.text, &place, through, depth)
+    }
+
+    /// Looks at what is encoded in a text.
+    fn encoded(
+        &mut self,
+        text: &str,
+        planes: &Planes,
+        runs: &mut Runs,
+        (place, through, depth): (&Place<'_>, Through, Depth),
+    ) -> Result<(), Exhausted> {
+        runs.read(text, planes);
+        decode::each(text, planes, runs, self.budget, &mut |piece: Piece<'_>| {
+            let through = outermost(through, piece.name);
+            self.decoded(&piece, place, through, depth)
+        })
     }
 
     /// Looks at what is in pieces or encoded in a text.
@@ -121,11 +144,7 @@ impl<'r, 's> Layers<'r, 's> {
         // It was scanned last.
         let planes = std::mem::take(&mut self.hits.planes);
         let mut runs = std::mem::take(&mut self.hits.runs);
-        runs.read(text, &planes);
-        decode::each(text, &planes, &runs, self.budget, &mut |piece: Piece<'_>| {
-            let through = outermost(through, piece.name);
-            self.decoded(&piece, place, through, depth)
-        })?;
+        self.encoded(text, &planes, &mut runs, (place, through, depth))?;
         let mut done = Ok(());
         join::each(text, &planes, &mut |view: &View| {
             if done.is_ok() {
@@ -134,10 +153,7 @@ impl<'r, 's> Layers<'r, 's> {
         });
         done?;
         self.hits.planes = planes;
-        // What is written backwards may be encoded, or have been.
-        if depth.layers <= 1 {
-            self.hidden(text, &mut runs, place, through, depth)?;
-        }
+        self.hidden(text, &mut runs, place, through, depth)?;
         self.hits.runs = runs;
         Ok(())
     }
@@ -151,6 +167,10 @@ impl<'r, 's> Layers<'r, 's> {
         through: Through,
         depth: Depth,
     ) -> Result<(), Exhausted> {
+        // It may be encoded, or have been.
+        if depth.layers > 1 {
+            return Ok(());
+        }
         decode::each_hidden(text, runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);

@@ -450,7 +450,8 @@ proptest! {
 fn who_can_wait_is_told_all_of_a_text_of_tokens() {
     let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
     let tokens: Vec<_> = (0..300).map(|seed| crate::draw("token: ghp_{b62:30}{crc32}", seed).unwrap()).collect();
-    let text = tokens.join("\n");
+    // Each of these words has a value that goes on to the end.
+    let text = format!("{}\n{}", tokens.join("\n"), "password=".repeat(1000));
     let texts = [Text { text: &text, origin: Origin::User, flows: false }];
     let told = |scratch: &mut Scratch| {
         let mut found = 0;
@@ -461,7 +462,7 @@ fn who_can_wait_is_told_all_of_a_text_of_tokens() {
     };
     let (judged, found) = told(&mut Scratch::default());
     assert_eq!(judged, Err(Exhausted));
-    assert!((1..tokens.len()).contains(&found), "{found}");
+    assert_eq!(found, tokens.len(), "what was found by then is told");
     assert_eq!(told(&mut Scratch::patient()), (Ok(()), tokens.len()));
 }
 
@@ -485,5 +486,28 @@ entropy = 2.0
     ] {
         let found: Vec<_> = scan(&rules, &[text]).unwrap().into_iter().map(|finding| finding.span).collect();
         assert_eq!(found, spans, "{text}");
+    }
+}
+
+#[test]
+fn what_stands_beside_it_hides_nothing() {
+    let spaced = |size: usize| chunks(size).join(" ");
+    let hex = HEXLOWER.encode(TOKEN.as_bytes());
+    let base32 = BASE32.encode(TOKEN.as_bytes());
+    let base64 = BASE64_NOPAD.encode(format!("id: {TOKEN}").as_bytes());
+    let reversed: String = TOKEN.chars().rev().collect();
+    for before in 0..64 {
+        let before = "word ".repeat(before / 5) + &" ".repeat(before % 5);
+        for (way, text) in [
+            ("a dash that looks like a sign of base64", format!("{before}see\u{2014}{hex}")),
+            ("a letter with an accent", format!("{before}\u{e9}{base32}")),
+            ("the same, backwards", format!("{before}{reversed}\u{e9}")),
+            ("a word behind it", format!("{before}see {base64} and more")),
+            ("words of the size of its groups", format!("{before}take this with your keys {}", spaced(4))),
+            ("words of another size", format!("{before}take this with your keys {}", spaced(1))),
+        ] {
+            let found = scan(rules(), &[&text]).unwrap();
+            assert!(found.iter().any(|finding| &*finding.rule.id == "token"), "{way}: {text:?}");
+        }
     }
 }

@@ -38,7 +38,8 @@ fn each_slowly(text: &str, runs: &[Range<usize>], budget: &Budget, sink: &mut Si
                 continue;
             }
         }
-        if line.len() >= LEAST && block.read.is_none_or(|name| !is_in(line, name) || is_packed(line)) {
+        let alone = matches!(bytes.get(first.end), Some(b' ' | b'\t'));
+        if line.len() >= LEAST && (alone || block.read.is_none_or(|name| !is_in(line, name) || is_packed(line))) {
             decode(line, budget, &mut |text, name| give(text, first.end, name))?;
         }
     }

@@ -124,13 +124,22 @@ fn walk(json: &Json<'_>, place: u64, key: &str, growing: bool, see: &mut dyn FnM
             // Anthropic and Responses events say at the top which content block they belong to.
             let mut place = place;
             for (key, value) in entries {
-                if let ("index" | "output_index" | "content_index", Some(index)) = (key.as_ref(), value.as_u64()) {
+                if let Some(index) = value.as_u64()
+                    && matches!(key.as_ref(), "index" | "output_index" | "content_index")
+                {
                     place = step(place, key.as_bytes(), index);
                 }
             }
             for (key, value) in entries {
                 see(Piece { channel: Channel::Single, text: key, key, is_key: true });
-                walk(value, step(place, key.as_bytes(), 0), key, grows(key), see);
+                // Only of these it matters where they stand.
+                let (place, grows) = match value {
+                    Json::Object(_) => (step(place, key.as_bytes(), 0), false),
+                    Json::Array(_) => (step(place, key.as_bytes(), 0), grows(key)),
+                    Json::String(_) if grows(key) => (step(place, key.as_bytes(), 0), true),
+                    Json::String(_) | Json::Number(_) | Json::Bool(_) | Json::Null => (place, false),
+                };
+                walk(value, place, key, grows, see);
             }
         }
         Json::Number(_) => {

@@ -15,6 +15,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 
+mod quick;
+
 /// How deep values may nest.
 pub const MAX_DEPTH: usize = 64;
 
@@ -83,14 +85,16 @@ impl<'a> Json<'a> {
     /// # Errors
     /// When the text is not JSON, or is JSON that two readers could take differently.
     pub fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
-        let budget = Budget { left: Cell::new(MAX_VALUES), kind: Cell::new(JsonErrorKind::Syntax) };
         // Checked once as a whole, not string by string.
-        let text = std::str::from_utf8(text).map_err(|e| not_text(text, e.valid_up_to()))?;
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let located = |e: serde_json::Error| JsonError { kind: budget.kind.get(), line: e.line(), column: e.column() };
-        let value = Seed { depth: 0, budget: &budget }.deserialize(&mut reader).map_err(located)?;
-        reader.end().map_err(located)?;
-        Ok(value)
+        Self::parse_text(std::str::from_utf8(text).map_err(|e| not_text(text, e.valid_up_to()))?)
+    }
+
+    /// Reads one whole document.
+    ///
+    /// # Errors
+    /// As [`Json::parse`].
+    pub fn parse_text(text: &'a str) -> Result<Self, JsonError> {
+        quick::read(text).map_or_else(|| slow(text), Ok)
     }
 
     /// The value of a key, when this is an object that has it.
@@ -223,6 +227,16 @@ impl Serialize for Json<'_> {
             Self::String(text) => to.serialize_str(text),
         }
     }
+}
+
+/// Reads a document, and says what is wrong with it.
+fn slow(text: &str) -> Result<Json<'_>, JsonError> {
+    let budget = Budget { left: Cell::new(MAX_VALUES), kind: Cell::new(JsonErrorKind::Syntax) };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let located = |e: serde_json::Error| JsonError { kind: budget.kind.get(), line: e.line(), column: e.column() };
+    let value = Seed { depth: 0, budget: &budget }.deserialize(&mut reader).map_err(located)?;
+    reader.end().map_err(located)?;
+    Ok(value)
 }
 
 /// That a document is no UTF-8 from this byte on.

@@ -19,7 +19,7 @@ use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
 use crate::runs;
-use crate::scan::{self, Exhausted};
+use crate::scan::{self, Exhausted, Standing};
 use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
@@ -236,7 +236,10 @@ impl Engine {
     pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> Result<bool, Exhausted> {
         let mut found = false;
         hits.begin();
-        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule)?;
+        self.scan(text, hits, &mut |hit| {
+            found |= *hit.rule.id == *rule;
+            Standing::Open
+        })?;
         Ok(found)
     }
 
@@ -266,7 +269,7 @@ impl Engine {
         &'r self,
         text: &str,
         hits: &mut Hits,
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         hits.only_sure = true;
         let done = self.scan(text, hits, found);
@@ -279,7 +282,7 @@ impl Engine {
         &'r self,
         text: &str,
         hits: &mut Hits,
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         match (hits.only_sure, hits.again) {
             (true, _) => hits.budget.look_together(text.len())?,
@@ -321,7 +324,7 @@ impl Engine {
         text: &str,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let mut places = std::mem::take(&mut hits.places);
         let mut placed = None;
@@ -356,7 +359,7 @@ impl Engine {
         text: &str,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         if self.at_runs.is_empty() {
             return Ok(());
@@ -384,7 +387,7 @@ impl Engine {
         begins: Range<usize>,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
         // Most of what has a keyword is something else, and shows so in its first bytes.
@@ -403,19 +406,19 @@ impl Engine {
         }
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
         let Hits { budget, path, .. } = hits;
-        let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+        let mut looking = rule.looking(text, path.as_deref(), cache, &mut *budget);
         match rule.reach {
             Reach::Here => {
                 if let Some(hit) = looking.at(begins.end)? {
                     done = hit.span.end;
-                    found(hit);
+                    budget.heed(found(hit));
                 }
             }
             Reach::Near => {
                 for begin in begins.start.max(done)..=begins.end {
                     if let Some(hit) = looking.at(begin)? {
                         done = hit.span.end;
-                        found(hit);
+                        budget.heed(found(hit));
                         break;
                     }
                 }
@@ -424,7 +427,7 @@ impl Engine {
                 let end = begins.end.saturating_add(longest).min(text.len());
                 looking.each(begins.start.max(done)..end, &mut |hit| {
                     done = hit.span.end;
-                    found(hit);
+                    found(hit)
                 })?;
             }
             Reach::Whole => {

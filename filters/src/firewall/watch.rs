@@ -6,8 +6,7 @@
 //!    everything that is to be taken out of it is known.
 //! 4. Every other string is judged at once, as a whole.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -55,7 +54,8 @@ pub(super) struct AnswerWatch {
 /// What the eye knows of an answer.
 #[derive(Default)]
 struct State {
-    channels: HashMap<u64, Growing>,
+    /// There are one or two, as a rule.
+    channels: Vec<(u64, Box<Growing>)>,
     /// How many frames brought a piece of a growing text.
     spoken: u64,
     singles: Singles,
@@ -96,7 +96,7 @@ impl<'r> From<StreamFinding<'r>> for Found<'r> {
 struct FoundOnce<'r> {
     found: Vec<Found<'r>>,
     /// Of each rule: where its findings lie, begin and end. None of them overlap.
-    places: HashMap<&'r str, BTreeMap<u64, u64>>,
+    places: BTreeMap<&'r str, BTreeMap<u64, u64>>,
     /// There was more than is kept.
     more: bool,
 }
@@ -169,7 +169,7 @@ impl Watch for AnswerWatch {
     }
 
     fn holds(&self) -> Option<u64> {
-        self.state.channels.values().filter_map(Growing::holds).min()
+        self.state.channels.iter().filter_map(|(_, text)| text.holds()).min()
     }
 
     fn amends(&self, number: u64) -> bool {
@@ -192,7 +192,7 @@ impl Watch for AnswerWatch {
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         let Self { judge, state } = self;
         let mut channels = std::mem::take(&mut state.channels);
-        for text in channels.values_mut() {
+        for (_, text) in &mut channels {
             state.finish(judge, text);
         }
         Ok(self.state.refusal.take())
@@ -217,13 +217,12 @@ impl State {
             Channel::Single => self.take_single(judge, number, place, piece),
             Channel::Growing(channel) => {
                 let mut channels = std::mem::take(&mut self.channels);
-                let room = channels.len() < MAX_CHANNELS;
-                match channels.entry(channel) {
-                    Entry::Occupied(known) => self.take_growing(judge, number, place, piece, known.into_mut()),
-                    Entry::Vacant(new) if room => {
-                        self.take_growing(judge, number, place, piece, new.insert(Growing::default()));
-                    }
-                    Entry::Vacant(_) => self.broken("the answer has too many texts"),
+                if channels.iter().all(|(known, _)| *known != channel) && channels.len() < MAX_CHANNELS {
+                    channels.push((channel, Box::default()));
+                }
+                match channels.iter_mut().find(|(known, _)| *known == channel) {
+                    Some((_, text)) => self.take_growing(judge, number, place, piece, text),
+                    None => self.broken("the answer has too many texts"),
                 }
                 self.channels = channels;
             }
@@ -287,7 +286,7 @@ impl State {
     fn settle_quiet(&mut self, judge: &Judge) {
         let spoken = self.spoken;
         let mut channels = std::mem::take(&mut self.channels);
-        for text in channels.values_mut().filter(|text| text.is_quiet(spoken, PATIENCE)) {
+        for (_, text) in channels.iter_mut().filter(|(_, text)| text.is_quiet(spoken, PATIENCE)) {
             self.finish(judge, text);
             text.give_up();
         }

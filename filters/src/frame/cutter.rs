@@ -1,5 +1,7 @@
 //! Finding where frames end.
 
+use bytes::Buf as _;
+
 use super::{Bytes, BytesMut, StreamFormat};
 
 /// Cuts a stream of bytes into frames, whatever the chunks it comes in.
@@ -48,7 +50,10 @@ impl Cutter {
             return None;
         };
         self.searched = 0;
-        Some(self.partial.split_to(end).freeze())
+        // Most frames come whole, one a chunk: copied, they leave the room behind for the next one.
+        let frame = self.partial.get(..end).map(Bytes::copy_from_slice);
+        self.partial.advance(end);
+        frame
     }
 
     /// What is left once the stream has ended: a last frame without its delimiter, or nothing.

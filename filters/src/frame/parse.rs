@@ -65,7 +65,7 @@ pub fn with_frame<T>(raw: &Bytes, reading: Reading, show: impl FnOnce(&Frame<'_>
             if data.trim() == "[DONE]" {
                 return Ok(show(&Frame { raw, body: FrameBody::End, beside: has_loose_text(text).then_some(text) }));
             }
-            let json = Json::parse(data.as_bytes()).map_err(|_| FrameError::NotJson)?;
+            let json = Json::parse_text(&data).map_err(|_| FrameError::NotJson)?;
             let beside = has_loose_text(text).then_some(text);
             Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside }))
         }

@@ -17,7 +17,7 @@ use crate::check::{Candidate, Check, Glance, entropy, part};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
-use crate::scan::Exhausted;
+use crate::scan::{Exhausted, Standing};
 use crate::trigger::Trigger;
 
 /// As close to a keyword, each place is tried by itself.
@@ -185,7 +185,10 @@ impl Compiled {
         let mut budget = Budget::default();
         // The range is short: an automaton whose memory is full must not take all that it may cost.
         budget.earn(range.len(), PLACE);
-        let done = self.looking(text, None, &mut cache, &mut budget).each(range, found);
+        let done = self.looking(text, None, &mut cache, &mut budget).each(range, &mut |hit| {
+            found(hit);
+            Standing::Open
+        });
         if let Ok(mut spare) = self.spare.lock() {
             *spare = Some(cache);
         }
@@ -247,7 +250,11 @@ impl<'r> Looking<'r, '_> {
     }
 
     /// All that matches within a range.
-    pub(super) fn each(&mut self, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) -> Result<(), Exhausted> {
+    pub(super) fn each(
+        &mut self,
+        range: Range<usize>,
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
+    ) -> Result<(), Exhausted> {
         let mut at = range.start;
         while at <= range.end {
             let within = at..range.end;
@@ -257,7 +264,7 @@ impl<'r> Looking<'r, '_> {
             // What does not hold up must not hide what begins within it.
             at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
             if holds {
-                found(hit);
+                self.budget.heed(found(hit));
             }
         }
         Ok(())

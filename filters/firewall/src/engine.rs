@@ -198,9 +198,17 @@ impl Engine {
             all.entry(keyword).or_default().push(Target::Cue(number));
         }
         // What a rule without a keyword to look for is believed by.
-        let marks =
-            rules.iter().filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule)).flat_map(scan::marks);
-        let disguised = Disguised::new(of_sure.keys().cloned().chain(marks.map(Keyword::any_case)));
+        let marks = rules
+            .iter()
+            .filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule))
+            .flat_map(|rule| scan::marks(rule).map(|mark| (Keyword::any_case(mark), vec![rule.expression()])));
+        let expression = |target: &Target| match target {
+            Target::Rule { number, .. } => rules.get(*number as usize).map_or("", Compiled::expression),
+            Target::Cue(_) => "",
+        };
+        let of_sure_marks =
+            of_sure.iter().map(|(mark, targets)| (mark.clone(), targets.iter().map(expression).collect()));
+        let disguised = Disguised::new(of_sure_marks.chain(marks));
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
             .filter(|(_, rule)| rule.trigger() == Some(Trigger::Run))

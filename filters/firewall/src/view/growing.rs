@@ -4,7 +4,7 @@
 use unicode_normalization::char::compose;
 
 use super::confusable;
-use super::fold::{ENDS, Made, compatible, is_combining, is_invisible};
+use super::fold::{ENDS, Made, compatible, is_combining, is_invisible, looks_like};
 
 /// What a reader sees instead of a character that comes after this one; `None` for itself. Letters that
 /// look like others are left to [`super::of`], which sees the word around them.
@@ -26,6 +26,11 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
         _ if is_ideograph(c) => None,
         _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)),
     }
+}
+
+/// Whether a character is seen as it stands in any word.
+pub(crate) fn stays(c: char) -> bool {
+    !is_combining(c) && looks_like(c).is_none() && instead(c, None).is_none()
 }
 
 /// Whether a letter may look like one of ASCII, by the word in which it stands.

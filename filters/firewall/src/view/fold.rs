@@ -105,12 +105,7 @@ impl Changes<'_> {
     fn letter(&mut self, at: usize, c: char) -> Option<Made> {
         self.enter(at);
         if self.token {
-            let base = || {
-                let mut first = None;
-                decompose_canonical(c, |part| first = first.or(Some(part)));
-                first.filter(char::is_ascii_alphanumeric).or_else(|| confusable::letter(first?))
-            };
-            return confusable::letter(c).or_else(base).map(Made::Char);
+            return alike(c).map(Made::Char);
         }
         self.enter_letters(at);
         (self.ascii && confusable::is_foreign(c)).then(|| confusable::letter(c).map(Made::Char))?
@@ -177,6 +172,16 @@ impl Changes<'_> {
         let letters = self.text.as_bytes().get(start..end).unwrap_or_default();
         self.ascii = letters.iter().any(u8::is_ascii_alphabetic);
     }
+}
+
+/// What a letter looks like in a token, with or without a mark.
+pub(super) fn alike(c: char) -> Option<char> {
+    let base = || {
+        let mut first = None;
+        decompose_canonical(c, |part| first = first.or(Some(part)));
+        first.filter(char::is_ascii_alphanumeric).or_else(|| confusable::letter(first?))
+    };
+    confusable::letter(c).or_else(base)
 }
 
 /// What a compatibility form stands for.

@@ -4,7 +4,7 @@
 use unicode_normalization::char::compose;
 
 use super::confusable;
-use super::fold::{ENDS, Made, compatible, is_combining, is_invisible};
+use super::fold::{ENDS, Made, alike, compatible, is_combining, is_invisible};
 
 /// What a reader sees instead of a character that comes after this one; `None` for itself. Letters that
 /// look like others are left to [`super::of`], which sees the word around them.
@@ -31,6 +31,13 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
 /// Whether a letter may look like one of ASCII, by the word in which it stands.
 pub(crate) fn may_look_alike(c: char) -> bool {
     !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
+}
+
+/// Whether all letters of a word may turn out to be what they look like: it has signs of a token, and nothing else
+/// than what looks like ASCII.
+pub(crate) fn may_be_token(word: &str) -> bool {
+    let alike = |c: char| c.is_ascii() || is_combining(c) || alike(c).is_some();
+    !word.is_ascii() && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'_') && word.chars().all(alike)
 }
 
 /// Whether a byte ends a word in which letters are looked at together.

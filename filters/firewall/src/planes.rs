@@ -22,6 +22,10 @@ pub(crate) struct Block {
     pub(crate) line: u64,
     /// What may begin an escape: `%`, `&`, `\`, `=`; `#`, which follows some, and `$`, which only lies between them.
     pub(crate) mark: u64,
+    /// Spaces, tabs, carriage returns.
+    pub(crate) blank: u64,
+    /// What ends a word in prose and code: white space, quotes, commas, brackets.
+    pub(crate) stop: u64,
 }
 
 /// All blocks of a text. Reused from text to text.
@@ -160,8 +164,9 @@ fn starts<const LEAST: u32>(bits: u128) -> u64 {
 }
 
 impl Block {
-    /// Of bytes that are of no kind.
-    const NONE: Self = Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0 };
+    /// Of what is behind the end.
+    pub(crate) const NONE: Self =
+        Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0, blank: 0, stop: u64::MAX };
 
     /// What `plain` has of bits stays where the bytes are plain.
     fn of(bytes: &[u8; BLOCK], plain: &mut u8x16) -> Self {
@@ -174,8 +179,14 @@ impl Block {
             let digit = up_to(part, b'9', 10);
             let (minus, word, line) = (is(b'-'), letter | digit | is(b'_'), is(b'\n'));
             // Tabs and carriage returns differ in one bit.
-            let blank = (part & u8x16::splat(0xFB)).simd_eq(u8x16::splat(b'\t'));
-            *plain &= up_to(part, b'~', 0x5F) | line | blank;
+            let tab = (part & u8x16::splat(0xFB)).simd_eq(u8x16::splat(b'\t'));
+            *plain &= up_to(part, b'~', 0x5F) | line | tab;
+            let blank = tab | is(b' ');
+            // A brace differs from its bracket as a small letter from a large one.
+            let bracket = (part & u8x16::splat(0xFE)).simd_eq(u8x16::splat(b'('))
+                | small.simd_eq(u8x16::splat(b'{'))
+                | small.simd_eq(u8x16::splat(b'}'));
+            let stop = blank | line | is(b'"') | is(b'\'') | is(b',') | bracket;
             let put = |plane: &mut u64, bits: u8x16| *plane |= u64::from(bits.to_bitmask()) << (16 * number);
             put(&mut block.word, word);
             put(&mut block.symbol, word | minus | is(b'+') | is(b'/'));
@@ -183,6 +194,8 @@ impl Block {
             put(&mut block.digit, digit);
             put(&mut block.line, line);
             put(&mut block.mark, up_to(part, b'&', 4) | is(b'\\') | is(b'='));
+            put(&mut block.blank, blank);
+            put(&mut block.stop, stop);
         }
         block
     }
@@ -217,6 +230,8 @@ mod tests {
                 prop_assert_eq!(is(|block| block.digit), byte.is_ascii_digit());
                 prop_assert_eq!(is(|block| block.line), byte == b'\n');
                 prop_assert_eq!(is(|block| block.mark), b"#$%&\\=".contains(&byte));
+                prop_assert_eq!(is(|block| block.blank), b" \t\r".contains(&byte));
+                prop_assert_eq!(is(|block| block.stop), b" \t\r\n\"',()[]{}".contains(&byte));
             }
             prop_assert_eq!(planes.ahead(text.len(), |block| block.symbol), 0);
         }

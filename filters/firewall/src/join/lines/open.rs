@@ -1,0 +1,188 @@
+//! Whether a word may go on in the next line anywhere: in most texts none does, and that is known from bits.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use super::inner;
+use crate::decode::Set;
+use crate::join::{Drawn, ENDS, LEAST, LONG};
+use crate::planes::{BLOCK, Block, Planes};
+
+/// Gives where each line begins in which something goes on that may hide a secret, or the first line of a key. In most
+/// texts nothing does: of nearly all lines all that is asked is how long the words at their border are.
+pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
+    let bytes_of = |part: Range<usize>| bytes.get(part).unwrap_or_default().iter();
+    let mut open = Open::default();
+    // Where the last line begins behind its indentation, and whether there is more before its first word.
+    let (mut begun, mut was_odd) = (0, true);
+    let mut before = 0;
+    let mut blocks = planes.blocks().iter();
+    let mut block = blocks.next();
+    let mut place = 0;
+    while let Some(here) = block {
+        block = blocks.next();
+        let next = block.unwrap_or(&Block::NONE);
+        let words = !here.stop;
+        let mut ends = here.line;
+        while ends != 0 {
+            let at = ends.trailing_zeros();
+            ends &= ends - 1;
+            let end = place + at as usize;
+            let ahead = |here: u64, next: u64| here >> at >> 1 | next << (BLOCK as u32 - 1 - at);
+            let tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
+            let indent = ahead(here.blank, next.blank).trailing_ones();
+            let head = ahead(words, !next.stop).unbounded_shr(indent).trailing_ones();
+            let (indent, head) = (indent as usize, head as usize);
+            let begin = end + 1 + indent;
+            // No branch for each of these: which of them holds is hard to guess.
+            let is_whole = begun + tail == end;
+            let long = (tail == BLOCK) | (indent + head >= BLOCK);
+            let odd = MARKS.has(byte(begin)) | long;
+            let look = TRAILS.has(byte(end.wrapping_sub(1))) | ((tail > 0) & (odd | was_odd));
+            let both = (tail > 0) & (head > 0) & ((tail + head >= LEAST) | is_whole);
+            if look | both {
+                if look | is_whole {
+                    open.look(bytes, end + 1, found);
+                } else {
+                    let open = Drawn::of(bytes_of(end - tail..end).rev());
+                    if open.with(Drawn::of(bytes_of(begin..begin + head))).is_secret() {
+                        found(end + 1);
+                    }
+                }
+            }
+            (begun, was_odd) = (begin, odd);
+        }
+        before = words;
+        place += BLOCK;
+    }
+}
+
+/// What stands between the last word of a line and its end, and the dashes of a key.
+static TRAILS: Set = Set::of(b" \t\r\\-");
+
+/// What stands before the first word of a line, other than blanks.
+static MARKS: Set = Set::of(b">|#*");
+
+/// What may go on in the next line: the end of the last one, and what stood before it if it was one word.
+#[derive(Default)]
+struct Open {
+    line: Range<usize>,
+    before: Drawn,
+    /// Where the next line begins.
+    next: usize,
+}
+
+impl Open {
+    /// Looks whether the line before goes on in the one that begins here, closer. It is further on from time to time.
+    fn look(&mut self, bytes: &[u8], begin: usize, found: &mut dyn FnMut(usize)) {
+        let line_start = |at: usize| memrchr(b'\n', bytes.get(..at).unwrap_or_default()).map_or(0, |end| end + 1);
+        // What is one word goes on from the line before it.
+        let mut first = begin;
+        while first > self.next {
+            let start = line_start(first - 1);
+            let line = inner(bytes, start..first - 1);
+            let is_word = word(bytes.get(line.clone()).unwrap_or_default().iter()) == line.len();
+            if start < self.next {
+                break;
+            }
+            if !is_word || line.is_empty() || start == 0 {
+                *self = Self { line, before: Drawn::default(), next: first };
+                break;
+            }
+            first = start;
+        }
+        while self.next <= begin {
+            let begin = self.next;
+            let rest = bytes.get(begin..).unwrap_or_default();
+            let end = memchr(b'\n', rest).map_or(bytes.len(), |size| begin + size);
+            self.next = end + 1;
+            if self.goes_on(bytes, begin..end) {
+                found(begin);
+            }
+        }
+    }
+
+    /// Whether it goes on in this line and may hide a secret.
+    fn goes_on(&mut self, bytes: &[u8], line: Range<usize>) -> bool {
+        let last = bytes.get(self.line.clone()).unwrap_or_default();
+        let line = inner(bytes, line);
+        let text = bytes.get(line.clone()).unwrap_or_default();
+        let (mut found, mut before) = (false, Drawn::default());
+        // Hardly any two words at a border are long enough, and only those are looked at closer.
+        let (tail, head) = (word(last.iter().rev()), word(text.iter()));
+        let goes_on = tail > 0 && head > 0;
+        if last.ends_with(b"-") || (goes_on && tail == last.len()) || (goes_on && tail + head >= LEAST) {
+            let drawn = Drawn::of(last.iter().rev().take(LONG));
+            let open = if tail == last.len() { self.before.with(drawn) } else { drawn };
+            found = last.ends_with(b"-") || open.with(Drawn::of(text.iter().take(LONG))).is_secret();
+            if goes_on && head == text.len() {
+                before = open;
+            }
+        } else if goes_on && head == text.len() {
+            before = Drawn::of(last.iter().rev().take(LONG));
+        }
+        (self.line, self.before) = (line, before);
+        found
+    }
+}
+
+/// How long the word is that comes first.
+fn word<'b>(bytes: impl Iterator<Item = &'b u8>) -> usize {
+    bytes.take(LONG).take_while(|byte| !ENDS.has(**byte)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a person may write, and what of a secret may stand in a line.
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z ]{0,24}",
+            "[ >#|*\t\r]{0,3}[a-zA-Z0-9]{1,20}[!;&$,.)\\\\ \r-]{0,2}",
+            "[a-zA-Z0-9!;&$%^_/+=.:@~-]{8,16}",
+            "(let|use|key|pass) [a-z0-9]{1,9} = \"?[A-Za-z0-9;]{0,14}\"?;?",
+            "-{1,6}(B|BEGIN K)?",
+            "[ >#|*\t\r]{0,70}[ -~é]{1,2}",
+            "[<>|`A-Za-z0-9]{1,24}[<>|`][A-Za-z0-9]{1,16}",
+            "([A-Za-z0-9]{1,16}[<>|`,.; ]){1,3}",
+        ]
+    }
+
+    /// Where a word goes on, line by line.
+    fn slow(text: &str) -> BTreeSet<usize> {
+        let mut open = Open::default();
+        let mut next = 0;
+        let mut lines = text.split('\n').map(|line| {
+            next += line.len() + 1;
+            next - line.len() - 1..next - 1
+        });
+        let found = lines.by_ref().filter(|line| open.goes_on(text.as_bytes(), line.clone()));
+        found.map(|line| line.start).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn no_word_that_goes_on_is_overlooked(
+            lines in prop::collection::vec(line(), 0..9),
+            short in prop::collection::vec("([ >#|*\t]{0,3}[a-z0-9]{0,15}[ \\\\-]?|[A-Z .,]{0,30}[A-Za-z0-9]{0,12})", 0..9),
+        ) {
+            for lines in [&lines, &short] {
+                let text = lines.join("\n");
+                let mut found = BTreeSet::new();
+                each(text.as_bytes(), &Planes::of(&text), &mut |line| {
+                    found.insert(line);
+                });
+                prop_assert!(found.is_superset(&slow(&text)), "{:?}", text);
+            }
+        }
+    }
+}

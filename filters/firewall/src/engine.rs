@@ -6,6 +6,7 @@ mod beginning;
 mod compiled;
 mod digits;
 mod gate;
+mod looking;
 mod plan;
 mod starts;
 

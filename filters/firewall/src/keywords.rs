@@ -21,11 +21,11 @@ const GRAM: usize = 4;
 const CHUNK: usize = 512;
 
 /// As many places of a block are listed without asking whether they are any.
-const UNASKED: usize = 4;
+const UNASKED: usize = 6;
 
-/// Keywords are known by hashes of so many bits: of four bytes, and of three.
-const OF_FOUR: u32 = 14;
-const OF_THREE: u32 = 10;
+/// Keywords are known by so many hashes: of four bytes, and of three.
+const OF_FOUR: usize = 1 << 14;
+const OF_THREE: usize = 1 << 10;
 
 /// A keyword to find.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +39,8 @@ pub(crate) struct Keyword {
 /// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
 pub(crate) struct Keywords {
     sieve: Sieve,
-    of_four: Groups,
-    of_three: Groups,
+    of_four: Groups<OF_FOUR>,
+    of_three: Groups<OF_THREE>,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
     /// Those of one or two bytes.
@@ -89,8 +89,8 @@ impl Keywords {
             }
             bytes.extend_from_slice(&keyword.text);
         }
-        let (of_four, of_three) = (Groups::new(four, OF_FOUR), Groups::new(three, OF_THREE));
-        Self { sieve: Sieve::new(&grams), of_four, of_three, bytes, short }
+        let sieve = Sieve::new(&grams);
+        Self { sieve, of_four: Groups::new(four), of_three: Groups::new(three), bytes, short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
@@ -98,7 +98,8 @@ impl Keywords {
         let mut places = Places { list: [0; CHUNK + UNASKED], count: 0 };
         for from in (0..text.len()).step_by(CHUNK) {
             self.list(text, from, &mut places);
-            self.thin_out(text, from, &mut places);
+            places.keep(|place| self.sieve.surely_has(gram(text, from + place)));
+            places.keep(|place| self.may_have(&Around::at(text, from + place)));
             for place in places.list.get(..places.count).unwrap_or_default() {
                 self.compare(text, from + usize::from(*place), found)?;
             }
@@ -128,19 +129,11 @@ impl Keywords {
         self.sieve.places(&block) & u64::MAX.unbounded_shr((BLOCK.saturating_sub(rest.len())) as u32)
     }
 
-    /// Leaves the places at which a keyword may stand by the bytes around them.
-    #[inline(never)]
-    fn thin_out(&self, text: &[u8], from: usize, places: &mut Places) {
-        let mut left = 0;
-        for number in 0..places.count {
-            let place = places.list.get(number).copied().unwrap_or(0);
-            let here = Around::at(text, from + usize::from(place));
-            let gram = here.gram();
-            let may = self.of_four.may_have(gram | SMALL, &here) | self.of_three.may_have(first_three(gram), &here);
-            places.list.get_mut(left).into_iter().for_each(|slot| *slot = place);
-            left += usize::from(may);
-        }
-        places.count = left;
+    /// Whether a keyword may stand at a place by the bytes around it.
+    #[inline(always)]
+    fn may_have(&self, here: &Around) -> bool {
+        let gram = here.gram();
+        self.of_four.may_have(gram | SMALL, here) | self.of_three.may_have(first_three(gram), here)
     }
 
     fn compare<E>(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
@@ -175,6 +168,18 @@ impl Places {
         }
         self.count += count;
     }
+
+    /// Leaves those of which this is true.
+    #[inline(always)]
+    fn keep(&mut self, is: impl Fn(usize) -> bool) {
+        let mut left = 0;
+        for number in 0..self.count.min(self.list.len()) {
+            let place = self.list.get(number).copied().unwrap_or(0);
+            self.list.get_mut(left).into_iter().for_each(|slot| *slot = place);
+            left += usize::from(is(usize::from(place)));
+        }
+        self.count = left;
+    }
 }
 
 /// What is taken for the bytes behind the end of a text.
@@ -182,6 +187,16 @@ const PAD: u8 = 0;
 
 /// The bits that make letters small.
 const SMALL: u32 = 0x2020_2020;
+
+/// The four bytes from a place on.
+#[inline(always)]
+fn gram(text: &[u8], at: usize) -> u32 {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(four) => u32::from_le_bytes(*four),
+        None => rest.iter().rev().fold(u32::from(PAD), |all, byte| all << 8 | u32::from(*byte)),
+    }
+}
 
 /// The first three of four bytes, as small letters.
 #[inline(always)]

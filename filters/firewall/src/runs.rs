@@ -5,10 +5,13 @@
 
 use std::ops::Range;
 
-use crate::planes::Planes;
+use crate::planes::{BLOCK, Block, Planes};
 
 /// The shortest run that is looked at.
 const SHORTEST: u32 = 20;
+
+/// The shortest of letters alone.
+const MIXED: usize = 32;
 
 /// How much more of it may be base64.
 const SPARE: usize = 64;
@@ -33,7 +36,12 @@ const TOKEN: [bool; 256] = {
 pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item = Range<usize>> + 't {
     let bytes = text.as_bytes();
     let drawn = move |run: &Range<usize>| {
-        planes.any(run.clone(), |block| block.digit) || bytes.get(run.clone()).is_some_and(is_mixed)
+        let digit = |block: &Block| block.digit;
+        let any = match BLOCK.checked_sub(run.len()) {
+            Some(rest) => planes.ahead(run.start, digit) << rest != 0,
+            None => planes.any(run.clone(), digit),
+        };
+        any || (run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed))
     };
     long(planes).filter(drawn).map(move |run| {
         // What base64 may go on with, and the character that ends it.
@@ -49,7 +57,8 @@ fn long(planes: &Planes) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut from = 0;
     std::iter::from_fn(move || {
         let start = planes.next(from, |block, next| begins(block.token, next.token))?;
-        from = planes.end(start, |block| block.token);
+        let ones = planes.ahead(start, |block| block.token).trailing_ones() as usize;
+        from = if ones < BLOCK { start + ones } else { planes.end(start + ones, |block| block.token) };
         Some(start..from)
     })
 }
@@ -70,7 +79,7 @@ fn begins(bits: u64, next: u64) -> u64 {
 
 /// Whether it has capital letters in great number.
 fn is_mixed(run: &[u8]) -> bool {
-    run.len() >= 32 && run.iter().filter(|byte| byte.is_ascii_uppercase()).count() >= 6
+    run.len() >= MIXED && run.iter().filter(|byte| byte.is_ascii_uppercase()).count() >= 6
 }
 
 fn is_token(byte: u8) -> bool {

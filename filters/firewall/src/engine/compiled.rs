@@ -11,11 +11,11 @@ use super::automaton::{Automaton, Cache};
 use super::beginning::Beginning;
 use super::digits;
 use super::gate::Gate;
+use super::looking::Looking;
 use super::plan::{self, Anchor};
-use super::starts::is_edge;
 use crate::allow::Allow;
 use crate::budget::Budget;
-use crate::check::{Candidate, Check, Glance, entropy, part};
+use crate::check::{Check, Glance};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
@@ -32,25 +32,18 @@ const FAR: usize = 2048;
 /// As many rules' work may one of them take at a place of a growing text.
 const PLACE: usize = 1024;
 
-/// What it takes to judge a match, and for each of its checks.
-const JUDGED: usize = 100;
-const CHECKED: usize = 250;
-
-/// What the beginning of imported expressions takes in at most, which is stripped of them.
-const STRIPPED: usize = 50;
-
 /// A rule, ready to match.
 pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     pub(super) anchors: Vec<Anchor>,
     pub(super) reach: Reach,
-    statement: Statement,
-    path: Option<Regex>,
-    allow: Vec<Arc<Allow>>,
-    automaton: Automaton,
-    stripped: bool,
+    pub(super) statement: Statement,
+    pub(super) path: Option<Regex>,
+    pub(super) allow: Vec<Arc<Allow>>,
+    pub(super) automaton: Automaton,
+    pub(super) stripped: bool,
     /// Whether its matches end with the secret, and that is one word.
-    ends_in_word: bool,
+    pub(super) ends_in_word: bool,
     /// Whether its matches begin where a word does, or ends.
     pub(super) at_edge: bool,
     /// What its matches begin with.
@@ -218,7 +211,7 @@ impl Compiled {
     }
 
     /// Whether a match may begin with these bytes, as far as shows without its automaton.
-    fn may_begin(&self, bytes: &[u8]) -> bool {
+    pub(super) fn may_begin(&self, bytes: &[u8]) -> bool {
         let told = || {
             // Whatever begins at a keyword has all of it.
             let known = self.anchors.iter().map(|anchor| anchor.keyword.text.len()).min();
@@ -226,6 +219,13 @@ impl Compiled {
         };
         self.gate.get_or_init(told).as_ref().is_none_or(|gate| gate.is_open(bytes))
             && self.lines.is_none_or(|lines| digits::any_ahead(bytes, lines))
+    }
+
+    /// Whether anything is looked at before its automaton.
+    #[cfg(test)]
+    pub(super) fn looks_before(&self) -> bool {
+        self.may_begin(b"");
+        self.gate.get().is_some_and(Option::is_some) || self.lines.is_some() || !self.statement.named.is_empty()
     }
 
     pub(super) fn looking<'l>(
@@ -236,105 +236,5 @@ impl Compiled {
         budget: &'l mut Budget,
     ) -> Looking<'_, 'l> {
         Looking { rule: self, text, path, cache, budget }
-    }
-}
-
-/// A rule that looks at a text.
-pub(super) struct Looking<'r, 'l> {
-    rule: &'r Compiled,
-    text: &'l str,
-    path: Option<&'l str>,
-    cache: &'l mut Cache,
-    budget: &'l mut Budget,
-}
-
-impl<'r> Looking<'r, '_> {
-    /// What matches at a place.
-    pub(super) fn at(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
-        if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
-            return Ok(None);
-        }
-        if !self.rule.may_begin(self.text.as_bytes().get(begin..).unwrap_or_default()) {
-            return Ok(None);
-        }
-        let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
-        let Some(end) = end.filter(|end| self.may_hold(begin..*end)) else { return Ok(None) };
-        if !self.may_be_named(begin..end) {
-            self.budget.spend(CHECKED)?;
-            return Ok(None);
-        }
-        Ok(self.judge(begin..end, true)?.and_then(|(hit, holds)| holds.then_some(hit)))
-    }
-
-    /// Whether what matches may hold up, as far as shows at a glance.
-    fn may_hold(&self, matched: Range<usize>) -> bool {
-        let Compiled { statement, ends_in_word, .. } = self.rule;
-        if statement.glances.is_empty() {
-            return true;
-        }
-        let mut bytes = self.text.as_bytes().get(matched).unwrap_or_default();
-        if *ends_in_word {
-            let word = bytes.iter().rev().take_while(|byte| plan::is_in_word(**byte)).count();
-            bytes = bytes.get(bytes.len() - word..).unwrap_or_default();
-        }
-        statement.glances.iter().all(|glance| glance(bytes))
-    }
-
-    /// Whether what matches may hold up, as far as shows by where it begins: that is far less than to find what of it
-    /// is the secret.
-    fn may_be_named(&self, matched: Range<usize>) -> bool {
-        let all = part(self.text, matched.clone());
-        let candidate = Candidate { secret: all, matched: all, text: self.text, start: matched.start };
-        self.rule.statement.named.iter().all(|named| named(&candidate))
-    }
-
-    /// All that matches within a range.
-    pub(super) fn each(
-        &mut self,
-        range: Range<usize>,
-        found: &mut dyn FnMut(Match<'r>) -> Standing,
-    ) -> Result<(), Exhausted> {
-        let mut at = range.start;
-        while at <= range.end {
-            let within = at..range.end;
-            let first = self.rule.automaton.first(self.text.as_bytes(), within, self.cache, self.budget)?;
-            let judged = first.map(|(place, exact)| self.judge(place, exact)).transpose()?.flatten();
-            let Some((hit, holds)) = judged else { break };
-            // What does not hold up must not hide what begins within it.
-            at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
-            if holds {
-                self.budget.heed(found(hit));
-            }
-        }
-        Ok(())
-    }
-
-    /// The match in a range that ends where one ends, and whether it holds up.
-    fn judge(&mut self, range: Range<usize>, anchored: bool) -> Result<Option<(Match<'r>, bool)>, Exhausted> {
-        let Compiled { rule, statement, allow, automaton, stripped, .. } = self.rule;
-        let group = statement.secret_group;
-        let groups = automaton.groups(self.text.as_bytes(), range, anchored, group, self.cache, self.budget)?;
-        let Some((span, secret)) = groups else { return Ok(None) };
-        self.budget.spend(JUDGED + CHECKED * statement.checks.len())?;
-        let candidate = Candidate {
-            secret: part(self.text, secret.clone()),
-            matched: part(self.text, span.clone()),
-            text: self.text,
-            start: span.start,
-        };
-        let mut holds = statement.entropy.is_none_or(|least| entropy(candidate.secret.as_bytes()) >= least);
-        holds = holds && statement.checks.iter().all(|check| check(&candidate));
-        let mut lists = allow.iter();
-        while let Some(list) = lists.next().filter(|_| holds) {
-            let before = if *stripped { self.name_before(span.start) } else { 0 };
-            holds = !list.allows(&candidate, before, self.path, self.budget)?;
-        }
-        Ok(Some((Match { rule, span, secret, compiled: Some(self.rule) }, holds)))
-    }
-
-    /// How much of what stands before a match its expression would have taken in, had it not been stripped.
-    fn name_before(&self, start: usize) -> usize {
-        let before = self.text.as_bytes().get(start.saturating_sub(STRIPPED)..start).unwrap_or_default();
-        before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte)).count()
     }
 }

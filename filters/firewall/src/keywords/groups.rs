@@ -3,11 +3,10 @@
 
 use super::Keyword;
 
-/// Keywords by a hash of their rarest bytes.
-pub(super) struct Groups {
-    /// Of each hash of so many bits: the number of its group. The first group is of those that there are not.
-    of: Vec<u16>,
-    bits: u32,
+/// Keywords by a hash of their rarest bytes, of which there are so many.
+pub(super) struct Groups<const HASHES: usize> {
+    /// Of each hash: the number of its group. The first group is of those that there are not.
+    of: Box<[u16; HASHES]>,
     groups: Vec<Group>,
     entries: Vec<Entry>,
 }
@@ -49,15 +48,15 @@ struct Eight {
     mask: u64,
 }
 
-impl Groups {
-    /// Of entries, each with what is hashed of it, to so many bits.
-    pub(super) fn new(mut hashed: Vec<(u32, Entry)>, bits: u32) -> Self {
-        hashed.sort_by_key(|(gram, entry)| (slot(*gram, bits), entry.number));
-        let mut of = vec![0; 1 << bits];
+impl<const HASHES: usize> Groups<HASHES> {
+    /// Of entries, each with what is hashed of it.
+    pub(super) fn new(mut hashed: Vec<(u32, Entry)>) -> Self {
+        hashed.sort_by_key(|(gram, entry)| (slot::<HASHES>(*gram), entry.number));
+        let mut of = Box::new([0; HASHES]);
         let mut groups = vec![Group { around: Around::NEVER, first: 0, end: 0 }];
         let mut last = None;
         for (at, (gram, entry)) in (0u32..).zip(&hashed) {
-            let slot = slot(*gram, bits);
+            let slot = slot::<HASHES>(*gram);
             if last.replace(slot) != Some(slot) {
                 groups.push(Group { around: entry.around, first: at, end: at });
                 of.get_mut(slot).into_iter().for_each(|of| *of = (groups.len() - 1) as u16);
@@ -67,7 +66,7 @@ impl Groups {
                 group.end = at + 1;
             }
         }
-        Self { of, bits, groups, entries: hashed.into_iter().map(|(_, entry)| entry).collect() }
+        Self { of, groups, entries: hashed.into_iter().map(|(_, entry)| entry).collect() }
     }
 
     /// Whether any of those with these bytes may stand here.
@@ -84,7 +83,7 @@ impl Groups {
 
     #[inline(always)]
     fn group(&self, gram: u32) -> Option<&Group> {
-        self.groups.get(usize::from(*self.of.get(slot(gram, self.bits))?))
+        self.groups.get(usize::from(*self.of.get(slot::<HASHES>(gram))?))
     }
 }
 
@@ -184,6 +183,6 @@ impl Eight {
 
 /// Small bytes, so that each of them changes the highest bits.
 #[inline(always)]
-fn slot(gram: u32, bits: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> (32 - bits)) as usize
+fn slot<const HASHES: usize>(gram: u32) -> usize {
+    (gram.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASHES.trailing_zeros())) as usize % HASHES
 }

@@ -1,50 +1,54 @@
-//! Where in a text a keyword may be: a look into one small table for each byte, without anything to guess.
+//! Where in a text a keyword may be: one look into a small table for every two bytes, without anything to guess.
+//!
+//! Of the four bytes of a keyword those in the middle of five are hashed. So one look says of two places, one after
+//! the other, what must stand before the three bytes, and what behind them.
 
 use std::array;
 
 use wide::bytemuck::cast;
 use wide::{i16x8, i32x4, u8x16, u16x8};
 
-use super::{GRAM, rarity};
+use super::{GRAM, SMALL, rarity};
 
 /// As many places are looked at together.
 pub(super) const BLOCK: usize = 64;
 
-/// Four bytes are hashed to a number of so many bits; of each there is a byte in the table: 16 KiB, half of the fastest
-/// cache.
+/// Three bytes are hashed to a number of so many bits; of each there are two bytes in the table: 32 KiB.
 const BITS: u32 = 14;
 const SLOTS: usize = 1 << BITS;
 
 /// The lowest bits of a hash are those of few bytes.
 const LOW: u32 = 8;
 
-/// The bits that are hashed of them: not those that make letters small, and two of the last byte, of which the table
-/// says the rest.
-const HASHED: u32 = 0x50DF_DFDF;
-const OF_LAST: [u32; 4] = [0, 0x10 << 24, 0x40 << 24, 0x50 << 24];
+/// The bits of three bytes that are hashed: not those that make letters small, and of the last one not all, since there
+/// may be any.
+const HASHED: u32 = 0x001F_DFDF;
+const ANY: u32 = 0x20;
 
-/// What the first two bytes and the others are multiplied by: one pair of these.
-const FACTORS: [(i16, i16); 12] = [
+/// All four are hashed to a number of so many bits, of each of which there is a bit: 8 KiB.
+const SURE: u32 = 16;
+
+/// What the first two bytes and the third one are multiplied by: one pair of these.
+const FACTORS: [(i16, i16); 8] = [
     (0x05eb, 0x4a6b),
-    (0x1e37, 0x79b1),
     (0x42b3, 0x2e35),
     (0x27d5, 0x6b2f),
-    (0x1657, 0x67b1),
-    (0x56e9, 0x7eb9),
-    (0x7feb, 0x352d),
-    (0x046d, 0x268b),
-    (0x617b, 0x21e5),
-    (0x23d9, 0x5fa7),
-    (0x5bd1, 0x6995),
-    (0x1b87, 0x3593),
+    (0x21a7, 0x1019),
+    (0x62c5, 0x0915),
+    (0x1233, 0x49dd),
+    (0x0147, 0x5a13),
+    (0x6d79, 0x67b2),
 ];
 
 /// Which four bytes the keywords may have.
 pub(super) struct Sieve {
     first: i16,
-    others: i16,
-    /// Of each hash: the [`last`] bytes that may be, all laid over each other.
-    last: Box<[u8; SLOTS]>,
+    third: i16,
+    /// Of each hash of three bytes: in the lower half what may stand [before](edge) them at an even place, in the
+    /// upper one what may stand behind them at an odd one, all of that laid over each other.
+    edges: Box<[u16; SLOTS]>,
+    /// A bit for each hash of four bytes.
+    sure: Box<[u32; 1 << (SURE - 5)]>,
 }
 
 impl Sieve {
@@ -52,79 +56,109 @@ impl Sieve {
     /// gets past most seldom.
     pub(super) fn new(grams: &[(u32, bool)]) -> Self {
         let cost = |sieve: &Self| {
-            rarity::common().filter(|(gram, _)| sieve.has(*gram)).map(|(_, weight)| u64::from(weight)).sum::<u64>()
+            let times = |gram: u32| u64::from(sieve.has_even(gram)) + u64::from(sieve.has_odd(gram));
+            rarity::common().map(|(gram, weight)| times(gram) * u64::from(weight)).sum::<u64>()
         };
         let sieves = FACTORS.iter().map(|factors| Self::by(*factors, grams));
         sieves.min_by_key(cost).unwrap_or_else(|| Self::by((1, 1), grams))
     }
 
-    fn by((first, others): (i16, i16), grams: &[(u32, bool)]) -> Self {
-        let mut sieve = Self { first, others, last: Box::new([0; SLOTS]) };
-        let mut add = |slot: usize, bits: u8| sieve.last.get_mut(slot).into_iter().for_each(|last| *last |= bits);
+    fn by((first, third): (i16, i16), grams: &[(u32, bool)]) -> Self {
+        let mut sieve = Self { first, third, edges: Box::new([0; SLOTS]), sure: Box::new([0; 1 << (SURE - 5)]) };
+        let mut add = |three: u32, edges: u16| {
+            sieve.edges.get_mut(slot(three, first, third)).into_iter().for_each(|known| *known |= edges);
+        };
+        let mut add_sure = |gram: u32| {
+            let hash = hash_of_all(gram);
+            sieve.sure.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
+        };
         for (gram, any) in grams {
+            let before = u16::from(edge(*gram as u8));
             if *any {
-                OF_LAST.iter().for_each(|last| add(slot(gram & 0xFF_FFFF | last, first, others), u8::MAX));
+                (0..ANY).for_each(|last| add(gram >> 8 & 0xFFFF | last << 16, before));
+                add(*gram, 0xFF00);
+                (0..=0xFF).for_each(|last| add_sure(gram & 0xFF_FFFF | last << 24));
             } else {
-                add(slot(*gram, first, others), last((gram >> 24) as u8));
+                add(gram >> 8, before);
+                add(*gram, u16::from(edge((gram >> 24) as u8)) << 8);
+                add_sure(*gram);
             }
         }
         sieve
     }
 
-    /// The places in a block where a keyword may have the bytes that stand there: the same as `has` for each.
+    /// The places in a block where a keyword may have the bytes that stand there.
     #[inline(always)]
     pub(super) fn places(&self, block: &[u8; BLOCK + GRAM - 1]) -> u64 {
-        let factors = i16x8::new(array::from_fn(|at| if at % 2 == 0 { self.first } else { self.others }));
+        let factors = i16x8::new(array::from_fn(|at| if at % 2 == 0 { self.first } else { self.third }));
         let hashed: u8x16 = cast([HASHED; 4]);
+        let lower: u8x16 = cast([0x00FFu16; 8]);
         let mut places = 0;
         for step in 0..4u32 {
             let bytes = |from: usize| {
                 let rest = block.get(16 * step as usize + from..);
                 u8x16::new(rest.and_then(|rest| rest.first_chunk()).copied().unwrap_or_default())
             };
-            // Four places each, four bytes from each other.
-            let slots: [[i32; 4]; 4] = array::from_fn(|from| {
+            // Four bytes from each other.
+            let slots = |from: usize| {
                 let grams = bytes(from) & hashed;
                 (cast::<u8x16, i16x8>(grams).dot(factors) >> LOW as i32 & i32x4::splat(SLOTS as i32 - 1)).to_array()
+            };
+            let slots = [slots(1), slots(3)];
+            let found: [u16; 8] = array::from_fn(|at| {
+                let slot = slots.get(at % 2).and_then(|row| row.get(at / 2)).copied().unwrap_or(0);
+                self.edges.get(slot as usize).copied().unwrap_or(0)
             });
-            let found: [u8; 16] = array::from_fn(|at| {
-                let slot = slots.get(at % 4).and_then(|row| row.get(at / 4)).copied().unwrap_or(0);
-                self.last.get(slot as usize).copied().unwrap_or(0)
-            });
-            let wanted = last_of_all(bytes(GRAM - 1));
-            let bits = (u8x16::new(found) & wanted).simd_eq(wanted).to_bitmask();
+            let wanted = edge_of_all(bytes(0) & lower | bytes(3) & !lower);
+            let found: u8x16 = cast(u16x8::new(found));
+            let bits = (found & wanted).simd_eq(wanted).to_bitmask();
             places |= u64::from(bits) << (16 * step);
         }
         places
     }
 
-    /// Whether a keyword may have these bytes.
-    fn has(&self, gram: u32) -> bool {
-        let wanted = last((gram >> 24) as u8);
-        self.last.get(self.slot(gram)).is_some_and(|found| found & wanted == wanted)
+    /// Whether a keyword may have these bytes, for those of which a look into the small table says so: most of them
+    /// are by chance.
+    #[inline(always)]
+    pub(super) fn surely_has(&self, gram: u32) -> bool {
+        let hash = hash_of_all(gram);
+        self.sure.get((hash >> 5) as usize).is_some_and(|bits| bits >> (hash & 31) & 1 != 0)
     }
 
-    fn slot(&self, gram: u32) -> usize {
-        slot(gram, self.first, self.others)
+    /// Whether a keyword may have these bytes at an even place.
+    fn has_even(&self, gram: u32) -> bool {
+        let before = u16::from(edge(gram as u8));
+        self.edges.get(slot(gram >> 8, self.first, self.third)).is_some_and(|edges| edges & before == before)
+    }
+
+    /// Whether a keyword may have these bytes at an odd place.
+    fn has_odd(&self, gram: u32) -> bool {
+        let behind = u16::from(edge((gram >> 24) as u8)) << 8;
+        self.edges.get(slot(gram, self.first, self.third)).is_some_and(|edges| edges & behind == behind)
     }
 }
 
-/// Where four bytes have their place.
-fn slot(gram: u32, first: i16, others: i16) -> usize {
-    let gram = gram & HASHED;
+/// Where three bytes have their place.
+fn slot(three: u32, first: i16, third: i16) -> usize {
+    let three = three & HASHED;
     let times = |two: u32, factor: i16| i32::from(two as u16 as i16).wrapping_mul(i32::from(factor));
-    let hash = times(gram, first).wrapping_add(times(gram >> 16, others));
+    let hash = times(three, first).wrapping_add(times(three >> 16, third));
     (hash as u32 >> LOW) as usize & (SLOTS - 1)
 }
 
+#[inline(always)]
+fn hash_of_all(gram: u32) -> u32 {
+    (gram | SMALL).wrapping_mul(0x85eb_ca6b) >> (u32::BITS - SURE)
+}
+
 /// The lower half of a byte, and what it is not: so all of it must be there where several are laid over each other.
-fn last(byte: u8) -> u8 {
+fn edge(byte: u8) -> u8 {
     byte & 0x0F | !(byte << 4) & 0xF0
 }
 
 /// The same of sixteen.
 #[inline(always)]
-fn last_of_all(bytes: u8x16) -> u8x16 {
+fn edge_of_all(bytes: u8x16) -> u8x16 {
     let high: u8x16 = cast(cast::<u8x16, u16x8>(!bytes) << 4);
     bytes & u8x16::splat(0x0F) | high & u8x16::splat(0xF0)
 }
@@ -159,9 +193,10 @@ mod tests {
             let places = sieve.places(block);
             for at in 0..BLOCK {
                 let gram = u32::from_le_bytes(*block[at..].first_chunk().unwrap());
-                prop_assert_eq!(places >> at & 1 != 0, sieve.has(gram));
+                let has = if at % 2 == 0 { sieve.has_even(gram) } else { sieve.has_odd(gram) };
+                prop_assert_eq!(places >> at & 1 != 0, has);
                 let is = |(known, any): &(u32, bool)| (known ^ gram) & if *any { 0xDF_DFDF } else { 0xDFDF_DFDF } == 0;
-                prop_assert!(!grams.iter().any(is) || sieve.has(gram), "a gram gets past");
+                prop_assert!(!grams.iter().any(is) || (sieve.has_even(gram) && sieve.has_odd(gram) && sieve.surely_has(gram)), "none is left out");
             }
         }
     }

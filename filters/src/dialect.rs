@@ -74,25 +74,38 @@ impl Usage {
     }
 
     fn read_one(&mut self, frame: &Json<'_>) {
-        // Ollama's last object; llama-server's own routes.
-        self.take(frame, "prompt_eval_count", "eval_count");
-        self.take(frame, "tokens_evaluated", "tokens_predicted");
-        // OpenAI; Anthropic's and Responses' events carry it one level down.
-        for holder in [Some(frame), frame.get("message"), frame.get("response")].into_iter().flatten() {
-            if let Some(usage) = holder.get("usage") {
-                self.take(usage, "prompt_tokens", "completion_tokens");
-                self.take(usage, "input_tokens", "output_tokens");
+        // One walk over what stands there: most frames say nothing of it.
+        for (key, value) in frame.as_object().unwrap_or_default() {
+            match (value, key.as_ref()) {
+                // Ollama's last object; llama-server's own routes.
+                (Json::Number(_), "prompt_eval_count" | "tokens_evaluated") => self.take(value.as_u64(), None),
+                (Json::Number(_), "eval_count" | "tokens_predicted") => self.take(None, value.as_u64()),
+                (Json::Object(_), "usage") => self.read_usage(value),
+                // Anthropic's and Responses' events carry it one level down.
+                (Json::Object(_), "message" | "response") => {
+                    if let Some(usage) = value.get("usage") {
+                        self.read_usage(usage);
+                    }
+                }
+                (Json::Object(_), "timings") => {
+                    let number = |key| value.get(key).and_then(Json::as_u64);
+                    self.take(number("prompt_n"), number("predicted_n"));
+                }
+                _ => {}
             }
-        }
-        if let Some(timings) = frame.get("timings") {
-            self.take(timings, "prompt_n", "predicted_n");
         }
     }
 
-    fn take(&mut self, from: &Json<'_>, input: &str, output: &str) {
-        let number = |key| from.get(key).and_then(Json::as_u64).unwrap_or(0);
-        self.input = self.input.max(number(input));
-        self.output = self.output.max(number(output));
+    /// What OpenAI and Anthropic call usage.
+    fn read_usage(&mut self, usage: &Json<'_>) {
+        let number = |key| usage.get(key).and_then(Json::as_u64);
+        self.take(number("prompt_tokens"), number("completion_tokens"));
+        self.take(number("input_tokens"), number("output_tokens"));
+    }
+
+    fn take(&mut self, input: Option<u64>, output: Option<u64>) {
+        self.input = self.input.max(input.unwrap_or(0));
+        self.output = self.output.max(output.unwrap_or(0));
     }
 }
 

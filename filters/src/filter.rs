@@ -111,6 +111,12 @@ pub trait Watch: Send + Sync {
     /// An error ends the answer.
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes>;
 
+    /// Judges frame number `number` by its bytes, where it is like one that was read and these say enough; `None`
+    /// where it must be read.
+    fn glance(&mut self, _number: u64, _raw: &Bytes) -> Option<Result<Option<Refusal>, FilterError>> {
+        None
+    }
+
     /// The first frame that must not leave yet, because what began in it is not decided.
     /// `None` when everything that was shown may leave.
     fn holds(&self) -> Option<u64> {

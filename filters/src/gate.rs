@@ -20,7 +20,7 @@ use crate::dialect::Usage;
 use crate::exchange::{Noted, Shadow};
 use crate::filter::{Mode, Phase, Watch};
 use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
-use crate::verdict::{Code, Outcome, Refusal, Verdict};
+use crate::verdict::{Code, Refusal, Verdict};
 
 /// How an answer is cut and read, and how much of it the gate holds.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,14 @@ pub(crate) struct Eye {
 impl Eye {
     pub(crate) fn new(filter: &'static str, mode: Mode, watch: Box<dyn Watch>) -> Self {
         Self { filter, mode, watch, took: Duration::ZERO, done: false }
+    }
+
+    /// Asks the watch, catches what breaks, and notes how long it took.
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut dyn Watch) -> T) -> std::thread::Result<T> {
+        let began = Instant::now();
+        let said = std::panic::catch_unwind(AssertUnwindSafe(|| ask(&mut *self.watch)));
+        self.took += began.elapsed();
+        said
     }
 }
 
@@ -129,10 +137,7 @@ impl Gate {
             self.show(raw)?;
         }
         for eye in self.eyes.iter_mut().filter(|eye| !eye.done) {
-            let began = Instant::now();
-            let said = std::panic::catch_unwind(AssertUnwindSafe(|| eye.watch.end()));
-            eye.took += began.elapsed();
-            let refusal = match said {
+            let refusal = match eye.ask(|watch| watch.end()) {
                 Ok(Ok(None)) => continue,
                 Ok(Ok(Some(refusal))) => refusal,
                 Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
@@ -189,8 +194,8 @@ impl Gate {
 
     fn show(&mut self, mut raw: Bytes) -> Result<(), Refusal> {
         let number = self.next;
-        let mut from = 0;
-        loop {
+        let mut from = if self.glance(number, &raw)? { self.eyes.len() } else { 0 };
+        while from < self.eyes.len() || self.eyes.is_empty() {
             let eyes = self.eyes.get_mut(from..).unwrap_or_default();
             let (shadows, observer, usage) = (&mut self.shadows, &*self.observer, &mut self.usage);
             let shown = with_frame(&raw, self.shape.reading, |frame| {
@@ -213,9 +218,6 @@ impl Gate {
                 Ok(Ok(Some((position, new)))) => {
                     raw = new;
                     from += position + 1;
-                    if from >= self.eyes.len() {
-                        break;
-                    }
                 }
             }
         }
@@ -223,6 +225,22 @@ impl Gate {
         self.held_bytes += raw.len();
         self.held.push_back(raw);
         Ok(())
+    }
+
+    /// Shows a frame's bytes to the watch, where there is one alone. Whether it need not be read.
+    fn glance(&mut self, number: u64, raw: &Bytes) -> Result<bool, Refusal> {
+        let [eye] = self.eyes.as_mut_slice() else { return Ok(false) };
+        if eye.done {
+            return Ok(false);
+        }
+        let refusal = match eye.ask(|watch| watch.glance(number, raw)) {
+            Ok(None) => return Ok(false),
+            Ok(Some(Ok(None))) => return Ok(true),
+            Ok(Some(Ok(Some(refusal)))) => refusal,
+            Ok(Some(Err(error))) => Refusal::internal(eye.filter, error.to_string()),
+            Err(_) => panicked(eye.filter, &*self.observer),
+        };
+        heed(eye, refusal, &mut self.shadows, &*self.observer).map(|()| true)
     }
 
     fn release(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
@@ -271,11 +289,7 @@ fn show_to(
     observer: &dyn Observer,
 ) -> Result<Option<(usize, Bytes)>, Refusal> {
     for (position, eye) in eyes.iter_mut().enumerate().filter(|(_, eye)| !eye.done) {
-        let began = Instant::now();
-        let said: std::thread::Result<Outcome<Bytes>> =
-            std::panic::catch_unwind(AssertUnwindSafe(|| eye.watch.frame(number, frame)));
-        eye.took += began.elapsed();
-        let refusal = match said {
+        let refusal = match eye.ask(|watch| watch.frame(number, frame)) {
             Ok(Ok(Verdict::Pass)) => continue,
             Ok(Ok(Verdict::Replace(_))) if eye.mode == Mode::Shadow => continue,
             Ok(Ok(Verdict::Replace(new))) => return Ok(Some((position, new))),
@@ -298,11 +312,7 @@ fn amended(
 ) -> Result<Bytes, Refusal> {
     let filter = eye.filter;
     let broken = |detail: String| Refusal::internal(filter, detail);
-    let began = Instant::now();
-    let said = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        with_frame(&raw, reading, |frame| eye.watch.amend(number, frame))
-    }));
-    eye.took += began.elapsed();
+    let said = eye.ask(|watch| with_frame(&raw, reading, |frame| watch.amend(number, frame)));
     match said.map_err(|_| panicked(filter, observer))?.map_err(|error| broken(error.to_string()))? {
         Ok(Verdict::Pass) => Ok(raw),
         Ok(Verdict::Replace(new)) => Ok(new),

@@ -4,6 +4,8 @@
 mod automaton;
 mod beginning;
 mod compiled;
+mod digits;
+mod gate;
 mod plan;
 mod starts;
 
@@ -369,7 +371,7 @@ impl Engine {
         for run in runs::runs(text, &planes) {
             done = hits.budget.spend(run.len()).and_then(|()| {
                 let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
-                self.at_runs.each(text.as_bytes(), run, look)
+                self.at_runs.each(text.as_bytes(), &planes, run, look)
             });
             if done.is_err() {
                 break;

@@ -130,14 +130,9 @@ impl Stream {
             rest = left;
             let mut from = self.kept.end();
             if let Some(anew) = self.kept.add(step).filter(|anew| *anew < from) {
-                from = anew;
-                self.rewind(&judge, from);
+                from = self.rewind(anew);
             }
-            for at in from..self.kept.end() {
-                if let Some(byte) = self.kept.byte(at) {
-                    self.take(&mut judge, at, byte);
-                }
-            }
+            self.follow(&mut judge, from);
             self.cap(&mut judge);
             if self.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
                 self.look(&mut judge, false);
@@ -232,7 +227,8 @@ impl Stream {
 
     /// Says from where on the text is open.
     fn settle(&mut self, judge: &Judge<'_, '_>) {
-        let open = self.held(judge).map_or(self.kept.whole(), |held| self.kept.origin(held));
+        let held = self.held(judge).into_iter().chain(self.kept.undecided()).min();
+        let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
         // What was let go is not held again.
         self.open = self.open.max(open);
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_firewall::{Action, Direction, Kind, Rule, Stream, StreamFinding};
+use portcullis_firewall::{Action, Direction, Kind, Rule, Stream};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
@@ -23,13 +23,17 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 mod amend;
 #[cfg(test)]
 mod attacks;
+mod found;
 mod growing;
+mod mold;
 mod single;
 #[cfg(test)]
 mod tests;
 
 use amend::Cut;
+use found::{Found, FoundOnce, MOST_FOUND};
 use growing::Growing;
+use mold::Mold;
 use single::Singles;
 
 /// The most growing texts that one answer may have.
@@ -38,10 +42,10 @@ const MAX_CHANNELS: usize = 256;
 /// at the beginning of a word must not hold the answer that follows it. What brings no text, a comment
 /// or an empty piece, does not count: it would let go what is held.
 const PATIENCE: u64 = 16;
+/// As many frames are remembered for others that are like them.
+const MOLDS: usize = 2;
 /// The most that is taken out of frames that are held at the same time.
 const MAX_CUTS: usize = 4096;
-/// The most findings in one text of a frame. An answer with more is refused.
-const MOST_FOUND: usize = 8192;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
 
@@ -59,6 +63,10 @@ struct State {
     /// How many frames brought a piece of a growing text.
     spoken: u64,
     singles: Singles,
+    /// Frames that were read, for others that are like them.
+    molds: Vec<Mold>,
+    /// Something was found in the last frame that was read, beside its growing texts.
+    found_single: bool,
     /// What is to be taken out of frames that are held.
     cuts: BTreeMap<u64, Vec<Cut>>,
     /// How many there are.
@@ -73,72 +81,6 @@ struct State {
     refusal: Option<Refusal>,
 }
 
-/// A finding, and where it stands.
-struct Found<'r> {
-    rule: &'r Rule,
-    secret: Range<u64>,
-    exact: bool,
-    /// So much of it may have left.
-    prefix: u64,
-    /// A part of it was counted.
-    again: bool,
-}
-
-impl<'r> From<StreamFinding<'r>> for Found<'r> {
-    fn from(found: StreamFinding<'r>) -> Self {
-        let StreamFinding { rule, secret, exact, prefix, again, .. } = found;
-        Self { rule, secret, exact, prefix, again }
-    }
-}
-
-/// What was found in one piece, by two ways of looking at it.
-#[derive(Default)]
-struct FoundOnce<'r> {
-    found: Vec<Found<'r>>,
-    /// Of each rule: where its findings lie, begin and end. None of them overlap.
-    places: BTreeMap<&'r str, BTreeMap<u64, u64>>,
-    /// There was more than is kept.
-    more: bool,
-}
-
-impl<'r> FoundOnce<'r> {
-    fn take(&mut self, found: StreamFinding<'r>) {
-        if found.late { self.add_new(found.into()) } else { self.add(found.into()) }
-    }
-
-    fn add(&mut self, found: Found<'r>) {
-        let places = self.places.entry(&found.rule.id).or_default();
-        let Range { mut start, mut end } = found.secret;
-        if overlapping(places, &found.secret) == Some((start, end)) {
-            return;
-        }
-        if self.found.len() >= MOST_FOUND {
-            self.more = true;
-            return;
-        }
-        while let Some((first, last)) = overlapping(places, &(start..end)) {
-            places.remove(&first);
-            (start, end) = (start.min(first), end.max(last));
-        }
-        places.insert(start, end);
-        self.found.push(found);
-    }
-
-    /// Adds what this rule has not found here already.
-    fn add_new(&mut self, found: Found<'r>) {
-        let places = self.places.get(&*found.rule.id);
-        if places.and_then(|places| overlapping(places, &found.secret)).is_none() {
-            self.add(found);
-        }
-    }
-}
-
-/// One of these places that shares a byte with this one.
-fn overlapping(places: &BTreeMap<u64, u64>, with: &Range<u64>) -> Option<(u64, u64)> {
-    let (start, end) = places.range(..with.end).next_back()?;
-    (*end > with.start).then_some((*start, *end))
-}
-
 impl AnswerWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
         Self { judge, state: State::default() }
@@ -151,21 +93,36 @@ impl Watch for AnswerWatch {
         let mut place = 0;
         // A comment of a stream of events is a text, too, but no part of the answer.
         let mut silent = matches!(frame.body, FrameBody::Json(_));
+        state.found_single = false;
         frame.each_piece(&mut |piece| {
-            if silent && matches!(piece.channel, Channel::Growing(_)) && !piece.text.is_empty() {
-                silent = false;
-                state.spoken += 1;
-            }
-            if state.refusal.is_none() {
-                state.take(judge, number, place, &piece);
-            }
+            state.see(judge, number, place, &piece, &mut silent);
             place += 1;
         });
         state.settle_quiet(judge);
         if state.redacted && lists_tokens(frame) {
             state.listing.insert(number);
         }
+        if !state.found_single && !lists_tokens(frame) {
+            state.molds.extend(Mold::of(frame));
+            if state.molds.len() > MOLDS {
+                state.molds.remove(0);
+            }
+        }
         Ok(state.refusal.take().map_or(Verdict::Pass, Verdict::Block))
+    }
+
+    fn glance(&mut self, number: u64, raw: &Bytes) -> Option<Result<Option<Refusal>, FilterError>> {
+        let Self { judge, state } = self;
+        let molds = std::mem::take(&mut state.molds);
+        let mut silent = true;
+        let mut see = |place: usize, piece: &Piece<'_>| state.see(judge, number, place, piece, &mut silent);
+        let like = molds.iter().rev().any(|mold| mold.each_piece(raw, &mut see));
+        state.molds = molds;
+        if !like {
+            return None;
+        }
+        state.settle_quiet(judge);
+        Some(Ok(state.refusal.take()))
     }
 
     fn holds(&self) -> Option<u64> {
@@ -212,6 +169,17 @@ impl Watch for AnswerWatch {
 }
 
 impl State {
+    /// Judges one text of a frame, which is `silent` until it says a piece of the answer.
+    fn see(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, silent: &mut bool) {
+        if *silent && matches!(piece.channel, Channel::Growing(_)) && !piece.text.is_empty() {
+            *silent = false;
+            self.spoken += 1;
+        }
+        if self.refusal.is_none() {
+            self.take(judge, number, place, piece);
+        }
+    }
+
     fn take(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {
         match piece.channel {
             Channel::Single => self.take_single(judge, number, place, piece),
@@ -248,6 +216,7 @@ impl State {
         if found.is_empty() {
             return self.singles.remember(piece);
         }
+        self.found_single = true;
         for (rule, secret) in found {
             let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
             let action = if piece.is_key { uncut(action) } else { action };

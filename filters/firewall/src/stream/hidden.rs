@@ -105,12 +105,21 @@ fn what_looks_like_a_token_is_held_from_its_beginning() {
     let bold = |c: char| char::from_u32(0x1d41a + u32::from(c) - 97).unwrap();
     let ghp = draw("ghp_{b62:30}{crc32}", 5).unwrap();
     let aws = draw("AKIA{b32:16}", 3).unwrap();
+    let hex = |begin: &str| draw(&format!("{begin}{{hex:24}}-us12"), 5).unwrap();
+    let value =
+        |value: &str| format!("password = \"{}\"", look_alike(&draw(&format!("{value}{{b62:9}}Zx8vTe4"), 5).unwrap()));
     for (way, prefix, hidden) in [
         ("look-alikes", 4, look_alike(&ghp)),
         ("look-alikes from the first", 4, look_alike(&aws)),
         ("marks", 4, ghp.chars().map(|c| format!("{c}\u{336}")).collect()),
         ("controls", 4, ghp.chars().map(|c| format!("{c}\u{8}")).collect()),
         ("bold", 4, ghp.chars().map(|c| if c.is_ascii_lowercase() { bold(c) } else { c }).collect()),
+        ("look-alikes in hex", 0, look_alike(&hex("7ae0fa1e"))),
+        // Of hex letters those before the first digit leave.
+        ("look-alikes at the beginning of hex", 3, look_alike(&hex("aee0fa1e"))),
+        ("look-alikes in a value", 12, value("7aeo9Kq")),
+        ("look-alikes at the beginning of a value", 15, value("aeo9Kq")),
+        ("accents", 12, value("7aeo9Kq").replace('о', "ó")),
         ("full width", 4, ghp.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect()),
     ] {
         let text = format!("Here it is: {hidden} and that is all.");

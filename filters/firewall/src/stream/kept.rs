@@ -44,6 +44,8 @@ pub(super) struct Kept {
     whole: u64,
     /// Where the word at the end begins, if it holds letters that may look like others.
     foreign: Option<u64>,
+    /// Where it begins, while they may still turn out to be those others.
+    undecided: Option<u64>,
 }
 
 impl Kept {
@@ -104,6 +106,7 @@ impl Kept {
         if self.foreign.is_none() && !view::may_look_alike(c) {
             return None;
         }
+        self.undecided = None;
         if u8::try_from(c).is_ok_and(view::ends_word) {
             self.foreign = None;
             return None;
@@ -112,8 +115,16 @@ impl Kept {
             let word = self.text.bytes().rev().take(WORD + 1).take_while(|byte| !view::ends_word(*byte));
             self.end() - word.count() as u64
         });
+        let anew = self.see_anew(begin);
         let word = self.text.get(self.index(begin)..).filter(|word| word.len() <= WORD);
         self.foreign = word.map(|_| begin);
+        self.undecided = word.filter(|word| view::may_be_token(word)).map(|_| begin);
+        anew
+    }
+
+    /// Sees the word that begins here as a reader does, and says from where on that is another one.
+    fn see_anew(&mut self, begin: u64) -> Option<u64> {
+        let word = self.text.get(self.index(begin)..).filter(|word| word.len() <= WORD);
         // Words of one script are what they are.
         let word = word.filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
         let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
@@ -157,6 +168,11 @@ impl Kept {
     /// Up to where all that came was seen.
     pub(super) fn whole(&self) -> u64 {
         self.whole
+    }
+
+    /// From where on it is not known yet what a reader sees.
+    pub(super) fn undecided(&self) -> Option<u64> {
+        self.undecided
     }
 
     /// The kept text.

@@ -104,6 +104,15 @@ impl Live {
         self.rules.get(place)
     }
 
+    /// Takes a byte in with which no keyword ends; `None` where one may.
+    #[inline]
+    pub(super) fn next(&self, state: Option<StateID>, byte: u8) -> Option<StateID> {
+        let words = &self.keywords;
+        let from = state.or_else(|| words.start_state(Anchored::No).ok())?;
+        let next = words.next_state(Anchored::No, from, byte);
+        (!words.is_match(next)).then_some(next)
+    }
+
     /// Takes a byte in, and says which keywords end with it.
     pub(super) fn keywords(&self, state: &mut Option<StateID>, byte: u8, see: &mut dyn FnMut(Owner)) {
         let words = &self.keywords;
@@ -131,6 +140,14 @@ impl Live {
         let begin = if evident { &self.evident } else { &self.usual };
         let table = if is_within(before, byte) { &begin.within } else { &begin.anywhere };
         table.get(usize::from(byte)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any of these may.
+    #[inline]
+    pub(super) fn begins(&self, before: Option<u8>, byte: u8, evident: bool) -> bool {
+        let begin = if evident { &self.evident } else { &self.usual };
+        let table = |table: &[Vec<usize>]| table.get(usize::from(byte)).is_some_and(|rules| !rules.is_empty());
+        table(&begin.anywhere) && (table(&begin.within) || !is_within(before, byte))
     }
 
     /// The rules that are followed from words that are no ordinary ones.

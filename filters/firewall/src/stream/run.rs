@@ -9,7 +9,7 @@ const SHORTEST: u64 = 22;
 const PART: u64 = 1024;
 
 /// The run at the end of a growing text.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Run {
     /// Where it begins; `None` between runs.
     begin: Option<u64>,
@@ -50,7 +50,7 @@ impl Run {
 const LETTERS: u64 = 12;
 
 /// The word at the end of a growing text: letters and digits, and the signs that stand within tokens.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Word {
     begin: Option<u64>,
     /// How many letters stand at its end.

@@ -315,7 +315,71 @@ fn classes_are_what_they_should_be() {
     assert_eq!(of("address"), class(Some(10), true, 0));
 }
 
+/// What is known of a growing text behind a piece.
+type Known = (Option<StateID>, Word, Run, Vec<(usize, u64, Vec<Thread>)>, u64, Vec<(String, Range<u64>)>);
+
+/// Pushes pieces, with every byte taken in one by one or as it is done.
+fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
+    let mut stream = Stream::new();
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut found = Vec::new();
+        let mut tell = |f: StreamFinding<'_>| found.push((f.rule.id.to_string(), f.secret));
+        if one_by_one {
+            let (told, live) = (std::mem::take(&mut stream.told), rules.live().unwrap());
+            let mut judge = Judge { rules, live, holds: &|_| true, found: &mut tell, told, free: 0, exhausted: false };
+            let from = stream.kept.end();
+            let from = stream.kept.add(piece).filter(|anew| *anew < from).map_or(from, |anew| stream.rewind(anew));
+            for at in from..stream.kept.end() {
+                stream.take(&mut judge, at, stream.kept.byte(at).unwrap());
+            }
+            stream.cap(&mut judge);
+            stream.settle(&judge);
+            stream.told = judge.told;
+        } else {
+            stream.push(rules, piece, &|_| true, &mut tell).unwrap();
+        }
+        let candidates = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
+        all.push((stream.words, stream.word, stream.run, candidates, stream.open, found));
+    }
+    all
+}
+
+fn builtin() -> &'static (Rules, Vec<Samples>) {
+    static RULES: std::sync::OnceLock<(Rules, Vec<Samples>)> = std::sync::OnceLock::new();
+    RULES.get_or_init(|| watched(false))
+}
+
 proptest! {
+    #[test]
+    fn what_is_passed_over_begins_nothing(
+        parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..40, "[ -~éа]{0,6}|[a-z]{0,20}"), 1..6),
+        cut in prop::collection::vec(1usize..9, 1..9),
+    ) {
+        // Parts of what is looked for, so that it begins, ends, and goes on as something else.
+        let (rules, samples) = builtin();
+        let templates: Vec<&String> = samples.iter().flat_map(|s| &s.positive).collect();
+        let text: String = parts.iter().map(|(which, from, size, noise)| {
+            let template: &&String = which.get(&templates);
+            let text = draw(template, 7).unwrap();
+            text.chars().skip(*from).take(*size).collect::<String>() + noise
+        }).collect();
+        let text: String = text.chars().take(240).collect();
+        let mut pieces = Vec::new();
+        let mut rest = text.as_str();
+        for size in cut.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (piece, left) = rest.split_at(boundary(rest, *size + 3).max(1));
+            pieces.push(piece);
+            rest = left;
+        }
+        // The first piece may leave for being short.
+        pieces.insert(0, "a");
+        for (slow, quick) in known(rules, &pieces, true).iter().zip(known(rules, &pieces, false)) {
+            prop_assert_eq!(slow, &quick, "{:?}", pieces);
+        }
+    }
+
     #[test]
     fn finds_what_the_engine_finds_at_any_split(
         before in "[ -~\n]{0,40}", seed in any::<u64>(), which in 0usize..8, after in "[ -~\n]{0,40}",

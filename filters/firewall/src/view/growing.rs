@@ -38,6 +38,13 @@ pub(crate) fn may_look_alike(c: char) -> bool {
     !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
 }
 
+/// Whether all letters of a word may turn out to be what they look like: it has signs of a token, and nothing else
+/// than what looks like ASCII.
+pub(crate) fn may_be_token(word: &str) -> bool {
+    let alike = |c: char| c.is_ascii() || is_combining(c) || looks_like(c).is_some();
+    !word.is_ascii() && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'_') && word.chars().all(alike)
+}
+
 /// Whether a byte ends a word in which letters are looked at together.
 pub(crate) fn ends_word(byte: u8) -> bool {
     ENDS.has(byte)

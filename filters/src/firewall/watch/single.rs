@@ -12,8 +12,10 @@ const SHORTEST: usize = 6;
 /// How many texts are remembered, and of which size: the same keys and ids stand in every frame of an answer.
 const REMEMBERED: usize = 40;
 const LONGEST: usize = 64;
-/// After so many times under one key nothing new is said by the next one; so many keys are remembered.
-const TIMES: usize = 4;
+/// Under this key servers write when a frame was made, anew in each.
+const TIME: &str = "created_at";
+/// So much of a time says in which second.
+const SECOND: usize = "2026-11-21T09:08:07".len();
 
 /// Texts in which nothing was found.
 #[derive(Default)]
@@ -23,8 +25,8 @@ pub(super) struct Singles {
     last: usize,
     /// How many were asked for.
     asked: u64,
-    /// Keys under which times stand, and how many of them were clean.
-    times: Vec<(Box<str>, usize)>,
+    /// The second of the last frame's time in which nothing was found.
+    second: Option<Box<str>>,
 }
 
 /// A text in which nothing was found, and where it stood.
@@ -60,19 +62,10 @@ impl Singles {
         true
     }
 
-    /// Whether it is a time under a key under which nothing was found in several.
+    /// Whether it is the time of a frame in a second of which one was clean: only parts of a second are new in it.
     fn knows_time(&self, piece: &Piece<'_>) -> bool {
-        let known = self.times.iter().any(|(key, count)| **key == *piece.key && *count >= TIMES);
-        known && !piece.is_key && is_time(piece.text)
-    }
-
-    /// Notes that a time is clean under this key.
-    fn remember_time(&mut self, key: &str) {
-        if let Some((_, count)) = self.times.iter_mut().find(|(known, _)| **known == *key) {
-            *count += 1;
-        } else if self.times.len() < TIMES {
-            self.times.push((key.into(), 1));
-        }
+        let known = || self.second.as_deref().is_some_and(|second| piece.text.starts_with(second));
+        piece.key == TIME && !piece.is_key && known() && is_time(piece.text)
     }
 
     /// Notes that nothing was found, in the place of what was not asked for the longest time.
@@ -80,8 +73,9 @@ impl Singles {
         if piece.text.len() > LONGEST || piece.key.len() > LONGEST {
             return;
         }
-        if !piece.is_key && is_time(piece.text) {
-            return self.remember_time(piece.key);
+        if piece.key == TIME && !piece.is_key && is_time(piece.text) {
+            self.second = piece.text.get(..SECOND).map(Into::into);
+            return;
         }
         let key = (!piece.is_key).then(|| piece.key.into());
         let clean = Clean { text: piece.text.into(), key, asked: self.asked };
@@ -94,10 +88,23 @@ impl Singles {
     }
 }
 
+/// The parts of a second in the time of a frame.
+pub(super) fn parts_of_second<'f>(piece: &Piece<'f>) -> Option<&'f str> {
+    if piece.key != TIME || piece.is_key {
+        return None;
+    }
+    piece.text.get(parts(piece.text)?).filter(|parts| !parts.is_empty())
+}
+
 /// Whether a text is a time as servers write it: `2026-11-21T09:08:07.123456789Z`, with or without parts of a
 /// second, or with a difference in hours and minutes in the place of the `Z`.
 fn is_time(text: &str) -> bool {
-    let Some((date, rest)) = text.as_bytes().split_at_checked("2026-11-21T09:08:07".len()) else { return false };
+    parts(text).is_some()
+}
+
+/// Where the parts of a second stand in a time, if they do.
+fn parts(text: &str) -> Option<Range<usize>> {
+    let (date, rest) = text.as_bytes().split_at_checked(SECOND)?;
     let shaped = |text: &[u8], shape: &[u8]| {
         text.len() == shape.len()
             && text.iter().zip(shape).all(|(byte, shape)| match shape {
@@ -109,9 +116,9 @@ fn is_time(text: &str) -> bool {
         Some(parts) => parts.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count(),
         None => 0,
     };
-    let zone = if parts > 0 { rest.get(parts + 1..) } else { Some(rest) };
-    shaped(date, b"0000-00-00T00:00:00")
-        && zone.is_some_and(|zone| zone == b"Z" || shaped(zone, b"+00:00") || shaped(zone, b"-00:00"))
+    let (parts, zone) = if parts > 0 { (SECOND + 1..SECOND + 1 + parts, rest.get(parts + 1..)?) } else { (0..0, rest) };
+    let zoned = zone == b"Z" || shaped(zone, b"+00:00") || shaped(zone, b"-00:00");
+    (shaped(date, b"0000-00-00T00:00:00") && zoned).then_some(parts)
 }
 
 /// Judges a text as it stands and as the value of its key. `false` where that takes too much work.
@@ -151,6 +158,7 @@ pub(super) fn whole<'r>(
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::judge_pii;
     use super::*;
     use crate::frame::Channel;
 
@@ -182,19 +190,35 @@ mod tests {
     }
 
     #[test]
-    fn times_are_judged_until_several_under_their_key_were_clean() {
+    fn of_the_times_in_one_second_one_is_judged() {
         let mut singles = Singles::default();
-        let times: Vec<String> = (0..9).map(|number| format!("2026-11-21T09:08:07.00{number}Z")).collect();
-        for (number, time) in times.iter().enumerate() {
-            assert_eq!(singles.knows(&value("created_at", time)), number >= TIMES, "{time}");
-            singles.remember(&value("created_at", time));
+        for second in ["2026-11-21T09:08:07", "2026-11-21T09:08:08", "2026-11-21T09:08:07"] {
+            for number in 0..9 {
+                let time = format!("{second}.00{number}Z");
+                assert_eq!(singles.knows(&value(TIME, &time)), number > 0, "{time}");
+                singles.remember(&value(TIME, &time));
+            }
         }
-        assert!(!singles.knows(&value("born", &times[0])));
-        assert!(!singles.knows(&value("created_at", "2026-11-21T09:08:07.00aZ")));
-        assert!(!singles.knows(&Piece { is_key: true, ..value("created_at", &times[0]) }));
+        let time = "2026-11-21T09:08:07.001Z";
+        assert!(!singles.knows(&value("born", time)));
+        assert!(!singles.knows(&Piece { is_key: true, ..value(TIME, time) }));
+        assert!(!singles.knows(&value(TIME, "2026-11-21T09:08:07.00aZ")));
+        assert!(!singles.knows(&value(TIME, "2026-11-21T09:08:07.001Z and more")));
     }
 
     proptest! {
+        /// So what is not judged of them hides nothing from the rules in the program.
+        #[test]
+        fn nothing_is_found_in_the_time_of_a_frame(
+            second in "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]",
+            parts in "[0-9]{1,9}", zone in "Z|[+-][0-2][0-9]:[0-5][0-9]",
+        ) {
+            static JUDGE: std::sync::LazyLock<std::sync::Arc<Judge>> = std::sync::LazyLock::new(judge_pii);
+            let text = format!("{second}.{parts}{zone}");
+            prop_assert!(is_time(&text));
+            prop_assert!(scan(&JUDGE, &value(TIME, &text), &mut |rule, _| panic!("{}", rule.id)), "{}", text);
+        }
+
         #[test]
         fn a_time_is_what_has_its_shape(
             text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,11})?(Z|[+-][0-9]{2}:[0-9]{2})?",

@@ -19,6 +19,7 @@ use crate::gate::{AnswerShape, Eye, Gate};
 
 mod builtin;
 mod end;
+mod mold;
 
 struct Deaf;
 

@@ -151,7 +151,7 @@ fn what_a_clean_frame_costs() {
         let frames: Vec<String> =
             frames.map(|(number, frame)| if timed { beside(number, frame) } else { frame }).collect();
         let (mut best, mut whole, mut ended) = (Duration::MAX, Duration::MAX, 0);
-        for _ in 0..15 {
+        for _ in 0..100 {
             let (clock, began) = (Arc::new(Clock::default()), std::time::Instant::now());
             let eye = Eye::new("firewall", Mode::Enforce, Box::new(AnswerWatch::new(Arc::clone(&judge))));
             let mut gate = Gate::new(vec![eye], format.shape(), Arc::clone(&clock) as Arc<dyn Observer>);

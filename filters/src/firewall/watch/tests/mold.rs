@@ -1,0 +1,145 @@
+//! A frame that is not read is judged as if it had been.
+
+use super::*;
+use crate::gate::ClearedFrame;
+
+/// An eye that reads every frame.
+struct Reads(AnswerWatch);
+
+impl Watch for Reads {
+    fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        self.0.frame(number, frame)
+    }
+    fn holds(&self) -> Option<u64> {
+        self.0.holds()
+    }
+    fn amends(&self, number: u64) -> bool {
+        self.0.amends(number)
+    }
+    fn amend(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        self.0.amend(number, frame)
+    }
+    fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
+        self.0.end()
+    }
+    fn level(&self) -> DataLevel {
+        self.0.level()
+    }
+    fn findings(&self) -> &[Noted] {
+        self.0.findings()
+    }
+    fn redactions(&self) -> u32 {
+        self.0.redactions()
+    }
+}
+
+/// What became of an answer: what left behind each frame, why it ended, and what was noted of it.
+type Became = (Vec<Vec<ClearedFrame>>, Option<Refusal>, Vec<Noted>, u32, crate::dialect::Usage);
+
+fn became(judge: &Arc<Judge>, format: Format, frames: &[String], reads: bool) -> Became {
+    let watch = AnswerWatch::new(Arc::clone(judge));
+    let watch: Box<dyn Watch> = if reads { Box::new(Reads(watch)) } else { Box::new(watch) };
+    let mut gate = Gate::new(vec![Eye::new("firewall", Mode::Enforce, watch)], format.shape(), Arc::new(Deaf));
+    let (mut left, mut refusal) = (Vec::new(), None);
+    for frame in frames {
+        let mut out = Vec::new();
+        refusal = gate.push(frame.as_bytes(), &mut out).err();
+        left.push(out);
+        if refusal.is_some() {
+            break;
+        }
+    }
+    let mut out = Vec::new();
+    refusal = refusal.or_else(|| gate.finish(&mut out).err());
+    left.push(out);
+    (left, refusal, gate.findings(), gate.redactions(), gate.usage())
+}
+
+/// How many of these frames are not read.
+fn glanced(judge: &Arc<Judge>, frames: &[String]) -> usize {
+    let mut watch = AnswerWatch::new(Arc::clone(judge));
+    let mut glanced = 0;
+    for (number, frame) in (0..).zip(frames) {
+        let raw = Bytes::copy_from_slice(frame.as_bytes());
+        if watch.glance(number, &raw).is_some() {
+            glanced += 1;
+            continue;
+        }
+        let reading = if frame.starts_with('{') { Reading::Json } else { Reading::Event };
+        let said = crate::frame::with_frame(&raw, reading, |frame| watch.frame(number, frame));
+        assert!(matches!(said, Ok(Ok(Verdict::Pass))), "{frame}");
+    }
+    glanced
+}
+
+/// A frame of Ollama's, as it comes.
+fn timed(piece: &str, beside: &str) -> String {
+    let frame = Format::Lines.write(piece);
+    frame.replacen('{', &format!("{{\"model\":\"llama3.2:3b\",{beside},"), 1)
+}
+
+#[test]
+fn of_frames_that_are_alike_one_is_read() {
+    let judge = shapes(None);
+    for format in STREAMED {
+        let frames: Vec<String> =
+            ["", "The", " sky", " is", "", " bl\u{fc}e", "."].map(|piece| format.write(piece)).into();
+        assert_eq!(glanced(&judge, &frames), 6, "{format:?}");
+    }
+    let times = ["07.12", "07.123456789", "07.5", "08.1", "08.2"];
+    let times = times.map(|time| timed("so", &format!("\"created_at\":\"2026-11-21T09:08:{time}Z\"")));
+    assert_eq!(glanced(&judge, &times), 3);
+    // What ends a string or begins an escape, another key, and what lists tokens.
+    let told = [
+        timed("a", "\"x\":1"),
+        timed("a\"", "\"x\":1"),
+        timed("\\", "\"x\":1"),
+        timed("a", "\"x\":2"),
+        timed("a", "\"context\":[1]"),
+        timed("b", "\"context\":[1]"),
+    ];
+    assert_eq!(glanced(&judge, &told), 0);
+}
+
+proptest! {
+    #[test]
+    fn what_is_not_read_is_judged_as_what_is(
+        format in prop::sample::select(STREAMED.to_vec()),
+        action in prop::sample::select(vec![RuleAction::Block, RuleAction::Redact, RuleAction::Flag]),
+        parts in prop::collection::vec((0usize..3, 0usize..60, 0usize..60, "[ -~é\n]{0,5}"), 1..4),
+        sizes in prop::collection::vec(0usize..9, 1..6),
+        beside in prop::collection::vec((0usize..7, "[0-9]{1,10}"), 1..4),
+        change in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\"\\\\{}:,a0\n]{0,2}")),
+    ) {
+        let judge = shapes(Some(action));
+        let text: String = parts.iter().map(|(sample, from, size, noise)| {
+            let text = draw(&samples()[*sample].1, 7).unwrap();
+            text.chars().skip(*from).take(*size).collect::<String>() + noise
+        }).collect();
+        let text: Vec<char> = format.dress(&text).chars().collect();
+        let secret = draw("gha_{b62:36}", 5).unwrap();
+        let (mut rest, mut frames) = (&text[..], Vec::new());
+        for (size, (way, digits)) in sizes.iter().cycle().zip(beside.iter().cycle()).take(60) {
+            let (piece, left) = rest.split_at((*size).min(rest.len()));
+            let frame = format.write(&piece.iter().collect::<String>());
+            let with = |beside: &str| frame.replacen('{', &format!("{{{beside},"), 1);
+            frames.push(match way {
+                0 => with(&format!("\"created_at\":\"2026-11-21T09:08:07.{digits}Z\"")),
+                1 => with(&format!("\"created_at\":\"2026-11-21T09:08:07.{digits}\", \"id\":\"{secret}\"")),
+                2 => with(&format!("\"eval_count\":{digits},\"context\":[{digits}]").replace(":0", ":1").replace("[0", "[1")),
+                3 => with("\"text\":\"gh\""),
+                _ => frame,
+            });
+            rest = left;
+        }
+        if let Some((number, at, by)) = change {
+            let frame = number.index(frames.len());
+            let places: Vec<usize> = frames[frame].char_indices().map(|(at, _)| at).collect();
+            let at = *at.get(&places);
+            let end = at + frames[frame][at..].chars().next().unwrap().len_utf8();
+            frames[frame].replace_range(at..end, &by);
+        }
+        let (read, glanced) = (became(&judge, format, &frames, true), became(&judge, format, &frames, false));
+        prop_assert_eq!(read, glanced, "{:?}", frames);
+    }
+}

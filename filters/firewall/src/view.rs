@@ -79,6 +79,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn signs_that_are_not_looked_up_have_no_other_form() {
+        for c in ('\u{2500}'..='\u{27BF}').chain('\u{1F300}'..='\u{1FAFF}') {
+            let other = confusable::mark(c).or_else(|| fold::looks_like(c)).is_some() || fold::compatible(c).is_some();
+            assert_eq!(!seen(&format!("a_{c}_0123456789")).contains(c), other, "{c:?}");
+        }
+    }
+
     proptest! {
         /// A text that the planes call plain is seen as it stands.
         #[test]

@@ -2,20 +2,19 @@
 
 mod glance;
 mod number;
+mod rows;
 
 use std::ops::Range;
 
 use memchr::memchr;
 
-use super::{Budget, From, Piece, Set, Sink, dump, says};
-use crate::planes::{BLOCK, Planes};
+use super::{Budget, From, Piece, Sink, dump, says};
+use crate::planes::Planes;
 use crate::scan::Exhausted;
 use glance::Glance;
 use number::{binary, decimal, hexadecimal, is_call, octal};
+use rows::{LINE, rows};
 use says::Said;
-
-/// The shortest run of numbers that is looked at.
-const LINE: usize = 40;
 
 /// As many characters as are worth it.
 const LEAST: usize = 12;
@@ -26,8 +25,9 @@ const FIRST: usize = 4 << 10;
 /// Reads one number, as one or more bytes.
 type Read = fn(&[u8], &mut Vec<u8>) -> bool;
 
-/// The ways in which numbers are written.
-const WAYS: [(&str, Read); 4] = [("hex", hexadecimal), ("char-codes", decimal), ("octal", octal), ("binary", binary)];
+/// The ways in which numbers are written, and the longest number of each.
+const WAYS: [(&str, usize, Read); 4] =
+    [("hex", 18, hexadecimal), ("char-codes", 3, decimal), ("octal", 6, octal), ("binary", 10, binary)];
 
 /// Numbers in a row that are all read in one way.
 #[derive(Default)]
@@ -114,9 +114,9 @@ fn numbers(bytes: &[u8], part: Range<usize>, budget: &Budget, sink: &mut Sink<'_
         if !is_call(number) {
             let rows = gaps.next(bytes.get(last..at).unwrap_or_default());
             last = at + size;
-            for ((name, read), series) in WAYS.iter().zip(&mut series) {
+            for ((name, longest, read), series) in WAYS.iter().zip(&mut series) {
                 let known = series.made.len();
-                if read(number, &mut series.made) {
+                if size <= *longest && read(number, &mut series.made) {
                     series.takes(known, at..at + size, rows);
                 } else {
                     series.give(name, budget, sink)?;
@@ -125,68 +125,10 @@ fn numbers(bytes: &[u8], part: Range<usize>, budget: &Budget, sink: &mut Sink<'_
         }
         at += size;
     }
-    for ((name, _), series) in WAYS.iter().zip(&mut series) {
+    for ((name, ..), series) in WAYS.iter().zip(&mut series) {
         series.give(name, budget, sink)?;
     }
     Ok(())
-}
-
-/// Calls `found` for every run of numbers, which says how far it has read. There are digits in all that is read.
-fn rows(
-    bytes: &[u8],
-    planes: &Planes,
-    found: &mut dyn FnMut(Range<usize>) -> Result<usize, Exhausted>,
-) -> Result<(), Exhausted> {
-    let mut floor = 0;
-    for (number, block) in planes.blocks().iter().enumerate() {
-        let mut open = block.digit;
-        while open != 0 {
-            let at = number * BLOCK + open.trailing_zeros() as usize;
-            if at < floor {
-                open &= u64::MAX.unbounded_shl((floor - number * BLOCK) as u32);
-                continue;
-            }
-            // Of digits that stand together the first is enough.
-            open &= open.wrapping_add(open & open.wrapping_neg());
-            let after = bytes.get(at..).unwrap_or_default();
-            if !may_be_row(after, planes.ahead(at, |block| block.digit)) {
-                continue;
-            }
-            let (start, end) = row(bytes, floor, at);
-            floor = end;
-            if let Some(start) = start {
-                floor = found(start..end)?.max(end);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Where what may be a row ends that has its first digit at a place, and where it begins, if it is long enough.
-// As seldom.
-#[inline(never)]
-fn row(bytes: &[u8], floor: usize, at: usize) -> (Option<usize>, usize) {
-    let (before, after) = bytes.get(floor..).unwrap_or_default().split_at_checked(at - floor).unwrap_or_default();
-    let size = after.iter().take_while(|byte| CODES.has(**byte)).count();
-    let digits = || after.iter().take(size).filter(|byte| byte.is_ascii_digit()).count();
-    if size < LEAST || digits() < LEAST {
-        return (None, at + size);
-    }
-    let start = at - before.iter().rev().take_while(|byte| CODES.has(**byte)).count();
-    (Some(start).filter(|start| at + size - start >= LINE), at + size)
-}
-
-/// Whether a row may go on from its first digit: its other digits are behind it, and nothing else than what rows have.
-/// A few of the bytes say so nearly always. `digits` are those among the next ones.
-fn may_be_row(rest: &[u8], digits: u64) -> bool {
-    let Some([_, _, a, _, _, b, _, _, c, _, _, d]) = rest.first_chunk::<LEAST>() else { return false };
-    if !(CODES.has(*a) & CODES.has(*b) & CODES.has(*c) & CODES.has(*d)) {
-        return false;
-    }
-    // Where they are too few, the row is longer than that.
-    let goes_on =
-        || [16, 24, 32, 40, 48, BLOCK - 1].iter().all(|ahead| rest.get(*ahead).is_some_and(|b| CODES.has(*b)));
-    digits.count_ones() as usize >= LEAST || goes_on()
 }
 
 /// A dump that says nothing, and from how many of its lines on that has been seen.
@@ -253,7 +195,11 @@ impl Series {
     }
 
     /// Gives what the numbers say, and begins anew.
+    #[inline]
     fn give(&mut self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+        if self.made.is_empty() {
+            return Ok(());
+        }
         let given = if self.made.len() < LEAST { Ok(()) } else { self.say(name, budget, sink) };
         self.made.clear();
         self.breaks.clear();
@@ -312,9 +258,6 @@ fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
     }
     texts(&bytes)
 }
-
-/// What numbers and what stands between them are made of.
-static CODES: Set = Set::of(b"0123456789abcdefABCDEF ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\");
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
-use super::{Budget, From, Piece, Sink, says};
+use super::{Budget, From, Piece, Set, Sink, runs, says};
 use crate::scan::Exhausted;
 use says::Said;
 
@@ -194,9 +194,16 @@ fn read(
 
 /// Whether a word may be one that says something when it is decoded.
 pub(super) fn may_say(word: &[u8]) -> bool {
-    word.split(|byte| !is_symbol(*byte))
-        .filter(|run| run.len() >= LEAST)
-        .any(|run| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some()))
+    static SYMBOLS: Set = Set::word_and(b"+/_-");
+    let says =
+        |run: &[u8]| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some());
+    let mut may_say = false;
+    let _ = runs::each(word, LEAST, &SYMBOLS, &mut |run| {
+        let end = run.end;
+        may_say = may_say || word.get(run).is_some_and(says);
+        Ok(end)
+    });
+    may_say
 }
 
 /// What a run says apart from what was read from `known` on: something else may stand right before it.

@@ -79,9 +79,28 @@ fn rare(c: char) -> Option<char> {
 }
 
 fn latin(c: char) -> Option<char> {
+    if !matches!(c, '\u{100}'..='\u{2AF}' | '\u{1D00}'..='\u{1D7F}' | '\u{1E00}'..='\u{1EFF}' | '\u{A720}'..='\u{A7FF}')
+    {
+        return None;
+    }
     pair(
         c,
         "ɑɒƄƅɡɢʙıɩɪɭǀǃƽʋᴠᴡᴢʏꜱᴄᴅᴇᴏᴘᴛᴜᴊᴋᴍɴʀʜʟᴀꜰƠơƯưɵøØłŁđĐħĦŧŦƝɲɓɗɠɦƙƥƭʂƴƵƶẜ",
         "aabbggbiiilll5vvwzyscdeoptujkmnrhlafOoUuooOlLdDhHtTNnbdghkptsyZzs".get(..).unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_is_in_its_range() {
+        let lists = include_str!("confusable.rs").split('"').filter(|part| !part.is_ascii());
+        let letters: Vec<char> = lists.flat_map(str::chars).filter(|c| !c.is_ascii()).collect();
+        assert!(letters.len() > 200);
+        for c in letters.into_iter().filter(|c| u32::from(*c) >= 0x100) {
+            assert!(letter(c).is_some(), "{c}");
+        }
+    }
 }

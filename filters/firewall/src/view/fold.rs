@@ -97,6 +97,9 @@ impl Changes<'_> {
             'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '㐀'..='鿿' | '가'..='힣' => {
                 self.letter(at, c)
             }
+            // Lines, boxes, arrows, signs and faces, but for a stroke, a plus and a minus.
+            '\u{2500}'..='\u{2570}' | '\u{2572}'..='\u{2794}' | '\u{2798}'..='\u{27BF}' => None,
+            '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' => None,
             _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)).or_else(|| self.letter(at, c)),
         }
     }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::super::says;
+use super::LEAST;
 use super::number::{binary, decimal, hexadecimal, is_call, octal};
-use super::{BLOCK, LEAST, Planes};
+use crate::planes::{BLOCK, Planes};
 
 /// No shorter part of a row says anything: numbers of one digit, and one character between them.
 const SHORTEST: usize = 2 * LEAST - 1;

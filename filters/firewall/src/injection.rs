@@ -133,13 +133,15 @@ impl Injection {
         accents.clear();
         for hit in cues {
             if !self.lexicon.is_link(hit) {
-                near.put(place::around(view, hit.at, place::CUE));
+                if self.lexicon.may_be_cue(view, hit) {
+                    near.put(place::around(view, hit.at, place::CUE));
+                }
             } else if link::carries(view, hit.at).is_some() {
                 windows.add(hit.at, view.len());
             }
         }
         windows::foreign(view, &mut |at, kind| match kind {
-            Foreign::Script => windows.add(at, view.len()),
+            Foreign::Script => windows.add_script(at, view.len()),
             Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTS + ACCENTED)),
         });
         near.settle();
@@ -187,7 +189,9 @@ impl Injection {
                     Some(concept) => concept,
                     None => continue,
                 },
-                Some(Special::Token) if place::in_code(view, &span) => self.lexicon.quoted_token,
+                Some(Special::Token) if place::in_code(view, &span) || place::is_template(view) => {
+                    self.lexicon.quoted_token
+                }
                 Some(Special::Line) if !place::begins_line(view, span.start) => continue,
                 Some(Special::Call) if !place::names_tool(view, span.end) => continue,
                 Some(_) => known.concept,

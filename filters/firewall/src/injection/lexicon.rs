@@ -4,12 +4,13 @@
 mod cue;
 mod file;
 mod sign;
+mod trigger;
 
 use std::convert::Infallible;
 use std::ops::Range;
 
 use super::fold::fold;
-use super::link::{self, Carries};
+use super::link::Carries;
 use super::place;
 use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
@@ -17,6 +18,7 @@ use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
 use cue::{Endings, Gathered, Meaning, begins_with, ends_in_word, is_word, list};
 use file::{File, Wrong};
+use trigger::Triggers;
 
 pub(super) use cue::{Known, Special};
 pub(super) use sign::Sign;
@@ -48,9 +50,7 @@ pub(super) struct Lexicon {
     marked: Keywords,
     /// Of each of these, its cue.
     marked_cues: Vec<u32>,
-    triggers: Vec<Literal>,
-    /// The triggers from this one on are beginnings of links.
-    links: u32,
+    triggers: Triggers,
     signs: Vec<Sign>,
     /// Of each meaning: the signs that it can complete.
     by_concept: Vec<Vec<usize>>,
@@ -93,16 +93,11 @@ impl Lexicon {
         let marked = (0u32..).zip(&gathered.cues).zip(&folded).filter(|((_, cue), _)| cue.marked);
         let (marked_cues, marked): (Vec<u32>, Vec<Keyword>) =
             marked.map(|((number, _), keyword)| (number, keyword.clone())).unzip();
-        let literal = |text: String| Literal { text, any_case: true };
-        let mut triggers: Vec<Literal> = file.triggers().map(literal).collect();
-        let links = u32::try_from(triggers.len()).unwrap_or(u32::MAX);
-        triggers.extend(link::BEGINNINGS.iter().map(|text| literal((*text).to_owned())));
         Ok(Self {
             keywords: Keywords::new(&folded),
             marked: Keywords::new(&marked),
             marked_cues,
-            triggers,
-            links,
+            triggers: Triggers::new(&file, marked.iter().map(|cue| cue.text.as_slice())),
             cues: gathered.cues,
             leads: Endings::new(list(&file.lead).map(fold)),
             not_before: Endings::new(list(&file.not.before).map(fold)),
@@ -141,12 +136,17 @@ impl Lexicon {
 
     /// What is looked for in the whole text.
     pub(super) fn triggers(&self) -> &[Literal] {
-        &self.triggers
+        &self.triggers.literals
     }
 
     /// Whether a trigger is the beginning of a link.
     pub(super) fn is_link(&self, hit: &CueHit) -> bool {
-        hit.cue >= self.links
+        self.triggers.is_link(hit)
+    }
+
+    /// Whether a cue of which there is one in every sign may stand around a trigger.
+    pub(super) fn may_be_cue(&self, text: &str, hit: &CueHit) -> bool {
+        self.triggers.may_be_cue(text.as_bytes(), hit)
     }
 
     /// Every cue in a folded text, in the order in which they end; `hits` is reused.

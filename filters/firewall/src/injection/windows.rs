@@ -8,6 +8,8 @@ use super::place;
 /// How far around a trigger the other cues are looked for, in bytes.
 const BEFORE: usize = 300;
 const AFTER: usize = 420;
+/// So much behind letters of another alphabet nothing else is looked for.
+const SKIPPED: usize = AFTER / 2;
 /// Accents nearer to each other than this are seen to together.
 pub(super) const ACCENTS: usize = 32;
 
@@ -27,6 +29,11 @@ impl Windows {
     /// Adds what stands around a trigger. Triggers come in any order, mostly from the left.
     pub(super) fn add(&mut self, at: usize, length: usize) {
         self.put(at.saturating_sub(BEFORE)..at.saturating_add(AFTER).min(length));
+    }
+
+    /// Adds what stands around letters of another alphabet, and around whatever is [not looked for](SKIPPED) behind them.
+    pub(super) fn add_script(&mut self, at: usize, length: usize) {
+        self.put(at.saturating_sub(BEFORE)..at.saturating_add(SKIPPED + AFTER).min(length));
     }
 
     /// Adds a part of the text.
@@ -90,7 +97,7 @@ pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize, Foreign)) {
             // One alone is a sign in a formula: no cue is.
             Some(Foreign::Script) if chars.next().and_then(kind) == Some(Foreign::Script) => {
                 found(at, Foreign::Script);
-                place::floor(text, at + AFTER / 2)
+                place::floor(text, at + SKIPPED)
             }
             _ => at + char.len_utf8(),
         };
@@ -136,7 +143,7 @@ mod tests {
         fn every_foreign_letter_is_near(text in "([a-zé中—🙂αü ]{0,9}|[a-z ]{30,60}|中[a-z]|é){0,30}") {
             let (mut windows, mut near) = (Windows::default(), Windows::default());
             foreign(&text, &mut |at, kind| match kind {
-                Foreign::Script => windows.add(at, text.len()),
+                Foreign::Script => windows.add_script(at, text.len()),
                 Foreign::Accent => near.put(at..at + ACCENTS),
             });
             let letters: Vec<_> = text.char_indices().collect();

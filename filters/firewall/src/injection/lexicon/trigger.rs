@@ -1,0 +1,193 @@
+//! Triggers: pieces of the marked cues that are looked for in the whole text, and whether such a cue may stand around
+//! one.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::file::File;
+use crate::engine::{Cue as Literal, CueHit};
+use crate::injection::link;
+
+/// What may stand where a trigger or a cue has a space; around a trigger any number of these.
+const SPACES: [u8; 5] = *b" \n-\t\r";
+/// What is looked for where the space is inside a trigger.
+const INSIDE: [&str; 6] = [" ", "\n", "-", "\t", "\r\n", "  "];
+/// Behind more of them nothing is compared.
+const MOST: usize = 300;
+/// A byte that may be folded to anything.
+const ANY: u8 = 0xff;
+
+/// All triggers.
+pub(super) struct Triggers {
+    /// What the engine looks for: each trigger, with every kind of space, then the beginnings of links.
+    pub(super) literals: Vec<Literal>,
+    /// Of each of these, but for the links: the cues that it may stand in.
+    written: Vec<Written>,
+    pieces: Vec<Piece>,
+    /// What the cues say, one after the other.
+    bytes: Vec<u8>,
+}
+
+/// A trigger as it may be written.
+struct Written {
+    size: usize,
+    /// Whether it begins, and ends, with space.
+    spaced: (bool, bool),
+    pieces: Range<usize>,
+    /// Which bytes may stand before and behind it: a bit for each.
+    next: (u128, u128),
+}
+
+/// A trigger in a cue: what stands before and behind it there.
+struct Piece {
+    before: Range<usize>,
+    after: Range<usize>,
+    /// The bytes next to it, if there are any.
+    next: (Option<u8>, Option<u8>),
+}
+
+impl Triggers {
+    /// Of these marked cues, folded. Those that are not in ASCII letters need none.
+    pub(super) fn new<'c>(file: &File, marked: impl Iterator<Item = &'c [u8]>) -> Self {
+        let triggers: Vec<String> = file.triggers().collect();
+        let (mut found, mut bytes) = (Vec::new(), Vec::new());
+        for (cue, (number, at)) in rarest(&triggers, marked) {
+            let from = bytes.len();
+            bytes.extend_from_slice(cue);
+            let next = (cue.get(..at.start).and_then(<[u8]>::last).copied(), cue.get(at.end).copied());
+            found.push((number, Piece { before: from..from + at.start, after: from + at.end..bytes.len(), next }));
+        }
+        found.sort_by_key(|(number, piece): &(usize, Piece)| (*number, piece.next.1));
+        let (mut literals, mut written) = (Vec::new(), Vec::new());
+        for (number, trigger) in triggers.iter().enumerate() {
+            let pieces = found.partition_point(|(of, _)| *of < number)..found.partition_point(|(of, _)| *of <= number);
+            let spaced = (trigger.starts_with(' '), trigger.ends_with(' '));
+            let next =
+                found.get(pieces.clone()).unwrap_or_default().iter().fold((0, 0), |(before, after), (_, piece)| {
+                    (before | bits(piece.next.0), after | bits(piece.next.1))
+                });
+            for text in ways(trigger) {
+                written.push(Written { size: text.len(), spaced, pieces: pieces.clone(), next });
+                literals.push(Literal { text, any_case: true });
+            }
+        }
+        literals.extend(link::BEGINNINGS.iter().map(|text| Literal { text: (*text).to_owned(), any_case: true }));
+        Self { literals, written, pieces: found.into_iter().map(|(_, piece)| piece).collect(), bytes }
+    }
+
+    /// Whether it is the beginning of a link.
+    pub(super) fn is_link(&self, hit: &CueHit) -> bool {
+        hit.cue as usize >= self.written.len()
+    }
+
+    /// Whether a marked cue may stand around a trigger. If this says no, none does that is looked for by it.
+    pub(super) fn may_be_cue(&self, text: &[u8], hit: &CueHit) -> bool {
+        let Some(written) = self.written.get(hit.cue as usize) else { return true };
+        let mut before = text.get(..hit.at).unwrap_or_default();
+        let mut after = text.get(hit.at.saturating_add(written.size)..).unwrap_or_default();
+        if written.spaced.0 {
+            let spaces = before.iter().rev().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
+            before = before.get(..before.len() - spaces).unwrap_or_default();
+        }
+        if written.spaced.1 {
+            let spaces = after.iter().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
+            after = after.get(spaces..).unwrap_or_default();
+        }
+        let near = (before.last().map(folded), after.first().map(folded));
+        if written.next.0 & bits(near.0) == 0 || written.next.1 & bits(near.1) == 0 {
+            return false;
+        }
+        let pieces = self.pieces.get(written.pieces.clone()).unwrap_or_default();
+        // Those that end with the trigger come first, then the others by what follows.
+        let (ending, others) = pieces.split_at(pieces.partition_point(|piece| piece.next.1.is_none()));
+        let others = match near.1 {
+            Some(ANY) => others,
+            byte => {
+                let from = others.partition_point(|piece| piece.next.1 < byte);
+                let to = others.partition_point(|piece| piece.next.1 <= byte);
+                others.get(from..to).unwrap_or_default()
+            }
+        };
+        let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default().iter();
+        ending.iter().chain(others).any(|piece| {
+            fits(piece.next.0, near.0)
+                && reads(part(&piece.after), after.iter())
+                && reads(part(&piece.before).rev(), before.iter().rev())
+        })
+    }
+}
+
+/// Of each cue that has triggers in it the one that the fewest cues have, and where. One is enough.
+fn rarest<'c>(
+    triggers: &[String],
+    cues: impl Iterator<Item = &'c [u8]>,
+) -> impl Iterator<Item = (&'c [u8], (usize, Range<usize>))> {
+    let numbers: HashMap<&[u8], usize> = triggers.iter().map(String::as_bytes).zip(0..).collect();
+    let longest = triggers.iter().map(String::len).max().unwrap_or_default();
+    let inside = |cue: &'c [u8]| -> Vec<(usize, Range<usize>)> {
+        let parts = (1..=longest.min(cue.len())).flat_map(|size| cue.windows(size).zip(0..));
+        parts.filter_map(|(part, at)| Some((*numbers.get(part)?, at..at + part.len()))).collect()
+    };
+    let all: Vec<_> = cues.map(|cue| (cue, inside(cue))).collect();
+    let mut popular = vec![0usize; triggers.len()];
+    for (number, _) in all.iter().flat_map(|(_, inside)| inside) {
+        popular.get_mut(*number).into_iter().for_each(|cues| *cues += 1);
+    }
+    all.into_iter().filter_map(move |(cue, inside)| {
+        let rarest = inside.into_iter().min_by_key(|(number, _)| popular.get(*number).copied())?;
+        Some((cue, rarest))
+    })
+}
+
+/// A trigger in all the ways in which its space may be written.
+fn ways(trigger: &str) -> Vec<String> {
+    match trigger.split_once(' ') {
+        None => vec![trigger.to_owned()],
+        Some(("", _) | (_, "")) => {
+            SPACES.iter().map(|space| trigger.replace(' ', &char::from(*space).to_string())).collect()
+        }
+        Some(_) => INSIDE.iter().map(|space| trigger.replace(' ', space)).collect(),
+    }
+}
+
+/// A byte as it is folded.
+fn folded(byte: &u8) -> u8 {
+    match byte {
+        0x80.. => ANY,
+        byte if SPACES.contains(byte) => b' ',
+        byte => byte.to_ascii_lowercase(),
+    }
+}
+
+/// A bit for a byte, or all of them where it may be any.
+fn bits(byte: Option<u8>) -> u128 {
+    match byte {
+        Some(byte @ ..0x80) => 1 << byte,
+        _ => u128::MAX,
+    }
+}
+
+fn fits(wanted: Option<u8>, byte: Option<u8>) -> bool {
+    wanted.is_none() || byte == wanted || byte == Some(ANY)
+}
+
+/// Whether a text may read like a part of a cue when it is folded. Letters that are not ASCII may become anything.
+fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8>) -> bool {
+    let mut text = text.map(folded).peekable();
+    for wanted in cue {
+        let mut spaces = 0;
+        while *wanted == b' ' && text.next_if_eq(&b' ').is_some() {
+            spaces += 1;
+            if spaces > MOST {
+                return true;
+            }
+        }
+        match text.peek() {
+            Some(&ANY) => return true,
+            _ if spaces > 0 => {}
+            byte if byte == Some(wanted) => _ = text.next(),
+            _ => return false,
+        }
+    }
+    true
+}

@@ -1,7 +1,7 @@
 //! The config, as it is meant: checked whole, with every path absolute and every default filled in.
 //!
 //! How it is written is in `config/written.rs`; the way from there to here, with every mistake told at
-//! once, is `config/load.rs`.
+//! once, is `config/load.rs`; what single values mean, `config/check.rs`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod check;
 mod firewall;
 mod identity;
 mod limits;

@@ -3,7 +3,7 @@
 //! A unit is some nanoseconds: about one of plain stepping, up to six where much is tried. What takes more than its texts' size allows is not judged; that is
 //! refused, and so stuffing a text with keywords gains nothing.
 
-use crate::scan::Exhausted;
+use crate::scan::{Exhausted, Standing};
 
 /// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
 const PER_BYTE: usize = 128;
@@ -36,6 +36,9 @@ const DECODED_PER_BYTE: usize = 1;
 /// As much more may be spent where nobody waits for an answer.
 const PATIENCE: usize = 256;
 
+/// As much is left once the verdict stands: for the other findings of an ordinary text, not for a list of tokens.
+const SETTLED: usize = 24 << 10;
+
 /// As often a request may find the memory of automata full, which depends on what came before it, for nothing.
 const CLEARS: usize = 4;
 
@@ -49,11 +52,12 @@ pub(crate) struct Budget {
     patience: usize,
     bytes: usize,
     clears: usize,
+    settled: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: FLOOR, patience: 1, bytes: 0, clears: CLEARS }
+        Self { left: FLOOR, patience: 1, bytes: 0, clears: CLEARS, settled: false }
     }
 }
 
@@ -63,13 +67,28 @@ impl Budget {
         Self { left: FLOOR * PATIENCE, patience: PATIENCE, ..Self::default() }
     }
 
+    /// Keeps little once the verdict stands.
+    pub(crate) fn heed(&mut self, standing: Standing) {
+        if standing == Standing::Settled {
+            self.left = self.left.min(SETTLED);
+            self.settled = true;
+        }
+    }
+
+    /// Adds units, unless whatever there is to look at changes nothing any more.
+    fn add(&mut self, units: usize) {
+        if !self.settled {
+            self.left = self.left.saturating_add(units.saturating_mul(self.patience));
+        }
+    }
+
     /// Adds what a text allows as it stands, at which `every` rules look whatever it says.
     pub(crate) fn earn(&mut self, bytes: usize, every: usize) {
         let small = bytes.min(SMALL.saturating_sub(self.bytes));
         let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
         self.bytes = self.bytes.saturating_add(bytes);
         let fixed = fixed(small, bytes - small, every);
-        self.left = self.left.saturating_add(own.saturating_add(fixed).saturating_mul(self.patience));
+        self.add(own.saturating_add(fixed));
     }
 
     /// Spends what it takes to look at a text once more, as it looks or decoded.
@@ -77,7 +96,7 @@ impl Budget {
         // Nothing for the view itself: of small ones there may be many.
         let fixed = bytes.saturating_mul(every).saturating_mul(ALWAYS_BEYOND);
         let earned = bytes.saturating_mul(PER_BYTE_AGAIN).saturating_add(fixed);
-        self.left = self.left.saturating_add(earned.saturating_mul(self.patience));
+        self.add(earned);
         self.spend(AGAIN)
     }
 
@@ -88,8 +107,7 @@ impl Budget {
 
     /// Spends what it takes to look at what stood in pieces, for live secrets only, of which there may be some.
     pub(crate) fn look_together(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        let earned = bytes.saturating_mul(PER_BYTE_TOGETHER).saturating_mul(self.patience);
-        self.left = self.left.saturating_add(earned);
+        self.add(bytes.saturating_mul(PER_BYTE_TOGETHER));
         self.spend(bytes.saturating_mul(TOGETHER_PER_BYTE).saturating_add(TOGETHER))
     }
 
@@ -154,6 +172,20 @@ mod tests {
         let spent = TOGETHER + 1000 * (TOGETHER_PER_BYTE + DECODED_PER_BYTE);
         assert_eq!(together.left, FLOOR + 1000 * PER_BYTE_TOGETHER - spent);
         const { assert!(PER_BYTE_TOGETHER < PER_BYTE_AGAIN) };
+    }
+
+    #[test]
+    fn keeps_little_once_the_verdict_stands() {
+        let mut budget = Budget::default();
+        budget.earn(1 << 20, 11);
+        budget.heed(Standing::Open);
+        assert!(budget.left > FLOOR);
+        budget.heed(Standing::Settled);
+        assert_eq!(budget.left, SETTLED);
+        budget.earn(1 << 20, 11);
+        assert_eq!(budget.spend(SETTLED), Ok(()));
+        assert_eq!(budget.look_again(1000, 0), Err(Exhausted));
+        assert_eq!(budget.look_together(1000), Err(Exhausted));
     }
 
     #[test]

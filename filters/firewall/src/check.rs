@@ -15,7 +15,7 @@ mod words;
 
 use std::ops::Range;
 
-pub(crate) use glance::{Glance, glance};
+pub(crate) use glance::{Glance, glance, named, needs_digit};
 
 /// What a rule's expression matched, for its checks.
 #[derive(Clone, Copy)]

@@ -52,22 +52,24 @@ pub(crate) enum From<'d> {
 /// Who takes the pieces.
 pub(crate) type Sink<'s> = dyn FnMut(Piece<'_>) -> Result<(), Exhausted> + 's;
 
-/// How many more bytes may be decoded.
-#[derive(Debug)]
-pub(crate) struct Budget(Cell<usize>);
+/// How many more bytes may be decoded; and room for looking at small texts, while nobody looks at one.
+pub(crate) struct Budget {
+    left: Cell<usize>,
+    room: Cell<(Planes, Runs)>,
+}
 
 impl Budget {
     /// Four times the text, for what is wrapped more than once, and a little for small ones.
     pub(crate) fn of(size: usize) -> Self {
-        Self(Cell::new(size.saturating_mul(4).saturating_add(64 << 10)))
+        Self { left: Cell::new(size.saturating_mul(4).saturating_add(64 << 10)), room: Cell::default() }
     }
 
     pub(crate) fn left(&self) -> usize {
-        self.0.get()
+        self.left.get()
     }
 
     pub(crate) fn spend(&self, bytes: usize) -> Result<(), Exhausted> {
-        self.0.set(self.0.get().checked_sub(bytes).ok_or(Exhausted)?);
+        self.left.set(self.left.get().checked_sub(bytes).ok_or(Exhausted)?);
         Ok(())
     }
 }
@@ -103,14 +105,16 @@ pub(crate) fn each_run(
     budget: &Budget,
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
-    let planes = Planes::of(text);
-    let mut runs = Runs::default();
+    let (mut planes, mut runs) = budget.room.take();
+    planes.read(text);
     runs.read(text, &planes);
     runs.all.retain(wanted);
-    radix::each(text, &runs.all, budget, &mut |piece| {
+    let done = radix::each(text, &runs.all, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
-    })
+    });
+    budget.room.set((planes, runs));
+    done
 }
 
 /// Whether a run is written in letters of one case, as hex and base32 are.

@@ -4,6 +4,8 @@
 mod automaton;
 mod beginning;
 mod compiled;
+mod digits;
+mod gate;
 mod plan;
 mod starts;
 
@@ -19,7 +21,7 @@ use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
 use crate::runs;
-use crate::scan::{self, Exhausted};
+use crate::scan::{self, Exhausted, Standing};
 use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
@@ -196,9 +198,17 @@ impl Engine {
             all.entry(keyword).or_default().push(Target::Cue(number));
         }
         // What a rule without a keyword to look for is believed by.
-        let marks =
-            rules.iter().filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule)).flat_map(scan::marks);
-        let disguised = Disguised::new(of_sure.keys().cloned().chain(marks.map(Keyword::any_case)));
+        let marks = rules
+            .iter()
+            .filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule))
+            .flat_map(|rule| scan::marks(rule).map(|mark| (Keyword::any_case(mark), vec![rule.expression()])));
+        let expression = |target: &Target| match target {
+            Target::Rule { number, .. } => rules.get(*number as usize).map_or("", Compiled::expression),
+            Target::Cue(_) => "",
+        };
+        let of_sure_marks =
+            of_sure.iter().map(|(mark, targets)| (mark.clone(), targets.iter().map(expression).collect()));
+        let disguised = Disguised::new(of_sure_marks.chain(marks));
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
             .filter(|(_, rule)| rule.trigger() == Some(Trigger::Run))
@@ -228,7 +238,10 @@ impl Engine {
     pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> Result<bool, Exhausted> {
         let mut found = false;
         hits.begin();
-        self.scan(text, hits, &mut |hit| found |= *hit.rule.id == *rule)?;
+        self.scan(text, hits, &mut |hit| {
+            found |= *hit.rule.id == *rule;
+            Standing::Open
+        })?;
         Ok(found)
     }
 
@@ -258,7 +271,7 @@ impl Engine {
         &'r self,
         text: &str,
         hits: &mut Hits,
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         hits.only_sure = true;
         let done = self.scan(text, hits, found);
@@ -271,7 +284,7 @@ impl Engine {
         &'r self,
         text: &str,
         hits: &mut Hits,
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         match (hits.only_sure, hits.again) {
             (true, _) => hits.budget.look_together(text.len())?,
@@ -313,7 +326,7 @@ impl Engine {
         text: &str,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let mut places = std::mem::take(&mut hits.places);
         let mut placed = None;
@@ -348,7 +361,7 @@ impl Engine {
         text: &str,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         if self.at_runs.is_empty() {
             return Ok(());
@@ -358,7 +371,7 @@ impl Engine {
         for run in runs::runs(text, &planes) {
             done = hits.budget.spend(run.len()).and_then(|()| {
                 let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
-                self.at_runs.each(text.as_bytes(), run, look)
+                self.at_runs.each(text.as_bytes(), &planes, run, look)
             });
             if done.is_err() {
                 break;
@@ -376,7 +389,7 @@ impl Engine {
         begins: Range<usize>,
         hits: &mut Hits,
         caches: &mut [Option<Box<Cache>>],
-        found: &mut dyn FnMut(Match<'r>),
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
         // Most of what has a keyword is something else, and shows so in its first bytes.
@@ -395,19 +408,19 @@ impl Engine {
         }
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
         let Hits { budget, path, .. } = hits;
-        let mut looking = rule.looking(text, path.as_deref(), cache, budget);
+        let mut looking = rule.looking(text, path.as_deref(), cache, &mut *budget);
         match rule.reach {
             Reach::Here => {
                 if let Some(hit) = looking.at(begins.end)? {
                     done = hit.span.end;
-                    found(hit);
+                    budget.heed(found(hit));
                 }
             }
             Reach::Near => {
                 for begin in begins.start.max(done)..=begins.end {
                     if let Some(hit) = looking.at(begin)? {
                         done = hit.span.end;
-                        found(hit);
+                        budget.heed(found(hit));
                         break;
                     }
                 }
@@ -416,7 +429,7 @@ impl Engine {
                 let end = begins.end.saturating_add(longest).min(text.len());
                 looking.each(begins.start.max(done)..end, &mut |hit| {
                     done = hit.span.end;
-                    found(hit);
+                    found(hit)
                 })?;
             }
             Reach::Whole => {

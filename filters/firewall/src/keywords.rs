@@ -1,45 +1,31 @@
 //! Finding every keyword in a text, overlapping ones too, in any ASCII case or as written.
 //!
-//! Of each keyword its rarest four bytes are hashed, without their case, into a table of bits that stays
-//! in the fastest cache, where an automaton over hundreds of keywords does not. Plain text hardly
-//! ever gets past it; what does is compared.
+//! Of each keyword its rarest four bytes are hashed, without their case, into a small table that stays in the
+//! fastest cache, where an automaton over hundreds of keywords does not. Plain text hardly ever gets past it; what
+//! does is compared. Nothing of that is guessed at: places are put into a list, and the list is thinned out, since a
+//! processor that has guessed wrongly loses more time than a few places take.
 
+mod groups;
 mod rarity;
+mod short;
+mod sieve;
 
-use memchr::{memchr2_iter, memmem};
-use wide::u16x8;
+use groups::{Around, Entry, Groups};
+use short::Short;
+use sieve::{BLOCK, Sieve};
 
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
 
-/// The first three of them are hashed to a number of so many bits, for which the table has a bit for each last one:
-/// 32 KiB.
-const BITS: u32 = 13;
+/// The places of so many bytes are listed together.
+const CHUNK: usize = 512;
 
-/// All four are hashed to a number of so many bits.
-const SURE: u32 = 16;
+/// As many places of a block are listed without asking whether they are any.
+const UNASKED: usize = 4;
 
-/// What the first two bytes and the third one are multiplied by: one pair of these.
-const FACTORS: [(u16, u16); 12] = [
-    (0x85eb, 0xca6b),
-    (0x9e37, 0x79b1),
-    (0xc2b3, 0xae35),
-    (0x27d5, 0xeb2f),
-    (0x1657, 0x67b1),
-    (0xd6e9, 0xfeb9),
-    (0x7feb, 0x352d),
-    (0x846d, 0xa68b),
-    (0xe17b, 0xa1e5),
-    (0xa3d9, 0x5fa7),
-    (0x5bd1, 0xe995),
-    (0x1b87, 0x3593),
-];
-
-/// As many places are looked at together.
-const BLOCK: usize = 64;
-
-/// As many hashes a vector holds; two of them are looked at together.
-const STEP: usize = 8;
+/// Keywords are known by hashes of so many bits: of four bytes, and of three.
+const OF_FOUR: u32 = 14;
+const OF_THREE: u32 = 10;
 
 /// A keyword to find.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,66 +38,19 @@ pub(crate) struct Keyword {
 
 /// All keywords, ready to be found. They are known by their numbers, in the order given, from 0.
 pub(crate) struct Keywords {
-    table: Table,
-    of_four: Buckets,
-    of_three: Buckets,
+    sieve: Sieve,
+    of_four: Groups,
+    of_three: Groups,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
     /// Those of one or two bytes.
     short: Vec<Short>,
 }
 
-/// Which bytes the keywords may have.
-struct Table {
-    /// What the first two bytes and the third one are multiplied by.
-    first: u16,
-    third: u16,
-    /// Of each hash of three bytes: which may stand behind them.
-    last: Box<[u32; 1 << BITS]>,
-    /// A bit for each hash of four bytes.
-    sure: Box<[u32; 1 << (SURE - 5)]>,
-}
-
-/// A keyword of one or two bytes.
-struct Short {
-    number: u32,
-    keyword: Vec<u8>,
-    finder: Finder,
-}
-
-enum Finder {
-    Exact(Box<memmem::Finder<'static>>),
-    AnyCase,
-}
-
-/// Keywords by a hash of their rarest bytes.
-struct Buckets {
-    /// Of each hash: where its entries begin.
-    starts: Vec<u32>,
-    entries: Vec<Entry>,
-}
-
-/// A keyword of three bytes or more.
-struct Entry {
-    /// What the eight bytes are from the hashed ones on, and the eight before them, as far as they count.
-    on: Eight,
-    back: Eight,
-    number: u32,
-    /// Where in the keyword the hashed bytes stand.
-    hashed: u32,
-    /// Where the keyword begins in `bytes`, and its length.
-    from: u32,
-    length: u32,
-    any_case: bool,
-    /// Whether there is more of it than those bytes.
-    longer: bool,
-}
-
-/// Eight bytes, and which bits of them count.
-#[derive(Default)]
-struct Eight {
-    value: u64,
-    mask: u64,
+/// Places in a part of a text, counted from where that begins.
+struct Places {
+    list: [u16; CHUNK + UNASKED],
+    count: usize,
 }
 
 impl Keyword {
@@ -129,267 +68,112 @@ impl Keyword {
 impl Keywords {
     /// Of these keywords. Empty ones are never found.
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
-        let (mut hashed, mut short) = (Vec::new(), Vec::new());
+        let (mut four, mut three, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut grams, mut short) = (Vec::new(), Vec::new());
         for (number, keyword) in (0u32..).zip(keywords) {
             let place = rarity::rarest(&keyword.text);
+            let entry = Entry::new(number, place, keyword, bytes.len());
             match *keyword.text.get(place..).unwrap_or_default() {
-                [a, b, c, d, ..] => hashed.push((u32::from_le_bytes([a, b, c, d]) | SMALL, number, place, keyword)),
-                [a, b, c] => hashed.push((u32::from_le_bytes([a, b, c, PAD]) | SMALL, number, place, keyword)),
-                [] => {}
+                [a, b, c, d, ..] => {
+                    let gram = u32::from_le_bytes([a, b, c, d]);
+                    four.push((gram | SMALL, entry));
+                    grams.push((gram, false));
+                }
+                [a, b, c] => {
+                    let gram = u32::from_le_bytes([a, b, c, PAD]);
+                    three.push((first_three(gram), entry));
+                    grams.push((gram, true));
+                }
+                [] => continue,
                 _ => short.push(Short::new(number, keyword)),
             }
-        }
-        let grams: Vec<(u32, bool)> =
-            hashed.iter().map(|(gram, _, _, keyword)| (*gram, keyword.text.len() < GRAM)).collect();
-        let table = Table::new(&grams);
-        let (mut four, mut three, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        for ((gram, number, place, keyword), (_, any)) in hashed.into_iter().zip(grams) {
-            let entry = Entry::new(number, place, keyword, bytes.len());
             bytes.extend_from_slice(&keyword.text);
-            if any { three.push((slot(table.hash(gram)), entry)) } else { four.push((hash_of_four(gram), entry)) }
         }
-        Self { table, of_four: Buckets::new(four), of_three: Buckets::new(three), bytes, short }
+        let (of_four, of_three) = (Groups::new(four, OF_FOUR), Groups::new(three, OF_THREE));
+        Self { sieve: Sieve::new(&grams), of_four, of_three, bytes, short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
-        let mut next = 0;
-        for (at, window) in text.windows(BLOCK + GRAM - 1).enumerate().step_by(BLOCK) {
-            let Some(window) = window.first_chunk() else { break };
-            let mut places = self.table.places(window);
-            while places != 0 {
-                let place = at + places.trailing_zeros() as usize;
-                places &= places - 1;
-                let Some(gram) = text.get(place..).and_then(|rest| rest.first_chunk()) else { break };
-                let gram = u32::from_le_bytes(*gram) | SMALL;
-                if self.table.surely_has(gram) {
-                    self.compare(text, place, gram, found)?;
-                }
-            }
-            next = at + BLOCK;
-        }
-        // The last ones, with what would stand behind the end.
-        for at in next..text.len() {
-            let byte = |ahead: usize| text.get(at + ahead).copied().unwrap_or(PAD);
-            let gram = u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]) | SMALL;
-            if self.table.has(gram) & 1 != 0 {
-                self.compare(text, at, gram, found)?;
+        let mut places = Places { list: [0; CHUNK + UNASKED], count: 0 };
+        for from in (0..text.len()).step_by(CHUNK) {
+            self.list(text, from, &mut places);
+            self.thin_out(text, from, &mut places);
+            for place in places.list.get(..places.count).unwrap_or_default() {
+                self.compare(text, from + usize::from(*place), found)?;
             }
         }
-        self.short(text, found)
+        self.short.iter().try_for_each(|short| short.each(text, found))
     }
 
+    /// Lists the places in a part of a text at which the rarest bytes of a keyword may stand.
     #[inline(never)]
-    fn compare<E>(
-        &self,
-        text: &[u8],
-        at: usize,
-        gram: u32,
-        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let entries = self.of_four.of(hash_of_four(gram)).iter().chain(self.of_three.of(slot(self.table.hash(gram))));
-        let (before, rest) = text.split_at_checked(at).unwrap_or_default();
-        let on = match rest.first_chunk() {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => rest.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
-        };
-        for entry in entries.filter(|entry| entry.on.is(on)) {
-            let back = match before.last_chunk() {
-                Some(eight) => u64::from_le_bytes(*eight),
-                None => before.iter().fold(0, |all, byte| all >> 8 | u64::from(*byte) << 56),
+    fn list(&self, text: &[u8], from: usize, places: &mut Places) {
+        places.count = 0;
+        for begin in (0..CHUNK).step_by(BLOCK) {
+            let Some(rest) = text.get(from + begin..).filter(|rest| !rest.is_empty()) else { break };
+            let here = match rest.first_chunk() {
+                Some(block) => self.sieve.places(block),
+                None => self.last_places(rest),
             };
-            let Some(begin) = at.checked_sub(entry.hashed as usize).filter(|_| entry.back.is(back)) else { continue };
-            if begin + entry.length as usize <= text.len() && (!entry.longer || self.is_at(text, begin, entry)) {
+            places.add(begin as u16, here);
+        }
+    }
+
+    /// The places in what is left of a text, as if something that no keyword has stood behind it.
+    #[cold]
+    fn last_places(&self, rest: &[u8]) -> u64 {
+        let mut block = [PAD; BLOCK + GRAM - 1];
+        block.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        self.sieve.places(&block) & u64::MAX.unbounded_shr((BLOCK.saturating_sub(rest.len())) as u32)
+    }
+
+    /// Leaves the places at which a keyword may stand by the bytes around them.
+    #[inline(never)]
+    fn thin_out(&self, text: &[u8], from: usize, places: &mut Places) {
+        let mut left = 0;
+        for number in 0..places.count {
+            let place = places.list.get(number).copied().unwrap_or(0);
+            let here = Around::at(text, from + usize::from(place));
+            let gram = here.gram();
+            let may = self.of_four.may_have(gram | SMALL, &here) | self.of_three.may_have(first_three(gram), &here);
+            places.list.get_mut(left).into_iter().for_each(|slot| *slot = place);
+            left += usize::from(may);
+        }
+        places.count = left;
+    }
+
+    fn compare<E>(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
+        let here = Around::at(text, at);
+        let gram = here.gram();
+        for entry in self.of_four.of(gram | SMALL).iter().chain(self.of_three.of(first_three(gram))) {
+            if let Some(begin) = entry.begin(text, at, &here, &self.bytes) {
                 found(begin, entry.number)?;
             }
         }
         Ok(())
     }
-
-    /// Whether the whole keyword stands at a place, where some of it does.
-    fn is_at(&self, text: &[u8], begin: usize, entry: &Entry) -> bool {
-        let (from, length) = (entry.from as usize, entry.length as usize);
-        let there = text.get(begin..begin + length).unwrap_or_default();
-        let keyword = self.bytes.get(from..from + length).unwrap_or_default();
-        there == keyword || (entry.any_case && there.eq_ignore_ascii_case(keyword))
-    }
-
-    fn short<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
-        for Short { number, keyword, finder } in &self.short {
-            let mut from = 0;
-            while let Some(ahead) = text.get(from..).and_then(|rest| finder.find(rest, keyword)) {
-                found(from + ahead, *number)?;
-                from += ahead + 1;
-            }
-        }
-        Ok(())
-    }
 }
 
-impl Short {
-    fn new(number: u32, keyword: &Keyword) -> Self {
-        let cased = keyword.any_case && keyword.text.iter().any(u8::is_ascii_alphabetic);
-        let finder = if cased {
-            Finder::AnyCase
-        } else {
-            Finder::Exact(Box::new(memmem::Finder::new(&keyword.text).into_owned()))
+impl Places {
+    /// Adds those of a block.
+    #[inline(always)]
+    fn add(&mut self, begin: u16, here: u64) {
+        let mut left = here;
+        let mut next = || {
+            let place = begin + left.trailing_zeros() as u16;
+            left &= left.wrapping_sub(1);
+            place
         };
-        Self { number, keyword: keyword.text.clone(), finder }
-    }
-}
-
-impl Finder {
-    fn find(&self, text: &[u8], keyword: &[u8]) -> Option<usize> {
-        match self {
-            Self::Exact(finder) => finder.find(text),
-            Self::AnyCase => {
-                let first = keyword.first()?;
-                let here = |at: &usize| {
-                    text.get(*at..at + keyword.len()).is_some_and(|there| there.eq_ignore_ascii_case(keyword))
-                };
-                memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).find(here)
-            }
+        let rest = self.list.get_mut(self.count..).unwrap_or_default();
+        if let Some(unasked) = rest.first_chunk_mut::<UNASKED>() {
+            unasked.iter_mut().for_each(|slot| *slot = next());
         }
-    }
-}
-
-impl Table {
-    /// With bits for these grams; of some, any byte may be the last. Of a few ways to hash them it takes the one that
-    /// common text gets past most seldom.
-    fn new(grams: &[(u32, bool)]) -> Self {
-        let cost = |table: &Self| {
-            rarity::common().filter(|(gram, _)| table.has(*gram) & 1 != 0).map(|(_, w)| u64::from(w)).sum::<u64>()
-        };
-        let tables = FACTORS.iter().map(|factor| Self::by(*factor, grams));
-        tables.min_by_key(cost).unwrap_or_else(|| Self::by((1, 1), grams))
-    }
-
-    fn by((first, third): (u16, u16), grams: &[(u32, bool)]) -> Self {
-        let mut table = Self { first, third, last: Box::new([0; 1 << BITS]), sure: Box::new([0; 1 << (SURE - 5)]) };
-        for (gram, any) in grams {
-            let hash = slot(table.hash(*gram));
-            let bit = if *any { u32::MAX } else { 1u32.wrapping_shl(gram >> 24) };
-            table.last.get_mut(hash).into_iter().for_each(|last| *last |= bit);
-            for last in 0..if *any { 256 } else { 1 } {
-                let gram = (gram & 0xFF_FFFF | if *any { last << 24 } else { gram & 0xFF00_0000 }) | SMALL;
-                let hash = mixed(gram) >> (32 - SURE);
-                table.sure.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
-            }
+        let count = here.count_ones() as usize;
+        if count > UNASKED {
+            rest.iter_mut().take(count).skip(UNASKED).for_each(|slot| *slot = next());
         }
-        table
-    }
-
-    /// Of the first three bytes, the first lowest.
-    #[inline(always)]
-    fn hash(&self, gram: u32) -> u16 {
-        (gram as u16).wrapping_mul(self.first).wrapping_add(((gram >> 16) as u16 & 0xFF).wrapping_mul(self.third))
-    }
-
-    /// What may stand behind bytes of this hash.
-    #[inline(always)]
-    fn last_at(&self, hash: u16) -> u32 {
-        self.last.get(slot(hash)).copied().unwrap_or_default()
-    }
-
-    /// The places in a block where a keyword may have the bytes that stand there: the same as `has` for each.
-    #[inline(always)]
-    fn places(&self, block: &[u8; BLOCK + GRAM - 1]) -> u64 {
-        let mut places = 0;
-        for (step, window) in (0u32..).zip(block.windows(2 * STEP + GRAM - 1).step_by(2 * STEP)) {
-            let pairs = |from: usize| {
-                let bytes = window.get(from..).and_then(|bytes| bytes.first_chunk::<{ 2 * STEP }>());
-                u16x8::new(bytes.map_or([0; STEP], |bytes| {
-                    let (pairs, _) = bytes.as_chunks::<2>();
-                    std::array::from_fn(|at| pairs.get(at).map_or(0, |pair| u16::from_le_bytes(*pair)))
-                }))
-            };
-            let hash = |first: u16x8, third: u16x8| {
-                let (first, third) = (first | u16x8::splat(0x2020), (third | u16x8::splat(0x20)) & u16x8::splat(0xFF));
-                (first * u16x8::splat(self.first) + third * u16x8::splat(self.third)).to_array()
-            };
-            let (even, odd) = (pairs(2), pairs(3));
-            let (even_hash, odd_hash) = (hash(pairs(0), even), hash(pairs(1), odd));
-            let (even, odd) = (even.to_array(), odd.to_array());
-            let mut bits = 0;
-            for at in (0..STEP).rev() {
-                let has = |hash: &[u16; STEP], pair: &[u16; STEP]| {
-                    let (hash, pair) = (hash.get(at).copied().unwrap_or(0), pair.get(at).copied().unwrap_or(0));
-                    self.last_at(hash).wrapping_shr(u32::from(pair >> 8)) & 1
-                };
-                bits = bits << 1 | has(&odd_hash, &odd);
-                bits = bits << 1 | has(&even_hash, &even);
-            }
-            places |= u64::from(bits) << (16 * step);
-        }
-        places
-    }
-
-    /// The same as `has`, for those that it is true of: most of them are by chance.
-    #[inline(always)]
-    fn surely_has(&self, gram: u32) -> bool {
-        let hash = mixed(gram) >> (32 - SURE);
-        self.sure.get((hash >> 5) as usize).is_some_and(|bits| bits >> (hash & 31) & 1 != 0)
-    }
-
-    /// Whether a keyword may have these bytes: the lowest bit.
-    #[inline(always)]
-    fn has(&self, gram: u32) -> u32 {
-        self.last_at(self.hash(gram)).wrapping_shr(gram >> 24)
-    }
-}
-
-impl Buckets {
-    fn new(mut hashed: Vec<(usize, Entry)>) -> Self {
-        hashed.sort_by_key(|(hash, entry)| (*hash, entry.number));
-        let mut starts = vec![0u32; (1 << BITS) + 1];
-        for (hash, _) in &hashed {
-            starts.get_mut(hash + 1).into_iter().for_each(|count| *count += 1);
-        }
-        let mut all = 0;
-        starts.iter_mut().for_each(|start| {
-            all += *start;
-            *start = all;
-        });
-        Self { starts, entries: hashed.into_iter().map(|(_, entry)| entry).collect() }
-    }
-
-    #[inline(always)]
-    fn of(&self, hash: usize) -> &[Entry] {
-        let start = |hash: usize| self.starts.get(hash).map_or(0, |start| *start as usize);
-        self.entries.get(start(hash)..start(hash + 1)).unwrap_or_default()
-    }
-}
-
-impl Entry {
-    fn new(number: u32, hashed: usize, Keyword { text, any_case }: &Keyword, from: usize) -> Self {
-        let (before, rest) = text.split_at_checked(hashed).unwrap_or_default();
-        let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-        Self {
-            on: Eight::of((0..8).zip(rest), *any_case),
-            back: Eight::of((0..8).rev().zip(before.iter().rev()), *any_case),
-            number,
-            hashed: narrow(hashed),
-            from: narrow(from),
-            length: narrow(text.len()),
-            any_case: *any_case,
-            longer: before.len() > 8 || rest.len() > 8,
-        }
-    }
-}
-
-impl Eight {
-    /// Of bytes and their places. Letters of any case are compared without the bit that makes them small.
-    fn of<'b>(bytes: impl Iterator<Item = (u32, &'b u8)>, any_case: bool) -> Self {
-        bytes.fold(Self::default(), |Self { value, mask }, (place, byte)| {
-            let bits = if any_case && byte.is_ascii_alphabetic() { !0x20 } else { u8::MAX };
-            let put = |byte: u8| u64::from(byte) << (8 * place);
-            Self { value: value | put(byte & bits), mask: mask | put(bits) }
-        })
-    }
-
-    #[inline(always)]
-    fn is(&self, bytes: u64) -> bool {
-        bytes & self.mask == self.value
+        self.count += count;
     }
 }
 
@@ -399,22 +183,10 @@ const PAD: u8 = 0;
 /// The bits that make letters small.
 const SMALL: u32 = 0x2020_2020;
 
-/// Of four small bytes.
+/// The first three of four bytes, as small letters.
 #[inline(always)]
-fn hash_of_four(gram: u32) -> usize {
-    (mixed(gram) >> (32 - BITS)) as usize
-}
-
-/// Four bytes, so that each changes the highest bits.
-#[inline(always)]
-fn mixed(gram: u32) -> u32 {
-    gram.wrapping_mul(0x9e37_79b1)
-}
-
-/// Where a hash of three bytes has its place.
-#[inline(always)]
-fn slot(hash: u16) -> usize {
-    usize::from(hash >> (16 - BITS))
+fn first_three(gram: u32) -> u32 {
+    (gram | SMALL) & 0x00FF_FFFF
 }
 
 #[cfg(test)]

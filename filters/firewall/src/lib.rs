@@ -43,5 +43,5 @@ pub use rule::{Action, Direction, Kind, Rule};
 pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
-pub use scan::{Exhausted, Origin, Scratch, Text};
+pub use scan::{Exhausted, Origin, Scratch, Standing, Text};
 pub use stream::{MOST_HELD, Stream, StreamFinding};

@@ -52,6 +52,7 @@ impl Planes {
     }
 
     /// The planes of a text.
+    #[cfg(test)]
     pub(crate) fn of(text: &str) -> Self {
         let mut planes = Self::default();
         planes.read(text);

@@ -190,12 +190,13 @@ impl<'s> Loading<'s> {
             };
             return self.report.inactive.push(diagnostic(source, placed, message));
         };
-        let (mut checks, mut glances) = (Vec::new(), Vec::new());
+        let (mut checks, mut glances, mut named) = (Vec::new(), Vec::new(), Vec::new());
         for name in &extra.checks {
             match check::by_name(name) {
                 Some(check) => {
                     checks.push(check);
                     glances.extend(check::glance(name));
+                    named.extend(check::named(name));
                 }
                 None => self.say(source, placed, &format!("there is no check `{name}`")),
             }
@@ -210,6 +211,8 @@ impl<'s> Loading<'s> {
             entropy: written.entropy,
             checks,
             glances,
+            named,
+            needs_digit: extra.checks.iter().any(|name| check::needs_digit(name)),
             path: written.path.clone(),
             trigger: extra.trigger,
         };

@@ -70,6 +70,15 @@ impl Scratch {
     }
 }
 
+/// How the verdict on a request stands after a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Whatever else there is may change it.
+    Open,
+    /// Nothing changes it any more: what else there is, is looked for only as long as that takes little.
+    Settled,
+}
+
 /// The texts take more work than texts of their size may take. They are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text takes more work to judge than a text of its size may take")]
@@ -86,6 +95,24 @@ impl Rules {
         way: Direction,
         scratch: &mut Scratch,
         found: &mut dyn FnMut(Finding<'r>),
+    ) -> Result<(), Exhausted> {
+        self.scan_until_settled(texts, way, scratch, &mut |finding| {
+            found(finding);
+            Standing::Open
+        })
+    }
+
+    /// The same for who only needs to know whether the texts may pass, and says after each finding whether that
+    /// is known: a text of a thousand secrets is refused by the first few.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: not all of the texts was judged. Unless that was settled before, they must not pass.
+    pub fn scan_until_settled<'r>(
+        &'r self,
+        texts: &[Text<'_>],
+        way: Direction,
+        scratch: &mut Scratch,
+        found: &mut dyn FnMut(Finding<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let size = texts.iter().map(|text| text.text.len()).sum();
         // Places in views are kept in 32 bits.

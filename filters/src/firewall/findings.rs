@@ -1,6 +1,6 @@
 //! What was found in one request, weighed as it comes in.
 
-use portcullis_firewall::{Action, Direction, Exhausted, Finding, Kind, Rule, Scratch};
+use portcullis_firewall::{Action, Direction, Exhausted, Finding, Kind, Rule, Scratch, Standing};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
@@ -35,8 +35,9 @@ impl<'r> Findings<'r> {
     /// When they take more work than texts of their size may take, and nothing that blocks was found before.
     pub(super) fn of(judge: &'r Judge, texts: &Texts<'_>, scratch: &mut Scratch) -> Result<Self, Exhausted> {
         let mut all = Self::default();
-        let done = judge.rules.scan(&texts.texts, Direction::Request, scratch, &mut |finding| {
+        let done = judge.rules.scan_until_settled(&texts.texts, Direction::Request, scratch, &mut |finding| {
             all.take(judge, texts, &finding);
+            if all.blocked.is_some() { Standing::Settled } else { Standing::Open }
         });
         // What was found by then says more than that there was too much of it.
         if all.blocked.is_some() { Ok(all) } else { done.map(|()| all) }
@@ -52,14 +53,15 @@ impl<'r> Findings<'r> {
         scratch: &mut Scratch,
     ) -> Result<Option<&'r Rule>, Exhausted> {
         let mut left = None;
-        judge.rules.scan(&texts.texts, Direction::Request, scratch, &mut |finding| {
+        let done = judge.rules.scan_until_settled(&texts.texts, Direction::Request, scratch, &mut |finding| {
             let text = texts.texts.get(finding.text).map_or("", |text| text.text);
             let passes = matches!(judge.stance.action(finding.rule, Direction::Request), None | Some(Action::Flag));
             if !passes && !is_mark(text, &finding.secret, |rule| judge.knows(rule)) {
                 left.get_or_insert(finding.rule);
             }
-        })?;
-        Ok(left)
+            if left.is_some() { Standing::Settled } else { Standing::Open }
+        });
+        if left.is_some() { Ok(left) } else { done.map(|()| None) }
     }
 
     fn take(&mut self, judge: &Judge, texts: &Texts<'_>, finding: &Finding<'r>) {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::load::Check;
+use super::check::Check;
 use super::written::ModeWord;
 
 /// The word for the rules in the program.

@@ -10,7 +10,7 @@ use portcullis_policies::{IdentityMethod, nearest};
 
 use serde_json::{Value, json};
 
-use super::load::Check;
+use super::check::Check;
 use super::{Spiffe, Tls, written};
 use crate::keyring::is_safe;
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::load::Check;
+use super::check::Check;
 use super::store::Counting;
 use super::written::ModeWord;
 

@@ -1,20 +1,20 @@
 //! From what is written to what is meant, with every mistake told at once.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_filters::Mode;
 use portcullis_filters::signature::Require;
 use portcullis_policies::diagnostic::from_yaml;
 use portcullis_policies::policy::{self, FirewallFloor, Policy};
 use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
 
+use super::check::Check;
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, FirewallConfig, Gate, IdentitySettings, Limits, Link, Node,
-    QueueSettings, RateLimits, RouteRule, Secret, SignatureSettings, Tls, Upstream, units, written,
+    QueueSettings, RateLimits, RouteRule, SignatureSettings, Tls, Upstream, written,
 };
 
 /// The filters that this release has.
@@ -43,22 +43,13 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     let written: written::Config =
         serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![from_yaml(&shown, &e)]))?;
     let base = std::path::absolute(file).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
-    let mut check = Check { text, file: shown, base, mistakes: Vec::new(), warnings: Vec::new() };
+    let mut check = Check::new(text, shown, base);
     let config = check.config(&written, file);
     if check.mistakes.is_empty() {
         Ok(Config { warnings: check.warnings, ..config })
     } else {
         Err(ConfigError(check.mistakes))
     }
-}
-
-/// A check under way.
-pub(super) struct Check<'t> {
-    text: &'t str,
-    file: String,
-    base: PathBuf,
-    pub(super) mistakes: Vec<Diagnostic>,
-    warnings: Vec<String>,
 }
 
 impl Check<'_> {
@@ -383,182 +374,10 @@ impl Check<'_> {
             }
         }
     }
-
-    fn address(&mut self, key: &str, text: Option<&str>, usual: SocketAddr) -> SocketAddr {
-        let Some(text) = text else { return usual };
-        let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
-        text.parse().unwrap_or_else(|_| {
-            self.wrong(
-                key,
-                format!("`{text}` is not an address, expected `IP:PORT`"),
-                Some(&format!("write `{usual}`")),
-            );
-            usual
-        })
-    }
-
-    pub(super) fn duration(&mut self, key: &str, text: Option<&str>, usual: u64) -> Duration {
-        let Some(text) = text else { return Duration::from_secs(usual) };
-        units::duration(text).unwrap_or_else(|| {
-            self.wrong(
-                key,
-                format!("`{text}` is not a duration, expected a number and `ms`, `s`, `m`, `h` or `d`"),
-                Some(&format!("write `{usual}s`")),
-            );
-            Duration::from_secs(usual)
-        })
-    }
-
-    fn size(&mut self, key: &str, size: Option<&written::Size>, usual: usize) -> usize {
-        let meant = match size {
-            None => return usual,
-            Some(written::Size::Bytes(bytes)) => Some(*bytes).filter(|b| *b > 0),
-            Some(written::Size::Text(text)) => units::size(text),
-        };
-        meant.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_else(|| {
-            self.wrong(
-                key,
-                "it is not a size, expected a number and `KiB`, `MiB` or `GiB`".to_owned(),
-                Some("write `16MiB`"),
-            );
-            usual
-        })
-    }
-
-    fn count(&mut self, key: &str, count: Option<usize>, usual: usize) -> usize {
-        match count {
-            Some(0) => {
-                self.wrong(key, "`0` would let nothing pass, expected at least 1".to_owned(), None);
-                usual
-            }
-            Some(count) => count,
-            None => usual,
-        }
-    }
-
-    pub(super) fn secret(&mut self, key: &str, text: &str) -> Option<Secret> {
-        let found = if let Some(name) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')) {
-            std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
-        } else if let Some(path) = text.strip_prefix("file:") {
-            let path = self.path(path);
-            std::fs::read_to_string(&path)
-                .map(|t| t.trim().to_owned())
-                .map_err(|e| format!("`{}` cannot be read: {e}", path.display()))
-        } else {
-            Ok(text.to_owned())
-        };
-        match found {
-            Ok(secret) if secret.bytes().all(|b| b.is_ascii_graphic()) && !secret.is_empty() => {
-                Some(Secret::new(secret))
-            }
-            Ok(_) => {
-                self.wrong(key, "the secret is empty or holds characters that no header takes".to_owned(), None);
-                None
-            }
-            Err(why) => {
-                self.wrong(key, why, Some("write `${ENV_NAME}` or `file:PATH`"));
-                None
-            }
-        }
-    }
-
-    pub(super) fn path(&self, text: &str) -> PathBuf {
-        // Without the `.` in `./state`, which would stand in every path that is shown.
-        self.base.join(text).components().collect()
-    }
-
-    pub(super) fn existing(&mut self, key: &str, text: &str) -> PathBuf {
-        let path = self.path(text);
-        if !path.is_file() {
-            self.wrong(key, format!("`{}` is not a file", path.display()), None);
-        }
-        path
-    }
-
-    /// A bundle of authorities.
-    pub(super) fn bundle(&mut self, key: &str, text: &str) -> PathBuf {
-        self.vouching(key, text, |path| AuthorityFiles { clients: vec![path], ..AuthorityFiles::default() })
-    }
-
-    /// A file with revocation lists.
-    pub(super) fn revocation_list(&mut self, key: &str, text: &str) -> PathBuf {
-        self.vouching(key, text, |path| AuthorityFiles { crls: vec![path], ..AuthorityFiles::default() })
-    }
-
-    fn vouching(&mut self, key: &str, text: &str, meant: impl FnOnce(PathBuf) -> AuthorityFiles) -> PathBuf {
-        let path = self.existing(key, text);
-        if path.is_file()
-            && let Err(error) = Authorities::load(&meant(path.clone()))
-        {
-            self.wrong(key, error.to_string(), None);
-        }
-        path
-    }
-
-    /// The config file, as it is shown.
-    pub(super) fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// The line and column of a key.
-    pub(super) fn place(&self, key: &str) -> (u64, u64) {
-        locate(self.text, key)
-    }
-
-    /// Notes what is legal but probably not meant.
-    pub(super) fn warn(&mut self, message: String) {
-        self.warnings.push(message);
-    }
-
-    /// Notes a mistake at the line of its key.
-    pub(super) fn wrong(&mut self, key: &str, message: String, hint: Option<&str>) {
-        let (line, column) = locate(self.text, key);
-        let mistake = Diagnostic::at(&self.file, line, column, key, message);
-        self.mistakes.push(match hint {
-            Some(hint) => mistake.with_hint(hint),
-            None => mistake,
-        });
-    }
 }
 
 fn known_filter(name: &str) -> Option<&'static str> {
     let known = KNOWN_FILTERS.into_iter().find(|known| *known == name);
     let faulty = name == "test_fault" && cfg!(debug_assertions) && std::env::var_os("PORTCULLIS_TEST_FAULT").is_some();
     known.or(faulty.then_some("test_fault"))
-}
-
-/// Finds where a key such as `gate.limits.drain` is written: its parts in order, each after the one
-/// before. The top of the file when a part is not written at all.
-fn locate(text: &str, key: &str) -> (u64, u64) {
-    let mut from = 0;
-    let mut found = None;
-    for part in key.split('.') {
-        let Some(at) = find_key(text, part, from) else { break };
-        found = Some(at);
-        from = at + part.len();
-    }
-    let Some(at) = found else { return (1, 1) };
-    let before = text.get(..at).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line as u64, column as u64)
-}
-
-/// The next place where a word stands as a key: followed by a colon, and not in a comment.
-fn find_key(text: &str, word: &str, from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(found) = text.get(at..)?.find(word) {
-        let start = at + found;
-        let end = start + word.len();
-        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
-        let line = text.get(..start)?.rsplit('\n').next()?;
-        let is_key = free(line.chars().last())
-            && text.get(end..)?.trim_start_matches(['"', '\'']).starts_with(':')
-            && !line.contains('#');
-        if is_key {
-            return Some(start);
-        }
-        at = end;
-    }
-    None
 }

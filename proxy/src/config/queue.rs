@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::Check;
 use super::limits::{Amount, number};
-use super::load::Check;
 
 /// The most slots of one upstream.
 const MAX_SLOTS: u64 = 4_096;

@@ -7,7 +7,7 @@ use portcullis_policies::nearest;
 use portcullis_signatures::Scheme;
 use serde_json::{Value, json};
 
-use super::load::Check;
+use super::check::Check;
 use super::{Store, written};
 
 /// What is signed, how, and where it is remembered.

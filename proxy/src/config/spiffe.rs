@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use portcullis_certs::authorities::valid_trust_domain;
 
-use super::load::Check;
+use super::check::Check;
 use super::written;
 
 /// The most trust domains, and the most patterns.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Secret;
-use super::load::Check;
+use super::check::Check;
 
 /// The longest time-out: a claim that takes longer holds up every signed request.
 const MAX_TIMEOUT: Duration = Duration::from_secs(5);

@@ -159,9 +159,9 @@ const PASSWORDS: &[&str] =
 
 /// A value that is assigned to a word for a secret.
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
-    let (name, chosen) = name_of(candidate);
+    let name = name_of(candidate);
     let value = Value::of(candidate);
-    if is_path(candidate) || is_chained(candidate) {
+    if is_path(candidate) || !may_be_named(candidate) {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
@@ -169,22 +169,32 @@ pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let issued = is_uuid(value.text)
         && !name.bytes().any(|byte| byte.is_ascii_lowercase())
         && ends(name, &["_token", "_api_key", "_secret_key", "_access_key"]);
-    !is_harmless_name(name) && !value.stands_for_another() && (issued || value.is_secret(chosen || header, name))
+    !value.stands_for_another() && (issued || value.is_secret(header || is_chosen(name), name))
+}
+
+/// Whether what a value is assigned to may be a name for a secret. It does not depend on the value.
+pub(super) fn may_be_named(candidate: &Candidate<'_>) -> bool {
+    !is_chained(candidate) && !is_harmless_name(name_of(candidate))
 }
 
 /// A value behind an option's name: `--db-password x`.
 pub(super) fn assigned_flag(candidate: &Candidate<'_>) -> bool {
-    name_of(candidate).0.starts_with('-') && assigned(candidate)
+    is_flag(candidate) && assigned(candidate)
+}
+
+/// Whether what stands before a value is an option's name.
+pub(super) fn is_flag(candidate: &Candidate<'_>) -> bool {
+    name_of(candidate).starts_with('-')
 }
 
 /// A value that is assigned to what is called a key or the like: it has to look drawn.
 pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
-    let (name, _) = name_of(candidate);
+    let name = name_of(candidate);
     let value = Value::of(candidate);
     let shouted = name.len() >= 5 && !name.bytes().any(|byte| byte.is_ascii_lowercase());
     let trusted =
         shouted || ["api", "secret", "auth", "sign", "crypt", "access", "private"].iter().any(|w| contains(name, w));
-    if is_harmless_name(name) || value.stands_for_another() || value.text.len() < 20 {
+    if is_harmless_key(candidate) || value.stands_for_another() || value.text.len() < 20 {
         return false;
     }
     if is_drawn_hex(value.text) {
@@ -200,14 +210,18 @@ pub(super) fn assigned_key(candidate: &Candidate<'_>) -> bool {
         && surprise(value.text) >= 0.7 * value.text.len() as f32
 }
 
+/// Whether what is called a key or the like is none. It does not depend on the value.
+pub(super) fn is_harmless_key(candidate: &Candidate<'_>) -> bool {
+    is_harmless_name(name_of(candidate))
+}
+
 /// A value that somebody tells in a sentence.
 pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
     let value = Value { text, quoted: false };
-    if is_chained(candidate)
+    if !may_be_named(candidate)
         || value.stands_for_another()
         || is_harmless_name(head_of(candidate))
-        || is_harmless_name(name_of(candidate).0)
         || is_address(text)
         || is_uuid(text)
         // The second half of a path: `Secrets::Aes128Gcm`.
@@ -441,9 +455,8 @@ fn is_address(text: &str) -> bool {
     named || text.contains("://") || text.starts_with("www.")
 }
 
-/// The whole name before the value, also what of it stands before the match, and whether a person chooses
-/// what it names.
-fn name_of<'t>(candidate: &Candidate<'t>) -> (&'t str, bool) {
+/// The whole name before the value, also what of it stands before the match.
+fn name_of<'t>(candidate: &Candidate<'t>) -> &'t str {
     let bytes = candidate.text.as_bytes();
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     let before = bytes.get(..candidate.start).unwrap_or_default();
@@ -452,9 +465,13 @@ fn name_of<'t>(candidate: &Candidate<'t>) -> (&'t str, bool) {
     let rest = bytes.get(candidate.start..).unwrap_or_default();
     let skip = rest.iter().take_while(|byte| !is_name(byte)).take(4).count();
     let length = skip + rest.iter().skip(skip).take(96).take_while(|byte| is_name(byte)).count();
-    let name = part(candidate.text, start..candidate.start + length);
+    part(candidate.text, start..candidate.start + length)
+}
+
+/// Whether a person chooses what it names.
+fn is_chosen(name: &str) -> bool {
     static CHOSEN: LazyLock<Words> = LazyLock::new(|| Words::new(PASSWORDS));
-    (name, CHOSEN.any(name))
+    CHOSEN.any(name)
 }
 
 /// What of the match stands before the value.

@@ -1,7 +1,7 @@
 //! What must be there for a check to hold, as far as it shows at a glance: most of what stands beside a word for
 //! a secret is a type, a variable or a sentence, and ends here, before it is looked at in parts.
 
-use super::unknown;
+use super::{Check, assigned, unknown};
 
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
@@ -18,6 +18,21 @@ pub(crate) fn glance(check: &str) -> Option<Glance> {
         "unknown-token" => unknown::may_be_issued,
         _ => return None,
     })
+}
+
+/// What shows of a check by where a match begins alone, before it is known what of it is the secret.
+pub(crate) fn named(check: &str) -> Option<Check> {
+    Some(match check {
+        "assigned" | "told" => assigned::may_be_named,
+        "assigned-flag" => |candidate| assigned::is_flag(candidate) && assigned::may_be_named(candidate),
+        "assigned-key" => |candidate| !assigned::is_harmless_key(candidate),
+        _ => return None,
+    })
+}
+
+/// Whether the check of this name holds for nothing without a digit.
+pub(crate) fn needs_digit(check: &str) -> bool {
+    ["assigned-key", "told", "cookie", "credential", "flag-password", "password-random"].contains(&check)
 }
 
 fn has_digit(bytes: &[u8]) -> bool {
@@ -47,7 +62,8 @@ mod tests {
         /// Whatever holds has what shows at a glance.
         #[test]
         fn nothing_that_holds_is_passed_over(
-            name in "(db_password|API_TOKEN|--secret|ORDERS_KEY|the password|session|orb_live|quill_pat)",
+            before in "(|x |arn:|a: |--|my_)",
+            name in "(db_password|API_TOKEN|--secret|ORDERS_KEY|the password|session|orb_live|quill_pat|token_hash|key)",
             sign in "(=|: |='| is |_)",
             secret in prop_oneof![
                 "[a-zA-Z0-9]{5,32}",
@@ -60,12 +76,15 @@ mod tests {
             ],
         ) {
             let matched = format!("{name}{sign}{secret}");
-            let text = format!("x {matched}\n");
-            let candidate = Candidate { secret: &secret, matched: &matched, text: &text, start: 2 };
+            let text = format!("{before}{matched}\n");
+            let candidate = Candidate { secret: &secret, matched: &matched, text: &text, start: before.len() };
+            let all = Candidate { secret: &matched, ..candidate };
             for check in CHECKS {
                 let bytes = if check == "unknown-token" { matched.as_bytes() } else { secret.as_bytes() };
                 if by_name(check).is_some_and(|holds| holds(&candidate)) {
                     prop_assert!(glance(check).is_none_or(|glance| glance(bytes)), "{check}");
+                    prop_assert!(named(check).is_none_or(|named| named(&all)), "{check}");
+                    prop_assert!(!needs_digit(check) || has_digit(secret.as_bytes()), "{check}");
                 }
             }
         }

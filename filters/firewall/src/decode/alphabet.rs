@@ -15,11 +15,11 @@ pub(super) struct Alphabet {
     values: [u8; 256],
     /// Of each symbol, a bit for each place in a group at which it can stand where all bytes are ASCII.
     places: [u8; 256],
-    /// The same of the first four places, a whole byte for each.
+    /// The same of four places in a row, a whole byte for each; where groups are larger, of the first ones.
     keep: [u32; 256],
 }
 
-/// The symbols in a group of the alphabet that is met most.
+/// As many symbols in a row are looked at for where groups begin, if those are not larger.
 const FOUR: usize = 4;
 
 /// As many symbols are looked at together.
@@ -65,7 +65,7 @@ impl Alphabet {
                 set(&mut values, *byte, value);
                 let at = places_of(value, high);
                 set(&mut places, *byte, at);
-                set(&mut keep, *byte, spread(at));
+                set(&mut keep, *byte, spread(if high.len() == FOUR / 2 { at | at << 2 } else { at }));
                 row = rest;
                 value += 1;
             }
@@ -87,9 +87,27 @@ impl Alphabet {
     /// The bytes that symbols stand for. What is left over at the end is dropped.
     pub(super) fn unpack(&self, symbols: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(symbols.len() * self.bits as usize / 8 + 1);
+        let of = |symbol: u8| u32::from(self.value(symbol).unwrap_or_default());
+        let rest = match self.bits {
+            4 => {
+                let (pairs, rest) = symbols.as_chunks::<2>();
+                bytes.extend(pairs.iter().map(|[high, low]| (of(*high) << 4 | of(*low)) as u8));
+                rest
+            }
+            6 => {
+                let (fours, rest) = symbols.as_chunks::<4>();
+                bytes.resize(fours.len() * 3, 0);
+                for ([first, second, third], [a, b, c, d]) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(fours) {
+                    let all = of(*a) << 18 | of(*b) << 12 | of(*c) << 6 | of(*d);
+                    (*first, *second, *third) = ((all >> 16) as u8, (all >> 8) as u8, all as u8);
+                }
+                rest
+            }
+            _ => symbols,
+        };
         let (mut held, mut count) = (0u32, 0);
-        for symbol in symbols {
-            held = held << self.bits | u32::from(self.value(*symbol).unwrap_or_default());
+        for symbol in rest {
+            held = held << self.bits | of(*symbol);
             count += self.bits;
             if count >= 8 {
                 count -= 8;
@@ -101,25 +119,36 @@ impl Alphabet {
 
     /// At which of the first symbols a group begins so that what follows holds what no accident is.
     pub(super) fn first_text(&self, symbols: &[u8]) -> Option<usize> {
-        let may_be = self.group != FOUR || self.may_be_text(symbols);
+        let may_be = self.may_be_text(symbols, None);
         (0..self.group).find(|start| may_be && self.is_text(symbols, *start))
     }
 
-    /// Whether enough symbols in a row can be ASCII, wherever a group of four begins: reads each symbol once, if any.
-    fn may_be_text(&self, symbols: &[u8]) -> bool {
+    /// Whether enough symbols in a row can be ASCII, wherever a group begins but at one of the first symbols: reads
+    /// each symbol once, if any. Of large groups nobody knows.
+    pub(super) fn may_be_text(&self, symbols: &[u8], but: Option<usize>) -> bool {
         const EACH: u32 = 0x0101_0101;
+        if self.group > FOUR {
+            return true;
+        }
         let keep = |symbol: &u8| self.keep.get(usize::from(*symbol)).copied().unwrap_or_default();
-        // One of the parts is in every streak.
-        let step = self.streak * FOUR - PART;
-        let clear = |part: &[u8]| part.iter().fold(u32::MAX, |clear, symbol| clear.rotate_left(8) & keep(symbol)) != 0;
+        // A byte for each place in its group at which the symbol before the first one may stand.
+        let start = but.map_or(u32::MAX, |start| {
+            let each = if self.group == FOUR { 0xFF } else { 0x00FF_00FF };
+            !u32::rotate_left(each, 8 * (FOUR - 1 - start % FOUR) as u32)
+        });
+        let least = self.streak * self.group;
+        // One of the parts is in every streak, and begins where four symbols do.
+        let step = (least - PART) / FOUR * FOUR;
+        let clear = |part: &[u8]| part.iter().fold(start, |clear, symbol| clear.rotate_left(8) & keep(symbol)) != 0;
         if !(0..symbols.len()).step_by(step).any(|at| symbols.get(at..at + PART).is_some_and(clear)) {
             return false;
         }
-        // A byte for each place in its group at which the symbol may stand: how many have been clear up to here.
-        let enough = EACH.wrapping_mul(0x80u32.saturating_sub((self.streak * FOUR) as u32));
-        let mut counts = 0u32;
+        // How many have been clear up to here.
+        let enough = EACH.wrapping_mul(0x80u32.saturating_sub(least as u32));
+        let (mut counts, mut open) = (0u32, start);
         symbols.iter().any(|symbol| {
-            counts = counts.rotate_left(8).wrapping_add(EACH) & keep(symbol);
+            open = open.rotate_left(8);
+            counts = counts.rotate_left(8).wrapping_add(EACH) & keep(symbol) & open;
             counts.wrapping_add(enough) & EACH << 7 != 0
         })
     }
@@ -147,13 +176,12 @@ impl Alphabet {
 
     /// Calls `found` for each of them until it wants no more.
     fn each_streak(&self, symbols: &[u8], start: usize, found: &mut dyn FnMut(Range<usize>) -> bool) {
-        let clear =
-            |symbol: &u8, place: u8| self.places.get(usize::from(*symbol)).is_some_and(|at| at >> place & 1 == 1);
+        let clear = |symbol: &u8, place: u8| self.places.get(usize::from(*symbol)).map_or(0, |at| at >> place & 1);
         let mut at = start;
         let mut begin = start;
         for group in symbols.get(start..).unwrap_or_default().chunks_exact(self.group) {
-            let ascii = group.iter().zip(0..).all(|(symbol, place)| clear(symbol, place));
-            if !ascii {
+            let ascii = group.iter().zip(0..).fold(1, |ascii, (symbol, place)| ascii & clear(symbol, place));
+            if ascii == 0 {
                 if at - begin >= self.streak * self.group && !found(begin..at + self.group) {
                     return;
                 }
@@ -201,11 +229,15 @@ mod tests {
 
     /// Streaks that are hardly long enough, between symbols that end them.
     fn streaks() -> impl Strategy<Value = String> {
-        proptest::collection::vec(("[0-9/+_]{0,17}", "[ -~]{14,19}"), 1..4).prop_map(|parts| {
-            let write =
-                |(high, text): &(String, String)| high.clone() + &data_encoding::BASE64_NOPAD.encode(text.as_bytes());
-            parts.iter().map(write).collect::<String>() + "/////"
-        })
+        (proptest::collection::vec(("[0-9/+_]{0,17}", "[8-9a-f]{0,9}", "[ -~]{11,19}"), 1..4), any::<bool>()).prop_map(
+            |(parts, hex)| {
+                let write = |(high, odd, text): &(String, String, String)| match hex {
+                    true => odd.clone() + &data_encoding::HEXLOWER.encode(text.as_bytes()),
+                    false => high.clone() + &data_encoding::BASE64_NOPAD.encode(text.as_bytes()),
+                };
+                parts.iter().map(write).collect::<String>() + if hex { "ffff" } else { "/////" }
+            },
+        )
     }
 
     proptest! {
@@ -217,6 +249,11 @@ mod tests {
                 for run in text.as_bytes().split(|byte| alphabet.value(*byte).is_none()) {
                     let slow = (0..alphabet.group).find(|start| alphabet.is_text(run, *start));
                     prop_assert_eq!(alphabet.first_text(run), slow);
+                    for but in 0..alphabet.group {
+                        let slow = (0..alphabet.group).any(|start| start != but && alphabet.is_text(run, start));
+                        let fast = alphabet.may_be_text(run, Some(but));
+                        prop_assert!(fast || !slow, "all but {} of {}", but, alphabet.name);
+                    }
                 }
             }
         }

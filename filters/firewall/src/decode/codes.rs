@@ -1,12 +1,17 @@
 //! Characters written as numbers: arrays of codes, calls of `chr`, spaced hex and binary, dumps.
 
+mod glance;
+mod number;
+
 use std::ops::Range;
 
 use memchr::memchr;
 
-use super::{Budget, From, Piece, Set, Sink, dump, hex, says};
+use super::{Budget, From, Piece, Set, Sink, dump, says};
 use crate::planes::{BLOCK, Planes};
 use crate::scan::Exhausted;
+use glance::Glance;
+use number::{binary, decimal, hexadecimal, is_call, octal};
 use says::Said;
 
 /// The shortest run of numbers that is looked at.
@@ -73,13 +78,16 @@ impl<'t> Gaps<'t> {
 pub(super) fn each(text: &str, planes: &Planes, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     let bytes = text.as_bytes();
     let mut tried = Tried::default();
+    let mut glance = Glance::default();
     rows(bytes, planes, &mut |run| {
         let mut from = run.start;
         // What stands after a dump is read like what stands before it.
         loop {
             let dump = dumped(bytes, &(from..run.end), &mut tried, budget, sink)?;
             let (stop, end) = dump.unwrap_or((run.end, run.end));
-            numbers(bytes, from..stop, budget, sink)?;
+            if glance.may_say(bytes, planes, from..stop) {
+                numbers(bytes, from..stop, budget, sink)?;
+            }
             from = end;
             if from >= run.end {
                 return Ok(end);
@@ -246,21 +254,27 @@ impl Series {
 
     /// Gives what the numbers say, and begins anew.
     fn give(&mut self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-        let Self { made, start, end, breaks, .. } = std::mem::take(self);
-        if made.len() < LEAST {
-            return Ok(());
-        }
+        let given = if self.made.len() < LEAST { Ok(()) } else { self.say(name, budget, sink) };
+        self.made.clear();
+        self.breaks.clear();
+        self.last = [0; 2];
+        given
+    }
+
+    fn say(&self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+        let Self { made, start, end, breaks, .. } = self;
         // Numbers that are not characters are numbers.
         let (text, name) = if name == "hex" {
-            let Some(Said { text, name, .. }) = says::says(&made, name, budget)? else { return Ok(()) };
+            let Some(Said { text, name, .. }) = says::says(made, name, budget)? else { return Ok(()) };
             (text, name)
         } else {
-            let Some(text) = says::text(&made) else { return Ok(()) };
+            let Some(text) = says::text(made) else { return Ok(()) };
             (text, name)
         };
-        sink(Piece { text: &text, from: From::Run(start, end), name })?;
-        match row_by_row(&made, &breaks) {
-            Some(text) => sink(Piece { text: &text, from: From::Run(start, end), name }),
+        let from = From::Run(*start, *end);
+        sink(Piece { text: &text, from, name })?;
+        match row_by_row(made, breaks) {
+            Some(text) => sink(Piece { text: &text, from, name }),
             None => Ok(()),
         }
     }
@@ -301,56 +315,6 @@ fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
 
 /// What numbers and what stands between them are made of.
 static CODES: Set = Set::of(b"0123456789abcdefABCDEF ,;:|+.&-_()[]{}'\"#\t\r\nxXhHrRuUoO\\");
-
-/// `chr(…)`, `U+…`: words around a number.
-fn is_call(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"chr") || word.eq_ignore_ascii_case(b"u") || word.eq_ignore_ascii_case(b"x")
-}
-
-fn hexadecimal(number: &[u8], made: &mut Vec<u8>) -> bool {
-    let marked =
-        number.strip_prefix(b"0x").or_else(|| number.strip_prefix(b"0X")).or_else(|| number.strip_prefix(b"x"));
-    let digits = marked.unwrap_or(number);
-    // `U+0067`: the number of a character, not two bytes.
-    let digits = if digits.len() == 4 { digits.strip_prefix(b"00").unwrap_or(digits) } else { digits };
-    let pairs = digits.as_chunks::<2>();
-    if !pairs.1.is_empty() || pairs.0.is_empty() || pairs.0.len() > 8 {
-        return false;
-    }
-    let known = made.len();
-    made.extend(pairs.0.iter().map_while(|[high, low]| Some(hex(*high)? << 4 | hex(*low)?)));
-    let whole = made.len() - known == pairs.0.len();
-    if !whole {
-        made.truncate(known);
-    }
-    whole
-}
-
-fn decimal(number: &[u8], made: &mut Vec<u8>) -> bool {
-    value(number, 10, 1, 3).filter(|code| matches!(code, 9 | 10 | 13 | 32..=126)).map(|code| made.push(code)).is_some()
-}
-
-fn octal(number: &[u8], made: &mut Vec<u8>) -> bool {
-    let digits = number.strip_prefix(b"0o").unwrap_or(number);
-    value(digits, 8, 2, 4).filter(|code| matches!(code, 9 | 10 | 13 | 32..=126)).map(|code| made.push(code)).is_some()
-}
-
-fn binary(number: &[u8], made: &mut Vec<u8>) -> bool {
-    let digits = number.strip_prefix(b"0b").unwrap_or(number);
-    value(digits, 2, 7, 8).map(|code| made.push(code)).is_some()
-}
-
-/// A number of this many digits that fits a byte.
-fn value(digits: &[u8], radix: u32, least: usize, most: usize) -> Option<u8> {
-    if digits.len() < least || digits.len() > most {
-        return None;
-    }
-    let code = digits.iter().try_fold(0u32, |code, digit| {
-        let digit = hex(*digit).map(u32::from).filter(|digit| *digit < radix)?;
-        Some(code * radix + digit)
-    })?;
-    u8::try_from(code).ok()
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,13 @@
 //!
 //! Every word that looks like a token is read in both ways; all of them go through the rules together.
 
-use std::collections::BTreeSet;
+mod needed;
+
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
+
+use memchr::memchr;
 
 use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
@@ -17,14 +21,33 @@ const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 const APART: &str = "\n\n";
 
 /// The marks of secrets, in small letters, which show once a disguised word is read.
-pub(crate) struct Disguised(Keywords);
+pub(crate) struct Disguised {
+    marks: Keywords,
+    /// Of each, bytes that are in whatever it marks, if it is one that words often have that are not disguised.
+    needed: Vec<u128>,
+}
 
 impl Disguised {
-    /// Of these marks.
-    pub(crate) fn new(marks: impl Iterator<Item = Keyword>) -> Self {
-        let small = |mark: Keyword| Keyword { text: mark.text.to_ascii_lowercase(), any_case: false };
-        let marks: BTreeSet<Keyword> = marks.map(small).collect();
-        Self(Keywords::new(&marks.into_iter().collect::<Vec<_>>()))
+    /// Of these marks, each with the expressions of what it marks.
+    pub(crate) fn new<'e>(marks: impl Iterator<Item = (Keyword, Vec<&'e str>)>) -> Self {
+        let mut all = BTreeMap::<_, Vec<&str>>::new();
+        for (mark, expressions) in marks {
+            let small = Keyword { text: mark.text.to_ascii_lowercase(), any_case: false };
+            all.entry(small).or_default().extend(expressions);
+        }
+        // Letters change, and so does what has them.
+        let common = |mark: &Keyword| !mark.text.iter().any(u8::is_ascii_alphanumeric);
+        let needed = |(mark, expressions): (&Keyword, &Vec<&str>)| match common(mark) {
+            true => needed::by_all(expressions.iter().copied()),
+            false => 0,
+        };
+        Self { needed: all.iter().map(needed).collect(), marks: Keywords::new(&all.into_keys().collect::<Vec<_>>()) }
+    }
+
+    /// Whether bytes have all in them that is needed beside a mark.
+    fn may_mark(&self, mark: u32, bytes: &[u8]) -> bool {
+        let needed = self.needed.get(mark as usize).copied().unwrap_or_default();
+        needed == 0 || (0..0x80).all(|byte| needed >> byte & 1 == 0 || memchr(byte, bytes).is_some())
     }
 }
 
@@ -107,9 +130,16 @@ impl Words {
         }
         small.clone_from(said);
         small.make_ascii_lowercase();
-        let Disguised(marks) = disguised;
         let mut last = 0;
-        let Ok(()) = marks.each(small, &mut |at, _| {
+        // The last mark, and whether it counts.
+        let mut known = (u32::MAX, true);
+        let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
+            if mark != known.0 {
+                known = (mark, disguised.may_mark(mark, said));
+            }
+            if !known.1 {
+                return Ok(());
+            }
             if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {
                 last = all.partition_point(|word| word.begin <= at).saturating_sub(1);
             }

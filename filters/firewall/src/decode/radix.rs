@@ -201,6 +201,9 @@ pub(super) fn may_say(word: &[u8]) -> bool {
 
 /// What a run says apart from what was read from `known` on: something else may stand right before it.
 fn elsewhere(alphabet: &Alphabet, symbols: &[u8], known: Option<usize>) -> Option<String> {
+    if !alphabet.may_be_text(symbols, known) {
+        return None;
+    }
     let read = known.map(|start| alphabet.streaks(symbols, start)).unwrap_or_default();
     let mut all = String::new();
     for start in (0..alphabet.group).filter(|start| Some(*start) != known) {

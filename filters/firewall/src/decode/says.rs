@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use data_encoding::BASE64;
 
-use super::inflate::inflate;
+use super::inflate::{inflate, is_packed};
 use super::{Budget, KEY, Set, runs};
 use crate::scan::Exhausted;
 
@@ -37,6 +37,11 @@ pub(super) fn says(bytes: &[u8], name: &'static str, budget: &Budget) -> Result<
         Some(text) => Some(Said { text, name, whole: true }),
         None => stretches(bytes).map(|text| Said { text, name, whole: false }),
     })
+}
+
+/// Whether bytes may say something. Nothing is made of those that do not.
+pub(super) fn may_say(bytes: &[u8]) -> bool {
+    is_packed(bytes) || kind(bytes).is_some() || text(bytes).is_some() || stretches(bytes).is_some()
 }
 
 /// Bytes that are a text and nothing else.

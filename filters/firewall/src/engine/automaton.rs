@@ -138,6 +138,10 @@ impl Automaton {
         Ok(Some((start..end, true)))
     }
 
+    pub(super) fn nfa(&self) -> &thompson::NFA {
+        &self.nfa
+    }
+
     fn one_pass(&self) -> Option<&onepass::DFA> {
         let built = || {
             let config = onepass::Config::new().size_limit(Some(ONE_PASS));

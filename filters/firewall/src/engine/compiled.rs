@@ -1,7 +1,7 @@
 //! One rule, ready to match.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use regex_automata::meta::Regex;
 use regex_syntax::hir::Look;
@@ -9,6 +9,8 @@ use regex_syntax::hir::Look;
 use super::Match;
 use super::automaton::{Automaton, Cache};
 use super::beginning::Beginning;
+use super::digits;
+use super::gate::Gate;
 use super::plan::{self, Anchor};
 use super::starts::is_edge;
 use crate::allow::Allow;
@@ -17,7 +19,7 @@ use crate::check::{Candidate, Check, Glance, entropy, part};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
-use crate::scan::Exhausted;
+use crate::scan::{Exhausted, Standing};
 use crate::trigger::Trigger;
 
 /// As close to a keyword, each place is tried by itself.
@@ -53,6 +55,10 @@ pub(crate) struct Compiled {
     pub(super) at_edge: bool,
     /// What its matches begin with.
     pub(super) beginning: Box<Beginning>,
+    /// What its matches come to before anything else. Told when first needed.
+    gate: OnceLock<Option<Gate>>,
+    /// Over how many ends of lines its matches go at most, if they need a digit.
+    lines: Option<u32>,
     /// What the last one left who looked at a growing text.
     spare: Mutex<Option<Box<Cache>>>,
 }
@@ -69,6 +75,10 @@ pub(crate) struct Statement {
     pub(crate) checks: Vec<Check>,
     /// What shows at a glance of them.
     pub(crate) glances: Vec<Glance>,
+    /// What shows of them by where a match begins.
+    pub(crate) named: Vec<Check>,
+    /// Whether one of them holds for nothing without a digit.
+    pub(crate) needs_digit: bool,
     /// An expression for the path of the file.
     pub(crate) path: Option<String>,
     /// Where it looks, if it has no keywords.
@@ -123,7 +133,8 @@ impl Compiled {
         let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
         let ends_in_word = plan::ends_in_word(&hir);
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
-        let (allow, spare) = (Vec::new(), Mutex::new(None));
+        let lines = if statement.needs_digit { digits::lines(&hir) } else { None };
+        let (allow, gate, spare) = (Vec::new(), OnceLock::new(), Mutex::new(None));
         Ok(Self {
             rule,
             anchors,
@@ -136,6 +147,8 @@ impl Compiled {
             ends_in_word,
             at_edge,
             beginning,
+            gate,
+            lines,
             spare,
         })
     }
@@ -185,7 +198,10 @@ impl Compiled {
         let mut budget = Budget::default();
         // The range is short: an automaton whose memory is full must not take all that it may cost.
         budget.earn(range.len(), PLACE);
-        let done = self.looking(text, None, &mut cache, &mut budget).each(range, found);
+        let done = self.looking(text, None, &mut cache, &mut budget).each(range, &mut |hit| {
+            found(hit);
+            Standing::Open
+        });
         if let Ok(mut spare) = self.spare.lock() {
             *spare = Some(cache);
         }
@@ -199,6 +215,17 @@ impl Compiled {
     /// Whether it looks at texts that are from here.
     pub(super) fn is_for(&self, path: Option<&str>) -> bool {
         self.path.as_ref().is_none_or(|wanted| path.is_some_and(|path| wanted.is_match(path)))
+    }
+
+    /// Whether a match may begin with these bytes, as far as shows without its automaton.
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        let told = || {
+            // Whatever begins at a keyword has all of it.
+            let known = self.anchors.iter().map(|anchor| anchor.keyword.text.len()).min();
+            Gate::new(self.automaton.nfa(), known.filter(|_| self.reach == Reach::Here).unwrap_or(0))
+        };
+        self.gate.get_or_init(told).as_ref().is_none_or(|gate| gate.is_open(bytes))
+            && self.lines.is_none_or(|lines| digits::any_ahead(bytes, lines))
     }
 
     pub(super) fn looking<'l>(
@@ -227,8 +254,15 @@ impl<'r> Looking<'r, '_> {
         if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
             return Ok(None);
         }
+        if !self.rule.may_begin(self.text.as_bytes().get(begin..).unwrap_or_default()) {
+            return Ok(None);
+        }
         let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
         let Some(end) = end.filter(|end| self.may_hold(begin..*end)) else { return Ok(None) };
+        if !self.may_be_named(begin..end) {
+            self.budget.spend(CHECKED)?;
+            return Ok(None);
+        }
         Ok(self.judge(begin..end, true)?.and_then(|(hit, holds)| holds.then_some(hit)))
     }
 
@@ -246,8 +280,20 @@ impl<'r> Looking<'r, '_> {
         statement.glances.iter().all(|glance| glance(bytes))
     }
 
+    /// Whether what matches may hold up, as far as shows by where it begins: that is far less than to find what of it
+    /// is the secret.
+    fn may_be_named(&self, matched: Range<usize>) -> bool {
+        let all = part(self.text, matched.clone());
+        let candidate = Candidate { secret: all, matched: all, text: self.text, start: matched.start };
+        self.rule.statement.named.iter().all(|named| named(&candidate))
+    }
+
     /// All that matches within a range.
-    pub(super) fn each(&mut self, range: Range<usize>, found: &mut dyn FnMut(Match<'r>)) -> Result<(), Exhausted> {
+    pub(super) fn each(
+        &mut self,
+        range: Range<usize>,
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
+    ) -> Result<(), Exhausted> {
         let mut at = range.start;
         while at <= range.end {
             let within = at..range.end;
@@ -257,7 +303,7 @@ impl<'r> Looking<'r, '_> {
             // What does not hold up must not hide what begins within it.
             at = if holds { hit.span.end } else { hit.secret.start }.max(hit.span.start + 1);
             if holds {
-                found(hit);
+                self.budget.heed(found(hit));
             }
         }
         Ok(())

@@ -4,12 +4,17 @@
 use std::ops::Range;
 
 use super::beginning::{AHEAD, Beginning};
+use crate::planes::{BLOCK, Planes};
 
 /// As many rules share their tables.
 const TOGETHER: usize = 64;
 
 /// Rules that are tried wherever they may begin.
-pub(super) struct Starts(Vec<Group>);
+pub(super) struct Starts {
+    groups: Vec<Group>,
+    /// Whether all of them begin where a word does, or ends.
+    at_edges: bool,
+}
 
 /// Rules with one bit each.
 struct Group {
@@ -25,28 +30,54 @@ struct Group {
 impl Starts {
     /// Of these rules: their numbers, what they begin with, and whether that is at the edge of a word.
     pub(super) fn new(rules: &[(u32, &Beginning, bool)]) -> Self {
-        Self(rules.chunks(TOGETHER).map(Group::new).collect())
+        let at_edges = rules.iter().all(|(_, _, at_edge)| *at_edge);
+        Self { groups: rules.chunks(TOGETHER).map(Group::new).collect(), at_edges }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.groups.is_empty()
     }
 
     /// Calls `found` with each place in a range, and each rule that may begin there, until it says no.
     pub(super) fn each<E>(
         &self,
         text: &[u8],
+        planes: &Planes,
         range: Range<usize>,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        for at in range {
-            for group in &self.0 {
-                let mut left = group.at(text, at);
-                while left != 0 {
-                    let rule = group.rules.get(left.trailing_zeros() as usize);
-                    left &= left - 1;
-                    rule.map_or(Ok(()), |rule| found(at, *rule))?;
-                }
+        for from in range.clone().step_by(BLOCK) {
+            let rest = range.end - from;
+            let word = planes.ahead(from, |block| block.word);
+            let before = from.checked_sub(1).map_or(0, |last| planes.ahead(last, |block| block.word) & 1);
+            let edges = word ^ (word << 1 | before);
+            let mut places = if self.at_edges { edges } else { u64::MAX };
+            if rest < BLOCK {
+                places &= !(u64::MAX << rest);
+            }
+            while places != 0 {
+                let place = places.trailing_zeros();
+                places &= places - 1;
+                self.at(text, from + place as usize, edges >> place & 1 != 0, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the rules that may begin at a place.
+    fn at<E>(
+        &self,
+        text: &[u8],
+        at: usize,
+        is_edge: bool,
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for group in &self.groups {
+            let mut left = group.at(text, at, is_edge);
+            while left != 0 {
+                let rule = group.rules.get(left.trailing_zeros() as usize);
+                left &= left - 1;
+                rule.map_or(Ok(()), |rule| found(at, *rule))?;
             }
         }
         Ok(())
@@ -72,8 +103,8 @@ impl Group {
 
     /// The rules that may begin at a place.
     #[inline]
-    fn at(&self, text: &[u8], at: usize) -> u64 {
-        let mut left = if is_edge(text, at) { u64::MAX } else { !self.at_edge };
+    fn at(&self, text: &[u8], at: usize, is_edge: bool) -> u64 {
+        let mut left = if is_edge { u64::MAX } else { !self.at_edge };
         let mut bytes = text.get(at..).unwrap_or_default().iter();
         for (table, end) in self.may_have.iter().zip(&self.may_end) {
             let Some(byte) = bytes.next() else { return left & end };
@@ -99,6 +130,8 @@ pub(super) fn is_edge(text: &[u8], at: usize) -> bool {
 mod tests {
     use std::convert::Infallible;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -110,15 +143,43 @@ mod tests {
         let rules: Vec<_> =
             (0u32..).zip(&beginnings).zip(&written).map(|((number, b), (_, edge))| (number, b, *edge)).collect();
         let starts = Starts::new(&rules);
-        let text = b"k07abcd ak08abcd k99abcd k12abc k13abc1 ax1 k14abc";
+        let text = "k07abcd ak08abcd k99abcd k12abc k13abc1 ax1 k14abc";
+        let (planes, text) = (Planes::of(text), text.as_bytes());
         let mut found = Vec::new();
-        let each = starts.each(text, 0..text.len(), &mut |at, rule| {
+        let each = starts.each(text, &planes, 0..text.len(), &mut |at, rule| {
             found.push((at, rule));
             Ok::<_, Infallible>(())
         });
         each.unwrap();
         assert_eq!(found, [(0, 7), (17, 99), (41, 100)]);
-        let stopped = starts.each(text, 0..text.len(), &mut |at, _| if at > 0 { Err(at) } else { Ok(()) });
+        let stopped = starts.each(text, &planes, 0..text.len(), &mut |at, _| if at > 0 { Err(at) } else { Ok(()) });
         assert_eq!(stopped, Err(17));
+    }
+
+    proptest! {
+        /// The same as looking at every place, for rules that begin at the edge of a word and for others.
+        #[test]
+        fn no_place_is_left_out(text in "[ab0_é. -]{0,150}", cut in 0usize..80, edges_only: bool) {
+            let beginning = |expression: &str| Beginning::of(&crate::expression::parse(expression).unwrap());
+            let (word, any) = (beginning("\\b[a.]"), beginning("[b-]"));
+            let mut rules = vec![(0, &word, true)];
+            rules.extend((!edges_only).then_some((1, &any, false)));
+            let range = cut.min(text.len())..text.len();
+            let slow: Vec<_> = range
+                .clone()
+                .flat_map(|at| [(at, 0), (at, 1)])
+                .filter(|(at, rule)| match rule {
+                    0 => b"a.".contains(&text.as_bytes()[*at]) && is_edge(text.as_bytes(), *at),
+                    _ => !edges_only && b"b-".contains(&text.as_bytes()[*at]),
+                })
+                .collect();
+            let mut fast = Vec::new();
+            let each = Starts::new(&rules).each(text.as_bytes(), &Planes::of(&text), range, &mut |at, rule| {
+                fast.push((at, rule));
+                Ok::<_, Infallible>(())
+            });
+            each.unwrap();
+            prop_assert_eq!(fast, slow);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
 use super::sure::is_sure;
-use super::{Exhausted, Origin, Scratch, Text};
+use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
@@ -47,6 +47,9 @@ impl Depth {
     }
 }
 
+/// Who is told of each finding, and says how the verdict stands.
+pub(super) type Found<'r, 's> = dyn FnMut(Finding<'r>) -> Standing + 's;
+
 /// Everything that stays the same from layer to layer.
 pub(super) struct Layers<'r, 's> {
     rules: &'r Rules,
@@ -57,7 +60,7 @@ pub(super) struct Layers<'r, 's> {
     reported: &'s mut Reported,
     border: &'s mut Border,
     injected: Injected<'r, 's>,
-    found: &'s mut dyn FnMut(Finding<'r>),
+    found: &'s mut Found<'r, 's>,
     /// The text that is looked at.
     number: usize,
 }
@@ -69,7 +72,7 @@ impl<'r, 's> Layers<'r, 's> {
         way: Direction,
         budget: &'s Budget,
         scratch: &'s mut Scratch,
-        found: &'s mut dyn FnMut(Finding<'r>),
+        found: &'s mut Found<'r, 's>,
     ) -> Self {
         let Scratch { hits, reported, border, injection } = scratch;
         let injected = Injected::new(rules.injection.as_ref(), injection);
@@ -84,7 +87,8 @@ impl<'r, 's> Layers<'r, 's> {
         let plain = self.hits.planes.are_plain();
         self.seen(text, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
-            self.tell_score(rule, span.clone(), span, through, score);
+            let standing = self.tell_score(rule, span.clone(), span, through, score);
+            self.hits.budget.heed(standing);
         }
         self.structure(text, plain);
         Ok(())
@@ -92,10 +96,11 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at how a text is built, as it stands.
     fn structure(&mut self, text: &str, plain: bool) {
-        let Self { rules, way, reported, found, number, .. } = self;
+        let Self { rules, way, hits, reported, found, number, .. } = self;
         rules.structure.scan(text, plain, *way, &mut |Match { rule, span, secret, .. }| {
             if reported.add(*number, rule, &span) {
-                found(Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 });
+                let finding = Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 };
+                hits.budget.heed(found(finding));
             }
         });
     }
@@ -237,11 +242,13 @@ impl<'r, 's> Layers<'r, 's> {
                     let begin = start + hit.span.start;
                     across.push((hit.rule, if begin < end { begin } else { start }..end));
                 }
+                Standing::Open
             });
             done = done.and(scanned);
             for (rule, span) in across {
                 self.number = number;
-                self.tell(rule, span.clone(), span, Through::Joined);
+                let standing = self.tell(rule, span.clone(), span, Through::Joined);
+                self.hits.budget.heed(standing);
             }
         });
         *self.border = border;
@@ -275,6 +282,7 @@ impl<'r, 's> Layers<'r, 's> {
                 if seams.crosses(&hit.secret) && is_sure(text, &hit) {
                     across.push((hit.rule, hit.span.start));
                 }
+                Standing::Open
             })?;
             let hits = &mut *self.hits;
             decode::each_run(text, &|run| seams.crosses(run), self.budget, &mut |piece| {
@@ -283,13 +291,15 @@ impl<'r, 's> Layers<'r, 's> {
                     if is_sure(piece.text, &hit) {
                         across.push((hit.rule, start));
                     }
+                    Standing::Open
                 })
             })?;
             for (rule, place) in across {
                 let Some((number, start)) = seams.source(place) else { continue };
                 self.number = number;
                 let end = self.texts.get(number).map_or(0, |text| text.text.len());
-                self.tell(rule, start..end, start..end, Through::Joined);
+                let standing = self.tell(rule, start..end, start..end, Through::Joined);
+                self.hits.budget.heed(standing);
             }
         }
         Ok(())
@@ -326,9 +336,10 @@ impl<'r, 's> Layers<'r, 's> {
         let mut hits = std::mem::take(self.hits);
         hits.again = !matches!(place, Place::Source);
         let mut tell = |found: Match<'r>| {
-            if believes.is_none_or(|believes| believes(&found)) {
-                self.tell(found.rule, place.source(found.span), place.source(found.secret), through);
+            if believes.is_some_and(|believes| !believes(&found)) {
+                return Standing::Open;
             }
+            self.tell(found.rule, place.source(found.span), place.source(found.secret), through)
         };
         let done = match believes {
             Some(_) => engine.scan_sure(view, &mut hits, &mut tell),
@@ -339,19 +350,27 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Tells a finding, once.
-    fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) {
-        self.tell_score(rule, span, secret, through, 100);
+    fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) -> Standing {
+        self.tell_score(rule, span, secret, through, 100)
     }
 
-    fn tell_score(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through, score: u8) {
+    fn tell_score(
+        &mut self,
+        rule: &'r Rule,
+        span: Range<usize>,
+        secret: Range<usize>,
+        through: Through,
+        score: u8,
+    ) -> Standing {
         if !rule.direction.covers(self.way) {
-            return;
+            return Standing::Open;
         }
         let text = self.texts.get(self.number).map_or("", |text| text.text);
         let (span, secret) = (on_characters(text, span), on_characters(text, secret));
-        if self.reported.add(self.number, rule, &span) {
-            (self.found)(Finding { rule, text: self.number, span, secret, through, score });
+        if !self.reported.add(self.number, rule, &span) {
+            return Standing::Open;
         }
+        (self.found)(Finding { rule, text: self.number, span, secret, through, score })
     }
 }
 

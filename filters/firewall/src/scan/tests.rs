@@ -256,6 +256,27 @@ fn texts_are_read_across_their_border() {
 }
 
 #[test]
+fn a_list_of_tokens_is_settled_by_the_first_ones() {
+    let rules = rules();
+    let until = |text: &str, standing: Standing| {
+        let texts = [Text { text, origin: Origin::User, flows: false }];
+        let mut count = 0;
+        let done = rules.scan_until_settled(&texts, Direction::Request, &mut Scratch::default(), &mut |_| {
+            count += 1;
+            standing
+        });
+        (count, done)
+    };
+    let few = format!("a {TOKEN} and b {TOKEN} and c {TOKEN}");
+    assert_eq!(until(&few, Standing::Settled), (3, Ok(())), "a few are all told");
+    let many = format!("{TOKEN}\n").repeat(2_000);
+    assert_eq!(until(&many, Standing::Open), (2_000, Ok(())));
+    let (count, done) = until(&many, Standing::Settled);
+    assert!((3..1_000).contains(&count), "{count}");
+    assert_eq!(done, Err(Exhausted));
+}
+
+#[test]
 fn texts_are_read_across_all_borders_however_they_are_cut() {
     let rules = rules();
     let encoded = BASE64.encode(TOKEN.as_bytes());

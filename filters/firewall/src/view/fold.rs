@@ -105,7 +105,7 @@ impl Changes<'_> {
     fn letter(&mut self, at: usize, c: char) -> Option<Made> {
         self.enter(at);
         if self.token {
-            return alike(c).map(Made::Char);
+            return looks_like(c).map(Made::Char);
         }
         self.enter_letters(at);
         (self.ascii && confusable::is_foreign(c)).then(|| confusable::letter(c).map(Made::Char))?
@@ -174,8 +174,8 @@ impl Changes<'_> {
     }
 }
 
-/// What a letter looks like in a token, with or without a mark.
-pub(super) fn alike(c: char) -> Option<char> {
+/// The letter or digit of ASCII that a letter looks like, or is but for a mark.
+pub(super) fn looks_like(c: char) -> Option<char> {
     let base = || {
         let mut first = None;
         decompose_canonical(c, |part| first = first.or(Some(part)));

@@ -4,7 +4,7 @@
 use unicode_normalization::char::compose;
 
 use super::confusable;
-use super::fold::{ENDS, Made, alike, compatible, is_combining, is_invisible};
+use super::fold::{ENDS, Made, compatible, is_combining, is_invisible, looks_like};
 
 /// What a reader sees instead of a character that comes after this one; `None` for itself. Letters that
 /// look like others are left to [`super::of`], which sees the word around them.
@@ -28,6 +28,11 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
     }
 }
 
+/// Whether a character is seen as it stands in any word.
+pub(crate) fn stays(c: char) -> bool {
+    !is_combining(c) && looks_like(c).is_none() && instead(c, None).is_none()
+}
+
 /// Whether a letter may look like one of ASCII, by the word in which it stands.
 pub(crate) fn may_look_alike(c: char) -> bool {
     !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
@@ -42,7 +47,7 @@ pub(crate) fn unsure(word: &str) -> Option<bool> {
     }
     let signed = word.bytes().any(is_sign);
     let mixed = word.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let letter = |c| if signed { alike(c) } else { confusable::letter(c) };
+    let letter = |c| if signed { looks_like(c) } else { confusable::letter(c) };
     let all = word.chars().all(|c| c.is_ascii() || is_combining(c) || letter(c).is_some());
     all.then_some(signed || mixed)
 }
@@ -50,7 +55,7 @@ pub(crate) fn unsure(word: &str) -> Option<bool> {
 /// What a letter is seen as that goes on a long word, of which this is the end.
 pub(crate) fn seen_in_token(word: &[u8], c: char) -> Option<char> {
     let token = word.iter().any(|byte| is_sign(*byte)) && word.iter().any(u8::is_ascii_alphabetic);
-    alike(c).filter(|_| token && !c.is_ascii())
+    looks_like(c).filter(|_| token && !c.is_ascii())
 }
 
 fn is_sign(byte: u8) -> bool {

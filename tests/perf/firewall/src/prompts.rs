@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use portcullis_firewall::{Direction, Kind, Origin, Rules, Scratch, Text};
+use portcullis_firewall::{Direction, Kind, Origin, Rules, Scratch, Standing, Text};
 use portcullis_policies::DataLevel;
 use serde::{Deserialize, Serialize};
 
@@ -48,14 +48,16 @@ pub(crate) fn judge(rules: &Rules, file: &Path) -> anyhow::Result<String> {
             let texts = [Text { text: &prompt.text, origin: Origin::User, flows: false }];
             let mut found: Vec<String> = Vec::new();
             let began = Instant::now();
-            let done = rules.scan(black_box(&texts), Direction::Request, &mut scratch, &mut |finding| {
+            // As a gate does: what blocks settles it.
+            let done = rules.scan_until_settled(black_box(&texts), Direction::Request, &mut scratch, &mut |finding| {
                 let told = matches!(finding.rule.kind, Kind::Injection | Kind::Secret);
                 if told && (finding.rule.kind == Kind::Injection || finding.rule.level >= DataLevel::L3) {
                     found.push(finding.rule.id.to_string());
                 }
+                if found.is_empty() { Standing::Open } else { Standing::Settled }
             });
             *time = (*time).min(began.elapsed());
-            if done.is_err() {
+            if done.is_err() && found.is_empty() {
                 found.push("exhausted".to_owned());
             }
             if round == 0 && !found.is_empty() {

@@ -47,9 +47,46 @@ proptest! {
     /// All words together say what each says alone.
     #[test]
     fn no_disguised_word_is_passed_over(text in texts()) {
-        let disguised = Disguised::new(MARKS.into_iter().map(Keyword::any_case));
+        let disguised = Disguised::new(MARKS.into_iter().map(|mark| (Keyword::any_case(mark), Vec::new())));
         let mut runs = kept_runs(&text);
         let given = given(|sink| crate::decode::each_hidden(&text, &mut runs, &disguised, sink));
         prop_assert_eq!(given, slowly(&text));
+    }
+}
+
+/// What only an address with a password in it has.
+const PASSWORD: &str = "://[^\\s:/@]{0,100}:([^\\s/]{3,200})@[a-z]";
+
+/// Addresses as they stand and disguised, of which some have a password.
+fn addresses() -> impl Strategy<Value = String> {
+    let address = "[a-z]{3,5}://([a-z0-9]{3,9}(:[a-z0-9]{3,9})?@?)?[a-z]{2,20}(\\.[a-z]{2,3}){0,2}/[a-z0-9/]{0,40}";
+    let word = (address, 0u8..3).prop_map(|(address, way)| {
+        let mut said = Vec::new();
+        match way {
+            0 => return address,
+            1 => reversed(&address, &mut said),
+            _ => moved(&address, &mut said),
+        }
+        String::from_utf8(said).unwrap()
+    });
+    proptest::collection::vec(word, 1..5).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+    /// Of words without what an expression needs, it matches nothing.
+    #[test]
+    fn a_mark_without_what_it_needs_marks_nothing(text in addresses()) {
+        let regex = crate::expression::any(&[PASSWORD.to_owned()]).unwrap().unwrap();
+        let matches = |expressions: Vec<&str>| {
+            let disguised = Disguised::new([(Keyword::any_case("://"), expressions)].into_iter());
+            let mut found = Vec::new();
+            crate::decode::each_hidden(&text, &mut kept_runs(&text), &disguised, &mut |piece| {
+                found.extend(regex.find_iter(piece.text).map(|found| piece.text[found.range()].to_owned()));
+                Ok(())
+            }).unwrap();
+            found
+        };
+        prop_assert_eq!(matches(vec![PASSWORD]), matches(Vec::new()));
     }
 }

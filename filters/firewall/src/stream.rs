@@ -120,6 +120,7 @@ impl Stream {
         let (told, free) = (std::mem::take(&mut self.told), self.free);
         let mut judge = Judge { rules, live, holds, found, told, free, exhausted: false };
         let begin = self.kept.came();
+        let holding = self.open < self.kept.whole();
         let large = piece.len() >= LARGE;
         // Of what is judged as a whole only its border is to be looked at.
         let border = piece.len() as u64 > STRIDE;
@@ -147,7 +148,7 @@ impl Stream {
         if border {
             self.looked = self.kept.end();
         }
-        self.settle(&judge);
+        self.settle(&judge, holding);
         if begin == 0 && is_first(piece) {
             self.free = self.kept.whole();
             self.open = self.free;
@@ -225,9 +226,15 @@ impl Stream {
         judge.look(&self.kept, open, self.run.begin(), last);
     }
 
-    /// Says from where on the text is open.
-    fn settle(&mut self, judge: &Judge<'_, '_>) {
-        let held = self.held(judge).into_iter().chain(self.kept.undecided()).min();
+    /// Says from where on the text is open. Something was held before, if `holding`.
+    fn settle(&mut self, judge: &Judge<'_, '_>, holding: bool) {
+        let unsure = self.kept.unsure();
+        // What ended at a letter that may be another one has not ended.
+        if holding && unsure.is_some() {
+            return;
+        }
+        let unsure = unsure.and_then(|(begin, shows)| shows.then_some(begin));
+        let held = self.held(judge).into_iter().chain(unsure).min();
         let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
         // What was let go is not held again.
         self.open = self.open.max(open);

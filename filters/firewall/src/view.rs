@@ -14,7 +14,7 @@ mod growing;
 mod map;
 
 pub(crate) use fold::Made;
-pub(crate) use growing::{ends_word, instead, may_be_token, may_look_alike, stays};
+pub(crate) use growing::{ends_word, instead, may_look_alike, seen_in_token, stays, unsure};
 pub(crate) use map::{Map, View};
 
 use fold::changes;

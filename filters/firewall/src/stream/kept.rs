@@ -14,7 +14,7 @@ const TAIL: usize = 1536;
 pub(super) const STEP: usize = 256;
 /// The most places at which both texts are known to run side by side.
 const JOINTS: usize = 48;
-/// A longer word is not looked at for look-alikes.
+/// A longer word is not looked at as a whole for look-alikes.
 const WORD: usize = 96;
 
 /// From here on both texts run side by side.
@@ -44,8 +44,8 @@ pub(super) struct Kept {
     whole: u64,
     /// Where the word at the end begins, if it holds letters that may look like others.
     foreign: Option<u64>,
-    /// Where it begins, while they may still turn out to be those others.
-    undecided: Option<u64>,
+    /// Where it begins, while they may still turn out to be those others; and whether it shows that already.
+    unsure: Option<(u64, bool)>,
 }
 
 impl Kept {
@@ -106,7 +106,7 @@ impl Kept {
         if self.foreign.is_none() && !view::may_look_alike(c) {
             return None;
         }
-        self.undecided = None;
+        self.unsure = None;
         if u8::try_from(c).is_ok_and(view::ends_word) {
             self.foreign = None;
             return None;
@@ -115,18 +115,35 @@ impl Kept {
             let word = self.text.bytes().rev().take(WORD + 1).take_while(|byte| !view::ends_word(*byte));
             self.end() - word.count() as u64
         });
+        if self.end() - begin > WORD as u64 {
+            self.foreign = None;
+            self.see_last(c);
+            return None;
+        }
+        self.foreign = Some(begin);
         let anew = self.see_anew(begin);
-        let word = self.text.get(self.index(begin)..).filter(|word| word.len() <= WORD);
-        self.foreign = word.map(|_| begin);
-        self.undecided = word.filter(|word| view::may_be_token(word)).map(|_| begin);
+        let word = self.text.get(self.index(begin)..).unwrap_or_default();
+        self.unsure = view::unsure(word).map(|shows| (begin, shows));
         anew
+    }
+
+    /// Sees the last letter of a long word as a reader does.
+    fn see_last(&mut self, c: char) {
+        let from = self.text.len().saturating_sub(WORD);
+        let word = self.text.as_bytes().get(from..).unwrap_or_default();
+        let Some(seen) = view::seen_in_token(word, c).filter(|_| self.text.ends_with(c)) else { return };
+        self.text.pop();
+        while self.joints.back().is_some_and(|joint| joint.seen > self.end()) {
+            self.joints.pop_back();
+        }
+        self.stand_for(Some(seen));
     }
 
     /// Sees the word that begins here as a reader does, and says from where on that is another one.
     fn see_anew(&mut self, begin: u64) -> Option<u64> {
-        let word = self.text.get(self.index(begin)..).filter(|word| word.len() <= WORD);
         // Words of one script are what they are.
-        let word = word.filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
+        let word = self.text.get(self.index(begin)..)?;
+        let word = Some(word).filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
         let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
         let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
         let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
@@ -170,9 +187,9 @@ impl Kept {
         self.whole
     }
 
-    /// From where on it is not known yet what a reader sees.
-    pub(super) fn undecided(&self) -> Option<u64> {
-        self.undecided
+    /// Where the word at the end begins, while its letters may turn out to be others; and whether it shows that.
+    pub(super) fn unsure(&self) -> Option<(u64, bool)> {
+        self.unsure
     }
 
     /// The kept text.

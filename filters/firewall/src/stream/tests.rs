@@ -106,7 +106,7 @@ fn cuts(text: &str) -> Vec<Vec<&str>> {
 }
 
 /// What the rule says is the secret of a text, as a whole.
-fn secret_of(rules: &Rules, rule: &str, text: &str) -> Option<Range<usize>> {
+pub(super) fn secret_of(rules: &Rules, rule: &str, text: &str) -> Option<Range<usize>> {
     let mut at = None;
     let compiled = rules.engine.rules().iter().find(|compiled| *compiled.rule.id == *rule).unwrap();
     let said = compiled.confirm(text, 0..text.len(), &mut |hit| {
@@ -117,7 +117,7 @@ fn secret_of(rules: &Rules, rule: &str, text: &str) -> Option<Range<usize>> {
 }
 
 /// The secret of a text as a whole scan finds it, in whichever view, and whether it stands there as it is.
-fn scanned(rules: &Rules, rule: &str, text: &str) -> Option<(Range<usize>, bool)> {
+pub(super) fn scanned(rules: &Rules, rule: &str, text: &str) -> Option<(Range<usize>, bool)> {
     let texts = [Text { text, origin: Origin::Answer, flows: false }];
     let mut at = None;
     let said = rules.scan(&texts, Direction::Response, &mut Scratch::default(), &mut |finding| {
@@ -197,7 +197,7 @@ fn of_every_shape_nothing_leaves_past_its_prefix() {
 }
 
 /// The rules in the program that look at answers, with their samples.
-fn watched(pii: bool) -> (Rules, Vec<Samples>) {
+pub(super) fn watched(pii: bool) -> (Rules, Vec<Samples>) {
     let rules = Rules::load(true, &[], &Selection { pii, ..Selection::default() });
     let rules = rules.map_err(|wrong| format!("{wrong:?}")).unwrap();
     let kind = if pii { Kind::Pii } else { Kind::Secret };
@@ -328,13 +328,13 @@ fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
         if one_by_one {
             let (told, live) = (std::mem::take(&mut stream.told), rules.live().unwrap());
             let mut judge = Judge { rules, live, holds: &|_| true, found: &mut tell, told, free: 0, exhausted: false };
-            let from = stream.kept.end();
+            let (from, holding) = (stream.kept.end(), stream.open < stream.kept.whole());
             let from = stream.kept.add(piece).filter(|anew| *anew < from).map_or(from, |anew| stream.rewind(anew));
             for at in from..stream.kept.end() {
                 stream.take(&mut judge, at, stream.kept.byte(at).unwrap());
             }
             stream.cap(&mut judge);
-            stream.settle(&judge);
+            stream.settle(&judge, holding);
             stream.told = judge.told;
         } else {
             stream.push(rules, piece, &|_| true, &mut tell).unwrap();

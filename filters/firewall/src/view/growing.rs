@@ -38,11 +38,28 @@ pub(crate) fn may_look_alike(c: char) -> bool {
     !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
 }
 
-/// Whether all letters of a word may turn out to be what they look like: it has signs of a token, and nothing else
-/// than what looks like ASCII.
-pub(crate) fn may_be_token(word: &str) -> bool {
-    let alike = |c: char| c.is_ascii() || is_combining(c) || looks_like(c).is_some();
-    !word.is_ascii() && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'_') && word.chars().all(alike)
+/// Whether the letters of a word may turn out to be what they look like: there is nothing else in it than what looks like
+/// ASCII. And whether it shows that already, by two scripts, or by signs of a token; letters with marks are those of
+/// most languages, and need a sign.
+pub(crate) fn unsure(word: &str) -> Option<bool> {
+    if word.is_ascii() {
+        return None;
+    }
+    let signed = word.bytes().any(is_sign);
+    let mixed = word.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let letter = |c| if signed { looks_like(c) } else { confusable::letter(c) };
+    let all = word.chars().all(|c| c.is_ascii() || is_combining(c) || letter(c).is_some());
+    all.then_some(signed || mixed)
+}
+
+/// What a letter is seen as that goes on a long word, of which this is the end.
+pub(crate) fn seen_in_token(word: &[u8], c: char) -> Option<char> {
+    let token = word.iter().any(|byte| is_sign(*byte)) && word.iter().any(u8::is_ascii_alphabetic);
+    looks_like(c).filter(|_| token && !c.is_ascii())
+}
+
+fn is_sign(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'_'
 }
 
 /// Whether a byte ends a word in which letters are looked at together.

@@ -11,7 +11,7 @@ const CLUSTER: usize = 420;
 /// How far from a sign words may stand that say that it is spoken about.
 const ABOUT: usize = 260;
 /// What is left of a score then, in percent.
-const SPOKEN_ABOUT: u32 = 54;
+const SPOKEN_ABOUT: u32 = 50;
 /// What is left of a score in what the application's author wrote.
 const SYSTEM: u32 = 30;
 

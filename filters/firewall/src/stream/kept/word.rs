@@ -1,0 +1,78 @@
+//! The word at the end of a growing text, whose letters may be others than they are.
+
+use super::Kept;
+use crate::view;
+
+/// A longer word is not looked at as a whole for look-alikes.
+const WORD: usize = 96;
+
+impl Kept {
+    /// Where the word at the end begins, while its letters may turn out to be others; and whether it shows that.
+    pub(in crate::stream) fn unsure(&self) -> Option<(u64, bool)> {
+        self.unsure
+    }
+
+    /// Looks at the word that this character goes on, if it holds letters that may look like others. Returns where
+    /// it begins if a reader sees it as another one.
+    pub(super) fn look_again(&mut self, c: char) -> Option<u64> {
+        if self.foreign.is_none() && !view::may_look_alike(c) {
+            return None;
+        }
+        self.unsure = None;
+        if u8::try_from(c).is_ok_and(view::ends_word) {
+            self.foreign = None;
+            return None;
+        }
+        let begin = self.foreign.unwrap_or_else(|| {
+            let word = self.text.bytes().rev().take(WORD + 1).take_while(|byte| !view::ends_word(*byte));
+            self.end().saturating_sub(word.count() as u64)
+        });
+        if self.end().saturating_sub(begin) > WORD as u64 {
+            self.foreign = None;
+            self.see_last(c);
+            return None;
+        }
+        self.foreign = Some(begin);
+        let anew = self.see_anew(begin);
+        let word = self.text.get(self.index(begin)..).unwrap_or_default();
+        self.unsure = view::unsure(word).map(|shows| (begin, shows));
+        anew
+    }
+
+    /// Sees the last letter of a long word as a reader does.
+    fn see_last(&mut self, c: char) {
+        let from = self.text.len().saturating_sub(WORD);
+        let word = self.text.as_bytes().get(from..).unwrap_or_default();
+        let Some(seen) = view::seen_in_token(word, c).filter(|_| self.text.ends_with(c)) else { return };
+        self.text.pop();
+        while self.joints.back().is_some_and(|joint| joint.seen > self.end()) {
+            self.joints.pop_back();
+        }
+        self.stand_for(Some(seen));
+    }
+
+    /// Sees the word that begins here as a reader does, and says from where on that is another one.
+    fn see_anew(&mut self, begin: u64) -> Option<u64> {
+        // Words of one script are what they are.
+        let word = self.text.get(self.index(begin)..)?;
+        let word = Some(word).filter(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))?;
+        let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
+        let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
+        let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let from = begin + same as u64;
+        let came = |at: usize, c: char| self.origin(begin + seen.map.source(at..at + c.len_utf8()).end as u64);
+        let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
+        let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at, c))).collect();
+        self.text.truncate(self.index(from));
+        while self.joints.back().is_some_and(|joint| joint.seen > from) {
+            self.joints.pop_back();
+        }
+        for (c, came) in anew {
+            self.text.push(c);
+            if self.origin(self.end()) != came {
+                self.join(came, true);
+            }
+        }
+        Some(from)
+    }
+}

@@ -212,6 +212,7 @@ impl<'s> Loading<'s> {
             checks,
             glances,
             named,
+            proven: extra.checks.iter().any(|name| check::proves(name)),
             needs_digit: extra.checks.iter().any(|name| check::needs_digit(name)),
             path: written.path.clone(),
             trigger: extra.trigger,

@@ -14,7 +14,7 @@ mod growing;
 mod map;
 
 pub(crate) use fold::Made;
-pub(crate) use growing::{ends_word, instead, may_look_alike, seen_in_token, stays, unsure};
+pub(crate) use growing::{ends_word, instead, may_look_alike, seen_in_token, unsure};
 pub(crate) use map::{Map, View};
 
 use fold::changes;
@@ -92,14 +92,6 @@ mod tests {
         #[test]
         fn a_plain_text_is_not_looked_at(text in "[ -~\n\t\r]{0,150}([\0-\u{FF}]|\\PC|)[ -~]{0,90}") {
             prop_assert!(!crate::planes::Planes::of(&text).are_plain() || of(&text).is_none());
-        }
-
-        /// A character that stays is seen as it stands, whatever word it stands in.
-        #[test]
-        fn what_stays_is_seen_as_it_stands(c in prop_oneof![prop::char::range('\u{80}', '\u{10FFFF}'), prop::char::range('\u{80}', '\u{FFFF}')], before in "[a-z_0-9а]{0,9}", after in "[a-z_0-9а]{0,9}") {
-            for text in [format!("{before}{c}{after}"), c.to_string()] {
-                prop_assert!(!stays(c) || seen(&text).contains(c), "{text:?}");
-            }
         }
 
         #[test]

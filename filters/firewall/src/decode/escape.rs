@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use super::{From, Piece, Set, Sink, TOKEN, after, before, hex, hex_pair, named};
+use super::{From, Piece, Sink, TOKEN, after, before, hex, hex_pair, named};
 use crate::planes::{Block, Planes};
 use crate::scan::Exhausted;
-use crate::view::{View, stays};
+use crate::view::View;
 
 /// An escape.
 struct Escape {
@@ -39,10 +39,8 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) -> Result<(
                 Some(b'&') => "html",
                 _ => "backslash",
             };
-            let (view, end, says) = undo(text, planes, before(text, done, next), at);
-            if says {
-                sink(Piece { text: &view.text, from: From::Parts(&view.map), name })?;
-            }
+            let (view, end) = undo(text, planes, before(text, done, next), at);
+            sink(Piece { text: &view.text, from: From::Parts(&view.map), name })?;
             (done, at) = (end, end);
         }
     }
@@ -55,12 +53,10 @@ fn begins(block: &Block, next: &Block) -> u64 {
     block.mark & (here >> 1 | there << 63)
 }
 
-/// Undoes the escapes from `start` on, until well after the last one that matters. Says where that is, and whether
-/// there is one that is more than a foreign letter on its own.
-fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, usize, bool) {
+/// Undoes the escapes from `start` on, until well after the last one that matters. Says where that is.
+fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, usize) {
     let bytes = text.as_bytes();
     let mut view = View::default();
-    let mut says = false;
     let (mut done, mut at) = (start, start);
     let mut end = after(text, last);
     while let Some(next) = planes.next(at, |block, _| block.mark) {
@@ -73,9 +69,7 @@ fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, us
         at = next + 1;
         let Some(escape) = read(bytes, next) else { continue };
         view.copy(text, done..next);
-        let made;
-        (made, at) = put(&mut view, bytes, next, &escape);
-        says = says || !is_alone(bytes, next..at, made);
+        at = put(&mut view, bytes, next, &escape);
         done = at;
         if escape.strong {
             last = at;
@@ -83,20 +77,11 @@ fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, us
     }
     let end = after(text, last).max(end).max(done);
     view.copy(text, done..end);
-    (view, end, says)
+    (view, end)
 }
 
-/// Whether a character that stands for itself is written between quotes or brackets: a table of characters says no more
-/// when it is undone.
-fn is_alone(bytes: &[u8], place: Range<usize>, made: char) -> bool {
-    static AROUND: Set = Set::of(b"'\"()[]{}<>,;");
-    let around = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|byte| AROUND.has(*byte));
-    !made.is_ascii() && around(place.start.checked_sub(1)) && around(Some(place.end)) && stays(made)
-}
-
-/// Writes what an escape stands for, together with those that make one character with it; returns that, and where they
-/// end.
-fn put(view: &mut View, bytes: &[u8], at: usize, escape: &Escape) -> (char, usize) {
+/// Writes what an escape stands for, together with those that make one character with it; returns where they end.
+fn put(view: &mut View, bytes: &[u8], at: usize, escape: &Escape) -> usize {
     let mut end = at + escape.size;
     let made = match escape.made {
         Made::Char(made) => made,
@@ -122,7 +107,7 @@ fn put(view: &mut View, bytes: &[u8], at: usize, escape: &Escape) -> (char, usiz
         }
     };
     view.put_char(made, at..end);
-    (made, end)
+    end
 }
 
 /// The escape that stands at a place.

@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
-use memchr::memchr;
-
 use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
@@ -44,10 +42,9 @@ impl Disguised {
         Self { needed: all.iter().map(needed).collect(), marks: Keywords::new(&all.into_keys().collect::<Vec<_>>()) }
     }
 
-    /// Whether bytes have all in them that is needed beside a mark.
-    fn may_mark(&self, mark: u32, bytes: &[u8]) -> bool {
-        let needed = self.needed.get(mark as usize).copied().unwrap_or_default();
-        needed == 0 || (0..0x80).all(|byte| needed >> byte & 1 == 0 || memchr(byte, bytes).is_some())
+    /// Whether all that is needed beside a mark is among the bytes that there are.
+    fn may_mark(&self, mark: u32, there: u128) -> bool {
+        self.needed.get(mark as usize).is_none_or(|needed| needed & !there == 0)
     }
 }
 
@@ -131,13 +128,9 @@ impl Words {
         small.clone_from(said);
         small.make_ascii_lowercase();
         let mut last = 0;
-        // The last mark, and whether it counts.
-        let mut known = (u32::MAX, true);
+        let there = said.iter().filter(|byte| byte.is_ascii()).fold(0, |there, byte| there | 1u128 << byte);
         let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
-            if mark != known.0 {
-                known = (mark, disguised.may_mark(mark, said));
-            }
-            if !known.1 {
+            if !disguised.may_mark(mark, there) {
                 return Ok(());
             }
             if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {

@@ -72,6 +72,8 @@ pub(crate) struct Statement {
     pub(crate) named: Vec<Check>,
     /// Whether one of them holds for nothing without a digit.
     pub(crate) needs_digit: bool,
+    /// Whether one of them holds for nothing else than such a secret, whatever stands around it.
+    pub(crate) proven: bool,
     /// An expression for the path of the file.
     pub(crate) path: Option<String>,
     /// Where it looks, if it has no keywords.
@@ -154,6 +156,11 @@ impl Compiled {
     /// Its keywords, in lower case.
     pub(crate) fn keywords(&self) -> &[String] {
         &self.statement.keywords
+    }
+
+    /// Whether a match that holds is such a secret, whatever stands around it.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.statement.proven
     }
 
     /// Which group is the secret; 0 for the first that took part.

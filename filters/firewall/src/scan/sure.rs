@@ -14,7 +14,7 @@ const SHORT: usize = 24;
 /// Whether what a rule finds can be believed there.
 pub(crate) fn can_be_sure(rule: &Compiled) -> bool {
     let Compiled { rule: Rule { kind, level, .. }, .. } = rule;
-    let marked = !rule.keywords().is_empty() || prefix(rule.expression()).is_some();
+    let marked = rule.is_proven() || !rule.keywords().is_empty() || prefix(rule.expression()).is_some();
     *kind == Kind::Secret && *level >= DataLevel::L4 && marked
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn marks(rule: &Compiled) -> impl Iterator<Item = &str> {
     rule.keywords().iter().map(String::as_str).chain(prefix(rule.expression()))
 }
 
-/// Whether a match is a live secret that carries its issuer's mark: one of the rule's keywords within the secret, or
+/// Whether a match is a live secret that is proven to be one, or carries its issuer's mark: one of the rule's keywords within the secret, or
 /// one that is no word next to it. Words next to each other, and random characters alone, also come about by chance.
 pub(super) fn is_sure(view: &str, found: &Match<'_>) -> bool {
     let Match { rule, span, secret, compiled } = found;
@@ -31,6 +31,9 @@ pub(super) fn is_sure(view: &str, found: &Match<'_>) -> bool {
         return false;
     }
     let Some(compiled) = compiled else { return false };
+    if compiled.is_proven() {
+        return true;
+    }
     let text = |part: &Range<usize>| view.as_bytes().get(part.clone()).unwrap_or_default().to_ascii_lowercase();
     let (inside, before) = (text(secret), text(&(span.start..secret.start)));
     compiled.keywords().iter().map(String::as_bytes).any(|keyword| {

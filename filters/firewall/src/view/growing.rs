@@ -28,11 +28,6 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
     }
 }
 
-/// Whether a character is seen as it stands in any word.
-pub(crate) fn stays(c: char) -> bool {
-    !is_combining(c) && looks_like(c).is_none() && instead(c, None).is_none()
-}
-
 /// Whether a letter may look like one of ASCII, by the word in which it stands.
 pub(crate) fn may_look_alike(c: char) -> bool {
     !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))

@@ -70,6 +70,44 @@ fn what_stands_beside_it_hides_nothing() {
 }
 
 #[test]
+fn an_escape_between_brackets_parts_and_names_as_its_character_does() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let token = crate::draw("ghp_{b62:30}{crc32}", 7).unwrap();
+    let parted = |mark: &str| {
+        token.as_bytes().chunks(4).map(|part| std::str::from_utf8(part).unwrap()).collect::<Vec<_>>().join(mark)
+    };
+    let value = "Xy7Kq2Lm9Pz4Rt8Vw3";
+    for text in [
+        parted("(\\u2022)"),
+        parted("<&#8226;>"),
+        parted("[%E2%80%A2]"),
+        parted("'\\u0436'"),
+        parted("\"\\342\\200\\242\""),
+        format!("{{\"\\u9375\": \"{value}\"}}"),
+        format!("'&#37749;': '{value}'"),
+        format!("password \"\\u306f\"{value}"),
+    ] {
+        let found = scan(&rules, &[&text]).unwrap();
+        assert!(found.iter().any(|finding| finding.rule.kind == crate::Kind::Secret), "{text}");
+    }
+}
+
+#[test]
+fn a_token_that_says_what_it_is_is_found_in_pieces() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let template = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI1MjMwNDc1MDUwIiwibmFtZSI6IkFpa28ifQ.{b64url:86}";
+    let token = crate::draw(template, 3).unwrap();
+    for size in [9, 16, 33, 80] {
+        let parts: Vec<_> = token.as_bytes().chunks(size).map(|part| std::str::from_utf8(part).unwrap()).collect();
+        for text in [format!("k = \"{}\"", parts.join("\" + \"")), format!("paste:\n{}\nthat is all", parts.join("\n"))]
+        {
+            let found = scan(&rules, &[&text]).unwrap();
+            assert!(found.iter().any(|finding| &*finding.rule.id == "jwt"), "{size}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_dump_of_anything_hides_no_key_in_its_middle() {
     let noise = |size: u32| (0..size).map(|n| (n.wrapping_mul(0x9E37_79B9) >> 13) as u8 | 0x80);
     for (before, after) in [(0, 16), (80, 0), (200, 100), (1000, 3000), (4000, 16)] {

@@ -473,6 +473,16 @@ mod tests {
             prop_assert_eq!(Json::parse(&bytes).unwrap(), json);
         }
 
+        /// As every reader of numbers of 64 bits takes it.
+        #[test]
+        fn a_number_that_is_written_again_is_the_same(text in "-?[1-9][0-9]{0,40}(\\.[0-9]{1,25})?(e-?[0-9]{1,2})?") {
+            let json = Json::parse(text.as_bytes()).unwrap();
+            let written = json.to_bytes();
+            prop_assert_eq!(&Json::parse(&written).unwrap(), &json);
+            let value = |text: &[u8]| std::str::from_utf8(text).unwrap().parse::<f64>().unwrap();
+            prop_assert_eq!(value(&written), value(text.as_bytes()));
+        }
+
         #[test]
         fn never_panics_and_agrees_with_serde_json(text in prop::collection::vec(any::<u8>(), 0..200)) {
             if Json::parse(&text).is_ok() {

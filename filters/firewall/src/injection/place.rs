@@ -29,10 +29,10 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
     at
 }
 
-/// What is near a place: so many bytes, with any white space among them, and a little around that.
+/// What is near a place: so many bytes, with anything that folds to a space among them, and a little around that.
 pub(super) fn around(text: &str, at: usize, bytes: usize) -> Range<usize> {
     let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
-    let part = |byte: &&u8| !byte.is_ascii_whitespace();
+    let part = |byte: &&u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
     let reach = |near: &mut dyn Iterator<Item = &u8>| {
         let mut left = bytes;
         near.take(SPREAD)

@@ -189,9 +189,7 @@ impl Injection {
                     Some(concept) => concept,
                     None => continue,
                 },
-                Some(Special::Token) if place::in_code(view, &span) || place::is_template(view) => {
-                    self.lexicon.quoted_token
-                }
+                Some(Special::Token) if place::in_code(view, &span) => self.lexicon.quoted_token,
                 Some(Special::Line) if !place::begins_line(view, span.start) => continue,
                 Some(Special::Call) if !place::names_tool(view, span.end) => continue,
                 Some(_) => known.concept,

@@ -29,10 +29,10 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
     at
 }
 
-/// What is near a place: so many bytes, with any white space among them, and a little around that.
+/// What is near a place: so many bytes, with anything that folds to a space among them, and a little around that.
 pub(super) fn around(text: &str, at: usize, bytes: usize) -> Range<usize> {
     let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
-    let part = |byte: &&u8| !byte.is_ascii_whitespace();
+    let part = |byte: &&u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
     let reach = |near: &mut dyn Iterator<Item = &u8>| {
         let mut left = bytes;
         near.take(SPREAD)
@@ -84,26 +84,6 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
     }
 }
 
-/// How a text ends that is all of a chat template: with the model's turn to speak.
-const ANSWERS: &[&str] = &[
-    "[/INST]",
-    "<|im_start|>assistant",
-    "<|start_header_id|>assistant<|end_header_id|>",
-    "<|header_start|>assistant<|header_end|>",
-    "<|start_of_role|>assistant<|end_of_role|>",
-    "<|assistant|>",
-    "<start_of_turn>model",
-    "<|start|>assistant",
-    "<|Assistant|>",
-];
-
-/// Whether a text is a conversation in a chat template, from its first marker to the model's turn: whoever calls the
-/// model without a template writes so, and its markers say nothing then.
-pub(super) fn is_template(text: &str) -> bool {
-    let text = text.trim_ascii();
-    text.starts_with(['<', '[']) && ANSWERS.iter().any(|answer| text.ends_with(answer))
-}
-
 /// The quotation marks that people put around what they speak about.
 const MARKS: &[(char, char)] =
     &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('”', '”'), ('«', '»'), ('「', '」'), ('『', '』')];
@@ -124,9 +104,7 @@ pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>
         // What data is written with leads to no quotation.
         let leads = |c: char| c.is_alphanumeric() || c == '(' || (!close.is_ascii() && matches!(c, ':' | '.' | ','));
         let goes_on = |c: char| c.is_alphabetic() || (!close.is_ascii() && c == ':');
-        // A list of them in a program: `KNOWN = ["…", "…"]`.
-        let listed = lead.strip_suffix('[').is_some_and(|lead| lead.trim_end().ends_with(['=', '(']));
-        let spoken = listed || lead.ends_with(leads) || lead.is_empty() && rest.starts_with(goes_on);
+        let spoken = lead.ends_with(leads) || lead.is_empty() && rest.starts_with(goes_on);
         (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
 }

@@ -10,8 +10,6 @@ use crate::injection::link;
 
 /// What may stand where a trigger or a cue has a space; around a trigger any number of these.
 const SPACES: [u8; 5] = *b" \n-\t\r";
-/// What is looked for where the space is inside a trigger.
-const INSIDE: [&str; 6] = [" ", "\n", "-", "\t", "\r\n", "  "];
 /// Behind more of them nothing is compared.
 const MOST: usize = 300;
 /// A byte that may be folded to anything.
@@ -139,15 +137,13 @@ fn rarest<'c>(
     })
 }
 
-/// A trigger in all the ways in which its space may be written.
+/// A trigger in all the ways in which the space at its beginning or end may be written. Inside it has none: any number
+/// of spaces may stand there, and not all of them can be looked for.
 fn ways(trigger: &str) -> Vec<String> {
-    match trigger.split_once(' ') {
-        None => vec![trigger.to_owned()],
-        Some(("", _) | (_, "")) => {
-            SPACES.iter().map(|space| trigger.replace(' ', &char::from(*space).to_string())).collect()
-        }
-        Some(_) => INSIDE.iter().map(|space| trigger.replace(' ', space)).collect(),
+    if !trigger.contains(' ') {
+        return vec![trigger.to_owned()];
     }
+    SPACES.iter().map(|space| trigger.replace(' ', &char::from(*space).to_string())).collect()
 }
 
 /// A byte as it is folded.

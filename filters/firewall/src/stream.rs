@@ -20,6 +20,7 @@ use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::scan::Exhausted;
 
+mod anew;
 mod automaton;
 mod candidate;
 mod class;
@@ -38,6 +39,7 @@ mod told;
 
 pub(crate) use live::Live;
 
+use anew::Before;
 use automaton::Thread;
 use candidate::Candidate;
 use judge::Judge;
@@ -89,6 +91,10 @@ pub struct Stream {
     contexts: Vec<usize>,
     run: Run,
     word: Word,
+    /// How it was followed up to the first letter of the word at its end that may be another one.
+    before: Option<Box<Before>>,
+    /// So many bytes were followed once more.
+    again: u64,
     /// So much of its beginning left for being short.
     free: u64,
     told: Told,
@@ -129,16 +135,13 @@ impl Stream {
         while !rest.is_empty() {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
-            let mut from = self.kept.end();
-            if let Some(anew) = self.kept.add(step).filter(|anew| *anew < from) {
-                from = self.rewind(anew);
-            }
-            self.follow(&mut judge, from);
+            self.add(step, &mut |stream, part| stream.follow(&mut judge, part));
             self.cap(&mut judge);
             if self.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
                 self.look(&mut judge, false);
             }
-            if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * self.kept.end() {
+            let read = self.kept.end() + self.again.min(self.kept.end());
+            if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * read {
                 return Err(Exhausted);
             }
         }
@@ -211,6 +214,7 @@ impl Stream {
         let threads: usize = lists.map(|list| list.capacity() * size_of::<Thread>()).sum();
         size_of::<Self>()
             + self.kept.heap()
+            + self.before.as_ref().map_or(0, |before| before.size())
             + self.told.heap()
             + threads
             + self.candidates.capacity() * size_of::<Candidate>()

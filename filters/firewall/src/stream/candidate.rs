@@ -9,6 +9,7 @@ use super::live::LiveRule;
 const MOST_SPARE: (usize, usize) = (8, 16);
 
 /// What may become a match of one rule, from all of its beginnings.
+#[derive(Clone)]
 pub(super) struct Candidate {
     /// The rule's place among those that look at answers.
     pub(super) place: usize,
@@ -47,16 +48,6 @@ impl Candidate {
         }
         self.pending = self.pending.map(|secret| secret.saturating_add(by));
         self.base -= u64::from(by);
-    }
-
-    /// Goes back to a place from where on the text is seen anew; `false` where it had not begun there.
-    pub(super) fn rewind(&mut self, to: u64) -> bool {
-        let most = self.relative(to);
-        for thread in self.threads.iter_mut().filter(|thread| thread.secret != OUTSIDE) {
-            thread.secret = thread.secret.min(most);
-        }
-        self.pending = self.pending.map(|secret| secret.min(most));
-        self.base < to
     }
 
     /// Takes note of a match, and judges it once nothing that comes can change it.

@@ -1,52 +1,37 @@
 //! Following a growing text byte by byte: which candidates begin, which of them live on, and which are held
 //! for too long.
 
+use std::ops::Range;
+
 use super::automaton::{OUTSIDE, Sides, unite};
 use super::candidate::{Candidate, put};
 use super::judge::Judge;
 use super::live::{Live, Owner};
-use super::run::Word;
 use super::{MOST_HELD, Stream, StreamFinding};
 
 /// The most states that are alive in one text. What needs more is decided as what is held for too long.
 const MOST_THREADS: usize = 512;
-/// So much before what is seen anew is read once more: the word that it is a part of, and keywords before that.
-const BEFORE: u64 = 192;
-/// And as much for what began there.
-const ANEW: u64 = 384;
 
 impl Stream {
-    /// Goes back to before a place from where on the text is seen anew, and says how far: what ended at a letter that
-    /// is another one now is read once more from its beginning.
-    pub(super) fn rewind(&mut self, anew: u64) -> u64 {
-        let least = anew.saturating_sub(ANEW).max(self.kept.begin());
-        let begun = self.candidates.iter().map(|candidate| candidate.base).filter(|base| *base >= least);
-        let to = begun.min().unwrap_or(anew).min(anew.saturating_sub(BEFORE)).max(least);
-        self.candidates.retain_mut(|candidate| candidate.rewind(to));
-        self.run.rewind(to);
-        (self.words, self.word) = (None, Word::default());
-        self.work += self.kept.end().saturating_sub(to);
-        to
-    }
-
-    /// Takes in what came from a place on.
-    pub(super) fn follow(&mut self, judge: &mut Judge<'_, '_>, from: u64) {
-        let mut at = self.pass(judge.live, from);
-        while let Some(byte) = self.kept.byte(at) {
+    /// Takes in a part of the text.
+    pub(super) fn follow(&mut self, judge: &mut Judge<'_, '_>, part: Range<u64>) {
+        let mut at = self.pass(judge.live, part.clone());
+        while let Some(byte) = self.kept.byte(at).filter(|_| at < part.end) {
             self.take(judge, at, byte);
-            at = self.pass(judge.live, at + 1);
+            at = self.pass(judge.live, at + 1..part.end);
         }
     }
 
     /// Goes over what begins nothing where nothing is alive, and says how far: there [`Stream::take`] would only
     /// have noted where words, runs and keywords stand.
-    fn pass(&mut self, live: &Live, from: u64) -> u64 {
+    fn pass(&mut self, live: &Live, part: Range<u64>) -> u64 {
         let Self { kept, words, candidates, run, word, .. } = self;
+        let from = part.start;
         if !candidates.is_empty() {
             return from;
         }
         let mut before = from.checked_sub(1).and_then(|at| kept.byte(at));
-        let bytes = kept.text().as_bytes().get(kept.index(from)..).unwrap_or_default();
+        let bytes = kept.text().as_bytes().get(kept.index(from)..kept.index(part.end)).unwrap_or_default();
         for (at, byte) in (from..).zip(bytes.iter().copied()) {
             let (mut next_word, mut next_run) = (*word, *run);
             let late = next_word.take(at, byte).is_some();
@@ -57,7 +42,7 @@ impl Stream {
             }
             (*words, *word, *run, before) = (Some(next), next_word, next_run, Some(byte));
         }
-        kept.end()
+        part.end
     }
 
     /// Takes one byte in.

@@ -46,6 +46,8 @@ pub(super) struct Kept {
     foreign: Option<u64>,
     /// Where it begins, while they may still turn out to be those others; and whether it shows that already.
     unsure: Option<(u64, bool)>,
+    /// What was added last is seen as it stands, and makes nothing else of what stood before it.
+    plain: bool,
 }
 
 impl Kept {
@@ -57,7 +59,7 @@ impl Kept {
     /// Adds a piece of at most [`STEP`] bytes. Returns from where on what was there before is seen anew: a word
     /// that turned out to hold look-alikes.
     pub(super) fn add(&mut self, piece: &str) -> Option<u64> {
-        let plain = self.foreign.is_none() && self.escapes.is_none() && piece.bytes().all(is_plain);
+        self.plain = self.foreign.is_none() && self.escapes.is_none() && piece.bytes().all(is_plain);
         if self.text.len() + piece.len() > MOST {
             self.forget();
         }
@@ -66,7 +68,7 @@ impl Kept {
         if need > self.text.capacity() {
             self.text.reserve_exact((2 * need).min(MOST.max(need)) - self.text.len());
         }
-        if plain {
+        if self.plain {
             self.text.push_str(piece);
             self.came += piece.len() as u64;
             self.whole = self.came;
@@ -98,6 +100,11 @@ impl Kept {
             }
         }
         anew
+    }
+
+    /// Whether what was added last is seen as it stands.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Adds what stands for other characters than itself.

@@ -34,11 +34,6 @@ impl Run {
         self.begin
     }
 
-    /// Goes back to a place from where on the text is seen anew.
-    pub(super) fn rewind(&mut self, to: u64) {
-        self.begin = self.begin.filter(|begin| *begin < to);
-    }
-
     /// The run ends here.
     pub(super) fn end(&mut self, at: u64) -> Option<Range<u64>> {
         let begin = self.begin.take()?;

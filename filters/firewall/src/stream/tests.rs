@@ -315,6 +315,48 @@ fn classes_are_what_they_should_be() {
     assert_eq!(of("address"), class(Some(10), true, 0));
 }
 
+#[test]
+fn words_in_other_languages_cost_little_more_than_english_ones() {
+    const MOST: u64 = 96;
+    let (rules, _) = builtin();
+    for row in [
+        "secret_clé_privée_à_protéger: false, token_créé_à_échéance: true,\n",
+        "password = contraseña_del_año_1\n",
+        "token_được_tạo = \"chưa_được_đặt_giá_trị\"\n",
+        "self.contraseña_usuario = password_añadida_año_2024(token_sesión)\n",
+        "mật_khẩu_password = tên_đăng_nhập_của_bạn;\n",
+        "password = 7аеорсхAb_ ",
+    ] {
+        let text: Vec<char> = row.chars().cycle().take(1 << 16).collect();
+        for size in [1, 4] {
+            let mut stream = Stream::new();
+            for piece in text.chunks(size) {
+                let piece: String = piece.iter().collect();
+                let said = stream.push(rules, &piece, &|_| true, &mut |_| {});
+                assert!(said.is_ok(), "{row} in pieces of {size} after {}", stream.pushed());
+            }
+            let (each, again) = (stream.work / stream.pushed(), stream.again);
+            println!("{each} a byte, {again} of {} again: {row:?} in pieces of {size}", stream.pushed());
+            assert!(each <= MOST && again <= stream.pushed(), "{each}, {again}: {row} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_ended_is_not_read_from_its_middle() {
+    let (rules, _) = builtin();
+    let name = draw("see src/main/resources/static/assets/index-{b62:40}.css", 9).unwrap();
+    let words = "and so it goes on with words that say nothing at all, one after the other. ".repeat(4);
+    for size in 60..260 {
+        let text = format!("{name} {} numéro_de_client_2 and more", &words[..size]);
+        let mut stream = Stream::new();
+        for c in text.chars() {
+            let found = &mut |f: StreamFinding<'_>| panic!("{} after {size}", f.rule.id);
+            stream.push(rules, c.encode_utf8(&mut [0; 4]), &|_| true, found).unwrap();
+        }
+    }
+}
+
 /// What is known of a growing text behind a piece.
 type Known = (Option<StateID>, Word, Run, Vec<(usize, u64, Vec<Thread>)>, u64, Vec<(String, Range<u64>)>);
 
@@ -328,11 +370,10 @@ fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
         if one_by_one {
             let (told, live) = (std::mem::take(&mut stream.told), rules.live().unwrap());
             let mut judge = Judge { rules, live, holds: &|_| true, found: &mut tell, told, free: 0, exhausted: false };
-            let (from, holding) = (stream.kept.end(), stream.open < stream.kept.whole());
-            let from = stream.kept.add(piece).filter(|anew| *anew < from).map_or(from, |anew| stream.rewind(anew));
-            for at in from..stream.kept.end() {
-                stream.take(&mut judge, at, stream.kept.byte(at).unwrap());
-            }
+            let holding = stream.open < stream.kept.whole();
+            stream.add(piece, &mut |stream, part| {
+                part.for_each(|at| stream.take(&mut judge, at, stream.kept.byte(at).unwrap()));
+            });
             stream.cap(&mut judge);
             stream.settle(&judge, holding);
             stream.told = judge.told;
@@ -350,7 +391,67 @@ fn builtin() -> &'static (Rules, Vec<Samples>) {
     RULES.get_or_init(|| watched(false))
 }
 
+/// A letter as it may be written in another script, or with a mark.
+fn disguise(c: char, way: usize) -> String {
+    let pairs = [('a', 'а'), ('e', 'е'), ('o', 'о'), ('p', 'р'), ('s', 'ѕ'), ('A', 'А'), ('K', 'К'), ('I', 'І')];
+    let marked = [('a', 'á'), ('e', 'é'), ('o', 'ó'), ('n', 'ñ'), ('A', 'Á'), ('c', 'ç')];
+    let of = |pairs: &[(char, char)]| pairs.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to).to_string();
+    match way {
+        0 | 1 => of(&pairs),
+        2 => of(&marked),
+        3 => format!("{c}\u{301}"),
+        4 => format!("{c}\u{336}"),
+        _ => c.to_string(),
+    }
+}
+
 proptest! {
+    #[test]
+    fn what_is_seen_anew_is_followed_as_if_it_had_come_so(
+        parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..50, "[ -~éаж\u{301}\u{1b}→中]{0,4}"), 1..4),
+        ways in prop::collection::vec(0usize..9, 1..20),
+        cut in prop::collection::vec(1usize..6, 1..9),
+        json: bool,
+    ) {
+        let (rules, samples) = builtin();
+        let templates: Vec<&String> = samples.iter().flat_map(|s| &s.positive).collect();
+        let text: String = parts.iter().map(|(which, from, size, noise)| {
+            let template: &&String = which.get(&templates);
+            let text = draw(template, 7).unwrap();
+            text.chars().skip(*from).take(*size).collect::<String>() + noise
+        }).collect();
+        let text: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| disguise(c, *way)).collect();
+        let state = |stream: &Stream| {
+            let candidates: Vec<_> = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
+            (stream.words, stream.word, stream.run, candidates, stream.contexts.clone())
+        };
+        let follow = |stream: &mut Stream, piece: &str| {
+            let live = rules.live().unwrap();
+            let mut judge = Judge { rules, live, holds: &|_| true, found: &mut |_| {}, told: Told::default(), free: 0, exhausted: false };
+            stream.add(piece, &mut |stream, part| stream.follow(&mut judge, part));
+        };
+        let mut stream = Stream::new();
+        let text = if json {
+            stream.read_json();
+            text.replace('а', "\\u0430").replace('é', "\\u00e9")
+        } else {
+            text
+        };
+        let mut rest = text.as_str();
+        for size in cut.iter().cycle() {
+            if rest.is_empty() { break; }
+            let end = rest.char_indices().nth(*size).map_or(rest.len(), |(at, _)| at);
+            let (piece, left) = rest.split_at(end);
+            follow(&mut stream, piece);
+            let mut whole = Stream::new();
+            follow(&mut whole, stream.kept.text());
+            if whole.kept.text() == stream.kept.text() {
+                prop_assert_eq!(state(&stream), state(&whole), "{:?}", stream.kept.text());
+            }
+            rest = left;
+        }
+    }
+
     #[test]
     fn what_is_passed_over_begins_nothing(
         parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..40, "[ -~éа]{0,6}|[a-z]{0,20}"), 1..6),

@@ -39,7 +39,8 @@ struct Growing {
 impl Mold {
     /// A frame in which nothing was found beside its growing texts; `None` where no other can be compared with it.
     pub(super) fn of(frame: &Frame<'_>) -> Option<Self> {
-        if frame.raw.len() > LARGEST || !matches!(frame.body, FrameBody::Json(_)) {
+        // What leaves beside the document is judged together with it, in every frame.
+        if frame.raw.len() > LARGEST || frame.beside.is_some() || !matches!(frame.body, FrameBody::Json(_)) {
             return None;
         }
         let (mut holes, mut whole, mut place) = (Vec::new(), true, 0);

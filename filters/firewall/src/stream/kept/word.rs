@@ -1,6 +1,6 @@
 //! The word at the end of a growing text, whose letters may be others than they are.
 
-use super::Kept;
+use super::{Kept, is_plain};
 use crate::view;
 
 /// A longer word is not looked at as a whole for look-alikes.
@@ -10,6 +10,15 @@ impl Kept {
     /// Where the word at the end begins, while its letters may turn out to be others; and whether it shows that.
     pub(in crate::stream) fn unsure(&self) -> Option<(u64, bool)> {
         self.unsure
+    }
+
+    /// Where the first character of the word at the end stands that may be seen as another one, or not at all.
+    pub(in crate::stream) fn unsettled(&self) -> Option<u64> {
+        let ends = |byte: &u8| view::ends_word(*byte);
+        let word = self.text.bytes().rev().take(WORD + 1).take_while(|byte| !ends(byte)).count();
+        let begin = self.end().saturating_sub(word as u64);
+        let word = self.text.as_bytes().get(self.index(begin)..).filter(|_| word <= WORD)?;
+        Some(begin + word.iter().position(|byte| !is_plain(*byte))? as u64)
     }
 
     /// Looks at the word that this character goes on, if it holds letters that may look like others. Returns where

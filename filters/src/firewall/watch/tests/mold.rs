@@ -99,7 +99,28 @@ fn of_frames_that_are_alike_one_is_read() {
         timed("b", "\"context\":[1]"),
     ];
     assert_eq!(glanced(&judge, &told), 0);
+    // What leaves beside the document.
+    for beside in BESIDE {
+        let frames = ["so", " it", " goes"].map(|piece| format!("{beside}{}", Format::Events.write(piece)));
+        assert_eq!(glanced(&judge, &frames), 0, "{beside}");
+    }
 }
+
+#[test]
+fn an_event_that_leaves_with_more_than_its_document_is_judged_as_a_whole() {
+    let judge = judge_pii();
+    let secret = draw("{b62:40}", 9).unwrap();
+    for beside in BESIDE {
+        let frames = ["so", " it", " goes", &secret, " and more"];
+        let frames = frames.map(|piece| format!("{beside}data: {{\"token\":\"{piece}\"}}\n\n"));
+        let (left, refusal, ..) = became(&judge, Format::Events, &frames, false);
+        let gone = left.iter().flatten().count();
+        assert_eq!((gone, refusal.map(|refusal| refusal.code)), (3, Some(Code::FirewallOutputSecret)), "{beside}");
+    }
+}
+
+/// Lines of an event that are no part of its document, but leave with it.
+const BESIDE: [&str; 3] = ["id: 7\n", ": so\n", "event: a\nevent: b\n"];
 
 proptest! {
     #[test]
@@ -109,6 +130,7 @@ proptest! {
         parts in prop::collection::vec((0usize..3, 0usize..60, 0usize..60, "[ -~é\n]{0,5}"), 1..4),
         sizes in prop::collection::vec(0usize..9, 1..6),
         beside in prop::collection::vec((0usize..7, "[0-9]{1,10}"), 1..4),
+        line in prop::option::of(prop::sample::select(BESIDE.to_vec())),
         change in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\"\\\\{}:,a0\n]{0,2}")),
     ) {
         let judge = shapes(Some(action));
@@ -123,13 +145,15 @@ proptest! {
             let (piece, left) = rest.split_at((*size).min(rest.len()));
             let frame = format.write(&piece.iter().collect::<String>());
             let with = |beside: &str| frame.replacen('{', &format!("{{{beside},"), 1);
-            frames.push(match way {
+            let frame = match way {
                 0 => with(&format!("\"created_at\":\"2026-11-21T09:08:07.{digits}Z\"")),
                 1 => with(&format!("\"created_at\":\"2026-11-21T09:08:07.{digits}\", \"id\":\"{secret}\"")),
                 2 => with(&format!("\"eval_count\":{digits},\"context\":[{digits}]").replace(":0", ":1").replace("[0", "[1")),
                 3 => with("\"text\":\"gh\""),
                 _ => frame,
-            });
+            };
+            let line = line.filter(|_| format != Format::Lines).unwrap_or_default();
+            frames.push(format!("{line}{frame}"));
             rest = left;
         }
         if let Some((number, at, by)) = change {

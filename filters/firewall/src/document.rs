@@ -53,6 +53,13 @@ pub(crate) struct Document {
     pub(crate) extend: Placed<Extend>,
 }
 
+impl Document {
+    /// Whether it neither has rules nor says anything about others.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.rules.is_empty() && self.allowlists.is_empty() && self.extend.it.disabled_rules.is_empty()
+    }
+}
+
 /// Something, and the line it begins on.
 #[derive(Debug, Default)]
 pub(crate) struct Placed<T> {

@@ -133,7 +133,18 @@ impl<'s> Loading<'s> {
     }
 
     fn file(&mut self, source: &Source<'_>) {
+        let known = self.wrong.len();
         let document = document::read(source, &mut self.wrong);
+        // Cut off, or misspelt: what was in force before must not go for it.
+        if document.says_nothing() && self.wrong.len() == known {
+            self.wrong.push(Diagnostic {
+                file: source.name.to_owned(),
+                line: 1,
+                rule: None,
+                message: "it has no `[[rules]]`, no allow list and no `disabledRules`, expected at least one of them"
+                    .to_owned(),
+            });
+        }
         self.samples.extend(samples_of(&document, source));
         self.extend(&document, source);
         let mut names = BTreeSet::new();

@@ -209,8 +209,8 @@ impl Series {
 
     fn say(&self, name: &'static str, budget: &Budget, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
         let Self { made, start, end, breaks, .. } = self;
-        // Numbers that are not characters are numbers.
-        let (text, name) = if name == "hex" {
+        // Numbers that are not characters are numbers; hex and binary are also what bytes are written in.
+        let (text, name) = if matches!(name, "hex" | "binary") {
             let Some(Said { text, name, .. }) = says::says(made, name, budget)? else { return Ok(()) };
             (text, name)
         } else {

@@ -63,6 +63,9 @@ pub(super) struct Patches<R> {
     commit: Option<Arc<str>>,
     /// Whether the names of files begin with `a/` and `b/`.
     prefixed: bool,
+    /// Whether any line was one of a diff, and whether there was any other.
+    known: bool,
+    strange: bool,
     over: bool,
 }
 
@@ -76,7 +79,8 @@ struct Hunk {
 
 impl<R: BufRead> Patches<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { from, line: Vec::new(), at: 0, open: None, commit: None, prefixed: false, over: false }
+        let (line, known, strange) = (Vec::new(), false, false);
+        Self { from, line, at: 0, open: None, commit: None, prefixed: false, known, strange, over: false }
     }
 
     /// The next line, without its end.
@@ -104,8 +108,17 @@ impl<R: BufRead> Patches<R> {
             let prefixed = self.prefixed;
             let Some(line) = self.line()? else {
                 self.over = true;
+                if self.strange && !self.known {
+                    let what = "this is no unified diff, expected what `git diff` or `diff -u` prints";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
                 return Ok(self.open.take());
             };
+            let heads: [&[u8]; 4] = [b"diff ", b"--- ", b"+++ ", b"Binary files "];
+            let head = heads.iter().any(|head| line.starts_with(head));
+            let strange = !line.trim_ascii().is_empty();
+            (self.known, self.strange) = (self.known || head, self.strange || strange);
+            let line = self.line.as_slice();
             if line.starts_with(b"diff --git ") {
                 self.prefixed = true;
                 if let Some(done) = self.open.take() {
@@ -115,6 +128,7 @@ impl<R: BufRead> Patches<R> {
                 let hex = name.split(|byte| *byte == b' ').next().unwrap_or_default();
                 if hex.len() >= 40 && hex.iter().all(u8::is_ascii_hexdigit) {
                     let commit = Arc::from(String::from_utf8_lossy(hex));
+                    self.known = true;
                     let done = self.open.take();
                     self.commit = Some(commit);
                     if done.is_some() {
@@ -298,8 +312,18 @@ mod tests {
             "+++ b/x\n@@ -1 +1,2 @@\n-a\n+b\n",
             "+++ b/x\n@@ -1 +1 @@\n?\n",
             "+++ b/x\n@@@ -1 -1 +1 @@@\n++b\n",
+            "key = \"a\"\n",
+            "1c1\n< a\n---\n> b\n",
         ] {
             assert!(Patches::new(diff.as_bytes()).any(|patch| patch.is_err()), "{diff}");
+        }
+    }
+
+    #[test]
+    fn a_diff_may_say_nothing() {
+        let commit = format!("commit {}\nAuthor: a\n\n    b\n", "0".repeat(40));
+        for diff in ["", "\n", "diff --git a/x b/x\nold mode 100644\nnew mode 100755\n", &commit] {
+            assert_eq!(all(diff), [], "{diff}");
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) fn load(args: &ScanArgs, gate: Option<&FirewallConfig>) -> Outcome<Ru
     selection.disabled.extend(args.disable.iter().cloned());
     selection.injection_threshold = args.threshold.unwrap_or(selection.injection_threshold);
     let rules = compile(builtin, &sources, &selection)?;
+    for inactive in &rules.report().inactive {
+        eprintln!("not in force: {}", printable(&inactive.to_string()));
+    }
     match args.disable.iter().find(|id| rules.report().unknown.contains(id)) {
         Some(id) => Err(Failure::usage(format!("there is no rule `{}`: see `--list-rules`", printable(id)))),
         None => Ok(rules),

@@ -108,6 +108,26 @@ fn a_token_that_says_what_it_is_is_found_in_pieces() {
 }
 
 #[test]
+fn bytes_in_binary_are_found_between_others() {
+    let row = list(|byte| format!("{byte:08b}"), " ");
+    for (before, after) in [(1, 1), (2, 0), (0, 5), (30, 30)] {
+        let noise = |count: usize| vec!["00000000"; count].join(" ");
+        let text = format!("{}\n\n{row}\n\n{}", noise(before), noise(after));
+        let found = scan(rules(), &[&text]).unwrap();
+        assert!(found.iter().any(|finding| &*finding.rule.id == "token"), "{before} and {after}");
+    }
+}
+
+#[test]
+fn a_rule_file_that_says_nothing_is_a_mistake() {
+    for text in ["", "# rules\n", "title = \"rules\"\n", "[[rule]]\nid = \"a\"\nregex = \"b\"\n"] {
+        let source = [Source { name: "rules.toml", text }];
+        let wrong = Rules::load(true, &source, &Selection::default()).err().unwrap_or_default();
+        assert!(wrong.len() == 1 && wrong[0].message.contains("[[rules]]"), "{text:?}: {wrong:?}");
+    }
+}
+
+#[test]
 fn a_dump_of_anything_hides_no_key_in_its_middle() {
     let noise = |size: u32| (0..size).map(|n| (n.wrapping_mul(0x9E37_79B9) >> 13) as u8 | 0x80);
     for (before, after) in [(0, 16), (80, 0), (200, 100), (1000, 3000), (4000, 16)] {

@@ -136,6 +136,21 @@ fn what_looks_like_a_token_is_held_from_its_beginning() {
     }
 }
 
+#[test]
+fn more_look_alikes_than_are_known_let_nothing_go() {
+    let rules = builtin();
+    for (plain, many) in [(40, 60), (150, 49), (150, 60), (400, 120)] {
+        let begin = draw(&format!("Q7{{b62:{plain}}}"), 5).unwrap();
+        let end: String = "аеор7".chars().cycle().take(many).collect();
+        let text = format!("token: {begin}{end} and that is all.");
+        for size in [1, 3, 7] {
+            let (found, left) = grow(&rules, &text, size);
+            assert!(found.is_some(), "{plain} and {many} in pieces of {size}");
+            assert!(left <= "token: ".len(), "{plain} and {many} in pieces of {size}: {left} bytes have left");
+        }
+    }
+}
+
 /// A token of which some letters, drawn by a seed, are look-alikes.
 fn mixed(token: &str, seed: u64) -> String {
     let mut state = seed;

@@ -173,7 +173,8 @@ impl Kept {
     pub(super) fn origin(&self, at: u64) -> u64 {
         let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
         match joint.copied().or(self.first) {
-            Some(joint) => (joint.came + at.saturating_sub(joint.seen)).min(self.came),
+            Some(joint) if joint.seen <= at => (joint.came + (at - joint.seen)).min(self.came),
+            Some(joint) => at.min(joint.came),
             None => at,
         }
     }

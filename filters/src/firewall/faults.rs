@@ -137,8 +137,9 @@ fn rules_that_do_not_hold_make_no_filter() {
         })
     };
     assert!(load(RULES).is_ok_and(|made| made));
-    assert!(load("").is_ok_and(|made| !made), "no rules at all");
+    assert!(load("[allowlist]\nstopwords = ['x']").is_ok_and(|made| !made), "no rules at all");
     for (fault, rule) in [
+        ("nothing", ""),
         ("no TOML", "[[rules]"),
         ("no expression", "[[rules]]\nid = 'a'\nregex = '(['\nkeywords = ['a']"),
         ("a check that nobody knows", "[[rules]]\nid = 'a'\nregex = 'a'\n[rules.fw]\nchecks = ['magic']"),

@@ -177,7 +177,7 @@ fn files_add_to_and_take_from_those_before() {
         Rules::load(false, &files, &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap()
     };
     let text = "x ab_1234 cd_5678";
-    assert_eq!(names(&load(""), text, None), ["one", "two"]);
+    assert_eq!(names(&load("[[rules]]\nid = 'three'\nregex = 'zz'"), text, None), ["one", "two"]);
     assert_eq!(names(&load("[extend]\ndisabledRules = ['one']"), text, None), ["two"]);
     assert_eq!(names(&load("[[allowlists]]\ntargetRules = ['two']\nregexes = ['5678']"), text, None), ["one"]);
     assert_eq!(names(&load("[allowlist]\nregexes = ['5678']"), text, None), ["one", "two"], "for its own rules");

@@ -1,3 +1,5 @@
+mod compared;
+
 use super::class::Class;
 use super::live::LiveRule;
 use super::*;
@@ -215,6 +217,11 @@ pub(super) fn watched(pii: bool) -> (Rules, Vec<Samples>) {
     (rules, samples)
 }
 
+fn builtin() -> &'static (Rules, Vec<Samples>) {
+    static RULES: std::sync::OnceLock<(Rules, Vec<Samples>)> = std::sync::OnceLock::new();
+    RULES.get_or_init(|| watched(false))
+}
+
 #[test]
 fn of_every_rule_nothing_leaves_past_its_prefix() {
     let (rules, samples) = watched(false);
@@ -357,130 +364,7 @@ fn a_run_that_ended_is_not_read_from_its_middle() {
     }
 }
 
-/// What is known of a growing text behind a piece.
-type Known = (Option<StateID>, Word, Run, Vec<(usize, u64, Vec<Thread>)>, u64, Vec<(String, Range<u64>)>);
-
-/// Pushes pieces, with every byte taken in one by one or as it is done.
-fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
-    let mut stream = Stream::new();
-    let mut all = Vec::new();
-    for piece in pieces {
-        let mut found = Vec::new();
-        let mut tell = |f: StreamFinding<'_>| found.push((f.rule.id.to_string(), f.secret));
-        if one_by_one {
-            let (told, live) = (std::mem::take(&mut stream.told), rules.live().unwrap());
-            let mut judge = Judge { rules, live, holds: &|_| true, found: &mut tell, told, free: 0, exhausted: false };
-            let holding = stream.open < stream.kept.whole();
-            stream.add(piece, &mut |stream, part| {
-                part.for_each(|at| stream.take(&mut judge, at, stream.kept.byte(at).unwrap()));
-            });
-            stream.cap(&mut judge);
-            stream.settle(&judge, holding);
-            stream.told = judge.told;
-        } else {
-            stream.push(rules, piece, &|_| true, &mut tell).unwrap();
-        }
-        let candidates = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
-        all.push((stream.words, stream.word, stream.run, candidates, stream.open, found));
-    }
-    all
-}
-
-fn builtin() -> &'static (Rules, Vec<Samples>) {
-    static RULES: std::sync::OnceLock<(Rules, Vec<Samples>)> = std::sync::OnceLock::new();
-    RULES.get_or_init(|| watched(false))
-}
-
-/// A letter as it may be written in another script, or with a mark.
-fn disguise(c: char, way: usize) -> String {
-    let pairs = [('a', 'а'), ('e', 'е'), ('o', 'о'), ('p', 'р'), ('s', 'ѕ'), ('A', 'А'), ('K', 'К'), ('I', 'І')];
-    let marked = [('a', 'á'), ('e', 'é'), ('o', 'ó'), ('n', 'ñ'), ('A', 'Á'), ('c', 'ç')];
-    let of = |pairs: &[(char, char)]| pairs.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to).to_string();
-    match way {
-        0 | 1 => of(&pairs),
-        2 => of(&marked),
-        3 => format!("{c}\u{301}"),
-        4 => format!("{c}\u{336}"),
-        _ => c.to_string(),
-    }
-}
-
 proptest! {
-    #[test]
-    fn what_is_seen_anew_is_followed_as_if_it_had_come_so(
-        parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..50, "[ -~éаж\u{301}\u{1b}→中]{0,4}"), 1..4),
-        ways in prop::collection::vec(0usize..9, 1..20),
-        cut in prop::collection::vec(1usize..6, 1..9),
-        json: bool,
-    ) {
-        let (rules, samples) = builtin();
-        let templates: Vec<&String> = samples.iter().flat_map(|s| &s.positive).collect();
-        let text: String = parts.iter().map(|(which, from, size, noise)| {
-            let template: &&String = which.get(&templates);
-            let text = draw(template, 7).unwrap();
-            text.chars().skip(*from).take(*size).collect::<String>() + noise
-        }).collect();
-        let text: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| disguise(c, *way)).collect();
-        let state = |stream: &Stream| {
-            let candidates: Vec<_> = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
-            (stream.words, stream.word, stream.run, candidates, stream.contexts.clone())
-        };
-        let follow = |stream: &mut Stream, piece: &str| {
-            let live = rules.live().unwrap();
-            let mut judge = Judge { rules, live, holds: &|_| true, found: &mut |_| {}, told: Told::default(), free: 0, exhausted: false };
-            stream.add(piece, &mut |stream, part| stream.follow(&mut judge, part));
-        };
-        let mut stream = Stream::new();
-        let text = if json {
-            stream.read_json();
-            text.replace('а', "\\u0430").replace('é', "\\u00e9")
-        } else {
-            text
-        };
-        let mut rest = text.as_str();
-        for size in cut.iter().cycle() {
-            if rest.is_empty() { break; }
-            let end = rest.char_indices().nth(*size).map_or(rest.len(), |(at, _)| at);
-            let (piece, left) = rest.split_at(end);
-            follow(&mut stream, piece);
-            let mut whole = Stream::new();
-            follow(&mut whole, stream.kept.text());
-            if whole.kept.text() == stream.kept.text() {
-                prop_assert_eq!(state(&stream), state(&whole), "{:?}", stream.kept.text());
-            }
-            rest = left;
-        }
-    }
-
-    #[test]
-    fn what_is_passed_over_begins_nothing(
-        parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..40, "[ -~éа]{0,6}|[a-z]{0,20}"), 1..6),
-        cut in prop::collection::vec(1usize..9, 1..9),
-    ) {
-        // Parts of what is looked for, so that it begins, ends, and goes on as something else.
-        let (rules, samples) = builtin();
-        let templates: Vec<&String> = samples.iter().flat_map(|s| &s.positive).collect();
-        let text: String = parts.iter().map(|(which, from, size, noise)| {
-            let template: &&String = which.get(&templates);
-            let text = draw(template, 7).unwrap();
-            text.chars().skip(*from).take(*size).collect::<String>() + noise
-        }).collect();
-        let text: String = text.chars().take(240).collect();
-        let mut pieces = Vec::new();
-        let mut rest = text.as_str();
-        for size in cut.iter().cycle() {
-            if rest.is_empty() { break; }
-            let (piece, left) = rest.split_at(boundary(rest, *size + 3).max(1));
-            pieces.push(piece);
-            rest = left;
-        }
-        // The first piece may leave for being short.
-        pieces.insert(0, "a");
-        for (slow, quick) in known(rules, &pieces, true).iter().zip(known(rules, &pieces, false)) {
-            prop_assert_eq!(slow, &quick, "{:?}", pieces);
-        }
-    }
-
     #[test]
     fn finds_what_the_engine_finds_at_any_split(
         before in "[ -~\n]{0,40}", seed in any::<u64>(), which in 0usize..8, after in "[ -~\n]{0,40}",

@@ -134,7 +134,7 @@ fn word<'b>(bytes: impl Iterator<Item = &'b u8>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     /// What a person may write, and what of a secret may stand in a line.
-    fn line() -> impl Strategy<Value = String> {
+    pub(in super::super) fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z ]{0,24}",
             "[ >#|*\t\r]{0,3}[a-zA-Z0-9]{1,20}[!;&$,.)\\\\ \r-]{0,2}",

@@ -1,0 +1,1 @@
+//! What dependencies a text or a manifest brings in.

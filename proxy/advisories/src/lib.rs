@@ -1,0 +1,1 @@
+//! The local database of advisories: import, lookup, age.

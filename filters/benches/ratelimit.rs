@@ -103,6 +103,7 @@ fn main() {
         headers: HeaderMap::new(),
         route: Arc::clone(route),
         upstream: UpstreamKind::Ollama,
+        server: "local".into(),
         presented: Presented {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             certificate: None,

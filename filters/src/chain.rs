@@ -229,8 +229,9 @@ impl Chain {
         let mut eyes = Vec::with_capacity(self.reply.len());
         for member in &self.reply {
             let name = member.filter.name();
-            let made =
-                std::panic::catch_unwind(AssertUnwindSafe(|| member.filter.watch(&cleared.head, &cleared.facts)));
+            let made = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                member.filter.watch(&cleared.head, &cleared.facts, &shape)
+            }));
             match made {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(watch))) => eyes.push(Eye::new(name, member.mode, watch)),

@@ -33,6 +33,8 @@ pub struct Head {
     pub route: Arc<Route>,
     /// What kind of server it goes to.
     pub upstream: UpstreamKind,
+    /// What the operator calls that server.
+    pub server: Arc<str>,
     /// Who is on the other end of the connection.
     pub presented: Presented,
     /// What the request itself brings along to say who calls.

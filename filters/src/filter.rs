@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::exchange::{Facts, Head, Noted, Request};
 use crate::frame::Frame;
+use crate::gate::{AnswerShape, Unread};
 use crate::verdict::{FilterError, Outcome, Refusal, Verdict};
 
 /// The parts of an exchange that a filter looks at.
@@ -93,11 +94,11 @@ pub trait Filter: Send + Sync + 'static {
         Ok(())
     }
 
-    /// An eye on the answer to come; `None` costs nothing.
+    /// An eye on the answer, whose head has come; `None` costs nothing.
     ///
     /// # Errors
-    /// An error refuses the exchange before the upstream is asked.
-    fn watch(&self, _head: &Head, _facts: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+    /// An error refuses the exchange before anything of the answer is read.
+    fn watch(&self, _head: &Head, _facts: &Facts, _shape: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
         Err(FilterError::NotImplemented)
     }
 }
@@ -114,6 +115,16 @@ pub trait Watch: Send + Sync {
     /// Judges frame number `number` by its bytes, where it is like one that was read and these say enough; `None`
     /// where it must be read.
     fn glance(&mut self, _number: u64, _raw: &Bytes) -> Option<Result<Option<Refusal>, FilterError>> {
+        None
+    }
+
+    /// The largest frame that it lets through, in bytes, where it is stricter than the gate.
+    fn most_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    /// How it refuses an answer that cannot be read, where that is for it to say.
+    fn unread(&self, _what: Unread) -> Option<Refusal> {
         None
     }
 

@@ -16,6 +16,7 @@ use portcullis_firewall::{Rules, Scratch};
 
 use crate::exchange::{Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
+use crate::gate::AnswerShape;
 use crate::json::Json;
 use crate::verdict::{FilterError, Outcome, Verdict};
 
@@ -116,7 +117,7 @@ impl Filter for Firewall {
         self.judge(request, facts)
     }
 
-    fn watch(&self, _: &Head, _: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+    fn watch(&self, _: &Head, _: &Facts, _: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
         Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(&self.judge)))))
     }
 }

@@ -33,6 +33,17 @@ pub struct AnswerShape {
     pub frame_bytes: usize,
     /// The most that may be held undecided, in bytes.
     pub held_bytes: usize,
+    /// Whether the server says that it did what it was asked (2xx).
+    pub success: bool,
+}
+
+/// Why an answer, or a frame of it, was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is not what its media type says.
+    NotJson,
+    /// It is larger than may be.
+    TooLarge,
 }
 
 /// A frame that every watch has let through. The writer to the client takes nothing else.
@@ -96,8 +107,8 @@ pub struct Gate {
 impl Gate {
     pub(crate) fn new(eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
         Self {
+            cutter: Cutter::new(shape.stream, most_bytes(&eyes, shape.frame_bytes)),
             eyes,
-            cutter: Cutter::new(shape.stream, shape.frame_bytes),
             shape,
             held: VecDeque::new(),
             held_bytes: 0,
@@ -114,16 +125,18 @@ impl Gate {
     /// # Errors
     /// The refusal that ends the answer. Frames that were put into `out` before it may still leave.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
-        self.cutter.push(chunk).map_err(|e| {
-            Refusal::new("upstream", Code::UpstreamInvalid, "the answer of the model server is too large")
-                .with_detail(e.to_string())
-        })?;
+        if let Err(error) = self.cutter.push(chunk) {
+            let usual = "the answer of the model server is too large";
+            return Err(self.unread(Unread::TooLarge, usual, error.to_string()));
+        }
         while let Some(raw) = self.cutter.next_frame() {
             self.show(raw)?;
             self.release(out)?;
         }
         if self.held_bytes > self.shape.held_bytes {
-            return Err(Refusal::internal("firewall", "too much of the answer is undecided"));
+            let holder = self.enforced().filter(|eye| eye.watch.holds().is_some()).min_by_key(|eye| eye.watch.holds());
+            let filter = holder.map_or("firewall", |eye| eye.filter);
+            return Err(Refusal::internal(filter, "too much of the answer is undecided, by `gate.limits.held_bytes`"));
         }
         Ok(())
     }
@@ -206,12 +219,8 @@ impl Gate {
             });
             match shown {
                 Err(error) => {
-                    return Err(Refusal::new(
-                        "upstream",
-                        Code::UpstreamInvalid,
-                        "the model server sent an answer that cannot be judged",
-                    )
-                    .with_detail(error.to_string()));
+                    let usual = "the model server sent an answer that cannot be judged";
+                    return Err(self.unread(Unread::NotJson, usual, error.to_string()));
                 }
                 Ok(Err(refusal)) => return Err(refusal),
                 Ok(Ok(None)) => break,
@@ -243,14 +252,19 @@ impl Gate {
         heed(eye, refusal, &mut self.shadows, &*self.observer).map(|()| true)
     }
 
+    /// The watches that are obeyed.
+    fn enforced(&self) -> impl Iterator<Item = &Eye> {
+        self.eyes.iter().filter(|eye| eye.mode == Mode::Enforce)
+    }
+
+    /// The refusal of what could not be read: in the words of the first watch that has some.
+    fn unread(&self, what: Unread, usual: &'static str, detail: String) -> Refusal {
+        let said = self.enforced().find_map(|eye| eye.watch.unread(what));
+        said.unwrap_or_else(|| Refusal::new("upstream", Code::UpstreamInvalid, usual)).with_detail(detail)
+    }
+
     fn release(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
-        let held_from = self
-            .eyes
-            .iter()
-            .filter(|eye| eye.mode == Mode::Enforce)
-            .filter_map(|eye| eye.watch.holds())
-            .min()
-            .unwrap_or(self.next);
+        let held_from = self.enforced().filter_map(|eye| eye.watch.holds()).min().unwrap_or(self.next);
         self.let_go(held_from, out)
     }
 
@@ -278,6 +292,12 @@ impl Drop for Gate {
             self.observer.ran(eye.filter, Phase::Reply, eye.took);
         }
     }
+}
+
+/// The largest frame that every watch lets through.
+fn most_bytes(eyes: &[Eye], usual: usize) -> usize {
+    let strictest = eyes.iter().filter(|eye| eye.mode == Mode::Enforce).filter_map(|eye| eye.watch.most_bytes()).min();
+    strictest.map_or(usual, |most| most.min(usual))
 }
 
 /// Shows a frame to watches in order, until one replaces it: then its position and the new bytes.

@@ -16,6 +16,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 
 mod quick;
+mod value;
 
 /// How deep values may nest.
 pub const MAX_DEPTH: usize = 64;

@@ -17,6 +17,7 @@ use portcullis_policies::routes::{BodyKind, Route, Streaming};
 
 use crate::exchange::{Caller, Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
+use crate::gate::AnswerShape;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
@@ -164,7 +165,7 @@ impl Filter for PolicyFilter {
         rights.judge(head.route.class, &head.route.name, facts.model()).map(drop)
     }
 
-    fn watch(&self, head: &Head, facts: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+    fn watch(&self, head: &Head, facts: &Facts, _: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
         if head.route.lists.is_empty() {
             return Ok(None);
         }

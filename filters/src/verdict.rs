@@ -182,8 +182,26 @@ codes! {
     RequestTooLarge = "request.too_large", 413;
     /// Not the media type or content encoding that the route takes.
     RequestUnsupportedMedia = "request.unsupported_media", 415;
+    /// Malicious software among what an answer brings in.
+    ScaMalicious = "sca.malicious", 502;
+    /// Whether what an answer brings in is vulnerable cannot be told.
+    ScaUnavailable = "sca.unavailable", 503;
+    /// What an answer brings in is vulnerable.
+    ScaVulnerable = "sca.vulnerable", 502;
+    /// An answer that echoes another nonce.
+    SchemaNonceMismatch = "schema.nonce_mismatch", 502;
+    /// An answer that is no JSON.
+    SchemaNotJson = "schema.not_json", 502;
+    /// An answer to a nonce that was answered before.
+    SchemaReplayed = "schema.replayed", 409;
     /// The request does not fit its schema.
     SchemaRequest = "schema.request", 422;
+    /// An answer that does not fit its schema.
+    SchemaResponse = "schema.response", 502;
+    /// An answer to another task.
+    SchemaTaskId = "schema.task_id", 502;
+    /// An answer that is larger than may be.
+    SchemaTooLarge = "schema.too_large", 502;
     /// A signature that does not hold.
     SignatureInvalid = "signature.invalid", 403;
     /// What stands where a signature belongs is none of the gate's form.

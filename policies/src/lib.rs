@@ -24,6 +24,7 @@ pub mod model;
 pub mod policy;
 pub mod rate;
 pub mod routes;
+pub mod schemas;
 pub mod scope;
 
 pub use certificate::CertificateProblem;

@@ -104,4 +104,5 @@ pub struct ModelList {
 }
 
 /// The kinds of upstream that a table exists for.
-pub const KINDS: [UpstreamKind; 3] = [UpstreamKind::LlamaCpp, UpstreamKind::Ollama, UpstreamKind::OpenAi];
+pub const KINDS: [UpstreamKind; 4] =
+    [UpstreamKind::LlamaCpp, UpstreamKind::LlMesh, UpstreamKind::Ollama, UpstreamKind::OpenAi];

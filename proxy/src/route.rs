@@ -242,6 +242,7 @@ pub(crate) fn head(
         headers: judged_headers(&request.headers),
         route,
         upstream: way.upstream.kind,
+        server: Arc::clone(&way.upstream.name),
         presented,
         credentials,
         content: None,

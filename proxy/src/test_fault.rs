@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use portcullis_filters::exchange::{Facts, Head, Request};
 use portcullis_filters::frame::Frame;
+use portcullis_filters::gate::AnswerShape;
 use portcullis_filters::{Filter, FilterError, Outcome, Phase, Verdict, Watch};
 
 use crate::clock::{System, Time};
@@ -64,7 +65,7 @@ impl Filter for TestFault {
         Ok(Verdict::Pass)
     }
 
-    fn watch(&self, _: &Head, _: &Facts) -> Result<Option<Box<dyn Watch>>, FilterError> {
+    fn watch(&self, _: &Head, _: &Facts, _: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
         Ok(Some(Box::new(FaultyEye)))
     }
 }

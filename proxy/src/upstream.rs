@@ -189,7 +189,8 @@ impl Upstream {
             UpstreamKind::Ollama => b"/api/version",
             UpstreamKind::LlamaCpp => b"/health",
             UpstreamKind::OpenAi => b"/v1/models",
-            UpstreamKind::LlMesh | UpstreamKind::Mcp => b"/",
+            UpstreamKind::LlMesh => b"/health",
+            UpstreamKind::Mcp => b"/",
         };
         let mut head = RequestHeader::build(Method::GET, path, Some(2)).map_err(|e| e.etype().as_str().to_owned())?;
         let _ = head.insert_header("Host", self.authority.as_str());

@@ -9,6 +9,7 @@ use portcullis_signatures::Asked;
 
 use super::{Caller, Quota};
 use crate::dialect::Usage;
+use crate::schema::Bound;
 use crate::verdict::FilterError;
 
 /// Something that an exchange holds until it ends: a place among the caller's requests, a part of its
@@ -30,6 +31,7 @@ pub struct Facts {
     asked: Option<ModelName>,
     models: Option<Arc<ModelMatcher>>,
     signed: Option<Box<Asked>>,
+    bound: Option<Arc<Bound>>,
     streams: Option<bool>,
     target: Option<String>,
     level: DataLevel,
@@ -163,6 +165,20 @@ impl Facts {
     /// When it was stated before.
     pub fn set_signed(&mut self, asked: Asked) -> Result<(), FilterError> {
         set(&mut self.signed, asked.into(), "the signature")
+    }
+
+    /// What the answer is bound to, as the request has it.
+    #[must_use]
+    pub fn bound(&self) -> Option<&Arc<Bound>> {
+        self.bound.as_ref()
+    }
+
+    /// States what the answer is bound to.
+    ///
+    /// # Errors
+    /// When it was stated before.
+    pub fn set_bound(&mut self, bound: Arc<Bound>) -> Result<(), FilterError> {
+        set(&mut self.bound, bound, "what the answer is bound to")
     }
 
     /// Whether the answer will be streamed, as far as the request tells.

@@ -59,6 +59,7 @@ pub(super) fn head(path: &str) -> Head {
         headers: HeaderMap::new(),
         route: Arc::clone(route),
         upstream: UpstreamKind::Ollama,
+        server: "local".into(),
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Default::default(),
         content: None,

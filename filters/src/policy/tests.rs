@@ -14,6 +14,7 @@ fn head(kind: UpstreamKind, method: &str, path: &str) -> Head {
         headers: HeaderMap::new(),
         route: Arc::clone(route),
         upstream: kind,
+        server: "local".into(),
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Default::default(),
         content: None,
@@ -273,7 +274,9 @@ fn lists_show_what_is_granted() {
     let (filter, mut facts) = (filter(), facts());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert!(matches!(runtime.block_on(filter.head(&list, &mut facts)).unwrap(), Verdict::Pass));
-    let mut watch = filter.watch(&list, &facts).unwrap().unwrap();
+    let reading = crate::frame::Reading::Json;
+    let shape = AnswerShape { stream: None, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true };
+    let mut watch = filter.watch(&list, &facts, &shape).unwrap().unwrap();
     let raw: Bytes = r#"{"models":[{"name":"tiny:latest","model":"tiny:latest"},{"name":"secret:7b","model":"secret:7b"},{"name":"tiny:latest","model":"secret"},{"name":"llama3:x-cloud"},{}],"x":1}"#.into();
     let said =
         crate::frame::with_frame(&raw, crate::frame::Reading::Json, |frame| watch.frame(0, frame)).unwrap().unwrap();

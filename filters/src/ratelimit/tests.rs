@@ -32,6 +32,7 @@ fn head(method: &str, path: &str) -> Head {
         headers: HeaderMap::new(),
         route: Arc::clone(route),
         upstream: UpstreamKind::Ollama,
+        server: "local".into(),
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Default::default(),
         content: None,

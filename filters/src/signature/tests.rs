@@ -75,6 +75,7 @@ fn head(signature: Option<Signature>) -> Head {
         headers: HeaderMap::new(),
         route: Arc::clone(route),
         upstream: UpstreamKind::Ollama,
+        server: "local".into(),
         presented: Presented { address: IpAddr::from([127, 0, 0, 1]), certificate: None, client: None },
         credentials: Credentials { signature, ..Credentials::default() },
         content: Some(Content::plain(Bytes::from_static(BODY)).digest),

@@ -77,17 +77,28 @@ struct List {
 }
 
 impl RouteTable {
-    /// Reads a table from YAML.
+    /// Reads a table from YAML, in one file or in several.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, RouteTableError> {
-        let document: Document = serde_saphyr::from_str(text)
-            .map_err(|e| RouteTableError { table: "?".to_owned(), why: e.without_snippet().to_string() })?;
-        let fail = |why: String| RouteTableError { table: document.table.clone(), why };
-        let tables = fields::tables(&document.tables).map_err(fail)?;
+    pub fn parse(texts: &[&str]) -> Result<Self, RouteTableError> {
         let mut routes = Vec::new();
-        for written in &document.routes {
+        let mut table = String::new();
+        for text in texts {
+            let document: Document = serde_saphyr::from_str(text)
+                .map_err(|e| RouteTableError { table: "?".to_owned(), why: e.without_snippet().to_string() })?;
+            document.read(&mut routes)?;
+            table.clone_from(&document.table);
+        }
+        RouteTable::new(routes).map_err(|why| RouteTableError { table, why })
+    }
+}
+
+impl Document {
+    fn read(&self, routes: &mut Vec<Arc<Route>>) -> Result<(), RouteTableError> {
+        let fail = |why: String| RouteTableError { table: self.table.clone(), why };
+        let tables = fields::tables(&self.tables).map_err(fail)?;
+        for written in &self.routes {
             let fields = match &written.table {
                 None => None,
                 Some(name) => {
@@ -125,7 +136,7 @@ impl RouteTable {
                 }));
             }
         }
-        RouteTable::new(routes).map_err(fail)
+        Ok(())
     }
 }
 
@@ -164,19 +175,24 @@ fn place(text: &str) -> Option<ModelPlace> {
 /// The table of a kind of server. Kinds without one have an empty table: nothing gets through.
 #[must_use]
 pub fn builtin(kind: UpstreamKind) -> &'static Arc<RouteTable> {
-    static OLLAMA: LazyLock<Arc<RouteTable>> = LazyLock::new(|| shipped(include_str!("../../routes/ollama.yaml")));
-    static LLAMACPP: LazyLock<Arc<RouteTable>> = LazyLock::new(|| shipped(include_str!("../../routes/llamacpp.yaml")));
-    static OPENAI: LazyLock<Arc<RouteTable>> = LazyLock::new(|| shipped(include_str!("../../routes/openai.yaml")));
-    static NONE: LazyLock<Arc<RouteTable>> = LazyLock::new(Arc::default);
+    const TOOLS: &str = include_str!("../../routes/tools.yaml");
+    static OLLAMA: Shipped = LazyLock::new(|| shipped(&[include_str!("../../routes/ollama.yaml"), TOOLS]));
+    static LLAMACPP: Shipped = LazyLock::new(|| shipped(&[include_str!("../../routes/llamacpp.yaml"), TOOLS]));
+    static OPENAI: Shipped = LazyLock::new(|| shipped(&[include_str!("../../routes/openai.yaml"), TOOLS]));
+    static LLMESH: Shipped = LazyLock::new(|| shipped(&[include_str!("../../routes/llmesh.yaml"), TOOLS]));
+    static NONE: Shipped = LazyLock::new(Arc::default);
     match kind {
         UpstreamKind::Ollama => &OLLAMA,
         UpstreamKind::LlamaCpp => &LLAMACPP,
+        UpstreamKind::LlMesh => &LLMESH,
         UpstreamKind::OpenAi => &OPENAI,
-        UpstreamKind::LlMesh | UpstreamKind::Mcp => &NONE,
+        UpstreamKind::Mcp => &NONE,
     }
 }
 
+type Shipped = LazyLock<Arc<RouteTable>>;
+
 /// A shipped table is tested to be readable; if it were not, nothing would get through.
-fn shipped(text: &str) -> Arc<RouteTable> {
-    Arc::new(RouteTable::parse(text).unwrap_or_default())
+fn shipped(texts: &[&str]) -> Arc<RouteTable> {
+    Arc::new(RouteTable::parse(texts).unwrap_or_default())
 }

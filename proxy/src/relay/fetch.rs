@@ -111,6 +111,7 @@ impl Relay<'_> {
             reading,
             frame_bytes: self.generation.limits.answer_bytes,
             held_bytes: self.generation.limits.held_bytes,
+            success: status.is_success(),
         })
     }
 }

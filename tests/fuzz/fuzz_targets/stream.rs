@@ -74,7 +74,7 @@ static GATE: LazyLock<(Chain, Cleared)> = LazyLock::new(|| {
 fn send(format: StreamFormat, chunks: &[&[u8]]) -> (Vec<u8>, bool) {
     let (chain, cleared) = &*GATE;
     let shape =
-        AnswerShape { stream: Some(format), reading: Reading::of(format), frame_bytes: 1 << 20, held_bytes: 1 << 20 };
+        AnswerShape { stream: Some(format), reading: Reading::of(format), frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true };
     let mut gate = chain.watch(cleared, shape).expect("an eye");
     let mut out = Vec::new();
     let said = chunks.iter().try_for_each(|chunk| gate.push(chunk, &mut out)).and_then(|()| gate.finish(&mut out));

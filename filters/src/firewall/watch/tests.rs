@@ -129,7 +129,7 @@ impl Format {
             _ => Some(StreamFormat::Sse),
         };
         let reading = stream.map_or(Reading::Json, Reading::of);
-        AnswerShape { stream, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20 }
+        AnswerShape { stream, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true }
     }
 
     pub(super) fn write(self, piece: &str) -> String {

@@ -1,0 +1,189 @@
+//! Which schemas a request itself asks its answer to fit: structured outputs, and the parameters of tools.
+//!
+//! Whichever dialect a route speaks, servers read the same few keys: what one of them could heed is heeded. A key in
+//! another case counts, too, since servers in Go take it for the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::compiled::{Kept, Schema};
+use super::work::SchemaError;
+use crate::json::Json;
+
+/// The most tools that one request may offer.
+const MOST_TOOLS: usize = 1_024;
+
+/// What the request asks of its answer.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// What the answer itself must fit; all of them. Empty where it is free.
+    pub(super) answer: Vec<Form>,
+    /// The tools that may be called, by name, with what their arguments must fit. `None` where the request
+    /// offers no tools.
+    pub(super) tools: Option<BTreeMap<String, Form>>,
+}
+
+/// What a value must be.
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// A JSON object.
+    Object,
+    /// A JSON value that fits.
+    Fits(Arc<Schema>),
+}
+
+/// Why what a request asks for cannot be watched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unusable {
+    /// A schema that is not taken: where it stands, and why.
+    #[error("the schema in `{0}` cannot be used: {1}")]
+    Schema(&'static str, SchemaError),
+    /// A tool that cannot be told from another.
+    #[error("`tools` offers two tools of one name, or more than {MOST_TOOLS}")]
+    Tools,
+}
+
+impl Asked {
+    /// Reads it from a request's body.
+    pub(super) fn of(request: &Json<'_>, kept: &Kept) -> Result<Self, Unusable> {
+        let mut asked = Self::default();
+        let mut form = |place: &'static str, schema: Option<&Json<'_>>| -> Result<(), Unusable> {
+            asked.answer.extend(form_of(place, schema, kept)?);
+            Ok(())
+        };
+        // Ollama: "json", or a schema.
+        match request.get_folded("format") {
+            Some(Json::String(word)) if word.eq_ignore_ascii_case("json") => form("format", Some(&Json::Bool(true)))?,
+            schema @ Some(Json::Object(_)) => form("format", schema)?,
+            _ => {}
+        }
+        // llama.cpp's own routes.
+        form("json_schema", request.get_folded("json_schema"))?;
+        if let Some(wanted) = request.get_folded("response_format") {
+            response_format("response_format", wanted, &mut form)?;
+        }
+        // Responses, and Anthropic.
+        if let Some(wanted) = request.get_folded("text").and_then(|text| text.get_folded("format")) {
+            response_format("text.format", wanted, &mut form)?;
+        }
+        let output = request.get_folded("output_config").and_then(|config| config.get_folded("format"));
+        if let Some(wanted) = output.or_else(|| request.get_folded("output_format")) {
+            response_format("output_format", wanted, &mut form)?;
+        }
+        for key in ["tools", "functions"] {
+            for tool in request.get_folded(key).and_then(Json::as_array).unwrap_or_default() {
+                asked.offer(tool, kept)?;
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Whether there is nothing to watch for.
+    pub(super) fn is_free(&self) -> bool {
+        self.answer.is_empty() && self.tools.is_none()
+    }
+
+    /// Notes a tool that is offered. Those that a server brings itself have no parameters, and are not called by the
+    /// client.
+    fn offer(&mut self, tool: &Json<'_>, kept: &Kept) -> Result<(), Unusable> {
+        let function = tool.get_folded("function").unwrap_or(tool);
+        let Some(name) = function.get_folded("name").and_then(Json::as_str) else { return Ok(()) };
+        let parameters = function.get_folded("parameters").or_else(|| function.get_folded("input_schema"));
+        let form = form_of("tools", parameters, kept)?.unwrap_or(Form::Object);
+        let tools = self.tools.get_or_insert_default();
+        if tools.insert(name.to_owned(), form).is_some() || tools.len() > MOST_TOOLS {
+            return Err(Unusable::Tools);
+        }
+        Ok(())
+    }
+}
+
+/// What OpenAI calls a response format: text, any JSON object, or one that fits a schema. llama.cpp takes the schema
+/// beside the type, too.
+fn response_format(
+    place: &'static str,
+    wanted: &Json<'_>,
+    form: &mut impl FnMut(&'static str, Option<&Json<'_>>) -> Result<(), Unusable>,
+) -> Result<(), Unusable> {
+    let kind = wanted.get_folded("type").and_then(Json::as_str).unwrap_or_default();
+    let inner = wanted.get_folded("json_schema").and_then(|inner| inner.get_folded("schema"));
+    match inner.or_else(|| wanted.get_folded("schema")) {
+        schema @ Some(Json::Object(_) | Json::Bool(_)) => form(place, schema),
+        _ if kind == "json_object" || kind == "json_schema" => form(place, Some(&Json::Bool(true))),
+        _ => Ok(()),
+    }
+}
+
+fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Result<Option<Form>, Unusable> {
+    match schema {
+        None | Some(Json::Null) => Ok(None),
+        // What every object fits.
+        Some(Json::Bool(true)) => Ok(Some(Form::Object)),
+        Some(Json::Object(entries)) if entries.is_empty() => Ok(Some(Form::Object)),
+        Some(schema) => {
+            kept.compile(schema).map(|schema| Some(Form::Fits(schema))).map_err(|why| Unusable::Schema(place, why))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Asked, Unusable> {
+        Asked::of(&Json::parse(text.as_bytes()).unwrap(), &Kept::default())
+    }
+
+    #[test]
+    fn every_dialect_s_way_to_ask_is_heard() {
+        let schema = r#"{"type":"object","required":["a"]}"#;
+        for (text, forms) in [
+            (r#"{"format":"json"}"#.to_owned(), 1),
+            (r#"{"Format":"JSON"}"#.to_owned(), 1),
+            (r#"{"format":""}"#.to_owned(), 0),
+            (format!(r#"{{"format":{schema}}}"#), 1),
+            (format!(r#"{{"json_schema":{schema}}}"#), 1),
+            (r#"{"response_format":{"type":"text"}}"#.to_owned(), 0),
+            (r#"{"response_format":{"type":"json_object"}}"#.to_owned(), 1),
+            (format!(r#"{{"response_format":{{"type":"json_object","schema":{schema}}}}}"#), 1),
+            (
+                format!(
+                    r#"{{"response_format":{{"type":"json_schema","json_schema":{{"name":"x","schema":{schema}}}}}}}"#
+                ),
+                1,
+            ),
+            (format!(r#"{{"text":{{"format":{{"type":"json_schema","name":"x","schema":{schema}}}}}}}"#), 1),
+            (format!(r#"{{"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#), 1),
+            (format!(r#"{{"format":{schema},"response_format":{{"type":"json_object"}}}}"#), 2),
+            (r#"{"text":"just words"}"#.to_owned(), 0),
+        ] {
+            assert_eq!(read(&text).unwrap().answer.len(), forms, "{text}");
+        }
+    }
+
+    #[test]
+    fn tools_of_every_dialect_are_offered() {
+        for text in [
+            r#"{"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}},{"type":"web_search"}]}"#,
+            r#"{"tools":[{"type":"function","name":"f","parameters":{"type":"object"}}]}"#,
+            r#"{"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
+            r#"{"functions":[{"name":"f"}]}"#,
+        ] {
+            let tools = read(text).unwrap().tools.expect(text);
+            assert_eq!(tools.keys().collect::<Vec<_>>(), ["f"], "{text}");
+        }
+        assert!(read("{}").unwrap().is_free());
+        assert_eq!(read(r#"{"tools":[{"name":"f"},{"function":{"name":"f"}}]}"#).unwrap_err(), Unusable::Tools);
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_watched_is_refused() {
+        let no = read(r#"{"format":{"$ref":"https://example.com/s.json"}}"#).unwrap_err();
+        assert!(
+            no.to_string().starts_with("the schema in `format` cannot be used: it refers to another document"),
+            "{no}"
+        );
+        assert!(read(r#"{"tools":[{"name":"f","input_schema":{"type":"nonsense"}}]}"#).is_err());
+        assert!(read(r#"{"format":{"type":7}}"#).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! The eye on an answer that the request's own schemas bind.
+//!
+//! A value can be judged when it is whole, so the frames that bring one are held from its first piece: of an answer
+//! that must fit a schema nothing leaves before its end; of one that may call tools, everything leaves up to the first
+//! call. What is held is bounded by `gate.limits.held_bytes`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::asked::{Asked, Form};
+use super::compiled::Schema;
+use super::fits_route;
+use super::said::{self, Said, Slot};
+use crate::filter::{Watch, block};
+use crate::frame::{Frame, FrameBody};
+use crate::gate::Unread;
+use crate::json::Json;
+use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+
+/// The most values that one answer may hold: choices, parts, calls.
+const MOST_SLOTS: usize = 512;
+/// The most bytes of them. In `shadow` mode nothing else bounds them.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The eye on one answer.
+pub(super) struct AnswerWatch {
+    asked: Arc<Asked>,
+    /// What the operator holds whole answers of this route to.
+    own: Option<Arc<Schema>>,
+    /// Whether the answer comes in frames, of which each says a part.
+    streams: bool,
+    /// The first frame that brought a piece of what must fit.
+    from: Option<u64>,
+    texts: BTreeMap<Slot, String>,
+    calls: BTreeMap<Slot, (String, String)>,
+    /// How many bytes were gathered.
+    gathered: usize,
+    /// Whether anything was said that could be judged.
+    spoke: bool,
+    /// Whether the server says that it failed, or that it only loaded a model.
+    excused: bool,
+    refusal: Option<Refusal>,
+}
+
+impl AnswerWatch {
+    pub(super) fn new(asked: Arc<Asked>, own: Option<Arc<Schema>>, streams: bool) -> Self {
+        Self {
+            asked,
+            own,
+            streams,
+            from: None,
+            texts: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            gathered: 0,
+            spoke: false,
+            excused: false,
+            refusal: None,
+        }
+    }
+
+    fn hear(&mut self, number: u64, said: Said<'_>) {
+        if let Said::Text(_, piece) | Said::Call(_, _, piece) = &said {
+            self.gathered += piece.len();
+        }
+        if self.gathered > MOST_BYTES {
+            let message = "the answer holds more structured text than the gate can judge";
+            self.refusal.get_or_insert(Refusal::new("schema", Code::SchemaTooLarge, message));
+            return;
+        }
+        let heard = match said {
+            Said::Text(..) | Said::WholeText(_) if self.asked.answer.is_empty() => return,
+            Said::Text(slot, piece) => {
+                if piece.is_empty() {
+                    return;
+                }
+                if self.texts.len() >= MOST_SLOTS && !self.texts.contains_key(&slot) {
+                    Err(too_many())
+                } else {
+                    self.texts.entry(slot).or_default().push_str(piece);
+                    Ok(())
+                }
+            }
+            Said::WholeText(text) => {
+                self.spoke = true;
+                self.text(text)
+            }
+            Said::Call(slot, name, piece) => {
+                self.from.get_or_insert(number);
+                if self.calls.len() >= MOST_SLOTS && !self.calls.contains_key(&slot) {
+                    Err(too_many())
+                } else {
+                    let (known, arguments) = self.calls.entry(slot).or_default();
+                    // Servers repeat the name, or leave it out, in later pieces.
+                    if known.is_empty() {
+                        known.push_str(name.unwrap_or_default());
+                    }
+                    arguments.push_str(piece);
+                    match name {
+                        Some(name) if !name.is_empty() && name != known => {
+                            Err(misfit("a call of a tool changes its name midway"))
+                        }
+                        _ => Ok(()),
+                    }
+                }
+            }
+            Said::WholeCall(name, arguments) => {
+                self.from.get_or_insert(number);
+                self.spoke = true;
+                self.call(name, arguments)
+            }
+            Said::Called(name, arguments) => {
+                self.from.get_or_insert(number);
+                self.spoke = true;
+                self.called(name, &arguments.to_value())
+            }
+        };
+        if let Err(refusal) = heard {
+            self.refusal.get_or_insert(refusal);
+        }
+    }
+
+    /// Judges what was gathered.
+    fn judge(&mut self) -> Result<(), Refusal> {
+        let (texts, calls) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.calls));
+        self.spoke |= !texts.is_empty() || !calls.is_empty();
+        for text in texts.values() {
+            self.text(text)?;
+        }
+        for (name, arguments) in calls.values() {
+            self.call(name, arguments)?;
+        }
+        if !self.asked.answer.is_empty() && !self.spoke && !self.excused {
+            return Err(misfit("the answer holds no value, and the request asks for one"));
+        }
+        Ok(())
+    }
+
+    /// Judges the answer's text.
+    fn text(&self, text: &str) -> Result<(), Refusal> {
+        let value = read(text, "the answer")?;
+        self.asked
+            .answer
+            .iter()
+            .try_for_each(|form| fits(form, &value, "the answer does not fit the schema that the request asks for"))
+    }
+
+    /// Judges a call with its arguments as text. Without any, models say nothing at all.
+    fn call(&self, name: &str, arguments: &str) -> Result<(), Refusal> {
+        let value = if arguments.trim().is_empty() {
+            Value::Object(serde_json::Map::new())
+        } else {
+            read(arguments, "the arguments of a tool call")?
+        };
+        self.called(name, &value)
+    }
+
+    fn called(&self, name: &str, arguments: &Value) -> Result<(), Refusal> {
+        let Some(form) = self.asked.tools.as_ref().and_then(|tools| tools.get(name)) else {
+            return Err(misfit("the answer calls a tool that the request does not offer"));
+        };
+        fits(form, arguments, "the arguments of a tool call do not fit the tool's parameters")
+    }
+}
+
+impl Watch for AnswerWatch {
+    fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        let FrameBody::Json(json) = &frame.body else {
+            // Text where JSON is due says nothing that could be judged.
+            if let (FrameBody::Text(_), false) = (&frame.body, self.streams) {
+                return block(misfit("the answer is no JSON"));
+            }
+            return Ok(Verdict::Pass);
+        };
+        if let Some(schema) = self.own.as_ref().filter(|_| !self.streams)
+            && let Err(refusal) = fits_route(schema, json)
+        {
+            return block(refusal);
+        }
+        if !self.asked.answer.is_empty() {
+            self.from.get_or_insert(number);
+        }
+        said::each(json, &mut |said| self.hear(number, said));
+        let reason = json.get("done_reason").and_then(Json::as_str);
+        self.excused |= json.get("error").is_some_and(|error| *error != Json::Null);
+        self.excused |= matches!(reason, Some("load" | "unload"));
+        if !self.streams
+            && let Err(refusal) = self.judge()
+        {
+            self.refusal.get_or_insert(refusal);
+        }
+        Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block))
+    }
+
+    fn unread(&self, what: Unread) -> Option<Refusal> {
+        let not_json = || Refusal::new("schema", Code::SchemaNotJson, "the answer must be JSON, and is not");
+        (what == Unread::NotJson && !self.asked.answer.is_empty()).then(not_json)
+    }
+
+    fn holds(&self) -> Option<u64> {
+        self.from.filter(|_| self.streams)
+    }
+
+    fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
+        if !self.streams {
+            return Ok(None);
+        }
+        let judged = self.judge().err();
+        self.from = None;
+        Ok(judged)
+    }
+}
+
+fn read(text: &str, what: &str) -> Result<Value, Refusal> {
+    Json::parse_text(text.trim()).map(|json| json.to_value()).map_err(|error| {
+        Refusal::new("schema", Code::SchemaNotJson, format!("{what} must be JSON, and is not"))
+            .with_detail(error.to_string())
+    })
+}
+
+fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
+    match form {
+        Form::Object if value.is_object() => Ok(()),
+        Form::Object => Err(misfit(what).with_detail("it is no object")),
+        Form::Fits(schema) => schema.check(value).map_err(|why| misfit(what).with_detail(why.to_string())),
+    }
+}
+
+fn misfit(message: &'static str) -> Refusal {
+    Refusal::new("schema", Code::SchemaResponse, message)
+}
+
+fn too_many() -> Refusal {
+    misfit("the answer holds more values than the gate can judge")
+}

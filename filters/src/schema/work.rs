@@ -1,0 +1,381 @@
+//! How much work a schema may make, before it makes any.
+//!
+//! JSON Schema 2020-12 lets a few lines ask for exponential work: `anyOf` of two references, each to `anyOf` of two
+//! references. No library counts while it validates, so the work is bounded beforehand: for every subschema, how many
+//! subschemas are evaluated at most on a value that nests this deep. A schema that evaluates itself on the same value
+//! never ends, and is refused.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::json::MAX_DEPTH;
+
+/// The most subschemas of one schema. The largest that tools publish have a few hundred.
+const MOST_SUBSCHEMAS: usize = 4_096;
+/// How long a chain of subschemas on one and the same value may be, and how many evaluations may stand one inside the
+/// other in all: each is a call of a call, and stacks have an end.
+const MOST_IN_PLACE: usize = 128;
+const MOST_CALLS: usize = 512;
+/// Evaluations that one answer may take: about a second of them.
+const MOST_WORK: u64 = 20_000_000;
+/// So many bytes of text count as one more value: patterns and lengths read them.
+const BYTES_A_VALUE: u64 = 64;
+
+/// Why a schema is not taken. Quotes nothing of it but names of keywords.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// It is no schema.
+    #[error("it is not a valid schema{0}")]
+    Invalid(String),
+    /// It refers to a document that is not in it.
+    #[error("it refers to another document; only references into the schema itself, such as `#/$defs/name`, are taken")]
+    Remote,
+    /// A reference that leads nowhere.
+    #[error("one of its references leads nowhere")]
+    Dangling,
+    /// A keyword that is not supported.
+    #[error("it uses `{0}`, which is not supported")]
+    Unsupported(&'static str),
+    /// It evaluates itself on the same value.
+    #[error("it refers to itself without end")]
+    Endless,
+    /// Too many subschemas, or too deep.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// What a schema may cost, by how deep a value nests.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// What a value takes that nests so deep; the last one holds for all that nest deeper.
+    at: Vec<Cost>,
+}
+
+impl Work {
+    /// Works it out.
+    ///
+    /// # Errors
+    /// When it refers elsewhere, never ends, or is too large to tell.
+    pub(super) fn of(schema: &Value) -> Result<Self, SchemaError> {
+        let mut table = Table { root: schema, anchors: HashMap::new(), inner: HashMap::new(), all: Vec::new() };
+        table.collect(schema, true, 0)?;
+        let mut at: Vec<Cost> = Vec::new();
+        for _ in 0..=MAX_DEPTH {
+            let mut here = Level { table: &table, now: HashMap::new() };
+            for subschema in &table.all {
+                here.cost(subschema, 0)?;
+            }
+            let now: HashMap<_, _> = here.now.into_iter().filter_map(|(key, cost)| Some((key, cost?))).collect();
+            at.push(now.get(&address(schema)).copied().unwrap_or(Cost::LEAST));
+            if now == table.inner {
+                break;
+            }
+            table.inner = now;
+        }
+        Ok(Self { at })
+    }
+
+    /// Whether a value of this size may be validated.
+    pub(super) fn allows(&self, size: &Size) -> bool {
+        let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
+        let values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
+        at.calls <= MOST_CALLS && at.evaluations.saturating_mul(values) <= MOST_WORK
+    }
+}
+
+/// How large a value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    depth: usize,
+    values: u64,
+    bytes: u64,
+}
+
+impl Size {
+    pub(super) fn of(value: &Value) -> Self {
+        let mut size = Self::default();
+        size.add(value, 0);
+        size
+    }
+
+    /// The value was read by a reader that bounds its depth.
+    fn add(&mut self, value: &Value, depth: usize) {
+        self.values += 1;
+        self.depth = self.depth.max(depth);
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.add(item, depth + 1)),
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    self.bytes += key.len() as u64;
+                    self.add(value, depth + 1);
+                }
+            }
+            Value::String(text) => self.bytes += text.len() as u64,
+            Value::Bool(_) | Value::Null | Value::Number(_) => {}
+        }
+    }
+}
+
+/// Keywords that apply subschemas to the value itself, and to what is in it.
+const LISTS_IN_PLACE: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const SINGLE_IN_PLACE: [&str; 4] = ["not", "if", "then", "else"];
+const MAPS_IN_PLACE: [&str; 2] = ["dependentSchemas", "dependencies"];
+const SINGLE_WITHIN: [&str; 8] = [
+    "additionalProperties",
+    "propertyNames",
+    "items",
+    "additionalItems",
+    "contains",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+
+/// A subschema is known by where it lies in memory.
+type Address = usize;
+
+fn address(schema: &Value) -> Address {
+    std::ptr::from_ref(schema).addr()
+}
+
+/// The subschemas of one schema.
+struct Table<'s> {
+    root: &'s Value,
+    anchors: HashMap<&'s str, &'s Value>,
+    /// What each costs on a value that nests one level less.
+    inner: HashMap<Address, Cost>,
+    /// All of them.
+    all: Vec<&'s Value>,
+}
+
+impl<'s> Table<'s> {
+    /// Visits every subschema once, and notes the names that references use.
+    fn collect(&mut self, schema: &'s Value, is_root: bool, depth: usize) -> Result<(), SchemaError> {
+        self.all.push(schema);
+        if self.all.len() > MOST_SUBSCHEMAS || depth > MAX_DEPTH {
+            return Err(SchemaError::TooLarge);
+        }
+        let Some(keywords) = schema.as_object() else { return Ok(()) };
+        for unsupported in ["$dynamicRef", "$recursiveRef", "discriminator"] {
+            if keywords.contains_key(unsupported) {
+                return Err(SchemaError::Unsupported(unsupported));
+            }
+        }
+        for name in ["$anchor", "$dynamicAnchor"] {
+            if let Some(anchor) = keywords.get(name).and_then(Value::as_str) {
+                self.anchors.insert(anchor, schema);
+            }
+        }
+        match keywords.get("$id").or_else(|| keywords.get("id").filter(|_| is_root)).and_then(Value::as_str) {
+            Some(id) if id.starts_with('#') => {
+                self.anchors.insert(id.trim_start_matches('#'), schema);
+            }
+            // Another base for the references inside: they could lead anywhere.
+            Some(_) if !is_root => return Err(SchemaError::Unsupported("$id")),
+            _ => {}
+        }
+        for (_, inner) in subschemas(keywords) {
+            self.collect(inner, false, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// What a reference refers to.
+    fn target(&self, reference: &str) -> Result<&'s Value, SchemaError> {
+        let Some(fragment) = reference.strip_prefix('#') else { return Err(SchemaError::Remote) };
+        if fragment.is_empty() {
+            return Ok(self.root);
+        }
+        if !fragment.starts_with('/') {
+            return self.anchors.get(fragment).copied().ok_or(SchemaError::Dangling);
+        }
+        let decoded = percent(fragment).ok_or(SchemaError::Dangling)?;
+        self.root.pointer(&decoded).ok_or(SchemaError::Dangling)
+    }
+}
+
+/// Every subschema that stands directly in one, and whether it is applied to the value itself.
+fn subschemas(keywords: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    keywords.iter().flat_map(|(key, value)| {
+        let key = key.as_str();
+        let (mut one, mut list, mut map) = (None, None, None);
+        match value {
+            Value::Object(entries)
+                if MAPS_IN_PLACE.contains(&key)
+                    || DEFINITIONS.contains(&key)
+                    || key == "properties"
+                    || key == "patternProperties" =>
+            {
+                map = Some(entries.values());
+            }
+            Value::Array(items) if LISTS_IN_PLACE.contains(&key) || key == "prefixItems" || key == "items" => {
+                list = Some(items.iter());
+            }
+            Value::Object(_) if SINGLE_IN_PLACE.contains(&key) || SINGLE_WITHIN.contains(&key) => one = Some(value),
+            _ => {}
+        }
+        let list = list.into_iter().flatten();
+        one.into_iter().chain(list).chain(map.into_iter().flatten()).map(move |inner| (key, inner))
+    })
+}
+
+/// What evaluating a subschema takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    /// How many subschemas are evaluated.
+    evaluations: u64,
+    /// How many evaluations stand one inside the other.
+    calls: usize,
+}
+
+impl Cost {
+    const LEAST: Self = Self { evaluations: 1, calls: 1 };
+
+    /// With another one inside of it.
+    fn around(&mut self, inner: Self) {
+        self.evaluations = self.evaluations.saturating_add(inner.evaluations);
+        self.calls = self.calls.max(inner.calls.saturating_add(1));
+    }
+
+    /// With one of two inside of it: whichever takes more.
+    fn or(self, other: Self) -> Self {
+        Self { evaluations: self.evaluations.max(other.evaluations), calls: self.calls.max(other.calls) }
+    }
+}
+
+/// The costs on values that nest to one depth. Those that are being worked out have none yet: to meet one of them again
+/// is to go round in a circle.
+struct Level<'t, 's> {
+    table: &'t Table<'s>,
+    now: HashMap<Address, Option<Cost>>,
+}
+
+impl<'s> Level<'_, 's> {
+    fn cost(&mut self, schema: &'s Value, chain: usize) -> Result<Cost, SchemaError> {
+        match self.now.get(&address(schema)) {
+            Some(None) => return Err(SchemaError::Endless),
+            Some(Some(known)) => return Ok(*known),
+            None => {}
+        }
+        if chain > MOST_IN_PLACE {
+            return Err(SchemaError::TooLarge);
+        }
+        let Some(keywords) = schema.as_object() else { return Ok(Cost::LEAST) };
+        self.now.insert(address(schema), None);
+        let mut cost = Cost::LEAST;
+        // A member is one property, an item stands in one place.
+        let nothing = Cost { evaluations: 0, calls: 0 };
+        let (mut property, mut item) = (nothing, nothing);
+        for (key, inner) in subschemas(keywords) {
+            if DEFINITIONS.contains(&key) {
+                continue;
+            }
+            if LISTS_IN_PLACE.contains(&key) || SINGLE_IN_PLACE.contains(&key) || MAPS_IN_PLACE.contains(&key) {
+                let inner = self.cost(inner, chain + 1)?;
+                cost.around(inner);
+                continue;
+            }
+            let inner = self.table.inner.get(&address(inner)).copied().unwrap_or(Cost::LEAST);
+            match key {
+                "properties" => property = property.or(inner),
+                "prefixItems" | "items" => item = item.or(inner),
+                _ => cost.around(inner),
+            }
+        }
+        cost.around(property);
+        cost.around(item);
+        if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
+            let target = self.table.target(reference)?;
+            cost.around(self.cost(target, chain + 1)?);
+        }
+        for named in ["enum", "required"] {
+            let names = keywords.get(named).and_then(Value::as_array).map_or(0, |all| all.len() as u64 / 8);
+            cost.evaluations = cost.evaluations.saturating_add(names);
+        }
+        // To know what was evaluated, everything is evaluated again.
+        if keywords.contains_key("unevaluatedProperties") || keywords.contains_key("unevaluatedItems") {
+            cost.evaluations = cost.evaluations.saturating_mul(3);
+        }
+        self.now.insert(address(schema), Some(cost));
+        Ok(cost)
+    }
+}
+
+/// Decodes the percent signs of a fragment.
+fn percent(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || rest.next().and_then(|d| char::from(d).to_digit(16));
+            bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two references to the next, so many times.
+    fn bomb(levels: usize) -> Value {
+        let mut defs = Map::new();
+        for level in 0..levels {
+            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+            defs.insert(format!("l{level}"), json!({"anyOf": [next.clone(), next]}));
+        }
+        defs.insert(format!("l{levels}"), json!({"type": "null"}));
+        json!({"$defs": defs, "$ref": "#/$defs/l0"})
+    }
+
+    #[test]
+    fn exponential_work_is_known_before_it_is_done() {
+        let work = Work::of(&bomb(30)).unwrap();
+        assert!(!work.allows(&Size::of(&json!(1))));
+        assert!(Work::of(&bomb(5)).unwrap().allows(&Size::of(&json!(1))));
+        // Twice as much for every level of the value.
+        let tree = json!({"properties": {"a": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+        let work = Work::of(&tree).unwrap();
+        let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
+        assert!(work.allows(&Size::of(&deep(5))));
+        assert!(!work.allows(&Size::of(&deep(40))));
+    }
+
+    #[test]
+    fn what_never_ends_or_leads_elsewhere_is_refused() {
+        for (schema, why) in [
+            (json!({"$ref": "#"}), SchemaError::Endless),
+            (json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"not": {"$ref": "#"}}}}), SchemaError::Endless),
+            (json!({"$ref": "https://example.com/schema.json"}), SchemaError::Remote),
+            (json!({"$ref": "other.json#/a"}), SchemaError::Remote),
+            (json!({"$ref": "#/$defs/none"}), SchemaError::Dangling),
+            (json!({"$ref": "#none"}), SchemaError::Dangling),
+            (json!({"$dynamicRef": "#a"}), SchemaError::Unsupported("$dynamicRef")),
+            (json!({"properties": {"a": {"$id": "https://example.com/b"}}}), SchemaError::Unsupported("$id")),
+        ] {
+            assert_eq!(Work::of(&schema).expect_err(&schema.to_string()), why, "{schema}");
+        }
+        let many: Vec<_> = (0..5000).map(|_| json!({})).collect();
+        assert_eq!(Work::of(&json!({"anyOf": many})).unwrap_err(), SchemaError::TooLarge);
+    }
+
+    #[test]
+    fn ordinary_schemas_cost_little() {
+        let tree = json!({
+            "$id": "https://example.com/tree", "type": "object",
+            "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+        });
+        let leaf = json!({"name": "x", "children": []});
+        let value = json!({"name": "root", "children": [leaf.clone(), leaf]});
+        assert!(Work::of(&tree).unwrap().allows(&Size::of(&value)));
+        let escaped = json!({"$defs": {"a/b c": {"$anchor": "here"}}, "anyOf": [{"$ref": "#/$defs/a~1b%20c"}, {"$ref": "#here"}]});
+        assert!(Work::of(&escaped).is_ok());
+    }
+}

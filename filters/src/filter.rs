@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
 use crate::exchange::{Facts, Head, Noted, Request};
 use crate::frame::Frame;
@@ -126,6 +127,20 @@ pub trait Watch: Send + Sync {
     /// How it refuses an answer that cannot be read, where that is for it to say.
     fn unread(&self, _what: Unread) -> Option<Refusal> {
         None
+    }
+
+    /// Something that must be asked outside before what it holds is decided. Called after every chunk, until there is
+    /// nothing more; [`Watch::told`] is called when the answer is there.
+    fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// What was asked for is there.
+    ///
+    /// # Errors
+    /// An error ends the answer.
+    fn told(&mut self) -> Result<Option<Refusal>, FilterError> {
+        Ok(None)
     }
 
     /// The first frame that must not leave yet, because what began in it is not decided.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use portcullis_policies::{DataLevel, StreamFormat};
 
 use crate::chain::Observer;
@@ -20,7 +21,7 @@ use crate::dialect::Usage;
 use crate::exchange::{Noted, Shadow};
 use crate::filter::{Mode, Phase, Watch};
 use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
-use crate::verdict::{Code, Refusal, Verdict};
+use crate::verdict::{Code, FilterError, Refusal, Verdict};
 
 /// How an answer is cut and read, and how much of it the gate holds.
 #[derive(Clone, Copy, Debug)]
@@ -145,20 +146,58 @@ impl Gate {
     ///
     /// # Errors
     /// The refusal that ends the answer; nothing that was held has left.
-    pub fn finish(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+    pub async fn finish(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
         if let Some(raw) = self.cutter.finish() {
             self.show(raw)?;
         }
-        for eye in self.eyes.iter_mut().filter(|eye| !eye.done) {
-            let refusal = match eye.ask(|watch| watch.end()) {
-                Ok(Ok(None)) => continue,
-                Ok(Ok(Some(refusal))) => refusal,
-                Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
-                Err(_) => panicked(eye.filter, &*self.observer),
-            };
-            heed(eye, refusal, &mut self.shadows, &*self.observer)?;
+        for position in 0..self.eyes.len() {
+            self.hear(position, |watch| watch.end())?;
         }
+        self.ask().await?;
         self.let_go(self.next, out)
+    }
+
+    /// Asks what watches need to know from outside, and gives out the frames that may leave then. Called after
+    /// [`Gate::push`]; costs nothing where no watch asks.
+    ///
+    /// # Errors
+    /// The refusal that ends the answer.
+    pub async fn settle(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        if self.ask().await? { self.release(out) } else { Ok(()) }
+    }
+
+    /// Whether anything was asked.
+    async fn ask(&mut self) -> Result<bool, Refusal> {
+        let mut asked = false;
+        for position in 0..self.eyes.len() {
+            while let Some(eye) = self.eyes.get_mut(position).filter(|eye| !eye.done) {
+                let filter = eye.filter;
+                let question = eye.ask(|watch| watch.asks()).map_err(|_| panicked(filter, &*self.observer))?;
+                let Some(question) = question else { break };
+                if AssertUnwindSafe(question).catch_unwind().await.is_err() {
+                    return Err(panicked(filter, &*self.observer));
+                }
+                self.hear(position, |watch| watch.told())?;
+                asked = true;
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Hears what a watch says that is not about a frame.
+    fn hear(
+        &mut self,
+        position: usize,
+        ask: impl FnOnce(&mut dyn Watch) -> Result<Option<Refusal>, FilterError>,
+    ) -> Result<(), Refusal> {
+        let Some(eye) = self.eyes.get_mut(position).filter(|eye| !eye.done) else { return Ok(()) };
+        let refusal = match eye.ask(ask) {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(refusal))) => refusal,
+            Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
+            Err(_) => panicked(eye.filter, &*self.observer),
+        };
+        heed(eye, refusal, &mut self.shadows, &*self.observer)
     }
 
     /// How many frames were shown so far.

@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod places;
 mod queue;
+mod schema;
 mod signature;
 mod spiffe;
 mod store;
@@ -37,6 +38,7 @@ pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::{find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
+pub(crate) use schema::SchemaConfig;
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
 pub(crate) use store::{Counting, Granting, RedisSettings, Store};
@@ -163,6 +165,7 @@ pub(crate) struct Filters {
     pub(crate) signature: SignatureSettings,
     pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallConfig,
+    pub(crate) schema: SchemaConfig,
     pub(crate) audit: AuditSettings,
     /// Whose grants hold.
     pub(crate) grants: Granting,

@@ -223,6 +223,9 @@ fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
     explained.needed = match (filter, decision.code) {
         ("firewall", "firewall.internal") => "a text that takes less work to judge".to_owned(),
         ("firewall", _) => "a text without it, or another `filters.firewall` setting".to_owned(),
+        ("schema", "schema.request") => "a request that fits its schema".to_owned(),
+        ("schema", "schema.replayed") => "a new `caller_nonce` for every request".to_owned(),
+        ("schema", _) => "a model that answers in the shape that was asked for".to_owned(),
         ("request", "request.unsupported_media") => media(&decision.message).to_owned(),
         ("request", _) => "a request that is well-formed and within the gate's limits".to_owned(),
         ("upstream", _) => "a model server that answers as it should".to_owned(),

@@ -68,6 +68,10 @@ pub(crate) struct Surroundings {
     pub(crate) fingerprints: Fingerprints,
     /// The firewall's rules. They outlive a reload that does not change them.
     pub(crate) rules: RuleBook,
+    /// The schemas that requests brought, compiled.
+    pub(crate) schemas: Arc<portcullis_filters::schema::Kept>,
+    /// Which nonces were answered.
+    pub(crate) answered: Arc<portcullis_filters::schema::Answered>,
     /// What was used so far. It outlives a reload, as the queues do.
     pub(crate) counters: Arc<dyn Counters>,
     /// Which signatures were used.
@@ -141,7 +145,7 @@ fn make(
     around: &Surroundings,
     verifier: &Arc<Verifier>,
 ) -> anyhow::Result<Arc<dyn Filter>> {
-    use portcullis_filters::{audit, firewall, identity, policy, ratelimit, signature};
+    use portcullis_filters::{audit, firewall, identity, policy, ratelimit, schema, signature};
     Ok(match name {
         "identity" => {
             let meant = &config.filters.identity;
@@ -163,6 +167,10 @@ fn make(
             let rules = around.rules.rules(&config.filters.firewall)?;
             let (prints, observer) = (around.fingerprints.clone(), Arc::clone(&around.findings));
             Arc::new(firewall::Firewall::new(settings, rules, prints, observer)?)
+        }
+        "schema" => {
+            let (kept, answered) = (Arc::clone(&around.schemas), Arc::clone(&around.answered));
+            Arc::new(schema::SchemaFilter::new(config.filters.schema.settings.clone(), kept, answered))
         }
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]

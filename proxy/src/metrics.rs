@@ -19,7 +19,8 @@ use prometheus::{
 use crate::queue::Standing;
 
 /// The filters that exist, for label sets that start at 0.
-const FILTERS: [&str; 7] = ["audit", "firewall", "identity", "policy", "ratelimit", "signature", "test_fault"];
+const FILTERS: [&str; 8] =
+    ["audit", "firewall", "identity", "policy", "ratelimit", "schema", "signature", "test_fault"];
 
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use portcullis_filters::audit::{AuditError, AuditSink, Entry};
 use portcullis_filters::exchange::{Caller, Content, Facts, Noted, Shadow};
 use portcullis_filters::gate::Gate;
+use portcullis_filters::schema::Bound;
 use portcullis_filters::{Code, Refusal};
 use portcullis_policies::DataLevel;
 use portcullis_policies::policy::Policy;
@@ -49,6 +50,8 @@ pub(crate) struct Record {
     /// How many parts of the request were taken out, and of the answer.
     redactions: (u32, u32),
     prompt: String,
+    /// The task that a tool works on.
+    task: String,
     request_bytes: u64,
     response_bytes: u64,
     answer: Sha256,
@@ -95,6 +98,7 @@ impl Record {
             answered: Vec::new(),
             redactions: (0, 0),
             prompt: String::new(),
+            task: String::new(),
             request_bytes: 0,
             response_bytes: 0,
             answer: Sha256::new(),
@@ -141,6 +145,9 @@ impl Record {
         self.allowed_by = facts.basis().cloned();
         self.findings = facts.findings().to_vec();
         self.redactions.0 = facts.redactions();
+        if let Some(Bound::Call(call)) = facts.bound().map(AsRef::as_ref) {
+            call.task().clone_into(&mut self.task);
+        }
         if let Some(shadow) = facts.shadows().first() {
             self.shadow(shadow.clone());
         }
@@ -209,7 +216,7 @@ impl Record {
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            task_id: "",
+            task_id: &self.task,
         };
         let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;

@@ -33,6 +33,7 @@ mod rotation;
 mod scan;
 mod scan_git;
 mod scan_report;
+mod schema;
 mod shared_store;
 mod sign_command;
 mod signatures;

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures::FutureExt as _;
 use http::{HeaderMap, Method};
 use portcullis_policies::StreamFormat;
 use portcullis_policies::routes::{Found, builtin};
@@ -84,7 +85,7 @@ impl Exchange {
             }
         }
         let mut out = Vec::new();
-        let said = gate.finish(&mut out);
+        let said = gate.finish(&mut out).now_or_never().expect("nothing is asked");
         left.push(out.iter().map(|frame| String::from_utf8(frame.bytes().to_vec()).unwrap()).collect());
         (left, said)
     }

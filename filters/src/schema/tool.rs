@@ -115,6 +115,12 @@ fn said_field(tool: &str) -> &'static str {
 }
 
 impl Call {
+    /// The task that it is about: a UUID, checked.
+    #[must_use]
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
     /// Judges an answer that was read; `first` says whether it is the first to this nonce, and is asked last.
     pub(super) fn judge(&self, answer: &Value, first: impl FnOnce() -> bool) -> Result<(), Refusal> {
         let no = |code, message: &'static str| Refusal::new("schema", code, message);

@@ -61,6 +61,11 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "ratelimit": config.filters.ratelimit.to_json(),
                     "policy": {"file": config.policy_source, "grants": config.filters.grants},
                     "firewall": config.filters.firewall.settings,
+                    "schema": {
+                        "requested": config.filters.schema.settings.requested,
+                        "routes": config.filters.schema.settings.routes.iter().map(|r| &*r.route).collect::<Vec<_>>(),
+                        "tools": {"model": config.filters.schema.settings.tools_model},
+                    },
                     "audit": {"fsync": config.filters.audit.fsync, "segment_bytes": config.filters.audit.segment_bytes},
                 },
                 "watch": config.watch,

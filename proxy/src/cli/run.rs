@@ -1,6 +1,6 @@
 //! `portcullis run`: the gate, in the foreground.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -83,6 +83,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         findings: Arc::clone(&metrics) as _,
         fingerprints,
         rules: RuleBook::default(),
+        schemas: Arc::default(),
+        answered: Arc::default(),
         counters: counters.for_callers(),
         nonces: Arc::clone(&stores.nonces),
         clock: Arc::clone(&clock) as _,
@@ -202,11 +204,13 @@ fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {
     Ok(token.into())
 }
 
-/// With `watch: true`, reloads when the config file changes, or a rule file that it names.
+/// With `watch: true`, reloads when the config file changes, or a rule or schema file that it names.
 async fn watch_file(running: &Arc<Running>) {
     let stamp = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
     let stamps = |config: &Config| -> Vec<_> {
-        std::iter::once(config.file.as_path()).chain(config.filters.firewall.depends_on()).map(stamp).collect()
+        let schemas = config.filters.schema.files.iter().map(PathBuf::as_path);
+        let files = std::iter::once(config.file.as_path()).chain(config.filters.firewall.depends_on()).chain(schemas);
+        files.map(stamp).collect()
     };
     let mut seen = stamps(&running.current.load().config);
     loop {

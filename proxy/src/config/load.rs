@@ -14,13 +14,14 @@ use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
 use super::check::Check;
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, FirewallConfig, Gate, IdentitySettings, Limits, Link, Node,
-    QueueSettings, RateLimits, RouteRule, SignatureSettings, Tls, Upstream, written,
+    QueueSettings, RateLimits, RouteRule, SchemaConfig, SignatureSettings, Tls, Upstream, schema, written,
 };
 
 /// The filters that this release has.
-pub(crate) const KNOWN_FILTERS: [&str; 6] = ["identity", "signature", "ratelimit", "policy", "firewall", "audit"];
+pub(crate) const KNOWN_FILTERS: [&str; 7] =
+    ["identity", "signature", "ratelimit", "policy", "firewall", "schema", "audit"];
 /// Those that the interface names and later releases bring.
-const LATER_FILTERS: [&str; 3] = ["schema", "sca", "mcp"];
+const LATER_FILTERS: [&str; 2] = ["sca", "mcp"];
 
 /// Reads and checks a config file and the files it names.
 ///
@@ -82,7 +83,16 @@ impl Check<'_> {
         let (policy, policy_source) = self.policy(&w.filters.policy);
         let mode = |name: &str| chain.iter().find(|link| link.name == name).map_or(Mode::Off, |link| link.mode);
         let floor = policy.firewall();
-        let filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"), floor);
+        let mut filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"), floor);
+        let kinds: Vec<_> = upstreams.iter().map(|upstream| upstream.kind).collect();
+        filters.schema = schema::check(self, &w.filters.schema, &kinds);
+        if let Some(model) = &filters.schema.settings.tools_model
+            && mode("schema") != Mode::Enforce
+        {
+            self.warn(format!(
+                "`filters.schema.tools.model` is `{model}`, and `schema` is not enforced: no tools are served"
+            ));
+        }
         Config {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             node: Node { name, state },
@@ -273,6 +283,7 @@ impl Check<'_> {
                 "ratelimit" => w.filters.ratelimit.mode,
                 "policy" => w.filters.policy.mode,
                 "firewall" => w.filters.firewall.mode,
+                "schema" => w.filters.schema.mode,
                 "audit" => w.filters.audit.mode,
                 _ => None,
             };
@@ -344,6 +355,7 @@ impl Check<'_> {
             ratelimit,
             grants,
             firewall: FirewallConfig::check(self, &w.firewall, floor),
+            schema: SchemaConfig::default(),
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }
     }

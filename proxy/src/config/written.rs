@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::firewall::Firewall;
 use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
+use super::schema::SchemaFilter;
 use super::{Fsync, Tls, store};
 
 /// The config of a gate.
@@ -192,6 +193,9 @@ pub(crate) struct Filters {
     /// What must not leave or come in.
     #[serde(default)]
     pub(crate) firewall: Firewall,
+    /// What requests and answers are held to.
+    #[serde(default)]
+    pub(crate) schema: SchemaFilter,
     /// The log of decisions.
     #[serde(default)]
     pub(crate) audit: Audit,

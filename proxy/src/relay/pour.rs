@@ -35,8 +35,11 @@ impl Relay<'_> {
             };
             let began = Instant::now();
             let (said, ended) = match read {
-                Ok(Ok(Some(chunk))) => (flow.gate.push(chunk, &mut out), false),
-                Ok(Ok(None)) => (flow.gate.finish(&mut out), true),
+                Ok(Ok(Some(chunk))) => match flow.gate.push(chunk, &mut out) {
+                    Ok(()) => (flow.gate.settle(&mut out).await, false),
+                    refused => (refused, false),
+                },
+                Ok(Ok(None)) => (flow.gate.finish(&mut out).await, true),
                 Ok(Err(error)) => (
                     Err(Refusal::new("upstream", Code::UpstreamInvalid, "the model server broke its answer off")
                         .with_detail(error.etype().as_str().to_owned())),

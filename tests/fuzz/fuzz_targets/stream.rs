@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
 use portcullis_filters::chain::{Chain, Cleared, Member, Observer};
@@ -77,7 +78,7 @@ fn send(format: StreamFormat, chunks: &[&[u8]]) -> (Vec<u8>, bool) {
         AnswerShape { stream: Some(format), reading: Reading::of(format), frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true };
     let mut gate = chain.watch(cleared, shape).expect("an eye");
     let mut out = Vec::new();
-    let said = chunks.iter().try_for_each(|chunk| gate.push(chunk, &mut out)).and_then(|()| gate.finish(&mut out));
+    let said = chunks.iter().try_for_each(|chunk| gate.push(chunk, &mut out)).and_then(|()| gate.finish(&mut out).now_or_never().expect("nothing is asked"));
     (out.iter().flat_map(|frame| frame.bytes().to_vec()).collect(), said.is_ok())
 }
 

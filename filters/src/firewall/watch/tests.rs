@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use portcullis_firewall::{Origin, Rules, Selection, Source, Text, draw};
 use portcullis_policies::StreamFormat;
 use proptest::prelude::*;
@@ -195,7 +196,7 @@ pub(super) fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Ve
             break;
         }
     }
-    let said = said.and_then(|()| gate.finish(&mut out));
+    let said = said.and_then(|()| gate.finish(&mut out).now_or_never().expect("nothing is asked"));
     let sent = out.into_iter().map(|frame| String::from_utf8(frame.into_bytes().to_vec()).unwrap());
     (sent.collect(), said.err())
 }

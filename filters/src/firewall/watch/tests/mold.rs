@@ -50,7 +50,7 @@ fn became(judge: &Arc<Judge>, format: Format, frames: &[String], reads: bool) ->
         }
     }
     let mut out = Vec::new();
-    refusal = refusal.or_else(|| gate.finish(&mut out).err());
+    refusal = refusal.or_else(|| gate.finish(&mut out).now_or_never().expect("nothing is asked").err());
     left.push(out);
     (left, refusal, gate.findings(), gate.redactions(), gate.usage())
 }

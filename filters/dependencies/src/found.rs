@@ -1,8 +1,9 @@
 //! What was found, and what could not be read.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use portcullis_osv::Ecosystem;
+use portcullis_osv::{Ecosystem, Package, Wanted};
 
 /// As many dependencies as are told of one text. More is no answer, it is a flood.
 pub const MOST_FOUND: usize = 10_000;
@@ -16,10 +17,8 @@ const LOOK_BACK: usize = 16;
 /// A dependency that a text brings in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The registry that it comes from.
-    pub ecosystem: Ecosystem,
-    /// Its name, in the form by which it is looked up.
-    pub name: String,
+    /// The package, by the name under which it is looked up.
+    pub package: Package,
     /// Its name as it stands in the text.
     pub written: String,
     /// Whether the name is ASCII. One that is not looks like another and is none that a registry takes.
@@ -32,17 +31,6 @@ pub struct Found {
     pub how: How,
     /// Where it comes from, if that is not the ecosystem's own registry.
     pub remote: Option<Remote>,
-}
-
-/// Which versions of a package are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Whatever is the newest.
-    Any,
-    /// This one.
-    Exact(String),
-    /// A range, in the ecosystem's own form.
-    Range(String),
 }
 
 /// What kind of text brings a dependency in.
@@ -139,15 +127,14 @@ impl Findings {
     }
 
     /// Takes what a reader found at a place in, once.
-    pub(crate) fn add(&mut self, spec: Spec, how: How, place: Range<usize>, told: &mut usize) {
+    pub(crate) fn add(&mut self, spec: Spec, how: How, place: Range<usize>, told: &mut Told) {
         let long = |text: &str| text.len() > LONGEST_NAME;
-        let wanted_long = matches!(&spec.wanted, Wanted::Exact(version) | Wanted::Range(version) if long(version));
+        let wanted_long = matches!(&spec.wanted, Wanted::Exact(text) | Wanted::Range(text) if long(text));
         if long(&spec.written) || wanted_long {
             return self.fail(What::Name, place);
         }
         let found = Found {
-            ecosystem: spec.ecosystem,
-            name: spec.ecosystem.canonical(&spec.written).into_owned(),
+            package: Package::new(spec.ecosystem, &spec.written),
             ascii: spec.written.is_ascii(),
             written: spec.written,
             wanted: spec.wanted,
@@ -155,27 +142,43 @@ impl Findings {
             how,
             remote: spec.remote,
         };
-        if self.found.iter().rev().take(LOOK_BACK).any(|other| other.is_also(&found)) {
+        if told.said(&found) {
             return;
         }
-        if *told >= MOST_FOUND {
+        if told.count >= MOST_FOUND {
             self.too_many = true;
             return;
         }
-        *told += 1;
+        told.count += 1;
         self.found.push(found);
     }
 }
 
-impl Found {
-    /// Whether the same words of the text said the same before.
-    fn is_also(&self, other: &Self) -> bool {
-        self.ecosystem == other.ecosystem
-            && self.written == other.written
-            && self.wanted == other.wanted
-            && self.remote == other.remote
-            && self.place.start < other.place.end
-            && other.place.start < self.place.end
+/// What was told of a text so far.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    count: usize,
+    last: VecDeque<Found>,
+}
+
+impl Told {
+    /// Whether the same place of the text said the same before.
+    fn said(&mut self, found: &Found) -> bool {
+        let same = |other: &Found| {
+            other.package == found.package
+                && other.wanted == found.wanted
+                && other.remote == found.remote
+                && other.place.start < found.place.end
+                && found.place.start < other.place.end
+        };
+        if self.last.iter().any(same) {
+            return true;
+        }
+        if self.last.len() >= LOOK_BACK {
+            self.last.pop_front();
+        }
+        self.last.push_back(found.clone());
+        false
     }
 }
 

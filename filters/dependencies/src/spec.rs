@@ -1,14 +1,14 @@
 //! How one dependency is written, registry by registry.
 
-use portcullis_osv::Ecosystem;
+use portcullis_osv::{Ecosystem, Wanted};
 
-use crate::found::{Remote, Spec, Wanted};
+use crate::found::{Remote, Spec};
 
 mod npm;
 mod others;
 mod pypi;
 
-pub(crate) use npm::npm;
+pub(crate) use npm::{entry as npm_entry, npm};
 pub(crate) use others::{cargo, composer, dotnet, gem, go, maven, maven_version, nuget_version};
 pub(crate) use pypi::{poetry_version, pypi, pypi_version};
 
@@ -59,7 +59,7 @@ pub(crate) fn exact(version: &str) -> Wanted {
     let version = version.trim();
     match version {
         "" | "*" | "latest" | "latest.release" | "latest.integration" | "RELEASE" | "LATEST" | "@latest" => Wanted::Any,
-        _ => Wanted::Exact(version.to_owned()),
+        _ => Wanted::Exact(version.into()),
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn either(version: &str) -> Wanted {
     if version.is_empty() || matches!(version, "*" | "latest" | ">= 0" | ">=0") {
         Wanted::Any
     } else if stripped.contains(ranges) {
-        Wanted::Range(version.to_owned())
+        Wanted::Range(version.into())
     } else {
         exact(stripped)
     }
@@ -90,7 +90,7 @@ fn is_full(version: &str) -> bool {
 fn range(version: &str) -> Wanted {
     match version.trim() {
         "" | "*" | "latest" | "x" | "X" => Wanted::Any,
-        version => Wanted::Range(version.to_owned()),
+        version => Wanted::Range(version.into()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! JavaScript: `name@range`, scopes, aliases, and everything that is no registry.
 
-use portcullis_osv::Ecosystem;
+use portcullis_osv::{Ecosystem, Wanted};
 
 use super::{found, is_full, is_name, is_version_like, range, remote};
-use crate::found::{Remote, Spec, Wanted};
+use crate::found::{Remote, Spec};
 
 /// What stands behind `npm install`.
 pub(crate) fn npm(text: &str) -> Option<Spec> {
@@ -43,7 +43,7 @@ pub(crate) fn entry(name: &str, wanted: &str) -> Option<Spec> {
     }
     let single = wanted.trim_start_matches(['=', 'v', ' ']);
     if is_full(single) && is_version_like(single) {
-        return found(Ecosystem::Npm, name, Wanted::Exact(single.to_owned()));
+        return found(Ecosystem::Npm, name, Wanted::Exact(single.into()));
     }
     let first = wanted.starts_with(|c: char| c.is_ascii_digit() || "<>=~^*xXv".contains(c));
     if wanted.is_empty() || (first && is_version_like(wanted)) {
@@ -63,7 +63,8 @@ pub(crate) fn entry(name: &str, wanted: &str) -> Option<Spec> {
 pub(crate) fn is_package(name: &str) -> bool {
     match name.strip_prefix('@') {
         Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| {
-            is_name(scope.trim_start_matches(['-', '_', '~']), "-_.~") && is_name(name.trim_start_matches(['-', '_']), "-_.~")
+            is_name(scope.trim_start_matches(['-', '_', '~']), "-_.~")
+                && is_name(name.trim_start_matches(['-', '_']), "-_.~")
         }),
         None => is_name(name.trim_start_matches('-'), "-_.~"),
     }

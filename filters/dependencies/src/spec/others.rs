@@ -1,9 +1,9 @@
 //! Rust, Go, Java, .NET, PHP, Ruby.
 
-use portcullis_osv::Ecosystem;
+use portcullis_osv::{Ecosystem, Wanted};
 
 use super::{either, exact, found, is_full, is_name, is_version_like, range, remote};
-use crate::found::{Remote, Spec, Wanted};
+use crate::found::{Remote, Spec};
 
 /// `name`, `name@version`, as `cargo add` takes it; a bare version is a caret range, as in a manifest.
 pub(crate) fn cargo(text: &str) -> Option<Spec> {
@@ -15,7 +15,7 @@ pub(crate) fn cargo(text: &str) -> Option<Spec> {
         return None;
     }
     let wanted = match version.strip_prefix('=') {
-        Some(version) if is_full(version.trim()) => Wanted::Exact(version.trim().to_owned()),
+        Some(version) if is_full(version.trim()) => Wanted::Exact(version.trim().into()),
         _ => range(version),
     };
     found(Ecosystem::CratesIo, name, wanted)
@@ -36,9 +36,9 @@ pub(crate) fn go(text: &str) -> Option<Spec> {
     let wanted = match version {
         "" | "latest" | "upgrade" | "patch" => Wanted::Any,
         "none" => return None,
-        _ if version.starts_with('v') && is_version_like(version) => Wanted::Exact(version.to_owned()),
+        _ if version.starts_with('v') && is_version_like(version) => Wanted::Exact(version.into()),
         // A branch, a commit or a comparison.
-        _ if is_version_like(version) => Wanted::Range(version.to_owned()),
+        _ if is_version_like(version) => Wanted::Range(version.into()),
         _ => return None,
     };
     found(Ecosystem::Go, path, wanted)
@@ -54,8 +54,12 @@ pub(crate) fn composer(text: &str) -> Option<Spec> {
         return None;
     }
     let version = version.split('@').next().unwrap_or(version);
+    let begins = |c: char| c.is_ascii_digit() || "^~<>=!*v(".contains(c);
+    if !(version.is_empty() || version.starts_with(begins) || version.starts_with("dev-")) {
+        return None;
+    }
     let wanted = match version.strip_prefix('v').unwrap_or(version) {
-        bare if version.starts_with("dev-") || bare.ends_with("-dev") => Wanted::Range(version.to_owned()),
+        bare if version.starts_with("dev-") || bare.ends_with("-dev") => Wanted::Range(version.into()),
         bare if bare.starts_with(|c: char| c.is_ascii_digit()) => either(bare),
         _ => range(version),
     };
@@ -106,7 +110,8 @@ pub(crate) fn maven(text: &str) -> Option<Spec> {
     if !is_name(group, "-_.") || !is_name(artifact, "-_.") || !group.chars().any(char::is_alphabetic) {
         return None;
     }
-    let version = parts.find(|part| part.contains(|c: char| c.is_ascii_digit() || "+$[(".contains(c)) || part.starts_with("latest"));
+    let version = parts
+        .find(|part| part.contains(|c: char| c.is_ascii_digit() || "+$[(".contains(c)) || part.starts_with("latest"));
     found(Ecosystem::Maven, &format!("{group}:{artifact}"), maven_version(version.unwrap_or_default()))
 }
 

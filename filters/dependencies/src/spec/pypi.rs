@@ -1,9 +1,9 @@
 //! Python: PEP 508, PEP 440, and what Poetry writes instead.
 
-use portcullis_osv::Ecosystem;
+use portcullis_osv::{Ecosystem, Wanted};
 
 use super::{found, is_name, is_version_like, remote};
-use crate::found::{Remote, Spec, Wanted};
+use crate::found::{Remote, Spec};
 
 const OPERATORS: [&str; 9] = ["===", "==", "~=", "!=", "<=", ">=", "<", ">", "="];
 
@@ -53,8 +53,8 @@ pub(crate) fn pypi_version(text: &str) -> Option<Wanted> {
     }
     let exact = text.strip_prefix("===").or_else(|| text.strip_prefix("==")).or_else(|| text.strip_prefix('='));
     Some(match exact.map(str::trim) {
-        Some(exact) if !exact.contains(|c: char| "*,<>=! ".contains(c)) => Wanted::Exact(exact.to_owned()),
-        _ => Wanted::Range(text.to_owned()),
+        Some(exact) if !exact.contains(|c: char| "*,<>=! ".contains(c)) => Wanted::Exact(exact.into()),
+        _ => Wanted::Range(text.into()),
     })
 }
 
@@ -64,15 +64,15 @@ pub(crate) fn poetry_version(text: &str) -> Option<Wanted> {
     match text {
         "" | "*" | "latest" => Some(Wanted::Any),
         _ if text.starts_with(|c: char| "^~".contains(c)) && !text.starts_with("~=") => {
-            is_version_like(text).then(|| Wanted::Range(text.to_owned()))
+            is_version_like(text).then(|| Wanted::Range(text.into()))
         }
-        _ if text.starts_with(|c: char| c.is_ascii_digit()) && is_version_like(text) => Some(
-            if text.contains(|c: char| "*,<>|".contains(c)) {
-                Wanted::Range(text.to_owned())
+        _ if text.starts_with(|c: char| c.is_ascii_digit()) && is_version_like(text) => {
+            Some(if text.contains(|c: char| "*,<>|".contains(c)) {
+                Wanted::Range(text.into())
             } else {
-                Wanted::Exact(text.to_owned())
-            },
-        ),
+                Wanted::Exact(text.into())
+            })
+        }
         _ => pypi_version(text),
     }
 }
@@ -95,6 +95,7 @@ fn file_name(text: &str) -> Option<&str> {
 /// A file by its name alone.
 fn archive(text: &str) -> Option<Remote> {
     let file = text.split([' ', ';']).next()?;
-    let ends = [".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz"].iter().any(|end| file.to_ascii_lowercase().ends_with(end));
+    let ends =
+        [".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz"].iter().any(|end| file.to_ascii_lowercase().ends_with(end));
     (ends && !file.contains(['=', '<', '>', '@'])).then(|| Remote::File(file.to_owned()))
 }

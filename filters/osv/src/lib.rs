@@ -1,11 +1,28 @@
 //! What an advisory says of a package: which versions are affected, how badly, and where it is mended.
 //!
-//! 1. An [`Ecosystem`] knows how its packages are named and how its versions are ordered.
-//! 2. An advisory in the OSV format (<https://ossf.github.io/osv-schema/>) becomes what is kept of it.
-//! 3. A package that somebody wants is judged by the advisories on its name.
+//! 1. An [`Ecosystem`] knows how its packages are named and how its versions are ordered: [`Package`].
+//! 2. An advisory in the OSV format (<https://ossf.github.io/osv-schema/>) becomes what is kept of it: an
+//!    [`Advisory`], with one [`Notice`] for each package that it names.
+//! 3. A package that somebody wants, in a version that they fix or leave open ([`Wanted`]), is judged by the notices
+//!    on its name: [`judge`] returns the [`Hit`]s, worst first.
 //!
-//! No sockets, no files, no clocks: advisories come in as text.
+//! What cannot be read is taken to be affected, and says so. No sockets, no files, no clocks: advisories come in as
+//! text.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
+
+mod advisory;
 mod ecosystem;
+mod judge;
+mod package;
+mod severity;
+mod span;
+mod wanted;
 
+pub use advisory::{Advisory, BrokenAdvisory, MAX_ADVISORY, Nature, Notice};
 pub use ecosystem::Ecosystem;
+pub use judge::{Because, Hit, Known, Unpinned, judge};
+pub use package::Package;
+pub use severity::{Rating, Severity};
+pub use span::{End, Span};
+pub use wanted::Wanted;

@@ -1,0 +1,13 @@
+//! Commands that install something, wherever they stand in a line.
+//!
+//! [`Scan`] follows a line a character at a time and says where a command may have begun and where one ends;
+//! [`parse`] reads what it installs.
+
+mod args;
+mod head;
+mod packages;
+mod scan;
+mod words;
+
+pub(crate) use packages::{listed_elsewhere, parse, registry};
+pub(crate) use scan::{Scan, Statement};

@@ -1,0 +1,452 @@
+//! What a command installs.
+
+use portcullis_osv::{Ecosystem, Wanted};
+
+use super::args::{Arg, args};
+use super::head::{Head, Kind, Step};
+use super::words;
+use crate::found::{Remote, Spec};
+use crate::spec;
+
+/// Registries that are the ecosystems' own.
+const OWN: &[&str] = &[
+    "pypi.org",
+    "pypi.python.org",
+    "registry.npmjs.org",
+    "registry.yarnpkg.com",
+    "index.crates.io",
+    "rubygems.org",
+    "index.rubygems.org",
+    "api.nuget.org",
+    "www.nuget.org",
+    "repo1.maven.org",
+    "repo.maven.apache.org",
+    "proxy.golang.org",
+    "packagist.org",
+    "repo.packagist.org",
+];
+
+/// Words that end a command in prose. They are no packages there.
+const PROSE: &str = include_str!("../data/prose.txt");
+
+const PIP: &[&str] = &[
+    "-r",
+    "--requirement",
+    "--requirements",
+    "-c",
+    "--constraint",
+    "--constraints",
+    "-e",
+    "--editable",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "-t",
+    "--target",
+    "--platform",
+    "--python-version",
+    "--implementation",
+    "--abi",
+    "--root",
+    "--prefix",
+    "--src",
+    "--proxy",
+    "--timeout",
+    "--retries",
+    "--trusted-host",
+    "--cert",
+    "--client-cert",
+    "--cache-dir",
+    "--log",
+    "--progress-bar",
+    "--only-binary",
+    "--no-binary",
+    "--upgrade-strategy",
+    "--use-feature",
+    "--use-deprecated",
+    "--config-settings",
+    "-C",
+    "--report",
+    "-p",
+    "--python",
+    "-d",
+    "--dest",
+    "--group",
+    "-G",
+    "--source",
+    "--extras",
+    "-E",
+    "--index",
+    "--default-index",
+    "--extra",
+    "--tag",
+    "--branch",
+    "--rev",
+    "--optional",
+    "--with",
+    "--with-editable",
+    "--from",
+    "--directory",
+    "--project",
+    "--package",
+    "--script",
+    "--spec",
+    "--suffix",
+    "--pip-args",
+    "--marker",
+    "-m",
+    "-w",
+    "--wheel-dir",
+];
+const NPM: &[&str] = &[
+    "--registry",
+    "--prefix",
+    "-C",
+    "--tag",
+    "--save-prefix",
+    "-w",
+    "--workspace",
+    "--loglevel",
+    "--cache",
+    "--omit",
+    "--include",
+    "-p",
+    "--package",
+    "-c",
+    "--call",
+    "--filter",
+    "-F",
+    "--cwd",
+    "--dir",
+];
+const CARGO: &[&str] = &[
+    "--features",
+    "-F",
+    "--rename",
+    "--git",
+    "--path",
+    "--branch",
+    "--tag",
+    "--rev",
+    "--registry",
+    "--index",
+    "--version",
+    "--vers",
+    "-p",
+    "--package",
+    "--target",
+    "--manifest-path",
+    "--root",
+    "--profile",
+    "--bin",
+    "--example",
+    "--color",
+    "--config",
+    "-Z",
+    "-j",
+    "--jobs",
+    "--base",
+    "--target-dir",
+];
+const GO: &[&str] = &["-ldflags", "-tags", "-modfile", "-o", "-C", "-gcflags", "-mod", "-exec"];
+const GEM: &[&str] = &[
+    "-v",
+    "--version",
+    "-s",
+    "--source",
+    "-i",
+    "--install-dir",
+    "-n",
+    "--bindir",
+    "-P",
+    "--trust-policy",
+    "--platform",
+    "-g",
+    "--group",
+    "--file",
+    "--git",
+    "--github",
+    "--path",
+    "--branch",
+    "--ref",
+    "--glob",
+    "-r",
+    "--require",
+    "-p",
+    "--http-proxy",
+];
+const COMPOSER: &[&str] = &["-d", "--working-dir", "--repository", "--repository-url"];
+const DOTNET: &[&str] = &[
+    "-v",
+    "--version",
+    "-f",
+    "--framework",
+    "-s",
+    "--source",
+    "--package-directory",
+    "--tool-path",
+    "--add-source",
+    "--configfile",
+    "-n",
+    "--project",
+    "-Version",
+    "-RequiredVersion",
+    "-MinimumVersion",
+    "-MaximumVersion",
+    "-Source",
+    "-Repository",
+    "-ProjectName",
+    "-OutputDirectory",
+    "-Framework",
+    "-Scope",
+    "-Provider",
+    "-Name",
+];
+
+/// Reads a command: its text from the tool's name on.
+pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
+    let mut words = if list { words::listed(text) } else { words::shell(text, prose) };
+    for word in &mut words {
+        let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
+        let bare = if prose { bare.trim_matches(['*', ',', ';', '!', '?', ')', '.', ':', '\'', '"']) } else { bare };
+        // A path may end or begin with a point; so does `.`, which is one.
+        if bare.len() != word.len() && !(word.starts_with('.') && !bare.is_empty()) && word != "." {
+            *word = bare.to_owned();
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    let mut rest = words.iter();
+    let Some((mut head, mut step)) = rest.next().and_then(|word| Head::of(word)) else { return };
+    while step == Step::More {
+        let Some(word) = rest.next() else { return };
+        step = head.word(word);
+    }
+    let Step::Yes(kind) = step else { return };
+    let mut rest = rest.as_slice();
+    if prose && let Some(end) = rest.iter().position(|word| is_prose(word)) {
+        rest = rest.get(..end).unwrap_or_default();
+    }
+    kind.read(rest, prose, found);
+}
+
+/// Whether a word in prose is one of its own, not a package's name.
+pub(crate) fn is_prose(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    lower == "-" || lower == "--" || PROSE.split_ascii_whitespace().any(|known| known == lower)
+}
+
+impl Kind {
+    fn read(self, words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+        match self {
+            Self::Pip | Self::Poetry => python(words, false, found),
+            Self::PipRun => python(words, true, found),
+            Self::PipWith => with(words, found),
+            Self::Npm => npm(words, false, found),
+            Self::NpmRun => npm(words, true, found),
+            Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
+            Self::Cargo => cargo(words, false, found),
+            Self::CargoInstall => cargo(words, true, found),
+            Self::Go => plain(words, GO, &mut spec::go, found),
+            Self::Gem | Self::Bundle => gem(words, found),
+            Self::Composer => composer(words, found),
+            Self::Dotnet => dotnet(words, found),
+            Self::Maven => maven(words, prose, found),
+        }
+    }
+}
+
+fn plain(words: &[String], takes: &[&str], read: &mut dyn FnMut(&str) -> Option<Spec>, found: &mut dyn FnMut(Spec)) {
+    for arg in args(words, takes) {
+        if let Arg::Plain(word) = arg
+            && let Some(spec) = read(word)
+        {
+            found(spec);
+        }
+    }
+}
+
+/// A registry that is not the ecosystem's own.
+pub(crate) fn registry(address: &str) -> Option<Remote> {
+    let host = address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or(host).split(':').next().unwrap_or(host);
+    let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(host))
+        || address.contains("github.com/rust-lang/crates.io-index");
+    (!address.is_empty() && !own).then(|| Remote::Registry(address.to_owned()))
+}
+
+/// Tells what a command names; where it names a registry of its own, that is where it comes from.
+fn tell(ecosystem: Ecosystem, specs: Vec<Spec>, own: Option<Remote>, found: &mut dyn FnMut(Spec)) {
+    if specs.is_empty()
+        && let Some(own) = own
+    {
+        return found(Spec::remote(ecosystem, "", own));
+    }
+    for mut spec in specs {
+        spec.remote = spec.remote.or_else(|| own.clone());
+        found(spec);
+    }
+}
+
+fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
+    let (mut specs, mut own, mut plain) = (Vec::new(), None, 0);
+    for arg in args(words, PIP) {
+        match arg {
+            Arg::Option("-i" | "--index-url" | "--extra-index-url" | "--index" | "--default-index", address)
+            | Arg::Option("-f" | "--find-links", address) => own = own.or_else(|| registry(address)),
+            Arg::Option("-e" | "--editable" | "--with" | "--with-editable" | "--spec" | "--from", value) => {
+                plain += 1;
+                specs.extend(value.split(',').filter_map(spec::pypi));
+            }
+            Arg::Option("-r" | "-c" | "--requirement" | "--requirements" | "--constraint" | "--constraints", file) => {
+                specs.extend(listed_elsewhere(file));
+            }
+            Arg::Option(..) => {}
+            Arg::Plain(_) if first && plain > 0 => {}
+            Arg::Plain(word) => {
+                plain += 1;
+                specs.extend(spec::pypi(word));
+            }
+        }
+    }
+    tell(Ecosystem::PyPi, specs, own, found);
+}
+
+/// A list of requirements that comes from elsewhere. One that lies here is the reader's own.
+pub(crate) fn listed_elsewhere(file: &str) -> Option<Spec> {
+    let remote = spec::remote(file).filter(|remote| !matches!(remote, Remote::File(_)))?;
+    Some(Spec::remote(Ecosystem::PyPi, "", remote))
+}
+
+fn with(words: &[String], found: &mut dyn FnMut(Spec)) {
+    for arg in args(words, PIP) {
+        match arg {
+            Arg::Option("--with", value) => value.split(',').filter_map(spec::pypi).for_each(&mut *found),
+            Arg::Option(..) => {}
+            Arg::Plain(_) => return,
+        }
+    }
+}
+
+fn npm(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
+    let (mut specs, mut own, mut plain) = (Vec::new(), None, 0);
+    for arg in args(words, NPM) {
+        match arg {
+            Arg::Option("--registry", address) => own = registry(address),
+            Arg::Option("-p" | "--package", value) if first => {
+                plain += 1;
+                specs.extend(spec::npm(value));
+            }
+            Arg::Option(..) => {}
+            Arg::Plain(_) if first && plain > 0 => {}
+            Arg::Plain(word) => {
+                plain += 1;
+                specs.extend(spec::npm(word));
+            }
+        }
+    }
+    tell(Ecosystem::Npm, specs, own, found);
+}
+
+fn cargo(words: &[String], exact: bool, found: &mut dyn FnMut(Spec)) {
+    let (mut specs, mut own, mut version) = (Vec::new(), None, None);
+    for arg in args(words, CARGO) {
+        match arg {
+            Arg::Option("--git", address) => own = Some(Remote::Vcs(address.to_owned())),
+            Arg::Option("--path", path) => own = Some(Remote::File(path.to_owned())),
+            Arg::Option("--registry" | "--index", address) if address != "crates-io" => {
+                own = own.or_else(|| registry(address));
+            }
+            Arg::Option("--version" | "--vers", value) => version = Some(value),
+            Arg::Option(..) => {}
+            Arg::Plain(word) => specs.extend(spec::cargo(word)),
+        }
+    }
+    for spec in &mut specs {
+        let asked =
+            version.filter(|_| spec.wanted == Wanted::Any).and_then(|version| spec::cargo(&format!("x@{version}")));
+        if let Some(asked) = asked {
+            spec.wanted = asked.wanted;
+        }
+        // `cargo install` takes a bare version for exactly that one.
+        if let Wanted::Range(range) = &spec.wanted
+            && exact
+            && range.starts_with(|c: char| c.is_ascii_digit())
+        {
+            spec.wanted = spec::exact(range);
+        }
+    }
+    tell(Ecosystem::CratesIo, specs, own, found);
+}
+
+fn gem(words: &[String], found: &mut dyn FnMut(Spec)) {
+    let (mut names, mut own, mut version) = (Vec::new(), None, None);
+    for arg in args(words, GEM) {
+        match arg {
+            Arg::Option("-v" | "--version", value) => version = Some(value),
+            Arg::Option("-s" | "--source", address) => own = registry(address),
+            Arg::Option("--git" | "--github", address) => own = Some(Remote::Vcs(address.to_owned())),
+            Arg::Option("--path", path) => own = Some(Remote::File(path.to_owned())),
+            Arg::Option(..) => {}
+            Arg::Plain(word) => names.push(word),
+        }
+    }
+    let specs = names.into_iter().filter_map(|name| spec::gem(name, version)).collect();
+    tell(Ecosystem::RubyGems, specs, own, found);
+}
+
+fn composer(words: &[String], found: &mut dyn FnMut(Spec)) {
+    let mut specs: Vec<Spec> = Vec::new();
+    for arg in args(words, COMPOSER) {
+        let Arg::Plain(word) = arg else { continue };
+        if let Some(spec) = spec::composer(word) {
+            specs.push(spec);
+        } else if let Some(last) = specs.last_mut().filter(|last| last.wanted == Wanted::Any)
+            && let Some(asked) = spec::composer(&format!("{}:{word}", last.written))
+        {
+            // `vendor/package 1.2`
+            last.wanted = asked.wanted;
+        }
+    }
+    tell(Ecosystem::Packagist, specs, None, found);
+}
+
+fn dotnet(words: &[String], found: &mut dyn FnMut(Spec)) {
+    let (mut names, mut own, mut version, mut least) = (Vec::new(), None, None, None);
+    for arg in args(words, DOTNET) {
+        match arg {
+            Arg::Option(name, value) => match name.trim_start_matches('-').to_ascii_lowercase().as_str() {
+                "v" | "version" | "requiredversion" => version = Some(value),
+                "minimumversion" => least = Some(format!("[{value},)")),
+                "s" | "source" | "add-source" if value.contains("://") => own = registry(value),
+                "name" => names.push(value),
+                _ => {}
+            },
+            Arg::Plain(word) => names.push(word),
+        }
+    }
+    let version = version.or(least.as_deref());
+    let specs = names.into_iter().take(1).filter_map(|name| spec::dotnet(name, version)).collect();
+    tell(Ecosystem::NuGet, specs, own, found);
+}
+
+fn maven(words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+    let (mut group, mut artifact, mut version, mut own, mut specs) = ("", "", "", None, Vec::new());
+    for arg in args(words, &[]) {
+        match arg {
+            Arg::Option("-Dartifact", value) => specs.extend(spec::maven(value)),
+            Arg::Option("-DgroupId", value) => group = value,
+            Arg::Option("-DartifactId", value) => artifact = value,
+            Arg::Option("-Dversion", value) => version = value,
+            Arg::Option("-DremoteRepositories", value) => own = registry(value.rsplit("::").next().unwrap_or(value)),
+            Arg::Option(..) => {}
+            Arg::Plain(_) if prose => {}
+            Arg::Plain(_) => {}
+        }
+    }
+    if !group.is_empty() && !artifact.is_empty() {
+        specs.extend(spec::maven(&format!("{group}:{artifact}:{version}")));
+    }
+    tell(Ecosystem::Maven, specs, own, found);
+}

@@ -1,0 +1,393 @@
+//! Where in a line a command may have begun, and where it ends.
+
+use std::ops::Range;
+
+use super::head::{Head, Step, could_begin};
+use super::packages::is_prose;
+
+/// As many quotes may stand open around a command.
+const MOST_QUOTES: usize = 8;
+/// The longest word that is looked up in prose; names that are longer are no words of it.
+const LONGEST_WORD: usize = 24;
+
+/// A command: bytes of the line, from the name of its tool to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) range: Range<usize>,
+    /// Where what it installs begins.
+    pub(crate) from: usize,
+    /// Whether it stands in prose: words of it may follow.
+    pub(crate) prose: bool,
+    /// Whether it is a list of strings.
+    pub(crate) list: bool,
+}
+
+/// Follows one line.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// Whether the line is code; a command in it stands in prose only if something stands before it.
+    code: bool,
+    at: usize,
+    before: Option<char>,
+    quotes: Vec<char>,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    /// The name of a tool, perhaps.
+    Word { start: usize },
+    /// A tool's name, and not yet what it is asked to do.
+    Head { start: usize, head: Head, word: Option<usize>, list: bool, quote: Option<char> },
+    /// What it installs.
+    Taking {
+        start: usize,
+        from: usize,
+        close: Option<char>,
+        quote: Option<char>,
+        word: Option<usize>,
+        list: bool,
+        prose: bool,
+    },
+}
+
+/// What a character makes of a state.
+enum Next {
+    Stay,
+    Idle,
+    /// Nothing began: the text from here is looked at anew.
+    Again(usize),
+    Done(Statement),
+}
+
+impl Scan {
+    pub(crate) fn new(code: bool) -> Self {
+        Self { code, ..Self::default() }
+    }
+
+    /// From where on the line may yet be a command.
+    pub(crate) fn held(&self) -> Option<usize> {
+        match &self.state {
+            State::Idle => None,
+            State::Word { start } | State::Head { start, .. } | State::Taking { start, .. } => Some(*start),
+        }
+    }
+
+    /// Where what a command installs begins, while it is not at its end.
+    pub(crate) fn taking(&self) -> Option<usize> {
+        match self.state {
+            State::Taking { from, .. } => Some(from),
+            _ => None,
+        }
+    }
+
+    /// Whether the line goes on in the next one: `text` ends with what says so, or a list is open.
+    pub(crate) fn continues(&self, text: &str) -> bool {
+        let goes_on = text.ends_with('\\') || text.ends_with(" `") || text.ends_with(" ^");
+        match &self.state {
+            State::Head { list, .. } | State::Taking { list, .. } => *list || goes_on,
+            _ => false,
+        }
+    }
+
+    /// Follows what the line has grown by.
+    pub(crate) fn feed(&mut self, text: &str, done: &mut dyn FnMut(Statement)) {
+        while let Some(c) = text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            let at = self.at;
+            self.at += c.len_utf8();
+            match self.step(text, c, at) {
+                Next::Stay => {
+                    self.quote(c);
+                    self.before = Some(self.settle(c));
+                }
+                Next::Idle => {
+                    self.state = State::Idle;
+                    self.quote(c);
+                    self.before = Some(self.settle(c));
+                }
+                Next::Again(from) => {
+                    self.state = State::Idle;
+                    self.at = from;
+                    self.before = Some(' ');
+                }
+                Next::Done(statement) => {
+                    self.state = State::Idle;
+                    self.quote(c);
+                    self.before = Some(self.settle(c));
+                    done(statement);
+                }
+            }
+        }
+    }
+
+    /// The line has ended.
+    pub(crate) fn end(&mut self, text: &str, done: &mut dyn FnMut(Statement)) {
+        self.feed(text, done);
+        if let State::Taking { start, from, list, prose, .. } = self.state {
+            done(Statement { range: start..text.len(), from, prose, list });
+        }
+        *self = Self::new(self.code);
+    }
+
+    /// What counts as the character before the next one: an escape is a blank.
+    fn settle(&self, c: char) -> char {
+        match self.before {
+            Some('\\') if matches!(c, 'n' | 'r' | 't') => ' ',
+            Some('\\') if c == '\\' => ' ',
+            _ => c,
+        }
+    }
+
+    /// Keeps the quotes that stand open outside of commands.
+    fn quote(&mut self, c: char) {
+        if !matches!(c, '"' | '\'' | '`') || self.before == Some('\\') || !matches!(self.state, State::Idle) {
+            return;
+        }
+        if let Some(open) = self.quotes.iter().position(|open| *open == c) {
+            self.quotes.truncate(open);
+        } else if !(c == '\'' && self.before.is_some_and(char::is_alphanumeric)) && self.quotes.len() < MOST_QUOTES {
+            self.quotes.push(c);
+        }
+    }
+
+    fn step(&mut self, text: &str, c: char, at: usize) -> Next {
+        let before = self.before;
+        match &mut self.state {
+            State::Idle => {
+                let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
+                let boundary = before.is_none_or(|before| !is_word(before) && !matches!(before, '@' | '_'));
+                if c.is_ascii_alphabetic() && boundary && !escape && could_begin(c.encode_utf8(&mut [0; 4])) {
+                    self.state = State::Word { start: at };
+                }
+                Next::Stay
+            }
+            State::Word { start } => {
+                let start = *start;
+                let word = text.get(start..at).unwrap_or_default();
+                if is_word(c) {
+                    let longer = text.get(start..at + c.len_utf8()).unwrap_or_default();
+                    let ends = [".exe", ".cmd"].iter().any(|end| may_end(longer, end));
+                    return if could_begin(longer) || ends { Next::Stay } else { Next::Idle };
+                }
+                let Some((head, step)) = Head::of(word) else { return Next::Idle };
+                let opened = text.get(..start).and_then(|before| before.chars().next_back());
+                let list = matches!(c, '"' | '\'') && opened == Some(c);
+                let path =
+                    matches!(c, '"' | '\'') && matches!(opened, Some('/' | '\\')) && self.quotes.last() == Some(&c);
+                if path {
+                    self.quotes.pop();
+                } else if !c.is_whitespace() && !list {
+                    return Next::Idle;
+                }
+                self.state = match step {
+                    Step::Yes(_) if !list => self.begin_taking(text, start, at, false),
+                    _ => State::Head { start, head, word: None, list, quote: None },
+                };
+                Next::Stay
+            }
+            State::Head { head, word, list: true, quote, start } => match (*quote, c) {
+                (Some(open), _) if c == open => {
+                    *quote = None;
+                    let from = word.take().unwrap_or(at);
+                    match head.word(text.get(from..at).unwrap_or_default()) {
+                        Step::More => Next::Stay,
+                        Step::Yes(_) => {
+                            let start = *start;
+                            self.state = self.begin_taking(text, start, at, true);
+                            Next::Stay
+                        }
+                        Step::No => Next::Again(from),
+                    }
+                }
+                (Some(_), _) => Next::Stay,
+                (None, '"' | '\'') => {
+                    *quote = Some(c);
+                    *word = Some(at + 1);
+                    Next::Stay
+                }
+                (None, ',' | '[' | '(' | '&' | ')' | '.') => Next::Stay,
+                (None, _)
+                    if c.is_whitespace() || before.is_some_and(|before| before == '.' || before.is_alphabetic()) =>
+                {
+                    Next::Stay
+                }
+                // The tool's name alone was quoted.
+                (None, _) if before.is_some_and(char::is_whitespace) && head.is_new() => {
+                    self.state =
+                        State::Head { start: *start, head: head.clone(), word: None, list: false, quote: None };
+                    self.quotes.pop();
+                    self.step(text, c, at)
+                }
+                (None, _) => Next::Again(at),
+            },
+            State::Head { head, word, start, .. } => {
+                if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
+                    return Next::Stay;
+                }
+                if c.is_whitespace() {
+                    let Some(from) = word.take() else { return Next::Stay };
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches('\\');
+                    if complete.is_empty() {
+                        return Next::Stay;
+                    }
+                    return match head.word(complete) {
+                        Step::More => Next::Stay,
+                        Step::Yes(_) => {
+                            let start = *start;
+                            self.state = self.begin_taking(text, start, at, false);
+                            Next::Stay
+                        }
+                        Step::No => Next::Again(from),
+                    };
+                }
+                let from = *word.get_or_insert(at);
+                let begin = text.get(from..at + c.len_utf8()).unwrap_or_default();
+                let ends = matches!(c, ';' | '|' | '&' | '`' | ')' | '(' | ',')
+                    || (matches!(c, '"' | '\'') && !begin.starts_with('-'));
+                if ends {
+                    Next::Again(at)
+                } else if !head.could(begin) {
+                    Next::Again(from)
+                } else {
+                    Next::Stay
+                }
+            }
+            State::Taking { start, from, quote, list: true, .. } => match (*quote, c) {
+                (Some(open), _) if c == open && before != Some('\\') => {
+                    *quote = None;
+                    Next::Stay
+                }
+                (Some(_), _) => Next::Stay,
+                (None, '"' | '\'') => {
+                    *quote = Some(c);
+                    Next::Stay
+                }
+                (None, ']' | ')' | ';') => {
+                    Next::Done(Statement { range: *start..at, from: *from, prose: false, list: true })
+                }
+                (None, _) => Next::Stay,
+            },
+            State::Taking { start, from, close, quote, word, prose, .. } => {
+                let done =
+                    |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
+                if before == Some('\\') {
+                    // Within a string, a line ends where it says so.
+                    return match c {
+                        'n' | 'r' if close.is_some_and(|close| close != '`') => done(at - 1),
+                        _ => Next::Stay,
+                    };
+                }
+                if Some(c) == *close {
+                    return done(at);
+                }
+                match *quote {
+                    Some(open) if c == open => *quote = None,
+                    Some(_) => {}
+                    None => match c {
+                        '"' | '\'' if before.is_none_or(|before| !*prose || !before.is_alphanumeric()) => {
+                            *quote = Some(c);
+                            word.get_or_insert(at);
+                        }
+                        ';' | '|' => return done(at),
+                        '&' if before.is_none_or(|before| before.is_whitespace() || before == '&') || !*prose => {
+                            return done(at);
+                        }
+                        '`' if *prose => return done(at),
+                        _ if c.is_whitespace() => {
+                            if let Some(from) = word.take()
+                                && *prose
+                                && ends_prose(text.get(from..at).unwrap_or_default())
+                            {
+                                return done(at);
+                            }
+                        }
+                        _ => {
+                            word.get_or_insert(at);
+                        }
+                    },
+                }
+                Next::Stay
+            }
+        }
+    }
+
+    /// The state behind the beginning of a command.
+    fn begin_taking(&self, text: &str, start: usize, from: usize, list: bool) -> State {
+        let before = text.get(..start).unwrap_or_default();
+        let brackets = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '~')).ends_with('(');
+        let close = self.quotes.last().copied().or(brackets.then_some(')'));
+        // Between backticks or in a string of code a command stands alone.
+        let alone = close.is_some_and(|close| close == '`' || self.code) && is_alone(before);
+        let prose = !(alone || (self.code && is_alone(before)));
+        State::Taking { start, from, close, quote: None, word: None, list, prose }
+    }
+}
+
+/// Whether what stands before a command leaves it a command: a prompt, a quote, another command's end, an assignment.
+fn is_alone(before: &str) -> bool {
+    let before = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '\\' | '~')).trim_end();
+    if before.is_empty()
+        || before.ends_with(['$', '>', '!', '%', ';', '&', '|', '(', '{', '[', ':', '"', '\'', '`', '-', '=', '+', ','])
+    {
+        return true;
+    }
+    let whole = before.rsplit(char::is_whitespace).next().unwrap_or(before);
+    let lower = whole.to_ascii_lowercase();
+    whole.contains('=')
+        || whole.starts_with('-')
+        || lower.starts_with("python")
+        || ["sudo", "run", "exec", "time", "env", "then", "do", "else", "py", "nohup", "yes", "command", "xargs", "uv"]
+            .contains(&lower.as_str())
+}
+
+/// Whether prose goes on behind a word of a command, or ends with it.
+fn ends_prose(word: &str) -> bool {
+    let bare = word.trim_matches(['*', '_', '"', '\'', '(']);
+    bare.ends_with([':', '!', '?', ')'])
+        || (bare.ends_with('.') && bare.len() > 1 && !bare.ends_with(".."))
+        || (bare.len() <= LONGEST_WORD && is_prose(bare.trim_end_matches(',')))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// Whether a word ends with a part of what may end it, behind a tool's name.
+fn may_end(word: &str, end: &str) -> bool {
+    word.rfind('.').is_some_and(|dot| {
+        let (name, rest) = word.split_at_checked(dot).unwrap_or_default();
+        end.starts_with(&rest.to_ascii_lowercase()) && Head::of(name).is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statements(text: &str, code: bool) -> Vec<&str> {
+        let (mut scan, mut found) = (Scan::new(code), Vec::new());
+        scan.end(text, &mut |statement| found.push(statement.range));
+        found.into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn commands_are_cut_out_of_lines() {
+        for (text, found) in [
+            ("Use `pip install x==1` or not.", &["pip install x==1"][..]),
+            ("You can run pip install requests and then go.", &["pip install requests and"]),
+            ("run pip to install", &[]),
+            ("cd a && npm i b; go get c|d", &["npm i b", "go get c"]),
+            ("pip npm install x", &["npm install x"]),
+            ("subprocess.run([\"pip\", 'install', \"x\"])", &["pip\", 'install', \"x\""]),
+            ("os.system('pip install x')", &["pip install x"]),
+            ("sudo -H /usr/bin/pip3.11 --quiet install x", &["pip3.11 --quiet install x"]),
+            ("{\"cmd\": \"a\\npip install x\\nb\"}", &["pip install x"]),
+            ("zpip install x, pip.install x", &[]),
+            ("pipeline, goes, cargo ship", &[]),
+        ] {
+            assert_eq!(statements(text, false), found, "{text}");
+        }
+    }
+}

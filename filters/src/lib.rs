@@ -35,6 +35,7 @@ pub mod identity;
 pub mod json;
 pub mod policy;
 pub mod ratelimit;
+pub mod sca;
 pub mod schema;
 pub mod signature;
 pub mod store;

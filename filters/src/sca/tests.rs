@@ -1,0 +1,260 @@
+use std::sync::Mutex;
+
+use futures::FutureExt as _;
+use portcullis_osv::{Advisory, Ecosystem, Notice, Package};
+use portcullis_policies::StreamFormat;
+use serde_json::json;
+
+use super::*;
+use crate::chain::Observer;
+use crate::exchange::Noted;
+use crate::filter::Mode;
+use crate::frame::Reading;
+use crate::gate::{Eye, Gate};
+use crate::verdict::{Code, Refusal};
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn ran(&self, _: &'static str, _: Phase, _: std::time::Duration) {}
+    fn panicked(&self, filter: &'static str) {
+        panic!("{filter} panicked");
+    }
+    fn shadowed(&self, _: &'static str, _: Code) {}
+}
+
+impl ScaObserver for Deaf {
+    fn found(&self, _: Ecosystem, _: &'static str) {}
+}
+
+/// Knows a few advisories, at once or when it is asked.
+struct Known {
+    notices: Vec<Notice>,
+    later: bool,
+    away: bool,
+    asked: Mutex<Vec<String>>,
+}
+
+fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str, score: &str) -> Vec<Notice> {
+    let text = json!({
+        "id": id, "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-0001"],
+        "severity": if score.is_empty() { json!([]) } else { json!([{"type": "CVSS_V3", "score": score}]) },
+        "affected": [{"package": {"ecosystem": ecosystem, "name": name},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}],
+    });
+    Advisory::parse(&text.to_string()).unwrap().notices
+}
+
+const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+const LOW: &str = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N";
+
+impl Known {
+    fn new() -> Self {
+        let mut notices = advisory("GHSA-crit", "PyPI", "django", "3.2.14", CRITICAL);
+        notices.extend(advisory("GHSA-low", "PyPI", "flask", "2.0", LOW));
+        notices.extend(advisory("PYSEC-none", "PyPI", "moin", "1.9", ""));
+        notices.extend(advisory("MAL-2026-1", "npm", "left-pat", "99", ""));
+        notices.extend(advisory("GHSA-npm", "npm", "lodash", "4.17.21", CRITICAL));
+        Self { notices, later: false, away: false, asked: Mutex::default() }
+    }
+}
+
+impl Advisories for Known {
+    fn look_up(&self, packages: Vec<Package>) -> Lookup {
+        self.asked.lock().unwrap().extend(packages.iter().map(ToString::to_string));
+        if self.away {
+            return Lookup::Now(Err(Unavailable("the database is away".to_owned())));
+        }
+        let standing = |package: &Package| match package.name() {
+            "reqeusts" => Standing::Unknown(Some("requests".into())),
+            "made-up" => Standing::Unknown(None),
+            _ => Standing::Ordinary,
+        };
+        let dossiers = packages.into_iter().map(|package| Dossier {
+            notices: self.notices.iter().filter(|notice| notice.package == package).cloned().collect(),
+            versions: Vec::new(),
+            standing: standing(&package),
+            package,
+        });
+        let told = Ok(dossiers.collect());
+        if self.later { Lookup::Later(Box::pin(async { told })) } else { Lookup::Now(told) }
+    }
+}
+
+/// What of an answer leaves, chunk by chunk, and how it ends.
+fn run(
+    settings: ScaSettings,
+    known: Known,
+    is_tool: bool,
+    stream: Option<StreamFormat>,
+    chunks: &[String],
+) -> (Vec<String>, Result<Vec<Noted>, Refusal>) {
+    let judge = Arc::new(Judge::new(settings, Arc::new(known), Arc::new(Deaf)));
+    let reading = stream.map_or(Reading::Json, Reading::of);
+    let shape = AnswerShape { stream, reading, frame_bytes: 4 << 20, held_bytes: 1 << 20, success: true };
+    let eyes = vec![Eye::new("sca", Mode::Enforce, Box::new(watch::AnswerWatch::new(judge, is_tool)))];
+    let mut gate = Gate::new(eyes, shape, Arc::new(Deaf));
+    let mut left = Vec::new();
+    let mut take = |out: Vec<crate::gate::ClearedFrame>| {
+        left.push(out.iter().map(|frame| String::from_utf8(frame.bytes().to_vec()).unwrap()).collect::<String>());
+    };
+    for chunk in chunks {
+        let mut out = Vec::new();
+        let mut said = gate.push(chunk.as_bytes(), &mut out);
+        if said.is_ok() {
+            said = gate.settle(&mut out).now_or_never().expect("the answers are there");
+        }
+        take(out);
+        if let Err(refusal) = said {
+            return (left, Err(refusal));
+        }
+    }
+    let mut out = Vec::new();
+    let said = gate.finish(&mut out).now_or_never().expect("the answers are there");
+    take(out);
+    (left, said.map(|()| gate.findings()))
+}
+
+fn chat(text: &str) -> String {
+    json!({"message": {"role": "assistant", "content": text}, "done": true}).to_string()
+}
+
+fn whole(settings: ScaSettings, text: &str) -> Result<Vec<String>, (Code, String)> {
+    let (_, said) = run(settings, Known::new(), false, None, &[chat(text)]);
+    said.map(|noted| noted.iter().map(|noted| noted.rule.to_string()).collect())
+        .map_err(|no| (no.code, no.message.into_owned()))
+}
+
+#[test]
+fn what_is_bad_enough_ends_the_answer_and_says_what_mends_it() {
+    let settings = ScaSettings::default();
+    let (code, message) = whole(settings, "Run this:\n```sh\npip install django==3.2.1\n```\n").unwrap_err();
+    assert_eq!(code, Code::ScaVulnerable);
+    for words in ["`django` 3.2.1", "PyPI", "GHSA-crit", "CVE-2026-0001", "critical", "mended in 3.2.14"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    assert_eq!(whole(settings, "pip install django==3.2.14"), Ok(vec![]));
+    assert_eq!(whole(settings, "pip install Flask==1.0"), Ok(vec!["GHSA-low".to_owned()]));
+    let strict = ScaSettings { block_at: portcullis_osv::Severity::Low, ..settings };
+    assert_eq!(whole(strict, "pip install Flask==1.0").unwrap_err().0, Code::ScaVulnerable);
+    let (code, message) = whole(settings, "npm install left-pat").unwrap_err();
+    assert_eq!(code, Code::ScaMalicious, "{message}");
+    assert!(message.contains("MAL-2026-1") && message.contains("is malicious"), "{message}");
+}
+
+#[test]
+fn what_nobody_rated_or_knows_is_told_unless_the_operator_blocks_it() {
+    let settings = ScaSettings::default();
+    for (text, rules) in [
+        ("pip install moin==1.8", vec!["PYSEC-none"]),
+        ("pip install reqeusts", vec!["unknown-package", "resembling-name"]),
+        ("pip install made-up", vec!["unknown-package"]),
+        ("pip install git+https://example.com/x.git", vec!["remote-source"]),
+    ] {
+        assert_eq!(whole(settings, text), Ok(rules.into_iter().map(str::to_owned).collect()), "{text}");
+    }
+    let block = Handling::Block;
+    let all = ScaSettings { unrated: block, unknown: block, typosquat: block, remote: block, ..settings };
+    for text in ["pip install moin==1.8", "pip install made-up", "pip install git+https://example.com/x.git"] {
+        assert_eq!(whole(all, text).unwrap_err().0, Code::ScaVulnerable, "{text}");
+    }
+    let off = Handling::Off;
+    let none = ScaSettings { unknown: off, typosquat: off, remote: off, ..settings };
+    assert_eq!(whole(none, "pip install reqeusts\npip install git+https://example.com/x.git"), Ok(vec![]));
+}
+
+#[test]
+fn without_a_database_nothing_that_brings_something_in_passes() {
+    let away = || Known { away: true, ..Known::new() };
+    let ask = |settings, text: &str| run(settings, away(), false, None, &[chat(text)]).1;
+    let no = ask(ScaSettings::default(), "pip install requests").unwrap_err();
+    assert_eq!((no.code, no.detail.as_str()), (Code::ScaUnavailable, "the database is away"));
+    assert!(ask(ScaSettings::default(), "Hello. No packages here.").unwrap().is_empty());
+    let told =
+        ask(ScaSettings { unavailable: Handling::Flag, ..ScaSettings::default() }, "pip install requests").unwrap();
+    assert_eq!(told.iter().map(|noted| &*noted.rule).collect::<Vec<_>>(), ["unavailable"]);
+}
+
+fn pieces(text: &str, size: usize) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    chars
+        .chunks(size)
+        .map(|piece| format!("{}\n", json!({"message": {"content": piece.iter().collect::<String>()}, "done": false})))
+        .collect()
+}
+
+#[test]
+fn a_stream_is_cut_before_the_line_that_names_it() {
+    for later in [false, true] {
+        for size in [1, 2, 3, 7, 40] {
+            let text = "Here you are:\n```sh\ncd app\npip install django==3.2.1\npython app.py\n```\nDone.";
+            let known = Known { later, ..Known::new() };
+            let (left, said) =
+                run(ScaSettings::default(), known, false, Some(StreamFormat::Ndjson), &pieces(text, size));
+            assert_eq!(said.unwrap_err().code, Code::ScaVulnerable);
+            let left = left.concat();
+            assert!(!left.contains("pip") && !left.contains("django"), "{size} {later}: {left}");
+            let text = text.replace("3.2.1", "4.0");
+            let known = Known { later, ..Known::new() };
+            let chunks = pieces(&text, size);
+            let (left, said) = run(ScaSettings::default(), known, false, Some(StreamFormat::Ndjson), &chunks);
+            assert_eq!((left.concat(), said.is_ok()), (chunks.concat(), true), "{size} {later}");
+        }
+    }
+}
+
+#[test]
+fn clean_prose_is_not_held() {
+    let text = "A dependency manager keeps track of what a project needs, and says so in a file. ";
+    let chunks = pieces(text, 4);
+    let (left, said) = run(ScaSettings::default(), Known::new(), false, Some(StreamFormat::Ndjson), &chunks);
+    assert!(said.is_ok());
+    let held = left.iter().zip(&chunks).filter(|(left, chunk)| left != chunk).count();
+    assert!(held <= 3, "{held} of {}: {left:?}", chunks.len());
+}
+
+#[test]
+fn calls_of_tools_bring_things_in_too() {
+    let call = |arguments: serde_json::Value| {
+        json!({"choices": [{"message": {"tool_calls": [{"function": {"name": "shell", "arguments": arguments.to_string()}}]}}]})
+            .to_string()
+    };
+    for arguments in [
+        json!({"command": "cd app && pip install 'django==3.2.1'"}),
+        json!({"path": "requirements.txt", "content": "flask==2.1\ndjango==3.2.1\n"}),
+        json!({"path": "package.json", "content": json!({"dependencies": {"lodash": "4.17.20"}}).to_string()}),
+        json!({"argv": ["pip", "install", "django==3.2.1"]}),
+    ] {
+        let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[call(arguments.clone())]);
+        assert_eq!(said.map(|_| ()).unwrap_err().code, Code::ScaVulnerable, "{arguments}");
+    }
+    let ollama = json!({"message": {"tool_calls": [{"function": {"name": "sh", "arguments": {"cmd": "npm i lodash@4.17.20"}}}]}});
+    let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[ollama.to_string()]);
+    assert_eq!(said.unwrap_err().code, Code::ScaVulnerable);
+}
+
+#[test]
+fn what_a_tool_declares_is_judged() {
+    let answer = |language: &str, dependency: &str, code: &str| {
+        json!({"language": language, "dependencies_added": [dependency], "code": code}).to_string()
+    };
+    for (answer, code) in [
+        (answer("python", "django==3.2.1", ""), Some(Code::ScaVulnerable)),
+        (answer("python", "django==4.0", ""), None),
+        (answer("typescript", "left-pat", ""), Some(Code::ScaMalicious)),
+        (answer("cpp", "boost", ""), Some(Code::ScaUnavailable)),
+        (answer("typescript", "react", "import x from 'left-pat';\n"), Some(Code::ScaMalicious)),
+    ] {
+        let (_, said) = run(ScaSettings::default(), Known::new(), true, None, std::slice::from_ref(&answer));
+        assert_eq!(said.err().map(|no| no.code), code, "{answer}");
+    }
+}
+
+#[test]
+fn ten_thousand_dependencies_are_too_many() {
+    let list = |count: usize| -> String { (0..count).map(|n| format!("package-{n}==1.0\n")).collect() };
+    let text = format!("```requirements.txt\n{}```\n", list(10_001));
+    assert_eq!(whole(ScaSettings::default(), &text).unwrap_err().0, Code::ScaUnavailable);
+    let text = format!("```requirements.txt\n{}```\n", list(500));
+    assert_eq!(whole(ScaSettings::default(), &text), Ok(vec![]));
+}

@@ -1,0 +1,257 @@
+//! The eye on an answer: what it brings in is judged before the line that says so leaves.
+//!
+//! 1. Each growing text of an answer (choice, field, tool call) is looked through as it grows, every other one at once.
+//! 2. What is found is looked up. What is at hand is judged at once; what has to be asked for is held until it came.
+//! 3. The first dependency that may not come in ends the answer.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use portcullis_dependencies::{Findings, Found, Hint, find};
+use portcullis_osv::Package;
+
+use super::declared;
+use super::dossier::{Lookup, Told, Unavailable};
+use super::judge::{Judge, unavailable};
+use super::settings::Handling;
+use super::text::Text;
+use crate::exchange::Noted;
+use crate::filter::{Watch, block};
+use crate::frame::{Channel, Frame, FrameBody, Piece};
+use crate::json::Json;
+use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
+
+/// The most growing texts that one answer may have.
+const MAX_CHANNELS: usize = 256;
+/// The most dependencies that one answer may bring in.
+const MOST: usize = 10_000;
+/// The most findings of one answer that are told one by one.
+const TOLD: usize = 16;
+/// A text that is shorter than this and stands for itself names nothing.
+const SHORTEST: usize = 6;
+
+/// The eye on one answer.
+pub(super) struct AnswerWatch {
+    judge: Arc<Judge>,
+    /// Whether a tool of LLMesh answers.
+    is_tool: bool,
+    texts: BTreeMap<u64, Text>,
+    /// What was looked up already: one dependency is judged once.
+    known: HashSet<Asked>,
+    /// What waits to be asked for, and since which frame.
+    waiting: Option<Waiting>,
+    /// What is being asked for.
+    asked: Option<Question>,
+    noted: Vec<Noted>,
+}
+
+/// What makes two dependencies one.
+type Asked = (Package, String, bool);
+
+/// Dependencies that have to be asked for.
+struct Waiting {
+    since: u64,
+    found: Vec<Found>,
+    /// A future is no thing to be shared between threads; behind a lock it is.
+    future: Mutex<BoxFuture<'static, Told>>,
+}
+
+/// A question that is out.
+struct Question {
+    since: u64,
+    found: Vec<Found>,
+    answer: Arc<Mutex<Option<Told>>>,
+}
+
+impl AnswerWatch {
+    pub(super) fn new(judge: Arc<Judge>, is_tool: bool) -> Self {
+        Self {
+            judge,
+            is_tool,
+            texts: BTreeMap::new(),
+            known: HashSet::new(),
+            waiting: None,
+            asked: None,
+            noted: Vec::new(),
+        }
+    }
+
+    /// Takes a piece of the answer in.
+    fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
+        let findings = match piece.channel {
+            Channel::Single if piece.text.len() < SHORTEST => return Ok(()),
+            Channel::Single => find(piece.text, Hint::Answer),
+            Channel::Growing(place) => {
+                if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
+                    return Err(Refusal::internal("sca", "the answer has too many texts"));
+                }
+                self.texts.entry(place).or_insert_with(Text::new).add(number, piece)
+            }
+        };
+        self.take(number, findings)
+    }
+
+    /// Judges what was found in frame `number`.
+    fn take(&mut self, number: u64, findings: Findings) -> Result<(), Refusal> {
+        if findings.too_many || self.known.len() + findings.found.len() > MOST {
+            let message = "the answer names more dependencies than the gate judges in one";
+            return Err(Refusal::new("sca", Code::ScaUnavailable, message));
+        }
+        let doubtful = self.judge.settings().unavailable == Handling::Block;
+        if let Some(unreadable) = findings.unreadable.first().filter(|_| doubtful) {
+            let message = "the answer holds a manifest or a line that may bring something in, and cannot be read";
+            return Err(Refusal::new("sca", Code::ScaUnavailable, message).with_detail(unreadable.what.to_string()));
+        }
+        if !findings.unreadable.is_empty() {
+            self.note("unreadable");
+        }
+        let mut found = findings.found;
+        found.retain(|found| {
+            self.known.insert((found.package.clone(), found.wanted.to_string(), found.remote.is_some()))
+        });
+        if found.is_empty() {
+            return Ok(());
+        }
+        let packages = found.iter().map(|found| found.package.clone()).collect();
+        match self.judge.advisories().look_up(packages) {
+            Lookup::Now(told) => self.weigh(&found, told),
+            Lookup::Later(future) => {
+                self.wait(Waiting { since: number, found, future: Mutex::new(future) });
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a question into the row.
+    fn wait(&mut self, new: Waiting) {
+        self.waiting = Some(match self.waiting.take() {
+            None => new,
+            Some(mut first) => {
+                first.found.extend(new.found);
+                let (one, other) = (into_inner(first.future), into_inner(new.future));
+                let future: BoxFuture<'static, Told> = Box::pin(async move {
+                    let mut told = one.await?;
+                    told.extend(other.await?);
+                    Ok(told)
+                });
+                Waiting { future: Mutex::new(future), ..first }
+            }
+        });
+    }
+
+    fn weigh(&mut self, found: &[Found], told: Told) -> Result<(), Refusal> {
+        let dossiers = match told {
+            Ok(dossiers) if dossiers.len() == found.len() => dossiers,
+            Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
+            Err(why) => return self.without(&why),
+        };
+        let findings = found.iter().zip(&dossiers).flat_map(|(found, dossier)| {
+            if found.package == dossier.package { self.judge.weigh(found, dossier) } else { Vec::new() }
+        });
+        let findings: Vec<_> = findings.collect();
+        if found.iter().zip(&dossiers).any(|(found, dossier)| found.package != dossier.package) {
+            return Err(Refusal::internal("sca", "what was asked for and what was told differ"));
+        }
+        let room = TOLD.saturating_sub(self.noted.len());
+        // What blocks is told first: there may be room for a few only.
+        let (blocking, flagged): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks);
+        self.noted.extend(blocking.iter().chain(&flagged).map(|finding| finding.noted()).take(room));
+        match blocking.split_first() {
+            None => Ok(()),
+            Some((worst, others)) => Err(worst.refuse(others.len())),
+        }
+    }
+
+    /// What becomes of dependencies that cannot be looked up.
+    fn without(&mut self, why: &Unavailable) -> Result<(), Refusal> {
+        match self.judge.settings().unavailable {
+            Handling::Block => Err(unavailable(why)),
+            Handling::Off => Ok(()),
+            Handling::Flag => {
+                self.note("unavailable");
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes that something could not be judged.
+    fn note(&mut self, what: &'static str) {
+        if self.noted.len() < TOLD {
+            let (code, level) = (Code::ScaUnavailable, portcullis_policies::DataLevel::L0);
+            let (rule, fingerprint) = (what.into(), String::new());
+            self.noted.push(Noted { filter: "sca", rule, code, level, action: "flag", fingerprint });
+        }
+    }
+
+    /// What a tool declares, and what its code uses.
+    fn declared(&mut self, answer: &Json<'_>) -> Result<(), Refusal> {
+        let Some(found) = declared::of(answer) else {
+            return self.without(&Unavailable("it declares dependencies of a language without advisories".to_owned()));
+        };
+        self.take(0, Findings { found, ..Findings::default() })?;
+        let text = |key: &str| answer.get(key).and_then(Json::as_str);
+        let language = text("language").unwrap_or_default();
+        let code = text("code").or_else(|| text("tests_code")).unwrap_or_default();
+        self.take(0, find(code, Hint::Language(language)))
+    }
+}
+
+fn into_inner<T>(held: Mutex<T>) -> T {
+    held.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch for AnswerWatch {
+    fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        let mut refused = None;
+        if let (true, FrameBody::Json(json)) = (self.is_tool, &frame.body) {
+            refused = self.declared(json).err();
+        }
+        frame.each_piece(&mut |piece| {
+            if refused.is_none() {
+                refused = self.see(number, &piece).err();
+            }
+        });
+        refused.map_or(Ok(Verdict::Pass), block)
+    }
+
+    fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let Waiting { since, found, future } = self.waiting.take()?;
+        let answer = Arc::new(Mutex::new(None));
+        self.asked = Some(Question { since, found, answer: Arc::clone(&answer) });
+        Some(Box::pin(async move {
+            let told = into_inner(future).await;
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        }))
+    }
+
+    fn told(&mut self) -> Result<Option<Refusal>, FilterError> {
+        let Some(Question { found, answer, .. }) = self.asked.take() else { return Ok(None) };
+        let told = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let told = told.ok_or_else(|| FilterError::Failed("a lookup ended without an answer".to_owned()))?;
+        Ok(self.weigh(&found, told).err())
+    }
+
+    fn holds(&self) -> Option<u64> {
+        let asked = self.waiting.as_ref().map(|w| w.since).into_iter().chain(self.asked.as_ref().map(|q| q.since));
+        self.texts.values().filter_map(Text::holds).chain(asked).min()
+    }
+
+    fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
+        let texts = std::mem::take(&mut self.texts);
+        for (_, mut text) in texts {
+            // Nothing of what is held has left: what it is held for is its last frame, or an earlier one.
+            let since = text.holds().unwrap_or(u64::MAX);
+            let findings = text.end();
+            if let Err(refusal) = self.take(since, findings) {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
+    }
+
+    fn findings(&self) -> &[Noted] {
+        &self.noted
+    }
+}

@@ -72,10 +72,34 @@ impl Ecosystem {
             }
             // The registry takes `-` and `_` for the same.
             Self::CratesIo => name.to_ascii_lowercase().replace('_', "-").into(),
-            Self::NuGet | Self::Packagist | Self::Npm => name.to_lowercase().into(),
-            Self::Go | Self::Maven | Self::RubyGems => name.into(),
+            Self::NuGet | Self::Packagist => name.to_lowercase().into(),
+            // New names are in lower case, but `JSONStream` and `jsonstream` are two old packages. In addresses, the
+            // slash after a scope is escaped.
+            Self::Npm => name.replace("%2f", "/").replace("%2F", "/").into(),
+            // Module caches and proxies write an upper-case letter as `!` and its lower-case one.
+            Self::Go => unescape(name.trim_end_matches('/')),
+            Self::Maven | Self::RubyGems => name.into(),
         }
     }
+}
+
+/// A module's path without the escapes of <https://go.dev/ref/mod#goproxy-protocol>.
+fn unescape(path: &str) -> Cow<'_, str> {
+    if !path.contains('!') {
+        return path.into();
+    }
+    let mut plain = String::with_capacity(path.len());
+    let mut escaped = false;
+    for c in path.chars() {
+        match c {
+            '!' if !escaped => escaped = true,
+            c => {
+                plain.push(if escaped { c.to_ascii_uppercase() } else { c });
+                escaped = false;
+            }
+        }
+    }
+    plain.into()
 }
 
 impl fmt::Display for Ecosystem {
@@ -94,7 +118,14 @@ mod tests {
             assert_eq!(Ecosystem::PyPi.canonical(name), "py-yaml", "{name}");
         }
         assert_eq!(Ecosystem::CratesIo.canonical("serde_json"), "serde-json");
-        assert_eq!(Ecosystem::Npm.canonical("@Types/Node"), "@types/node");
+        assert_eq!(Ecosystem::CratesIo.canonical("Inflector"), "inflector");
+        assert_eq!(Ecosystem::Npm.canonical("@types%2fnode"), "@types/node");
+        assert_ne!(Ecosystem::Npm.canonical("JSONStream"), Ecosystem::Npm.canonical("jsonstream"));
+        assert_eq!(Ecosystem::NuGet.canonical("Newtonsoft.Json"), "newtonsoft.json");
+        assert_eq!(Ecosystem::Packagist.canonical("Symfony/HTTP-Kernel"), "symfony/http-kernel");
+        assert_eq!(Ecosystem::Go.canonical("github.com/!burnt!sushi/toml"), "github.com/BurntSushi/toml");
+        assert_ne!(Ecosystem::Go.canonical("gopkg.in/yaml.v2"), Ecosystem::Go.canonical("gopkg.in/yaml.v3"));
+        assert_eq!(Ecosystem::RubyGems.canonical("RedCloth"), "RedCloth");
         assert_eq!(Ecosystem::Maven.canonical("org.Apache:Log4j"), "org.Apache:Log4j");
     }
 

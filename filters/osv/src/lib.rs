@@ -1,6 +1,6 @@
 //! What an advisory says of a package: which versions are affected, how badly, and where it is mended.
 //!
-//! 1. An [`Ecosystem`] knows how its packages are named and how its versions are ordered: [`Package`].
+//! 1. An [`Ecosystem`] knows how its packages are named and how its versions are ordered: [`Package`], [`Version`].
 //! 2. An advisory in the OSV format (<https://ossf.github.io/osv-schema/>) becomes what is kept of it: an
 //!    [`Advisory`], with one [`Notice`] for each package that it names.
 //! 3. A package that somebody wants, in a version that they fix or leave open ([`Wanted`]), is judged by the notices
@@ -15,8 +15,11 @@ mod advisory;
 mod ecosystem;
 mod judge;
 mod package;
+mod piece;
+mod requirement;
 mod severity;
 mod span;
+mod version;
 mod wanted;
 
 pub use advisory::{Advisory, BrokenAdvisory, MAX_ADVISORY, Nature, Notice};
@@ -25,4 +28,5 @@ pub use judge::{Because, Hit, Known, Unpinned, judge};
 pub use package::Package;
 pub use severity::{Rating, Severity};
 pub use span::{End, Span};
+pub use version::{MAX_VERSION, Version};
 pub use wanted::Wanted;

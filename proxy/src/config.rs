@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod places;
 mod queue;
+mod sca;
 mod schema;
 mod signature;
 mod spiffe;
@@ -38,6 +39,7 @@ pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::{find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
+pub(crate) use sca::{ApiConfig, DATABASE, ScaConfig, SourceWord};
 pub(crate) use schema::SchemaConfig;
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
@@ -166,6 +168,7 @@ pub(crate) struct Filters {
     pub(crate) ratelimit: RateLimits,
     pub(crate) firewall: FirewallConfig,
     pub(crate) schema: SchemaConfig,
+    pub(crate) sca: ScaConfig,
     pub(crate) audit: AuditSettings,
     /// Whose grants hold.
     pub(crate) grants: Granting,

@@ -23,6 +23,7 @@ use crate::config::{self, Config};
 use crate::grants::GrantBook;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
+use crate::packages::Packages;
 use crate::queue::Queues;
 use crate::rulebook::RuleBook;
 use crate::upstream::Upstream;
@@ -68,6 +69,8 @@ pub(crate) struct Surroundings {
     pub(crate) fingerprints: Fingerprints,
     /// The firewall's rules. They outlive a reload that does not change them.
     pub(crate) rules: RuleBook,
+    /// What is known of packages. It outlives a reload.
+    pub(crate) packages: Packages,
     /// The schemas that requests brought, compiled.
     pub(crate) schemas: Arc<portcullis_filters::schema::Kept>,
     /// Which nonces were answered.
@@ -145,7 +148,7 @@ fn make(
     around: &Surroundings,
     verifier: &Arc<Verifier>,
 ) -> anyhow::Result<Arc<dyn Filter>> {
-    use portcullis_filters::{audit, firewall, identity, policy, ratelimit, schema, signature};
+    use portcullis_filters::{audit, firewall, identity, policy, ratelimit, sca, schema, signature};
     Ok(match name {
         "identity" => {
             let meant = &config.filters.identity;
@@ -171,6 +174,11 @@ fn make(
         "schema" => {
             let (kept, answered) = (Arc::clone(&around.schemas), Arc::clone(&around.answered));
             Arc::new(schema::SchemaFilter::new(config.filters.schema.settings.clone(), kept, answered))
+        }
+        "sca" => {
+            let meant = &config.filters.sca;
+            let advisories = around.packages.source(meant)?;
+            Arc::new(sca::Sca::new(meant.settings, advisories, Arc::clone(&around.metrics) as _))
         }
         "audit" => Arc::new(audit::AuditFilter::new(Arc::clone(&around.audit))),
         #[cfg(debug_assertions)]

@@ -23,7 +23,7 @@ mod issuers;
 use checked::Checked;
 use devices::Devices;
 use issuers::Issuers;
-pub(crate) use issuers::{is_safe, keys_of};
+pub(crate) use issuers::keys_of;
 
 /// How often the lists on disk are looked at: a key that was taken back is refused within this.
 const POLL: Duration = Duration::from_millis(250);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portcullis_filters::chain::Observer;
 use portcullis_filters::{Code, Phase};
+use portcullis_osv::Ecosystem;
 use portcullis_policies::{DataLevel, RouteClass};
 use prometheus::{
     Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -19,8 +20,11 @@ use prometheus::{
 use crate::queue::Standing;
 
 /// The filters that exist, for label sets that start at 0.
-const FILTERS: [&str; 8] =
-    ["audit", "firewall", "identity", "policy", "ratelimit", "schema", "signature", "test_fault"];
+const FILTERS: [&str; 9] =
+    ["audit", "firewall", "identity", "policy", "ratelimit", "sca", "schema", "signature", "test_fault"];
+
+/// How bad a dependency is.
+const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unknown"];
 
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];
@@ -42,6 +46,7 @@ pub(crate) struct Metrics {
     filter_duration: Vec<(&'static str, [Histogram; 4])>,
     filter_panics: IntCounterVec,
     firewall_findings: IntCounterVec,
+    sca_findings: IntCounterVec,
     /// The firewall's rules that have label sets, with their levels.
     firewall_rules: Mutex<HashSet<(String, DataLevel)>>,
     responses: IntCounterVec,
@@ -135,6 +140,12 @@ impl Metrics {
                 &["rule", "level", "action"],
             )?,
             firewall_rules: Mutex::default(),
+            sca_findings: counters(
+                r,
+                "portcullis_sca_findings_total",
+                "What speaks against dependencies that answers bring in.",
+                &["ecosystem", "severity"],
+            )?,
             responses: counters(
                 r,
                 "portcullis_responses_total",
@@ -256,6 +267,9 @@ impl Metrics {
                 self.responses.with_label_values(&[class, code_class]);
             }
             self.request_duration.with_label_values(&[LISTENER, class]);
+        }
+        for (ecosystem, severity) in Ecosystem::ALL.iter().flat_map(|e| SCA_SEVERITIES.map(|s| (e, s))) {
+            self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]);
         }
         for filter in FILTERS {
             self.filter_panics.with_label_values(&[filter]);
@@ -488,6 +502,12 @@ fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheu
     let made = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
     r.register(Box::new(made.clone()))?;
     Ok(made)
+}
+
+impl portcullis_filters::sca::ScaObserver for Metrics {
+    fn found(&self, ecosystem: Ecosystem, severity: &'static str) {
+        self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]).inc();
+    }
 }
 
 impl portcullis_filters::firewall::FindingObserver for Metrics {

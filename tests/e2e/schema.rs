@@ -1,7 +1,7 @@
 //! Answers that have the shape that was asked for: tools of LLMesh, structured outputs, calls of tools.
 
 use portcullis_tests::real::{LlamaServer, prepared, python_with};
-use portcullis_tests::{Answer, Client, FakeServer, Gate, Script};
+use portcullis_tests::{Answer, Client, FakeServer, Gate, Script, until};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -63,7 +63,8 @@ fn audited(gate: &Gate, answer: &Answer) -> [String; 4] {
 fn every_stage_of_a_tool_s_answer_speaks_in_its_order() {
     let server = FakeServer::start();
     let gate = Gate::before_url(&format!("http://{}", server.address()), "llmesh").start();
-    let alice = gate.approved_client("alice");
+    let alice = gate.stranger("alice");
+    gate.approve_by(&alice, "/identity");
     let mut number = 0;
     for tool in TOOLS {
         let spoilt: [(&str, &str, u16); 6] = [
@@ -173,7 +174,7 @@ fn the_gate_serves_the_tools_with_a_model() {
 #[test]
 fn tools_run_on_a_model_that_the_caller_may_use() {
     let server = FakeServer::start();
-    let policy = "version: 1\nrules:\n  - {name: some, who: ['*'], routes: [inference, read], models: [other]}\n";
+    let policy = "version: 1\nrules:\n  - {name: some, effect: allow, who: ['*'], classes: [inference, read], models: [other]}\n";
     let gate = Gate::before(&server).policy(policy).filter("schema: {tools: {model: tiny}}").start();
     let alice = gate.approved_client("alice");
     let refused = alice.post("/tools/review_code", &request("review_code", 1));
@@ -232,7 +233,8 @@ fn an_answer_fits_the_schema_that_its_client_asked_for() {
 fn a_stream_is_cut_before_a_call_that_does_not_fit() {
     let server = FakeServer::start();
     let gate = Gate::before_url(&format!("http://{}", server.address()), "openai").start();
-    let alice = gate.approved_client("alice");
+    let alice = gate.stranger("alice");
+    gate.approve_by(&alice, "/v1/models");
     let tools = json!([{"type": "function", "function": {"name": "weather", "parameters":
         {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}}}]);
     let delta = |delta: Value| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}));
@@ -357,7 +359,10 @@ fn a_real_llmesh_node_answers_through_the_gate() {
     let model = FakeServer::start();
     let node = Node::start(&python, &model);
     let gate = Gate::before_url(&node.url, "llmesh").start();
-    let alice = gate.approved_client("alice");
+    let alice = gate.stranger("alice");
+    assert_eq!(alice.get("/identity").code(), "identity.pending");
+    assert!(gate.cli(&["peers", "approve", &alice.id]).status.success());
+    until("the approval to bite", || (alice.get("/identity").status != 403).then_some(()));
     let says = |value: &Value| {
         json!({"message": {"role": "assistant", "content": value.to_string()}, "done": true}).to_string()
     };

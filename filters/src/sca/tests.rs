@@ -36,11 +36,12 @@ struct Known {
 }
 
 fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str, score: &str) -> Vec<Notice> {
+    let events = if fixed.is_empty() { json!([{"introduced": "0"}]) } else { json!([{"introduced": "0"}, {"fixed": fixed}]) };
     let text = json!({
         "id": id, "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-0001"],
         "severity": if score.is_empty() { json!([]) } else { json!([{"type": "CVSS_V3", "score": score}]) },
         "affected": [{"package": {"ecosystem": ecosystem, "name": name},
-            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}],
+            "ranges": [{"type": "ECOSYSTEM", "events": events}]}],
     });
     Advisory::parse(&text.to_string()).unwrap().notices
 }
@@ -53,7 +54,7 @@ impl Known {
         let mut notices = advisory("GHSA-crit", "PyPI", "django", "3.2.14", CRITICAL);
         notices.extend(advisory("GHSA-low", "PyPI", "flask", "2.0", LOW));
         notices.extend(advisory("PYSEC-none", "PyPI", "moin", "1.9", ""));
-        notices.extend(advisory("MAL-2026-1", "npm", "left-pat", "99", ""));
+        notices.extend(advisory("MAL-2026-1", "npm", "left-pat", "", ""));
         notices.extend(advisory("GHSA-npm", "npm", "lodash", "4.17.21", CRITICAL));
         Self { notices, later: false, away: false, asked: Mutex::default() }
     }
@@ -210,7 +211,10 @@ fn clean_prose_is_not_held() {
     let (left, said) = run(ScaSettings::default(), Known::new(), false, Some(StreamFormat::Ndjson), &chunks);
     assert!(said.is_ok());
     let held = left.iter().zip(&chunks).filter(|(left, chunk)| left != chunk).count();
-    assert!(held <= 3, "{held} of {}: {left:?}", chunks.len());
+    // The end of a piece may be the beginning of a command: then it waits for the next piece, and no longer.
+    assert!(held <= chunks.len() / 2, "{held} of {}: {left:?}", chunks.len());
+    let waited = left.windows(3).any(|three| three.iter().all(String::is_empty));
+    assert!(!waited, "{left:?}");
 }
 
 #[test]

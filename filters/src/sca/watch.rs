@@ -80,21 +80,24 @@ impl AnswerWatch {
 
     /// Takes a piece of the answer in.
     fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
-        let findings = match piece.channel {
+        let (since, findings) = match piece.channel {
             Channel::Single if piece.text.len() < SHORTEST => return Ok(()),
-            Channel::Single => find(piece.text, Hint::Answer),
+            Channel::Single => (number, find(piece.text, Hint::Answer)),
             Channel::Growing(place) => {
                 if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
                     return Err(Refusal::internal("sca", "the answer has too many texts"));
                 }
-                self.texts.entry(place).or_insert_with(Text::new).add(number, piece)
+                let text = self.texts.entry(place).or_insert_with(Text::new);
+                // What is found now lies in what was held, and in this piece.
+                let since = text.holds().unwrap_or(number);
+                (since, text.add(number, piece))
             }
         };
-        self.take(number, findings)
+        self.take(since, findings)
     }
 
-    /// Judges what was found in frame `number`.
-    fn take(&mut self, number: u64, findings: Findings) -> Result<(), Refusal> {
+    /// Judges what was found in the frames from `since` on.
+    fn take(&mut self, since: u64, findings: Findings) -> Result<(), Refusal> {
         if findings.too_many || self.known.len() + findings.found.len() > MOST {
             let message = "the answer names more dependencies than the gate judges in one";
             return Err(Refusal::new("sca", Code::ScaUnavailable, message));
@@ -118,7 +121,7 @@ impl AnswerWatch {
         match self.judge.advisories().look_up(packages) {
             Lookup::Now(told) => self.weigh(&found, told),
             Lookup::Later(future) => {
-                self.wait(Waiting { since: number, found, future: Mutex::new(future) });
+                self.wait(Waiting { since, found, future: Mutex::new(future) });
                 Ok(())
             }
         }

@@ -66,6 +66,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                         "routes": config.filters.schema.settings.routes.iter().map(|r| &*r.route).collect::<Vec<_>>(),
                         "tools": {"model": config.filters.schema.settings.tools_model},
                     },
+                    "sca": config.filters.sca.to_json(),
                     "audit": {"fsync": config.filters.audit.fsync, "segment_bytes": config.filters.audit.segment_bytes},
                 },
                 "watch": config.watch,

@@ -147,9 +147,10 @@ fn upstream(args: &InitArgs) -> Outcome<(String, UpstreamKind, Option<String>)> 
         Some("ollama") => Some(UpstreamKind::Ollama),
         Some("llamacpp") => Some(UpstreamKind::LlamaCpp),
         Some("openai") => Some(UpstreamKind::OpenAi),
+        Some("llmesh") => Some(UpstreamKind::LlMesh),
         Some(other) => {
             return Err(Failure::usage(format!(
-                "`{other}` is not a kind of server that this release knows, expected `ollama`, `llamacpp` or `openai`"
+                "`{other}` is not a kind of server that this release knows, expected `ollama`, `llamacpp`, `openai` or `llmesh`"
             )));
         }
     };

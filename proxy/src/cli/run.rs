@@ -25,6 +25,7 @@ use crate::keyring::Keyring;
 use crate::listener::{Handshake, Listener};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::packages::Packages;
 use crate::queue::Queues;
 use crate::rulebook::RuleBook;
 use crate::running::Running;
@@ -83,6 +84,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         findings: Arc::clone(&metrics) as _,
         fingerprints,
         rules: RuleBook::default(),
+        packages: Packages::default(),
         schemas: Arc::default(),
         answered: Arc::default(),
         counters: counters.for_callers(),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::check::Check;
 use super::{Spiffe, Tls, written};
-use crate::keyring::is_safe;
+use crate::web::is_safe;
 
 /// What proves an identity, and who vouches.
 #[derive(Clone, Debug)]

@@ -12,16 +12,17 @@ use portcullis_policies::policy::{self, FirewallFloor, Policy};
 use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
 
 use super::check::Check;
+use super::sca::Sca;
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, FirewallConfig, Gate, IdentitySettings, Limits, Link, Node,
-    QueueSettings, RateLimits, RouteRule, SchemaConfig, SignatureSettings, Tls, Upstream, schema, written,
+    QueueSettings, RateLimits, RouteRule, ScaConfig, SchemaConfig, SignatureSettings, Tls, Upstream, schema, written,
 };
 
 /// The filters that this release has.
-pub(crate) const KNOWN_FILTERS: [&str; 7] =
-    ["identity", "signature", "ratelimit", "policy", "firewall", "schema", "audit"];
+pub(crate) const KNOWN_FILTERS: [&str; 8] =
+    ["identity", "signature", "ratelimit", "policy", "firewall", "schema", "sca", "audit"];
 /// Those that the interface names and later releases bring.
-const LATER_FILTERS: [&str; 2] = ["sca", "mcp"];
+const LATER_FILTERS: [&str; 1] = ["mcp"];
 
 /// Reads and checks a config file and the files it names.
 ///
@@ -84,6 +85,7 @@ impl Check<'_> {
         let mode = |name: &str| chain.iter().find(|link| link.name == name).map_or(Mode::Off, |link| link.mode);
         let floor = policy.firewall();
         let mut filters = self.filters(&w.filters, gate.tls, mode("identity") != Mode::Off, mode("signature"), floor);
+        filters.sca = ScaConfig::check(self, w.filters.sca.as_ref().unwrap_or(&Sca::default()), &state);
         let kinds: Vec<_> = upstreams.iter().map(|upstream| upstream.kind).collect();
         filters.schema = schema::check(self, &w.filters.schema, &kinds);
         if let Some(model) = &filters.schema.settings.tools_model
@@ -258,7 +260,9 @@ impl Check<'_> {
     }
 
     fn chain(&mut self, w: &written::Config, gate: &Gate) -> Vec<Link> {
-        let usual: Vec<String> = KNOWN_FILTERS.iter().map(|f| (*f).to_owned()).collect();
+        // It needs advisories, which nobody but the operator can bring.
+        let meant = |filter: &&&str| **filter != "sca" || w.filters.sca.is_some();
+        let usual: Vec<String> = KNOWN_FILTERS.iter().filter(meant).map(|f| (*f).to_owned()).collect();
         let names = w.chain.as_ref().unwrap_or(&usual);
         let mut chain: Vec<Link> = Vec::new();
         for name in names {
@@ -284,6 +288,7 @@ impl Check<'_> {
                 "policy" => w.filters.policy.mode,
                 "firewall" => w.filters.firewall.mode,
                 "schema" => w.filters.schema.mode,
+                "sca" => w.filters.sca.as_ref().and_then(|sca| sca.mode),
                 "audit" => w.filters.audit.mode,
                 _ => None,
             };
@@ -356,6 +361,7 @@ impl Check<'_> {
             grants,
             firewall: FirewallConfig::check(self, &w.firewall, floor),
             schema: SchemaConfig::default(),
+            sca: ScaConfig::default(),
             audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::firewall::Firewall;
 use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
+use super::sca::Sca;
 use super::schema::SchemaFilter;
 use super::{Fsync, Tls, store};
 
@@ -196,6 +197,8 @@ pub(crate) struct Filters {
     /// What requests and answers are held to.
     #[serde(default)]
     pub(crate) schema: SchemaFilter,
+    /// Which dependencies an answer may bring in. Without it, `sca` is in no chain that does not name it.
+    pub(crate) sca: Option<Sca>,
     /// The log of decisions.
     #[serde(default)]
     pub(crate) audit: Audit,

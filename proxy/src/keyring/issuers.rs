@@ -12,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime};
 use portcullis_certs::jwt::{JwtError, KeySet, MAX_KEY_SET};
 use portcullis_filters::identity::{TokenError, Verified};
 use portcullis_policies::Scope;
-use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::checked::Checked;
 use crate::config::{Issuer, KeySource};
+use crate::web::{self, is_safe};
 
 /// How long keys that cannot be fetched anew stay in force.
 const MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -194,44 +194,10 @@ fn read(issuer: &Issuer) -> Result<String, String> {
 
 fn get(url: &str, issuer: &Issuer) -> Result<String, String> {
     let shown = |e: ureq::Error| format!("`{url}`: {e}");
-    let roots = roots(issuer.ca.as_deref())?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .max_redirects(0)
-        .proxy(None)
-        .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-        .tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build())
-        .build()
-        .into();
+    let agent = web::agent(issuer.ca.as_deref(), PATIENCE)?;
     let mut answer = agent.get(url).header("Accept", "application/json").call().map_err(shown)?;
     if answer.status() != 200 {
         return Err(format!("`{url}` answered {}", answer.status().as_u16()));
     }
     answer.body_mut().with_config().limit(MAX_KEY_SET as u64).read_to_string().map_err(shown)
-}
-
-/// The authorities that vouch for the issuer: the operator's file, else the system's.
-fn roots(ca: Option<&Path>) -> Result<ureq::tls::RootCerts, String> {
-    let certificates: Vec<rustls_pki_types::CertificateDer<'static>> = match ca {
-        Some(path) => rustls_pki_types::CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|e| format!("`{}`: {e}", path.display()))?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let certificates: Vec<_> =
-        certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect();
-    Ok(ureq::tls::RootCerts::Specific(Arc::new(certificates)))
-}
-
-/// Whether keys may be fetched from there: encrypted, or from this very machine.
-pub(crate) fn is_safe(url: &str) -> bool {
-    let Ok(uri) = url.parse::<http::Uri>() else { return false };
-    match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => true,
-        (Some("http"), Some(host)) => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-        _ => false,
-    }
 }

@@ -1,0 +1,61 @@
+//! What is known of packages: from the database of advisories, from OSV's API, and from lists of names.
+//!
+//! The filter `sca` asks; nothing here decides. What is at hand is told at once. What takes longer, many packages or a
+//! request to the API, is told when it is there, in bounded time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis_advisories::Index;
+use portcullis_filters::sca::Advisories;
+
+use crate::config::{ScaConfig, SourceWord};
+
+mod api;
+mod local;
+
+use api::Api;
+use local::Local;
+
+/// The sources of one gate. What was opened, loaded and asked outlives a reload.
+#[derive(Default)]
+pub(crate) struct Packages {
+    opened: Mutex<Opened>,
+}
+
+#[derive(Default)]
+struct Opened {
+    local: Option<Arc<Local>>,
+    api: Option<Arc<Api>>,
+}
+
+impl Packages {
+    /// Whom a config asks.
+    ///
+    /// # Errors
+    /// When its lists of names cannot be read, or the API's authorities.
+    pub(crate) fn source(&self, config: &ScaConfig) -> anyhow::Result<Arc<dyn Advisories>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let local = match opened.local.take().filter(|local| local.is_of(config)) {
+            Some(local) => local,
+            None => Arc::new(Local::new(config)?),
+        };
+        opened.local = Some(Arc::clone(&local));
+        if config.source == SourceWord::Local {
+            return Ok(Arc::new(local::Source(local)));
+        }
+        let api = match opened.api.take().filter(|api| api.is_of(&config.api)) {
+            Some(api) => api,
+            None => Arc::new(Api::new(&config.api)?),
+        };
+        opened.api = Some(Arc::clone(&api));
+        Ok(Arc::new(api::Source { api, local, both: config.source == SourceWord::Both }))
+    }
+}
+
+/// The lists of names that a config has.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) fn index(config: &ScaConfig) -> anyhow::Result<Index> {
+    Ok(config.index.as_deref().map(Index::load).transpose()?.unwrap_or_default())
+}

@@ -1,0 +1,113 @@
+//! What the database of advisories and the lists of names say.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use portcullis_advisories::{Database, DatabaseError, Index};
+use portcullis_filters::sca::{Advisories, Dossier, Lookup, Told, Unavailable};
+use portcullis_osv::{Notice, Package};
+
+use crate::config::ScaConfig;
+
+/// As many packages are looked up at once; more are, on a thread that may wait.
+const AT_ONCE: usize = 64;
+/// How often it is asked how old the database is.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The database, and the lists of names.
+pub(crate) struct Local {
+    path: PathBuf,
+    max_age: Duration,
+    index_path: Option<PathBuf>,
+    index: Index,
+    opened: Mutex<Option<Opened>>,
+}
+
+struct Opened {
+    database: Arc<Database>,
+    /// When it was imported, and when that was asked.
+    imported: Option<Timestamp>,
+    asked: Instant,
+}
+
+impl Local {
+    pub(super) fn new(config: &ScaConfig) -> anyhow::Result<Self> {
+        Ok(Self {
+            path: config.database.clone(),
+            max_age: config.max_age,
+            index_path: config.index.clone(),
+            index: super::index(config)?,
+            opened: Mutex::new(None),
+        })
+    }
+
+    /// Whether it is what this config names. Lists of names are read anew with every reload.
+    pub(super) fn is_of(&self, config: &ScaConfig) -> bool {
+        self.path == config.database && self.max_age == config.max_age && self.index_path.is_none() && config.index.is_none()
+    }
+
+    /// What advisories say of packages. Blocks for some microseconds each.
+    pub(super) fn told(&self, packages: Vec<Package>) -> Told {
+        let database = self.database()?;
+        let dossier = |package: Package| {
+            let notices = database.notices(&package).map_err(unavailable)?;
+            Ok(self.dossier(package, notices))
+        };
+        packages.into_iter().map(dossier).collect()
+    }
+
+    /// What is known of a package of which advisories say this.
+    pub(super) fn dossier(&self, package: Package, notices: Vec<Notice>) -> Dossier {
+        let versions = self.index.versions(&package);
+        let standing = super::standing(&self.index, &package);
+        Dossier { notices, versions, standing, package }
+    }
+
+    /// The database, if it is there and young enough.
+    fn database(&self) -> Result<Arc<Database>, Unavailable> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = opened.as_ref().is_none_or(|opened| opened.asked.elapsed() >= LOOK);
+        if stale {
+            let database = match opened.take() {
+                Some(opened) => opened.database,
+                None => Arc::new(Database::open(&self.path).map_err(unavailable)?),
+            };
+            let imported = database.status().map_err(unavailable)?.imported;
+            *opened = Some(Opened { database, imported, asked: Instant::now() });
+        }
+        let Some(opened) = opened.as_ref() else { return Err(Unavailable("the database is not open".to_owned())) };
+        let age = opened.imported.map(|imported| Timestamp::now().duration_since(imported));
+        match age.and_then(|age| Duration::try_from(age).ok().or(Some(Duration::ZERO))) {
+            Some(age) if age <= self.max_age => Ok(Arc::clone(&opened.database)),
+            Some(age) => Err(Unavailable(format!(
+                "the advisories were imported {} days ago, and `filters.sca.max_age` is {} days; bring them up to date \
+                 with `portcullis osv sync` or `osv import`",
+                age.as_secs() / 86_400,
+                self.max_age.as_secs() / 86_400
+            ))),
+            None => Err(Unavailable("the database holds no advisories; `portcullis osv import` brings some".to_owned())),
+        }
+    }
+}
+
+fn unavailable(error: DatabaseError) -> Unavailable {
+    Unavailable(error.to_string())
+}
+
+/// The database as the filter asks it.
+pub(super) struct Source(pub(super) Arc<Local>);
+
+impl Advisories for Source {
+    fn look_up(&self, packages: Vec<Package>) -> Lookup {
+        if packages.len() <= AT_ONCE {
+            return Lookup::Now(self.0.told(packages));
+        }
+        let local = Arc::clone(&self.0);
+        Lookup::Later(Box::pin(async move {
+            let told = tokio::task::spawn_blocking(move || local.told(packages)).await;
+            told.unwrap_or_else(|_| Err(Unavailable("the lookup was cut off".to_owned())))
+        }))
+    }
+}

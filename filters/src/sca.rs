@@ -25,7 +25,7 @@ mod tests;
 mod text;
 mod watch;
 
-pub use dossier::{Advisories, Dossier, Lookup, Standing, Unavailable};
+pub use dossier::{Advisories, Dossier, Lookup, Standing, Told, Unavailable};
 pub use judge::{Finding, Judge, Reason, ScaObserver};
 pub use settings::{Handling, ScaSettings};
 

@@ -39,7 +39,7 @@ pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
 pub(crate) use places::{find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
-pub(crate) use sca::{ApiConfig, DATABASE, ScaConfig, SourceWord};
+pub(crate) use sca::{ApiConfig, ScaConfig, SourceWord};
 pub(crate) use schema::SchemaConfig;
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;

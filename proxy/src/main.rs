@@ -32,6 +32,7 @@ mod listener;
 mod logging;
 mod memory;
 mod metrics;
+mod packages;
 mod places;
 mod queue;
 mod record;
@@ -47,6 +48,7 @@ mod store;
 mod test_fault;
 mod trust;
 mod upstream;
+mod web;
 
 /// Each request allocates and frees a few large buffers; this allocator does so at half the cost
 /// (docs/benchmarks.md).

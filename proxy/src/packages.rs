@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_advisories::Index;
-use portcullis_filters::sca::Advisories;
+use portcullis_filters::sca::{Advisories, Standing};
+use portcullis_osv::Package;
 
 use crate::config::{ScaConfig, SourceWord};
 
@@ -58,4 +59,12 @@ impl Packages {
 /// When one cannot be read.
 pub(crate) fn index(config: &ScaConfig) -> anyhow::Result<Index> {
     Ok(config.index.as_deref().map(Index::load).transpose()?.unwrap_or_default())
+}
+
+/// How a package stands in its registry, as far as the lists of names tell.
+fn standing(index: &Index, package: &Package) -> Standing {
+    match index.knows(package) {
+        Some(false) => Standing::Unknown(None),
+        Some(true) | None => Standing::Ordinary,
+    }
 }

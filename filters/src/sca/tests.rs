@@ -36,7 +36,8 @@ struct Known {
 }
 
 fn advisory(id: &str, ecosystem: &str, name: &str, fixed: &str, score: &str) -> Vec<Notice> {
-    let events = if fixed.is_empty() { json!([{"introduced": "0"}]) } else { json!([{"introduced": "0"}, {"fixed": fixed}]) };
+    let events =
+        if fixed.is_empty() { json!([{"introduced": "0"}]) } else { json!([{"introduced": "0"}, {"fixed": fixed}]) };
     let text = json!({
         "id": id, "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-0001"],
         "severity": if score.is_empty() { json!([]) } else { json!([{"type": "CVSS_V3", "score": score}]) },

@@ -142,7 +142,7 @@ pub(crate) struct ApiConfig {
 }
 
 /// The database's name in the state directory.
-pub(crate) const DATABASE: &str = "osv.redb";
+const DATABASE: &str = "osv.redb";
 
 impl Default for ScaConfig {
     fn default() -> Self {

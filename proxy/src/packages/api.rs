@@ -64,9 +64,8 @@ impl Api {
         let unknown: Vec<_> = {
             let kept = self.kept();
             let paused = kept.failures >= FAILURES && kept.failed.is_some_and(|at| at.elapsed() < PAUSE);
-            let fresh = |package: &&Package| {
-                kept.answers.get(package).is_some_and(|(at, _)| at.elapsed() <= self.config.keep)
-            };
+            let fresh =
+                |package: &&Package| kept.answers.get(package).is_some_and(|(at, _)| at.elapsed() <= self.config.keep);
             let unknown: Vec<_> = packages.iter().filter(|package| !fresh(package)).cloned().collect();
             if paused && !unknown.is_empty() {
                 return Err(Unavailable("OSV's API failed again and again, and is left alone for 10 s".to_owned()));

@@ -45,7 +45,10 @@ impl Local {
 
     /// Whether it is what this config names. Lists of names are read anew with every reload.
     pub(super) fn is_of(&self, config: &ScaConfig) -> bool {
-        self.path == config.database && self.max_age == config.max_age && self.index_path.is_none() && config.index.is_none()
+        self.path == config.database
+            && self.max_age == config.max_age
+            && self.index_path.is_none()
+            && config.index.is_none()
     }
 
     /// What advisories say of packages. Blocks for some microseconds each.
@@ -87,7 +90,9 @@ impl Local {
                 age.as_secs() / 86_400,
                 self.max_age.as_secs() / 86_400
             ))),
-            None => Err(Unavailable("the database holds no advisories; `portcullis osv import` brings some".to_owned())),
+            None => {
+                Err(Unavailable("the database holds no advisories; `portcullis osv import` brings some".to_owned()))
+            }
         }
     }
 }

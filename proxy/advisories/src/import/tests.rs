@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -320,7 +321,7 @@ fn tells_how_far_it_has_come() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// Whatever a file holds, the rest of an import goes through.
     #[test]

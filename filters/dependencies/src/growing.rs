@@ -75,6 +75,16 @@ impl Growing {
         Self::bounded(hint, usize::MAX)
     }
 
+    /// Reads the whole text once for what it says under names only later.
+    pub(crate) fn look_ahead(&mut self, text: &str) {
+        if self.file == Some(Format::Xml) {
+            let mut first = Self::whole(Hint::Language("xml"));
+            first.push(text);
+            first.end();
+            self.lines.know(first.lines);
+        }
+    }
+
     fn bounded(hint: Hint<'_>, limit: usize) -> Self {
         let file = Format::of(hint);
         let mut growing = Self {

@@ -4,9 +4,17 @@ use std::ops::Range;
 
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
+use crate::go_lines::GoLines;
+use crate::imports::{self, GoImports};
 use crate::json::Json;
 use crate::requirements::Requirements;
+use crate::ruby::Ruby;
 use crate::seen::Seen;
+use crate::setup::Setup;
+use crate::toml_lines::Toml;
+use crate::xml::Xml;
+use crate::yaml::Yaml;
+use crate::gradle;
 
 /// Where readers tell what they found.
 pub(crate) struct Out<'o> {
@@ -39,11 +47,30 @@ pub(crate) struct Lines {
     file: bool,
     pub(crate) json: Json,
     requirements: Requirements,
+    toml: Toml,
+    xml: Xml,
+    yaml: Yaml,
+    ruby: Ruby,
+    go: GoLines,
+    go_imports: GoImports,
+    setup: Setup,
 }
 
 impl Lines {
     pub(crate) fn new(format: Format, file: bool) -> Self {
-        Self { format, file, json: Json::new(file && format == Format::Json), requirements: Requirements::default() }
+        Self {
+            format,
+            file,
+            json: Json::new(file && format == Format::Json),
+            requirements: Requirements::default(),
+            toml: Toml::new(file && format == Format::Toml),
+            xml: Xml::new(file && format == Format::Xml),
+            yaml: Yaml::default(),
+            ruby: Ruby::default(),
+            go: GoLines::default(),
+            go_imports: GoImports::default(),
+            setup: Setup::default(),
+        }
     }
 
     /// Takes a logical line: one, or several that a sign at their ends joins. `at` is where it begins in the text.
@@ -64,22 +91,80 @@ impl Lines {
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
-        let _ = (line, out);
+        use Format::{Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml};
+        if self.format == Format::Diff {
+            // What goes away brings nothing in.
+            let Some(text) = line.text.strip_prefix(['+', ' ']) else { return };
+            let line = Line { text, place: line.place.clone() };
+            self.format = Any;
+            self.line(&line, out);
+            self.format = Format::Diff;
+            return;
+        }
+        let is = |formats: &[Format]| self.format == Any || formats.contains(&self.format);
+        let alone = self.format == Toml;
+        if is(&[Toml, Cfg, Shell]) {
+            self.toml.line(line, alone, out);
+        }
+        if is(&[Xml]) {
+            self.xml.line(line, out);
+        }
+        if is(&[Yaml]) {
+            self.yaml.line(line, out);
+        }
+        if is(&[Ruby]) {
+            self.ruby.line(line, out);
+        }
+        if is(&[GoMod, GoSum]) {
+            self.go.line(line, out);
+        }
+        if is(&[Gradle, Other]) {
+            gradle::line(line, out);
+        }
+        if is(&[Python, Cfg]) {
+            self.setup.line(line, out);
+        }
+        if is(&[Python]) {
+            imports::python(line, out);
+        }
+        if is(&[JavaScript]) {
+            imports::javascript(line, out);
+        }
+        if is(&[Rust]) {
+            imports::rust(line, out);
+        }
+        if is(&[Go]) {
+            self.go_imports.line(line, out);
+        }
     }
 
     /// From where on the text must be held.
     pub(crate) fn held(&self) -> Option<usize> {
-        self.json.held()
+        let held = [self.json.held(), self.toml.held(), self.xml.held(), self.setup.held()];
+        held.into_iter().flatten().min()
+    }
+
+    /// What a text says under names that stand for versions is known before it is read.
+    pub(crate) fn know(&mut self, other: Self) {
+        self.xml.know(other.xml);
     }
 
     /// Whether the next line belongs to what has begun, even where no block says so.
     pub(crate) fn active(&self) -> bool {
-        false
+        self.toml.is_active()
+            || self.xml.is_active()
+            || self.yaml.is_active()
+            || self.ruby.is_active()
+            || self.go.is_active()
+            || self.go_imports.is_active()
+            || self.setup.is_active()
     }
 
     /// The block or the file has ended.
     pub(crate) fn end(&mut self, at: usize, out: &mut Out<'_>) {
         self.json.end(at, out);
+        self.toml.end(at, out);
+        self.xml.end(at, out);
     }
 
     /// More is held than may be: what was read counts as it stands, and nothing of it goes on.

@@ -207,7 +207,7 @@ const DOTNET: &[&str] = &[
 
 /// Reads a command: its text from the tool's name on.
 pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
-    let mut words = if list { words::listed(text) } else { words::shell(text, prose) };
+    let mut words = if list { words::listed(text) } else { shell(text, prose) };
     for word in &mut words {
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
         let bare = if prose { bare.trim_matches(['*', ',', ';', '!', '?', ')', '.', ':', '\'', '"']) } else { bare };
@@ -229,6 +229,15 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
         rest = rest.get(..end).unwrap_or_default();
     }
     kind.read(rest, prose, found);
+}
+
+/// A command in a shell. The quote that ends its tool's name stood open before it.
+fn shell(text: &str, prose: bool) -> Vec<String> {
+    let end = text.find(['"', '\'']).filter(|end| !text.get(..*end).is_none_or(|name| name.contains(char::is_whitespace)));
+    match end.and_then(|end| Some((text.get(..end)?, text.get(end + 1..)?))) {
+        Some((name, rest)) => words::shell(&format!("{name}{rest}"), prose),
+        None => words::shell(text, prose),
+    }
 }
 
 /// Whether a word in prose is one of its own, not a package's name.

@@ -93,8 +93,8 @@ impl Format {
             "groovy" | "gradle" => Self::Gradle,
             "diff" | "patch" => Self::Diff,
             "c" | "cpp" | "c++" | "cs" | "csharp" | "java" | "kotlin" | "kt" | "scala" | "swift" | "php"
-            | "haskell" | "hs" | "lua" | "perl" | "r" | "dart" | "elixir" | "sql" | "css"
-            | "zig" | "julia" | "d" | "ocaml" | "nix" | "clojure" => Self::Other,
+            | "haskell" | "hs" | "lua" | "perl" | "r" | "dart" | "elixir" | "sql" | "css" | "zig" | "julia" | "d"
+            | "ocaml" | "nix" | "clojure" => Self::Other,
             _ => Self::Any,
         }
     }

@@ -50,7 +50,9 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
         return;
     }
     let named = |name: &str| {
-        let at = [format!("{name}:"), format!("{name} ="), format!("{name}=")].iter().find_map(|key| text.find(key.as_str()))?;
+        let at = [format!("{name}:"), format!("{name} ="), format!("{name}=")]
+            .iter()
+            .find_map(|key| text.find(key.as_str()))?;
         strings(text.get(at..)?).into_iter().next()
     };
     if let (Some(group), Some(name)) = (named("group"), named("name").or_else(|| named("module"))) {

@@ -44,8 +44,8 @@ pub struct Growing {
     pins: Pins,
     /// What the commands of the line install: bytes of what is seen.
     taken: Vec<Range<usize>>,
-    /// So much of what is seen was looked at for JSON.
-    json: usize,
+    /// So much of what is seen was followed.
+    followed: usize,
     fence: Option<Fence>,
     lines: Lines,
     /// The last character was a carriage return: a line feed belongs to it.
@@ -102,7 +102,7 @@ impl Growing {
             scan: Scan::default(),
             pins: Pins::default(),
             taken: Vec::new(),
-            json: 0,
+            followed: 0,
             fence: None,
             lines: Lines::new(file.unwrap_or_default(), matches!(hint, Hint::File(_))),
             returned: false,
@@ -181,7 +181,7 @@ impl Growing {
     fn begin(&mut self) {
         self.raw.clear();
         self.seen.clear();
-        (self.last, self.joined, self.content, self.json) = ((0, 0), 0, 0, 0);
+        (self.last, self.joined, self.content, self.followed) = ((0, 0), 0, 0, 0);
         self.mode = if self.file.is_some() || self.fence.is_some() { Mode::Code } else { Mode::Open };
         self.scan = Scan::new(self.mode == Mode::Code);
         self.pins = Pins::default();
@@ -206,22 +206,23 @@ impl Growing {
         self.scan = Scan::new(self.mode != Mode::Prose);
     }
 
-    /// Follows what a line of prose has grown by.
+    /// Follows what a line of prose has grown by, a character at a time: what is told first does not depend on how the
+    /// text was cut.
     fn follow(&mut self) {
-        let mut statements = Vec::new();
-        self.scan.feed(self.seen.text(), &mut |statement| statements.push(statement));
-        self.command(statements);
-        let mut pins = Vec::new();
-        self.pins.feed(self.seen.text(), &mut |pin| pins.push(pin));
-        self.pinned(pins);
-        let mut out = Out { findings: &mut self.findings, told: &mut self.told };
-        let grown = self.seen.text().get(self.json..).unwrap_or_default();
-        for (index, c) in grown.char_indices() {
-            let index = self.json + index;
-            let place = self.at + self.seen.source(index)..self.at + self.seen.source(index + c.len_utf8());
+        while let Some(c) = self.seen.text().get(self.followed..).and_then(|rest| rest.chars().next()) {
+            let end = self.followed + c.len_utf8();
+            let text = self.seen.text().get(..end).unwrap_or_default();
+            let (mut statements, mut pins) = (Vec::new(), Vec::new());
+            self.scan.feed(text, &mut |statement| statements.push(statement));
+            self.pins.feed(text, &mut |pin| pins.push(pin));
+            self.command(statements);
+            let part = self.seen.part(self.followed..end);
+            let place = self.at + part.start..self.at + part.end;
+            let mut out = Out { findings: &mut self.findings, told: &mut self.told };
             self.lines.json.feed(c, place, &mut out);
+            self.pinned(pins);
+            self.followed = end;
         }
-        self.json = self.seen.text().len();
     }
 
     fn command(&mut self, statements: Vec<Statement>) {
@@ -362,11 +363,14 @@ impl Growing {
         }
     }
 
-    /// More is held than may be.
+    /// The line is longer than may be held.
     fn cut(&mut self) {
         let held = self.held_from();
         let prose = self.mode == Mode::Prose;
         let end = self.came();
+        if let Some(held) = held.filter(|held| prose && *held > self.at && end - held < self.limit / 2) {
+            return self.go_on(held);
+        }
         if let Some(held) = held {
             self.findings.fail(What::Long, held..end);
         }
@@ -379,6 +383,21 @@ impl Growing {
             self.mode = Mode::Prose;
             self.scan = Scan::new(false);
         }
+    }
+
+    /// A long paragraph: what was followed is let go, and a word at its end begins anew.
+    fn go_on(&mut self, from: usize) {
+        let tail = self.raw.split_off((from - self.at).min(self.raw.len()));
+        self.begin();
+        self.at = from;
+        self.mode = Mode::Prose;
+        self.scan = Scan::new(false);
+        self.raw = tail;
+        self.seen.push(&self.raw);
+        self.followed = self.seen.text().len();
+        // Whatever this tells was told; it only begins again.
+        self.scan.feed(self.seen.text(), &mut |_| {});
+        self.pins.feed(self.seen.text(), &mut |_| {});
     }
 
     /// Entries of many lines are bounded as lines are.

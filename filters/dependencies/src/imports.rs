@@ -81,7 +81,7 @@ fn module_of_python(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
 pub(crate) fn javascript(line: &Line<'_>, out: &mut Out<'_>) {
     let text = line.text.trim();
     let mut modules = Vec::new();
-    if text.starts_with("import ") || text.starts_with("export ") || text.starts_with("} from ") {
+    if text.starts_with("import ") || text.starts_with("export ") || text.contains("} from ") {
         if let Some((_, rest)) = text.rsplit_once(" from ").or_else(|| text.rsplit_once("}from ")) {
             modules.extend(strings(rest).into_iter().next());
         } else if let Some(rest) = text.strip_prefix("import ") {
@@ -104,7 +104,8 @@ pub(crate) fn javascript(line: &Line<'_>, out: &mut Out<'_>) {
 }
 
 fn module_of_javascript(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
-    let inside = path.starts_with(['.', '/', '#', '~']) || path.starts_with("@/") || path.contains('$') || path.is_empty();
+    let inside =
+        path.starts_with(['.', '/', '#', '~']) || path.starts_with("@/") || path.contains('$') || path.is_empty();
     if inside || path.starts_with("node:") || path.starts_with("bun:") || path.starts_with("jsr:") {
         return;
     }

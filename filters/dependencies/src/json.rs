@@ -179,7 +179,7 @@ impl Json {
         if (string.long || key.long) && level.role.is_section() {
             return out.fail(What::Name, place);
         }
-        let place = if level.role.is_entry() { level.start..place.end } else { place };
+        let place = if level.role.is_entry() && !level.object.told { level.start..place.end } else { place };
         let npm = string.text.strip_prefix("npm:").filter(|_| !level.role.is_section()).and_then(crate::spec::npm);
         if let Some(spec) = npm {
             out.add(spec, crate::How::Manifest, place.clone());
@@ -187,10 +187,6 @@ impl Json {
         level.role.string(&mut level.object, &key.text, &string.text, &mut |spec: Spec, how| {
             out.add(spec, how, place.clone());
         });
-        // What is told may leave; what follows in the entry is told on its own.
-        if level.object.told && level.role.is_entry() {
-            level.start = place.end;
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
 use crate::go_lines::GoLines;
+use crate::gradle;
 use crate::imports::{self, GoImports};
 use crate::json::Json;
 use crate::requirements::Requirements;
@@ -14,7 +15,6 @@ use crate::setup::Setup;
 use crate::toml_lines::Toml;
 use crate::xml::Xml;
 use crate::yaml::Yaml;
-use crate::gradle;
 
 /// Where readers tell what they found.
 pub(crate) struct Out<'o> {
@@ -84,14 +84,17 @@ impl Lines {
             start = end;
         }
         for (index, c) in seen.text().char_indices() {
-            self.json.feed(c, at + seen.source(index)..at + seen.source(index + c.len_utf8()), out);
+            let part = seen.part(index..index + c.len_utf8());
+            self.json.feed(c, at + part.start..at + part.end, out);
         }
         self.json.feed('\n', place.end..place.end, out);
         self.requirements.line(self.format, &Line { text: seen.text(), place }, out);
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
-        use Format::{Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml};
+        use Format::{
+            Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml,
+        };
         if self.format == Format::Diff {
             // What goes away brings nothing in.
             let Some(text) = line.text.strip_prefix(['+', ' ']) else { return };

@@ -68,17 +68,22 @@ impl Ruby {
             return;
         }
         let is_gem = code.starts_with("gem ") || code.starts_with("gem(");
-        let adds = ["add_dependency", "add_runtime_dependency", "add_development_dependency"].iter().any(|add| code.contains(add));
+        let adds = ["add_dependency", "add_runtime_dependency", "add_development_dependency"]
+            .iter()
+            .any(|add| code.contains(add));
         if !(is_gem || adds) {
             return;
         }
         // Options of the gem follow its versions.
         let mut quoted = strings(code).into_iter();
         let Some(name) = quoted.next() else { return };
-        let options = ["git:", "github:", "path:", "source:", ":git", ":github", ":path", ":source", "gist:", "bitbucket:"];
+        let options =
+            ["git:", "github:", "path:", "source:", ":git", ":github", ":path", ":source", "gist:", "bitbucket:"];
         let option = options.iter().filter_map(|option| Some((code.find(option)?, *option))).min();
         let versions: Vec<String> = quoted
-            .filter(|version| version.trim_start_matches(['~', '>', '<', '=', '!', ' ']).starts_with(|c: char| c.is_ascii_digit()))
+            .filter(|version| {
+                version.trim_start_matches(['~', '>', '<', '=', '!', ' ']).starts_with(|c: char| c.is_ascii_digit())
+            })
             .collect();
         let Some(mut spec) = spec::gem(&name, None) else { return };
         spec.wanted = match versions.as_slice() {

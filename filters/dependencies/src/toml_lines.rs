@@ -122,7 +122,8 @@ impl Toml {
     pub(crate) fn end(&mut self, at: usize, out: &mut Out<'_>) {
         self.end_stanza(out);
         if self.strict
-            && let Some(place) = self.broken.take().or_else(|| (self.array.is_some() || self.string.is_some()).then_some(at..at))
+            && let Some(place) =
+                self.broken.take().or_else(|| (self.array.is_some() || self.string.is_some()).then_some(at..at))
         {
             out.fail(What::Toml, place);
         }

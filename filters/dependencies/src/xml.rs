@@ -80,13 +80,12 @@ impl Xml {
 
     pub(crate) fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
         let mut before = ['\0'; 8];
-        for (index, c) in line.text.char_indices() {
+        for c in line.text.chars() {
             before.rotate_left(1);
             if let Some(last) = before.last_mut() {
                 *last = c;
             }
-            let at = (line.place.start + index).min(line.place.end);
-            self.step(c, &before, at, line.place.end, out);
+            self.step(c, &before, line.place.start, line.place.end, out);
         }
         if self.tag.is_some() {
             self.step(' ', &before, line.place.end, line.place.end, out);
@@ -97,7 +96,8 @@ impl Xml {
         for entry in std::mem::take(&mut self.entries).into_iter().rev() {
             self.tell(&entry, at, out);
         }
-        if self.strict && (self.broken || !self.began || !self.levels.is_empty() || self.tag.is_some() || self.comment) {
+        if self.strict && (self.broken || !self.began || !self.levels.is_empty() || self.tag.is_some() || self.comment)
+        {
             out.fail(What::Xml, at..at);
         }
         let kept = std::mem::take(&mut self.kept);
@@ -239,7 +239,9 @@ impl Xml {
     fn tell(&mut self, entry: &Entry, end: usize, out: &mut Out<'_>) {
         let field = |name: &str| entry.fields.get(name).map(|value| self.resolved(value)).unwrap_or_default();
         let place = entry.start..end.max(entry.start);
-        let spec = if matches!(entry.kind.as_str(), "dependency" | "parent" | "plugin" | "extension") && field("id").is_empty() {
+        let spec = if matches!(entry.kind.as_str(), "dependency" | "parent" | "plugin" | "extension")
+            && field("id").is_empty()
+        {
             let (mut group, artifact, version) = (field("groupid"), field("artifactid"), field("version"));
             if artifact.is_empty() {
                 return;
@@ -265,7 +267,8 @@ impl Xml {
             // .NET: `Include`, `Update`, `id`.
             let name = ["include", "update", "id"].iter().map(|name| field(name)).find(|name| !name.is_empty());
             let Some(name) = name else { return };
-            let version = ["versionoverride", "version"].iter().map(|name| field(name)).find(|version| !version.is_empty());
+            let version =
+                ["versionoverride", "version"].iter().map(|name| field(name)).find(|version| !version.is_empty());
             let managed = format!("managed {name}");
             let version = match version {
                 Some(version) => {

@@ -10,7 +10,7 @@ use crate::spec;
 /// Follows such a file.
 #[derive(Debug, Default)]
 pub(crate) struct Yaml {
-    /// The list below `pip:` and how far its key is indented.
+    /// The list below `pip:`, and how far it is indented at least.
     pip: Option<usize>,
     /// `packages:` of pnpm's lock file.
     packages: bool,
@@ -38,10 +38,10 @@ impl Yaml {
             }
         }
         if matches!(text, "- pip:" | "pip:") {
-            self.pip = Some(indent);
+            self.pip = Some(indent + usize::from(text.starts_with('-')));
         } else if let Some(above) = self.pip {
             match text.strip_prefix("- ") {
-                Some(item) if indent > above || (indent == above && indent > 0) => {
+                Some(item) if indent >= above => {
                     let item = item.split(" #").next().unwrap_or(item).trim().trim_matches(['"', '\'']);
                     if let Some(spec) = spec::pypi(item).filter(|_| !item.starts_with('-')) {
                         out.add(spec, How::Manifest, line.place.clone());

@@ -210,7 +210,7 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     let mut words = if list { words::listed(text) } else { shell(text, prose) };
     for word in &mut words {
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
-        let bare = if prose { bare.trim_matches(['*', ',', ';', '!', '?', ')', '.', ':', '\'', '"']) } else { bare };
+        let bare = if prose { plain_word(bare) } else { bare };
         // A path may end or begin with a point; so does `.`, which is one.
         if bare.len() != word.len() && !(word.starts_with('.') && !bare.is_empty()) && word != "." {
             *word = bare.to_owned();
@@ -231,9 +231,18 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     kind.read(rest, prose, found);
 }
 
+/// A word of prose without the marks around it.
+fn plain_word(word: &str) -> &str {
+    let word = word.trim_start_matches(['*', '(']).trim_end_matches([',', ';', '!', '?', ')', '.', ':', '\'', '"']);
+    let word = word.trim_end_matches("__");
+    // `==1.*` is a range.
+    if word.ends_with(".*") || word.ends_with("=*") { word } else { word.trim_end_matches('*') }
+}
+
 /// A command in a shell. The quote that ends its tool's name stood open before it.
 fn shell(text: &str, prose: bool) -> Vec<String> {
-    let end = text.find(['"', '\'']).filter(|end| !text.get(..*end).is_none_or(|name| name.contains(char::is_whitespace)));
+    let end =
+        text.find(['"', '\'']).filter(|end| !text.get(..*end).is_none_or(|name| name.contains(char::is_whitespace)));
     match end.and_then(|end| Some((text.get(..end)?, text.get(end + 1..)?))) {
         Some((name, rest)) => words::shell(&format!("{name}{rest}"), prose),
         None => words::shell(text, prose),

@@ -157,7 +157,14 @@ impl Scan {
         match &mut self.state {
             State::Idle => {
                 let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
-                let boundary = before.is_none_or(|before| !is_word(before) && !matches!(before, '@' | '_'));
+                let boundary = match before {
+                    // Emphasis, or a part of a name.
+                    Some('_') => text.get(..at).is_some_and(|before| {
+                        before.trim_end_matches('_').chars().next_back().is_none_or(char::is_whitespace)
+                    }),
+                    Some(before) => !is_word(before) && before != '@',
+                    None => true,
+                };
                 if c.is_ascii_alphabetic() && boundary && !escape && could_begin(c.encode_utf8(&mut [0; 4])) {
                     self.state = State::Word { start: at };
                 }
@@ -202,6 +209,16 @@ impl Scan {
                     }
                 }
                 (Some(_), _) => Next::Stay,
+                // In a shell no comma stands between two words.
+                (None, '"' | '\'')
+                    if head.is_new()
+                        && text.get(*start..at).is_some_and(|name| name.trim_end().ends_with(['"', '\''])) =>
+                {
+                    self.state =
+                        State::Head { start: *start, head: head.clone(), word: None, list: false, quote: None };
+                    self.quotes.pop();
+                    self.step(text, c, at)
+                }
                 (None, '"' | '\'') => {
                     *quote = Some(c);
                     *word = Some(at + 1);
@@ -222,13 +239,13 @@ impl Scan {
                 }
                 (None, _) => Next::Again(at),
             },
-            State::Head { head, word, start, .. } => {
+            State::Head { head, word, start, quote, .. } => {
                 if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
                     return Next::Stay;
                 }
                 if c.is_whitespace() {
                     let Some(from) = word.take() else { return Next::Stay };
-                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches('\\');
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'']);
                     if complete.is_empty() {
                         return Next::Stay;
                     }
@@ -241,6 +258,11 @@ impl Scan {
                         }
                         Step::No => Next::Again(from),
                     };
+                }
+                // A quoted word is the word.
+                if matches!(c, '"' | '\'') && (word.is_none() || quote.is_some()) {
+                    *quote = if quote.is_some() { None } else { Some(c) };
+                    return Next::Stay;
                 }
                 let from = *word.get_or_insert(at);
                 let begin = text.get(from..at + c.len_utf8()).unwrap_or_default();

@@ -99,7 +99,9 @@ fn address(value: &Value) -> Option<Remote> {
         .or_else(|| field("github"))
         .map(Remote::Vcs)
         .or_else(|| field("url").map(Remote::Url))
-        .or_else(|| field("path").or_else(|| field("file")).map(|path| spec::remote(&path).unwrap_or(Remote::File(path))))
+        .or_else(|| {
+            field("path").or_else(|| field("file")).map(|path| spec::remote(&path).unwrap_or(Remote::File(path)))
+        })
         .or_else(|| field("registry-index").or_else(|| field("registry")).and_then(|at| registry(&at)))
         .or_else(|| field("index").or_else(|| field("source")).map(Remote::Registry))
 }
@@ -170,7 +172,8 @@ impl Locked {
             }
             None if field("checksum").is_some() => Some(Spec::new(Ecosystem::CratesIo, name, spec::exact(version))),
             None => {
-                let python = ["files", "python-versions", "optional", "groups", "requires_python", "category", "summary"];
+                let python =
+                    ["files", "python-versions", "optional", "groups", "requires_python", "category", "summary"];
                 let is_python = python.iter().any(|key| fields.contains_key(*key));
                 is_python.then(|| Spec::new(Ecosystem::PyPi, name, spec::exact(version)))
             }

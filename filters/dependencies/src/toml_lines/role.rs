@@ -40,7 +40,11 @@ pub(super) fn role(path: &[String]) -> Option<Role> {
         | ["project", "optional-dependencies", _]
         | ["dependency-groups", _]
         | ["build-system", "requires"]
-        | ["tool", "uv", "dev-dependencies" | "constraint-dependencies" | "override-dependencies" | "build-constraint-dependencies"]
+        | [
+            "tool",
+            "uv",
+            "dev-dependencies" | "constraint-dependencies" | "override-dependencies" | "build-constraint-dependencies",
+        ]
         | ["tool", "pdm", "dev-dependencies", _]
         | ["tool", "hatch", "envs", _, "dependencies" | "extra-dependencies"]
         | ["tool", "rye", "dev-dependencies"]
@@ -54,9 +58,10 @@ pub(super) fn role(path: &[String]) -> Option<Role> {
         ["versions"] => Some(Role::Versions),
         ["tool", ..] => None,
         ["package" | "project", ..] => None,
-        [.., "dependencies" | "dev-dependencies" | "build-dependencies" | "dev_dependencies" | "build_dependencies"] => {
-            Some(Role::Cargo)
-        }
+        [
+            ..,
+            "dependencies" | "dev-dependencies" | "build-dependencies" | "dev_dependencies" | "build_dependencies",
+        ] => Some(Role::Cargo),
         ["patch", _] => Some(Role::Cargo),
         _ => None,
     }

@@ -24,7 +24,7 @@ const CONFIGURATIONS: &[&str] = &[
     "ksp",
     "platform",
     "enforcedplatform",
-    "coreLibraryDesugaring",
+    "corelibrarydesugaring",
     "detektplugins",
     "modimplementation",
     "add",
@@ -45,8 +45,8 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
         }
         return;
     }
-    let configures = CONFIGURATIONS.iter().any(|name| first.ends_with(&name.to_ascii_lowercase()));
-    if !(configures || grabs) || first.is_empty() && !grabs {
+    let configures = !first.is_empty() && CONFIGURATIONS.iter().any(|name| first.ends_with(name));
+    if !configures && !grabs {
         return;
     }
     let named = |name: &str| {

@@ -368,8 +368,9 @@ impl Growing {
         let held = self.held_from();
         let prose = self.mode == Mode::Prose;
         let end = self.came();
-        if let Some(held) = held.filter(|held| prose && *held > self.at && end - held < self.limit / 2) {
-            return self.go_on(held);
+        let from = held.unwrap_or(end);
+        if prose && from > self.at && end - from < self.limit / 2 {
+            return self.go_on(from);
         }
         if let Some(held) = held {
             self.findings.fail(What::Long, held..end);

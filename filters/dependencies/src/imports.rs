@@ -1,5 +1,8 @@
 //! What code imports: names of modules, which hint at packages.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 use portcullis_osv::{Ecosystem, Wanted};
 
 use crate::found::{How, Spec};
@@ -8,11 +11,16 @@ use crate::spec;
 use crate::strings::strings;
 
 /// Modules that come with Python.
-const PYTHON: &str = include_str!("data/python.txt");
+static PYTHON: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("data/python.txt").split_ascii_whitespace().collect());
 /// Modules that come with Node.js.
-const NODE: &str = include_str!("data/node.txt");
+static NODE: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("data/node.txt").split_ascii_whitespace().collect());
 /// Modules of Python whose packages are named otherwise.
-const MODULES: &str = include_str!("data/modules.txt");
+static MODULES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("data/modules.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' ')).collect()
+});
 /// Crates that come with Rust, and what is no crate.
 const RUST: &[&str] = &["alloc", "core", "crate", "proc_macro", "self", "std", "super", "test", "Self"];
 
@@ -23,13 +31,21 @@ fn tell(ecosystem: Ecosystem, name: &str, line: &Line<'_>, out: &mut Out<'_>) {
 /// `import a.b as c, d`, `from a.b import c`, `__import__("a")`, `import_module("a")`.
 pub(crate) fn python(line: &Line<'_>, out: &mut Out<'_>) {
     let text = line.text.split('#').next().unwrap_or_default().trim();
-    let text = text.trim_start_matches(">>> ").trim();
+    for statement in text.trim_start_matches(">>> ").split(';') {
+        let statement = statement.trim();
+        // `try: import a`
+        let begun = ["try:", "else:", "finally:"].iter().find_map(|begin| statement.strip_prefix(begin));
+        python_statement(begun.unwrap_or(statement).trim(), line, out);
+    }
+}
+
+fn python_statement(text: &str, line: &Line<'_>, out: &mut Out<'_>) {
     if let Some(rest) = text.strip_prefix("from ") {
         if let Some((module, _)) = rest.split_once(" import ").or_else(|| rest.split_once(" import(")) {
             module_of_python(module.trim(), line, out);
         }
     } else if let Some(rest) = text.strip_prefix("import ") {
-        let modules: Vec<&str> = rest.split(';').next().unwrap_or(rest).split(',').map(str::trim).collect();
+        let modules: Vec<&str> = rest.split(',').map(str::trim).collect();
         let plain = |module: &str| match module.split_once(" as ") {
             Some((module, name)) => is_path(module.trim()) && is_path(name.trim()),
             None => is_path(module),
@@ -62,7 +78,7 @@ fn module_of_python(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
         return;
     }
     let module = path.split('.').next().unwrap_or(path);
-    if PYTHON.split_ascii_whitespace().any(|own| own == module) {
+    if PYTHON.contains(module) {
         return;
     }
     // Packages that share a namespace.
@@ -73,8 +89,7 @@ fn module_of_python(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
     if path.starts_with("google.protobuf") {
         return tell(Ecosystem::PyPi, "protobuf", line, out);
     }
-    let known = MODULES.lines().filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == module);
-    tell(Ecosystem::PyPi, known.map_or(module, |(_, package)| package), line, out);
+    tell(Ecosystem::PyPi, MODULES.get(module).unwrap_or(&module), line, out);
 }
 
 /// `import a from "b"`, `import "b"`, `require("b")`, `import("b")`, `export * from "b"`.
@@ -118,7 +133,7 @@ fn module_of_javascript(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
     let parts = if path.starts_with('@') { 2 } else { 1 };
     let end = path.match_indices('/').nth(parts - 1).map_or(path.len(), |(at, _)| at);
     let name = path.get(..end).unwrap_or(path);
-    if !NODE.split_ascii_whitespace().any(|own| own == name)
+    if !NODE.contains(name)
         && let Some(spec) = spec::npm_entry(name, "")
     {
         out.add(spec, How::Import, line.place.clone());

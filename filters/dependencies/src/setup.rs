@@ -59,7 +59,7 @@ impl Setup {
             self.bracketed(value, line, out);
         } else if value.is_empty() {
             self.listed = true;
-        } else if !value.starts_with(|c: char| c == '=') && value.chars().all(|c| !"()".contains(c)) {
+        } else if !value.starts_with('=') && value.chars().all(|c| !"()".contains(c)) {
             value.split(';').for_each(|value| tell(value.trim_matches(['"', '\'', ',']), line, out));
             self.listed = true;
         }

@@ -213,6 +213,16 @@ impl Toml {
             // What it holds says nothing of the package, that it is there does.
             stanza.fields.insert(name.clone(), Value::Array(Vec::new()));
         }
+        if let (Some(role), Some(name), true) =
+            (role(above).filter(|role| !role.is_list()), path.last(), value.starts_with('{'))
+        {
+            // A table that goes on in the next line: what this one says of it counts.
+            let said = format!("x = {}}}", value.trim_end_matches(','));
+            let said = said.parse::<Table>().ok().and_then(|read| below(Value::Table(read), 1));
+            deps::entry(role, name, &said.unwrap_or_else(|| Value::Table(Table::new())), &self.versions, &mut |spec| {
+                out.add(spec, How::Manifest, line.place.clone());
+            });
+        }
         if value.starts_with(['[', '{']) {
             let mut array = Array { role: listed, depth: 0 };
             let strings = array.strings(value);

@@ -256,7 +256,7 @@ impl Xml {
                 self.keep(managed, version.clone());
                 version
             };
-            let path = entry.fields.get("systempath").or_else(|| entry.fields.get("relativepath").filter(|_| false));
+            let path = entry.fields.get("systempath");
             let mut spec = spec::maven(&format!("{group}:{artifact}"));
             if let Some(spec) = &mut spec {
                 spec.wanted = spec::maven_version(&version);

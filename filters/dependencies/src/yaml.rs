@@ -87,13 +87,13 @@ impl Yaml {
 fn yarn_name(text: &str) -> Option<String> {
     let first = text.strip_suffix(':')?.split(',').next()?.trim_matches(['"', '\'', ' ']);
     let (at, _) = first.char_indices().skip(1).find(|(_, c)| *c == '@')?;
-    let (name, range) = (first.get(..at)?, first.get(at + 1..)?);
+    let range = first.get(at + 1..)?;
     // An alias is locked under its own name.
-    let name = range.strip_prefix("npm:").and_then(|range| {
+    let alias = range.strip_prefix("npm:").and_then(|range| {
         let (at, _) = range.char_indices().skip(1).find(|(_, c)| *c == '@')?;
         range.get(..at)
     });
-    let name = name.unwrap_or(first.get(..at)?);
+    let name = alias.unwrap_or(first.get(..at)?);
     spec::npm_entry(name, "")?;
     Some(name.to_owned())
 }

@@ -61,7 +61,6 @@ fn shown(findings: &Findings) -> Vec<String> {
             Some(Remote::Registry(at)) => format!(" @registry {at}"),
             Some(Remote::Url(at)) => format!(" @url {at}"),
             Some(Remote::Vcs(at)) => format!(" @vcs {at}"),
-            Some(other) => panic!("{other:?}"),
         };
         let ascii = if found.ascii { "" } else { " looks" };
         let package = &found.package;

@@ -139,9 +139,9 @@ proptest! {
 
     #[test]
     fn any_text_is_read(text in "\\PC{0,200}", name in "[a-zA-Z.]{0,12}") {
-        find(&text, Hint::Answer);
-        find(&text, Hint::File(&name));
-        find(&text, Hint::Language(&name));
+        let _ = find(&text, Hint::Answer);
+        let _ = find(&text, Hint::File(&name));
+        let _ = find(&text, Hint::Language(&name));
     }
 }
 
@@ -209,4 +209,80 @@ fn longer_lines_than_may_be_held_are_told() {
     // Names that no registry takes.
     let name = format!("{{\"dependencies\": {{\"{}\": \"1.0.0\"}}}}", "n".repeat(4000));
     assert_eq!(find(&name, Hint::Answer).unreadable[0].what, What::Name);
+}
+
+/// Twice the text takes twice the time, not four times: nothing is looked at again and again.
+#[test]
+#[ignore = "compares times; run it alone and in release"]
+fn time_grows_with_the_text() {
+    let patterns: &[(&str, &str)] = &[
+        ("", "pip "),
+        ("", "pip -a -a -a -a -a -a "),
+        ("", "pip install a "),
+        ("", "\"pip\", "),
+        ("[", "\"pip\", \"install\", "),
+        ("", "npm install \\\n"),
+        ("```\n", "pip install \\\n"),
+        ("```\n", "[\"pip\",\n"),
+        ("```\n", "\"pip\", \"install\",\n"),
+        ("```\n", "a \\\n"),
+        ("", "x=="),
+        ("", "x==1.0 "),
+        ("", "'"),
+        ("", "`pip install "),
+        ("", "{\"dependencies\":"),
+        ("{\"dependencies\": {", "\"a\": \"1\","),
+        ("", "[["),
+        ("```\n", "[[package]]\nname = \"a\"\n"),
+        ("```toml\n", "a.b.c.d = [\n"),
+        ("```toml\n[dependencies]\n", "a = {\n"),
+        ("```\n", "<dependency><a>"),
+        ("```\n", "<dependency>\n"),
+        ("```\n<", "a"),
+        ("```\n", "<!--"),
+        ("```\n<a b=\"", ">"),
+        ("```\n", "require (\nb.c/d v1\n"),
+        ("```\n", "import a,"),
+        ("```\n", "from a import b\n"),
+        ("```\n", "require('"),
+        ("```\n", "implementation('a:b:1"),
+        ("```\n", "a@b,"),
+        ("", "\u{200B}p"),
+        ("", "ｐｉｐ "),
+        ("", "```\n"),
+        ("", "_pip"),
+        ("", "________"),
+        ("", "1. - > "),
+        ("", "\\"),
+        ("", "a/"),
+        ("```\n", "&amp;"),
+    ];
+    let seconds = |text: &str, piece: usize| {
+        let start = std::time::Instant::now();
+        let mut growing = Growing::new(Hint::Answer);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = (piece..rest.len()).find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
+            growing.push(&rest[..end]);
+            let _ = growing.held_from();
+            growing.take();
+            rest = &rest[end..];
+        }
+        growing.end();
+        let whole = std::time::Instant::now();
+        let _ = find(text, Hint::Answer);
+        let _ = find(text, Hint::File("x.toml"));
+        let _ = find(text, Hint::File("x.xml"));
+        (start.elapsed().as_secs_f64(), whole.elapsed().as_secs_f64())
+    };
+    let mut slow = Vec::new();
+    for (begin, pattern) in patterns {
+        let text = |size: usize| format!("{begin}{}", pattern.repeat(size / pattern.len()));
+        let (small, large) = (seconds(&text(1 << 19), 3), seconds(&text(1 << 20), 3));
+        println!("{begin:?} {pattern:?}: {small:.3?} {large:.3?}");
+        if large.0 > 3.0 * small.0 + 0.05 {
+            slow.push(pattern);
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
 }

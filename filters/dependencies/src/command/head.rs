@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Npm,
     /// The first name is the package, the rest is for what it runs.
     NpmRun,
+    /// The first name without `create-`.
+    NpmCreate,
     Pip,
     PipRun,
     /// Only what `--with` names.
@@ -45,6 +47,8 @@ const NPM: &[(&[&str], Kind)] = &[
     (&["update"], Kind::Npm),
     (&["upgrade"], Kind::Npm),
     (&["global", "add"], Kind::Npm),
+    (&["create"], Kind::NpmCreate),
+    (&["init"], Kind::NpmCreate),
     (&["exec"], Kind::NpmRun),
     (&["x"], Kind::NpmRun),
     (&["dlx"], Kind::NpmRun),

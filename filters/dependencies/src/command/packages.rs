@@ -1,5 +1,8 @@
 //! What a command installs.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use portcullis_osv::{Ecosystem, Wanted};
 
 use super::args::{Arg, args};
@@ -27,7 +30,8 @@ const OWN: &[&str] = &[
 ];
 
 /// Words that end a command in prose. They are no packages there.
-const PROSE: &str = include_str!("../data/prose.txt");
+static PROSE: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("../data/prose.txt").split_ascii_whitespace().collect());
 
 const PIP: &[&str] = &[
     "-r",
@@ -209,10 +213,14 @@ const DOTNET: &[&str] = &[
 pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
     let mut words = if list { words::listed(text) } else { shell(text, prose) };
     for word in &mut words {
+        // The end of an element, of a link's text.
+        if let Some(end) = word.find("</").or_else(|| word.find("](")) {
+            word.truncate(end);
+        }
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
         let bare = if prose { plain_word(bare) } else { bare };
         // A path may end or begin with a point; so does `.`, which is one.
-        if bare.len() != word.len() && !(word.starts_with('.') && !bare.is_empty()) && word != "." {
+        if bare.len() != word.len() && (bare.is_empty() || !word.starts_with('.')) && word != "." {
             *word = bare.to_owned();
         }
     }
@@ -228,7 +236,7 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     if prose && let Some(end) = rest.iter().position(|word| is_prose(word)) {
         rest = rest.get(..end).unwrap_or_default();
     }
-    kind.read(rest, prose, found);
+    kind.read(rest, found);
 }
 
 /// A word of prose without the marks around it.
@@ -252,17 +260,18 @@ fn shell(text: &str, prose: bool) -> Vec<String> {
 /// Whether a word in prose is one of its own, not a package's name.
 pub(crate) fn is_prose(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    lower == "-" || lower == "--" || PROSE.split_ascii_whitespace().any(|known| known == lower)
+    lower == "-" || lower == "--" || PROSE.contains(lower.as_str())
 }
 
 impl Kind {
-    fn read(self, words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+    fn read(self, words: &[String], found: &mut dyn FnMut(Spec)) {
         match self {
             Self::Pip | Self::Poetry => python(words, false, found),
             Self::PipRun => python(words, true, found),
             Self::PipWith => with(words, found),
             Self::Npm => npm(words, false, found),
             Self::NpmRun => npm(words, true, found),
+            Self::NpmCreate => npm(words, true, &mut |spec| found(creates(spec))),
             Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
             Self::Cargo => cargo(words, false, found),
             Self::CargoInstall => cargo(words, true, found),
@@ -270,7 +279,7 @@ impl Kind {
             Self::Gem | Self::Bundle => gem(words, found),
             Self::Composer => composer(words, found),
             Self::Dotnet => dotnet(words, found),
-            Self::Maven => maven(words, prose, found),
+            Self::Maven => maven(words, found),
         }
     }
 }
@@ -283,6 +292,18 @@ fn plain(words: &[String], takes: &[&str], read: &mut dyn FnMut(&str) -> Option<
             found(spec);
         }
     }
+}
+
+/// `npm create x` runs `create-x`.
+fn creates(spec: Spec) -> Spec {
+    if spec.remote.is_some() {
+        return spec;
+    }
+    let written = match spec.written.split_once('/') {
+        Some((scope, name)) => format!("{scope}/create-{name}"),
+        None => format!("create-{}", spec.written),
+    };
+    Spec { written, ..spec }
 }
 
 /// A registry that is not the ecosystem's own.
@@ -324,7 +345,11 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
             Arg::Plain(_) if first && plain > 0 => {}
             Arg::Plain(word) => {
                 plain += 1;
-                specs.extend(spec::pypi(word));
+                match spec::pypi(word) {
+                    Some(spec) => specs.push(spec),
+                    // `a,b` is no name of pip's, but it says two.
+                    None => specs.extend(word.split(',').filter_map(spec::pypi)),
+                }
             }
         }
     }
@@ -449,7 +474,7 @@ fn dotnet(words: &[String], found: &mut dyn FnMut(Spec)) {
     tell(Ecosystem::NuGet, specs, own, found);
 }
 
-fn maven(words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+fn maven(words: &[String], found: &mut dyn FnMut(Spec)) {
     let (mut group, mut artifact, mut version, mut own, mut specs) = ("", "", "", None, Vec::new());
     for arg in args(words, &[]) {
         match arg {
@@ -458,9 +483,7 @@ fn maven(words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
             Arg::Option("-DartifactId", value) => artifact = value,
             Arg::Option("-Dversion", value) => version = value,
             Arg::Option("-DremoteRepositories", value) => own = registry(value.rsplit("::").next().unwrap_or(value)),
-            Arg::Option(..) => {}
-            Arg::Plain(_) if prose => {}
-            Arg::Plain(_) => {}
+            Arg::Option(..) | Arg::Plain(_) => {}
         }
     }
     if !group.is_empty() && !artifact.is_empty() {

@@ -162,6 +162,8 @@ impl Scan {
                     Some('_') => text.get(..at).is_some_and(|before| {
                         before.trim_end_matches('_').chars().next_back().is_none_or(char::is_whitespace)
                     }),
+                    // `python -mpip`
+                    Some('m') => text.get(..at).is_some_and(|before| before.ends_with(" -m")),
                     Some(before) => !is_word(before) && before != '@',
                     None => true,
                 };

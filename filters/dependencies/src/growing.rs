@@ -15,6 +15,8 @@ use crate::trigger::{Begins, begins};
 /// The most bytes of a text that are held undecided. A longer line, or a longer entry, is read as it stands and told as
 /// unreadable.
 pub const MOST_HELD: usize = 64 * 1024;
+/// So much of a line may be indentation and marks of lists and quotes.
+const MOST_MARKS: usize = 256;
 /// As many lines as a command may go on over.
 const MOST_JOINED: usize = 256;
 
@@ -195,6 +197,11 @@ impl Growing {
         }
         let seen = self.seen.text();
         let content = content(seen);
+        if content > MOST_MARKS {
+            self.mode = if self.lines.active() { Mode::Code } else { Mode::Prose };
+            self.scan = Scan::new(self.mode != Mode::Prose);
+            return;
+        }
         self.content = self.seen.source(content);
         self.mode = match begins(seen.get(content..).unwrap_or_default(), whole) {
             Begins::Open => return,

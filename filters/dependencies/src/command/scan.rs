@@ -7,6 +7,8 @@ use super::packages::is_prose;
 
 /// As many quotes may stand open around a command.
 const MOST_QUOTES: usize = 8;
+/// As many low lines in a row as emphasise a word; more are a line or a name.
+const LONGEST_EMPHASIS: usize = 3;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -157,17 +159,11 @@ impl Scan {
         match &mut self.state {
             State::Idle => {
                 let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
-                let boundary = match before {
-                    // Emphasis, or a part of a name.
-                    Some('_') => text.get(..at).is_some_and(|before| {
-                        before.trim_end_matches('_').chars().next_back().is_none_or(char::is_whitespace)
-                    }),
-                    // `python -mpip`
-                    Some('m') => text.get(..at).is_some_and(|before| before.ends_with(" -m")),
-                    Some(before) => !is_word(before) && before != '@',
-                    None => true,
-                };
-                if c.is_ascii_alphabetic() && boundary && !escape && could_begin(c.encode_utf8(&mut [0; 4])) {
+                if !escape
+                    && c.is_ascii_alphabetic()
+                    && could_begin(c.encode_utf8(&mut [0; 4]))
+                    && may_follow(before, text.get(..at).unwrap_or_default())
+                {
                     self.state = State::Word { start: at };
                 }
                 Next::Stay
@@ -346,6 +342,22 @@ impl Scan {
         let alone = close.is_some_and(|close| close == '`' || self.code) && is_alone(before);
         let prose = !(alone || (self.code && is_alone(before)));
         State::Taking { start, from, close, quote: None, word: None, list, prose }
+    }
+}
+
+/// Whether a tool's name may begin behind a character, and what stands before.
+fn may_follow(last: Option<char>, before: &str) -> bool {
+    match last {
+        // Emphasis, or a part of a name.
+        Some('_') => {
+            let marks = before.chars().rev().take(LONGEST_EMPHASIS).take_while(|c| *c == '_').count();
+            let tail = before.get(..before.len() - marks).unwrap_or_default();
+            tail.chars().next_back().is_none_or(char::is_whitespace)
+        }
+        // `python -mpip`
+        Some('m') => before.ends_with(" -m"),
+        Some(last) => !is_word(last) && last != '@',
+        None => true,
     }
 }
 

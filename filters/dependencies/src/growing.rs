@@ -202,7 +202,8 @@ impl Growing {
             self.scan = Scan::new(self.mode != Mode::Prose);
             return;
         }
-        self.content = self.seen.source(content);
+        // A line of an entry is held from its beginning on: what looks like a mark may be a part of it.
+        self.content = if self.lines.active() { 0 } else { self.seen.source(content) };
         self.mode = match begins(seen.get(content..).unwrap_or_default(), whole) {
             Begins::Open => return,
             Begins::Fence => Mode::Fence,

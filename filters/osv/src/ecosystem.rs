@@ -72,10 +72,30 @@ impl Ecosystem {
             }
             // The registry takes `-` and `_` for the same.
             Self::CratesIo => name.to_ascii_lowercase().replace('_', "-").into(),
-            Self::NuGet | Self::Packagist | Self::Npm => name.to_lowercase().into(),
-            Self::Go | Self::Maven | Self::RubyGems => name.into(),
+            Self::NuGet | Self::Packagist => name.to_lowercase().into(),
+            // New names are in lower case, but `JSONStream` and `jsonstream` are two old packages. In addresses, the
+            // slash after a scope is escaped.
+            Self::Npm => name.replace("%2f", "/").replace("%2F", "/").into(),
+            // Module caches and proxies write an upper-case letter as `!` and its lower-case one.
+            Self::Go => unescape(name.trim_end_matches(|c: char| c == '/' || c.is_whitespace())),
+            Self::Maven | Self::RubyGems => name.into(),
         }
     }
+}
+
+/// A module's path without the escapes of <https://go.dev/ref/mod#goproxy-protocol>; one that is not escaped in this
+/// way stays as it is.
+fn unescape(path: &str) -> Cow<'_, str> {
+    let mut parts = path.split('!');
+    let mut plain = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        match part.chars().next() {
+            Some(c) if c.is_ascii_lowercase() => plain.push(c.to_ascii_uppercase()),
+            _ => return path.into(),
+        }
+        plain.extend(part.chars().skip(1));
+    }
+    plain.into()
 }
 
 impl fmt::Display for Ecosystem {
@@ -94,8 +114,25 @@ mod tests {
             assert_eq!(Ecosystem::PyPi.canonical(name), "py-yaml", "{name}");
         }
         assert_eq!(Ecosystem::CratesIo.canonical("serde_json"), "serde-json");
-        assert_eq!(Ecosystem::Npm.canonical("@Types/Node"), "@types/node");
+        assert_eq!(Ecosystem::CratesIo.canonical("Inflector"), "inflector");
+        assert_eq!(Ecosystem::Npm.canonical("@types%2fnode"), "@types/node");
+        assert_ne!(Ecosystem::Npm.canonical("JSONStream"), Ecosystem::Npm.canonical("jsonstream"));
+        assert_eq!(Ecosystem::NuGet.canonical("Newtonsoft.Json"), "newtonsoft.json");
+        assert_eq!(Ecosystem::Packagist.canonical("Symfony/HTTP-Kernel"), "symfony/http-kernel");
+        assert_eq!(Ecosystem::Go.canonical("github.com/!burnt!sushi/toml"), "github.com/BurntSushi/toml");
+        assert_ne!(Ecosystem::Go.canonical("gopkg.in/yaml.v2"), Ecosystem::Go.canonical("gopkg.in/yaml.v3"));
+        assert_eq!(Ecosystem::RubyGems.canonical("RedCloth"), "RedCloth");
         assert_eq!(Ecosystem::Maven.canonical("org.Apache:Log4j"), "org.Apache:Log4j");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_canonical_name_is_its_own_canonical_name(name in "[ !/a-zA-Z0-9._@%-]{0,16}|\\PC{0,16}") {
+            for ecosystem in Ecosystem::ALL {
+                let canonical = ecosystem.canonical(&name);
+                proptest::prop_assert_eq!(ecosystem.canonical(&canonical), canonical.as_ref());
+            }
+        }
     }
 
     #[test]

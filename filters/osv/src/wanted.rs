@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ecosystem::Ecosystem;
+use crate::requirement::Requirement;
 
 /// Which versions of a package are asked for.
 ///
@@ -23,10 +24,15 @@ impl Wanted {
     /// [`Wanted::Exact`]. What is no requirement stays a [`Wanted::Range`], which [`judge`](crate::judge) then finds
     /// unreadable.
     #[must_use]
-    pub fn read(_ecosystem: Ecosystem, requirement: &str) -> Self {
-        match requirement.trim() {
-            "" | "*" => Self::Any,
-            other => Self::Range(other.into()),
+    pub fn read(ecosystem: Ecosystem, requirement: &str) -> Self {
+        let text = requirement.trim();
+        match Requirement::parse(ecosystem, text) {
+            Some(requirement) if requirement.is_any() => Self::Any,
+            Some(requirement) => match requirement.as_version() {
+                Some(version) => Self::Exact(version.as_str().into()),
+                None => Self::Range(text.into()),
+            },
+            None => Self::Range(text.into()),
         }
     }
 }

@@ -337,7 +337,7 @@ impl Growing {
             }
             Mode::Code => {
                 let mut out = Out { findings: &mut self.findings, told: &mut self.told };
-                self.lines.logical(&self.seen, self.at, place, &mut out);
+                self.lines.logical(&self.seen, self.fence, self.at, place, &mut out);
             }
             Mode::Fence => self.open(place),
             Mode::Open => {}
@@ -358,8 +358,7 @@ impl Growing {
 
     /// A line that may open a block.
     fn open(&mut self, place: Range<usize>) {
-        let seen = self.seen.text();
-        let line = seen.get(content(seen)..).unwrap_or_default();
+        let line = self.seen.text();
         let mut out = Out { findings: &mut self.findings, told: &mut self.told };
         if let Some((fence, info)) = Fence::open(line) {
             let format = Format::info(info);
@@ -367,7 +366,7 @@ impl Growing {
             self.lines.end(place.start, &mut out);
             self.lines = Lines::new(format, false);
         } else {
-            self.lines.logical(&self.seen, self.at, place, &mut out);
+            self.lines.logical(&self.seen, None, self.at, place, &mut out);
         }
     }
 

@@ -104,11 +104,11 @@ impl Json {
     pub(crate) fn held(&self) -> Option<usize> {
         let entry =
             self.levels.iter().find(|level| level.role.is_entry() && !level.object.told).map(|level| level.start);
-        let role = self.levels.last().map_or(Role::None, |level| level.role.clone());
-        let key = self.key.as_ref().filter(|key| role.is_section() || Role::may_begin(&key.text));
+        let section = self.levels.last().is_some_and(|level| level.role.is_section());
+        let key = self.key.as_ref().filter(|key| section || Role::may_begin(&key.text));
         let string = self.string.as_ref().or(self.before.as_ref());
         let string = string.filter(|string| {
-            role.is_section() || (self.key.is_none() && Role::may_begin(&string.text)) || may_be_npm(&string.text)
+            section || (self.key.is_none() && Role::may_begin(&string.text)) || may_be_npm(&string.text)
         });
         entry.into_iter().chain(key.map(|key| key.place.start)).chain(string.map(|string| string.place.start)).min()
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::fence::Fence;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
 use crate::go_lines::GoLines;
@@ -74,13 +75,22 @@ impl Lines {
     }
 
     /// Takes a logical line: one, or several that a sign at their ends joins. `at` is where it begins in the text.
-    pub(crate) fn logical(&mut self, seen: &Seen, at: usize, place: Range<usize>, out: &mut Out<'_>) {
+    pub(crate) fn logical(
+        &mut self,
+        seen: &Seen,
+        fence: Option<Fence>,
+        at: usize,
+        place: Range<usize>,
+        out: &mut Out<'_>,
+    ) {
+        let inner = |text| fence.map_or(text, |fence: Fence| fence.inner(text));
         let mut start = 0;
         for part in seen.text().split_inclusive('\n') {
             let end = start + part.len();
             let source = seen.part(start..end);
             let place = (at + source.start).max(place.start)..(at + source.end).min(place.end.max(at + source.end));
-            self.line(&Line { text: part.trim_end_matches('\n'), place }, out);
+            let text = part.trim_end_matches('\n');
+            self.line(&Line { text: inner(text), place }, out);
             start = end;
         }
         for (index, c) in seen.text().char_indices() {
@@ -88,7 +98,7 @@ impl Lines {
             self.json.feed(c, at + part.start..at + part.end, out);
         }
         self.json.feed('\n', place.end..place.end, out);
-        self.requirements.line(self.format, &Line { text: seen.text(), place }, out);
+        self.requirements.line(self.format, &Line { text: inner(seen.text()), place }, out);
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::head::{Head, Step, could_begin};
+use super::head::{Head, Step, could_begin, may_be_first};
 use super::packages::is_prose;
 
 /// As many quotes may stand open around a command.
@@ -159,11 +159,7 @@ impl Scan {
         match &mut self.state {
             State::Idle => {
                 let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
-                if !escape
-                    && c.is_ascii_alphabetic()
-                    && could_begin(c.encode_utf8(&mut [0; 4]))
-                    && may_follow(before, text.get(..at).unwrap_or_default())
-                {
+                if !escape && may_be_first(c) && may_follow(before, text.get(..at).unwrap_or_default()) {
                     self.state = State::Word { start: at };
                 }
                 Next::Stay

@@ -7,6 +7,7 @@ use portcullis_osv::{Ecosystem, Wanted};
 
 use super::args::{Arg, args};
 use super::head::{Head, Kind, Step};
+use super::options::{CARGO, COMPOSER, DOTNET, GEM, GO, NPM, PIP};
 use super::words;
 use crate::found::{Remote, Spec};
 use crate::spec;
@@ -29,185 +30,12 @@ const OWN: &[&str] = &[
     "repo.packagist.org",
 ];
 
+/// The old index of crates.io, which lock files still name.
+const CRATES_INDEX: &str = "github.com/rust-lang/crates.io-index";
+
 /// Words that end a command in prose. They are no packages there.
 static PROSE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("../data/prose.txt").split_ascii_whitespace().collect());
-
-const PIP: &[&str] = &[
-    "-r",
-    "--requirement",
-    "--requirements",
-    "-c",
-    "--constraint",
-    "--constraints",
-    "-e",
-    "--editable",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "-t",
-    "--target",
-    "--platform",
-    "--python-version",
-    "--implementation",
-    "--abi",
-    "--root",
-    "--prefix",
-    "--src",
-    "--proxy",
-    "--timeout",
-    "--retries",
-    "--trusted-host",
-    "--cert",
-    "--client-cert",
-    "--cache-dir",
-    "--log",
-    "--progress-bar",
-    "--only-binary",
-    "--no-binary",
-    "--upgrade-strategy",
-    "--use-feature",
-    "--use-deprecated",
-    "--config-settings",
-    "-C",
-    "--report",
-    "-p",
-    "--python",
-    "-d",
-    "--dest",
-    "--group",
-    "-G",
-    "--source",
-    "--extras",
-    "-E",
-    "--index",
-    "--default-index",
-    "--extra",
-    "--tag",
-    "--branch",
-    "--rev",
-    "--optional",
-    "--with",
-    "--with-editable",
-    "--from",
-    "--directory",
-    "--project",
-    "--package",
-    "--script",
-    "--spec",
-    "--suffix",
-    "--pip-args",
-    "--marker",
-    "-m",
-    "-w",
-    "--wheel-dir",
-];
-const NPM: &[&str] = &[
-    "--registry",
-    "--prefix",
-    "-C",
-    "--tag",
-    "--save-prefix",
-    "-w",
-    "--workspace",
-    "--loglevel",
-    "--cache",
-    "--omit",
-    "--include",
-    "-p",
-    "--package",
-    "-c",
-    "--call",
-    "--filter",
-    "-F",
-    "--cwd",
-    "--dir",
-];
-const CARGO: &[&str] = &[
-    "--features",
-    "-F",
-    "--rename",
-    "--git",
-    "--path",
-    "--branch",
-    "--tag",
-    "--rev",
-    "--registry",
-    "--index",
-    "--version",
-    "--vers",
-    "-p",
-    "--package",
-    "--target",
-    "--manifest-path",
-    "--root",
-    "--profile",
-    "--bin",
-    "--example",
-    "--color",
-    "--config",
-    "-Z",
-    "-j",
-    "--jobs",
-    "--base",
-    "--target-dir",
-];
-const GO: &[&str] = &["-ldflags", "-tags", "-modfile", "-o", "-C", "-gcflags", "-mod", "-exec"];
-const GEM: &[&str] = &[
-    "-v",
-    "--version",
-    "-s",
-    "--source",
-    "-i",
-    "--install-dir",
-    "-n",
-    "--bindir",
-    "-P",
-    "--trust-policy",
-    "--platform",
-    "-g",
-    "--group",
-    "--file",
-    "--git",
-    "--github",
-    "--path",
-    "--branch",
-    "--ref",
-    "--glob",
-    "-r",
-    "--require",
-    "-p",
-    "--http-proxy",
-];
-const COMPOSER: &[&str] = &["-d", "--working-dir", "--repository", "--repository-url"];
-const DOTNET: &[&str] = &[
-    "-v",
-    "--version",
-    "-f",
-    "--framework",
-    "-s",
-    "--source",
-    "--package-directory",
-    "--tool-path",
-    "--add-source",
-    "--configfile",
-    "-n",
-    "--project",
-    "-Version",
-    "-RequiredVersion",
-    "-MinimumVersion",
-    "-MaximumVersion",
-    "-Source",
-    "-Repository",
-    "-ProjectName",
-    "-OutputDirectory",
-    "-Framework",
-    "-Scope",
-    "-Provider",
-    "-Name",
-];
 
 /// Reads a command: its text from the tool's name on.
 pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
@@ -308,10 +136,14 @@ fn creates(spec: Spec) -> Spec {
 
 /// A registry that is not the ecosystem's own.
 pub(crate) fn registry(address: &str) -> Option<Remote> {
-    let host = address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    // What a reader takes for the host may be a name before an `@`, or stand behind another slash.
+    let host = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or(host).split(':').next().unwrap_or(host);
     let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(host))
-        || address.contains("github.com/rust-lang/crates.io-index");
+        || rest
+            .strip_prefix(CRATES_INDEX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.', '#', '?']));
     (!address.is_empty() && !own).then(|| Remote::Registry(address.to_owned()))
 }
 
@@ -490,4 +322,34 @@ fn maven(words: &[String], found: &mut dyn FnMut(Spec)) {
         specs.extend(spec::maven(&format!("{group}:{artifact}:{version}")));
     }
     tell(Ecosystem::Maven, specs, own, found);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_registries_are_known_by_their_host() {
+        for own in [
+            "https://pypi.org/simple",
+            "https://user:password@PyPI.org:443/simple",
+            "sparse+https://index.crates.io/",
+            "https://github.com/rust-lang/crates.io-index",
+            "registry.npmjs.org",
+        ] {
+            assert_eq!(registry(own), None, "{own}");
+        }
+        for other in [
+            "https://evil.example/pypi.org/",
+            "https://pypi.org@evil.example/",
+            "https://evil.example\\@pypi.org/",
+            "https://evil.example?@pypi.org",
+            "https://evil.example/github.com/rust-lang/crates.io-index",
+            "https://github.com/rust-lang/crates.io-index-evil",
+            "https://pypi.org.evil.example/simple",
+            "file:///tmp/x",
+        ] {
+            assert_eq!(registry(other), Some(Remote::Registry(other.to_owned())));
+        }
+    }
 }

@@ -31,8 +31,9 @@ const CONFIGURATIONS: &[&str] = &[
     "constraint",
 ];
 
-/// Reads a line.
-pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
+/// Reads a line. Where nobody says that it is Gradle's, only coordinates with a version, or of a group with points,
+/// count.
+pub(crate) fn line(line: &Line<'_>, known: bool, out: &mut Out<'_>) {
     let text = line.text.trim();
     let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
     let grabs = text.contains("@Grab");
@@ -59,7 +60,12 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
         let spec = spec::maven(&format!("{group}:{name}:{}", named("version").unwrap_or_default()));
         return tell(spec, line, out);
     }
-    for string in quoted.iter().filter(|string| string.contains(':') && !string.starts_with(':')) {
+    let is_one = |string: &str| {
+        let mut parts = string.split(':');
+        let (group, artifact, version) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        artifact.is_some() && (known || version.is_some() || group.contains('.'))
+    };
+    for string in quoted.iter().filter(|string| is_one(string)) {
         tell(spec::maven(string), line, out);
     }
 }

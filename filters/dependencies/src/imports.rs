@@ -31,6 +31,10 @@ fn tell(ecosystem: Ecosystem, name: &str, line: &Line<'_>, out: &mut Out<'_>) {
 /// `import a.b as c, d`, `from a.b import c`, `__import__("a")`, `import_module("a")`.
 pub(crate) fn python(line: &Line<'_>, out: &mut Out<'_>) {
     let text = line.text.split('#').next().unwrap_or_default().trim();
+    // Java and others end a line so.
+    if text.ends_with(';') {
+        return;
+    }
     for statement in text.trim_start_matches(">>> ").split(';') {
         let statement = statement.trim();
         // `try: import a`

@@ -132,7 +132,7 @@ impl Lines {
             self.go.line(line, out);
         }
         if is(&[Gradle, Other]) {
-            gradle::line(line, out);
+            gradle::line(line, self.format == Gradle, out);
         }
         if is(&[Python, Cfg]) {
             self.setup.line(line, out);

@@ -5,6 +5,7 @@
 
 mod args;
 mod head;
+mod options;
 mod packages;
 mod scan;
 mod words;

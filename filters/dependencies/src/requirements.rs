@@ -25,6 +25,13 @@ impl Requirements {
         } else {
             line.text
         };
+        let text = match format {
+            Format::Diff => match text.strip_prefix(['+', ' ']) {
+                Some(text) => text,
+                None => return,
+            },
+            _ => text,
+        };
         let text = text.split(" #").next().unwrap_or(text).trim().trim_end_matches('\\').trim_end();
         if text.is_empty() || text.starts_with('#') {
             return;

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::head::{Head, Step, could_begin};
+use super::head::{Head, Step, could_begin, may_be_first};
 use super::packages::is_prose;
 
 /// As many quotes may stand open around a command.
 const MOST_QUOTES: usize = 8;
+/// As many low lines in a row as emphasise a word; more are a line or a name.
+const LONGEST_EMPHASIS: usize = 3;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -157,8 +159,7 @@ impl Scan {
         match &mut self.state {
             State::Idle => {
                 let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
-                let boundary = before.is_none_or(|before| !is_word(before) && !matches!(before, '@' | '_'));
-                if c.is_ascii_alphabetic() && boundary && !escape && could_begin(c.encode_utf8(&mut [0; 4])) {
+                if !escape && may_be_first(c) && may_follow(before, text.get(..at).unwrap_or_default()) {
                     self.state = State::Word { start: at };
                 }
                 Next::Stay
@@ -202,6 +203,16 @@ impl Scan {
                     }
                 }
                 (Some(_), _) => Next::Stay,
+                // In a shell no comma stands between two words.
+                (None, '"' | '\'')
+                    if head.is_new()
+                        && text.get(*start..at).is_some_and(|name| name.trim_end().ends_with(['"', '\''])) =>
+                {
+                    self.state =
+                        State::Head { start: *start, head: head.clone(), word: None, list: false, quote: None };
+                    self.quotes.pop();
+                    self.step(text, c, at)
+                }
                 (None, '"' | '\'') => {
                     *quote = Some(c);
                     *word = Some(at + 1);
@@ -222,13 +233,13 @@ impl Scan {
                 }
                 (None, _) => Next::Again(at),
             },
-            State::Head { head, word, start, .. } => {
+            State::Head { head, word, start, quote, .. } => {
                 if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
                     return Next::Stay;
                 }
                 if c.is_whitespace() {
                     let Some(from) = word.take() else { return Next::Stay };
-                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches('\\');
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'']);
                     if complete.is_empty() {
                         return Next::Stay;
                     }
@@ -241,6 +252,11 @@ impl Scan {
                         }
                         Step::No => Next::Again(from),
                     };
+                }
+                // A quoted word is the word.
+                if matches!(c, '"' | '\'') && (word.is_none() || quote.is_some()) {
+                    *quote = if quote.is_some() { None } else { Some(c) };
+                    return Next::Stay;
                 }
                 let from = *word.get_or_insert(at);
                 let begin = text.get(from..at + c.len_utf8()).unwrap_or_default();
@@ -322,6 +338,22 @@ impl Scan {
         let alone = close.is_some_and(|close| close == '`' || self.code) && is_alone(before);
         let prose = !(alone || (self.code && is_alone(before)));
         State::Taking { start, from, close, quote: None, word: None, list, prose }
+    }
+}
+
+/// Whether a tool's name may begin behind a character, and what stands before.
+fn may_follow(last: Option<char>, before: &str) -> bool {
+    match last {
+        // Emphasis, or a part of a name.
+        Some('_') => {
+            let marks = before.chars().rev().take(LONGEST_EMPHASIS).take_while(|c| *c == '_').count();
+            let tail = before.get(..before.len() - marks).unwrap_or_default();
+            tail.chars().next_back().is_none_or(char::is_whitespace)
+        }
+        // `python -mpip`
+        Some('m') => before.ends_with(" -m"),
+        Some(last) => !is_word(last) && last != '@',
+        None => true,
     }
 }
 

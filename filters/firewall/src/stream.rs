@@ -172,6 +172,18 @@ impl Stream {
         self.open
     }
 
+    /// Whether a rule that is `wanted` may still find something that holds all of this part.
+    #[must_use]
+    pub fn may_surround(&self, rules: &Rules, part: &Range<u64>, wanted: &dyn Fn(&Rule) -> bool) -> bool {
+        let Ok(live) = rules.live() else { return false };
+        self.candidates.iter().any(|candidate| {
+            let Some(rule) = live.rule(candidate.place) else { return false };
+            let around = self.kept.origin(candidate.base) <= part.start
+                && candidate.held(rule).is_some_and(|held| self.kept.origin(held) < part.end);
+            around && rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule))
+        })
+    }
+
     /// How much was pushed.
     #[must_use]
     pub fn pushed(&self) -> u64 {

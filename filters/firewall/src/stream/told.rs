@@ -12,7 +12,7 @@ const MOST: usize = 40;
 #[derive(Debug, Default)]
 pub(super) struct Told {
     last: VecDeque<Known>,
-    /// Before this place findings were forgotten.
+    /// What ends before this place may have been forgotten.
     vague: u64,
 }
 
@@ -23,6 +23,14 @@ struct Known {
     /// The lower half of where it begins. What is that far apart is not remembered at the same time.
     begin: u32,
     size: u32,
+}
+
+impl Known {
+    /// How far its end is from a place that is near.
+    fn end_from(&self, place: u64) -> i64 {
+        let begin = self.begin.wrapping_sub(place as u32).cast_signed();
+        i64::from(begin) + i64::from(self.size)
+    }
 }
 
 impl Told {
@@ -48,8 +56,12 @@ impl Told {
     }
 
     pub(super) fn add(&mut self, rule: &Rule, secret: &Range<u64>) {
-        if self.last.len() >= MOST && self.last.pop_front().is_some() {
-            self.vague = self.vague.max(secret.start);
+        if self.last.len() >= MOST
+            && let Some(forgotten) = self.last.pop_front()
+        {
+            // It may end behind where the new one begins: a piece is judged as a whole rule by rule.
+            let end = secret.start.saturating_add_signed(forgotten.end_from(secret.start));
+            self.vague = self.vague.max(secret.start).max(end);
         }
         if self.last.len() == self.last.capacity() {
             self.last.reserve_exact(MOST.min(self.last.len() + 4) - self.last.len());
@@ -62,5 +74,36 @@ impl Told {
     #[cfg(test)]
     pub(super) fn heap(&self) -> usize {
         self.last.capacity() * size_of::<Known>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use portcullis_policies::DataLevel;
+
+    use super::*;
+    use crate::rule::{Direction, Kind};
+
+    fn rule(id: &str) -> Rule {
+        let (kind, direction) = (Kind::Secret, Direction::Both);
+        Rule { id: id.into(), description: Arc::default(), kind, level: DataLevel::L4, action: None, direction }
+    }
+
+    /// As they come where a piece is judged as a whole: one rule's findings, and then another one's.
+    #[test]
+    fn what_was_forgotten_was_told_whatever_the_order() {
+        let (one, other) = (rule("one"), rule("other"));
+        for base in [0u64, u64::from(u32::MAX) - 500, u64::from(u32::MAX) * 3] {
+            let mut told = Told::default();
+            let places = || (0..MOST as u64).map(|number| base + number * 100..base + number * 100 + 60);
+            places().for_each(|place| told.add(&one, &place));
+            places().for_each(|place| told.add(&other, &place));
+            assert!(places().all(|place| told.touches(&one, &place, true)), "{base}");
+            assert!(!places().any(|place| told.touches(&one, &place, false)), "only what is plain");
+            let beyond = base + MOST as u64 * 100..base + MOST as u64 * 100 + 60;
+            assert!(!told.touches(&one, &beyond, true));
+        }
     }
 }

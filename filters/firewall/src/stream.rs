@@ -221,8 +221,8 @@ impl Stream {
     /// Says from where on the text is open. Something was held before, if `holding`.
     fn settle(&mut self, judge: &Judge<'_, '_>, holding: bool) {
         let unsure = self.seen.kept.unsure();
-        // What ended at a letter that may be another one has not ended.
-        if holding && unsure.is_some() {
+        // What ended at a letter that may be another one has not ended, be it only because of what its word becomes.
+        if holding && self.seen.kept.may_change() {
             return;
         }
         let unsure = unsure.and_then(|(begin, shows)| shows.then_some(begin));

@@ -12,6 +12,11 @@ impl Kept {
         self.unsure
     }
 
+    /// Whether letters of the word at the end may be seen as others when it goes on.
+    pub(in crate::stream) fn may_change(&self) -> bool {
+        self.foreign.is_some()
+    }
+
     /// Where the first character of the word at the end stands that may be seen as another one, or not at all.
     pub(in crate::stream) fn unsettled(&self) -> Option<u64> {
         let ends = |byte: &u8| view::ends_word(*byte);

@@ -106,10 +106,7 @@ impl Watch for AnswerWatch {
             state.listing.insert(number);
         }
         if !state.found_single && !lists_tokens(frame) {
-            state.molds.extend(Mold::of(frame));
-            if state.molds.len() > MOLDS {
-                state.molds.remove(0);
-            }
+            state.remember(Mold::of(frame));
         }
         Ok(state.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
@@ -181,6 +178,16 @@ impl State {
         if self.refusal.is_none() {
             self.take(judge, number, place, piece);
         }
+    }
+
+    /// Remembers a frame for others that are like it.
+    fn remember(&mut self, mold: Option<Mold>) {
+        let Some(mold) = mold else { return };
+        if self.molds.len() >= MOLDS {
+            self.molds.remove(0);
+        }
+        self.molds.reserve_exact(1);
+        self.molds.push(mold);
     }
 
     fn take(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {

@@ -166,11 +166,13 @@ impl Stream {
     #[must_use]
     pub fn may_surround(&self, rules: &Rules, part: &Range<u64>, wanted: &dyn Fn(&Rule) -> bool) -> bool {
         let Ok(live) = rules.live() else { return false };
-        self.candidates.iter().any(|candidate| {
-            let Some(rule) = live.rule(candidate.place) else { return false };
-            let around = self.kept.origin(candidate.base) <= part.start
-                && candidate.held(rule).is_some_and(|held| self.kept.origin(held) < part.end);
-            around && rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule))
+        std::iter::once(&self.seen).chain(self.stood.as_deref()).any(|follower| {
+            follower.candidates.iter().any(|candidate| {
+                let Some(rule) = live.rule(candidate.place()) else { return false };
+                let around = follower.kept.origin(candidate.base) <= part.start
+                    && candidate.held(rule).is_some_and(|held| follower.kept.origin(held) < part.end);
+                around && rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule))
+            })
         })
     }
 

@@ -198,7 +198,7 @@ fn a_bomb_changes_nothing() {
     bench.import(&[bench.write("a.json", advisory("A-1", &[("npm", "p")]).to_string())]);
     let before = fs::read(bench.path()).unwrap();
     let zeros = vec![b' '; portcullis_osv::MAX_ADVISORY];
-    let names: Vec<String> = (0..12).map(|i| format!("{i}.json")).collect();
+    let names: Vec<String> = (0..3).map(|i| format!("{i}.json")).collect();
     let mut entries: Vec<(&str, Vec<u8>)> = vec![("B-1.json", advisory("B-1", &[("npm", "p")]).to_string().into())];
     entries.extend(names.iter().map(|name| (name.as_str(), zeros.clone())));
     let bomb = bench.write("bomb.zip", zipped(&entries));

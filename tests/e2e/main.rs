@@ -30,6 +30,7 @@ mod queue;
 mod replays;
 mod requests;
 mod rotation;
+mod sca;
 mod scan;
 mod scan_git;
 mod scan_report;

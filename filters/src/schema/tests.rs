@@ -458,3 +458,15 @@ fn a_route_is_held_to_the_operator_s_schema() {
     let (_, said) = begun.answer(&filter, None, true, &["{\"response\": "]);
     assert_eq!(said.unwrap_err().code, Code::SchemaNotJson);
 }
+
+/// A tool's answer of about this size, and what reads and judges it from its bytes on.
+pub(crate) fn measured(size: usize) -> (String, impl FnMut(&Bytes)) {
+    let tool = tool::of_route("llmesh.generate_code").unwrap().unwrap();
+    let call = tool.ask(&Json::parse(request("generate_code").to_string().as_bytes()).unwrap(), false).unwrap();
+    let mut answer = fine("generate_code");
+    let line = "def add(a, b):\n    return a + b\n\n";
+    answer["code"] = line.repeat(size / line.len()).into();
+    answer["dependencies_added"] = json!(["requests==2.32.0", "flask==3.0.0"]);
+    let judge = move |bytes: &Bytes| call.judge(&Json::parse(bytes).unwrap().to_value(), || true).unwrap();
+    (answer.to_string(), judge)
+}

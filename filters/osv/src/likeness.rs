@@ -59,8 +59,8 @@ pub(crate) fn without_separators(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Whether one character more, less or other makes one name the other, or two neighbours that change places. One digit
-/// for another makes no imitation: it is the next version of something.
+/// Whether one character more, less or other makes one name the other, or two neighbours that change places. A digit
+/// more, less or other makes no imitation: it is the next version of something (`markdown2`, `arrow2`).
 pub(crate) fn is_one_edit_apart(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
@@ -70,7 +70,9 @@ pub(crate) fn is_one_edit_apart(a: &str, b: &str) -> bool {
         ([x, ..], [y, ..]) if a.len() == b.len() => {
             a.get(1..) == b.get(1..) && !(x.is_ascii_digit() && y.is_ascii_digit())
         }
-        (longer, shorter) | (shorter, longer) if longer.len() == shorter.len() + 1 => longer.get(1..) == Some(shorter),
+        ([more, longer @ ..], shorter) | (shorter, [more, longer @ ..]) if longer.len() == shorter.len() => {
+            longer == shorter && !more.is_ascii_digit()
+        }
         _ => false,
     }
 }
@@ -87,9 +89,15 @@ mod tests {
         {
             assert!(is_one_edit_apart(a, b) && is_one_edit_apart(b, a), "{a} {b}");
         }
-        for (a, b) in
-            [("abc", "abc"), ("abc", "cba"), ("abc", "abcde"), ("abcd", "badc"), ("boto2", "boto3"), ("", "ab")]
-        {
+        for (a, b) in [
+            ("abc", "abc"),
+            ("abc", "cba"),
+            ("abc", "abcde"),
+            ("abcd", "badc"),
+            ("boto2", "boto3"),
+            ("arrow", "arrow2"),
+            ("", "ab"),
+        ] {
             assert!(!is_one_edit_apart(a, b) && !is_one_edit_apart(b, a), "{a} {b}");
         }
     }

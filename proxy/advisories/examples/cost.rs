@@ -57,23 +57,27 @@ fn look_up(path: &Path) {
     let database = Database::open(path).unwrap();
     println!("open: {:?}, {} MB on disk", before.elapsed(), database.status().unwrap().size / 1_000_000);
     println!("memory when open: {} MB", resident());
-    let mut rounds = Vec::new();
+    let (mut lookups, mut judged) = (Vec::new(), Vec::new());
     let mut notices = 0;
     for round in 0..ROUNDS {
         let wanted: Vec<Package> = (0..LOOKUPS).map(|i| package((round * 7919 + i * 104_729) % PACKAGES)).collect();
         let before = Instant::now();
-        for package in &wanted {
-            let found = database.notices(package).unwrap();
+        let found: Vec<_> = wanted.iter().map(|package| database.notices(package).unwrap()).collect();
+        lookups.push(before.elapsed());
+        let before = Instant::now();
+        for (package, found) in wanted.iter().zip(&found) {
             notices += found.len();
             let version = Wanted::Exact("3.1.4".into());
-            black_box(judge(package, &version, &found, Known::default(), Unpinned::Newest));
+            black_box(judge(package, &version, found, Known::default(), Unpinned::Newest));
         }
-        rounds.push(before.elapsed());
+        judged.push(before.elapsed());
     }
-    let first = rounds[0];
-    rounds.sort();
-    println!("{LOOKUPS} lookups, judged: {first:?} at first, {:?} at the median", rounds[ROUNDS / 2]);
-    println!("    slowest {:?}; {} notices a package", rounds[ROUNDS - 1], notices / ROUNDS / LOOKUPS);
+    for (what, times) in [("lookups", &mut lookups), ("judgements", &mut judged)] {
+        let first = times[0];
+        times.sort();
+        println!("{LOOKUPS} {what}: {first:?} at first, then {:?} (median of {ROUNDS})", times[ROUNDS / 2]);
+    }
+    println!("    {:.1} notices a package", notices as f64 / (ROUNDS * LOOKUPS) as f64);
     println!("memory after {} lookups: {} MB", LOOKUPS * ROUNDS, resident());
 }
 

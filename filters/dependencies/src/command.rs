@@ -11,4 +11,4 @@ mod scan;
 mod words;
 
 pub(crate) use packages::{listed_elsewhere, parse, registry};
-pub(crate) use scan::{Scan, Statement};
+pub(crate) use scan::{Around, Scan, Statement};

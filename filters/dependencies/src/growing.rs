@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{Scan, Statement, parse};
+use crate::command::{Around, Scan, Statement, parse};
 use crate::fence::{Fence, content};
 use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
@@ -185,9 +185,18 @@ impl Growing {
         self.seen.clear();
         (self.last, self.joined, self.content, self.followed) = ((0, 0), 0, 0, 0);
         self.mode = if self.file.is_some() || self.fence.is_some() { Mode::Code } else { Mode::Open };
-        self.scan = Scan::new(self.mode == Mode::Code);
+        self.scan = Scan::new(self.around());
         self.pins = Pins::default();
         self.taken.clear();
+    }
+
+    /// What commands of the line stand in.
+    fn around(&self) -> Around {
+        match self.mode {
+            Mode::Open | Mode::Prose => Around::Prose,
+            Mode::Fence => Around::Shell,
+            Mode::Code => self.lines.around(),
+        }
     }
 
     /// Looks what the line is, once its beginning says so.
@@ -199,7 +208,7 @@ impl Growing {
         let content = content(seen);
         if content > MOST_MARKS {
             self.mode = if self.lines.active() { Mode::Code } else { Mode::Prose };
-            self.scan = Scan::new(self.mode != Mode::Prose);
+            self.scan = Scan::new(self.around());
             return;
         }
         // A line of an entry is held from its beginning on: what looks like a mark may be a part of it.
@@ -211,7 +220,7 @@ impl Growing {
             Begins::Prose if self.lines.active() => Mode::Code,
             Begins::Prose => Mode::Prose,
         };
-        self.scan = Scan::new(self.mode != Mode::Prose);
+        self.scan = Scan::new(self.around());
     }
 
     /// Follows what a line of prose has grown by, a character at a time: what is told first does not depend on how the
@@ -389,7 +398,7 @@ impl Growing {
         self.begin();
         if prose {
             self.mode = Mode::Prose;
-            self.scan = Scan::new(false);
+            self.scan = Scan::new(Around::Prose);
         }
     }
 
@@ -399,7 +408,7 @@ impl Growing {
         self.begin();
         self.at = from;
         self.mode = Mode::Prose;
-        self.scan = Scan::new(false);
+        self.scan = Scan::new(Around::Prose);
         self.raw = tail;
         self.seen.push(&self.raw);
         self.followed = self.seen.text().len();

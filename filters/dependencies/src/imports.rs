@@ -82,7 +82,8 @@ fn module_of_python(path: &str, line: &Line<'_>, out: &mut Out<'_>) {
         return;
     }
     let module = path.split('.').next().unwrap_or(path);
-    if PYTHON.contains(module) {
+    // No package's name begins with a low line: parts of Python that are written in C do.
+    if PYTHON.contains(module) || module.starts_with('_') {
         return;
     }
     // Packages that share a namespace.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::command::Around;
 use crate::fence::Fence;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
@@ -135,7 +136,7 @@ impl Lines {
             gradle::line(line, self.format == Gradle, out);
         }
         if is(&[Python, Cfg]) {
-            self.setup.line(line, out);
+            self.setup.line(line, self.format != Python, out);
         }
         if is(&[Python]) {
             imports::python(line, out);
@@ -148,6 +149,15 @@ impl Lines {
         }
         if is(&[Go]) {
             self.go_imports.line(line, out);
+        }
+    }
+
+    /// What commands in a line stand in.
+    pub(crate) fn around(&self) -> Around {
+        use Format::{Go, Gradle, JavaScript, Other, Python, Ruby, Rust};
+        match self.format {
+            Go | Gradle | JavaScript | Other | Python | Ruby | Rust => Around::Code,
+            _ => Around::Shell,
         }
     }
 

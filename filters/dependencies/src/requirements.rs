@@ -84,7 +84,7 @@ impl Requirements {
             "-e" | "--editable" => spec::pypi(value),
             "-r" | "-c" | "--requirement" | "--constraint" => listed_elsewhere(value),
             "-i" | "--index-url" | "--extra-index-url" | "-f" | "--find-links" => {
-                self.own = self.own.take().or_else(|| registry(value));
+                self.own = self.own.take().or_else(|| registry(value).map(Remote::shortened));
                 self.own.clone().map(|own| Spec::remote(Ecosystem::PyPi, "", own))
             }
             _ => None,

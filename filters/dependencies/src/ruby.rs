@@ -41,10 +41,14 @@ impl Ruby {
         }
         if let Some(from) = text.strip_prefix("remote:").filter(|_| self.section.is_some() && !self.specs) {
             let from = from.trim();
-            self.section = Some(spec::remote(from).and_then(|remote| match remote {
-                Remote::Url(address) => registry(&address),
-                other => Some(other),
-            }));
+            self.section = Some(
+                spec::remote(from)
+                    .and_then(|remote| match remote {
+                        Remote::Url(address) => registry(&address),
+                        other => Some(other),
+                    })
+                    .map(Remote::shortened),
+            );
             return;
         }
         if self.specs {
@@ -64,7 +68,7 @@ impl Ruby {
     fn source(&mut self, text: &str, line: &Line<'_>, out: &mut Out<'_>) {
         let code = text.split(" #").next().unwrap_or(text);
         if code.starts_with("source ") || code.starts_with("source(") {
-            self.own = strings(code).first().and_then(|address| registry(address));
+            self.own = strings(code).first().and_then(|address| registry(address)).map(Remote::shortened);
             return;
         }
         let is_gem = code.starts_with("gem ") || code.starts_with("gem(");

@@ -31,7 +31,8 @@ impl Setup {
         self.script.as_ref().and_then(Toml::held)
     }
 
-    pub(crate) fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
+    /// Takes a line. `options` says that it may be one of `setup.cfg`.
+    pub(crate) fn line(&mut self, line: &Line<'_>, options: bool, out: &mut Out<'_>) {
         let text = line.text.trim();
         if self.in_script(text, line, out) {
             return;
@@ -39,14 +40,14 @@ impl Setup {
         if self.depth.is_some() {
             return self.bracketed(text, line, out);
         }
-        if self.listed {
+        if self.listed && options {
             let indented = line.text.starts_with([' ', '\t']);
             if indented && !text.starts_with('#') {
                 return tell(text, line, out);
             }
             self.listed = indented;
         }
-        if text.starts_with('[') && text.ends_with(']') {
+        if text.starts_with('[') && text.ends_with(']') && options {
             self.extras = text == "[options.extras_require]";
         }
         let Some((name, value)) = text.split_once('=') else { return };
@@ -57,6 +58,8 @@ impl Setup {
         if value.starts_with(['[', '{', '(']) {
             self.depth = Some(0);
             self.bracketed(value, line, out);
+        } else if !options {
+            // An expression.
         } else if value.is_empty() {
             self.listed = true;
         } else if !value.starts_with('=') && value.chars().all(|c| !"()".contains(c)) {

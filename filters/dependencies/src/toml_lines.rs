@@ -7,13 +7,15 @@ use std::ops::Range;
 
 use toml::{Table, Value};
 
-use crate::found::{How, What};
+use crate::found::{How, LONGEST_NAME, What};
 use crate::lines::{Line, Out};
 use deps::Locked;
 use role::{Role, role};
 
 /// The deepest inline tables that are looked into.
 const DEEPEST: usize = 8;
+/// As many parts of a key are looked at; no manifest has half as many.
+const MOST_PARTS: usize = 16;
 /// The longest line that is read as a whole.
 const LONGEST: usize = 64 * 1024;
 
@@ -324,6 +326,12 @@ fn keys(text: &str) -> impl Iterator<Item = String> {
         }
     }
     parts.push(part.trim().to_owned());
+    // What is longer or deeper means nothing here, and would be copied for each line. A name stays too long for one.
+    for part in &mut parts {
+        let end = (0..=part.len().min(LONGEST_NAME + 4)).rev().find(|end| part.is_char_boundary(*end));
+        part.truncate(end.unwrap_or_default());
+    }
+    parts.truncate(MOST_PARTS);
     parts.into_iter()
 }
 

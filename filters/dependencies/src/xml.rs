@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use portcullis_osv::{Ecosystem, Wanted};
 
-use crate::found::{How, Remote, Spec, What};
+use crate::found::{How, LONGEST_NAME, Remote, Spec, What};
 use crate::lines::{Line, Out};
 use crate::spec;
 
@@ -14,6 +14,8 @@ use crate::spec;
 const DEEPEST: usize = 64;
 /// The longest tag and the longest text that are kept.
 const LONGEST: usize = 4096;
+/// The longest name of an element that names a package, with a prefix.
+const LONGEST_TAG: usize = 64;
 /// As many properties and managed versions as are kept.
 const MOST_KEPT: usize = 4096;
 /// As often is a property looked up that stands in another one.
@@ -214,7 +216,7 @@ impl Xml {
     }
 
     fn keep(&mut self, name: String, value: String) {
-        if self.kept.len() < MOST_KEPT && !value.is_empty() {
+        if self.kept.len() < MOST_KEPT && !value.is_empty() && name.len().max(value.len()) <= LONGEST_NAME {
             self.kept.insert(name.to_ascii_lowercase(), value);
         }
     }
@@ -292,7 +294,8 @@ impl Xml {
 
 /// Whether a tag, of which this is the beginning, may name a package.
 fn may_be_entry(tag: &str) -> bool {
-    let name = local(tag.split(char::is_whitespace).next().unwrap_or(tag));
+    let name: String = tag.chars().take(LONGEST_TAG).take_while(|c| !c.is_whitespace()).collect();
+    let name = local(&name);
     ENTRIES.iter().any(|entry| entry.starts_with(&name))
 }
 

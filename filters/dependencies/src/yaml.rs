@@ -3,7 +3,7 @@
 use portcullis_osv::Ecosystem;
 
 use crate::command::registry;
-use crate::found::{How, Remote, Spec};
+use crate::found::{How, LONGEST_NAME, Remote, Spec};
 use crate::lines::{Line, Out};
 use crate::spec;
 
@@ -95,7 +95,7 @@ fn yarn_name(text: &str) -> Option<String> {
     });
     let name = alias.unwrap_or(first.get(..at)?);
     spec::npm_entry(name, "")?;
-    Some(name.to_owned())
+    (name.len() <= LONGEST_NAME).then(|| name.to_owned())
 }
 
 /// A package of pnpm: `/lodash@4.17.20`, `lodash@4.17.20(peer@1)`, `/lodash/4.17.20_peer@1`.

@@ -206,9 +206,22 @@ fn longer_lines_than_may_be_held_are_told() {
     // An entry that never ends is not held for ever.
     let stanza = format!("```toml\n[[package]]\nname = \"x\"\n{}", "# y\n".repeat(MOST_HELD / 2));
     assert_eq!(in_pieces(&stanza, Hint::Answer, &[4096]).unreadable[0].what, What::Long);
+    // An address is not told at any length for each of many packages.
+    let index = format!("--index-url https://{}.example\nevil\nworse\n", "x".repeat(1 << 20));
+    for found in find(&index, Hint::File("requirements.txt")).found {
+        assert!(found.remote.unwrap().address().len() <= 2048);
+    }
     // Names that no registry takes.
-    let name = format!("{{\"dependencies\": {{\"{}\": \"1.0.0\"}}}}", "n".repeat(4000));
-    assert_eq!(find(&name, Hint::Answer).unreadable[0].what, What::Name);
+    let name = "n".repeat(4000);
+    for text in [
+        format!("{{\"dependencies\": {{\"{name}\": \"1.0.0\"}}}}"),
+        format!("```toml\n[dependencies]\n{name} = \"1\"\n```\n"),
+        format!("```toml\n[dependencies.{name}]\nversion = \"1\"\n```\n"),
+        format!("`pip install {name}`"),
+        format!("`cargo add x@{}`", "1".repeat(4000)),
+    ] {
+        assert_eq!(find(&text, Hint::Answer).unreadable[0].what, What::Name);
+    }
 }
 
 /// Twice the text takes twice the time, not four times: nothing is looked at again and again.
@@ -256,6 +269,10 @@ fn time_grows_with_the_text() {
         ("", "\\"),
         ("", "a/"),
         ("```\n", "&amp;"),
+        ("```\n[HEADER]\n", "x=1\n"),
+        ("```\n<HEADER", "\nx"),
+        ("HEADER@1:\n", "  version \"1\"\n"),
+        ("--index-url https://HEADER\n", "x==1\n"),
     ];
     let seconds = |text: &str, piece: usize| {
         let start = std::time::Instant::now();
@@ -275,14 +292,38 @@ fn time_grows_with_the_text() {
         let _ = find(text, Hint::File("x.xml"));
         (start.elapsed().as_secs_f64(), whole.elapsed().as_secs_f64())
     };
+    let header = "a.".repeat(30_000);
     let mut slow = Vec::new();
     for (begin, pattern) in patterns {
+        let begin = begin.replace("HEADER", &header);
         let text = |size: usize| format!("{begin}{}", pattern.repeat(size / pattern.len()));
         let (small, large) = (seconds(&text(1 << 19), 3), seconds(&text(1 << 20), 3));
-        println!("{begin:?} {pattern:?}: {small:.3?} {large:.3?}");
+        println!("{:?} {pattern:?}: {small:.3?} {large:.3?}", begin.get(..12));
         if large.0 > 3.0 * small.0 + 0.05 {
             slow.push(pattern);
         }
     }
     assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// Nesting that no manifest has ends somewhere, and nothing overflows.
+#[test]
+fn depth_is_bounded() {
+    for text in [
+        format!("[dependencies]\n{}b = 1\n", "a.".repeat(30_000)),
+        format!("[{}b]\nx = 1\n", "a.".repeat(30_000)),
+        format!("a = {}{}\n", "[".repeat(30_000), "]".repeat(30_000)),
+        format!("a = {}1{}\n", "{b = ".repeat(6_000), "}".repeat(6_000)),
+        "{\"dependencies\": ".repeat(30_000),
+        "[".repeat(60_000),
+        "<dependency>".repeat(5_000),
+        "<a>".repeat(20_000),
+        "> ".repeat(30_000),
+        "${".repeat(30_000),
+    ] {
+        for hint in [Hint::Answer, Hint::File("Cargo.toml"), Hint::File("package.json"), Hint::File("pom.xml")] {
+            let _ = in_pieces(&text, hint, &[5000]);
+            let _ = find(&format!("```\n{text}\n```\n"), hint);
+        }
+    }
 }

@@ -149,6 +149,7 @@ pub(crate) fn registry(address: &str) -> Option<Remote> {
 
 /// Tells what a command names; where it names a registry of its own, that is where it comes from.
 fn tell(ecosystem: Ecosystem, specs: Vec<Spec>, own: Option<Remote>, found: &mut dyn FnMut(Spec)) {
+    let own = own.map(Remote::shortened);
     if specs.is_empty()
         && let Some(own) = own
     {

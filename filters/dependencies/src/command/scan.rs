@@ -24,11 +24,22 @@ pub(crate) struct Statement {
     pub(crate) list: bool,
 }
 
+/// What a line is that may hold commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// A program: a command in it stands in a string, or in the prose of a comment.
+    Code,
+    /// Words of prose may follow a command, unless marks stand around it.
+    #[default]
+    Prose,
+    /// A command may be all of it.
+    Shell,
+}
+
 /// Follows one line.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// Whether the line is code; a command in it stands in prose only if something stands before it.
-    code: bool,
+    around: Around,
     at: usize,
     before: Option<char>,
     quotes: Vec<char>,
@@ -65,8 +76,8 @@ enum Next {
 }
 
 impl Scan {
-    pub(crate) fn new(code: bool) -> Self {
-        Self { code, ..Self::default() }
+    pub(crate) fn new(around: Around) -> Self {
+        Self { around, ..Self::default() }
     }
 
     /// From where on the line may yet be a command.
@@ -130,7 +141,7 @@ impl Scan {
         if let State::Taking { start, from, list, prose, .. } = self.state {
             done(Statement { range: start..text.len(), from, prose, list });
         }
-        *self = Self::new(self.code);
+        *self = Self::new(self.around);
     }
 
     /// What counts as the character before the next one: an escape is a blank.
@@ -145,6 +156,10 @@ impl Scan {
     /// Keeps the quotes that stand open outside of commands.
     fn quote(&mut self, c: char) {
         if !matches!(c, '"' | '\'' | '`') || self.before == Some('\\') || !matches!(self.state, State::Idle) {
+            return;
+        }
+        // Several backticks are one mark.
+        if c == '`' && self.before == Some('`') {
             return;
         }
         if let Some(open) = self.quotes.iter().position(|open| *open == c) {
@@ -335,8 +350,13 @@ impl Scan {
         let brackets = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '~')).ends_with('(');
         let close = self.quotes.last().copied().or(brackets.then_some(')'));
         // Between backticks or in a string of code a command stands alone.
-        let alone = close.is_some_and(|close| close == '`' || self.code) && is_alone(before);
-        let prose = !(alone || (self.code && is_alone(before)));
+        let alone = match self.around {
+            Around::Prose => close == Some('`'),
+            // A notebook's mark, a prompt, a string.
+            Around::Code => close.is_some() || before.trim_end().ends_with(['!', '%', '$', '>']),
+            Around::Shell => true,
+        };
+        let prose = !(alone && is_alone(before));
         State::Taking { start, from, close, quote: None, word: None, list, prose }
     }
 }
@@ -398,8 +418,8 @@ fn may_end(word: &str, end: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn statements(text: &str, code: bool) -> Vec<&str> {
-        let (mut scan, mut found) = (Scan::new(code), Vec::new());
+    fn statements(text: &str, around: Around) -> Vec<&str> {
+        let (mut scan, mut found) = (Scan::new(around), Vec::new());
         scan.end(text, &mut |statement| found.push(statement.range));
         found.into_iter().map(|range| &text[range]).collect()
     }
@@ -419,7 +439,7 @@ mod tests {
             ("zpip install x, pip.install x", &[]),
             ("pipeline, goes, cargo ship", &[]),
         ] {
-            assert_eq!(statements(text, false), found, "{text}");
+            assert_eq!(statements(text, Around::Prose), found, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::role::Role;
 use crate::command::registry;
-use crate::found::{Remote, Spec};
+use crate::found::{LONGEST_NAME, Remote, Spec};
 use crate::spec;
 
 /// As many versions as are kept for others to refer to.
@@ -20,7 +20,7 @@ pub(super) struct Versions(BTreeMap<String, String>);
 impl Versions {
     pub(super) fn keep(&mut self, name: &str, value: &Value) {
         let text = value.as_str().or_else(|| value.get("strictly").or_else(|| value.get("require"))?.as_str());
-        if let Some(text) = text.filter(|_| self.0.len() < MOST_KEPT) {
+        if let Some(text) = text.filter(|text| self.0.len() < MOST_KEPT && text.len() <= LONGEST_NAME) {
             self.0.insert(name.to_owned(), text.to_owned());
         }
     }

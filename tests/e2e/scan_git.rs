@@ -156,3 +156,20 @@ fn the_hook_refuses_a_commit_with_a_secret() {
     repository.write("c.txt", format!("{token} portcullis:allow\n"));
     assert_eq!(commit("Add an allowed key").code, 0);
 }
+
+#[test]
+fn outside_of_a_repository_it_says_what_to_do() {
+    let folder = Folder::new();
+    for args in [["--staged", "--json"], ["--since", "main"]] {
+        let said = folder.scan(&args);
+        assert_eq!(said.code, 2, "{}", said.err);
+        let expected = format!(
+            "`{}` is about a git repository, and git says of the current folder: not a git repository",
+            args[0]
+        );
+        assert!(said.err.contains(&expected) && said.err.contains("portcullis scan PATH"), "{}", said.err);
+        assert!(!said.err.contains("usage: git") && said.out.is_empty(), "{}", said.err);
+    }
+    let said = Repository::new().0.scan(&["--since", "nosuch"]);
+    assert!(said.code == 2 && said.err.contains("names no commit of this repository, expected"), "{}", said.err);
+}

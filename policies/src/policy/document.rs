@@ -25,7 +25,7 @@ impl Policy {
     /// # Errors
     /// Every mistake in it, each with its place.
     pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Diagnostic>> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|e| vec![from_yaml(file, &e)])?;
+        let document: Document = serde_saphyr::from_str(text).map_err(|e| vec![from_yaml(file, text, &e)])?;
         let mut reader = Reader { file, mistakes: Vec::new(), groups: HashMap::new(), words: 0 };
         if document.version.value != 1 {
             let version = document.version.value;

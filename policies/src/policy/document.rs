@@ -322,7 +322,7 @@ mod tests {
             (rule("who: ['method:mtlss']"), 3, "is nobody"),
             (rule("who: ['group:team']"), 3, "no group of this document"),
             (rule("who: ['*'], max_tokens: 0"), 3, "expected at least 1"),
-            (rule("who: ['*'], max_tokens: many"), 3, "u64"),
+            (rule("who: ['*'], max_tokens: many"), 3, "a whole number is expected"),
             (rule("who: ['*'], tools: none"), 3, "`deny` or"),
             (rule("who: ['*'], tools: {allow: []}"), 3, "tools: deny"),
             (rule("who: ['*'], limits: {requests: 600}"), 3, "600"),

@@ -128,7 +128,7 @@ impl IdentitySettings {
                 "filters.identity.accept",
                 "`signature` proves who calls only where the filter `signature` is in the chain and enforced"
                     .to_owned(),
-                Some("write `chain: [identity, signature, ratelimit, policy, firewall, audit]`, and no `mode: off` or `shadow`"),
+                Some("write `chain: [identity, signature, ratelimit, policy, firewall, schema, audit]`, and no `mode: off` or `shadow`"),
             );
         }
         let takes_tokens = accept.contains(&IdentityMethod::Jwt);

@@ -342,7 +342,7 @@ impl Check<'_> {
                 "`signature` must stand after `identity`, or strangers could fill its memory, and before whatever \
                  counts or allows, or a replay would count for its victim"
                     .to_owned(),
-                Some("write `[identity, signature, ratelimit, policy, firewall, audit]`"),
+                Some("write `[identity, signature, ratelimit, policy, firewall, schema, audit]`"),
             );
         }
         if let Some(limits) = place("ratelimit")

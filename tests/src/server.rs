@@ -293,7 +293,7 @@ fn pour(writer: &mut TcpStream, pieces: &Receiver<Vec<u8>>) -> std::io::Result<(
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>> {
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

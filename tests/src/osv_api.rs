@@ -185,7 +185,7 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
             }
             Some(Trouble::Huge) => {
                 let padding = " ".repeat(1 << 20);
-                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64usize << 20)?;
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 << 20)?;
                 for _ in 0..64 {
                     writer.write_all(padding.as_bytes())?;
                 }
@@ -289,9 +289,11 @@ fn find<'a>(all: &'a [Value], query: &Value, page: usize) -> Result<(Vec<&'a Val
         affected["package"]["ecosystem"] == ecosystem
             && affected["package"]["name"].as_str().is_some_and(|other| normal(ecosystem, other) == name)
     };
-    let matching: Vec<_> =
-        all.iter().filter(|advisory| advisory["affected"].as_array().is_some_and(|all| all.iter().any(is_meant))).collect();
-    let from = match query["page_token"].as_str() {
+    let matching: Vec<_> = all
+        .iter()
+        .filter(|advisory| advisory["affected"].as_array().is_some_and(|all| all.iter().any(is_meant)))
+        .collect();
+    let from: usize = match query["page_token"].as_str() {
         None => 0,
         Some(token) => token.strip_prefix("page-").and_then(|at| at.parse().ok()).ok_or("Invalid page token.")?,
     };

@@ -77,7 +77,9 @@ pub(super) fn run(args: &ScaArgs) -> Outcome {
     }
     let weighed = weigh::all(&config, &inputs)?;
     report::tell(args.form(), &weighed.told, &failed);
-    mention(&said(&weighed, inputs.len()));
+    if !inputs.is_empty() {
+        mention(&said(&weighed, inputs.len()));
+    }
     if !failed.is_empty() {
         return Err(Failure::broken(format!("{} could not be read", count(failed.len(), "file"))));
     }
@@ -103,12 +105,9 @@ impl ScaArgs {
             config.api.timeout = PATIENCE;
             config
         } else {
-            let loaded = self.config.load();
-            let help = "name a config, a database with `--database`, or OSV's API with `--source api`";
-            loaded
-                .map_err(|failure| Failure { message: format!("{}; {help}", failure.message), ..failure })?
-                .filters
-                .sca
+            let help = "or name a database with `--database`, or OSV's API with `--source api`";
+            let file = self.config.file().map_err(|no| Failure { message: format!("{}; {help}", no.message), ..no })?;
+            crate::config::load(&file)?.filters.sca
         };
         if let Some(database) = &self.database {
             config.database.clone_from(database);
@@ -173,7 +172,7 @@ fn said(weighed: &Weighed, inputs: usize) -> String {
     let blocked = weighed.told.iter().filter(|told| told.blocks).count();
     let all = weighed.told.len();
     let found = match (all, blocked) {
-        (0, _) => "nothing speaks against them".to_owned(),
+        (0, _) => "nothing found".to_owned(),
         (_, 0) => format!("{}, none of which blocks", count(all, "finding")),
         _ => format!("{}, {blocked} of which block", count(all, "finding")),
     };

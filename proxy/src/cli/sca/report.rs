@@ -154,10 +154,10 @@ fn row(told: &Told) -> [String; COLUMNS.len()] {
         (Some(package), Some(ecosystem)) => format!("{} ({ecosystem})", short(package)),
         _ => "-".to_owned(),
     };
-    let version = match (&cells.version, cells.package) {
+    let version = match (&cells.version, &told.what) {
         (Some(version), _) => short(version),
-        (None, Some(_)) => "any".to_owned(),
-        (None, None) => "-".to_owned(),
+        (None, What::Finding(_)) => "any".to_owned(),
+        (None, _) => "-".to_owned(),
     };
     let mut row = [
         format!("{}:{}", printable(&told.file), told.from.line),

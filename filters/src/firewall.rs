@@ -25,6 +25,7 @@ mod hidden;
 mod judge;
 mod redact;
 mod settings;
+mod spans;
 mod speaker;
 mod stance;
 mod texts;
@@ -65,7 +66,7 @@ impl Firewall {
             return Err(failed("a rule of the firewall cannot be followed in answers"));
         }
         let stance = stance::Stance::new(settings);
-        Ok(Self { judge: Arc::new(Judge { rules, stance, prints, observer }) })
+        Ok(Self { judge: Arc::new(Judge::new(rules, stance, prints, observer)) })
     }
 
     fn judge(&self, request: &Request<'_>, facts: &mut Facts) -> Outcome<Bytes> {
@@ -148,5 +149,7 @@ type Value<'a> = Json<'a>;
 
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod overlaps;
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ pub mod ratelimit;
 pub mod sca;
 pub mod schema;
 pub mod signature;
+#[cfg(test)]
+mod speed;
 pub mod store;
 pub mod verdict;
 

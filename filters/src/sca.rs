@@ -42,6 +42,14 @@ impl Sca {
     }
 }
 
+#[cfg(test)]
+impl Sca {
+    /// An eye on an answer of no tool.
+    pub(crate) fn eye(&self) -> Box<dyn Watch> {
+        Box::new(watch::AnswerWatch::new(Arc::clone(&self.judge), false))
+    }
+}
+
 impl Filter for Sca {
     fn name(&self) -> &'static str {
         "sca"

@@ -33,6 +33,9 @@ mod watch;
 mod whole;
 mod work;
 
+#[cfg(test)]
+pub(crate) use tests::measured;
+
 pub use asked::Asked;
 pub use compiled::{Kept, Misfit, Schema};
 pub use replays::Answered;

@@ -5,3 +5,4 @@ mod model;
 mod text;
 
 pub(crate) use model::DemoModel;
+pub(crate) use text::PACKAGE;

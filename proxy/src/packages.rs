@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_advisories::Index;
 use portcullis_filters::sca::{Advisories, Standing};
-use portcullis_osv::Package;
+use portcullis_osv::{Package, Popular};
 
 use crate::config::{ScaConfig, SourceWord};
 
@@ -63,8 +63,15 @@ pub(crate) fn index(config: &ScaConfig) -> anyhow::Result<Index> {
 
 /// How a package stands in its registry, as far as the lists of names tell.
 fn standing(index: &Index, package: &Package) -> Standing {
-    match index.knows(package) {
-        Some(false) => Standing::Unknown(None),
-        Some(true) | None => Standing::Ordinary,
+    let popular = Popular::shipped();
+    if popular.contains(package) {
+        return Standing::Established;
+    }
+    let near = popular.resembled(package).map(|resembled| resembled.name.into());
+    match (index.knows(package), near) {
+        (Some(false), near) => Standing::Unknown(near),
+        (Some(true), _) => Standing::Ordinary,
+        (None, Some(near)) => Standing::Resembling(near),
+        (None, None) => Standing::Ordinary,
     }
 }

@@ -217,6 +217,7 @@ impl Record {
             response_bytes: self.response_bytes,
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             task_id: &self.task,
+            advisory_ids: &self.advisories(),
         };
         let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
@@ -239,6 +240,17 @@ impl Record {
     /// How many parts of the request and of the answer were taken out.
     pub(crate) fn redactions(&self) -> u32 {
         self.redactions.0.saturating_add(self.redactions.1)
+    }
+
+    /// What speaks against dependencies of the answer, in identifiers.
+    fn advisories(&self) -> String {
+        let mut ids: Vec<&str> = Vec::new();
+        for noted in self.answered.iter().filter(|noted| noted.filter == "sca") {
+            if !ids.contains(&&*noted.rule) {
+                ids.push(&noted.rule);
+            }
+        }
+        ids.join(",")
     }
 
     /// What was found in an exchange that passed: the most sensitive of it.
@@ -320,6 +332,7 @@ pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
         response_bytes: 0,
         duration_us: 0,
         task_id: "",
+        advisory_ids: "",
     };
     if let Err(error) = sink.append(&entry) {
         tracing::error!(%error, "An audit entry was lost.");

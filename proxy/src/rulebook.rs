@@ -32,6 +32,9 @@ impl RuleBook {
             let more = report.inactive.len() - NAMED;
             tracing::warn!(more, "More firewall rules are not in force; `portcullis check` names them.");
         }
+        for unknown in report.unknown_keys.iter().take(NAMED) {
+            tracing::warn!("A rule file of the firewall has a key that does nothing: {unknown}");
+        }
         tracing::info!(rules = report.active, "The firewall's rules are compiled.");
         *kept = Some((config.clone(), Arc::clone(&rules)));
         Ok(rules)

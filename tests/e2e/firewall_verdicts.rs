@@ -79,6 +79,55 @@ fn what_is_found_in_an_answer_is_told() {
 }
 
 #[test]
+fn what_is_taken_out_takes_along_what_its_level_would_block() {
+    let server = FakeServer::start();
+    let settings = ", actions: {jwt: redact}";
+    let gate = gate(&server, "ollama", "action = \"redact\"", settings).start();
+    let alice = gate.approved_client("alice");
+    let jwt = portcullis_firewall::draw(
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MjI2MTc0{b64url:40}.{b64url:43}",
+        7,
+    );
+    let (jwt, ours) = (jwt.unwrap(), token());
+    let text = format!("token: {jwt} and password = '{ours}'");
+    let clean = "token: [redacted:jwt] and password = '[redacted:ours]'";
+    server.next(Script::json(&said("nothing at all")));
+    let answer = ask(&alice, &text);
+    assert_eq!((answer.status, answer.header("portcullis-redacted")), (200, Some("2")), "{}", answer.text());
+    let sent = server.seen().pop().unwrap();
+    assert!(sent.text().contains(clean) && !sent.text().contains(&ours), "{}", sent.text());
+    assert!(found(&gate, &answer).iter().all(|found| found["action"] == "redact"));
+    // A whole answer, and one that comes in pieces.
+    server.next(Script::json(&said(&text)));
+    let answer = ask(&alice, "hello");
+    assert!(answer.text().contains(clean), "{}", answer.text());
+    let pieces: Vec<String> =
+        text.as_bytes().chunks(9).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect();
+    let lines: Vec<String> = pieces.iter().map(|piece| said(piece).replace("true", "false") + "\n").collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    server.next(Script::stream("application/x-ndjson", &lines));
+    let answer = alice.post("/api/chat", &json!({"model": "tiny", "messages": []}));
+    let read: String = answer
+        .text()
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["message"]["content"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    // The beginning of a token may have left by then: it is that of all of its kind.
+    assert!(read.contains("[redacted:jwt] and password = '") && read.ends_with("[redacted:ours]'"), "{read}");
+    assert!(!read.contains(&jwt[8..]) && !read.contains(&ours[5..]), "{read}");
+    // Whoever says that the value behind a word for a secret is to be blocked is heeded.
+    let strict = ", actions: {jwt: redact, assigned-secret: block}";
+    let gate = crate::firewall::gate(&server, "ollama", "action = \"redact\"", strict).start();
+    let alice = gate.approved_client("alice");
+    let before = server.seen().len();
+    assert_eq!(ask(&alice, &text).code(), "firewall.secret");
+    assert_eq!(server.seen().len(), before);
+}
+
+#[test]
 fn in_shadow_an_answer_keeps_what_is_found() {
     let server = FakeServer::start();
     let gate = gate(&server, "ollama", "action = \"redact\"", ", mode: shadow").start();

@@ -32,6 +32,7 @@ mod queue;
 mod replays;
 mod requests;
 mod rotation;
+mod sca;
 mod sca_command;
 mod scan;
 mod scan_git;

@@ -15,6 +15,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
     --with-envoy                     fetch the Envoy binary with pip first
     firewall                         only the firewall: what it finds and costs, beside others
     --policy                         only the policy: a decision with 10 to 10,000 rules
+    --output-gate                    only what answers are held to: schemas, dependencies, advisories
     --signature                      only signed requests: the chain, one verification, the replay store
     --json                           the last line of the output is one JSON object";
 
@@ -40,6 +41,7 @@ pub(crate) struct BenchOptions {
     pub(crate) json: bool,
     pub(crate) policy: bool,
     pub(crate) signature: bool,
+    pub(crate) output_gate: bool,
     pub(crate) firewall: bool,
 }
 
@@ -54,6 +56,7 @@ impl Default for BenchOptions {
             json: false,
             policy: false,
             signature: false,
+            output_gate: false,
             firewall: false,
         }
     }
@@ -105,6 +108,7 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
             "--no-gate" => options.gate = false,
             "--policy" => options.policy = true,
             "--signature" => options.signature = true,
+            "--output-gate" => options.output_gate = true,
             "--quick" => options.quick = true,
             "--reps" => {
                 let value = args.next().context("`--reps` needs a number")?;

@@ -65,6 +65,9 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
     if options.firewall {
         return firewall::run(workspace, options);
     }
+    if options.output_gate {
+        return output_gate(workspace);
+    }
     ensure_cmake(workspace)?;
     build(workspace, options)?;
     let dir = workspace.target().join("bench");
@@ -99,6 +102,14 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
         drop(stub);
         result
     }
+}
+
+/// What answers are held to, in one process each: schemas and texts beside reading the same JSON, and the database with
+/// 200,000 advisories.
+fn output_gate(workspace: &Workspace) -> anyhow::Result<()> {
+    let speed = ["test", "--release", "-q", "-p", "portcullis-filters", "speed::", "--", "--ignored", "--nocapture"];
+    run_command(workspace.cargo().args(speed))?;
+    run_command(workspace.cargo().args(["run", "--release", "-q", "-p", "portcullis-advisories", "--example", "cost"]))
 }
 
 /// The model server that all arms forward to.

@@ -5,9 +5,10 @@
 
 mod args;
 mod head;
+mod options;
 mod packages;
 mod scan;
 mod words;
 
 pub(crate) use packages::{listed_elsewhere, parse, registry};
-pub(crate) use scan::{Scan, Statement};
+pub(crate) use scan::{Around, Scan, Statement};

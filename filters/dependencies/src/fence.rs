@@ -6,17 +6,31 @@ pub(crate) struct Fence {
     mark: char,
     /// As many marks as end it.
     count: usize,
+    /// It stands in a quotation: each of its lines begins with the mark of one.
+    quoted: bool,
 }
 
 impl Fence {
-    /// The block that a line opens, and what the line says of it. The line has neither indentation nor the marks of
-    /// lists and quotes any more.
+    /// The block that a line opens, and what the line says of it.
     pub(crate) fn open(line: &str) -> Option<(Self, &str)> {
+        let (marks, line) = line.split_at_checked(content(line))?;
+        let quoted = marks.contains('>');
         let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
         let info = line.trim_start_matches(mark);
         let count = line.len() - info.len();
         // Backticks that close again in the same line are code within it.
-        (count >= 3 && !(mark == '`' && info.contains('`'))).then_some((Self { mark, count }, info.trim()))
+        (count >= 3 && !(mark == '`' && info.contains('`'))).then_some((Self { mark, count, quoted }, info.trim()))
+    }
+
+    /// A line of the block without the marks of a quotation.
+    pub(crate) fn inner(self, line: &str) -> &str {
+        let mut line = line;
+        while self.quoted
+            && let Some(rest) = line.trim_start_matches(' ').strip_prefix('>')
+        {
+            line = rest.strip_prefix(' ').unwrap_or(rest);
+        }
+        line
     }
 
     /// Whether a line ends the block.

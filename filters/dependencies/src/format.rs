@@ -21,11 +21,15 @@ pub(crate) enum Format {
     /// Nobody said: everything is tried.
     #[default]
     Any,
+    /// `setup.cfg` and its kin.
+    Cfg,
     /// What differs from before, line by line.
     Diff,
     Go,
     GoMod,
     GoSum,
+    /// Gradle's build files.
+    Gradle,
     JavaScript,
     Json,
     /// A list of packages.
@@ -79,16 +83,18 @@ impl Format {
             "go.sum" | "gosum" => Self::GoSum,
             "ruby" | "rb" | "gemfile" => Self::Ruby,
             "json" | "json5" | "jsonc" => Self::Json,
-            "toml" | "ini" | "cfg" => Self::Toml,
+            "toml" => Self::Toml,
+            "ini" | "cfg" => Self::Cfg,
             "xml" | "html" | "csproj" | "pom" | "msbuild" => Self::Xml,
             "yaml" | "yml" => Self::Yaml,
             "bash" | "sh" | "shell" | "zsh" | "console" | "shell-session" | "fish" | "powershell" | "ps1" | "pwsh"
             | "cmd" | "bat" | "batch" | "dockerfile" | "docker" | "makefile" | "make" => Self::Shell,
             "requirements" | "requirements.txt" | "pip-requirements" | "pip" => Self::Requirements,
+            "groovy" | "gradle" => Self::Gradle,
             "diff" | "patch" => Self::Diff,
             "c" | "cpp" | "c++" | "cs" | "csharp" | "java" | "kotlin" | "kt" | "scala" | "swift" | "php"
-            | "haskell" | "hs" | "lua" | "perl" | "r" | "dart" | "elixir" | "sql" | "css" | "groovy" | "gradle"
-            | "zig" | "julia" | "d" | "ocaml" | "nix" | "clojure" => Self::Other,
+            | "haskell" | "hs" | "lua" | "perl" | "r" | "dart" | "elixir" | "sql" | "css" | "zig" | "julia" | "d"
+            | "ocaml" | "nix" | "clojure" => Self::Other,
             _ => Self::Any,
         }
     }
@@ -99,14 +105,13 @@ impl Format {
         match (name.as_str(), extension) {
             ("go.mod", _) => Self::GoMod,
             ("go.sum", _) => Self::GoSum,
-            ("pipfile" | "cargo.lock" | "poetry.lock" | "uv.lock" | "pdm.lock" | "setup.cfg", _) => Self::Toml,
+            ("pipfile" | "cargo.lock" | "poetry.lock" | "uv.lock" | "pdm.lock", _) => Self::Toml,
             ("pipfile.lock" | "composer.lock", _) => Self::Json,
             ("gemfile" | "gemfile.lock" | "gems.rb" | "gems.locked", _) => Self::Ruby,
             ("dockerfile" | "makefile", _) => Self::Shell,
             (_, "txt" | "in") if stem.contains("requirement") || stem.contains("constraint") => Self::Requirements,
             (_, "csproj" | "fsproj" | "vbproj" | "props" | "targets" | "nuspec" | "config" | "pom") => Self::Xml,
-            (_, "gradle") => Self::Other,
-            (_, "kts") => Self::Other,
+            (_, "gradle" | "kts") => Self::Gradle,
             (_, "gemspec") => Self::Ruby,
             (_, "cjs" | "mts" | "cts") => Self::JavaScript,
             (_, "ipynb" | "lock") => Self::Any,

@@ -11,6 +11,8 @@ pub const MOST_FOUND: usize = 10_000;
 const MOST_UNREADABLE: usize = 100;
 /// The longest name or version that is taken for one, in bytes. No registry takes half of it.
 pub const LONGEST_NAME: usize = 512;
+/// The longest address that is told, in bytes: as long as what reads addresses takes.
+pub(crate) const LONGEST_ADDRESS: usize = 2048;
 /// So many findings back a second telling of the same is looked for.
 const LOOK_BACK: usize = 16;
 
@@ -68,6 +70,16 @@ impl Remote {
         match self {
             Self::File(address) | Self::Registry(address) | Self::Url(address) | Self::Vcs(address) => address,
         }
+    }
+}
+
+impl Remote {
+    /// One that is told of many packages: only as much of its address as is told at all.
+    pub(crate) fn shortened(mut self) -> Self {
+        let (Self::File(address) | Self::Registry(address) | Self::Url(address) | Self::Vcs(address)) = &mut self;
+        let end = (0..=LONGEST_ADDRESS.min(address.len())).rev().find(|end| address.is_char_boundary(*end));
+        address.truncate(end.unwrap_or_default());
+        self
     }
 }
 
@@ -129,8 +141,13 @@ impl Findings {
     /// Takes what a reader found at a place in, once.
     pub(crate) fn add(&mut self, spec: Spec, how: How, place: Range<usize>, told: &mut Told) {
         let long = |text: &str| text.len() > LONGEST_NAME;
+        let name_long = match &spec.remote {
+            // Without a name, the address stands for it.
+            Some(remote) => spec.written.len().max(remote.address().len()) > LONGEST_ADDRESS,
+            None => long(&spec.written),
+        };
         let wanted_long = matches!(&spec.wanted, Wanted::Exact(text) | Wanted::Range(text) if long(text));
-        if long(&spec.written) || wanted_long {
+        if name_long || wanted_long {
             return self.fail(What::Name, place);
         }
         let found = Found {

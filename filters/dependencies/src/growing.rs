@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{Scan, Statement, parse};
+use crate::command::{Around, Scan, Statement, parse};
 use crate::fence::{Fence, content};
 use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
@@ -15,6 +15,8 @@ use crate::trigger::{Begins, begins};
 /// The most bytes of a text that are held undecided. A longer line, or a longer entry, is read as it stands and told as
 /// unreadable.
 pub const MOST_HELD: usize = 64 * 1024;
+/// So much of a line may be indentation and marks of lists and quotes.
+const MOST_MARKS: usize = 256;
 /// As many lines as a command may go on over.
 const MOST_JOINED: usize = 256;
 
@@ -44,8 +46,8 @@ pub struct Growing {
     pins: Pins,
     /// What the commands of the line install: bytes of what is seen.
     taken: Vec<Range<usize>>,
-    /// So much of what is seen was looked at for JSON.
-    json: usize,
+    /// So much of what is seen was followed.
+    followed: usize,
     fence: Option<Fence>,
     lines: Lines,
     /// The last character was a carriage return: a line feed belongs to it.
@@ -75,6 +77,16 @@ impl Growing {
         Self::bounded(hint, usize::MAX)
     }
 
+    /// Reads the whole text once for what it says under names only later.
+    pub(crate) fn look_ahead(&mut self, text: &str) {
+        if self.file == Some(Format::Xml) {
+            let mut first = Self::whole(Hint::Language("xml"));
+            first.push(text);
+            first.end();
+            self.lines.know(first.lines);
+        }
+    }
+
     fn bounded(hint: Hint<'_>, limit: usize) -> Self {
         let file = Format::of(hint);
         let mut growing = Self {
@@ -92,7 +104,7 @@ impl Growing {
             scan: Scan::default(),
             pins: Pins::default(),
             taken: Vec::new(),
-            json: 0,
+            followed: 0,
             fence: None,
             lines: Lines::new(file.unwrap_or_default(), matches!(hint, Hint::File(_))),
             returned: false,
@@ -171,11 +183,20 @@ impl Growing {
     fn begin(&mut self) {
         self.raw.clear();
         self.seen.clear();
-        (self.last, self.joined, self.content, self.json) = ((0, 0), 0, 0, 0);
+        (self.last, self.joined, self.content, self.followed) = ((0, 0), 0, 0, 0);
         self.mode = if self.file.is_some() || self.fence.is_some() { Mode::Code } else { Mode::Open };
-        self.scan = Scan::new(self.mode == Mode::Code);
+        self.scan = Scan::new(self.around());
         self.pins = Pins::default();
         self.taken.clear();
+    }
+
+    /// What commands of the line stand in.
+    fn around(&self) -> Around {
+        match self.mode {
+            Mode::Open | Mode::Prose => Around::Prose,
+            Mode::Fence => Around::Shell,
+            Mode::Code => self.lines.around(),
+        }
     }
 
     /// Looks what the line is, once its beginning says so.
@@ -185,7 +206,13 @@ impl Growing {
         }
         let seen = self.seen.text();
         let content = content(seen);
-        self.content = self.seen.source(content);
+        if content > MOST_MARKS {
+            self.mode = if self.lines.active() { Mode::Code } else { Mode::Prose };
+            self.scan = Scan::new(self.around());
+            return;
+        }
+        // A line of an entry is held from its beginning on: what looks like a mark may be a part of it.
+        self.content = if self.lines.active() { 0 } else { self.seen.source(content) };
         self.mode = match begins(seen.get(content..).unwrap_or_default(), whole) {
             Begins::Open => return,
             Begins::Fence => Mode::Fence,
@@ -193,25 +220,26 @@ impl Growing {
             Begins::Prose if self.lines.active() => Mode::Code,
             Begins::Prose => Mode::Prose,
         };
-        self.scan = Scan::new(self.mode != Mode::Prose);
+        self.scan = Scan::new(self.around());
     }
 
-    /// Follows what a line of prose has grown by.
+    /// Follows what a line of prose has grown by, a character at a time: what is told first does not depend on how the
+    /// text was cut.
     fn follow(&mut self) {
-        let mut statements = Vec::new();
-        self.scan.feed(self.seen.text(), &mut |statement| statements.push(statement));
-        self.command(statements);
-        let mut pins = Vec::new();
-        self.pins.feed(self.seen.text(), &mut |pin| pins.push(pin));
-        self.pinned(pins);
-        let mut out = Out { findings: &mut self.findings, told: &mut self.told };
-        let grown = self.seen.text().get(self.json..).unwrap_or_default();
-        for (index, c) in grown.char_indices() {
-            let index = self.json + index;
-            let place = self.at + self.seen.source(index)..self.at + self.seen.source(index + c.len_utf8());
+        while let Some(c) = self.seen.text().get(self.followed..).and_then(|rest| rest.chars().next()) {
+            let end = self.followed + c.len_utf8();
+            let text = self.seen.text().get(..end).unwrap_or_default();
+            let (mut statements, mut pins) = (Vec::new(), Vec::new());
+            self.scan.feed(text, &mut |statement| statements.push(statement));
+            self.pins.feed(text, &mut |pin| pins.push(pin));
+            self.command(statements);
+            let part = self.seen.part(self.followed..end);
+            let place = self.at + part.start..self.at + part.end;
+            let mut out = Out { findings: &mut self.findings, told: &mut self.told };
             self.lines.json.feed(c, place, &mut out);
+            self.pinned(pins);
+            self.followed = end;
         }
-        self.json = self.seen.text().len();
     }
 
     fn command(&mut self, statements: Vec<Statement>) {
@@ -318,7 +346,7 @@ impl Growing {
             }
             Mode::Code => {
                 let mut out = Out { findings: &mut self.findings, told: &mut self.told };
-                self.lines.logical(&self.seen, self.at, place, &mut out);
+                self.lines.logical(&self.seen, self.fence, self.at, place, &mut out);
             }
             Mode::Fence => self.open(place),
             Mode::Open => {}
@@ -339,8 +367,7 @@ impl Growing {
 
     /// A line that may open a block.
     fn open(&mut self, place: Range<usize>) {
-        let seen = self.seen.text();
-        let line = seen.get(content(seen)..).unwrap_or_default();
+        let line = self.seen.text();
         let mut out = Out { findings: &mut self.findings, told: &mut self.told };
         if let Some((fence, info)) = Fence::open(line) {
             let format = Format::info(info);
@@ -348,15 +375,19 @@ impl Growing {
             self.lines.end(place.start, &mut out);
             self.lines = Lines::new(format, false);
         } else {
-            self.lines.logical(&self.seen, self.at, place, &mut out);
+            self.lines.logical(&self.seen, None, self.at, place, &mut out);
         }
     }
 
-    /// More is held than may be.
+    /// The line is longer than may be held.
     fn cut(&mut self) {
         let held = self.held_from();
         let prose = self.mode == Mode::Prose;
         let end = self.came();
+        let from = held.unwrap_or(end);
+        if prose && from > self.at && end - from < self.limit / 2 {
+            return self.go_on(from);
+        }
         if let Some(held) = held {
             self.findings.fail(What::Long, held..end);
         }
@@ -367,8 +398,23 @@ impl Growing {
         self.begin();
         if prose {
             self.mode = Mode::Prose;
-            self.scan = Scan::new(false);
+            self.scan = Scan::new(Around::Prose);
         }
+    }
+
+    /// A long paragraph: what was followed is let go, and a word at its end begins anew.
+    fn go_on(&mut self, from: usize) {
+        let tail = self.raw.split_off((from - self.at).min(self.raw.len()));
+        self.begin();
+        self.at = from;
+        self.mode = Mode::Prose;
+        self.scan = Scan::new(Around::Prose);
+        self.raw = tail;
+        self.seen.push(&self.raw);
+        self.followed = self.seen.text().len();
+        // Whatever this tells was told; it only begins again.
+        self.scan.feed(self.seen.text(), &mut |_| {});
+        self.pins.feed(self.seen.text(), &mut |_| {});
     }
 
     /// Entries of many lines are bounded as lines are.

@@ -104,11 +104,11 @@ impl Json {
     pub(crate) fn held(&self) -> Option<usize> {
         let entry =
             self.levels.iter().find(|level| level.role.is_entry() && !level.object.told).map(|level| level.start);
-        let role = self.levels.last().map_or(Role::None, |level| level.role.clone());
-        let key = self.key.as_ref().filter(|key| role.is_section() || Role::may_begin(&key.text));
+        let section = self.levels.last().is_some_and(|level| level.role.is_section());
+        let key = self.key.as_ref().filter(|key| section || Role::may_begin(&key.text));
         let string = self.string.as_ref().or(self.before.as_ref());
         let string = string.filter(|string| {
-            role.is_section() || (self.key.is_none() && Role::may_begin(&string.text)) || may_be_npm(&string.text)
+            section || (self.key.is_none() && Role::may_begin(&string.text)) || may_be_npm(&string.text)
         });
         entry.into_iter().chain(key.map(|key| key.place.start)).chain(string.map(|string| string.place.start)).min()
     }
@@ -179,7 +179,7 @@ impl Json {
         if (string.long || key.long) && level.role.is_section() {
             return out.fail(What::Name, place);
         }
-        let place = if level.role.is_entry() { level.start..place.end } else { place };
+        let place = if level.role.is_entry() && !level.object.told { level.start..place.end } else { place };
         let npm = string.text.strip_prefix("npm:").filter(|_| !level.role.is_section()).and_then(crate::spec::npm);
         if let Some(spec) = npm {
             out.add(spec, crate::How::Manifest, place.clone());
@@ -187,10 +187,6 @@ impl Json {
         level.role.string(&mut level.object, &key.text, &string.text, &mut |spec: Spec, how| {
             out.add(spec, how, place.clone());
         });
-        // What is told may leave; what follows in the entry is told on its own.
-        if level.object.told && level.role.is_entry() {
-            level.start = place.end;
-        }
     }
 }
 

@@ -2,11 +2,21 @@
 
 use std::ops::Range;
 
+use crate::command::Around;
+use crate::fence::Fence;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
+use crate::go_lines::GoLines;
+use crate::gradle;
+use crate::imports::{self, GoImports};
 use crate::json::Json;
 use crate::requirements::Requirements;
+use crate::ruby::Ruby;
 use crate::seen::Seen;
+use crate::setup::Setup;
+use crate::toml_lines::Toml;
+use crate::xml::Xml;
+use crate::yaml::Yaml;
 
 /// Where readers tell what they found.
 pub(crate) struct Out<'o> {
@@ -39,47 +49,145 @@ pub(crate) struct Lines {
     file: bool,
     pub(crate) json: Json,
     requirements: Requirements,
+    toml: Toml,
+    xml: Xml,
+    yaml: Yaml,
+    ruby: Ruby,
+    go: GoLines,
+    go_imports: GoImports,
+    setup: Setup,
 }
 
 impl Lines {
     pub(crate) fn new(format: Format, file: bool) -> Self {
-        Self { format, file, json: Json::new(file && format == Format::Json), requirements: Requirements::default() }
+        Self {
+            format,
+            file,
+            json: Json::new(file && format == Format::Json),
+            requirements: Requirements::default(),
+            toml: Toml::new(file && format == Format::Toml),
+            xml: Xml::new(file && format == Format::Xml),
+            yaml: Yaml::default(),
+            ruby: Ruby::default(),
+            go: GoLines::default(),
+            go_imports: GoImports::default(),
+            setup: Setup::default(),
+        }
     }
 
     /// Takes a logical line: one, or several that a sign at their ends joins. `at` is where it begins in the text.
-    pub(crate) fn logical(&mut self, seen: &Seen, at: usize, place: Range<usize>, out: &mut Out<'_>) {
+    pub(crate) fn logical(
+        &mut self,
+        seen: &Seen,
+        fence: Option<Fence>,
+        at: usize,
+        place: Range<usize>,
+        out: &mut Out<'_>,
+    ) {
+        let inner = |text| fence.map_or(text, |fence: Fence| fence.inner(text));
         let mut start = 0;
         for part in seen.text().split_inclusive('\n') {
             let end = start + part.len();
             let source = seen.part(start..end);
             let place = (at + source.start).max(place.start)..(at + source.end).min(place.end.max(at + source.end));
-            self.line(&Line { text: part.trim_end_matches('\n'), place }, out);
+            let text = part.trim_end_matches('\n');
+            self.line(&Line { text: inner(text), place }, out);
             start = end;
         }
         for (index, c) in seen.text().char_indices() {
-            self.json.feed(c, at + seen.source(index)..at + seen.source(index + c.len_utf8()), out);
+            let part = seen.part(index..index + c.len_utf8());
+            self.json.feed(c, at + part.start..at + part.end, out);
         }
         self.json.feed('\n', place.end..place.end, out);
-        self.requirements.line(self.format, &Line { text: seen.text(), place }, out);
+        self.requirements.line(self.format, &Line { text: inner(seen.text()), place }, out);
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
-        let _ = (line, out);
+        use Format::{
+            Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml,
+        };
+        if self.format == Format::Diff {
+            // What goes away brings nothing in.
+            let Some(text) = line.text.strip_prefix(['+', ' ']) else { return };
+            let line = Line { text, place: line.place.clone() };
+            self.format = Any;
+            self.line(&line, out);
+            self.format = Format::Diff;
+            return;
+        }
+        let is = |formats: &[Format]| self.format == Any || formats.contains(&self.format);
+        let alone = self.format == Toml;
+        if is(&[Toml, Cfg, Shell]) {
+            self.toml.line(line, alone, out);
+        }
+        if is(&[Xml]) {
+            self.xml.line(line, out);
+        }
+        if is(&[Yaml]) {
+            self.yaml.line(line, out);
+        }
+        if is(&[Ruby]) {
+            self.ruby.line(line, out);
+        }
+        if is(&[GoMod, GoSum]) {
+            self.go.line(line, out);
+        }
+        if is(&[Gradle, Other]) {
+            gradle::line(line, self.format == Gradle, out);
+        }
+        if is(&[Python, Cfg]) {
+            self.setup.line(line, self.format != Python, out);
+        }
+        if is(&[Python]) {
+            imports::python(line, out);
+        }
+        if is(&[JavaScript]) {
+            imports::javascript(line, out);
+        }
+        if is(&[Rust]) {
+            imports::rust(line, out);
+        }
+        if is(&[Go]) {
+            self.go_imports.line(line, out);
+        }
+    }
+
+    /// What commands in a line stand in.
+    pub(crate) fn around(&self) -> Around {
+        use Format::{Go, Gradle, JavaScript, Other, Python, Ruby, Rust};
+        match self.format {
+            Go | Gradle | JavaScript | Other | Python | Ruby | Rust => Around::Code,
+            _ => Around::Shell,
+        }
     }
 
     /// From where on the text must be held.
     pub(crate) fn held(&self) -> Option<usize> {
-        self.json.held()
+        let held = [self.json.held(), self.toml.held(), self.xml.held(), self.setup.held()];
+        held.into_iter().flatten().min()
+    }
+
+    /// What a text says under names that stand for versions is known before it is read.
+    pub(crate) fn know(&mut self, other: Self) {
+        self.xml.know(other.xml);
     }
 
     /// Whether the next line belongs to what has begun, even where no block says so.
     pub(crate) fn active(&self) -> bool {
-        false
+        self.toml.is_active()
+            || self.xml.is_active()
+            || self.yaml.is_active()
+            || self.ruby.is_active()
+            || self.go.is_active()
+            || self.go_imports.is_active()
+            || self.setup.is_active()
     }
 
     /// The block or the file has ended.
     pub(crate) fn end(&mut self, at: usize, out: &mut Out<'_>) {
         self.json.end(at, out);
+        self.toml.end(at, out);
+        self.xml.end(at, out);
     }
 
     /// More is held than may be: what was read counts as it stands, and nothing of it goes on.

@@ -94,7 +94,8 @@ impl Pins {
         let all = text.get(start..held.end).unwrap_or_default().trim_end_matches(['.', ',', '-']);
         let operator = text.get(held.clone()).unwrap_or_default();
         let pinned = operator.starts_with("==") && operator.contains('.') && !operator.starts_with("== ");
-        if pinned || !self.later {
+        let compares = ["==", "~=", ">=", "<=", "!="].iter().any(|two| operator.starts_with(two));
+        if pinned || (compares && !self.later) {
             found(Pin { all: start..start + all.len(), held });
         }
         self.later = true;

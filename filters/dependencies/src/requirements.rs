@@ -25,6 +25,13 @@ impl Requirements {
         } else {
             line.text
         };
+        let text = match format {
+            Format::Diff => match text.strip_prefix(['+', ' ']) {
+                Some(text) => text,
+                None => return,
+            },
+            _ => text,
+        };
         let text = text.split(" #").next().unwrap_or(text).trim().trim_end_matches('\\').trim_end();
         if text.is_empty() || text.starts_with('#') {
             return;
@@ -77,7 +84,7 @@ impl Requirements {
             "-e" | "--editable" => spec::pypi(value),
             "-r" | "-c" | "--requirement" | "--constraint" => listed_elsewhere(value),
             "-i" | "--index-url" | "--extra-index-url" | "-f" | "--find-links" => {
-                self.own = self.own.take().or_else(|| registry(value));
+                self.own = self.own.take().or_else(|| registry(value).map(Remote::shortened));
                 self.own.clone().map(|own| Spec::remote(Ecosystem::PyPi, "", own))
             }
             _ => None,

@@ -14,8 +14,9 @@ pub(crate) struct Seen {
     text: String,
     /// Bytes of the source that were taken in.
     came: usize,
-    /// For each byte of the text the byte of the source, from the first place on where they differ.
-    from: Vec<usize>,
+    /// For each byte of the text where the source's character begins and ends, from the first place on where they
+    /// differ.
+    from: Vec<(usize, usize)>,
 }
 
 impl Seen {
@@ -49,7 +50,7 @@ impl Seen {
             for made in made {
                 self.text.push(*made);
                 if !same {
-                    self.from.extend(std::iter::repeat_n(self.came, made.len_utf8()));
+                    self.from.extend(std::iter::repeat_n((self.came, self.came + c.len_utf8()), made.len_utf8()));
                 }
             }
             self.came += c.len_utf8();
@@ -66,13 +67,24 @@ impl Seen {
         if at >= self.text.len() {
             return self.came;
         }
-        let known = self.text.len() - self.from.len();
-        at.checked_sub(known).map_or(at, |at| self.from.get(at).copied().unwrap_or(self.came))
+        self.differs(at).map_or(at, |(start, _)| start)
+    }
+
+    /// The end of what the text up to a place came from. What cannot be seen does not belong to it.
+    pub(crate) fn source_end(&self, at: usize) -> usize {
+        let Some(last) = at.checked_sub(1) else { return 0 };
+        self.differs(last).map_or(at, |(_, end)| end)
+    }
+
+    fn differs(&self, at: usize) -> Option<(usize, usize)> {
+        let same = self.text.len() - self.from.len();
+        at.checked_sub(same).and_then(|at| self.from.get(at)).copied()
     }
 
     /// The part of the source that a part of the text came from.
     pub(crate) fn part(&self, part: Range<usize>) -> Range<usize> {
-        self.source(part.start)..self.source(part.end)
+        let end = self.source_end(part.end);
+        self.source(part.start).min(end)..end
     }
 }
 

@@ -61,7 +61,6 @@ fn shown(findings: &Findings) -> Vec<String> {
             Some(Remote::Registry(at)) => format!(" @registry {at}"),
             Some(Remote::Url(at)) => format!(" @url {at}"),
             Some(Remote::Vcs(at)) => format!(" @vcs {at}"),
-            Some(other) => panic!("{other:?}"),
         };
         let ascii = if found.ascii { "" } else { " looks" };
         let package = &found.package;
@@ -93,7 +92,14 @@ fn every_case_is_found_as_it_says() {
 #[test]
 fn every_case_is_found_in_pieces() {
     for case in cases() {
-        let whole = shown(&find(&case.text, hint(&case.hint)));
+        let mut at_once = Growing::new(hint(&case.hint));
+        at_once.push(&case.text);
+        at_once.end();
+        let whole = shown(&at_once.take());
+        // Only a whole text is known to the end when its beginning is read: a property that follows it.
+        if !case.hint.ends_with("pom.xml") {
+            assert_eq!(shown(&find(&case.text, hint(&case.hint))), whole, "{}", case.title);
+        }
         for size in [1, 2, 3, 7, 64] {
             let mut growing = Growing::new(hint(&case.hint));
             let mut all = Findings::default();

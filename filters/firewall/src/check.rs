@@ -10,6 +10,7 @@ mod placeholder;
 mod published;
 mod random;
 mod structure;
+mod told;
 mod unknown;
 mod words;
 

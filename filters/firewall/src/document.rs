@@ -12,6 +12,10 @@ use toml::{Spanned, de};
 use crate::rule::{Action, Direction, Kind};
 use crate::trigger::Trigger;
 
+mod keys;
+
+use keys::Keys;
+
 /// The text of a rule file, and what it is called in messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'t> {
@@ -44,13 +48,15 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A rule file. Keys that are not ours to know are gitleaks' business.
+/// A rule file.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     pub(crate) rules: Vec<Placed<Written>>,
     /// What is harmless whatever the rule, or for the rules it names.
     pub(crate) allowlists: Vec<Placed<WrittenAllow>>,
     pub(crate) extend: Placed<Extend>,
+    /// Keys that nobody knows.
+    pub(crate) unknown: Vec<Diagnostic>,
 }
 
 impl Document {
@@ -166,7 +172,9 @@ pub(crate) fn read(source: &Source<'_>, wrong: &mut Vec<Diagnostic>) -> Document
     errors.iter().for_each(|error| reader.refuse(error, 0, None));
     let mut document = Document::default();
     if errors.is_empty() {
+        let mut keys = Keys { source, unknown: Vec::new() };
         for (key, value) in table.into_inner() {
+            keys.outermost(&key, &value);
             match &**key.get_ref() {
                 "rules" => reader.each(value, &mut document.rules),
                 "allowlist" => document.allowlists.extend(reader.one(value)),
@@ -175,6 +183,7 @@ pub(crate) fn read(source: &Source<'_>, wrong: &mut Vec<Diagnostic>) -> Document
                 _ => {}
             }
         }
+        document.unknown = keys.unknown;
     }
     document
 }

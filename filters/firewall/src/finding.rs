@@ -15,6 +15,8 @@ pub struct Finding<'r> {
     pub span: Range<usize>,
     /// The part of it that must not be seen, within `span`. As large as `span` for what was encoded.
     pub secret: Range<usize>,
+    /// Whether it goes on in the texts after this one: `secret` is only its beginning then.
+    pub goes_on: bool,
     /// How it was seen.
     pub through: Through,
     /// Of an injection, how sure the heuristic is, 0 to 100. 100 for everything else.

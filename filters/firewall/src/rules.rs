@@ -43,6 +43,8 @@ pub struct Report {
     pub inactive: Vec<Diagnostic>,
     /// Names among those to be disabled that no rule has.
     pub unknown: Vec<String>,
+    /// Keys of rule files that neither we nor gitleaks know: what they were meant to say is not done.
+    pub unknown_keys: Vec<Diagnostic>,
 }
 
 /// All rules in force. Immutable, and shared by everybody who scans.
@@ -134,7 +136,8 @@ impl<'s> Loading<'s> {
 
     fn file(&mut self, source: &Source<'_>) {
         let known = self.wrong.len();
-        let document = document::read(source, &mut self.wrong);
+        let mut document = document::read(source, &mut self.wrong);
+        let unknown = std::mem::take(&mut document.unknown);
         // Cut off, or misspelt: what was in force before must not go for it.
         if document.says_nothing() && self.wrong.len() == known {
             self.wrong.push(Diagnostic {
@@ -144,6 +147,9 @@ impl<'s> Loading<'s> {
                 message: "it has no `[[rules]]`, no allow list and no `disabledRules`, expected at least one of them"
                     .to_owned(),
             });
+            self.wrong.extend(unknown);
+        } else {
+            self.report.unknown_keys.extend(unknown);
         }
         self.samples.extend(samples_of(&document, source));
         self.extend(&document, source);

@@ -14,8 +14,6 @@
 
 use std::ops::Range;
 
-use aho_corasick::automaton::StateID;
-
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::scan::Exhausted;
@@ -40,11 +38,9 @@ mod told;
 pub(crate) use live::Live;
 
 use anew::Before;
-use automaton::Thread;
-use candidate::Candidate;
+use follow::Follower;
 use judge::Judge;
-use kept::{Kept, STEP};
-use run::{Run, Word};
+use kept::STEP;
 use told::Told;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
@@ -82,15 +78,10 @@ pub struct StreamFinding<'r> {
 /// One growing text.
 #[derive(Default)]
 pub struct Stream {
-    kept: Kept,
-    words: Option<StateID>,
-    candidates: Vec<Candidate>,
-    /// Emptied lists, for the next candidates.
-    spare: Vec<Vec<Thread>>,
-    /// Rules that match what holds no keyword, of which one stood in the text.
-    contexts: Vec<usize>,
-    run: Run,
-    word: Word,
+    /// It as a reader sees it.
+    seen: Follower,
+    /// It as it stands, where that is something else.
+    stood: Option<Box<Follower>>,
     /// How it was followed up to the first letter of the word at its end that may be another one.
     before: Option<Box<Before>>,
     /// So many bytes were followed once more.
@@ -100,7 +91,6 @@ pub struct Stream {
     told: Told,
     /// Up to here its end was looked at as a whole text.
     looked: u64,
-    work: u64,
     open: u64,
 }
 
@@ -125,8 +115,8 @@ impl Stream {
         let live = rules.live()?;
         let (told, free) = (std::mem::take(&mut self.told), self.free);
         let mut judge = Judge { rules, live, holds, found, told, free, exhausted: false };
-        let begin = self.kept.came();
-        let holding = self.open < self.kept.whole();
+        let begin = self.seen.kept.came();
+        let holding = self.open < self.seen.kept.whole();
         let large = piece.len() >= LARGE;
         // Of what is judged as a whole only its border is to be looked at.
         let border = piece.len() as u64 > STRIDE;
@@ -135,13 +125,13 @@ impl Stream {
         while !rest.is_empty() {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
-            self.add(step, &mut |stream, part| stream.follow(&mut judge, part));
+            self.add(step, &mut |follower, part| follower.follow(&mut judge, part));
             self.cap(&mut judge);
-            if self.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
+            if self.seen.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
                 self.look(&mut judge, false);
             }
-            let read = self.kept.end() + self.again.min(self.kept.end());
-            if judge.exhausted || self.work > WORK_AT_FIRST + WORK_PER_BYTE * read {
+            let read = self.seen.kept.end() + self.again.min(self.seen.kept.end());
+            if judge.exhausted || self.seen.work > WORK_AT_FIRST + WORK_PER_BYTE * read {
                 return Err(Exhausted);
             }
         }
@@ -149,11 +139,11 @@ impl Stream {
             judge.whole(piece, begin);
         }
         if border {
-            self.looked = self.kept.end();
+            self.looked = self.seen.kept.end();
         }
         self.settle(&judge, holding);
         if begin == 0 && is_first(piece) {
-            self.free = self.kept.whole();
+            self.free = self.seen.kept.whole();
             self.open = self.free;
         }
         self.told = judge.told;
@@ -163,7 +153,7 @@ impl Stream {
     /// What comes from here on is JSON, such as the arguments of a tool call: its strings are judged as what
     /// they say.
     pub fn read_json(&mut self) {
-        self.kept.read_json();
+        self.seen.kept.read_json();
     }
 
     /// From where on what was pushed must not leave yet.
@@ -172,10 +162,24 @@ impl Stream {
         self.open
     }
 
+    /// Whether a rule that is `wanted` may still find something that holds all of this part.
+    #[must_use]
+    pub fn may_surround(&self, rules: &Rules, part: &Range<u64>, wanted: &dyn Fn(&Rule) -> bool) -> bool {
+        let Ok(live) = rules.live() else { return false };
+        std::iter::once(&self.seen).chain(self.stood.as_deref()).any(|follower| {
+            follower.candidates.iter().any(|candidate| {
+                let Some(rule) = live.rule(candidate.place()) else { return false };
+                let around = follower.kept.origin(candidate.base) <= part.start
+                    && candidate.held(rule).is_some_and(|held| follower.kept.origin(held) < part.end);
+                around && rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule))
+            })
+        })
+    }
+
     /// How much was pushed.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.kept.came()
+        self.seen.kept.came()
     }
 
     /// Judges what is undecided as if the text ended here. It may go on nevertheless: what is alive stays
@@ -187,22 +191,17 @@ impl Stream {
         let live = rules.live()?;
         let (told, free) = (std::mem::take(&mut self.told), self.free);
         let mut judge = Judge { rules, live, holds: &|_| true, found, told, free, exhausted: false };
-        let end = self.kept.end();
-        let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
-        for candidate in &self.candidates {
-            let Some(rule) = live.rule(candidate.place) else { continue };
-            let mut threads = candidate.threads.clone();
-            let at = candidate.relative(end);
-            let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
-            if reached.is_some() || candidate.pending.is_some() {
-                judge.confirm(&self.kept, candidate.place, candidate.base, end);
-            }
+        self.seen.finish(&mut judge);
+        if let Some(stood) = &mut self.stood {
+            stood.finish(&mut judge);
         }
         self.look(&mut judge, true);
-        if let Some(span) = self.run.end(end) {
-            judge.decode(&self.kept, span);
+        for follower in std::iter::once(&mut self.seen).chain(self.stood.as_deref_mut()) {
+            if let Some(span) = follower.run.end(follower.kept.end()) {
+                judge.decode(&follower.kept, span);
+            }
         }
-        self.open = self.kept.came();
+        self.open = self.seen.kept.came();
         self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
@@ -210,55 +209,43 @@ impl Stream {
     /// The memory that this takes.
     #[cfg(test)]
     fn size(&self) -> usize {
-        let lists = self.candidates.iter().map(|candidate| &candidate.threads).chain(&self.spare);
-        let threads: usize = lists.map(|list| list.capacity() * size_of::<Thread>()).sum();
-        size_of::<Self>()
-            + self.kept.heap()
+        size_of::<Self>() - size_of::<Follower>()
+            + self.seen.size()
+            + self.stood.as_ref().map_or(0, |stood| stood.size())
             + self.before.as_ref().map_or(0, |before| before.size())
             + self.told.heap()
-            + threads
-            + self.candidates.capacity() * size_of::<Candidate>()
-            + self.spare.capacity() * size_of::<Vec<Thread>>()
-            + self.contexts.capacity() * size_of::<usize>()
+    }
+
+    /// Decides what is held for too long.
+    fn cap(&mut self, judge: &mut Judge<'_, '_>) {
+        self.seen.cap(judge);
+        if let Some(stood) = &mut self.stood {
+            stood.cap(judge);
+        }
     }
 
     /// Judges the end of the text as a whole text.
     fn look(&mut self, judge: &mut Judge<'_, '_>, last: bool) {
-        let end = self.kept.end();
-        let open = if last { end } else { self.held(judge).unwrap_or(end) };
+        let end = self.seen.kept.end();
+        let open = if last { end } else { self.seen.held(judge).unwrap_or(end) };
         self.looked = end;
-        judge.look(&self.kept, open, self.run.begin(), last);
+        judge.look(&self.seen.kept, open, self.seen.run.begin(), last);
     }
 
     /// Says from where on the text is open. Something was held before, if `holding`.
     fn settle(&mut self, judge: &Judge<'_, '_>, holding: bool) {
-        let unsure = self.kept.unsure();
-        // What ended at a letter that may be another one has not ended.
-        if holding && unsure.is_some() {
+        let unsure = self.seen.kept.unsure();
+        // What ended at a letter that may be another one has not ended, be it only because of what its word becomes.
+        if holding && self.seen.kept.may_change() {
             return;
         }
         let unsure = unsure.and_then(|(begin, shows)| shows.then_some(begin));
-        let held = self.held(judge).into_iter().chain(unsure).min();
-        let open = held.map_or(self.kept.whole(), |held| self.kept.origin(held));
+        let held = self.seen.held(judge).into_iter().chain(unsure).min();
+        let held = held.map(|held| self.seen.kept.origin(held));
+        let stood = self.stood.as_ref().and_then(|stood| Some(stood.kept.origin(stood.held(judge)?)));
+        let open = held.into_iter().chain(stood).min().unwrap_or(self.seen.kept.whole());
         // What was let go is not held again.
         self.open = self.open.max(open);
-    }
-
-    /// From where on something is held.
-    fn held(&self, judge: &Judge<'_, '_>) -> Option<u64> {
-        let held = self.candidates.iter().filter_map(|candidate| {
-            let rule = judge.live.rule(candidate.place)?;
-            let held = candidate.held(rule)?;
-            // Of an ordinary word nothing is held before it is none.
-            let held = if rule.class.words && rule.class.everywhere && rule.class.back.is_none() {
-                held.max(self.word.evident()?)
-            } else {
-                held
-            };
-            let rule = judge.rules.engine.rules().get(rule.number);
-            rule.is_none_or(|rule| (judge.holds)(&rule.rule)).then_some(held)
-        });
-        held.min().filter(|held| *held < self.kept.end())
     }
 }
 

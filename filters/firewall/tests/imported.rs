@@ -54,6 +54,7 @@ fn gitleaks_rules_load_unchanged() {
     assert_eq!(report.active + inactive.len(), 222);
     assert_eq!(inactive.len(), 1, "{inactive:?}");
     assert!(inactive[0].contains("rule `pkcs12-file`: it has no `regex`"), "{inactive:?}");
+    assert_eq!(report.unknown_keys, []);
     let level = |name: &str| rules.iter().find(|rule| *rule.id == *name).unwrap().level;
     assert_eq!(level("github-pat"), DataLevel::L4);
     assert_eq!(level("generic-api-key"), DataLevel::L3);
@@ -192,4 +193,40 @@ fn tells_which_names_to_disable_no_rule_has() {
     let rules = Rules::load(true, &[], &selection).unwrap();
     assert_eq!(rules.report().unknown, ["githb-token"]);
     assert!(!rules.iter().any(|rule| all.contains(&&*rule.id)));
+}
+
+#[test]
+fn keys_that_nobody_knows_are_told() {
+    let text = "title = \"ours\"\nminVersion = \"v8.25.0\"\nauthor = \"we\"\n\n[[rules]]\nid = \"ours\"\n\
+                regex = '''ours_[a-z0-9]{8}'''\nkeyword = [\"ours_\"]\ntags = [\"ci\"]\nskipReport = false\n\
+                [[rules.required]]\nid = \"other\"\n[[rules.allowlists]]\nstopword = [\"x\"]\nregexes = ['''y''']\n\
+                [rules.fw]\nlevel = \"L3\"\n[allowlist]\ndescription = \"all\"\npath = ['''z''']\n\
+                [extend]\nuseDefaults = true\n";
+    let rules = load(text);
+    let told: Vec<String> = rules.report().unknown_keys.iter().map(ToString::to_string).collect();
+    let unknown = |place: &str, key: &str, meant: &str| {
+        format!("rules.toml:{place}the key `{key}` is unknown and does nothing, {meant}")
+    };
+    let meant = |key: &str| format!("did you mean `{key}`?");
+    let mut expected = vec![
+        unknown("8: rule `ours`: ", "keyword", &meant("keywords")),
+        unknown("14: rule `ours`: ", "stopword", &meant("stopwords")),
+        unknown("20: ", "path", &meant("paths")),
+        unknown("22: ", "useDefaults", &meant("useDefault")),
+    ];
+    let all = "expected one of `allowlist`, `allowlists`, `description`, `extend`, `minVersion`, `rules`, `title`";
+    expected.push(unknown("3: ", "author", all));
+    let (mut told, line) = (told, |said: &String| said.split(':').nth(1).unwrap().parse::<usize>().unwrap());
+    told.sort_by_key(line);
+    expected.sort_by_key(line);
+    assert_eq!(told, expected);
+    // A file that says nothing else is refused for it.
+    let said = mistakes("[[rule]]\nid = \"x\"\nregex = '''abcd'''\n");
+    assert!(
+        said.iter()
+            .any(|said| said.contains("x.toml:1: the key `rule` is unknown and does nothing, did you mean `rules`?")),
+        "{said:?}"
+    );
+    // Ours are all known.
+    assert_eq!(Rules::load(true, &[], &Selection::default()).ok().unwrap().report().unknown_keys, []);
 }

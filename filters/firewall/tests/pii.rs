@@ -155,3 +155,18 @@ fn speed() {
         }
     }
 }
+
+#[test]
+fn a_part_of_an_account_or_a_card_is_no_telephone() {
+    let rules = rules();
+    for (text, rule) in [
+        ("phone and IBAN: GB29 NWBK 6016 1331 9268 19", "pii-iban"),
+        ("tel: FR14 2004 1010 0505 0001 3M02 606", "pii-iban"),
+        ("Call me, my IBAN is DE89 3704 0044 0532 0130 00", "pii-iban"),
+        ("phone, card: 5555 5555 5555 4444 mobile", "pii-credit-card"),
+    ] {
+        assert_eq!(found(&rules, text), [rule], "{text}");
+    }
+    let text = "IBAN GB29 NWBK 6016 1331 9268 19, phone 030 1234567";
+    assert_eq!(found(&rules, text), ["pii-iban", "pii-phone"]);
+}

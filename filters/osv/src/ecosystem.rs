@@ -77,27 +77,23 @@ impl Ecosystem {
             // slash after a scope is escaped.
             Self::Npm => name.replace("%2f", "/").replace("%2F", "/").into(),
             // Module caches and proxies write an upper-case letter as `!` and its lower-case one.
-            Self::Go => unescape(name.trim_end_matches('/')),
+            Self::Go => unescape(name.trim_end_matches(|c: char| c == '/' || c.is_whitespace())),
             Self::Maven | Self::RubyGems => name.into(),
         }
     }
 }
 
-/// A module's path without the escapes of <https://go.dev/ref/mod#goproxy-protocol>.
+/// A module's path without the escapes of <https://go.dev/ref/mod#goproxy-protocol>; one that is not escaped in this
+/// way stays as it is.
 fn unescape(path: &str) -> Cow<'_, str> {
-    if !path.contains('!') {
-        return path.into();
-    }
-    let mut plain = String::with_capacity(path.len());
-    let mut escaped = false;
-    for c in path.chars() {
-        match c {
-            '!' if !escaped => escaped = true,
-            c => {
-                plain.push(if escaped { c.to_ascii_uppercase() } else { c });
-                escaped = false;
-            }
+    let mut parts = path.split('!');
+    let mut plain = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        match part.chars().next() {
+            Some(c) if c.is_ascii_lowercase() => plain.push(c.to_ascii_uppercase()),
+            _ => return path.into(),
         }
+        plain.extend(part.chars().skip(1));
     }
     plain.into()
 }
@@ -127,6 +123,16 @@ mod tests {
         assert_ne!(Ecosystem::Go.canonical("gopkg.in/yaml.v2"), Ecosystem::Go.canonical("gopkg.in/yaml.v3"));
         assert_eq!(Ecosystem::RubyGems.canonical("RedCloth"), "RedCloth");
         assert_eq!(Ecosystem::Maven.canonical("org.Apache:Log4j"), "org.Apache:Log4j");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_canonical_name_is_its_own_canonical_name(name in "[ !/a-zA-Z0-9._@%-]{0,16}|\\PC{0,16}") {
+            for ecosystem in Ecosystem::ALL {
+                let canonical = ecosystem.canonical(&name);
+                proptest::prop_assert_eq!(ecosystem.canonical(&canonical), canonical.as_ref());
+            }
+        }
     }
 
     #[test]

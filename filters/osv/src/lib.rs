@@ -5,6 +5,7 @@
 //!    [`Advisory`], with one [`Notice`] for each package that it names.
 //! 3. A package that somebody wants, in a version that they fix or leave open ([`Wanted`]), is judged by the notices
 //!    on its name: [`judge`] returns the [`Hit`]s, worst first.
+//! 4. A name that is nearly that of a widely used package is seen: [`Popular`].
 //!
 //! What cannot be read is taken to be affected, and says so. No sockets, no files, no clocks: advisories come in as
 //! text.
@@ -14,8 +15,10 @@
 mod advisory;
 mod ecosystem;
 mod judge;
+mod likeness;
 mod package;
 mod piece;
+mod popular;
 mod requirement;
 mod severity;
 mod span;
@@ -25,7 +28,9 @@ mod wanted;
 pub use advisory::{Advisory, BrokenAdvisory, MAX_ADVISORY, Nature, Notice};
 pub use ecosystem::Ecosystem;
 pub use judge::{Because, Hit, Known, Unpinned, judge};
+pub use likeness::Likeness;
 pub use package::Package;
+pub use popular::{Popular, Resemblance};
 pub use severity::{Rating, Severity};
 pub use span::{End, Span};
 pub use version::{MAX_VERSION, Version};

@@ -113,11 +113,68 @@ pub(crate) fn complement(mut pieces: Vec<Piece>) -> Vec<Piece> {
     free
 }
 
+/// The same versions in pieces that do not touch, the lowest first.
+pub(crate) fn merged(pieces: Vec<Piece>) -> Vec<Piece> {
+    // The complement of every version is nothing, and has no pieces to start from.
+    let free = complement(pieces);
+    if free == [Piece::ALL] { Vec::new() } else { complement(free) }
+}
+
+/// Whether a version is in one of the pieces that [`merged`] returned.
+pub(crate) fn holds(merged: &[Piece], version: &Version) -> bool {
+    let after = merged.partition_point(|piece| match &piece.low {
+        Bound::Unbounded => true,
+        Bound::Included(low) => low <= version,
+        Bound::Excluded(low) => low < version,
+    });
+    after.checked_sub(1).and_then(|last| merged.get(last)).is_some_and(|piece| piece.contains(version))
+}
+
 /// The bound on the other side of the same cut.
 fn opposite(bound: Bound<Version>) -> Option<Bound<Version>> {
     match bound {
         Bound::Unbounded => None,
         Bound::Included(version) => Some(Bound::Excluded(version)),
         Bound::Excluded(version) => Some(Bound::Included(version)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ecosystem::Ecosystem;
+
+    fn version(number: u8) -> Version {
+        Version::parse(Ecosystem::Npm, &format!("{number}.0.0")).unwrap()
+    }
+
+    fn bound() -> impl Strategy<Value = Bound<Version>> {
+        prop_oneof![
+            Just(Bound::Unbounded),
+            (0u8..9).prop_map(|number| Bound::Included(version(number))),
+            (0u8..9).prop_map(|number| Bound::Excluded(version(number))),
+        ]
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+        proptest::collection::vec((bound(), bound()).prop_map(|(low, high)| Piece::new(low, high)), 0..5)
+    }
+
+    proptest! {
+        /// What a version is in says the same of all that is made from it.
+        #[test]
+        fn sets_are_sets(a in pieces(), b in pieces()) {
+            let (none, both, joined) = (complement(a.clone()), intersections(&a, &b), merged(a.clone()));
+            for number in 0..10 {
+                let version = version(number);
+                let within = |pieces: &[Piece]| pieces.iter().any(|piece| piece.contains(&version));
+                prop_assert_eq!(within(&none), !within(&a));
+                prop_assert_eq!(within(&both), within(&a) && within(&b));
+                prop_assert_eq!(within(&joined), within(&a));
+                prop_assert_eq!(holds(&joined, &version), within(&a));
+            }
+        }
     }
 }

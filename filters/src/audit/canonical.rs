@@ -44,6 +44,8 @@ pub struct Entry<'a> {
     pub duration_us: u64,
     /// The task, for calls that have one.
     pub task_id: &'a str,
+    /// What speaks against dependencies that the answer brings in: identifiers of advisories, with commas between.
+    pub advisory_ids: &'a str,
 }
 
 /// The longest text in an entry, in bytes.
@@ -57,6 +59,10 @@ pub(super) struct Gap(pub(super) usize);
 pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, seq_no: u64, timestamp: &str) -> Gap {
     out.push(b'{');
     let mut line = Line { out, first: true };
+    // Entries of answers that bring nothing in have no such key.
+    if !entry.advisory_ids.is_empty() {
+        line.text("advisory_ids", entry.advisory_ids);
+    }
     line.text("code", entry.code);
     line.text("data_level", entry.data_level);
     line.number("duration_us", entry.duration_us);

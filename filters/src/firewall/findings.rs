@@ -1,10 +1,12 @@
 //! What was found in one request, weighed as it comes in.
 
+use std::ops::Range;
+
 use portcullis_firewall::{Action, Direction, Exhausted, Finding, Kind, Rule, Scratch, Standing};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
-use super::redact::{Cuts, is_mark};
+use super::redact::{Cuts, MOST, address, is_mark};
 use super::texts::{Place, Texts};
 use crate::exchange::{Facts, Noted};
 use crate::verdict::{Code, Refusal};
@@ -19,6 +21,8 @@ pub(super) struct Findings<'r> {
     blocked: Option<&'r Rule>,
     /// What is to be taken out.
     pub(super) cuts: Cuts<'r>,
+    /// What is not taken out itself, and may be gone with what is.
+    beside: Vec<Beside<'r>>,
     /// The highest level of anything.
     level: DataLevel,
     /// The highest level of what is not taken out.
@@ -26,6 +30,16 @@ pub(super) struct Findings<'r> {
     noted: Vec<Noted>,
     /// The values and rules of what was told, so that a value that is seen in two ways is told once.
     seen: Vec<(usize, *const Rule)>,
+}
+
+/// A finding that is told or blocks by its level, and where it lies: what is taken out may take it along.
+struct Beside<'r> {
+    rule: &'r Rule,
+    value: usize,
+    part: Range<usize>,
+    blocks: bool,
+    /// Its number among what was noted.
+    noted: Option<usize>,
 }
 
 impl<'r> Findings<'r> {
@@ -39,6 +53,7 @@ impl<'r> Findings<'r> {
             all.take(judge, texts, &finding);
             if all.blocked.is_some() { Standing::Settled } else { Standing::Open }
         });
+        all.settle(judge);
         // What was found by then says more than that there was too much of it.
         if all.blocked.is_some() { Ok(all) } else { done.map(|()| all) }
     }
@@ -89,31 +104,80 @@ impl<'r> Findings<'r> {
                 self.seen.push(key);
             }
         }
-        let Some(action) = judge.weigh(finding.rule, Direction::Request) else { return };
+        let Some(decision) = judge.decide(finding.rule, Direction::Request) else { return };
         self.level = self.level.max(finding.rule.level);
-        let taken_out = match (action, value) {
-            (Action::Redact, Some((value, Some(range)))) => self.cuts.add(value, range, finding.rule).is_ok(),
+        // What goes on in another text is not gone when this part of it is.
+        let place = value.and_then(|(value, part)| Some((value, part?))).filter(|_| !finding.goes_on);
+        let taken_out = match (decision.action, &place) {
+            (Action::Redact, Some((value, part))) => self.cuts.add(value, part.clone(), finding.rule).is_ok(),
             _ => false,
         };
         // What cannot be taken out does not pass.
-        let action = if action == Action::Redact && !taken_out { Action::Block } else { action };
+        let action = if decision.action == Action::Redact && !taken_out { Action::Block } else { decision.action };
+        let noted = self.note(judge, finding.rule, action, text.text.get(finding.secret.clone()));
+        let may_go = action == Action::Flag || decision.yields();
+        if let Some((value, part)) = place.filter(|_| may_go && self.beside.len() < MOST) {
+            if action == Action::Flag {
+                judge.count(finding.rule, action);
+            }
+            let blocks = action == Action::Block;
+            self.beside.push(Beside { rule: finding.rule, value: address(value), part, blocks, noted });
+            return;
+        }
+        judge.count(finding.rule, action);
+        self.stays(finding.rule, action);
+    }
+
+    /// Decides what lies beside what is taken out: what lies wholly within it goes with it.
+    fn settle(&mut self, judge: &Judge) {
+        if self.beside.is_empty() {
+            return;
+        }
+        let covered = self.cuts.covered();
+        for Beside { rule, value, part, blocks, noted } in std::mem::take(&mut self.beside) {
+            let gone = covered.holds(value, &part);
+            let action = match (blocks, gone) {
+                (false, _) => Action::Flag,
+                (true, true) => Action::Redact,
+                (true, false) => Action::Block,
+            };
+            if blocks {
+                judge.count(rule, action);
+            }
+            if let Some(noted) = noted.and_then(|number| self.noted.get_mut(number)) {
+                noted.action = action.as_str();
+            }
+            if !gone {
+                self.stays(rule, action);
+            }
+        }
+    }
+
+    /// Weighs what about which this is done.
+    fn stays(&mut self, rule: &'r Rule, action: Action) {
         if action == Action::Block {
-            self.block(finding.rule);
+            self.block(rule);
         }
         if action != Action::Redact {
-            self.left = self.left.max(finding.rule.level);
+            self.left = self.left.max(rule.level);
         }
-        if self.noted.len() < TOLD {
-            let secret = text.text.get(finding.secret.clone()).unwrap_or_default();
-            self.noted.push(Noted {
-                filter: "firewall",
-                rule: finding.rule.id.clone(),
-                code: code(finding.rule.kind),
-                level: finding.rule.level,
-                action: action.as_str(),
-                fingerprint: judge.prints.of(secret),
-            });
+    }
+
+    /// Notes a finding for the record: its number there, if it is told.
+    fn note(&mut self, judge: &Judge, rule: &Rule, action: Action, secret: Option<&str>) -> Option<usize> {
+        let number = self.noted.len();
+        if number >= TOLD {
+            return None;
         }
+        self.noted.push(Noted {
+            filter: "firewall",
+            rule: rule.id.clone(),
+            code: code(rule.kind),
+            level: rule.level,
+            action: action.as_str(),
+            fingerprint: judge.prints.of(secret.unwrap_or_default()),
+        });
+        Some(number)
     }
 
     fn block(&mut self, rule: &'r Rule) {

@@ -8,7 +8,7 @@ use portcullis_firewall::{Action, Direction, Kind, Rule, Rules};
 use portcullis_policies::DataLevel;
 use sha2::Sha256;
 
-use super::stance::Stance;
+use super::stance::{Decision, Stance};
 use crate::verdict::Code;
 
 /// What the filter tells the world about findings: which rule, never what it matched.
@@ -23,14 +23,36 @@ pub(super) struct Judge {
     pub(super) stance: Stance,
     pub(super) prints: Fingerprints,
     pub(super) observer: Arc<dyn FindingObserver>,
+    /// Some rule's findings are taken out.
+    redacts: bool,
 }
 
 impl Judge {
-    /// Weighs a finding in a text that goes `way`, and counts it; `None` where it is nobody's business.
-    pub(super) fn weigh(&self, rule: &Rule, way: Direction) -> Option<Action> {
-        let action = self.stance.action(rule, way)?;
+    pub(super) fn new(
+        rules: Arc<Rules>,
+        stance: Stance,
+        prints: Fingerprints,
+        observer: Arc<dyn FindingObserver>,
+    ) -> Self {
+        let redacts = rules.iter().any(|rule| stance.action(rule, Direction::Request) == Some(Action::Redact));
+        Self { rules, stance, prints, observer, redacts }
+    }
+
+    /// What is done about a finding in a text that goes `way`; `None` where it is nobody's business.
+    pub(super) fn decide(&self, rule: &Rule, way: Direction) -> Option<Decision> {
+        let decision = self.stance.decide(rule, way)?;
+        // Where nothing is taken out, nothing is taken along: it need not be waited for.
+        Some(if self.redacts { decision } else { Decision { by_level: false, ..decision } })
+    }
+
+    /// Counts a finding about which this was done.
+    pub(super) fn count(&self, rule: &Rule, action: Action) {
         self.observer.found(&rule.id, rule.level, action.as_str());
-        Some(action)
+    }
+
+    /// Whether this rule's findings in an answer are taken out.
+    pub(super) fn redacts(&self, rule: &Rule) -> bool {
+        self.redacts && self.action(rule) == Some(Action::Redact)
     }
 
     /// Whether this rule is in force: a mark that names it may have been put by the gate.

@@ -10,11 +10,12 @@ use std::ops::Range;
 use portcullis_firewall::Rule;
 
 use super::Value;
+use super::spans::Spans;
 
 /// How every mark begins.
 const MARK: &str = "[redacted:";
-/// The most that is cut out of one request.
-const MOST: usize = 65_536;
+/// The most that is cut out of one request, and the most that may go with it.
+pub(super) const MOST: usize = 65_536;
 
 /// What is to be cut out of one request.
 #[derive(Default)]
@@ -39,6 +40,13 @@ impl<'r> Cuts<'r> {
         self.first.get_or_insert(rule);
         self.by_value.entry(address(value)).or_default().push((range, rule));
         Ok(())
+    }
+
+    /// What of each value is cut out.
+    pub(super) fn covered(&self) -> Covered {
+        let part = |(range, _): &(Range<usize>, &Rule)| range.start as u64..range.end as u64;
+        let of_value = |(value, cuts): (&usize, &Vec<_>)| (*value, Spans::of(cuts.iter().map(part)));
+        Covered(self.by_value.iter().map(of_value).collect())
     }
 
     /// Whether nothing is to be cut.
@@ -89,7 +97,18 @@ pub(super) fn is_mark(text: &str, secret: &Range<usize>, known: impl Fn(&str) ->
     known(inside.strip_prefix(MARK.trim_start_matches('[')).unwrap_or(inside))
 }
 
-fn address(value: &Value<'_>) -> usize {
+/// What of each value is cut out, by the value's address.
+pub(super) struct Covered(HashMap<usize, Spans>);
+
+impl Covered {
+    /// Whether this part of a value lies wholly within one cut.
+    pub(super) fn holds(&self, value: usize, part: &Range<usize>) -> bool {
+        self.0.get(&value).is_some_and(|spans| spans.hold(&(part.start as u64..part.end as u64)))
+    }
+}
+
+/// Names a value as long as the document is not moved.
+pub(super) fn address(value: &Value<'_>) -> usize {
     std::ptr::from_ref(value).addr()
 }
 
@@ -154,6 +173,19 @@ mod tests {
         assert_eq!(marks, 2);
         let (said, marks) = redacted(r#"{"a":"abcdefghij"}"#, &[("a", 5..8), ("a", 2..6), ("a", 0..1)]).unwrap();
         assert_eq!((said.as_str(), marks), (r#"{"a":"[redacted:some-rule]b[redacted:some-rule]ij"}"#, 2));
+    }
+
+    #[test]
+    fn a_part_is_covered_by_one_cut_alone() {
+        let (json, other) = (Value::String("abcdefghij".into()), Value::String("abcdefghij".into()));
+        let rule = rule();
+        let mut cuts = Cuts::default();
+        for range in [4..6, 2..5, 0..1, 4..9] {
+            cuts.add(&json, range, &rule).unwrap();
+        }
+        let covered = cuts.covered();
+        assert!(covered.holds(address(&json), &(5..9)) && !covered.holds(address(&json), &(2..9)));
+        assert!(!covered.holds(address(&other), &(5..9)), "the same words elsewhere");
     }
 
     #[test]

@@ -10,54 +10,85 @@ pub(super) struct Stance {
     settings: FirewallSettings,
 }
 
+/// What is done about a finding, and whether anybody said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) action: Action,
+    /// Nobody named the rule or its kind: its level alone decided. Nothing is ever taken out by level.
+    pub(super) by_level: bool,
+}
+
+impl Decision {
+    /// Whether the finding passes where its secret is taken out with another one: what is to be kept in is its
+    /// level, and that is not there any more.
+    pub(super) fn yields(self) -> bool {
+        self.by_level && self.action == Action::Block
+    }
+
+    /// Somebody's word.
+    const fn said(action: Action) -> Self {
+        Self { action, by_level: false }
+    }
+
+    const fn by_level(action: Action) -> Self {
+        Self { action, by_level: true }
+    }
+}
+
 impl Stance {
     pub(super) fn new(settings: FirewallSettings) -> Self {
         Self { settings }
     }
 
-    /// What is done about a finding of this rule in a text that goes `way`; `None` where it is nobody's
-    /// business.
-    pub(super) fn action(&self, rule: &Rule, way: Direction) -> Option<Action> {
-        let action = self.least(rule, self.configured(rule))?;
+    /// What is done about a finding of this rule in a text that goes `way`, and whether anybody said so; `None`
+    /// where it is nobody's business.
+    pub(super) fn decide(&self, rule: &Rule, way: Direction) -> Option<Decision> {
+        let decision = self.least(rule, self.configured(rule))?;
         // A model writes paths all day: in answers, structure is only told.
         let only_told = way == Direction::Response && rule.kind == Kind::Structural;
-        Some(if only_told { Action::Flag } else { action })
+        Some(if only_told { Decision::said(Action::Flag) } else { decision })
+    }
+
+    /// The same, without who says so.
+    pub(super) fn action(&self, rule: &Rule, way: Direction) -> Option<Action> {
+        self.decide(rule, way).map(|decision| decision.action)
     }
 
     /// What the config says, or else the rule itself, or else its level.
-    fn configured(&self, rule: &Rule) -> Option<Action> {
+    fn configured(&self, rule: &Rule) -> Option<Decision> {
         let settings = &self.settings;
         if let Some(action) = settings.actions.get(&*rule.id) {
-            return Some((*action).into());
+            return Some(Decision::said((*action).into()));
         }
         let watchful = match rule.kind {
             Kind::Secret => None,
             // It is in force because the config or the policy wants it.
-            Kind::Pii => return handled(settings.pii),
+            Kind::Pii => return handled(settings.pii).map(Decision::said),
             Kind::Injection => settings.injection.action,
             Kind::Structural => settings.structural,
         };
         match watchful {
             Some(Watchfulness::Off) => None,
-            Some(Watchfulness::Flag) => Some(Action::Flag),
-            Some(Watchfulness::Block) => Some(Action::Block),
-            None => Some(rule.action.unwrap_or(by_level(rule.level >= settings.block_at))),
+            Some(Watchfulness::Flag) => Some(Decision::said(Action::Flag)),
+            Some(Watchfulness::Block) => Some(Decision::said(Action::Block)),
+            None => Some(rule.action.map_or(by_level(rule.level >= settings.block_at), Decision::said)),
         }
     }
 
     /// The stricter of what the config says and what the policy asks for at least. What is taken out is not
     /// there any more: the policy's level has nothing against it.
-    fn least(&self, rule: &Rule, configured: Option<Action>) -> Option<Action> {
+    fn least(&self, rule: &Rule, configured: Option<Decision>) -> Option<Decision> {
         let floor = self.settings.floor;
-        let kind = floor.pii.filter(|_| rule.kind == Kind::Pii).and_then(handled);
+        let kind = floor.pii.filter(|_| rule.kind == Kind::Pii).and_then(handled).map(Decision::said);
         let strictest = stricter(configured, kind);
         let above = floor.block_at.is_some_and(|level| rule.level >= level);
-        if above && strictest != Some(Action::Redact) { Some(Action::Block) } else { strictest }
+        let passes = matches!(strictest.map(|decision| decision.action), None | Some(Action::Flag));
+        if above && passes { Some(Decision::by_level(Action::Block)) } else { strictest }
     }
 }
 
-fn stricter(one: Option<Action>, other: Option<Action>) -> Option<Action> {
-    let strictness = |action| match action {
+fn stricter(one: Option<Decision>, other: Option<Decision>) -> Option<Decision> {
+    let strictness = |decision: Option<Decision>| match decision.map(|decision| decision.action) {
         None => 0,
         Some(Action::Flag) => 1,
         Some(Action::Redact) => 2,
@@ -66,8 +97,8 @@ fn stricter(one: Option<Action>, other: Option<Action>) -> Option<Action> {
     if strictness(other) > strictness(one) { other } else { one }
 }
 
-fn by_level(blocks: bool) -> Action {
-    if blocks { Action::Block } else { Action::Flag }
+fn by_level(blocks: bool) -> Decision {
+    Decision::by_level(if blocks { Action::Block } else { Action::Flag })
 }
 
 fn handled(handling: Handling) -> Option<Action> {
@@ -141,6 +172,29 @@ mod tests {
         set.floor = FirewallFloor { block_at: None, pii: Some(Handling::Flag) };
         set.pii = Handling::Redact;
         assert_eq!(said(&set, &rule(Kind::Pii, L2, None)), Some(Action::Redact));
+    }
+
+    #[test]
+    fn what_blocks_by_its_level_alone_yields() {
+        let yields = |settings: &FirewallSettings, rule: &Rule| {
+            Stance::new(settings.clone()).decide(rule, Direction::Request).unwrap().yields()
+        };
+        let usual = FirewallSettings::default();
+        assert!(yields(&usual, &rule(Kind::Secret, L3, None)));
+        assert!(!yields(&usual, &rule(Kind::Secret, L2, None)), "it does not block");
+        assert!(!yields(&usual, &rule(Kind::Secret, L3, Some(Action::Block))), "its own word");
+        let mut named = usual.clone();
+        named.actions.insert("r".to_owned(), RuleAction::Block);
+        assert!(!yields(&named, &rule(Kind::Secret, L3, None)), "the operator's word");
+        let by_kind = FirewallSettings { structural: Some(Watchfulness::Block), ..usual.clone() };
+        assert!(!yields(&by_kind, &rule(Kind::Structural, L3, None)));
+        let floor = FirewallFloor { block_at: Some(L2), pii: Some(Handling::Block) };
+        let mut floored = FirewallSettings { floor, ..usual };
+        assert!(yields(&floored, &rule(Kind::Secret, L2, None)), "the policy's level is a level");
+        assert!(!yields(&floored, &rule(Kind::Pii, L2, None)), "the policy's word on a kind is its word");
+        assert!(!yields(&floored, &rule(Kind::Secret, L3, Some(Action::Block))));
+        floored.actions.insert("r".to_owned(), RuleAction::Flag);
+        assert!(yields(&floored, &rule(Kind::Secret, L3, None)), "told by the config, blocked by the policy's level");
     }
 
     #[test]

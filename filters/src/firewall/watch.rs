@@ -15,6 +15,7 @@ use portcullis_firewall::{Action, Direction, Kind, Rule, Stream};
 use portcullis_policies::DataLevel;
 
 use super::judge::{Judge, code};
+use super::spans::Spans;
 use crate::exchange::Noted;
 use crate::filter::Watch;
 use crate::frame::{Channel, Frame, FrameBody, Piece};
@@ -23,6 +24,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 mod amend;
 #[cfg(test)]
 mod attacks;
+mod beside;
 mod found;
 mod growing;
 mod mold;
@@ -31,6 +33,7 @@ mod single;
 mod tests;
 
 use amend::Cut;
+use beside::Beside;
 use found::{Found, FoundOnce, MOST_FOUND};
 use growing::Growing;
 use mold::Mold;
@@ -103,10 +106,7 @@ impl Watch for AnswerWatch {
             state.listing.insert(number);
         }
         if !state.found_single && !lists_tokens(frame) {
-            state.molds.extend(Mold::of(frame));
-            if state.molds.len() > MOLDS {
-                state.molds.remove(0);
-            }
+            state.remember(Mold::of(frame));
         }
         Ok(state.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
@@ -180,6 +180,16 @@ impl State {
         }
     }
 
+    /// Remembers a frame for others that are like it.
+    fn remember(&mut self, mold: Option<Mold>) {
+        let Some(mold) = mold else { return };
+        if self.molds.len() >= MOLDS {
+            self.molds.remove(0);
+        }
+        self.molds.reserve_exact(1);
+        self.molds.push(mold);
+    }
+
     fn take(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {
         match piece.channel {
             Channel::Single => self.take_single(judge, number, place, piece),
@@ -217,13 +227,21 @@ impl State {
             return self.singles.remember(piece);
         }
         self.found_single = true;
+        let span = |secret: &Range<usize>| secret.start as u64..secret.end as u64;
+        // A key that loses a part is another key.
+        let redacted = found.iter().filter(|(rule, _)| !piece.is_key && judge.redacts(rule));
+        let taken = Spans::of(redacted.map(|(_, secret)| span(secret)));
         for (rule, secret) in found {
-            let Some(action) = judge.weigh(rule, Direction::Response) else { continue };
-            let action = if piece.is_key { uncut(action) } else { action };
-            self.note(judge, rule, action, piece.text.get(secret.clone()));
+            let Some(decision) = judge.decide(rule, Direction::Response) else { continue };
+            let gone = decision.yields() && taken.hold(&span(&secret));
+            let action = if piece.is_key { uncut(decision.action) } else { decision.action };
+            let action = if gone { Action::Redact } else { action };
+            judge.count(rule, action);
+            self.note(rule, action, print(judge, piece.text.get(secret.clone())));
             match action {
                 Action::Flag => {}
                 Action::Block => self.refuse(rule),
+                Action::Redact if gone => {}
                 Action::Redact => {
                     self.cut(number, Cut { place, part: secret, rule: Some(Arc::clone(&rule.id)), quoted: None });
                 }
@@ -247,7 +265,7 @@ impl State {
         if said.is_err() {
             return self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
-        self.heed(judge, text, here, found);
+        self.heed(judge, text, here, found, false);
         text.forget();
     }
 
@@ -269,27 +287,53 @@ impl State {
         if said.is_err() || more {
             self.broken("a text of the answer takes more work to judge than a text of its size may take");
         }
-        self.heed(judge, text, (0, ""), found);
+        self.heed(judge, text, (0, ""), found, true);
     }
 
     /// Does what is to be done about what was found in a growing text, of which this piece is here.
-    fn heed(&mut self, judge: &Judge, text: &Growing, here: (u64, &str), found: Vec<Found<'_>>) {
+    fn heed(&mut self, judge: &Judge, text: &mut Growing, here: (u64, &str), found: Vec<Found<'_>>, ended: bool) {
         for Found { rule, secret, exact, prefix, again } in found {
-            let weighed = if again { judge.action(rule) } else { judge.weigh(rule, Direction::Response) };
-            let Some(action) = weighed else { continue };
-            let cuts = if action == Action::Redact && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
-            let action = if cuts.is_none() { uncut(action) } else { action };
-            self.note(judge, rule, action, if exact { part(here, &secret) } else { None });
+            let Some(decision) = judge.decide(rule, Direction::Response) else { continue };
+            let fingerprint = print(judge, if exact { part(here, &secret) } else { None });
+            if exact && decision.yields() {
+                text.besides.add(Beside { rule: rule.clone(), secret, again, fingerprint });
+                continue;
+            }
+            let redacts = decision.action == Action::Redact;
+            let cuts = if redacts && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
+            let action = if cuts.is_none() { uncut(decision.action) } else { decision.action };
+            if !again {
+                judge.count(rule, action);
+            }
+            self.note(rule, action, fingerprint);
             match cuts {
                 _ if action == Action::Flag => {}
-                Some(cuts) => cuts.into_iter().for_each(|(number, cut)| self.cut(number, cut)),
+                Some(cuts) => {
+                    text.besides.take(&secret);
+                    cuts.into_iter().for_each(|(number, cut)| self.cut(number, cut));
+                }
                 None => self.refuse(rule),
             }
         }
+        for (beside, gone) in text.besides.decided(judge, &text.stream, ended) {
+            self.settle_beside(judge, beside, gone);
+        }
     }
 
-    /// Notes a finding for the record. What came in several pieces is not kept, and has no fingerprint.
-    fn note(&mut self, judge: &Judge, rule: &Rule, action: Action, secret: Option<&str>) {
+    /// Does what is to be done about a finding that is blocked by its level, unless it is gone with another one.
+    fn settle_beside(&mut self, judge: &Judge, Beside { rule, again, fingerprint, .. }: Beside, gone: bool) {
+        let action = if gone { Action::Redact } else { Action::Block };
+        if !again {
+            judge.count(&rule, action);
+        }
+        self.note(&rule, action, fingerprint);
+        if !gone {
+            self.refuse(&rule);
+        }
+    }
+
+    /// Notes a finding for the record.
+    fn note(&mut self, rule: &Rule, action: Action, fingerprint: String) {
         self.level = self.level.max(rule.level);
         if self.noted.len() >= TOLD {
             return;
@@ -300,7 +344,7 @@ impl State {
             code: answer_code(rule.kind),
             level: rule.level,
             action: action.as_str(),
-            fingerprint: secret.map(|secret| judge.prints.of(secret)).unwrap_or_default(),
+            fingerprint,
         };
         // The same thing may be seen in several ways, and is told once.
         if !self.noted.contains(&noted) {
@@ -338,6 +382,11 @@ impl State {
 /// What is done about what cannot be taken out.
 fn uncut(action: Action) -> Action {
     if action == Action::Redact { Action::Block } else { action }
+}
+
+/// The fingerprint of a finding. What came in several pieces is not kept, and has none.
+fn print(judge: &Judge, secret: Option<&str>) -> String {
+    secret.map(|secret| judge.prints.of(secret)).unwrap_or_default()
 }
 
 /// A part of a growing text that lies within one piece of it.

@@ -81,7 +81,7 @@ impl AnswerWatch {
     /// Takes a piece of the answer in.
     fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
         let (since, findings) = match piece.channel {
-            Channel::Single if piece.text.len() < SHORTEST => return Ok(()),
+            Channel::Single if names_nothing(piece.text) => return Ok(()),
             Channel::Single => (number, find(piece.text, Hint::Answer)),
             Channel::Growing(place) => {
                 if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
@@ -199,6 +199,12 @@ impl AnswerWatch {
         let code = text("code").or_else(|| text("tests_code")).unwrap_or_default();
         self.take(0, find(code, Hint::Language(language)))
     }
+}
+
+/// Whether a text that stands for itself is a name, a time or a number: every frame has some of them.
+fn names_nothing(text: &str) -> bool {
+    text.len() < SHORTEST
+        || !text.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'=' | b'@')) && text.is_ascii()
 }
 
 fn into_inner<T>(held: Mutex<T>) -> T {

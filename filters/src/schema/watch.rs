@@ -215,7 +215,8 @@ impl Watch for AnswerWatch {
 
 fn read(text: &str, what: &str) -> Result<Value, Refusal> {
     Json::parse_text(text.trim()).map(|json| json.to_value()).map_err(|error| {
-        Refusal::new("schema", Code::SchemaNotJson, format!("{what} must be JSON, and is not"))
+        // The server's answer is JSON; it is the value in it that is none.
+        Refusal::new("schema", Code::SchemaResponse, format!("{what} must be JSON, and is not"))
             .with_detail(error.to_string())
     })
 }

@@ -17,8 +17,8 @@ use crate::tables::{FORMAT, NOTICES, SUMMARY, Status, Summary, THE_FORMAT, THE_S
 /// How much of the file is kept in memory, in bytes. What a gate looks up again and again is far less.
 const CACHE: usize = 32 * 1024 * 1024;
 
-/// How many notices on one package are returned. The most that any package of a registry has are some hundreds.
-const MAX_NOTICES: usize = 10_000;
+/// How many notices on one package there may be. The most that any package of a registry has are some hundreds.
+const MAX_NOTICES: usize = 20_000;
 
 /// A database of advisories, open for reading.
 ///
@@ -96,11 +96,14 @@ impl Database {
             let table = current.database.begin_read()?.open_table(NOTICES)?;
             let Some(ecosystem) = number(package.ecosystem()) else { return Ok(Vec::new()) };
             let mut notices = Vec::new();
-            for row in table.range((ecosystem, package.name(), "")..)?.take(MAX_NOTICES) {
+            for row in table.range((ecosystem, package.name(), "")..)? {
                 let (key, row) = row?;
                 let (number, name, id) = key.value();
                 if (number, name) != (ecosystem, package.name()) {
                     break;
+                }
+                if notices.len() == MAX_NOTICES {
+                    return Err(redb::Error::Corrupted(format!("more than {MAX_NOTICES} notices on `{package}`")));
                 }
                 let row: Row<'_> = postcard::from_bytes(row.value()).map_err(damaged)?;
                 notices.push(row.into_notice(package.clone(), id));

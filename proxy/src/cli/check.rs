@@ -23,6 +23,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
     let mut warnings = config.warnings.clone();
     warnings
         .extend(firewall.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
+    warnings.extend(firewall.iter().flat_map(|rules| &rules.report().unknown_keys).map(ToString::to_string));
     let state = &config.node.state;
     for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "admin.token"] {
         if !state.join(file).exists() {

@@ -13,7 +13,7 @@ use portcullis_policies::UpstreamKind;
 
 use super::init::{self, InitArgs};
 use super::{DemoArgs, Failure, Outcome, colour, http, say};
-use crate::demo::DemoModel;
+use crate::demo::{DemoModel, PACKAGE};
 
 mod caller;
 mod summary;
@@ -109,11 +109,14 @@ impl Stage {
                 ("drain: 30s", "drain: 5s"),
                 ("accept: [mtls], trust: tofu", "accept: [mtls, api_key, ollama_key], trust: tofu"),
                 ("# policy: {file: policy.yaml}", "policy: {file: policy.yaml}"),
+                ("firewall, schema, audit]", "firewall, schema, sca, audit]"),
+                ("# sca: {block_at: high, source: local}", "sca: {block_at: high, source: local}"),
             ],
         )?;
         std::fs::write(&made.config, text)?;
         // The built-in policy, as a file that can be opened where an explanation points.
         std::fs::write(dir.path().join("policy.yaml"), portcullis_policies::policy::DEFAULT)?;
+        advisories(dir.path())?;
         let log = std::fs::File::create(dir.path().join("gate.log"))?;
         let gate = Command::new(std::env::current_exe()?)
             .arg("run")
@@ -190,6 +193,21 @@ impl Drop for Stage {
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
+}
+
+/// A database with one advisory, on a package that nobody has.
+fn advisories(dir: &Path) -> Outcome {
+    let advisory = serde_json::json!({
+        "id": "DEMO-2026-1", "modified": "2026-01-01T00:00:00Z", "summary": "an example",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{"package": {"ecosystem": "PyPI", "name": PACKAGE},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "0.2.0"}]}]}],
+    });
+    let file = dir.join("advisory.json");
+    std::fs::write(&file, advisory.to_string())?;
+    let database = dir.join("state").join("osv.redb");
+    let report = portcullis_advisories::import(&database, &[file], jiff::Timestamp::now(), &mut |_| ());
+    report.map(drop).map_err(|error| Failure::broken(error.to_string()))
 }
 
 /// A config with these places changed, each of which must be there.

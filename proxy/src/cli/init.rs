@@ -233,7 +233,7 @@ upstreams:
   #        slots: auto, queue: {{length: 256, per_caller: 64, wait: 120s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
-chain: [identity, signature, ratelimit, policy, firewall, audit]
+chain: [identity, signature, ratelimit, policy, firewall, schema, audit]   # with advisories (see sca): `sca` before `audit`
 filters:
   identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, signature, api_key, jwt, ollama_key; trust: tofu | ca | pinned
   signature: {{require: peers, window: 30s}}      # who must sign: peers (who claim to be a node) | always | never
@@ -244,6 +244,8 @@ filters:
   #           pii: off, structural: flag                # data on persons: off | flag | redact | block
   #           injection: {{threshold: 50, action: flag}}  # orders to the model, by a score of 1 to 100
   #           disable: [], actions: {{jwt: redact}}       # single rules, by name: block | redact | flag
+  # schema: {{tools: {{model: NAME}}}}              # serves LLMesh's tools with this model; answers fit what was asked for
+  # sca: {{block_at: high, source: local}}         # packages that answers bring in; `portcullis osv sync` gets advisories
   audit: {{fsync: batch}}                         # batch | always | never
 watch: false                     # true: reload when this file changes; SIGHUP always does
 "#

@@ -4,6 +4,9 @@
 const USUAL: &str = "I am Portcullis's demo model. I know nothing, but I say it word by word, as a real model would, \
                      so that you can watch an answer pass the gate.";
 
+/// A package that nobody has, of which the demo's own advisory speaks.
+pub(crate) const PACKAGE: &str = "portcullis-demo-package";
+
 /// What a prompt asks the demo model to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -11,6 +14,8 @@ pub(super) enum Wish {
     Answer,
     /// Break off what it says with something that is no JSON.
     Break,
+    /// Say how to install a package that has a known weakness.
+    Install,
     /// Say something that looks like a secret.
     Leak,
     /// Take ten seconds.
@@ -21,6 +26,7 @@ impl Wish {
     /// Reads it from a request's body.
     pub(super) fn of(body: &str) -> Self {
         let wishes = [
+            ("demo: install something", Self::Install),
             ("demo: leak a secret", Self::Leak),
             ("demo: answer with broken json", Self::Break),
             ("demo: be slow", Self::Slow),
@@ -44,6 +50,7 @@ impl Wish {
                 tokens.extend(words(" and it was never live."));
                 tokens
             }
+            Self::Install => words(&format!("Of course:\n```sh\npip install {PACKAGE}==0.1.0\n```\nand you are done.")),
             Self::Slow => words(&USUAL.repeat(10)),
             Self::Answer | Self::Break => words(USUAL),
         }

@@ -14,7 +14,7 @@ use crate::config::ScaConfig;
 /// As many packages are looked up at once; more are, on a thread that may wait.
 pub(super) const AT_ONCE: usize = 64;
 /// How often it is asked how old the database is.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The database, and the lists of names.
 pub(crate) struct Local {

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Npm,
     /// The first name is the package, the rest is for what it runs.
     NpmRun,
+    /// The first name without `create-`.
+    NpmCreate,
     Pip,
     PipRun,
     /// Only what `--with` names.
@@ -45,6 +47,8 @@ const NPM: &[(&[&str], Kind)] = &[
     (&["update"], Kind::Npm),
     (&["upgrade"], Kind::Npm),
     (&["global", "add"], Kind::Npm),
+    (&["create"], Kind::NpmCreate),
+    (&["init"], Kind::NpmCreate),
     (&["exec"], Kind::NpmRun),
     (&["x"], Kind::NpmRun),
     (&["dlx"], Kind::NpmRun),
@@ -114,6 +118,11 @@ const TOOLS: &[Tool] = &[
         forms: &[(&["dependency:get"], Kind::Maven), (&["*", "dependency:get"], Kind::Maven)],
     },
 ];
+
+/// Whether the name of a tool may begin with a character.
+pub(crate) fn may_be_first(c: char) -> bool {
+    matches!(c.to_ascii_lowercase(), 'b'..='e' | 'g' | 'i' | 'm' | 'n' | 'p' | 'r' | 'u' | 'y')
+}
 
 /// Whether a word may yet become the name of a tool, in any case.
 pub(crate) fn could_begin(word: &str) -> bool {
@@ -211,5 +220,49 @@ impl Head {
         let starts =
             |next: &str| next == "*" || next.get(..begin.len()).is_some_and(|next| next.eq_ignore_ascii_case(begin));
         begin.starts_with(['-', '+']) || self.after_option || self.next(starts).next().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_may_begin() {
+        for name in names() {
+            assert!(may_be_first(name.chars().next().unwrap()) && Head::of(name).is_some(), "{name}");
+            for end in 1..=name.len() {
+                assert!(could_begin(&name[..end].to_uppercase()), "{name}");
+            }
+        }
+        assert!(could_begin("pip3.1") && !could_begin("pixie") && Head::of("PIP3.12").is_some());
+    }
+
+    #[test]
+    fn words_decide() {
+        for (words, kind) in [
+            ("pip install", Some(Kind::Pip)),
+            ("pip -q --proxy x install", Some(Kind::Pip)),
+            ("pip to", None),
+            ("uv tool run", Some(Kind::PipRun)),
+            ("dotnet add x package", Some(Kind::Dotnet)),
+            ("dotnet add x y", None),
+            ("cargo +nightly add", Some(Kind::Cargo)),
+            ("npm, install", None),
+            ("go getter", None),
+        ] {
+            let mut words = words.split(' ');
+            let Some((mut head, mut step)) = words.next().and_then(Head::of) else {
+                assert_eq!(kind, None);
+                continue;
+            };
+            for word in words {
+                if step == Step::More {
+                    assert!(head.could(word) || kind.is_none(), "{word}");
+                    step = head.word(word);
+                }
+            }
+            assert_eq!(step, kind.map_or(Step::No, Step::Yes), "{kind:?}");
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! What a command installs.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use portcullis_osv::{Ecosystem, Wanted};
 
 use super::args::{Arg, args};
 use super::head::{Head, Kind, Step};
+use super::options::{CARGO, COMPOSER, DOTNET, GEM, GO, NPM, PIP};
 use super::words;
 use crate::found::{Remote, Spec};
 use crate::spec;
@@ -26,193 +30,25 @@ const OWN: &[&str] = &[
     "repo.packagist.org",
 ];
 
-/// Words that end a command in prose. They are no packages there.
-const PROSE: &str = include_str!("../data/prose.txt");
+/// The old index of crates.io, which lock files still name.
+const CRATES_INDEX: &str = "github.com/rust-lang/crates.io-index";
 
-const PIP: &[&str] = &[
-    "-r",
-    "--requirement",
-    "--requirements",
-    "-c",
-    "--constraint",
-    "--constraints",
-    "-e",
-    "--editable",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "-t",
-    "--target",
-    "--platform",
-    "--python-version",
-    "--implementation",
-    "--abi",
-    "--root",
-    "--prefix",
-    "--src",
-    "--proxy",
-    "--timeout",
-    "--retries",
-    "--trusted-host",
-    "--cert",
-    "--client-cert",
-    "--cache-dir",
-    "--log",
-    "--progress-bar",
-    "--only-binary",
-    "--no-binary",
-    "--upgrade-strategy",
-    "--use-feature",
-    "--use-deprecated",
-    "--config-settings",
-    "-C",
-    "--report",
-    "-p",
-    "--python",
-    "-d",
-    "--dest",
-    "--group",
-    "-G",
-    "--source",
-    "--extras",
-    "-E",
-    "--index",
-    "--default-index",
-    "--extra",
-    "--tag",
-    "--branch",
-    "--rev",
-    "--optional",
-    "--with",
-    "--with-editable",
-    "--from",
-    "--directory",
-    "--project",
-    "--package",
-    "--script",
-    "--spec",
-    "--suffix",
-    "--pip-args",
-    "--marker",
-    "-m",
-    "-w",
-    "--wheel-dir",
-];
-const NPM: &[&str] = &[
-    "--registry",
-    "--prefix",
-    "-C",
-    "--tag",
-    "--save-prefix",
-    "-w",
-    "--workspace",
-    "--loglevel",
-    "--cache",
-    "--omit",
-    "--include",
-    "-p",
-    "--package",
-    "-c",
-    "--call",
-    "--filter",
-    "-F",
-    "--cwd",
-    "--dir",
-];
-const CARGO: &[&str] = &[
-    "--features",
-    "-F",
-    "--rename",
-    "--git",
-    "--path",
-    "--branch",
-    "--tag",
-    "--rev",
-    "--registry",
-    "--index",
-    "--version",
-    "--vers",
-    "-p",
-    "--package",
-    "--target",
-    "--manifest-path",
-    "--root",
-    "--profile",
-    "--bin",
-    "--example",
-    "--color",
-    "--config",
-    "-Z",
-    "-j",
-    "--jobs",
-    "--base",
-    "--target-dir",
-];
-const GO: &[&str] = &["-ldflags", "-tags", "-modfile", "-o", "-C", "-gcflags", "-mod", "-exec"];
-const GEM: &[&str] = &[
-    "-v",
-    "--version",
-    "-s",
-    "--source",
-    "-i",
-    "--install-dir",
-    "-n",
-    "--bindir",
-    "-P",
-    "--trust-policy",
-    "--platform",
-    "-g",
-    "--group",
-    "--file",
-    "--git",
-    "--github",
-    "--path",
-    "--branch",
-    "--ref",
-    "--glob",
-    "-r",
-    "--require",
-    "-p",
-    "--http-proxy",
-];
-const COMPOSER: &[&str] = &["-d", "--working-dir", "--repository", "--repository-url"];
-const DOTNET: &[&str] = &[
-    "-v",
-    "--version",
-    "-f",
-    "--framework",
-    "-s",
-    "--source",
-    "--package-directory",
-    "--tool-path",
-    "--add-source",
-    "--configfile",
-    "-n",
-    "--project",
-    "-Version",
-    "-RequiredVersion",
-    "-MinimumVersion",
-    "-MaximumVersion",
-    "-Source",
-    "-Repository",
-    "-ProjectName",
-    "-OutputDirectory",
-    "-Framework",
-    "-Scope",
-    "-Provider",
-    "-Name",
-];
+/// Words that end a command in prose. They are no packages there.
+static PROSE: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("../data/prose.txt").split_ascii_whitespace().collect());
 
 /// Reads a command: its text from the tool's name on.
 pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
-    let mut words = if list { words::listed(text) } else { words::shell(text, prose) };
+    let mut words = if list { words::listed(text) } else { shell(text, prose) };
     for word in &mut words {
+        // The end of an element, of a link's text.
+        if let Some(end) = word.find("</").or_else(|| word.find("](")) {
+            word.truncate(end);
+        }
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
-        let bare = if prose { bare.trim_matches(['*', ',', ';', '!', '?', ')', '.', ':', '\'', '"']) } else { bare };
+        let bare = if prose { plain_word(bare) } else { bare };
         // A path may end or begin with a point; so does `.`, which is one.
-        if bare.len() != word.len() && !(word.starts_with('.') && !bare.is_empty()) && word != "." {
+        if bare.len() != word.len() && (bare.is_empty() || !word.starts_with('.')) && word != "." {
             *word = bare.to_owned();
         }
     }
@@ -228,23 +64,42 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     if prose && let Some(end) = rest.iter().position(|word| is_prose(word)) {
         rest = rest.get(..end).unwrap_or_default();
     }
-    kind.read(rest, prose, found);
+    kind.read(rest, found);
+}
+
+/// A word of prose without the marks around it.
+fn plain_word(word: &str) -> &str {
+    let word = word.trim_start_matches(['*', '(']).trim_end_matches([',', ';', '!', '?', ')', '.', ':', '\'', '"']);
+    let word = word.trim_end_matches("__");
+    // `==1.*` is a range.
+    if word.ends_with(".*") || word.ends_with("=*") { word } else { word.trim_end_matches('*') }
+}
+
+/// A command in a shell. The quote that ends its tool's name stood open before it.
+fn shell(text: &str, prose: bool) -> Vec<String> {
+    let end =
+        text.find(['"', '\'']).filter(|end| !text.get(..*end).is_none_or(|name| name.contains(char::is_whitespace)));
+    match end.and_then(|end| Some((text.get(..end)?, text.get(end + 1..)?))) {
+        Some((name, rest)) => words::shell(&format!("{name}{rest}"), prose),
+        None => words::shell(text, prose),
+    }
 }
 
 /// Whether a word in prose is one of its own, not a package's name.
 pub(crate) fn is_prose(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    lower == "-" || lower == "--" || PROSE.split_ascii_whitespace().any(|known| known == lower)
+    lower == "-" || lower == "--" || PROSE.contains(lower.as_str())
 }
 
 impl Kind {
-    fn read(self, words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+    fn read(self, words: &[String], found: &mut dyn FnMut(Spec)) {
         match self {
             Self::Pip | Self::Poetry => python(words, false, found),
             Self::PipRun => python(words, true, found),
             Self::PipWith => with(words, found),
             Self::Npm => npm(words, false, found),
             Self::NpmRun => npm(words, true, found),
+            Self::NpmCreate => npm(words, true, &mut |spec| found(creates(spec))),
             Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
             Self::Cargo => cargo(words, false, found),
             Self::CargoInstall => cargo(words, true, found),
@@ -252,7 +107,7 @@ impl Kind {
             Self::Gem | Self::Bundle => gem(words, found),
             Self::Composer => composer(words, found),
             Self::Dotnet => dotnet(words, found),
-            Self::Maven => maven(words, prose, found),
+            Self::Maven => maven(words, found),
         }
     }
 }
@@ -267,17 +122,34 @@ fn plain(words: &[String], takes: &[&str], read: &mut dyn FnMut(&str) -> Option<
     }
 }
 
+/// `npm create x` runs `create-x`.
+fn creates(spec: Spec) -> Spec {
+    if spec.remote.is_some() {
+        return spec;
+    }
+    let written = match spec.written.split_once('/') {
+        Some((scope, name)) => format!("{scope}/create-{name}"),
+        None => format!("create-{}", spec.written),
+    };
+    Spec { written, ..spec }
+}
+
 /// A registry that is not the ecosystem's own.
 pub(crate) fn registry(address: &str) -> Option<Remote> {
-    let host = address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    // What a reader takes for the host may be a name before an `@`, or stand behind another slash.
+    let host = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or(host).split(':').next().unwrap_or(host);
     let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(host))
-        || address.contains("github.com/rust-lang/crates.io-index");
+        || rest
+            .strip_prefix(CRATES_INDEX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.', '#', '?']));
     (!address.is_empty() && !own).then(|| Remote::Registry(address.to_owned()))
 }
 
 /// Tells what a command names; where it names a registry of its own, that is where it comes from.
 fn tell(ecosystem: Ecosystem, specs: Vec<Spec>, own: Option<Remote>, found: &mut dyn FnMut(Spec)) {
+    let own = own.map(Remote::shortened);
     if specs.is_empty()
         && let Some(own) = own
     {
@@ -306,7 +178,11 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
             Arg::Plain(_) if first && plain > 0 => {}
             Arg::Plain(word) => {
                 plain += 1;
-                specs.extend(spec::pypi(word));
+                match spec::pypi(word) {
+                    Some(spec) => specs.push(spec),
+                    // `a,b` is no name of pip's, but it says two.
+                    None => specs.extend(word.split(',').filter_map(spec::pypi)),
+                }
             }
         }
     }
@@ -431,7 +307,7 @@ fn dotnet(words: &[String], found: &mut dyn FnMut(Spec)) {
     tell(Ecosystem::NuGet, specs, own, found);
 }
 
-fn maven(words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
+fn maven(words: &[String], found: &mut dyn FnMut(Spec)) {
     let (mut group, mut artifact, mut version, mut own, mut specs) = ("", "", "", None, Vec::new());
     for arg in args(words, &[]) {
         match arg {
@@ -440,13 +316,41 @@ fn maven(words: &[String], prose: bool, found: &mut dyn FnMut(Spec)) {
             Arg::Option("-DartifactId", value) => artifact = value,
             Arg::Option("-Dversion", value) => version = value,
             Arg::Option("-DremoteRepositories", value) => own = registry(value.rsplit("::").next().unwrap_or(value)),
-            Arg::Option(..) => {}
-            Arg::Plain(_) if prose => {}
-            Arg::Plain(_) => {}
+            Arg::Option(..) | Arg::Plain(_) => {}
         }
     }
     if !group.is_empty() && !artifact.is_empty() {
         specs.extend(spec::maven(&format!("{group}:{artifact}:{version}")));
     }
     tell(Ecosystem::Maven, specs, own, found);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_registries_are_known_by_their_host() {
+        for own in [
+            "https://pypi.org/simple",
+            "https://user:password@PyPI.org:443/simple",
+            "sparse+https://index.crates.io/",
+            "https://github.com/rust-lang/crates.io-index",
+            "registry.npmjs.org",
+        ] {
+            assert_eq!(registry(own), None, "{own}");
+        }
+        for other in [
+            "https://evil.example/pypi.org/",
+            "https://pypi.org@evil.example/",
+            "https://evil.example\\@pypi.org/",
+            "https://evil.example?@pypi.org",
+            "https://evil.example/github.com/rust-lang/crates.io-index",
+            "https://github.com/rust-lang/crates.io-index-evil",
+            "https://pypi.org.evil.example/simple",
+            "file:///tmp/x",
+        ] {
+            assert_eq!(registry(other), Some(Remote::Registry(other.to_owned())));
+        }
+    }
 }

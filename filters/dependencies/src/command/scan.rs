@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::head::{Head, Step, could_begin};
+use super::head::{Head, Step, could_begin, may_be_first};
 use super::packages::is_prose;
 
 /// As many quotes may stand open around a command.
 const MOST_QUOTES: usize = 8;
+/// As many low lines in a row as emphasise a word; more are a line or a name.
+const LONGEST_EMPHASIS: usize = 3;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -22,11 +24,22 @@ pub(crate) struct Statement {
     pub(crate) list: bool,
 }
 
+/// What a line is that may hold commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// A program: a command in it stands in a string, or in the prose of a comment.
+    Code,
+    /// Words of prose may follow a command, unless marks stand around it.
+    #[default]
+    Prose,
+    /// A command may be all of it.
+    Shell,
+}
+
 /// Follows one line.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// Whether the line is code; a command in it stands in prose only if something stands before it.
-    code: bool,
+    around: Around,
     at: usize,
     before: Option<char>,
     quotes: Vec<char>,
@@ -63,8 +76,8 @@ enum Next {
 }
 
 impl Scan {
-    pub(crate) fn new(code: bool) -> Self {
-        Self { code, ..Self::default() }
+    pub(crate) fn new(around: Around) -> Self {
+        Self { around, ..Self::default() }
     }
 
     /// From where on the line may yet be a command.
@@ -128,7 +141,7 @@ impl Scan {
         if let State::Taking { start, from, list, prose, .. } = self.state {
             done(Statement { range: start..text.len(), from, prose, list });
         }
-        *self = Self::new(self.code);
+        *self = Self::new(self.around);
     }
 
     /// What counts as the character before the next one: an escape is a blank.
@@ -145,6 +158,10 @@ impl Scan {
         if !matches!(c, '"' | '\'' | '`') || self.before == Some('\\') || !matches!(self.state, State::Idle) {
             return;
         }
+        // Several backticks are one mark.
+        if c == '`' && self.before == Some('`') {
+            return;
+        }
         if let Some(open) = self.quotes.iter().position(|open| *open == c) {
             self.quotes.truncate(open);
         } else if !(c == '\'' && self.before.is_some_and(char::is_alphanumeric)) && self.quotes.len() < MOST_QUOTES {
@@ -157,8 +174,7 @@ impl Scan {
         match &mut self.state {
             State::Idle => {
                 let escape = before == Some('\\') && matches!(c, 'n' | 'r' | 't');
-                let boundary = before.is_none_or(|before| !is_word(before) && !matches!(before, '@' | '_'));
-                if c.is_ascii_alphabetic() && boundary && !escape && could_begin(c.encode_utf8(&mut [0; 4])) {
+                if !escape && may_be_first(c) && may_follow(before, text.get(..at).unwrap_or_default()) {
                     self.state = State::Word { start: at };
                 }
                 Next::Stay
@@ -202,6 +218,16 @@ impl Scan {
                     }
                 }
                 (Some(_), _) => Next::Stay,
+                // In a shell no comma stands between two words.
+                (None, '"' | '\'')
+                    if head.is_new()
+                        && text.get(*start..at).is_some_and(|name| name.trim_end().ends_with(['"', '\''])) =>
+                {
+                    self.state =
+                        State::Head { start: *start, head: head.clone(), word: None, list: false, quote: None };
+                    self.quotes.pop();
+                    self.step(text, c, at)
+                }
                 (None, '"' | '\'') => {
                     *quote = Some(c);
                     *word = Some(at + 1);
@@ -222,13 +248,13 @@ impl Scan {
                 }
                 (None, _) => Next::Again(at),
             },
-            State::Head { head, word, start, .. } => {
+            State::Head { head, word, start, quote, .. } => {
                 if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
                     return Next::Stay;
                 }
                 if c.is_whitespace() {
                     let Some(from) = word.take() else { return Next::Stay };
-                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches('\\');
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'']);
                     if complete.is_empty() {
                         return Next::Stay;
                     }
@@ -241,6 +267,11 @@ impl Scan {
                         }
                         Step::No => Next::Again(from),
                     };
+                }
+                // A quoted word is the word.
+                if matches!(c, '"' | '\'') && (word.is_none() || quote.is_some()) {
+                    *quote = if quote.is_some() { None } else { Some(c) };
+                    return Next::Stay;
                 }
                 let from = *word.get_or_insert(at);
                 let begin = text.get(from..at + c.len_utf8()).unwrap_or_default();
@@ -319,9 +350,30 @@ impl Scan {
         let brackets = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '~')).ends_with('(');
         let close = self.quotes.last().copied().or(brackets.then_some(')'));
         // Between backticks or in a string of code a command stands alone.
-        let alone = close.is_some_and(|close| close == '`' || self.code) && is_alone(before);
-        let prose = !(alone || (self.code && is_alone(before)));
+        let alone = match self.around {
+            Around::Prose => close == Some('`'),
+            // A notebook's mark, a prompt, a string.
+            Around::Code => close.is_some() || before.trim_end().ends_with(['!', '%', '$', '>']),
+            Around::Shell => true,
+        };
+        let prose = !(alone && is_alone(before));
         State::Taking { start, from, close, quote: None, word: None, list, prose }
+    }
+}
+
+/// Whether a tool's name may begin behind a character, and what stands before.
+fn may_follow(last: Option<char>, before: &str) -> bool {
+    match last {
+        // Emphasis, or a part of a name.
+        Some('_') => {
+            let marks = before.chars().rev().take(LONGEST_EMPHASIS).take_while(|c| *c == '_').count();
+            let tail = before.get(..before.len() - marks).unwrap_or_default();
+            tail.chars().next_back().is_none_or(char::is_whitespace)
+        }
+        // `python -mpip`
+        Some('m') => before.ends_with(" -m"),
+        Some(last) => !is_word(last) && last != '@',
+        None => true,
     }
 }
 
@@ -366,8 +418,8 @@ fn may_end(word: &str, end: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn statements(text: &str, code: bool) -> Vec<&str> {
-        let (mut scan, mut found) = (Scan::new(code), Vec::new());
+    fn statements(text: &str, around: Around) -> Vec<&str> {
+        let (mut scan, mut found) = (Scan::new(around), Vec::new());
         scan.end(text, &mut |statement| found.push(statement.range));
         found.into_iter().map(|range| &text[range]).collect()
     }
@@ -387,7 +439,7 @@ mod tests {
             ("zpip install x, pip.install x", &[]),
             ("pipeline, goes, cargo ship", &[]),
         ] {
-            assert_eq!(statements(text, false), found, "{text}");
+            assert_eq!(statements(text, Around::Prose), found, "{text}");
         }
     }
 }

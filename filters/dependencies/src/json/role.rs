@@ -161,7 +161,7 @@ impl Role {
                 }
             }
             Self::PipfileEntry(name) => match key {
-                "version" => {
+                "version" if value.starts_with(['=', '<', '>', '~', '!', '*']) => {
                     object.told = true;
                     tell_some(spec::pypi(&format!("{name}{value}")), How::Lock, tell);
                 }

@@ -48,8 +48,12 @@ pub(crate) fn pypi_version(text: &str) -> Option<Wanted> {
     if text.is_empty() || text == "*" {
         return Some(Wanted::Any);
     }
-    if !OPERATORS.iter().any(|operator| text.starts_with(operator)) || !is_version_like(text) {
+    if !OPERATORS.iter().any(|operator| text.starts_with(operator)) {
         return None;
+    }
+    // It asks for something; what that is, nobody can say.
+    if !is_version_like(text) {
+        return Some(Wanted::Range(text.into()));
     }
     let exact = text.strip_prefix("===").or_else(|| text.strip_prefix("==")).or_else(|| text.strip_prefix('='));
     Some(match exact.map(str::trim) {

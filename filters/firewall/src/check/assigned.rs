@@ -9,7 +9,7 @@ use super::checksum::is_miscounted;
 use super::placeholder::{contains, is_placeholder, is_reference};
 use super::random::{distinct, drawn, is_drawn_hex, is_uuid, surprise};
 use super::words::Words;
-use super::{Candidate, part};
+use super::{Candidate, part, told};
 
 /// Names in which the word for a secret does not mean one.
 const NOT_SECRET: &[&str] = &[
@@ -241,7 +241,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     }
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
-    spoken || random
+    spoken || random || (digits > 0 && text.len() >= 8 && told::is_password(head_of(candidate), candidate.secret))
 }
 
 /// The password of a URL or of a line of logins.
@@ -312,6 +312,11 @@ pub(super) fn cookie(candidate: &Candidate<'_>) -> bool {
         && !is_uuid(text)
         && distinct(text) >= 8
         && drawn(text, 0.4)
+}
+
+/// Whether a text can be what a person chose for a password.
+pub(super) fn can_be_chosen(text: &str) -> bool {
+    Value { text, quoted: false }.is_secret(true, "")
 }
 
 /// A value, as it stands between its delimiters.

@@ -87,7 +87,8 @@ impl<'r, 's> Layers<'r, 's> {
         let plain = self.hits.planes.are_plain();
         self.seen(text, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
-            let standing = self.tell_score(rule, span.clone(), span, through, score);
+            let secret = span.clone();
+            let standing = self.tell_new(Finding { rule, text: number, span, secret, goes_on: false, through, score });
             self.hits.budget.heed(standing);
         }
         self.structure(text, plain);
@@ -99,7 +100,8 @@ impl<'r, 's> Layers<'r, 's> {
         let Self { rules, way, hits, reported, found, number, .. } = self;
         rules.structure.scan(text, plain, *way, &mut |Match { rule, span, secret, .. }| {
             if reported.add(*number, rule, &span) {
-                let finding = Finding { rule, text: *number, span, secret, through: Through::Plain, score: 100 };
+                let (through, score) = (Through::Plain, 100);
+                let finding = Finding { rule, text: *number, span, secret, goes_on: false, through, score };
                 hits.budget.heed(found(finding));
             }
         });
@@ -247,8 +249,7 @@ impl<'r, 's> Layers<'r, 's> {
             done = done.and(scanned);
             for (rule, span) in across {
                 self.number = number;
-                let standing = self.tell(rule, span.clone(), span, Through::Joined);
-                self.hits.budget.heed(standing);
+                self.tell_across(rule, span);
             }
         });
         *self.border = border;
@@ -298,8 +299,7 @@ impl<'r, 's> Layers<'r, 's> {
                 let Some((number, start)) = seams.source(place) else { continue };
                 self.number = number;
                 let end = self.texts.get(number).map_or(0, |text| text.text.len());
-                let standing = self.tell(rule, start..end, start..end, Through::Joined);
-                self.hits.budget.heed(standing);
+                self.tell_across(rule, start..end);
             }
         }
         Ok(())
@@ -351,26 +351,26 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Tells a finding, once.
     fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) -> Standing {
-        self.tell_score(rule, span, secret, through, 100)
+        self.tell_new(Finding { rule, text: self.number, span, secret, goes_on: false, through, score: 100 })
     }
 
-    fn tell_score(
-        &mut self,
-        rule: &'r Rule,
-        span: Range<usize>,
-        secret: Range<usize>,
-        through: Through,
-        score: u8,
-    ) -> Standing {
-        if !rule.direction.covers(self.way) {
+    /// Tells a finding that begins in the text that is looked at, and ends in another one.
+    fn tell_across(&mut self, rule: &'r Rule, span: Range<usize>) {
+        let (text, secret, through) = (self.number, span.clone(), Through::Joined);
+        let standing = self.tell_new(Finding { rule, text, span, secret, goes_on: true, through, score: 100 });
+        self.hits.budget.heed(standing);
+    }
+
+    fn tell_new(&mut self, finding: Finding<'r>) -> Standing {
+        if !finding.rule.direction.covers(self.way) {
             return Standing::Open;
         }
-        let text = self.texts.get(self.number).map_or("", |text| text.text);
-        let (span, secret) = (on_characters(text, span), on_characters(text, secret));
-        if !self.reported.add(self.number, rule, &span) {
+        let text = self.texts.get(finding.text).map_or("", |text| text.text);
+        let (span, secret) = (on_characters(text, finding.span), on_characters(text, finding.secret));
+        if !self.reported.add(finding.text, finding.rule, &span) {
             return Standing::Open;
         }
-        (self.found)(Finding { rule, text: self.number, span, secret, through, score })
+        (self.found)(Finding { span, secret, ..finding })
     }
 }
 

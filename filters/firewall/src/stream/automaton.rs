@@ -10,6 +10,8 @@ use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 
+use super::candidate::shrink;
+
 /// A state that is alive, and where its secret began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Thread {
@@ -102,6 +104,7 @@ impl Automaton {
             if looks {
                 reached = walk.resolve(threads, start, at, sides, work);
                 threads.clear();
+                threads.reserve_exact(walk.scratch.here.len());
                 threads.append(&mut walk.scratch.here);
                 walk.again();
             }
@@ -113,7 +116,10 @@ impl Automaton {
                 }
             }
             threads.clear();
+            // There may be many texts: no more room is made than it takes.
+            threads.reserve_exact(walk.scratch.next.len());
             threads.append(&mut walk.scratch.next);
+            shrink(threads);
             reached
         })
     }

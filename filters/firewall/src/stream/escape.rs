@@ -1,7 +1,7 @@
 //! JSON that grows inside of a text, such as the arguments of a tool call: what its strings say.
 
 /// Where the end of growing JSON lies.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Escapes {
     /// Within a string.
     inside: bool,

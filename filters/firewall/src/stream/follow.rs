@@ -3,16 +3,33 @@
 
 use std::ops::Range;
 
+use aho_corasick::automaton::StateID;
+
 use super::automaton::{OUTSIDE, Sides, unite};
-use super::candidate::{Candidate, put};
+use super::candidate::{Candidate, put, shrink};
 use super::judge::Judge;
+use super::kept::Kept;
 use super::live::{Live, Owner};
-use super::{MOST_HELD, Stream, StreamFinding};
+use super::run::{Run, Word};
+use super::{MOST_HELD, StreamFinding};
 
-/// The most states that are alive in one text. What needs more is decided as what is held for too long.
-const MOST_THREADS: usize = 512;
+/// The most states that are alive in one text as it is followed in one way: more than twice what any sample of a rule takes. What needs more is decided as what is held for too long.
+const MOST_THREADS: usize = 192;
 
-impl Stream {
+/// What follows a growing text: its end, and what is alive in it.
+#[derive(Default)]
+pub(super) struct Follower {
+    pub(super) kept: Kept,
+    pub(super) words: Option<StateID>,
+    pub(super) candidates: Vec<Candidate>,
+    /// Rules that match what holds no keyword, of which one stood in the text.
+    pub(super) contexts: Vec<usize>,
+    pub(super) run: Run,
+    pub(super) word: Word,
+    pub(super) work: u64,
+}
+
+impl Follower {
     /// Takes in a part of the text.
     pub(super) fn follow(&mut self, judge: &mut Judge<'_, '_>, part: Range<u64>) {
         let mut at = self.pass(judge.live, part.clone());
@@ -22,7 +39,7 @@ impl Stream {
         }
     }
 
-    /// Goes over what begins nothing where nothing is alive, and says how far: there [`Stream::take`] would only
+    /// Goes over what begins nothing where nothing is alive, and says how far: there [`Follower::take`] would only
     /// have noted where words, runs and keywords stand.
     fn pass(&mut self, live: &Live, part: Range<u64>) -> u64 {
         let Self { kept, words, candidates, run, word, .. } = self;
@@ -47,7 +64,7 @@ impl Stream {
 
     /// Takes one byte in.
     pub(super) fn take(&mut self, judge: &mut Judge<'_, '_>, at: u64, byte: u8) {
-        let Self { kept, words, candidates, spare, contexts, run, word, work, .. } = self;
+        let Self { kept, words, candidates, contexts, run, word, work, .. } = self;
         let live = judge.live;
         let before = at.checked_sub(1).and_then(|at| kept.byte(at));
         let sides = Sides { before, after: Some(byte) };
@@ -58,8 +75,8 @@ impl Stream {
             |place: &usize| live.rule(*place).is_some_and(|rule| !rule.class.context || contexts.contains(place));
         let mut begun = 0usize;
         for candidate in candidates.iter_mut() {
-            let Some(rule) = live.rule(candidate.place) else { continue };
-            let starts = begins.contains(&candidate.place) && starts(&candidate.place);
+            let Some(rule) = live.rule(candidate.place()) else { continue };
+            let starts = begins.contains(&candidate.place()) && starts(&candidate.place());
             begun += usize::from(starts);
             let relative = candidate.relative(at);
             let reached =
@@ -68,22 +85,22 @@ impl Stream {
         }
         if begun < begins.len() {
             for place in begins.iter().filter(|place| starts(place)) {
-                if candidates.iter().any(|candidate| candidate.place == *place) {
+                if candidates.iter().any(|candidate| candidate.place() == *place) {
                     continue;
                 }
                 let Some(rule) = live.rule(*place) else { continue };
-                let mut candidate = Candidate::new(*place, at, spare);
+                let mut candidate = Candidate::new(*place, at);
                 let reached = rule.automaton.step(&mut candidate.threads, Some(0), 0, sides, work);
                 candidate.heed(kept, judge, reached, at + 1);
-                candidate.keep(candidates, spare);
+                candidate.keep(candidates);
             }
         }
         let mut catch_up = |place: usize, from: u64, begins: u64, keyword: Option<u64>| {
             let Some(rule) = live.rule(place) else { return };
             let from = from.max(kept.begin());
-            let known = candidates.iter().position(|candidate| candidate.place == place);
+            let known = candidates.iter().position(|candidate| candidate.place() == place);
             let base = known.and_then(|known| candidates.get(known)).map_or(from, |known| known.base.min(from));
-            let mut fresh = Candidate::new(place, base, spare);
+            let mut fresh = Candidate::new(place, base);
             let mut reached = None;
             for place in from..=at {
                 let before = place.checked_sub(1).and_then(|place| kept.byte(place));
@@ -108,10 +125,10 @@ impl Stream {
                 known.rebase(base);
                 unite(&mut known.threads, &fresh.threads);
                 known.heed(kept, judge, reached, at + 1);
-                put(spare, fresh.threads);
+                put(fresh.threads);
             } else {
                 fresh.heed(kept, judge, reached, at + 1);
-                fresh.keep(candidates, spare);
+                fresh.keep(candidates);
             }
         };
         if let Some(from) = late {
@@ -133,12 +150,57 @@ impl Stream {
             return;
         }
         candidates.retain_mut(|candidate| {
-            let alive = !candidate.threads.is_empty() || candidate.pending.is_some();
+            let alive = !candidate.threads.is_empty() || candidate.is_pending();
             if !alive {
-                put(spare, std::mem::take(&mut candidate.threads));
+                put(std::mem::take(&mut candidate.threads));
             }
             alive
         });
+        shrink(candidates);
+    }
+
+    /// Judges what is undecided as if the text ended here.
+    pub(super) fn finish(&mut self, judge: &mut Judge<'_, '_>) {
+        let end = self.kept.end();
+        let before = end.checked_sub(1).and_then(|at| self.kept.byte(at));
+        for candidate in &self.candidates {
+            let Some(rule) = judge.live.rule(candidate.place()) else { continue };
+            let mut threads = candidate.threads.clone();
+            let at = candidate.relative(end);
+            let reached = rule.automaton.finish(&mut threads, at, before, &mut self.work);
+            if reached.is_some() || candidate.is_pending() {
+                judge.confirm(&self.kept, candidate.place(), candidate.base, end);
+            }
+        }
+    }
+
+    /// From where on something is held.
+    pub(super) fn held(&self, judge: &Judge<'_, '_>) -> Option<u64> {
+        let held = self.candidates.iter().filter_map(|candidate| {
+            let rule = judge.live.rule(candidate.place())?;
+            let held = candidate.held(rule)?;
+            // Of an ordinary word nothing is held before it is none.
+            let held = if rule.class.words && rule.class.everywhere && rule.class.back.is_none() {
+                held.max(self.word.evident()?)
+            } else {
+                held
+            };
+            let rule = judge.rules.engine.rules().get(rule.number);
+            rule.is_none_or(|rule| (judge.holds)(&rule.rule)).then_some(held)
+        });
+        held.min().filter(|held| *held < self.kept.end())
+    }
+
+    /// The memory that this takes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let lists = self.candidates.iter().map(|candidate| candidate.threads.capacity());
+        let threads: usize = lists.map(|room| room * size_of::<super::automaton::Thread>()).sum();
+        size_of::<Self>()
+            + self.kept.heap()
+            + threads
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.contexts.capacity() * size_of::<usize>()
     }
 
     /// Decides what is held for too long.
@@ -149,7 +211,7 @@ impl Stream {
         let largest = candidates.iter().map(|candidate| candidate.threads.len()).max().unwrap_or(0);
         let too_many = if all > MOST_THREADS { largest } else { usize::MAX };
         for candidate in candidates.iter_mut() {
-            let Some(rule) = judge.live.rule(candidate.place) else { continue };
+            let Some(rule) = judge.live.rule(candidate.place()) else { continue };
             let held = candidate.held(rule);
             let long = held.is_some_and(|held| end.saturating_sub(held) > MOST_HELD);
             if !long && candidate.threads.len() < too_many {
@@ -159,7 +221,7 @@ impl Stream {
                 }
                 continue;
             }
-            let confirmed = candidate.pending.is_some() && judge.confirm(kept, candidate.place, candidate.base, end);
+            let confirmed = candidate.is_pending() && judge.confirm(kept, candidate.place(), candidate.base, end);
             if !confirmed
                 && rule.strong
                 && let Some(rule) = judge.rules.engine.rules().get(rule.number)
@@ -170,8 +232,7 @@ impl Stream {
                 judge.told.add(&rule.rule, &secret);
                 (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false, again });
             }
-            candidate.pending = None;
-            candidate.threads.clear();
+            candidate.end();
         }
         candidates.retain(|candidate| !candidate.threads.is_empty());
     }

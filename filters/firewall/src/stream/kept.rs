@@ -6,24 +6,42 @@ use std::collections::VecDeque;
 use super::escape::{Escapes, Said};
 use crate::view::{self, Made};
 
+mod beside;
 mod word;
 
-/// The most bytes that are kept.
-const MOST: usize = 2048;
-/// What is kept when there is too much: what may be held, and what stands before it.
+/// What is kept when there is too much: what may be held, what is looked at as a whole text, and what stands before it.
 const TAIL: usize = 1536;
-/// The most that is taken in at once.
-pub(super) const STEP: usize = 256;
+/// Of a text that is followed beside it: what may be held, and what stands before it.
+const BESIDE: usize = 1280;
+/// The most that is taken in at once. So much more than its tail is kept.
+pub(super) const STEP: usize = 128;
 /// The most places at which both texts are known to run side by side.
 const JOINTS: usize = 48;
+
+/// As many more are made room for at once.
+const MORE_JOINTS: usize = 8;
 
 /// From here on both texts run side by side.
 #[derive(Clone, Copy, Debug)]
 struct Joint {
+    /// Where that is in what is seen, twice, and one more if a character stands before it and none that is invisible:
+    /// there may be many of these.
     seen: u64,
     came: u64,
-    /// A character stands before it; otherwise one that is invisible.
-    stands: bool,
+}
+
+impl Joint {
+    fn new(seen: u64, came: u64, stands: bool) -> Self {
+        Self { seen: seen << 1 | u64::from(stands), came }
+    }
+
+    fn seen(self) -> u64 {
+        self.seen >> 1
+    }
+
+    fn stands(self) -> bool {
+        self.seen & 1 == 1
+    }
 }
 
 /// The end of a growing text. Places are counted from its beginning, in what is seen of it.
@@ -48,6 +66,12 @@ pub(super) struct Kept {
     unsure: Option<(u64, bool)>,
     /// What was added last is seen as it stands, and makes nothing else of what stood before it.
     plain: bool,
+    /// It is not kept as a reader sees it, but as it stands.
+    stands: bool,
+    /// What was added last is seen as something else than it is, or makes something else of what stood before it.
+    differs: bool,
+    /// From here on all is seen as it stands.
+    same: u64,
 }
 
 impl Kept {
@@ -60,13 +84,15 @@ impl Kept {
     /// that turned out to hold look-alikes.
     pub(super) fn add(&mut self, piece: &str) -> Option<u64> {
         self.plain = self.foreign.is_none() && self.escapes.is_none() && piece.bytes().all(is_plain);
-        if self.text.len() + piece.len() > MOST {
-            self.forget();
+        self.differs = false;
+        let tail = if self.stands { BESIDE } else { TAIL };
+        if self.text.len() + piece.len() > tail + STEP {
+            self.forget(tail);
         }
         // Room grows as usual, but never beyond what is kept.
         let need = self.text.len() + piece.len();
         if need > self.text.capacity() {
-            self.text.reserve_exact((2 * need).min(MOST.max(need)) - self.text.len());
+            self.text.reserve_exact((2 * need).min(need.max(tail + STEP)) - self.text.len());
         }
         if self.plain {
             self.text.push_str(piece);
@@ -83,18 +109,25 @@ impl Kept {
                 Said::Itself => c,
                 Said::Char(read) => read,
             };
-            match view::instead(read, self.text.chars().next_back()) {
+            let made = if self.stands { None } else { view::instead(read, self.text.chars().next_back()) };
+            let made = made.filter(|made| match made {
+                Made::Nothing => true,
+                // What would be longer than it came would lie too far behind.
+                Made::Char(made) => made.len_utf8() <= read.len_utf8(),
+                Made::Text(made) => made.len() <= read.len_utf8(),
+            });
+            let differs = made.is_some();
+            match made {
                 None if said == Said::Itself => self.text.push(read),
                 None => self.stand_for(Some(read)),
                 Some(Made::Nothing) => self.stand_for(None),
-                Some(Made::Char(made)) if made.len_utf8() <= read.len_utf8() => self.stand_for(Some(made)),
-                Some(Made::Text(made)) if made.len() <= read.len_utf8() => {
-                    made.chars().for_each(|made| self.stand_for(Some(made)));
-                }
-                // What would be longer than it came would lie too far behind.
-                Some(Made::Char(_) | Made::Text(_)) => self.stand_for(Some(read)),
+                Some(Made::Char(made)) => self.stand_for(Some(made)),
+                Some(Made::Text(made)) => made.chars().for_each(|made| self.stand_for(Some(made))),
             }
             self.whole = self.came;
+            if differs {
+                self.differ();
+            }
             if let Some(from) = self.look_again(read) {
                 anew = Some(anew.map_or(from, |anew| anew.min(from)));
             }
@@ -115,12 +148,15 @@ impl Kept {
 
     /// From here on both texts run side by side.
     fn join(&mut self, came: u64, stands: bool) {
-        let joint = Joint { seen: self.end(), came, stands };
+        let joint = Joint::new(self.end(), came, stands);
         if self.joints.len() >= JOINTS
             && let Some(old) = self.joints.pop_front()
         {
             self.first.get_or_insert(old);
-            self.vague = self.joints.front().map_or(joint.seen, |next| next.seen) + 1;
+            self.vague = self.joints.front().map_or(joint.seen(), |next| next.seen()) + 1;
+        }
+        if self.joints.len() == self.joints.capacity() {
+            self.joints.reserve_exact(MORE_JOINTS);
         }
         self.joints.push_back(joint);
     }
@@ -171,9 +207,10 @@ impl Kept {
     /// Where a place stands in the text as it came; what is invisible there lies behind it. Too early
     /// where it is not known any more.
     pub(super) fn origin(&self, at: u64) -> u64 {
-        let joint = self.joints.iter().rev().find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
+        let mut joints = self.joints.iter().rev();
+        let joint = joints.find(|joint| joint.seen() < at || (joint.stands() && joint.seen() == at));
         match joint.copied().or(self.first) {
-            Some(joint) if joint.seen <= at => (joint.came + (at - joint.seen)).min(self.came),
+            Some(joint) if joint.seen() <= at => (joint.came + (at - joint.seen())).min(self.came),
             Some(joint) => at.min(joint.came),
             None => at,
         }
@@ -190,15 +227,30 @@ impl Kept {
         self.text.capacity() + self.joints.capacity() * size_of::<Joint>()
     }
 
-    fn forget(&mut self) {
-        let mut drop = self.text.len().saturating_sub(TAIL);
+    /// Notes that up to here not all is seen as it stands.
+    fn differ(&mut self) {
+        self.differs = true;
+        self.same = self.end();
+    }
+
+    /// Forgets what stands before a place, and gives its room back.
+    pub(super) fn forget_before(&mut self, place: u64) {
+        let room = |text: &str| (2 * text.len()).max(2 * STEP);
+        if self.end().saturating_sub(place) < self.text.len() as u64 / 2 && self.text.capacity() > 2 * STEP {
+            self.forget(self.text.len() - self.index(place));
+            self.text.shrink_to(room(&self.text));
+        }
+    }
+
+    fn forget(&mut self, tail: usize) {
+        let mut drop = self.text.len().saturating_sub(tail);
         while !self.text.is_char_boundary(drop) {
             drop -= 1;
         }
         self.text.drain(..drop);
         self.base += drop as u64;
         // The last joint before what is kept stays: it says how far the two are apart.
-        while self.joints.get(1).is_some_and(|next| next.seen < self.base) {
+        while self.joints.get(1).is_some_and(|next| next.seen() < self.base) {
             self.first = self.joints.pop_front();
         }
     }

@@ -1,4 +1,5 @@
 mod compared;
+mod views;
 
 use super::class::Class;
 use super::live::LiveRule;
@@ -90,7 +91,8 @@ fn play(rules: &Rules, pieces: &[&str]) -> (String, Vec<(String, Range<u64>)>) {
             return (whole[..gone].to_owned(), found);
         }
         assert!(stream.open() >= gone as u64 || stream.open() <= stream.pushed());
-        gone = gone.max(stream.open() as usize);
+        // Of a character that is several bytes all leave, or none.
+        gone = gone.max(whole.floor_char_boundary(stream.open() as usize));
     }
     stream.finish(rules, &mut |f| found.push((f.rule.id.to_string(), f.secret))).unwrap();
     if found.is_empty() {
@@ -234,15 +236,43 @@ fn of_every_rule_about_persons_nothing_leaves_past_its_prefix() {
     none_of(&mistakes(&rules, &samples, 0..3));
 }
 
+/// Beginnings of what many rules find, close together, and of words that are something else for a reader.
+fn crowded(samples: &[Samples]) -> Vec<String> {
+    let templates: Vec<&String> = samples.iter().flat_map(|samples| &samples.positive).collect();
+    let crowd = |seed: usize| {
+        let part = |number: usize| {
+            let text = draw(templates[(seed * 131 + number * 977) % templates.len()], seed as u64).unwrap();
+            let size = 8 + (seed * 7 + number * 5) % 60;
+            let part: String = text.chars().take(size).collect();
+            let end = ["", "\u{e9}", "\u{200b}", " ", "\u{430}7", "=\""][(seed + number) % 6];
+            part + end
+        };
+        (0..60).map(part).collect::<String>()
+    };
+    (0..200).map(crowd).collect()
+}
+
 #[test]
 fn a_text_takes_little_memory_whatever_it_says() {
-    const MOST: usize = 8 << 10;
+    // Of 8 KiB, the rest is for the frames that are remembered (`MOST` in the tests of the eye's molds).
+    const MOST: usize = 6912;
     let (rules, samples) = watched(false);
     let mut all = Stream::new();
     let mut largest = 0;
-    let endless =
-        ["x1", "password = 'a", "é\u{200b}", "-----BEGIN A PRIVATE KEY-----\nMII", "eyJ.a", "key token pass "];
+    let endless = [
+        "x1",
+        "password = 'a",
+        "é\u{200b}",
+        "-----BEGIN A PRIVATE KEY-----\nMII",
+        "eyJ.a",
+        "key token pass ",
+        "-----BEGIN A PRIVATE KEY-----\nMII\u{200b}",
+        "password = '\u{ff41}",
+        "7\u{e9}_token=",
+        "\u{430}1",
+    ];
     let endless = endless.into_iter().map(|part| part.repeat(4096 / part.len()));
+    let endless = endless.chain(crowded(&samples));
     for text in samples.iter().flat_map(|rule| texts(rule, 0..1)).chain(endless) {
         let mut one = Stream::new();
         for c in text.chars() {
@@ -324,7 +354,8 @@ fn classes_are_what_they_should_be() {
 
 #[test]
 fn words_in_other_languages_cost_little_more_than_english_ones() {
-    const MOST: u64 = 96;
+    // Where a word is seen as something else it is followed twice.
+    const MOST: u64 = 160;
     let (rules, _) = builtin();
     for row in [
         "secret_clé_privée_à_protéger: false, token_créé_à_échéance: true,\n",
@@ -342,7 +373,7 @@ fn words_in_other_languages_cost_little_more_than_english_ones() {
                 let said = stream.push(rules, &piece, &|_| true, &mut |_| {});
                 assert!(said.is_ok(), "{row} in pieces of {size} after {}", stream.pushed());
             }
-            let (each, again) = (stream.work / stream.pushed(), stream.again);
+            let (each, again) = (stream.seen.work / stream.pushed(), stream.again);
             println!("{each} a byte, {again} of {} again: {row:?} in pieces of {size}", stream.pushed());
             assert!(each <= MOST && again <= stream.pushed(), "{each}, {again}: {row} in pieces of {size}");
         }

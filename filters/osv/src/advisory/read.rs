@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::written::{Scored, Written, WrittenAffected, WrittenRange, WrittenSeverity};
+use super::written::{Written, WrittenAffected, WrittenRange, WrittenSeverity};
 use super::{Advisory, BrokenAdvisory, MAX_ADVISORY, Nature, Notice};
 use crate::ecosystem::Ecosystem;
 use crate::package::Package;
-use crate::piece::Piece;
+use crate::piece::{holds, merged};
 use crate::severity::Rating;
 use crate::span::{Event, Span, spans};
 use crate::version::{MAX_VERSION, Version};
@@ -146,10 +146,10 @@ fn add_range(notice: &mut Notice, range: &WrittenRange<'_>, listed: bool) {
 fn complete(notice: &mut Notice) {
     let ecosystem = notice.package.ecosystem();
     notice.spans.dedup();
-    let pieces: Vec<Piece> = notice.spans.iter().filter_map(|span| span.piece(ecosystem)).collect();
+    let pieces = merged(notice.spans.iter().filter_map(|span| span.piece(ecosystem)).collect());
     notice.versions.retain(|version| {
         let version = Version::parse(ecosystem, version);
-        !version.is_some_and(|version| pieces.iter().any(|piece| piece.contains(&version)))
+        !version.is_some_and(|version| holds(&pieces, &version))
     });
     notice.versions.sort_unstable();
     notice.versions.dedup();
@@ -179,10 +179,11 @@ fn of_package(affected: &WrittenAffected<'_>) -> Rating {
         .worse(of_specific(affected.database_specific.as_ref()))
 }
 
-fn of_list(severities: Option<&[WrittenSeverity<'_>]>) -> Rating {
-    let rating = |severity: &WrittenSeverity<'_>| match severity.score.as_ref()? {
-        Scored::Text(text) => Rating::read(text),
-        Scored::Number(score) => Rating::read(&score.to_string()),
+fn of_list(severities: Option<&[WrittenSeverity]>) -> Rating {
+    let rating = |severity: &WrittenSeverity| match severity.score.as_ref()? {
+        Value::String(text) => Rating::read(text),
+        Value::Number(score) => Rating::read(&score.to_string()),
+        _ => None,
     };
     severities.unwrap_or_default().iter().filter_map(rating).fold(Rating::default(), Rating::worse)
 }

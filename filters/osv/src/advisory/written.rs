@@ -16,8 +16,7 @@ pub(super) struct Written<'t> {
     pub(super) withdrawn: Option<Cow<'t, str>>,
     #[serde(borrow)]
     pub(super) aliases: Option<Vec<Cow<'t, str>>>,
-    #[serde(borrow)]
-    pub(super) severity: Option<Vec<WrittenSeverity<'t>>>,
+    pub(super) severity: Option<Vec<WrittenSeverity>>,
     #[serde(borrow)]
     pub(super) affected: Option<Vec<WrittenAffected<'t>>>,
     /// Free form: each database puts its own things there.
@@ -25,25 +24,16 @@ pub(super) struct Written<'t> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct WrittenSeverity<'t> {
+pub(super) struct WrittenSeverity {
     /// A vector, a number or a word, depending on the type. Some databases write a number as one.
-    #[serde(borrow)]
-    pub(super) score: Option<Scored<'t>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Scored<'t> {
-    Text(#[serde(borrow)] Cow<'t, str>),
-    Number(f64),
+    pub(super) score: Option<Value>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct WrittenAffected<'t> {
     #[serde(borrow)]
     pub(super) package: Option<WrittenPackage<'t>>,
-    #[serde(borrow)]
-    pub(super) severity: Option<Vec<WrittenSeverity<'t>>>,
+    pub(super) severity: Option<Vec<WrittenSeverity>>,
     #[serde(borrow)]
     pub(super) ranges: Option<Vec<WrittenRange<'t>>>,
     #[serde(borrow)]

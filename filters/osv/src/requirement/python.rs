@@ -50,7 +50,13 @@ fn compare(operator: &str, text: &str) -> Option<Piece> {
         "" | "=" | "==" | "===" | "!=" => Piece::point(exact()?),
         ">=" => Piece::new(from()?, Bound::Unbounded),
         "<=" => Piece::new(Bound::Unbounded, Bound::Included(exact()?)),
-        ">" => Piece::new(Bound::Excluded(exact()?), Bound::Unbounded),
+        ">" => {
+            let version = Pep440::from_str(text).ok()?;
+            // The post-releases of the version that is excluded are excluded with it.
+            let release = !version.is_post() && !version.any_prerelease();
+            let highest = if release { version.with_post(Some(u64::MAX)) } else { version };
+            Piece::new(bound(&highest).map(Bound::Excluded)?, Bound::Unbounded)
+        }
         "<" => {
             let version = Pep440::from_str(text).ok()?;
             // What comes before the version that is excluded is excluded with it.

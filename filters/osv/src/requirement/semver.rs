@@ -63,8 +63,14 @@ fn compare(ecosystem: Ecosystem, operator: &str, partial: &Partial<'_>) -> Optio
     let lowest = || version(ecosystem, &partial.numbers, "").map(Bound::Included);
     // The run of versions that begin with the numbers that are given: up to the next such run, or all.
     let Some(place) = partial.numbers.len().checked_sub(1) else {
-        // `>*` and `<*` let nothing through.
-        return (!matches!(operator, ">" | "<")).then_some(Piece::ALL);
+        return match operator {
+            // These let nothing through.
+            ">" | "<" => {
+                let any = version(ecosystem, &[], "")?;
+                Some(Piece::new(Bound::Excluded(any.clone()), Bound::Excluded(any)))
+            }
+            _ => Some(Piece::ALL),
+        };
     };
     let next = |place| before(ecosystem, &partial.next(place)?);
     Some(match operator {

@@ -168,7 +168,7 @@ fn counted(judge: &Judge, text: &str, size: usize) -> Vec<String> {
     let Judge { rules, prints, .. } = judge;
     let actions = rules.iter().map(|rule| (rule.id.to_string(), RuleAction::Flag)).collect();
     let stance = Stance::new(FirewallSettings { actions, ..FirewallSettings::default() });
-    let judge = Judge { rules: Arc::clone(rules), stance, prints: prints.clone(), observer: Arc::clone(&count) as _ };
+    let judge = Judge::new(Arc::clone(rules), stance, prints.clone(), Arc::clone(&count) as _);
     let (sent, refusal) = play(&Arc::new(judge), Format::Lines, &pieces(text, size));
     assert_eq!((Format::Lines.read(&sent), refusal), (text.to_owned(), None));
     count.0.lock().unwrap().clone()

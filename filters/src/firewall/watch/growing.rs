@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Stream;
 use super::amend::{Cut, Quoted};
+use super::beside::Besides;
 use crate::frame::Piece;
 
 /// One growing text.
@@ -21,6 +22,8 @@ pub(super) struct Growing {
     /// For JSON in a string: whether its end lies within one of its strings.
     quoted: Option<Quoted>,
     begun: bool,
+    /// What is taken out, and what waits for it.
+    pub(super) besides: Besides,
 }
 
 /// The memory that each piece takes that is held.
@@ -61,7 +64,7 @@ impl Growing {
 
     /// Forgets the pieces that are decided.
     pub(super) fn forget(&mut self) {
-        let open = self.stream.open();
+        let open = self.besides.open().map_or(self.stream.open(), |waits| waits.min(self.stream.open()));
         while self.held.front().is_some_and(|held| held.span.end <= open) {
             self.held.pop_front();
         }

@@ -7,19 +7,19 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::single;
 use crate::frame::{Channel, Frame, FrameBody, Piece};
 
-/// The largest frame that is kept, and the most places in which others may differ from it.
-const LARGEST: usize = 512;
+/// The largest frame that is kept, with the names of what grows in it, and the most places in which others may differ
+/// from it. A few of every answer are kept as long as it lasts.
+const LARGEST: usize = 384;
 const MOST: usize = 4;
 
 /// A frame as others of its answer are written.
 pub(super) struct Mold {
-    raw: Bytes,
-    holes: Vec<Hole>,
+    /// A copy: what came with it, in one piece, is not kept because of it.
+    raw: Box<[u8]>,
+    holes: Box<[Hole]>,
 }
 
 /// A place in which they may differ.
@@ -43,11 +43,12 @@ impl Mold {
         if frame.raw.len() > LARGEST || frame.beside.is_some() || !matches!(frame.body, FrameBody::Json(_)) {
             return None;
         }
-        let (mut holes, mut whole, mut place) = (Vec::new(), true, 0);
+        let (mut holes, mut whole, mut place, mut size) = (Vec::new(), true, 0, frame.raw.len());
         frame.each_piece(&mut |piece| {
             if let Channel::Growing(channel) = piece.channel {
                 let at = span(frame.raw, piece.text).filter(|at| is_string(frame.raw, at));
-                whole &= at.is_some() && holes.len() < MOST;
+                size += piece.key.len();
+                whole &= at.is_some() && holes.len() < MOST && size <= LARGEST;
                 let growing = Some(Growing { place, channel, key: piece.key.into() });
                 holes.extend(at.map(|at| Hole { at, growing }));
             } else if let Some(parts) = single::parts_of_second(&piece) {
@@ -58,7 +59,15 @@ impl Mold {
         });
         let grows = holes.iter().any(|hole| hole.growing.is_some());
         let ordered = holes.is_sorted_by(|one, next| one.at.end < next.at.start);
-        (whole && grows && ordered && holes.len() <= MOST).then(|| Self { raw: frame.raw.clone(), holes })
+        let is_one = whole && grows && ordered && holes.len() <= MOST;
+        is_one.then(|| Self { raw: frame.raw.as_ref().into(), holes: holes.into() })
+    }
+
+    /// The memory that this takes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let keys = self.holes.iter().filter_map(|hole| hole.growing.as_ref()).map(|growing| growing.key.len());
+        size_of::<Self>() + self.raw.len() + size_of_val(&*self.holes) + keys.sum::<usize>()
     }
 
     /// Calls `see` with every growing text of a frame and which text of the frame it is, if it is like this one.

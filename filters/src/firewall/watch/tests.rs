@@ -18,6 +18,7 @@ use crate::firewall::{FindingObserver, Value};
 use crate::frame::Reading;
 use crate::gate::{AnswerShape, Eye, Gate};
 
+mod beside;
 mod builtin;
 mod end;
 mod mold;
@@ -76,7 +77,7 @@ fn judge(rules: Rules, action: Option<RuleAction>) -> Arc<Judge> {
         settings.actions = rules.iter().map(|rule| (rule.id.to_string(), action)).collect();
     }
     let (stance, prints) = (Stance::new(settings), Fingerprints::new(b"a key").unwrap());
-    Arc::new(Judge { rules: Arc::new(rules), stance, prints, observer: Arc::new(Deaf) })
+    Arc::new(Judge::new(Arc::new(rules), stance, prints, Arc::new(Deaf)))
 }
 
 /// Data about persons is taken out.
@@ -85,7 +86,7 @@ pub(super) fn judge_pii() -> Arc<Judge> {
         FirewallSettings { pii: portcullis_policies::policy::Handling::Redact, ..FirewallSettings::default() };
     let rules = Rules::load(true, &[], &settings.selection()).map_err(|wrong| format!("{wrong:?}")).unwrap();
     let (stance, prints) = (Stance::new(settings), Fingerprints::new(b"a key").unwrap());
-    Arc::new(Judge { rules: Arc::new(rules), stance, prints, observer: Arc::new(Deaf) })
+    Arc::new(Judge::new(Arc::new(rules), stance, prints, Arc::new(Deaf)))
 }
 
 pub(super) fn shapes(action: Option<RuleAction>) -> Arc<Judge> {

@@ -15,8 +15,8 @@ const MAX_ENTRIES: usize = 2_000_000;
 /// How many times its own size an archive may unpack to. Advisories shrink to a tenth or so.
 const MAX_RATIO: u64 = 100;
 
-/// What any archive may unpack to, in bytes, however small it is.
-const FREE: u64 = 64 * 1024 * 1024;
+/// What any archive may unpack to, in bytes, however small it is: two of the longest advisories.
+const FREE: u64 = 16 * 1024 * 1024;
 
 /// Whether a file begins as a zip archive does.
 pub(super) fn is_archive(mut file: &File) -> bool {

@@ -22,7 +22,8 @@ pub(super) struct Told {
 impl Told {
     /// Whether the model saw it: it was let in, and at most its answer was refused.
     pub(super) fn reaches_the_model(&self) -> bool {
-        ["allow", "firewall.output_secret", "upstream.invalid"].contains(&self.code.as_str())
+        ["allow", "firewall.output_secret", "schema.response", "sca.vulnerable", "upstream.invalid"]
+            .contains(&self.code.as_str())
     }
 }
 
@@ -142,6 +143,15 @@ impl Tour<'_> {
             let reply = alice.send(&leak)?;
             let out = reply.body.contains("firewall.output_secret") && !reply.body.contains("ghp_");
             self.cut("an answer that would leak a token, cut off in mid-stream", "firewall.output_secret", reply, out);
+            let form = json!({"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]});
+            let asked = json!({"model": stage.server.model, "stream": false, "format": form,
+                "messages": [{"role": "user", "content": "How old are you?"}]});
+            let reply = alice.send(&post(self.route(), &asked))?;
+            self.step("an answer that does not fit the schema that was asked for", "schema.response", true, reply);
+            let install = self.chat(true, "demo: install something");
+            let reply = alice.send(&install)?;
+            let out = reply.body.contains("sca.vulnerable") && !reply.body.contains("pip");
+            self.cut("an answer that installs a vulnerable package, cut off before", "sca.vulnerable", reply, out);
             let broken = self.chat(false, "demo: answer with broken json");
             self.step("an answer that is not what it should be", "upstream.invalid", true, alice.send(&broken)?);
         }

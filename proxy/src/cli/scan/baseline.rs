@@ -71,6 +71,14 @@ impl Baseline {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && to_be_written => {
                 return Ok(Self { key: Key::drawn()?, marks: HashSet::new() });
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (file, folder) = (file.display(), std::env::current_dir().unwrap_or_default());
+                return Err(Failure::usage(format!(
+                    "`--baseline {file}`: there is no such file in `{}`, the current folder; with `--write-baseline` it \
+                     is made, and holds all that is found now",
+                    folder.display()
+                )));
+            }
             text => text.map_err(|error| Failure::broken(format!("{}: {error}", file.display())))?,
         };
         let wrong = |why: String| Failure::usage(format!("{}: no baseline: {why}", file.display()));

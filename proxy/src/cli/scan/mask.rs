@@ -88,7 +88,7 @@ mod tests {
 
     fn finding<'r>(rules: &'r Rules, rule: usize, span: Range<usize>, secret: Range<usize>) -> Finding<'r> {
         let rule = rules.iter().nth(rule).unwrap();
-        Finding { rule, text: 0, span, secret, through: Through::Plain, score: 100 }
+        Finding { rule, text: 0, span, secret, goes_on: false, through: Through::Plain, score: 100 }
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub(super) fn load(args: &ScanArgs, gate: Option<&FirewallConfig>) -> Outcome<Ru
     for inactive in &rules.report().inactive {
         eprintln!("not in force: {}", printable(&inactive.to_string()));
     }
+    for unknown in &rules.report().unknown_keys {
+        eprintln!("warning: {}", printable(&unknown.to_string()));
+    }
     match args.disable.iter().find(|id| rules.report().unknown.contains(id)) {
         Some(id) => Err(Failure::usage(format!("there is no rule `{}`: see `--list-rules`", printable(id)))),
         None => Ok(rules),
@@ -68,6 +71,9 @@ pub(super) fn test(file: &Path) -> Outcome {
     let report = rules.report();
     for inactive in &report.inactive {
         say!("{}", printable(&inactive.to_string()));
+    }
+    for unknown in &report.unknown_keys {
+        say!("{}", printable(&unknown.to_string()));
     }
     let active = count(report.active, "rule");
     say!("{}: {active} in force; every sample is as it should be", printable(&file.to_string_lossy()));

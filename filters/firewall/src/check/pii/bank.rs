@@ -175,6 +175,48 @@ pub(super) fn card(text: &str) -> bool {
     fits && luhn(digits) && !uniform(digits)
 }
 
+/// So far on either side of a number a longer one is looked for: the longest account, in groups.
+const REACH: usize = 48;
+
+/// Whether a candidate is a part of a longer number, an account's or a card's, whose check digits hold.
+pub(super) fn is_part_of_one(candidate: &Candidate<'_>) -> bool {
+    let (before, after) = context::around(candidate);
+    let fits = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-');
+    let lead = before.iter().rev().take(REACH).take_while(fits).count();
+    let trail = after.iter().take(REACH).take_while(fits).count();
+    let start = before.len() - lead;
+    let end = before.len() + candidate.secret.len();
+    let text = candidate.text.as_bytes();
+    let begins = |at: &usize| !at.checked_sub(1).and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    (start..=before.len()).filter(begins).any(|begin| {
+        let Some(rest) = text.get(begin..end + trail).and_then(|rest| std::str::from_utf8(rest).ok()) else {
+            return false;
+        };
+        let longer = |part: &&str| part.len() > candidate.secret.len() && begin + part.len() >= end;
+        let country = |code: &str| rest.get(..2).is_some_and(|letters| letters.eq_ignore_ascii_case(code));
+        let account = IBAN_LENGTHS.iter().find(|(code, _)| country(code)).and_then(|(_, length)| first(rest, *length));
+        account.filter(longer).is_some_and(iban)
+            || (13..=19)
+                .filter_map(|length| first(rest, length))
+                .filter(longer)
+                .any(|part| in_groups(part) && card(part))
+    })
+}
+
+/// The part of a text that ends with so many letters and digits, where a word ends there.
+fn first(text: &str, length: usize) -> Option<&str> {
+    let (last, _) =
+        text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()).nth(length.checked_sub(1)?)?;
+    let on = text.as_bytes().get(last + 1).is_some_and(u8::is_ascii_alphanumeric);
+    if on { None } else { text.get(..=last) }
+}
+
+/// Whether a card's number stands in one piece, or in groups as they are printed.
+fn in_groups(text: &str) -> bool {
+    let groups: Vec<usize> = text.split([' ', '-']).map(str::len).collect();
+    matches!(groups.as_slice(), [_] | [4, 4, 4, 1..=7] | [4, 4, 4, 4, 1..=3] | [4, 6, 4 | 5])
+}
+
 /// An international account number: the country's length, and the check digits.
 pub(super) fn iban(text: &str) -> bool {
     let Some(bare) = Bare::read(text) else { return false };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::context::{Topic, around, beside};
 use super::digits::{is_day, uniform};
-use super::{Candidate, alone};
+use super::{Candidate, alone, bank};
 
 /// Endings that look like a domain's and are a file's, or that no one can have (RFC 2606, RFC 6762).
 const NO_DOMAINS: &[&str] = &[
@@ -98,9 +98,11 @@ pub(super) fn phone_in_text(candidate: &Candidate<'_>) -> bool {
             && !after_value
             && CALLING_CODES.iter().any(|code| digits.starts_with(code.as_bytes()));
     }
-    (american(text, &digits) && !text.contains(' '))
+    let written = (american(text, &digits) && !text.contains(' '))
         || text.starts_with('(') && american(text, &digits)
-        || (7..=13).contains(&digits.len()) && beside(candidate, Topic::Phone)
+        || (7..=13).contains(&digits.len()) && beside(candidate, Topic::Phone);
+    // The longer number says more than the word beside a part of it.
+    written && !bank::is_part_of_one(candidate)
 }
 
 /// Whether it is written as in North America: three, three and four digits, with something between them.

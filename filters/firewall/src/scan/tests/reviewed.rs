@@ -123,7 +123,7 @@ fn a_rule_file_that_says_nothing_is_a_mistake() {
     for text in ["", "# rules\n", "title = \"rules\"\n", "[[rule]]\nid = \"a\"\nregex = \"b\"\n"] {
         let source = [Source { name: "rules.toml", text }];
         let wrong = Rules::load(true, &source, &Selection::default()).err().unwrap_or_default();
-        assert!(wrong.len() == 1 && wrong[0].message.contains("[[rules]]"), "{text:?}: {wrong:?}");
+        assert!(wrong.first().is_some_and(|wrong| wrong.message.contains("[[rules]]")), "{text:?}: {wrong:?}");
     }
 }
 

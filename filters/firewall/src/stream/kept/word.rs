@@ -12,6 +12,11 @@ impl Kept {
         self.unsure
     }
 
+    /// Whether letters of the word at the end may be seen as others when it goes on.
+    pub(in crate::stream) fn may_change(&self) -> bool {
+        self.foreign.is_some()
+    }
+
     /// Where the first character of the word at the end stands that may be seen as another one, or not at all.
     pub(in crate::stream) fn unsettled(&self) -> Option<u64> {
         let ends = |byte: &u8| view::ends_word(*byte);
@@ -24,7 +29,7 @@ impl Kept {
     /// Looks at the word that this character goes on, if it holds letters that may look like others. Returns where
     /// it begins if a reader sees it as another one.
     pub(super) fn look_again(&mut self, c: char) -> Option<u64> {
-        if self.foreign.is_none() && !view::may_look_alike(c) {
+        if self.stands || (self.foreign.is_none() && !view::may_look_alike(c)) {
             return None;
         }
         self.unsure = None;
@@ -54,10 +59,11 @@ impl Kept {
         let word = self.text.as_bytes().get(from..).unwrap_or_default();
         let Some(seen) = view::seen_in_token(word, c).filter(|_| self.text.ends_with(c)) else { return };
         self.text.pop();
-        while self.joints.back().is_some_and(|joint| joint.seen > self.end()) {
+        while self.joints.back().is_some_and(|joint| joint.seen() > self.end()) {
             self.joints.pop_back();
         }
         self.stand_for(Some(seen));
+        self.differ();
     }
 
     /// Sees the word that begins here as a reader does, and says from where on that is another one.
@@ -73,7 +79,7 @@ impl Kept {
         let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
         let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at, c))).collect();
         self.text.truncate(self.index(from));
-        while self.joints.back().is_some_and(|joint| joint.seen > from) {
+        while self.joints.back().is_some_and(|joint| joint.seen() > from) {
             self.joints.pop_back();
         }
         for (c, came) in anew {
@@ -82,6 +88,7 @@ impl Kept {
                 self.join(came, true);
             }
         }
+        self.differ();
         Some(from)
     }
 }

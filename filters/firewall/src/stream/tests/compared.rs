@@ -1,5 +1,9 @@
 //! How a growing text is followed quickly, compared with the plain way.
 
+use aho_corasick::automaton::StateID;
+
+use super::super::automaton::Thread;
+use super::super::run::{Run, Word};
 use super::*;
 
 /// What is known of a growing text behind a piece.
@@ -15,9 +19,9 @@ fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
         if one_by_one {
             let (told, live) = (std::mem::take(&mut stream.told), rules.live().unwrap());
             let mut judge = Judge { rules, live, holds: &|_| true, found: &mut tell, told, free: 0, exhausted: false };
-            let holding = stream.open < stream.kept.whole();
-            stream.add(piece, &mut |stream, part| {
-                part.for_each(|at| stream.take(&mut judge, at, stream.kept.byte(at).unwrap()));
+            let holding = stream.open < stream.seen.kept.whole();
+            stream.add(piece, &mut |follower, part| {
+                part.for_each(|at| follower.take(&mut judge, at, follower.kept.byte(at).unwrap()));
             });
             stream.cap(&mut judge);
             stream.settle(&judge, holding);
@@ -25,8 +29,9 @@ fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
         } else {
             stream.push(rules, piece, &|_| true, &mut tell).unwrap();
         }
-        let candidates = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
-        all.push((stream.words, stream.word, stream.run, candidates, stream.open, found));
+        let seen = &stream.seen;
+        let candidates = seen.candidates.iter().map(|c| (c.place(), c.base, c.threads.clone())).collect();
+        all.push((seen.words, seen.word, seen.run, candidates, stream.open, found));
     }
     all
 }
@@ -68,13 +73,14 @@ proptest! {
         let text = made(samples, &parts);
         let text: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| disguise(c, *way)).collect();
         let state = |stream: &Stream| {
-            let candidates: Vec<_> = stream.candidates.iter().map(|c| (c.place, c.base, c.threads.clone())).collect();
-            (stream.words, stream.word, stream.run, candidates, stream.contexts.clone())
+            let seen = &stream.seen;
+            let candidates: Vec<_> = seen.candidates.iter().map(|c| (c.place(), c.base, c.threads.clone())).collect();
+            (seen.words, seen.word, seen.run, candidates, seen.contexts.clone())
         };
         let follow = |stream: &mut Stream, piece: &str| {
             let live = rules.live().unwrap();
             let mut judge = Judge { rules, live, holds: &|_| true, found: &mut |_| {}, told: Told::default(), free: 0, exhausted: false };
-            stream.add(piece, &mut |stream, part| stream.follow(&mut judge, part));
+            stream.add(piece, &mut |follower, part| follower.follow(&mut judge, part));
         };
         let mut stream = Stream::new();
         let text = if json {
@@ -90,9 +96,9 @@ proptest! {
             let (piece, left) = rest.split_at(end);
             follow(&mut stream, piece);
             let mut whole = Stream::new();
-            follow(&mut whole, stream.kept.text());
-            if whole.kept.text() == stream.kept.text() {
-                prop_assert_eq!(state(&stream), state(&whole), "{:?}", stream.kept.text());
+            follow(&mut whole, stream.seen.kept.text());
+            if whole.seen.kept.text() == stream.seen.kept.text() {
+                prop_assert_eq!(state(&stream), state(&whole), "{:?}", stream.seen.kept.text());
             }
             rest = left;
         }

@@ -107,6 +107,28 @@ fn of_frames_that_are_alike_one_is_read() {
 }
 
 #[test]
+fn the_frames_that_are_remembered_take_little() {
+    // With what a growing text takes (`a_text_takes_little_memory_whatever_it_says`), 8 KiB.
+    const MOST: usize = (8 << 10) - 6912;
+    let mut watch = AnswerWatch::new(shapes(None));
+    let (mut largest, mut remembered) = (0, 0);
+    for size in 0..600 {
+        let texts = ["content", "reasoning_content", "thinking", "refusal"].map(|key| format!("\"{key}\":\"a\""));
+        let filler = "x".repeat(size);
+        let frame = format!("{{\"model\":\"{filler}\",\"message\":{{{}}}}}\n", texts.join(","));
+        let read = |frame: &Frame<'_>| watch.frame(size as u64, frame);
+        let said = crate::frame::with_frame(&Bytes::from(frame), Reading::Json, read);
+        assert!(matches!(said, Ok(Ok(Verdict::Pass))), "{size}");
+        let molds = &watch.state.molds;
+        remembered = remembered.max(molds.len());
+        largest = largest.max(molds.iter().map(Mold::size).sum::<usize>());
+        assert!(molds.capacity() <= MOLDS);
+    }
+    println!("at most {largest} bytes");
+    assert!(remembered == MOLDS && (MOST / 2..=MOST).contains(&largest), "{largest}");
+}
+
+#[test]
 fn an_event_that_leaves_with_more_than_its_document_is_judged_as_a_whole() {
     let judge = judge_pii();
     let secret = draw("{b62:40}", 9).unwrap();

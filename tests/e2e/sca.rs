@@ -1,0 +1,185 @@
+//! What answers bring in, behind a real gate with a database of advisories.
+
+use portcullis_tests::{Answer, FakeServer, Gate, Script};
+use serde_json::{Value, json};
+
+const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+
+fn advisory(id: &str, ecosystem: &str, name: &str, events: Value, score: &str) -> String {
+    let severity = if score.is_empty() { json!([]) } else { json!([{"type": "CVSS_V3", "score": score}]) };
+    let ranges = json!([{"type": "ECOSYSTEM", "events": events}]);
+    let affected = json!([{"package": {"ecosystem": ecosystem, "name": name}, "ranges": ranges}]);
+    let modified = "2026-01-01T00:00:00Z";
+    json!({"id": id, "modified": modified, "aliases": ["CVE-2026-1"], "severity": severity, "affected": affected})
+        .to_string()
+}
+
+/// A gate whose database knows three packages; `more` goes into the filter's settings.
+fn gate(server: &FakeServer, more: &str) -> Gate {
+    let lines = [
+        advisory("GHSA-bad", "PyPI", "django", json!([{"introduced": "0"}, {"fixed": "3.2.14"}]), CRITICAL),
+        advisory("GHSA-npm", "npm", "lodash", json!([{"introduced": "0"}, {"fixed": "4.17.21"}]), CRITICAL),
+        advisory("MAL-2026-7", "npm", "left-pat", json!([{"introduced": "0"}]), ""),
+        advisory("PYSEC-1", "PyPI", "moin", json!([{"introduced": "0"}, {"fixed": "1.9"}]), ""),
+    ];
+    let gate = Gate::before(server)
+        .file("advisories.jsonl", &lines.join("\n"))
+        .filter(&format!("sca: {{block_at: high, source: local{more}}}"))
+        .start();
+    let file = gate.dir.path().join("advisories.jsonl");
+    let database = gate.state().join("osv.redb");
+    portcullis_advisories::import(&database, &[file], jiff::Timestamp::now(), &mut |_| ()).expect("an import");
+    gate
+}
+
+fn said(text: &str, done: bool) -> String {
+    json!({"model": "tiny:latest", "message": {"role": "assistant", "content": text}, "done": done}).to_string()
+}
+
+fn audited(gate: &Gate, answer: &Answer) -> Value {
+    gate.audit_of(answer.header("portcullis-request-id").expect("every answer names its request"))
+}
+
+#[test]
+fn what_an_answer_brings_in_is_judged_and_told() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "");
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}))
+    };
+    let refused = ask("Use this:\n```sh\npip install 'Django==3.2.1'\n```");
+    assert_eq!((refused.status, refused.code().as_str()), (502, "sca.vulnerable"), "{}", refused.text());
+    let message = refused.json()["error"].as_str().unwrap().to_owned();
+    for words in ["Django", "3.2.1", "PyPI", "GHSA-bad", "CVE-2026-1", "critical", "3.2.14"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let entry = audited(&gate, &refused);
+    assert_eq!((&entry["code"], &entry["advisory_ids"]), (&json!("sca.vulnerable"), &json!("GHSA-bad")));
+    assert!(!entry.to_string().contains("jango"), "identifiers alone: {entry}");
+    let refused = ask("npm install left-pat");
+    assert_eq!((refused.status, refused.code().as_str()), (502, "sca.malicious"));
+    for fine in ["pip install django==3.2.14", "Django 3.2.1 is old.", "go get a coffee", ""] {
+        let answer = ask(fine);
+        assert_eq!((answer.status, answer.text()), (200, said(fine, true)), "{fine}");
+        assert_eq!(audited(&gate, &answer).get("advisory_ids"), None);
+    }
+    // What nobody rated is told.
+    let told = ask("pip install moin==1.8");
+    assert_eq!(told.status, 200);
+    let entry = audited(&gate, &told);
+    assert_eq!((&entry["policy_decision"], &entry["advisory_ids"]), (&json!("ALLOW"), &json!("PYSEC-1")));
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="PyPI",severity="critical"}"#), 1.0);
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="npm",severity="malicious"}"#), 1.0);
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="Maven",severity="high"}"#), 0.0);
+    let explained = gate.cli_json(&["explain", refused.header("portcullis-request-id").unwrap()]);
+    assert!(explained.to_string().contains("MAL-2026-7"), "{explained}");
+}
+
+#[test]
+fn a_stream_is_cut_before_the_line_that_installs_it() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "");
+    let alice = gate.approved_client("alice");
+    let text = "Sure.\n```sh\ncd app\npip install django==3.2.1\n./run\n```\n";
+    let pieces: Vec<String> =
+        text.split_inclusive([' ', '\n']).map(|piece| format!("{}\n", said(piece, false))).collect();
+    let ask = |pieces: &[String]| {
+        let mut pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        let end = format!("{}\n", said("", true));
+        pieces.push(&end);
+        server.next(Script::stream("application/x-ndjson", &pieces));
+        alice.post("/api/chat", &json!({"model": "tiny", "messages": []}))
+    };
+    let cut = ask(&pieces);
+    assert_eq!(cut.status, 200, "words had left");
+    let words: String = cut
+        .text()
+        .lines()
+        .filter_map(|line| {
+            let frame: Value = serde_json::from_str(line).ok()?;
+            Some(frame["message"]["content"].as_str()?.to_owned())
+        })
+        .collect();
+    assert_eq!(words, "Sure.\n```sh\ncd app\n");
+    let last: Value = serde_json::from_str(cut.text().lines().last().unwrap()).unwrap();
+    assert!(last["error"].as_str().is_some_and(|error| error.contains("sca.vulnerable")), "{last}");
+    let fine: Vec<String> = pieces.iter().map(|piece| piece.replace("3.2.1", "4.2.1")).collect();
+    let answer = ask(&fine);
+    assert!(answer.text().starts_with(&fine.concat()), "it passes as it came");
+}
+
+#[test]
+fn calls_of_tools_and_declared_packages_count() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "");
+    let alice = gate.approved_client("alice");
+    let tools = json!([{"type": "function", "function": {"name": "sh", "parameters": {"type": "object"}}}]);
+    for arguments in [
+        json!({"command": "npm i lodash@4.17.20"}),
+        json!({"path": "package.json", "content": "{\n  \"dependencies\": {\n    \"lodash\": \"4.17.20\"\n  }\n}\n"}),
+    ] {
+        let call = json!([{"function": {"name": "sh", "arguments": arguments}}]);
+        let message = json!({"role": "assistant", "content": "", "tool_calls": call});
+        server.next(Script::json(&json!({"model": "tiny:latest", "message": message, "done": true}).to_string()));
+        let refused =
+            alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": [], "tools": tools}));
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (502, "sca.vulnerable"),
+            "{arguments}: {}",
+            refused.text()
+        );
+    }
+}
+
+#[test]
+fn the_last_stage_of_a_tool_s_answer_is_what_it_brings_in() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "}\n  schema: {tools: {model: tiny}");
+    let alice = gate.approved_client("alice");
+    let ask = |number: u64, dependency: &str| {
+        let code = json!({"code": "x = 1", "language": "python", "explanation": "e", "dependencies_added": [dependency],
+            "generated_files": [], "cve_scan_requested": true});
+        server.next(Script::json(&said(&code.to_string(), true)));
+        alice.post(
+            "/tools/generate_code",
+            &json!({"task_id": "7f3c9a1e-52d4-4c1b-9a77-0d1f2e3a4b5c",
+            "caller_nonce": format!("{number:032x}"), "prompt": "p"}),
+        )
+    };
+    assert_eq!(ask(1, "django==4.2.1").status, 200);
+    let refused = ask(2, "django==3.2.1");
+    assert_eq!((refused.status, refused.code().as_str()), (502, "sca.vulnerable"), "{}", refused.text());
+    // The replay is found before it.
+    let refused = ask(1, "django==3.2.1");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "schema.replayed"), "{}", refused.text());
+}
+
+#[test]
+fn without_advisories_nothing_that_names_a_package_passes() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter("sca: {block_at: high}").start();
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}))
+    };
+    let refused = ask("pip install requests");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "sca.unavailable"), "{}", refused.text());
+    assert!(!refused.text().contains("osv.redb"), "no path of the host: {}", refused.text());
+    assert_eq!(ask("Hello.").status, 200);
+    // It goes on by itself once there are some.
+    let file = gate.dir.path().join("a.json");
+    std::fs::write(&file, advisory("GHSA-x", "PyPI", "django", json!([{"introduced": "0"}]), CRITICAL)).unwrap();
+    let database = gate.state().join("osv.redb");
+    portcullis_advisories::import(&database, &[file], jiff::Timestamp::now(), &mut |_| ()).expect("an import");
+    portcullis_tests::until("the database to be seen", || (ask("pip install requests").status == 200).then_some(()));
+    assert_eq!(ask("pip install django").code(), "sca.vulnerable");
+    // One that is too old is none.
+    let old = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 30);
+    let file = gate.dir.path().join("a.json");
+    portcullis_advisories::import(&database, &[file], old, &mut |_| ()).expect("an import");
+    portcullis_tests::until("its age to be seen", || (ask("pip install requests").status == 503).then_some(()));
+}

@@ -114,6 +114,12 @@ fn a_service_that_fails_ends_the_answer_and_is_left_alone() {
     let (server, osv) = (FakeServer::start(), FakeOsv::start(advisories()));
     let gate = gate(&server, &osv, "api", SHORT);
     let alice = gate.approved_client("alice");
+    // That it does not take a question says nothing of the next one.
+    osv.fail(Trouble::Status(400, None), 4);
+    for number in 0..4 {
+        expect(&ask(&server, &alice, &format!("pip install odd-{number}==1.0")), Some("sca.unavailable"));
+    }
+    expect(&ask(&server, &alice, "pip install even==1.0"), None);
     for (number, trouble) in [Trouble::Silence, Trouble::NoJson, Trouble::Drip].into_iter().enumerate() {
         osv.fail(trouble.clone(), usize::MAX);
         let before = osv.seen().len();

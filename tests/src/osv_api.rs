@@ -1,7 +1,7 @@
 //! A fake OSV API: answers as <https://google.github.io/osv.dev/api/> says, or fails as a service can.
 
 use std::io::{BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::server::{Seen, read_request};
+use crate::server::{Seen, listen, read_request};
 
 /// Queries that one request may hold.
 const MOST_QUERIES: usize = 1_000;
@@ -58,8 +58,6 @@ pub struct FakeOsv {
 impl FakeOsv {
     /// One that knows these advisories.
     pub fn start(advisories: Vec<Value>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let inner = Arc::new(Inner {
             advisories: Mutex::new(advisories),
             page: AtomicUsize::new(usize::MAX),
@@ -70,18 +68,8 @@ impl FakeOsv {
             stop: AtomicBool::new(false),
         });
         let shared = Arc::clone(&inner);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.stop.load(Ordering::Acquire) {
-                    return;
-                }
-                let Ok(stream) = stream else { continue };
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || {
-                    let _ = serve(stream, &shared);
-                });
-            }
-        });
+        let stops = Arc::clone(&inner);
+        let address = listen(move || stops.stop.load(Ordering::Acquire), move |stream| serve(stream, &shared));
         Self { address, inner }
     }
 

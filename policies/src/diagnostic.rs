@@ -54,16 +54,22 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The candidate that a word was probably meant to be: at most a third of its letters differ.
+/// The candidate that a word was probably meant to be: at most a third of its letters differ. None where the
+/// word is so short that several are as near: who writes `L7` meant none of `L0` to `L4` more than another.
 #[must_use]
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(word.len()).max(3))
-        .map(|(_, candidate)| candidate)
+    let mut near: Vec<_> = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate)).collect();
+    near.sort_unstable();
+    near.dedup();
+    let (least, nearest) = *near.first()?;
+    let tied = near.get(1).is_some_and(|(next, _)| *next == least);
+    let short = word.chars().count() <= SHORT && least > 0;
+    let is_near = least * 3 <= nearest.len().max(word.len()).max(3);
+    (is_near && !(tied && short)).then_some(nearest)
 }
+
+/// Of so many letters, one that differs leaves no more of a word than chance does.
+const SHORT: usize = 3;
 
 /// How many letters have to be added, removed or replaced (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
@@ -83,18 +89,74 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Splits the message of a YAML reader into what is wrong and, for an unknown key, what was probably
-/// meant.
+/// Turns a YAML reader's message about this text into what is wrong and what to write: for an unknown key what was
+/// probably meant, for a word in the place of a list or a map how that is written.
 #[must_use]
-pub fn from_yaml(file: &str, error: &serde_saphyr::Error) -> Diagnostic {
+pub fn from_yaml(file: &str, text: &str, error: &serde_saphyr::Error) -> Diagnostic {
     let (line, column) = error.location().map_or((0, 0), |l| (l.line(), l.column()));
     let plain = error.without_snippet().to_string();
-    let text = plain.lines().next().unwrap_or_default();
-    let message = strip_location(text).to_owned();
-    let hint = unknown_word(&message).and_then(|(word, known)| {
+    let said = strip_location(plain.lines().next().unwrap_or_default());
+    let near = unknown_word(said).and_then(|(word, known)| {
         nearest(word, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"))
     });
+    let (message, hint) = match shape(said, Entry::at(text, line, column).as_ref()) {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (said.to_owned(), near),
+    };
     Diagnostic { file: file.to_owned(), line, column, key: String::new(), message, hint }
+}
+
+/// What a reader says where one thing stands in the place of another, in words, and what to write.
+fn shape(said: &str, entry: Option<&Entry<'_>>) -> Option<(String, String)> {
+    let key = entry.map_or("KEY", |entry| entry.key);
+    if let Some(twice) = said.strip_prefix("duplicate mapping key: ") {
+        let twice = twice.split(", set ").next().unwrap_or(twice);
+        return Some((format!("the key `{twice}` stands twice"), "keep one of them".to_owned()));
+    }
+    let value = entry.map(|entry| entry.value).filter(|value| !value.is_empty());
+    let found = value.map_or_else(String::new, |value| format!("`{value}` stands where "));
+    Some(match said {
+        "expected sequence start" => {
+            let items = value.unwrap_or("a, b");
+            (format!("{found}a list is expected"), format!("write `{key}: [{items}]`"))
+        }
+        "expected mapping start" => (
+            format!("{found}a map is expected"),
+            format!("write `{key}: {{NAME: VALUE}}`, or one `NAME: VALUE` a line"),
+        ),
+        "expected string key for externally tagged enum" => {
+            ("one word is expected".to_owned(), format!("write `{key}: WORD`"))
+        }
+        "invalid u64" | "invalid u32" | "invalid u8" | "invalid usize" => {
+            (format!("{found}a whole number is expected"), format!("write `{key}: 10`"))
+        }
+        _ => return None,
+    })
+}
+
+/// A key with its value, as they stand on one line.
+pub struct Entry<'t> {
+    /// The key.
+    pub key: &'t str,
+    /// The value, if it is a plain word or path; else empty.
+    pub value: &'t str,
+}
+
+impl<'t> Entry<'t> {
+    /// The one whose value begins at this place, line and column from 1.
+    #[must_use]
+    pub fn at(text: &'t str, line: u64, column: u64) -> Option<Self> {
+        let line = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
+        let (at, _) = line.char_indices().nth(usize::try_from(column.checked_sub(1)?).ok()?)?;
+        let (before, after) = line.split_at_checked(at)?;
+        let key = before.trim_end().strip_suffix(':')?;
+        let key = key.rsplit([' ', '{', ',', '\t']).next().unwrap_or(key).trim_matches(['"', '\'']);
+        let is_key = !key.is_empty() && key.len() <= 64;
+        let word = |c: char| c.is_ascii_alphanumeric() || "_./*-".contains(c);
+        let value = after.split(['#', ',', '}']).next().unwrap_or_default().trim_end();
+        let plain = value.len() <= 64 && value.chars().all(word);
+        is_key.then_some(Self { key, value: if plain { value } else { "" } })
+    }
 }
 
 /// A reader's own `line 3 column 5: ` or ` at line 3, column 5` says twice what the place says.
@@ -125,6 +187,39 @@ mod tests {
         assert_eq!(nearest("lisen", ["listen", "limits"]), Some("listen"));
         assert_eq!(nearest("xyz", ["listen", "limits"]), None);
         assert_eq!(nearest("trut", ["trust", "tofu"]), Some("trust"));
+    }
+
+    #[test]
+    fn short_words_that_are_as_near_to_several_mean_none() {
+        assert_eq!(nearest("L7", ["L0", "L1", "L2", "L3", "L4"]), None);
+        assert_eq!(nearest("of", ["off", "flag"]), Some("off"));
+        assert_eq!(nearest("L3", ["L0", "L3", "L4"]), Some("L3"));
+    }
+
+    #[test]
+    fn what_a_reader_says_becomes_what_to_write() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Outer {
+            list: Option<Vec<String>>,
+            map: Option<std::collections::BTreeMap<String, String>>,
+            number: Option<u64>,
+        }
+        for (text, said) in [
+            ("list: a.toml\n", "p.yaml:1:7: `a.toml` stands where a list is expected (write `list: [a.toml]`)"),
+            ("{list: \"a b\"}\n", "p.yaml:1:8: a list is expected (write `list: [a, b]`)"),
+            (
+                "\nmap: word # here\n",
+                "p.yaml:2:6: `word` stands where a map is expected (write `map: {NAME: VALUE}`, or one `NAME: VALUE` a line)",
+            ),
+            ("number: many\n", "p.yaml:1:9: `many` stands where a whole number is expected (write `number: 10`)"),
+            ("list: [a]\nlist: [b]\n", "p.yaml:2:1: the key `list` stands twice (keep one of them)"),
+        ] {
+            let error = serde_saphyr::from_str::<Outer>(text).unwrap_err();
+            assert_eq!(from_yaml("p.yaml", text, &error).to_string(), said);
+        }
+        let read: Outer = serde_saphyr::from_str("list: [a]\nmap: {b: c}\nnumber: 1\n").unwrap();
+        assert!(read.list.is_some() && read.map.is_some() && read.number.is_some());
     }
 
     #[test]

@@ -224,6 +224,28 @@ impl ConfigArg {
         }
     }
 
+    /// Where the running gate is asked, also of a config that does not hold: what is wrong with it is said, and given
+    /// back for what cannot be done without it.
+    pub(crate) fn running(&self) -> Outcome<(crate::config::Running, Result<crate::config::Config, ConfigError>)> {
+        let file = self.file()?;
+        let loaded = crate::config::load(&file);
+        let running = match &loaded {
+            Ok(config) => config.into(),
+            Err(error) => {
+                let Some(running) = crate::config::Running::of(&file) else { return Err(error.clone().into()) };
+                use std::io::Write as _;
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "portcullis: {error}\nportcullis: the config on disk does not hold; asking the gate on {}, which it \
+                     names and which goes on with the config that it has",
+                    running.admin
+                );
+                running
+            }
+        };
+        Ok((running, loaded))
+    }
+
     /// The config, checked.
     pub(crate) fn load(&self) -> Outcome<crate::config::Config> {
         Ok(crate::config::load(&self.file()?)?)

@@ -37,7 +37,7 @@ pub(crate) use limits::RateLimits;
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
 pub(crate) use load::load;
-pub(crate) use places::{find, grants_are_local, state_of};
+pub(crate) use places::{Running, find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use sca::{ApiConfig, ScaConfig, SourceWord};
 pub(crate) use schema::SchemaConfig;
@@ -228,7 +228,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Why a config is not one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ConfigError(pub(crate) Vec<Diagnostic>);
 
 impl fmt::Display for ConfigError {

@@ -68,6 +68,33 @@ fn what_does_not_finish_in_time_is_cut_and_told() {
 }
 
 #[test]
+fn a_broken_config_on_disk_does_not_keep_the_gate_from_being_asked() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).start();
+    let alice = gate.approved_client("alice");
+    let answer = alice.post("/api/pull", &json!({"model": "tiny"}));
+    let id = answer.header("portcullis-request-id").unwrap().to_owned();
+    let good = std::fs::read_to_string(gate.config()).unwrap();
+    std::fs::write(gate.config(), good.replace("routes:", "rutes:")).unwrap();
+    for args in [&["status", "--json"][..], &["explain", &id, "--json"]] {
+        let said = gate.cli(args);
+        let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        assert_eq!(said.status.code(), Some(0), "{args:?}: {err}");
+        assert!(err.contains("did you mean `routes`?") && err.contains("does not hold"), "{args:?}: {err}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap();
+    }
+    // What nobody remembers takes a config that holds.
+    let said = gate.cli(&["explain", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    let err = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.code() == Some(2) && err.contains("takes a config that holds"), "{err}");
+    // Where not even that is to be read, the place is named.
+    std::fs::write(gate.config(), format!("node: [\n{good}")).unwrap();
+    let said = gate.cli(&["status"]);
+    let err = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.code() == Some(2) && err.contains(&format!("{}:", gate.config().display())), "{err}");
+}
+
+#[test]
 fn a_reload_is_all_or_nothing() {
     let server = FakeServer::start();
     let gate = Gate::before(&server).start();

@@ -338,3 +338,24 @@ fn no_secret_is_in_any_output() {
         }
     }
 }
+
+#[test]
+fn a_baseline_that_is_not_there_is_named_with_where_it_was_looked_for() {
+    let folder = Folder::new();
+    folder.write("a.txt", token(4));
+    let said = folder.scan(&["--baseline", "known.json", "a.txt"]);
+    let place = format!("`--baseline known.json`: there is no such file in `{}`", folder.path().display());
+    assert!(said.code == 2 && said.err.contains(&place) && said.err.contains("--write-baseline"), "{}", said.err);
+}
+
+#[test]
+fn a_key_that_does_nothing_is_a_warning() {
+    let folder = Folder::new();
+    folder.write("r.toml", "[[rules]]\nid = \"ours\"\nregex = '''ours_[a-z]{8}'''\nkeyword = [\"ours_\"]\n");
+    folder.write("a.txt", "nothing");
+    let warning = "r.toml:4: rule `ours`: the key `keyword` is unknown and does nothing, did you mean `keywords`?";
+    let said = folder.scan(&["--rules", "r.toml", "a.txt"]);
+    assert!(said.code == 0 && said.err.contains(warning), "{}", said.err);
+    let said = folder.scan(&["--test-rules", "r.toml"]);
+    assert!(said.code == 0 && said.out.contains(warning), "{}", said.out);
+}

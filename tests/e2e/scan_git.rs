@@ -128,7 +128,7 @@ fn any_unified_diff_can_be_scanned() {
     let said = repository.0.scan_input(&["--diff", "-"], diff.replace("+four", "four").as_bytes());
     assert!(said.code == 3 && said.err.contains("does not fit into its hunk"), "{}", said.err);
     let elsewhere = Folder::new();
-    assert_eq!(elsewhere.scan(&["--staged"]).code, 3);
+    assert_eq!(elsewhere.scan(&["--staged"]).code, 2, "nobody can mend it by trying again");
 }
 
 #[test]
@@ -155,4 +155,21 @@ fn the_hook_refuses_a_commit_with_a_secret() {
     assert_eq!(commit("Add a known key").code, 0);
     repository.write("c.txt", format!("{token} portcullis:allow\n"));
     assert_eq!(commit("Add an allowed key").code, 0);
+}
+
+#[test]
+fn outside_of_a_repository_it_says_what_to_do() {
+    let folder = Folder::new();
+    for args in [["--staged", "--json"], ["--since", "main"]] {
+        let said = folder.scan(&args);
+        assert_eq!(said.code, 2, "{}", said.err);
+        let expected = format!(
+            "`{}` is about a git repository, and git says of the current folder: not a git repository",
+            args[0]
+        );
+        assert!(said.err.contains(&expected) && said.err.contains("portcullis scan PATH"), "{}", said.err);
+        assert!(!said.err.contains("usage: git") && said.out.is_empty(), "{}", said.err);
+    }
+    let said = Repository::new().0.scan(&["--since", "nosuch"]);
+    assert!(said.code == 2 && said.err.contains("names no commit of this repository, expected"), "{}", said.err);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_dependencies::{Found, How};
+use portcullis_dependencies::{Found, How, Remote};
 use portcullis_osv::{Because, Ecosystem, Hit, Known, Nature, Package, Severity, Wanted, judge};
 use portcullis_policies::DataLevel;
 
@@ -141,9 +141,14 @@ impl Judge {
         if !found.ascii {
             doubt(Reason::Disguised, settings.typosquat);
         }
-        if found.remote.is_some() {
-            doubt(Reason::Remote, settings.remote);
-            return findings;
+        match &found.remote {
+            None => {}
+            // What lies there already was not brought in by the answer.
+            Some(Remote::File(_)) => return findings,
+            Some(_) => {
+                doubt(Reason::Remote, settings.remote);
+                return findings;
+            }
         }
         match &dossier.standing {
             Standing::Established | Standing::Ordinary => {}

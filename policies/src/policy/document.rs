@@ -25,7 +25,7 @@ impl Policy {
     /// # Errors
     /// Every mistake in it, each with its place.
     pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Diagnostic>> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|e| vec![from_yaml(file, &e)])?;
+        let document: Document = serde_saphyr::from_str(text).map_err(|e| vec![from_yaml(file, text, &e)])?;
         let mut reader = Reader { file, mistakes: Vec::new(), groups: HashMap::new(), words: 0 };
         if document.version.value != 1 {
             let version = document.version.value;
@@ -322,7 +322,7 @@ mod tests {
             (rule("who: ['method:mtlss']"), 3, "is nobody"),
             (rule("who: ['group:team']"), 3, "no group of this document"),
             (rule("who: ['*'], max_tokens: 0"), 3, "expected at least 1"),
-            (rule("who: ['*'], max_tokens: many"), 3, "u64"),
+            (rule("who: ['*'], max_tokens: many"), 3, "a whole number is expected"),
             (rule("who: ['*'], tools: none"), 3, "`deny` or"),
             (rule("who: ['*'], tools: {allow: []}"), 3, "tools: deny"),
             (rule("who: ['*'], limits: {requests: 600}"), 3, "600"),

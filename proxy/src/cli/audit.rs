@@ -257,7 +257,7 @@ pub(crate) fn entry_of(state: &Path, request: &str) -> Outcome<Option<Value>> {
 }
 
 fn log_files(config: &ConfigArg) -> Outcome<Vec<PathBuf>> {
-    let dir = config.load()?.node.state.join("audit");
+    let dir = config.state()?.join("audit");
     segments(&dir).map_err(|e| Failure::no(format!("there is no audit log in `{}`: {e}", dir.display())))
 }
 

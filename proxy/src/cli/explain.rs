@@ -13,7 +13,7 @@ use portcullis_policies::routes::{self, Found};
 use serde_json::Value;
 
 use super::{Failure, JsonArgs, Outcome, audit, http, say};
-use crate::config::Config;
+use crate::config::{Config, Running};
 use crate::decisions::Decision;
 use crate::explain::{self, Explained, FoundRule, Sources};
 use crate::grants::GrantBook;
@@ -32,12 +32,13 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
     if id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(Failure::usage("a request id is 26 letters and digits, as `Portcullis-Request-Id` carries it"));
     }
-    let config = args.args.config.load()?;
-    let explained = match of_gate(&config, id) {
+    let (running, config) = args.args.config.running()?;
+    let explained = match of_gate(&running, id) {
         Some(explained) => explained,
-        None => of_log(&config, id)?,
+        // What a request was refused for is told by the policy, which is part of the config.
+        None => of_log(&config.map_err(|_| forgotten(id))?, id)?,
     };
-    let explained = located(certified(explained, &config), &config);
+    let explained = located(certified(explained, &running), &running);
     if args.args.json {
         say!("{}", serde_json::to_string(&explained).unwrap_or_default());
     } else {
@@ -46,20 +47,28 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
     Ok(())
 }
 
+/// Nobody remembers the request, and the config that would explain what the log says does not hold.
+fn forgotten(id: &str) -> Failure {
+    Failure::usage(format!(
+        "no running gate remembers the request `{id}`, and to explain what the audit log says of it takes a config that \
+         holds: mend it, or see what `portcullis audit show` prints"
+    ))
+}
+
 /// What the running gate says; `None` when none runs, or when it forgot.
-pub(super) fn of_gate(config: &Config, id: &str) -> Option<Explained> {
-    let token = files::read_private(&config.node.state.join("admin.token")).ok()?;
+pub(super) fn of_gate(gate: &Running, id: &str) -> Option<Explained> {
+    let token = files::read_private(&gate.state.join("admin.token")).ok()?;
     let path = format!("/api/v1/decisions/{id}");
-    let answer = http::ask(&config.admin.listen.to_string(), "GET", &path, Some(token.trim()), Duration::from_secs(5))?;
+    let answer = http::ask(&gate.admin.to_string(), "GET", &path, Some(token.trim()), Duration::from_secs(5))?;
     if answer.status == 200 { serde_json::from_str(&answer.body).ok() } else { None }
 }
 
 /// The same with the place in the config, for what the policy says nothing about.
-pub(super) fn located(mut explained: Explained, config: &Config) -> Explained {
+pub(super) fn located(mut explained: Explained, gate: &Running) -> Explained {
     if explained.line.is_some() || explained.decision != "BLOCK" {
         return explained;
     }
-    let text = std::fs::read_to_string(&config.file).unwrap_or_default();
+    let text = std::fs::read_to_string(&gate.file).unwrap_or_default();
     let section = match explained.filter.as_str() {
         "request" => "gate:",
         "upstream" => "upstreams:",
@@ -69,7 +78,7 @@ pub(super) fn located(mut explained: Explained, config: &Config) -> Explained {
     let line_of = |wanted: &str| text.lines().position(|line| line.trim_start().starts_with(wanted));
     let found = line_of(&format!("{}:", explained.filter)).or_else(|| line_of(section)).or_else(|| line_of("chain:"));
     if let Some(line) = found {
-        explained.file = Some(config.file.display().to_string());
+        explained.file = Some(gate.file.display().to_string());
         explained.line = u64::try_from(line + 1).ok();
     }
     explained
@@ -77,11 +86,11 @@ pub(super) fn located(mut explained: Explained, config: &Config) -> Explained {
 
 /// The same with the certificate that this node's authority took back, where it was that: its key is
 /// refused as well, but to approve the key again would not bring its holder in.
-fn certified(mut explained: Explained, config: &Config) -> Explained {
+fn certified(mut explained: Explained, gate: &Running) -> Explained {
     if explained.code != "identity.revoked" {
         return explained;
     }
-    let state = &config.node.state;
+    let state = &gate.state;
     let (Ok(issued), Ok(revoked)) = (Issuances::open(state), Revocations::open(state)) else { return explained };
     let revoked = revoked.list();
     let taken_back = |one: &Issuance| revoked.iter().any(|listed| listed.serial == one.serial);

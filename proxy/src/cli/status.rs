@@ -19,10 +19,9 @@ pub(crate) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Outcome {
-    let config = args.args.config.load()?;
-    let admin = config.admin.listen.to_string();
-    let token =
-        files::read_private(&config.node.state.join("admin.token")).map_err(|e| Failure::broken(e.to_string()))?;
+    let (running, _) = args.args.config.running()?;
+    let admin = running.admin.to_string();
+    let token = files::read_private(&running.state.join("admin.token")).map_err(|e| Failure::broken(e.to_string()))?;
     loop {
         let answer = http::ask(&admin, "GET", "/api/v1/status", Some(token.trim()), Duration::from_secs(5))
             .ok_or_else(|| Failure::broken(format!("no gate answers on {admin}; `portcullis run` starts it")))?;

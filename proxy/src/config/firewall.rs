@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_filters::firewall::{FirewallSettings, InjectionSettings, RuleAction, Watchfulness};
-use portcullis_firewall::{Rules, Source};
+use portcullis_firewall::{Rules, Selection, Source};
 use portcullis_policies::glob::Glob;
 use portcullis_policies::policy::{FirewallFloor, Handling};
 use portcullis_policies::{DataLevel, Diagnostic, nearest};
@@ -21,6 +21,8 @@ const BUILTIN: &str = "builtin";
 /// The most rule files, the most bytes of one, and the most rules of all of them: each is a label of metrics.
 const MOST: (usize, u64, usize) = (64, 4 << 20, 1_000);
 const KEY: &str = "filters.firewall.rules";
+/// What helps where no rule has such a name.
+const LISTED: &str = "`portcullis scan --list-rules --pii` names them all";
 
 /// What must not leave or come in.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -60,9 +62,13 @@ pub(crate) struct FirewallConfig {
     files: Vec<RuleFile>,
     /// Where rule files are looked for: when one of these changes, there may be another file.
     folders: Vec<PathBuf>,
-    /// The config file, and where in it the actions stand.
-    actions: (String, u64, u64),
+    /// The config file, and where in it the rules, those that are not in force, and the actions stand.
+    file: String,
+    places: [(u64, u64); 3],
 }
+
+/// The keys whose places are kept: what is wrong with them shows when the rules are compiled.
+const KEYS: [&str; 3] = [KEY, "filters.firewall.disable", "filters.firewall.actions"];
 
 /// A rule file, as it was read.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,8 +100,8 @@ impl FirewallConfig {
                     .to_owned(),
             );
         }
-        let (line, column) = check.place("filters.firewall.actions");
-        config.actions = (check.file().to_owned(), line, column);
+        config.file = check.file().to_owned();
+        config.places = KEYS.map(|key| check.place(key));
         config.settings = FirewallSettings {
             block_at: w.block_at.unwrap_or(usual.block_at),
             rules,
@@ -151,40 +157,58 @@ impl FirewallConfig {
         let (builtin, sources) = self.sources();
         let rules = Rules::load(builtin, &sources, &self.settings.selection())
             .map_err(|wrong| ConfigError(wrong.into_iter().map(shown).collect()))?;
-        let (file, line, column) = &self.actions;
+        let file = self.file.as_str();
+        let [of_rules, of_disable, of_actions] = self.places;
+        let [rules_key, disable_key, actions_key] = KEYS;
+        let at = |(line, column), key: &str, message| Diagnostic::at(file, line, column, key, message);
         let mut wrong = Vec::new();
         for id in self.settings.actions.keys().filter(|id| !rules.iter().any(|rule| *rule.id == ***id)) {
-            let message = format!("no rule `{id}` is in force");
-            let mistake = Diagnostic::at(file, *line, *column, "filters.firewall.actions", message);
-            wrong.push(match nearest(id, rules.iter().map(|rule| &*rule.id)) {
-                Some(near) => mistake.with_hint(format!("did you mean `{near}`?")),
-                None => mistake,
+            let mistake = at(of_actions, actions_key, format!("no rule `{}` is in force", id.escape_debug()));
+            wrong.push(match self.why_not(id, &rules) {
+                Some(why) => mistake.with_hint(why),
+                None => mistake.with_hint(LISTED),
             });
         }
         for id in &rules.report().unknown {
-            let message = format!("there is no rule `{}`", id.escape_debug());
-            let mistake = Diagnostic::at(file, 0, 0, "filters.firewall.disable", message);
+            let mistake = at(of_disable, disable_key, format!("there is no rule `{}`", id.escape_debug()));
             wrong.push(match nearest(id, rules.iter().map(|rule| &*rule.id)) {
                 Some(near) => mistake.with_hint(format!("did you mean `{near}`?")),
-                None => mistake.with_hint("`portcullis scan --list-rules` names them all".to_owned()),
+                None => mistake.with_hint(LISTED),
             });
         }
         if rules.iter().count() > MOST.2 {
-            wrong.push(Diagnostic::at(file, 0, 0, KEY, format!("more than {} rules are in force", MOST.2)));
+            wrong.push(at(of_rules, rules_key, format!("more than {} rules are in force", MOST.2)));
         }
         for rule in rules.iter().filter(|rule| !is_name(&rule.id)) {
             let message = format!(
                 "`{}` is no name of a rule, expected 1 to 64 letters, digits, `-`, `_` or `.`",
                 rule.id.escape_debug()
             );
-            wrong.push(Diagnostic::at(file, 0, 0, KEY, message));
+            wrong.push(at(of_rules, rules_key, message));
         }
         // Made now, so that the first answer need not wait for it, and none is refused for a rule.
         if wrong.is_empty() && !rules.prepare_streams() {
             let message = "one of the rules cannot be followed in an answer that grows: give its expression bounds";
-            wrong.push(Diagnostic::at(file, 0, 0, KEY, message.to_owned()));
+            wrong.push(at(of_rules, rules_key, message.to_owned()));
         }
         if wrong.is_empty() { Ok(rules) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// Why a rule that `actions` names is not in force, or which one was meant.
+    fn why_not(&self, id: &str, rules: &Rules) -> Option<String> {
+        if self.settings.disable.iter().any(|disabled| disabled == id) {
+            return Some("it stands in `disable`, too: take it out of one of them".to_owned());
+        }
+        let selection = self.settings.selection();
+        if !selection.pii {
+            let (builtin, sources) = self.sources();
+            let with_pii = Rules::load(builtin, &sources, &Selection { pii: true, ..selection }).ok()?;
+            if with_pii.iter().any(|rule| *rule.id == *id) {
+                return Some("it is about data on persons: write `pii: flag`, `redact` or `block`, too".to_owned());
+            }
+            return nearest(id, with_pii.iter().map(|rule| &*rule.id)).map(|near| format!("did you mean `{near}`?"));
+        }
+        nearest(id, rules.iter().map(|rule| &*rule.id)).map(|near| format!("did you mean `{near}`?"))
     }
 
     /// Whether the rules in the program are in force, and the rule files.
@@ -300,13 +324,33 @@ mod tests {
             ("{rules: [name.toml]}", "is no name of a rule"),
             ("{rules: [good.toml], actions: {our: block}}", "did you mean `ours`?"),
             ("{disable: [githb-token]}", "did you mean `github-token`?"),
+            (
+                "{disable: [nosuch]}",
+                "p.yaml:2:14: filters.firewall.disable: there is no rule `nosuch` (`portcullis scan --list-rules --pii` names them all)",
+            ),
+            (
+                "{actions: {pii-iban: redact}}",
+                "p.yaml:2:14: filters.firewall.actions: no rule `pii-iban` is in force (it is about data on persons: write `pii: flag`, `redact` or `block`, too)",
+            ),
+            ("{actions: {jwt: redact}, disable: [jwt]}", "it stands in `disable`, too"),
+            (
+                "{injection: block}",
+                "p.yaml:2:25: `block` stands where a map is expected (write `injection: {action: block}`)",
+            ),
+            (
+                "{rules: acme.toml}",
+                "p.yaml:2:21: `acme.toml` stands where a list is expected (write `rules: [builtin, acme.toml]`)",
+            ),
+            ("{actions: redact}", "write `actions: {RULE: redact}`"),
+            ("{pii: off, pii: flag}", "p.yaml:2:24: the key `pii` stands twice (keep one of them)"),
+            ("{block_at: L7}", "unknown variant `L7`, expected one of L0, L1, L2, L3, L4\n"),
             ("{rules: [good.toml], disable: [github-token]}", "there is no rule `github-token`"),
         ] {
             let said = match parse(&format!("filters:\n  firewall: {text}\n"), folder.path()) {
                 Err(error) => error.to_string(),
                 Ok(config) => config.compile().err().expect(text).to_string(),
             };
-            assert!(said.contains(words), "{text}: {said}");
+            assert!(format!("{said}\n").contains(words), "{text}: {said}");
         }
     }
 }

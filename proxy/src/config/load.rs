@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use portcullis_filters::Mode;
 use portcullis_filters::signature::Require;
-use portcullis_policies::diagnostic::from_yaml;
+use portcullis_policies::diagnostic::{Entry, from_yaml};
 use portcullis_policies::policy::{self, FirewallFloor, Policy};
 use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
 
 use super::check::Check;
+use super::places::ADMIN;
 use super::sca::Sca;
 use super::{
     Admin, AuditSettings, Config, ConfigError, Filters, FirewallConfig, Gate, IdentitySettings, Limits, Link, Node,
@@ -43,7 +44,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, ConfigError> {
 pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     let shown = file.display().to_string();
     let written: written::Config =
-        serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![from_yaml(&shown, &e)]))?;
+        serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![exemplified(text, from_yaml(&shown, text, &e))]))?;
     let base = std::path::absolute(file).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
     let mut check = Check::new(text, shown, base);
     let config = check.config(&written, file);
@@ -54,11 +55,35 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     }
 }
 
+/// The same with an example where a word stands in the place of one of our lists or maps.
+fn exemplified(text: &str, mistake: Diagnostic) -> Diagnostic {
+    let Some(entry) = Entry::at(text, mistake.line, mistake.column) else { return mistake };
+    if mistake.message.ends_with("a list is expected") && entry.key == "rules" && !entry.value.is_empty() {
+        return mistake.with_hint(format!("write `rules: [builtin, {}]`", entry.value));
+    }
+    if !mistake.message.ends_with("a map is expected") {
+        return mistake;
+    }
+    let word = |usual| if entry.value.is_empty() { usual } else { entry.value };
+    let example = match entry.key {
+        "injection" => format!("{{action: {}}}", word("block")),
+        "actions" => format!("{{RULE: {}}}", word("redact")),
+        "upstreams" => "{local: {url: http://127.0.0.1:11434, kind: ollama}}".to_owned(),
+        "gate" | "admin" => "{listen: 127.0.0.1:8443}".to_owned(),
+        "node" => format!("{{name: {}}}", word("portcullis")),
+        "identity" | "signature" | "ratelimit" | "policy" | "firewall" | "audit" => {
+            format!("{{mode: {}}}", word("enforce"))
+        }
+        _ => return mistake,
+    };
+    let hint = format!("write `{}: {example}`", entry.key);
+    mistake.with_hint(hint)
+}
+
 impl Check<'_> {
     fn config(&mut self, w: &written::Config, file: &Path) -> Config {
         let gate = self.gate(&w.gate);
-        let admin =
-            Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ([127, 0, 0, 1], 9901).into()) };
+        let admin = Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ADMIN.into()) };
         if !admin.listen.ip().is_loopback() {
             self.wrong(
                 "admin.listen",

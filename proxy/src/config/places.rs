@@ -1,10 +1,11 @@
 //! Where the config file is, and what it names whatever else is wrong with it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Granting, written};
+use super::{Config, Granting, written};
 
 /// The config file: the one that was named, else `$PORTCULLIS_CONFIG`, else `./portcullis.yaml`, else
 /// `/etc/portcullis/portcullis.yaml`.
@@ -44,6 +45,56 @@ pub(crate) fn state_of(file: &Path) -> Option<PathBuf> {
     state.is_dir().then_some(state)
 }
 
+/// Where a running gate is asked, and what it keeps: so much is to be had of a config that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Running {
+    /// The config file.
+    pub(crate) file: PathBuf,
+    pub(crate) state: PathBuf,
+    /// The admin listener.
+    pub(crate) admin: SocketAddr,
+}
+
+impl From<&Config> for Running {
+    fn from(config: &Config) -> Self {
+        Self { file: config.file.clone(), state: config.node.state.clone(), admin: config.admin.listen }
+    }
+}
+
+impl Running {
+    /// What a config names whatever else is wrong with it. `None` where it cannot be read, or where what it says
+    /// of these two does not hold: the token of the admin listener is not shown to a port that was guessed.
+    pub(crate) fn of(file: &Path) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Lean {
+            #[serde(default)]
+            node: Node,
+            #[serde(default)]
+            admin: Admin,
+        }
+        #[derive(Default, serde::Deserialize)]
+        struct Node {
+            state: Option<String>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        struct Admin {
+            listen: Option<String>,
+        }
+        let lean: Lean = serde_saphyr::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        let file = std::path::absolute(file).ok()?;
+        let state: PathBuf =
+            file.parent()?.join(lean.node.state.as_deref().unwrap_or("./state")).components().collect();
+        let admin = match lean.admin.listen.as_deref().map(|text| text.replacen("localhost:", "127.0.0.1:", 1)) {
+            None => ADMIN.into(),
+            Some(text) => text.parse().ok()?,
+        };
+        (state.is_dir() && SocketAddr::ip(&admin).is_loopback()).then_some(Self { file, state, admin })
+    }
+}
+
+/// Where the admin listener is unless something else is said.
+pub(crate) const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 9901);
+
 /// Whether the grants are this gate's own, whatever else is wrong with the config.
 pub(crate) fn grants_are_local(file: &Path) -> bool {
     std::fs::read_to_string(file).is_ok_and(|text| keeps_grants_local(&text))
@@ -69,6 +120,29 @@ fn says_shared(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_gate_is_asked_is_known_of_a_config_that_does_not_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yaml");
+        let of = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Running::of(&file).map(|running| (running.state, running.admin.to_string()))
+        };
+        assert_eq!(of("nod: {}\n"), None, "there is no state");
+        std::fs::create_dir_all(folder.path().join("state")).unwrap();
+        std::fs::create_dir_all(folder.path().join("kept")).unwrap();
+        let usual = Some((folder.path().join("state"), "127.0.0.1:9901".to_owned()));
+        for text in ["", "nod: {}\n", "gate: {listen: nowhere}\nchain: [polcy]\n"] {
+            assert_eq!(of(text), usual, "{text}");
+        }
+        let said = of("node: {state: ./kept, nam: x}\nadmin: {listen: 'localhost:9', x: 1}\nupstreams: 5\n");
+        assert_eq!(said, Some((folder.path().join("kept"), "127.0.0.1:9".to_owned())));
+        for text in ["node: [", "admin: {listen: 192.0.2.1:9901}\n", "admin: {listen: here}\n", "node: {state: gone}\n"]
+        {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn grants_are_local_where_nothing_else_can_be_meant() {

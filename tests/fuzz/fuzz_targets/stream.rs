@@ -61,6 +61,7 @@ static GATE: LazyLock<(Chain, Cleared)> = LazyLock::new(|| {
         presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
         credentials: Credentials::default(),
         content: None,
+        server: "default".into(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let cleared = runtime.block_on(async {

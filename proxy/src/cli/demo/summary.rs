@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::super::{audit, explain};
 use super::tour::Told;
 use super::{Failure, Outcome, Stage, say};
+use crate::config::Running;
 use crate::explain::Explained;
 
 /// Tells what became of the tour, and checks that every refusal can be explained and that the log holds.
@@ -42,12 +43,12 @@ pub(super) fn tell(stage: &Stage, outcomes: &[Told]) -> Outcome {
 
 /// Has every refusal explained, and shows one. Returns how many could not be.
 fn explained(stage: &Stage, outcomes: &[Told]) -> Outcome<usize> {
-    let config = crate::config::load(&stage.config())?;
+    let running = Running::from(&crate::config::load(&stage.config())?);
     let refused: Vec<_> = outcomes.iter().filter(|told| told.code != "allow").collect();
     let mut unexplained = 0;
     let mut shown = None;
     for told in &refused {
-        match explain::of_gate(&config, &told.id).map(|said| explain::located(said, &config)) {
+        match explain::of_gate(&running, &told.id).map(|said| explain::located(said, &running)) {
             Some(said) if said.code == told.code && !said.rule.is_empty() && stands_somewhere(&said) => {
                 if shown.is_none() || told.code == "policy.route_denied" {
                     shown = Some(said);

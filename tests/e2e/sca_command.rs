@@ -117,6 +117,8 @@ fn every_ecosystem_and_input_is_read() {
     for (args, input, ids) in [
         (vec!["package.json"], "", vec!["MAL-2026-9"]),
         (vec![], "Run this:\n```sh\npip install py-widget==1.0\n```\n", vec!["GHSA-crit"]),
+        (vec![], r#"{"message": {"content": "Run:\n```sh\npip install py-widget==1.0\n```\n"}}"#, vec!["GHSA-crit"]),
+        (vec![], r#"{"message": {"content": "Run:\n```sh\npip install py-widget==2.1\n```\n"}}"#, vec![]),
         (vec!["-"], "Nothing to install here.", vec![]),
         (vec!["--ecosystem", "npm"], "left-bad@1.0.0\n", vec!["MAL-2026-9"]),
         (vec!["--ecosystem", "npm"], r#"{"dependencies": {"left-bad": "^1.0.0"}}"#, vec!["MAL-2026-9"]),

@@ -18,6 +18,7 @@ use crate::web::is_safe;
 
 mod input;
 mod report;
+mod spoken;
 mod weigh;
 
 /// How long one lookup by the API may take where no config says so: nobody waits for a stream here.

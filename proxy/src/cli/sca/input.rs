@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use portcullis_dependencies::Hint;
 use portcullis_osv::Ecosystem;
 
-use super::file_name;
+use super::{file_name, spoken};
 use crate::cli::decoding::Decoder;
 
 /// The most bytes of one text. The largest lock files have a few megabytes.
@@ -52,12 +52,17 @@ impl Input {
 
     /// The text on standard input.
     pub(super) fn stdin(name: Option<&str>, ecosystem: Option<Ecosystem>) -> io::Result<Self> {
-        let text = read(io::stdin().lock())?;
+        let mut text = read(io::stdin().lock())?;
         let kind = match (name, ecosystem) {
             (Some(name), _) => Kind::of(name, false, ecosystem, &text),
             (None, Some(ecosystem)) => Kind::list(ecosystem, &text),
             (None, None) => Kind::Answer,
         };
+        if kind == Kind::Answer
+            && let Some(texts) = spoken::texts(&text)
+        {
+            text = texts;
+        }
         Ok(Self { name: name.unwrap_or("<stdin>").to_owned(), text, kind, path: None })
     }
 

@@ -19,6 +19,7 @@ mod firewall_bad_input;
 mod firewall_rules;
 mod firewall_verdicts;
 mod identity;
+mod json_suite;
 mod lifecycle;
 mod limits;
 mod llama;

@@ -14,22 +14,25 @@ fn advisory(id: &str, ecosystem: &str, name: &str, events: Value, score: &str) -
         .to_string()
 }
 
-/// A gate whose database knows three packages; `more` goes into the filter's settings.
+/// A gate whose database knows four packages; `more` goes into the filter's settings.
 fn gate(server: &FakeServer, more: &str) -> Gate {
+    let gate = Gate::before(server).filter(&format!("sca: {{block_at: high, source: local{more}}}")).start();
+    import(&gate);
+    gate
+}
+
+/// Gives a gate its database.
+pub(crate) fn import(gate: &Gate) {
     let lines = [
         advisory("GHSA-bad", "PyPI", "django", json!([{"introduced": "0"}, {"fixed": "3.2.14"}]), CRITICAL),
         advisory("GHSA-npm", "npm", "lodash", json!([{"introduced": "0"}, {"fixed": "4.17.21"}]), CRITICAL),
         advisory("MAL-2026-7", "npm", "left-pat", json!([{"introduced": "0"}]), ""),
         advisory("PYSEC-1", "PyPI", "moin", json!([{"introduced": "0"}, {"fixed": "1.9"}]), ""),
     ];
-    let gate = Gate::before(server)
-        .file("advisories.jsonl", &lines.join("\n"))
-        .filter(&format!("sca: {{block_at: high, source: local{more}}}"))
-        .start();
     let file = gate.dir.path().join("advisories.jsonl");
+    std::fs::write(&file, lines.join("\n")).expect("a file");
     let database = gate.state().join("osv.redb");
     portcullis_advisories::import(&database, &[file], jiff::Timestamp::now(), &mut |_| ()).expect("an import");
-    gate
 }
 
 fn said(text: &str, done: bool) -> String {

@@ -62,18 +62,20 @@ fn audited(gate: &Gate, answer: &Answer) -> [String; 4] {
 #[test]
 fn every_stage_of_a_tool_s_answer_speaks_in_its_order() {
     let server = FakeServer::start();
-    let gate = Gate::before_url(&format!("http://{}", server.address()), "llmesh").start();
+    let gate = Gate::before_url(&format!("http://{}", server.address()), "llmesh").filter("sca: {}").start();
+    crate::sca::import(&gate);
     let alice = gate.stranger("alice");
     gate.approve_by(&alice, "/identity");
     let mut number = 0;
     for tool in TOOLS {
-        let spoilt: [(&str, &str, u16); 6] = [
+        let spoilt: [(&str, &str, u16); 7] = [
             ("size", "schema.too_large", 502),
             ("json", "schema.not_json", 502),
             ("schema", "schema.response", 502),
             ("nonce", "schema.nonce_mismatch", 502),
             ("task", "schema.task_id", 502),
             ("replay", "schema.replayed", 409),
+            ("sca", "sca.vulnerable", 502),
         ];
         for (stage, (_, code, status)) in spoilt.iter().enumerate() {
             for (later, _, _) in &spoilt[stage..] {
@@ -81,9 +83,16 @@ fn every_stage_of_a_tool_s_answer_speaks_in_its_order() {
                 let mut answer = fine(tool, number);
                 let faulty = |name: &str| name == spoilt[stage].0 || name == *later;
                 if faulty("replay") {
+                    // The first answer to this nonce was fine.
                     server.next(Script::json(&answer.to_string()));
                     let first = alice.post(&format!("/tools/{tool}"), &request(tool, number));
                     assert_eq!(first.status, 200, "{}", first.text());
+                }
+                if faulty("sca") {
+                    match tool {
+                        "generate_code" | "generate_tests" => answer["dependencies_added"] = json!(["django==3.2.1"]),
+                        _ => answer["findings"][0]["description"] = "pip install django==3.2.1".into(),
+                    }
                 }
                 if faulty("task") {
                     answer["task_id"] = "7f3c9a1e-52d4-4c1b-9a77-0d1f2e3a4b5d".into();
@@ -112,7 +121,8 @@ fn every_stage_of_a_tool_s_answer_speaks_in_its_order() {
                     refused.text()
                 );
                 assert_eq!(refused.json()["error"], *code, "in the dialect of the tools");
-                assert_eq!(audited(&gate, &refused), ["BLOCK", "schema", code, TASK]);
+                let filter = code.split('.').next().unwrap_or_default();
+                assert_eq!(audited(&gate, &refused), ["BLOCK", filter, code, TASK]);
             }
         }
         number += 1;
@@ -122,7 +132,7 @@ fn every_stage_of_a_tool_s_answer_speaks_in_its_order() {
         assert_eq!(audited(&gate, &answer), ["ALLOW", "", "", TASK]);
     }
     let refusals = gate.metric(r#"portcullis_requests_total{class="inference",code="schema.response",decision="block",filter="schema",listener="gate"}"#);
-    assert_eq!(refusals, 16.0, "four for each tool");
+    assert_eq!(refusals, 20.0, "five for each tool");
 }
 
 #[test]

@@ -263,3 +263,43 @@ fn ten_thousand_dependencies_are_too_many() {
     let text = format!("```requirements.txt\n{}```\n", list(500));
     assert_eq!(whole(ScaSettings::default(), &text), Ok(vec![]));
 }
+
+#[test]
+fn every_advisory_of_the_sample_blocks_or_is_told_as_its_severity_says() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/osv");
+    let (mut blocked, mut told) = (0, 0);
+    for file in ["pypi.jsonl", "crates-io.jsonl"] {
+        let Ok(text) = std::fs::read_to_string(format!("{folder}/{file}")) else {
+            eprintln!("skipped: the sample of advisories needs ../shared/data/osv beside the repository");
+            return;
+        };
+        for notice in text.lines().flat_map(|line| Advisory::parse(line).unwrap().notices) {
+            let package = notice.package.clone();
+            let Some(first) = notice.spans.first() else { continue };
+            let version = first.from.clone().unwrap_or_else(|| "0.0.0".into());
+            let judge = Judge::new(ScaSettings::default(), Arc::new(Known::new()), Arc::new(Deaf));
+            let found = portcullis_dependencies::Found {
+                written: package.name().to_owned(),
+                ascii: true,
+                wanted: portcullis_osv::Wanted::Exact(version),
+                place: 0..0,
+                how: portcullis_dependencies::How::Command,
+                remote: None,
+                package: package.clone(),
+            };
+            let (severity, nature) = (notice.rating.severity, notice.nature);
+            let dossier = Dossier { package, notices: vec![notice], versions: vec![], standing: Standing::Ordinary };
+            let findings = judge.weigh(&found, &dossier);
+            let [finding] = findings.as_slice() else { panic!("{found:?}: {findings:?}") };
+            use portcullis_osv::{Nature, Severity};
+            let blocks = match nature {
+                Nature::Malicious => true,
+                Nature::Informational => false,
+                Nature::Vulnerability => severity >= Severity::High,
+            };
+            assert_eq!(finding.blocks, blocks, "{found:?}: {finding:?}");
+            *(if blocks { &mut blocked } else { &mut told }) += 1;
+        }
+    }
+    assert!(blocked > 150 && told > 150, "{blocked} blocked, {told} told");
+}

@@ -136,8 +136,11 @@ fn fine(tool: &str) -> Value {
 
 const TOOLS: [&str; 4] = ["generate_code", "generate_tests", "review_code", "critique_output"];
 
+/// What it is, what makes it, and what it is refused with.
+type Fault = (&'static str, fn(&mut Value), Code);
+
 /// Faults in the order of the stages that find them, and what each is refused with.
-fn faults() -> Vec<(&'static str, fn(&mut Value), Code)> {
+fn faults() -> Vec<Fault> {
     vec![
         ("size", |answer| answer["pad"] = "x".repeat(512_000).into(), Code::SchemaTooLarge),
         ("schema", |answer| answer["more"] = 1.into(), Code::SchemaResponse),
@@ -212,7 +215,7 @@ fn requests_that_no_tool_takes_are_refused() {
         let mut body = request(tool);
         body.as_object_mut().unwrap().extend(spoil.as_object().unwrap().clone());
         let no = Exchange::begin(&filter, UpstreamKind::LlMesh, &format!("/tools/{tool}"), &body).err();
-        assert_eq!(no.expect(&body.to_string()).code, Code::SchemaRequest, "{body}");
+        assert_eq!(no.map(|no| no.code), Some(Code::SchemaRequest), "{body}");
     }
 }
 
@@ -273,7 +276,8 @@ fn the_gate_serves_the_tools_in_front_of_a_model_server() {
 fn an_answer_fits_what_its_request_asks_for() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
     let filter = filter(vec![]);
-    let cases: [(UpstreamKind, &str, Value, fn(&str) -> Value); 4] = [
+    type Case<'c> = (UpstreamKind, &'c str, Value, fn(&str) -> Value);
+    let cases: [Case<'_>; 4] = [
         (
             UpstreamKind::Ollama,
             "/api/chat",

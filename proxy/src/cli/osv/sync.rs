@@ -3,7 +3,7 @@
 //! Each export is written to a file beside the database first. Only when all of them are there, whole, are they
 //! imported, in one transaction; whatever fails before leaves the database as it was.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ use crate::web;
 const EXPORTS: &str = "https://osv-vulnerabilities.storage.googleapis.com";
 /// How long one export may take: the largest, npm's, has some hundred megabytes.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// A sync takes no longer than this, whatever it fetches.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+/// What the folders are called that exports are fetched into.
+const PREFIX: &str = ".osv-sync-";
 /// The most bytes of one export; the largest is a tenth of that.
 const MOST_BYTES: u64 = 4 << 30;
 /// After this long, an export has to have come at this rate, in bytes per second.
@@ -78,9 +82,25 @@ fn chosen(named: &[Ecosystem]) -> Vec<Ecosystem> {
 /// A folder beside the database, which is removed with all that is in it.
 fn folder(database: &Path) -> Outcome<tempfile::TempDir> {
     let beside = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let parent = DirBuilder::new().recursive(true).mode(0o700).create(beside);
-    let made = parent.and_then(|()| tempfile::Builder::new().prefix(".osv-sync-").tempdir_in(beside));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(beside).and_then(|()| {
+        sweep(beside)?;
+        tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)
+    });
     made.map_err(|error| Failure::broken(format!("cannot make a folder in `{}`: {error}", beside.display())))
+}
+
+/// Removes what a sync left behind that was killed: folders that are older than any sync may take.
+fn sweep(beside: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(beside)? {
+        let entry = entry?;
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type()?.is_dir();
+        let age = || entry.metadata().and_then(|data| data.modified()).ok()?.elapsed().ok();
+        if ours && age().is_some_and(|age| age > LONGEST) {
+            // It is no reason to fetch nothing when it cannot be removed.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Fetches an export into a file. An error is what the server did.
@@ -141,6 +161,21 @@ fn pour(mut from: impl Read, to: &mut File, bar: &ProgressBar) -> Result<u64, St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_sync_left_is_swept_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [".osv-sync-old", ".osv-sync-new", "other"];
+        names.iter().for_each(|name| fs::create_dir(dir.path().join(name)).unwrap());
+        for old in [".osv-sync-old", "other"] {
+            let long_ago = std::time::SystemTime::now() - LONGEST * 2;
+            File::open(dir.path().join(old)).unwrap().set_modified(long_ago).unwrap();
+        }
+        let made = folder(&dir.path().join("osv.redb")).unwrap();
+        let there = |name: &str| dir.path().join(name).exists();
+        assert_eq!(names.map(there), [false, true, true]);
+        assert!(made.path().starts_with(dir.path()));
+    }
 
     #[test]
     fn each_ecosystem_is_fetched_once() {

@@ -14,6 +14,7 @@ mod check;
 mod client_config;
 mod config;
 mod connect;
+mod decoding;
 mod delegate;
 mod demo;
 mod doctor;
@@ -25,8 +26,13 @@ mod id;
 pub(crate) mod init;
 mod keys;
 mod message;
+mod osv;
 mod peers;
+mod places;
+mod printable;
 mod run;
+mod sarif;
+mod sca;
 mod scan;
 mod scope;
 mod sign;
@@ -126,6 +132,17 @@ enum Command {
         after_help = "Example:\n  portcullis scan src/ docs/\n  portcullis scan --staged\n  portcullis scan --sarif --report scan.sarif ."
     )]
     Scan(scan::ScanArgs),
+    /// Judges dependencies as the gate does: manifests, lock files, lists, what a model said. 1: something is blocked.
+    #[command(
+        after_help = "Example:\n  portcullis sca requirements.txt Cargo.lock\n  ollama run llama3.2 'How do I parse YAML?' | portcullis sca --json\n  portcullis sca --sarif --block-at critical package-lock.json > sca.sarif"
+    )]
+    Sca(sca::ScaArgs),
+    /// The local database of advisories, which the `sca` filter asks.
+    #[command(after_help = "Example:\n  portcullis osv sync\n  portcullis osv status")]
+    Osv {
+        #[command(subcommand)]
+        what: osv::OsvCommand,
+    },
     /// Shows the version.
     #[command(after_help = "Example:\n  portcullis version --json")]
     Version {
@@ -336,6 +353,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Sca(args) => sca::run(&args),
+        Command::Osv { what } => osv::run(&what),
         Command::Version { json } => {
             if json {
                 say!("{}", serde_json::json!({"version": env!("CARGO_PKG_VERSION")}));

@@ -37,7 +37,7 @@ fn sarif_holds_to_its_schema() {
 }
 
 /// Holds a log against the schema.
-fn validate(folder: &Folder, name: &str, log: &str) {
+pub fn validate(folder: &Folder, name: &str, log: &str) {
     let python = std::env::var("PORTCULLIS_REAL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let runs = Command::new(&python).args(["-c", "import jsonschema"]).output().is_ok_and(|o| o.status.success());
     if !runs {

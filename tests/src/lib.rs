@@ -22,6 +22,7 @@ mod door;
 mod gate;
 mod h2_client;
 mod middle;
+pub mod osv_api;
 pub mod pki;
 mod program;
 pub mod provider;

@@ -135,22 +135,10 @@ fn usual(seen: &Seen) -> Script {
 impl FakeServer {
     /// Starts one on a free loopback port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let inner = Arc::new(Inner::default());
         let shared = Arc::clone(&inner);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.stop.load(Ordering::Acquire) {
-                    return;
-                }
-                let Ok(stream) = stream else { continue };
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || {
-                    let _ = serve(stream, &shared);
-                });
-            }
-        });
+        let stops = Arc::clone(&inner);
+        let address = listen(move || stops.stop.load(Ordering::Acquire), move |stream| serve(stream, &shared));
         Self { address, inner }
     }
 
@@ -225,6 +213,30 @@ impl Drop for FakeServer {
     }
 }
 
+/// Listens on a free loopback port, and serves each connection on a thread of its own; a connection that comes once it
+/// stops is the last.
+pub(crate) fn listen(
+    stops: impl Fn() -> bool + Send + 'static,
+    serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            if stops() {
+                return;
+            }
+            let Ok(stream) = stream else { continue };
+            let serve = Arc::clone(&serve);
+            std::thread::spawn(move || {
+                let _ = serve(stream);
+            });
+        }
+    });
+    address
+}
+
 fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
     inner.connections.fetch_add(1, Ordering::AcqRel);
     let mut reader = BufReader::new(stream.try_clone()?);
@@ -293,7 +305,7 @@ fn pour(writer: &mut TcpStream, pieces: &Receiver<Vec<u8>>) -> std::io::Result<(
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>> {
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

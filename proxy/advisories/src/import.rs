@@ -56,6 +56,15 @@ pub struct Report {
     pub broken_total: u64,
 }
 
+impl Report {
+    /// How many advisories were read, whatever came of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let known = self.added.saturating_add(self.replaced).saturating_add(self.withdrawn);
+        known.saturating_add(self.elsewhere)
+    }
+}
+
 /// A part of what was to be imported that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -127,7 +136,8 @@ pub enum ImportError {
 /// Reads the advisories in files, directories and archives into the database at a path, which is made where there is
 /// none. An advisory takes the place of what was stored under its identifier; one that was taken back leaves nothing.
 ///
-/// All of it becomes visible at once, at the end. What cannot be read is left out and named in the report.
+/// All of it becomes visible at once, at the end. What cannot be read is left out and named in the report. Where there
+/// is no advisory at all, nothing changes.
 ///
 /// # Errors
 /// When a source does not exist, an archive is a bomb, or the database cannot be written. Nothing has changed then.
@@ -147,7 +157,10 @@ pub fn import(
     let files = sources::files(sources)?;
     let beside = Beside::new(path)?;
     let report = fill(&beside, path, &files, now, progress)?;
-    beside.put_in_place(path, directory)?;
+    // What brings nothing makes nothing newer: the database would look younger than what it knows.
+    if report.total() > 0 {
+        beside.put_in_place(path, directory)?;
+    }
     Ok(report)
 }
 

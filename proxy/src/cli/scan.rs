@@ -18,15 +18,14 @@ use self::patch::Patches;
 use self::report::{Form, Report};
 use self::sources::{Source, Walk};
 use self::work::{Became, Done};
+use super::printable::{count, printable};
 use super::{Failure, Outcome};
 
 mod baseline;
-mod decoding;
 mod git;
 mod judge;
 mod mask;
 mod patch;
-mod places;
 mod report;
 mod rules;
 mod sarif;
@@ -320,22 +319,6 @@ impl Summary {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 fn size(text: &str) -> Result<u64, String> {
     crate::config::size(text).ok_or_else(|| "expected a size such as `64MiB`".to_owned())
-}
-
-/// A text as a terminal may show it.
-fn printable(text: &str) -> String {
-    text.chars().map(visible).collect()
-}
-
-/// A character without what would move a terminal's cursor, or cannot be seen.
-fn visible(c: char) -> char {
-    let hidden = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
-    if c.is_control() || hidden { '\u{fffd}' } else { c }
 }

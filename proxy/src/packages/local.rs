@@ -12,7 +12,7 @@ use portcullis_osv::{Notice, Package};
 use crate::config::ScaConfig;
 
 /// As many packages are looked up at once; more are, on a thread that may wait.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 /// How often it is asked how old the database is.
 const LOOK: Duration = Duration::from_secs(1);
 

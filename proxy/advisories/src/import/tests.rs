@@ -227,9 +227,25 @@ fn nothing_changes_when_a_source_is_missing() {
 }
 
 #[test]
+fn what_brings_nothing_makes_nothing_younger() {
+    let bench = Bench::new();
+    let (empty, broken) = (bench.write("empty.json", "[]"), bench.write("broken.json", "{"));
+    assert_eq!(bench.import(&[empty.clone(), broken.clone()]).total(), 0);
+    assert!(matches!(Database::open(&bench.path()), Err(DatabaseError::Missing(_))));
+    bench.import(&[bench.write("a.json", advisory("A-1", &[("npm", "p")]).to_string())]);
+    let before = bench.status();
+    let later = Timestamp::from_second(1_800_000_000).unwrap();
+    import(&bench.path(), &[empty, broken], later, &mut |_| {}).unwrap();
+    assert_eq!(bench.status(), before);
+    // The same again says that it is still so.
+    import(&bench.path(), &[bench.dir.path().join("in/a.json")], later, &mut |_| {}).unwrap();
+    assert_eq!(bench.status().imported, Some(later));
+}
+
+#[test]
 fn the_files_are_private_and_nothing_is_left_beside() {
     let bench = Bench::new();
-    bench.import(&[bench.write("a.json", "[]")]);
+    bench.import(&[bench.write("a.json", advisory("A-1", &[("npm", "p")]).to_string())]);
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
     let state = bench.path().parent().unwrap().to_owned();
     assert_eq!((mode(&state), mode(&bench.path())), (0o700, 0o600));

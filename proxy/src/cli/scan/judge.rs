@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::baseline::Key;
 use super::mask::Mask;
-use super::places::{Place, Places};
 use super::windows::Window;
+use crate::cli::places::{Place, Places};
 
 /// How many findings of one file are told.
 pub(super) const MOST: usize = 10_000;

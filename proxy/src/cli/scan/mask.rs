@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use portcullis_firewall::{Finding, Kind, Through};
 
-use super::places::Cut as _;
+use crate::cli::places::Cut as _;
 
 /// How many characters are shown.
 const MOST: usize = 60;
@@ -73,7 +73,7 @@ impl Mask {
 /// On one line, without what would move a terminal's cursor or cannot be seen, and not too long.
 fn printable(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut out: String = one_line.chars().take(MOST).map(super::visible).collect();
+    let mut out: String = one_line.chars().take(MOST).map(crate::cli::printable::visible).collect();
     if one_line.chars().nth(MOST).is_some() {
         out.push('…');
     }

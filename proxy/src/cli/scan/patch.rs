@@ -6,7 +6,7 @@
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
-use super::decoding::Decoder;
+use crate::cli::decoding::Decoder;
 
 /// The most that may be added to one file, and so the most of a diff that is in memory for each worker.
 pub(super) const LARGEST: usize = 64 << 20;

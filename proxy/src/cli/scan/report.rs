@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::baseline::replace;
 use super::judge::Told;
-use super::{printable, sarif};
+use super::sarif;
 use crate::cli::Outcome;
+use crate::cli::printable::printable;
 
 /// The form of a report.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use portcullis_filters::firewall::Watchfulness;
 use portcullis_firewall::{Kind, Rule, Rules, Selection, Source};
 use serde_json::json;
 
-use super::{ScanArgs, printable};
+use super::ScanArgs;
+use crate::cli::printable::{count, printable};
 use crate::cli::{Failure, Outcome, say};
 use crate::config::FirewallConfig;
 
@@ -74,7 +75,7 @@ pub(super) fn test(file: &Path) -> Outcome {
     for unknown in &report.unknown_keys {
         say!("{}", printable(&unknown.to_string()));
     }
-    let active = super::count(report.active, "rule");
+    let active = count(report.active, "rule");
     say!("{}: {active} in force; every sample is as it should be", printable(&file.to_string_lossy()));
     Ok(())
 }

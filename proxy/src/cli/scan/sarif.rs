@@ -1,39 +1,16 @@
 //! Findings as SARIF 2.1.0, as code hosts show them beside a change.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_firewall::{Kind, Rule, Rules};
 use portcullis_policies::DataLevel;
 use serde_json::{Value, json};
 
 use super::judge::Told;
 use super::report::through;
-
-/// The schema that what is written here holds to.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-
-/// What stands in a path of a URI as it is.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+use crate::cli::sarif;
 
 /// All of a run: the rules in force, the findings, and what could not be scanned.
 pub(super) fn log(rules: &Rules, results: Vec<Value>, missed: &[String]) -> Value {
-    let mut rules: Vec<_> = rules.iter().map(rule).collect();
-    rules.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
-    rules.dedup_by(|a, b| a["id"] == b["id"]);
-    let notes: Vec<_> = missed.iter().map(|what| json!({"level": "error", "message": {"text": what}})).collect();
-    json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "Portcullis",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            }},
-            "invocations": [{"executionSuccessful": missed.is_empty(), "toolExecutionNotifications": notes}],
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
-    })
+    sarif::log(rules.iter().map(rule).collect(), results, missed)
 }
 
 /// A finding.
@@ -53,7 +30,7 @@ pub(super) fn result(file: &str, commit: Option<&str>, told: &Told<'_>) -> Value
         "level": severity(told.rule),
         "message": {"text": sentence(told.rule)},
         "locations": [{"physicalLocation": {
-            "artifactLocation": artifact(file),
+            "artifactLocation": sarif::artifact(file),
             "region": {
                 "startLine": told.from.line,
                 "startColumn": told.from.column,
@@ -110,15 +87,5 @@ fn severity(rule: &Rule) -> &'static str {
         DataLevel::L4 | DataLevel::L3 => "error",
         DataLevel::L2 => "warning",
         _ => "note",
-    }
-}
-
-/// Where a file is: below the root of the sources, or anywhere on the machine.
-fn artifact(file: &str) -> Value {
-    let path = utf8_percent_encode(file, PATH).to_string();
-    if file.starts_with('/') {
-        json!({"uri": format!("file://{path}")})
-    } else {
-        json!({"uri": path, "uriBaseId": "%SRCROOT%"})
     }
 }

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use memchr::memrchr;
 
-use super::decoding::{Decoder, HEAD};
-use super::places::{Cut as _, Place};
+use crate::cli::decoding::{Decoder, HEAD};
+use crate::cli::places::{Cut as _, Place};
 
 /// How much text a window holds.
 pub(super) const WINDOW: usize = 4 << 20;

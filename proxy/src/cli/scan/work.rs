@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use portcullis_firewall::Scratch;
 
 use super::judge::{Judge, Judged};
-use super::places::Place;
 use super::sources::{self, Source};
 use super::windows::{self, Content, WINDOW, Window};
+use crate::cli::places::Place;
 
 /// More workers than this wait for each other.
 const MOST_WORKERS: usize = 16;

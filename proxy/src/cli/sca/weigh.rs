@@ -1,0 +1,173 @@
+//! Judging what was found, by the gate's own judge.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use portcullis_dependencies::{Found, MOST_FOUND, find};
+use portcullis_filters::sca::{Advisories, Dossier, Finding, Handling, Judge, Lookup, ScaObserver, Told as Answer};
+use portcullis_osv::{Ecosystem, Package};
+
+use super::input::Input;
+use crate::cli::places::{Place, Places};
+use crate::cli::{Failure, Outcome};
+use crate::config::ScaConfig;
+use crate::packages::Packages;
+
+/// Packages that are looked up at once: each lookup has the time that one answer has.
+const AT_ONCE: usize = 500;
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Weighed {
+    /// What speaks against what, in the order of the files and lines.
+    pub(super) told: Vec<Told>,
+    /// How many dependencies there are, each counted once a file.
+    pub(super) dependencies: usize,
+}
+
+/// Something that speaks against a dependency, or a part of a text.
+pub(super) struct Told {
+    pub(super) file: Arc<str>,
+    pub(super) from: Place,
+    pub(super) what: What,
+    pub(super) blocks: bool,
+}
+
+/// What it is.
+pub(super) enum What {
+    /// A finding, as the gate has it.
+    Finding(Box<Finding>),
+    /// More dependencies than are told of one text.
+    TooMany,
+    /// What is known of so many dependencies, the first of which stands here, cannot be looked up.
+    Unavailable { ecosystem: Ecosystem, first: String, packages: usize, why: String },
+    /// A part of the text that cannot be read.
+    Unreadable(String),
+}
+
+/// A dependency, and where it stands.
+struct Item {
+    file: Arc<str>,
+    from: Place,
+    found: Found,
+}
+
+/// Counts nothing.
+struct Quiet;
+
+impl ScaObserver for Quiet {
+    fn found(&self, _: Ecosystem, _: &'static str) {}
+}
+
+/// Judges all of it.
+pub(super) fn all(config: &ScaConfig, inputs: &[Input]) -> Outcome<Weighed> {
+    let advisories = Packages::default().source(config)?;
+    let judge = Judge::new(config.settings, Arc::clone(&advisories), Arc::new(Quiet));
+    let mut weighed = Weighed::default();
+    let mut items = Vec::new();
+    let doubtful = config.settings.unavailable;
+    for input in inputs {
+        gather(input, doubtful, &mut items, &mut weighed.told);
+    }
+    weighed.dependencies = items.len();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let names: HashSet<_> = items.iter().map(|item| &item.found.package).collect();
+    let mut names: Vec<Package> = names.into_iter().cloned().collect();
+    names.sort_unstable();
+    let mut known: BTreeMap<Package, Result<Dossier, String>> = BTreeMap::new();
+    for names in names.chunks(AT_ONCE) {
+        match runtime.block_on(ask(&*advisories, names)) {
+            Ok(dossiers) if dossiers.len() == names.len() => {
+                known.extend(names.iter().cloned().zip(dossiers.into_iter().map(Ok)));
+            }
+            Ok(_) => return Err(Failure::broken("what was asked for and what was told differ")),
+            Err(why) => known.extend(names.iter().map(|name| (name.clone(), Err(why.to_string())))),
+        }
+    }
+    let mut missing: BTreeMap<String, Vec<&Item>> = BTreeMap::new();
+    for item in &items {
+        match known.get(&item.found.package) {
+            Some(Ok(dossier)) => {
+                let findings = judge.weigh(&item.found, dossier).into_iter();
+                weighed
+                    .told
+                    .extend(findings.map(|finding| item.told(finding.blocks, What::Finding(Box::new(finding)))));
+            }
+            Some(Err(why)) => missing.entry(why.clone()).or_default().push(item),
+            None => return Err(Failure::broken("a package was not looked up")),
+        }
+    }
+    if doubtful != Handling::Off {
+        weighed.told.extend(missing.into_iter().filter_map(|(why, items)| unavailable(doubtful, why, &items)));
+    }
+    let order: BTreeMap<&str, usize> =
+        inputs.iter().enumerate().rev().map(|(place, input)| (input.name.as_str(), place)).collect();
+    weighed.told.sort_by_key(|told| (order.get(&*told.file).copied(), told.from, !told.blocks));
+    Ok(weighed)
+}
+
+async fn ask(advisories: &dyn Advisories, packages: &[Package]) -> Answer {
+    match advisories.look_up(packages.to_vec()) {
+        Lookup::Later(answer) => answer.await,
+        Lookup::Now(answer) => answer,
+    }
+}
+
+/// Takes what a text brings in, each dependency once, and tells of what cannot be read.
+fn gather(input: &Input, doubtful: Handling, items: &mut Vec<Item>, told: &mut Vec<Told>) {
+    let file: Arc<str> = Arc::from(input.name.as_str());
+    let findings = find(&input.text, input.hint());
+    let begin = findings.found.iter().map(|found| found.place.start);
+    let begin = begin.chain(findings.unreadable.iter().map(|unreadable| unreadable.place.start)).collect();
+    let places = Places::of(&input.text, Place::FIRST, begin);
+    let mut doubt = |from: Place, what: What| {
+        if doubtful != Handling::Off {
+            told.push(Told { file: Arc::clone(&file), from, what, blocks: doubtful == Handling::Block });
+        }
+    };
+    if findings.too_many {
+        doubt(Place::FIRST, What::TooMany);
+    }
+    for unreadable in &findings.unreadable {
+        doubt(places.at(unreadable.place.start), What::Unreadable(unreadable.what.to_string()));
+    }
+    let mut seen = HashSet::new();
+    for found in findings.found {
+        if seen.insert((found.package.clone(), found.wanted.clone(), found.remote.is_some())) {
+            items.push(Item { file: Arc::clone(&file), from: places.at(found.place.start), found });
+        }
+    }
+}
+
+/// That these cannot be looked up.
+fn unavailable(doubtful: Handling, why: String, items: &[&Item]) -> Option<Told> {
+    let first = items.first()?;
+    let what = What::Unavailable {
+        ecosystem: first.found.package.ecosystem(),
+        first: first.found.written.clone(),
+        packages: items.len(),
+        why,
+    };
+    Some(first.told(doubtful == Handling::Block, what))
+}
+
+impl Item {
+    fn told(&self, blocks: bool, what: What) -> Told {
+        Told { file: Arc::clone(&self.file), from: self.from, what, blocks }
+    }
+}
+
+impl What {
+    /// What it is, in a sentence.
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Finding(finding) => finding.sentence(),
+            Self::TooMany => format!("names more than {MOST_FOUND} dependencies, and the rest is not judged"),
+            Self::Unavailable { first, packages, why, .. } => match packages {
+                1 => format!("`{first}` cannot be looked up: {why}"),
+                _ => format!("`{first}` and {} more cannot be looked up: {why}", packages - 1),
+            },
+            Self::Unreadable(what) => format!("{what}, which may bring something in, cannot be read"),
+        }
+    }
+}

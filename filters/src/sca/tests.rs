@@ -172,6 +172,9 @@ fn without_a_database_nothing_that_brings_something_in_passes() {
     let no = ask(ScaSettings::default(), "pip install requests").unwrap_err();
     assert_eq!((no.code, no.detail.as_str()), (Code::ScaUnavailable, "the database is away"));
     assert!(ask(ScaSettings::default(), "Hello. No packages here.").unwrap().is_empty());
+    // Code that uses something installs nothing.
+    let told = ask(ScaSettings::default(), "```python\nimport numpy\n```").unwrap();
+    assert_eq!(told.iter().map(|noted| &*noted.rule).collect::<Vec<_>>(), ["unavailable"]);
     let told =
         ask(ScaSettings { unavailable: Handling::Flag, ..ScaSettings::default() }, "pip install requests").unwrap();
     assert_eq!(told.iter().map(|noted| &*noted.rule).collect::<Vec<_>>(), ["unavailable"]);

@@ -4,12 +4,12 @@
 //! 2. What is found is looked up. What is at hand is judged at once; what has to be asked for is held until it came.
 //! 3. The first dependency that may not come in ends the answer.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use portcullis_dependencies::{Findings, Found, Hint, find};
+use portcullis_dependencies::{Findings, Found, Hint, How, find};
 use portcullis_osv::Package;
 
 use super::declared;
@@ -40,8 +40,8 @@ pub(super) struct AnswerWatch {
     texts: BTreeMap<u64, Text>,
     /// What was looked up already: one dependency is judged once.
     known: HashSet<Asked>,
-    /// What waits to be asked for, and since which frame.
-    waiting: Option<Waiting>,
+    /// What waits to be asked for, one after the other.
+    waiting: VecDeque<Waiting>,
     /// What is being asked for.
     asked: Option<Question>,
     noted: Vec<Noted>,
@@ -52,8 +52,11 @@ type Asked = (Package, String, bool);
 
 /// Dependencies that have to be asked for.
 struct Waiting {
+    /// The first frame that they lie in.
     since: u64,
     found: Vec<Found>,
+    /// Whether they are brought in for sure, or code only hints at them.
+    firm: bool,
     /// A future is no thing to be shared between threads; behind a lock it is.
     future: Mutex<BoxFuture<'static, Told>>,
 }
@@ -62,6 +65,7 @@ struct Waiting {
 struct Question {
     since: u64,
     found: Vec<Found>,
+    firm: bool,
     answer: Arc<Mutex<Option<Told>>>,
 }
 
@@ -72,7 +76,7 @@ impl AnswerWatch {
             is_tool,
             texts: BTreeMap::new(),
             known: HashSet::new(),
-            waiting: None,
+            waiting: VecDeque::new(),
             asked: None,
             noted: Vec::new(),
         }
@@ -114,40 +118,34 @@ impl AnswerWatch {
         found.retain(|found| {
             self.known.insert((found.package.clone(), found.wanted.to_string(), found.remote.is_some()))
         });
+        // Nothing is installed by a name in code: where it cannot be looked up, that is told.
+        let (hints, firm) = found.into_iter().partition(|found| found.how == How::Import);
+        self.look_up(since, firm, true)?;
+        self.look_up(since, hints, false)
+    }
+
+    fn look_up(&mut self, since: u64, found: Vec<Found>, firm: bool) -> Result<(), Refusal> {
         if found.is_empty() {
             return Ok(());
         }
         let packages = found.iter().map(|found| found.package.clone()).collect();
         match self.judge.advisories().look_up(packages) {
-            Lookup::Now(told) => self.weigh(&found, told),
+            Lookup::Now(told) => self.weigh(&found, firm, told),
             Lookup::Later(future) => {
-                self.wait(Waiting { since, found, future: Mutex::new(future) });
+                self.waiting.push_back(Waiting { since, found, firm, future: Mutex::new(future) });
                 Ok(())
             }
         }
     }
 
-    /// Puts a question into the row.
-    fn wait(&mut self, new: Waiting) {
-        self.waiting = Some(match self.waiting.take() {
-            None => new,
-            Some(mut first) => {
-                first.found.extend(new.found);
-                let (one, other) = (into_inner(first.future), into_inner(new.future));
-                let future: BoxFuture<'static, Told> = Box::pin(async move {
-                    let mut told = one.await?;
-                    told.extend(other.await?);
-                    Ok(told)
-                });
-                Waiting { future: Mutex::new(future), ..first }
-            }
-        });
-    }
-
-    fn weigh(&mut self, found: &[Found], told: Told) -> Result<(), Refusal> {
+    fn weigh(&mut self, found: &[Found], firm: bool, told: Told) -> Result<(), Refusal> {
         let dossiers = match told {
             Ok(dossiers) if dossiers.len() == found.len() => dossiers,
             Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
+            Err(_) if !firm => {
+                self.note("unavailable");
+                return Ok(());
+            }
             Err(why) => return self.without(&why),
         };
         let findings = found.iter().zip(&dossiers).flat_map(|(found, dossier)| {
@@ -226,9 +224,9 @@ impl Watch for AnswerWatch {
     }
 
     fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let Waiting { since, found, future } = self.waiting.take()?;
+        let Waiting { since, found, firm, future } = self.waiting.pop_front()?;
         let answer = Arc::new(Mutex::new(None));
-        self.asked = Some(Question { since, found, answer: Arc::clone(&answer) });
+        self.asked = Some(Question { since, found, firm, answer: Arc::clone(&answer) });
         Some(Box::pin(async move {
             let told = into_inner(future).await;
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
@@ -236,14 +234,14 @@ impl Watch for AnswerWatch {
     }
 
     fn told(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let Some(Question { found, answer, .. }) = self.asked.take() else { return Ok(None) };
+        let Some(Question { found, firm, answer, .. }) = self.asked.take() else { return Ok(None) };
         let told = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let told = told.ok_or_else(|| FilterError::Failed("a lookup ended without an answer".to_owned()))?;
-        Ok(self.weigh(&found, told).err())
+        Ok(self.weigh(&found, firm, told).err())
     }
 
     fn holds(&self) -> Option<u64> {
-        let asked = self.waiting.as_ref().map(|w| w.since).into_iter().chain(self.asked.as_ref().map(|q| q.since));
+        let asked = self.waiting.iter().map(|w| w.since).chain(self.asked.as_ref().map(|q| q.since));
         self.texts.values().filter_map(Text::holds).chain(asked).min()
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use portcullis_advisories::{Database, DatabaseError, Index};
 use portcullis_filters::sca::{Advisories, Dossier, Lookup, Told, Unavailable};
-use portcullis_osv::{Notice, Package};
+use portcullis_osv::{Ecosystem, Notice, Package};
 
 use crate::config::ScaConfig;
 
@@ -29,6 +29,8 @@ struct Opened {
     database: Arc<Database>,
     /// When it was imported, and when that was asked.
     imported: Option<Timestamp>,
+    /// The ecosystems that it has advisories of.
+    covers: Vec<Ecosystem>,
     asked: Instant,
 }
 
@@ -53,7 +55,7 @@ impl Local {
 
     /// What advisories say of packages. Blocks for some microseconds each.
     pub(super) fn told(&self, packages: Vec<Package>) -> Told {
-        let database = self.database()?;
+        let database = self.database(&packages)?;
         let dossier = |package: Package| {
             let notices = database.notices(&package).map_err(unavailable)?;
             Ok(self.dossier(package, notices))
@@ -68,8 +70,9 @@ impl Local {
         Dossier { notices, versions, standing, package }
     }
 
-    /// The database, if it is there and young enough.
-    fn database(&self) -> Result<Arc<Database>, Unavailable> {
+    /// The database, if it is there, young enough, and has advisories of the ecosystems of these packages: one that was
+    /// never imported says nothing against anything.
+    fn database(&self, packages: &[Package]) -> Result<Arc<Database>, Unavailable> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let stale = opened.as_ref().is_none_or(|opened| opened.asked.elapsed() >= LOOK);
         if stale {
@@ -77,10 +80,17 @@ impl Local {
                 Some(opened) => opened.database,
                 None => Arc::new(Database::open(&self.path).map_err(unavailable)?),
             };
-            let imported = database.status().map_err(unavailable)?.imported;
-            *opened = Some(Opened { database, imported, asked: Instant::now() });
+            let status = database.status().map_err(unavailable)?;
+            let covers = status.advisories.keys().copied().collect();
+            *opened = Some(Opened { database, imported: status.imported, covers, asked: Instant::now() });
         }
         let Some(opened) = opened.as_ref() else { return Err(Unavailable("the database is not open".to_owned())) };
+        let missing = packages.iter().map(Package::ecosystem).find(|ecosystem| !opened.covers.contains(ecosystem));
+        if let Some(ecosystem) = missing {
+            return Err(Unavailable(format!(
+                "the database holds no advisories of {ecosystem}; `portcullis osv sync` or `osv import` brings some"
+            )));
+        }
         let age = opened.imported.map(|imported| Timestamp::now().duration_since(imported));
         match age.and_then(|age| Duration::try_from(age).ok().or(Some(Duration::ZERO))) {
             Some(age) if age <= self.max_age => Ok(Arc::clone(&opened.database)),

@@ -41,6 +41,8 @@ pub mod signature;
 #[cfg(test)]
 mod speed;
 pub mod store;
+#[cfg(test)]
+mod testkit;
 pub mod verdict;
 
 pub use filter::{Filter, Mode, Phase, Watch};

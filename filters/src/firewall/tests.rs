@@ -1,12 +1,8 @@
 use super::*;
-use crate::exchange::Presented;
 use crate::verdict::{Code, Refusal};
-use http::{HeaderMap, Method};
 use portcullis_firewall::{Origin, Source};
-use portcullis_policies::routes::{Found, builtin};
 use portcullis_policies::{DataLevel, UpstreamKind};
 use proptest::prelude::*;
-use std::net::{IpAddr, Ipv4Addr};
 
 struct Deaf;
 
@@ -51,19 +47,7 @@ fn made() -> Firewall {
 }
 
 pub(super) fn head(path: &str) -> Head {
-    let Found::Route(route) = builtin(UpstreamKind::Ollama).find("POST", path) else { panic!("{path} is no route") };
-    Head {
-        method: Method::POST,
-        path: path.to_owned(),
-        query: vec![],
-        headers: HeaderMap::new(),
-        route: Arc::clone(route),
-        upstream: UpstreamKind::Ollama,
-        server: "local".into(),
-        presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
-        credentials: Default::default(),
-        content: None,
-    }
+    crate::testkit::head(UpstreamKind::Ollama, "POST", path)
 }
 
 /// Judges a whole request: what goes on, or the refusal.

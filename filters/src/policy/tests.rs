@@ -1,25 +1,7 @@
 use super::*;
-use crate::exchange::Presented;
-use http::{HeaderMap, Method};
+use crate::testkit::head;
 use portcullis_policies::routes::{Found, builtin};
 use portcullis_policies::{Grants, Identity, IdentityMethod, UpstreamKind};
-use std::net::{IpAddr, Ipv4Addr};
-
-fn head(kind: UpstreamKind, method: &str, path: &str) -> Head {
-    let Found::Route(route) = builtin(kind).find(method, path) else { panic!("{method} {path} is no route") };
-    Head {
-        method: Method::from_bytes(method.as_bytes()).unwrap(),
-        path: path.to_owned(),
-        query: vec![],
-        headers: HeaderMap::new(),
-        route: Arc::clone(route),
-        upstream: kind,
-        server: "local".into(),
-        presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
-        credentials: Default::default(),
-        content: None,
-    }
-}
 
 fn facts() -> Facts {
     let mut facts = Facts::default();

@@ -6,22 +6,12 @@ use portcullis_policies::StreamFormat;
 use serde_json::json;
 
 use super::*;
-use crate::chain::Observer;
 use crate::exchange::Noted;
 use crate::filter::Mode;
 use crate::frame::Reading;
 use crate::gate::{Eye, Gate};
+use crate::testkit::Deaf;
 use crate::verdict::{Code, Refusal};
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn ran(&self, _: &'static str, _: Phase, _: std::time::Duration) {}
-    fn panicked(&self, filter: &'static str) {
-        panic!("{filter} panicked");
-    }
-    fn shadowed(&self, _: &'static str, _: Code) {}
-}
 
 impl ScaObserver for Deaf {
     fn found(&self, _: Ecosystem, _: &'static str) {}

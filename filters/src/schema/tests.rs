@@ -1,43 +1,12 @@
-use std::net::{IpAddr, Ipv4Addr};
-
 use futures::FutureExt as _;
-use http::{HeaderMap, Method};
 use portcullis_policies::StreamFormat;
-use portcullis_policies::routes::{Found, builtin};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chain::Observer;
-use crate::exchange::Presented;
 use crate::filter::Mode;
 use crate::frame::Reading;
 use crate::gate::{Eye, Gate};
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn ran(&self, _: &'static str, _: Phase, _: std::time::Duration) {}
-    fn panicked(&self, filter: &'static str) {
-        panic!("{filter} panicked");
-    }
-    fn shadowed(&self, _: &'static str, _: Code) {}
-}
-
-fn head(kind: UpstreamKind, path: &str) -> Head {
-    let Found::Route(route) = builtin(kind).find("POST", path) else { panic!("{path} is no route") };
-    Head {
-        method: Method::POST,
-        path: path.to_owned(),
-        query: vec![],
-        headers: HeaderMap::new(),
-        route: Arc::clone(route),
-        upstream: kind,
-        server: "local".into(),
-        presented: Presented { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None, client: None },
-        credentials: Default::default(),
-        content: None,
-    }
-}
+use crate::testkit::{Deaf, head};
 
 fn filter(routes: Vec<RouteSchema>) -> SchemaFilter {
     let settings = SchemaSettings { requested: true, routes, tools_model: Some("tiny".to_owned()) };
@@ -53,7 +22,7 @@ struct Exchange {
 
 impl Exchange {
     fn begin(filter: &SchemaFilter, kind: UpstreamKind, path: &str, body: &Value) -> Result<Self, Refusal> {
-        let (head, mut facts) = (head(kind, path), Facts::default());
+        let (head, mut facts) = (head(kind, "POST", path), Facts::default());
         filter.name_model(&head, &mut facts)?;
         let bytes: Bytes = body.to_string().into();
         let json = Json::parse(&bytes).unwrap();

@@ -227,6 +227,7 @@ fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
             "an advisory database that can be read and is young enough: `portcullis osv status`".to_owned()
         }
         ("sca", _) => "an answer without that dependency, or in a version that is mended".to_owned(),
+        ("schema", "policy.no_route") => "a model that serves the tools: `filters.schema.tools.model`".to_owned(),
         ("schema", "schema.request") => "a request that fits its schema".to_owned(),
         ("schema", "schema.replayed") => "a new `caller_nonce` for every request".to_owned(),
         ("schema", _) => "a model that answers in the shape that was asked for".to_owned(),

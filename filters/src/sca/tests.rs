@@ -54,7 +54,7 @@ impl Known {
 impl Advisories for Known {
     fn look_up(&self, packages: Vec<Package>) -> Lookup {
         self.asked.lock().unwrap().extend(packages.iter().map(ToString::to_string));
-        if self.away {
+        if self.away || packages.iter().any(|package| package.ecosystem() == Ecosystem::Go) {
             return Lookup::Now(Err(Unavailable("the database is away".to_owned())));
         }
         let standing = |package: &Package| match package.name() {
@@ -295,4 +295,15 @@ fn every_advisory_of_the_sample_blocks_or_is_told_as_its_severity_says() {
         }
     }
     assert!(blocked > 150 && told > 150, "{blocked} blocked, {told} told");
+}
+
+#[test]
+fn what_cannot_be_looked_up_hides_nothing_else() {
+    let text = "go get example.com/a/b@v1.0.0\nnpm install left-pat\npip install requests";
+    for unavailable in [Handling::Block, Handling::Flag, Handling::Off] {
+        let settings = ScaSettings { unavailable, ..ScaSettings::default() };
+        assert_eq!(whole(settings, text).unwrap_err().0, Code::ScaMalicious, "{unavailable:?}");
+    }
+    let text = "go get example.com/a/b@v1.0.0";
+    assert_eq!(whole(ScaSettings::default(), text).unwrap_err().0, Code::ScaUnavailable);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use portcullis_dependencies::{Findings, Found, Hint, How, find};
-use portcullis_osv::Package;
+use portcullis_osv::{Ecosystem, Package};
 
 use super::declared;
 use super::dossier::{Lookup, Told, Unavailable};
@@ -118,10 +118,22 @@ impl AnswerWatch {
         found.retain(|found| {
             self.known.insert((found.package.clone(), found.wanted.to_string(), found.remote.is_some()))
         });
-        // Nothing is installed by a name in code: where it cannot be looked up, that is told.
-        let (hints, firm) = found.into_iter().partition(|found| found.how == How::Import);
-        self.look_up(since, firm, true)?;
-        self.look_up(since, hints, false)
+        // Each ecosystem by itself: one that cannot be looked up must not hide what is known of another.
+        let mut groups: BTreeMap<(Ecosystem, bool), Vec<Found>> = BTreeMap::new();
+        for found in found {
+            // Nothing is installed by a name in code: where it cannot be looked up, that is told.
+            let firm = found.how != How::Import;
+            groups.entry((found.package.ecosystem(), firm)).or_default().push(found);
+        }
+        let mut refused: Option<Refusal> = None;
+        for ((_, firm), found) in groups {
+            let Err(no) = self.look_up(since, found, firm) else { continue };
+            // What is known to be bad says more than what is not known.
+            if refused.as_ref().is_none_or(|known| known.code == Code::ScaUnavailable) {
+                refused = Some(no);
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     fn look_up(&mut self, since: u64, found: Vec<Found>, firm: bool) -> Result<(), Refusal> {

@@ -71,6 +71,10 @@ impl Asked {
             response_format("output_format", wanted, &mut form)?;
         }
         for key in ["tools", "functions"] {
+            // A list without any allows no call.
+            if request.get_folded(key).is_some_and(|tools| tools.as_array().is_some()) {
+                asked.tools.get_or_insert_default();
+            }
             for tool in request.get_folded(key).and_then(Json::as_array).unwrap_or_default() {
                 asked.offer(tool, kept)?;
             }
@@ -173,6 +177,7 @@ mod tests {
             assert_eq!(tools.keys().collect::<Vec<_>>(), ["f"], "{text}");
         }
         assert!(read("{}").unwrap().is_free());
+        assert!(read(r#"{"tools":[]}"#).unwrap().tools.is_some_and(|tools| tools.is_empty()));
         assert_eq!(read(r#"{"tools":[{"name":"f"},{"function":{"name":"f"}}]}"#).unwrap_err(), Unusable::Tools);
     }
 

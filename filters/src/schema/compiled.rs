@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -28,9 +29,9 @@ pub struct Schema {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// This keyword does not hold at this place.
-    #[error("`{keyword}` does not hold at `{place}`")]
+    #[error("`{keyword}` does not hold at {place}")]
     At {
-        /// A JSON pointer into the value, cut short.
+        /// A JSON pointer into the value, cut short, in backticks; or `the top`.
         place: String,
         /// The keyword.
         keyword: String,
@@ -68,9 +69,16 @@ impl Schema {
         if !self.work.allows(&Size::of(value)) {
             return Err(Misfit::TooMuchWork);
         }
-        self.validator.validate(value).map_err(|error| Misfit::At {
-            place: cut(error.instance_path().as_str()),
-            keyword: cut(error.kind().keyword()),
+        self.validator.validate(value).map_err(|error| {
+            let place = cut(error.instance_path().as_str());
+            let keyword = match error.kind() {
+                // Its name stands in the schema.
+                ValidationErrorKind::Required { property } => {
+                    format!("required: {}", cut(property.as_str().unwrap_or_default()))
+                }
+                kind => kind.keyword().to_owned(),
+            };
+            Misfit::At { place: if place.is_empty() { "the top".to_owned() } else { format!("`{place}`") }, keyword }
         })
     }
 }
@@ -151,6 +159,8 @@ mod tests {
         assert_eq!(schema.check(&json!({"a": [1, 2]})), Ok(()));
         let misfit = schema.check(&json!({"a": [1, "hunter2"]})).unwrap_err();
         assert_eq!(misfit.to_string(), "`type` does not hold at `/a/1`");
+        let schema = Schema::compile(&json!({"required": ["a"]})).unwrap();
+        assert_eq!(schema.check(&json!({})).unwrap_err().to_string(), "`required: a` does not hold at the top");
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) fn take(intake: &mut Intake<'_>, source: &Source, file: File) -> Resu
             // What is complete on its line is one of many; what is not goes on over several lines.
             let mut scanner = Scanner::default();
             let ends = first.iter().filter(|byte| scanner.advance(**byte)).count();
-            let lines = ends == 1 && !scanner.in_list && scanner.depth == 0 || read == Line::TooLong;
+            let named = source.path.extension().is_some_and(|end| end == "jsonl" || end == "ndjson");
+            let lines = named || ends == 1 && !scanner.in_list && scanner.depth == 0 || read == Line::TooLong;
             let reader = Cursor::new(first).chain(reader);
             if lines { take_lines(intake, source, reader)? } else { take_elements(intake, source, reader)? }
         }

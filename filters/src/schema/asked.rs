@@ -21,6 +21,8 @@ pub struct Asked {
     /// The tools that may be called, by name, with what their arguments must fit. `None` where the request
     /// offers no tools.
     pub(super) tools: Option<BTreeMap<String, Form>>,
+    /// The kinds of tools without a name that the server, or the client, brings itself.
+    own: Vec<String>,
 }
 
 /// What a value must be.
@@ -30,6 +32,8 @@ pub(super) enum Form {
     Object,
     /// A JSON value that fits.
     Fits(Arc<Schema>),
+    /// Any text.
+    Text,
 }
 
 /// Why what a request asks for cannot be watched.
@@ -38,6 +42,9 @@ pub(super) enum Unusable {
     /// A schema that is not taken: where it stands, and why.
     #[error("the schema in `{0}` cannot be used: {1}")]
     Schema(&'static str, SchemaError),
+    /// A form that is not known.
+    #[error("`{0}` asks for a form that the gate does not know, expected `text`, `json_object` or `json_schema`")]
+    Kind(&'static str),
     /// A tool that cannot be told from another.
     #[error("`tools` offers two tools of one name, or more than {MOST_TOOLS}")]
     Tools,
@@ -82,6 +89,13 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Whether a call of this kind, such as `local_shell_call`, is of a tool that the request names.
+    pub(super) fn brings(&self, call: &str) -> bool {
+        let call = call.to_ascii_lowercase();
+        let what = call.trim_end_matches("_call").trim_end_matches("_use");
+        self.own.iter().any(|own| own.starts_with(what) || what == "server_tool" || what == "mcp_tool")
+    }
+
     /// Whether there is nothing to watch for.
     pub(super) fn is_free(&self) -> bool {
         self.answer.is_empty() && self.tools.is_none()
@@ -91,9 +105,25 @@ impl Asked {
     /// client.
     fn offer(&mut self, tool: &Json<'_>, kept: &Kept) -> Result<(), Unusable> {
         let function = tool.get_folded("function").unwrap_or(tool);
-        let Some(name) = function.get_folded("name").and_then(Json::as_str) else { return Ok(()) };
+        let kind = tool.get_folded("type").and_then(Json::as_str).unwrap_or("function");
+        let named = function.get_folded("name").and_then(Json::as_str);
+        let Some(name) = named.or_else(|| tool.get_folded("custom")?.get_folded("name")?.as_str()) else {
+            if self.own.len() < MOST_TOOLS {
+                self.own.push(kind.to_ascii_lowercase());
+            }
+            self.tools.get_or_insert_default();
+            return Ok(());
+        };
         let parameters = function.get_folded("parameters").or_else(|| function.get_folded("input_schema"));
-        let form = form_of("tools", parameters, kept)?.unwrap_or(Form::Object);
+        let form = match kind {
+            "custom" => Form::Text,
+            "function" => form_of("tools", parameters, kept)?.unwrap_or(Form::Object),
+            // A tool of the server's, or of Anthropic's clients, with a name.
+            own => {
+                self.own.push(own.to_ascii_lowercase());
+                form_of("tools", parameters, kept)?.unwrap_or(Form::Object)
+            }
+        };
         let tools = self.tools.get_or_insert_default();
         if tools.insert(name.to_owned(), form).is_some() || tools.len() > MOST_TOOLS {
             return Err(Unusable::Tools);
@@ -109,12 +139,14 @@ fn response_format(
     wanted: &Json<'_>,
     form: &mut impl FnMut(&'static str, Option<&Json<'_>>) -> Result<(), Unusable>,
 ) -> Result<(), Unusable> {
-    let kind = wanted.get_folded("type").and_then(Json::as_str).unwrap_or_default();
+    let kind = wanted.get_folded("type").and_then(Json::as_str).unwrap_or_default().to_ascii_lowercase();
     let inner = wanted.get_folded("json_schema").and_then(|inner| inner.get_folded("schema"));
     match inner.or_else(|| wanted.get_folded("schema")) {
         schema @ Some(Json::Object(_) | Json::Bool(_)) => form(place, schema),
         _ if kind == "json_object" || kind == "json_schema" => form(place, Some(&Json::Bool(true))),
-        _ => Ok(()),
+        _ if kind == "text" || *wanted == Json::Null => Ok(()),
+        // Whatever it asks for, the answer could not be held to it.
+        _ => Err(Unusable::Kind(place)),
     }
 }
 
@@ -125,8 +157,36 @@ fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Resul
         Some(Json::Bool(true)) => Ok(Some(Form::Object)),
         Some(Json::Object(entries)) if entries.is_empty() => Ok(Some(Form::Object)),
         Some(schema) => {
+            let mut copy;
+            let mut schema = schema;
+            if is_remarked(schema) {
+                copy = schema.clone();
+                plain(&mut copy);
+                schema = &copy;
+            }
             kept.compile(schema).map(|schema| Some(Form::Fits(schema))).map_err(|why| Unusable::Schema(place, why))
         }
+    }
+}
+
+/// Whether there is anything for `plain` to take out.
+fn is_remarked(schema: &Json<'_>) -> bool {
+    match schema {
+        Json::Array(items) => items.iter().any(is_remarked),
+        Json::Object(entries) => entries.iter().any(|(key, value)| key == "discriminator" || is_remarked(value)),
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => false,
+    }
+}
+
+/// Takes out what is a remark of OpenAPI's: which member tells the alternatives apart.
+fn plain(schema: &mut Json<'_>) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(plain),
+        Json::Object(entries) => {
+            entries.retain(|(key, value)| key != "discriminator" || value.get("propertyName").is_none());
+            entries.iter_mut().for_each(|(_, value)| plain(value));
+        }
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {}
     }
 }
 
@@ -179,6 +239,17 @@ mod tests {
         assert!(read("{}").unwrap().is_free());
         assert!(read(r#"{"tools":[]}"#).unwrap().tools.is_some_and(|tools| tools.is_empty()));
         assert_eq!(read(r#"{"tools":[{"name":"f"},{"function":{"name":"f"}}]}"#).unwrap_err(), Unusable::Tools);
+    }
+
+    #[test]
+    fn what_openapi_remarks_is_no_reason_to_refuse() {
+        let text = r#"{"format":{"oneOf":[{"type":"object"}],"discriminator":{"propertyName":"kind"}}}"#;
+        assert_eq!(read(text).unwrap().answer.len(), 1);
+        assert!(read(r#"{"response_format":{"type":"JSON_OBJECT"}}"#).unwrap().answer.len() == 1);
+        assert_eq!(
+            read(r#"{"response_format":{"type":"structural_tag"}}"#).unwrap_err(),
+            Unusable::Kind("response_format")
+        );
     }
 
     #[test]

@@ -38,8 +38,12 @@ pub(super) struct AnswerWatch {
     calls: BTreeMap<Slot, (String, String)>,
     /// How many bytes were gathered.
     gathered: usize,
-    /// Whether anything was said that could be judged.
-    spoke: bool,
+    /// Texts that came as a whole.
+    whole: Vec<String>,
+    /// Whether a tool was called.
+    called: bool,
+    /// Whether anything came at all.
+    came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
     excused: bool,
     refusal: Option<Refusal>,
@@ -55,7 +59,9 @@ impl AnswerWatch {
             texts: BTreeMap::new(),
             calls: BTreeMap::new(),
             gathered: 0,
-            spoke: false,
+            whole: Vec::new(),
+            called: false,
+            came: false,
             excused: false,
             refusal: None,
         }
@@ -71,50 +77,38 @@ impl AnswerWatch {
             return;
         }
         let heard = match said {
+            Said::Text(_, "") => return,
             Said::Text(..) | Said::WholeText(_) if self.asked.answer.is_empty() => return,
-            Said::Text(slot, piece) => {
-                if piece.is_empty() {
-                    return;
-                }
-                if self.texts.len() >= MOST_SLOTS && !self.texts.contains_key(&slot) {
-                    Err(too_many())
-                } else {
-                    self.texts.entry(slot).or_default().push_str(piece);
-                    Ok(())
-                }
-            }
+            Said::Text(slot, piece) => self.gather(slot, piece),
             Said::WholeText(text) => {
-                self.spoke = true;
-                self.text(text)
+                self.whole.push(text.to_owned());
+                Ok(())
             }
+            Said::Declined => {
+                self.excused = true;
+                Ok(())
+            }
+            Said::Odd(what) => Err(misfit("the answer has a form that the gate does not know").with_detail(what)),
+            // A call, from here on.
+            _ if self.asked.tools.is_none() => return,
             Said::Call(slot, name, piece) => {
                 self.from.get_or_insert(number);
-                if self.calls.len() >= MOST_SLOTS && !self.calls.contains_key(&slot) {
-                    Err(too_many())
-                } else {
-                    let (known, arguments) = self.calls.entry(slot).or_default();
-                    // Servers repeat the name, or leave it out, in later pieces.
-                    if known.is_empty() {
-                        known.push_str(name.unwrap_or_default());
-                    }
-                    arguments.push_str(piece);
-                    match name {
-                        Some(name) if !name.is_empty() && name != known => {
-                            Err(misfit("a call of a tool changes its name midway"))
-                        }
-                        _ => Ok(()),
-                    }
-                }
+                self.call_piece(slot, name, piece)
             }
-            Said::WholeCall(name, arguments) => {
+            Said::WholeCall(slot, name, arguments) => {
                 self.from.get_or_insert(number);
-                self.spoke = true;
-                self.call(name, arguments)
+                let name = name.map(str::to_owned).or_else(|| self.calls.get(&slot).map(|(name, _)| name.clone()));
+                self.called = true;
+                self.call(&name.unwrap_or_default(), arguments)
             }
             Said::Called(name, arguments) => {
                 self.from.get_or_insert(number);
-                self.spoke = true;
-                self.called(name, &arguments.to_value())
+                self.called = true;
+                self.judge_call(name, &arguments.to_value())
+            }
+            Said::Own(kind) => {
+                self.from.get_or_insert(number);
+                if self.asked.brings(kind) { Ok(()) } else { Err(not_offered()) }
             }
         };
         if let Err(refusal) = heard {
@@ -122,17 +116,60 @@ impl AnswerWatch {
         }
     }
 
+    /// Takes in a piece of a text.
+    fn gather(&mut self, slot: Slot, piece: &str) -> Result<(), Refusal> {
+        if self.texts.len() >= MOST_SLOTS && !self.texts.contains_key(&slot) {
+            return Err(too_many());
+        }
+        self.texts.entry(slot).or_default().push_str(piece);
+        Ok(())
+    }
+
+    /// Takes in a piece of a call.
+    fn call_piece(&mut self, slot: Slot, name: Option<&str>, piece: &str) -> Result<(), Refusal> {
+        if self.calls.len() >= MOST_SLOTS && !self.calls.contains_key(&slot) {
+            return Err(too_many());
+        }
+        let named = name.filter(|name| !name.is_empty());
+        // Some servers give every call the same number: what is whole has ended where another name comes.
+        if named.is_some()
+            && let Some((known, arguments)) = self.calls.get(&slot)
+            && !known.is_empty()
+            && Json::parse_text(arguments.trim()).is_ok()
+        {
+            let (known, arguments) = (known.clone(), arguments.clone());
+            self.calls.remove(&slot);
+            self.called = true;
+            self.call(&known, &arguments)?;
+        }
+        let (known, arguments) = self.calls.entry(slot).or_default();
+        // Servers repeat the name, or leave it out, in later pieces.
+        if known.is_empty() {
+            known.push_str(named.unwrap_or_default());
+        }
+        arguments.push_str(piece);
+        match named {
+            Some(name) if name != known => Err(misfit("a call of a tool changes its name midway")),
+            _ => Ok(()),
+        }
+    }
+
     /// Judges what was gathered.
     fn judge(&mut self) -> Result<(), Refusal> {
         let (texts, calls) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.calls));
-        self.spoke |= !texts.is_empty() || !calls.is_empty();
-        for text in texts.values() {
-            self.text(text)?;
-        }
+        let whole = std::mem::take(&mut self.whole);
+        self.called |= !calls.is_empty();
         for (name, arguments) in calls.values() {
             self.call(name, arguments)?;
         }
-        if !self.asked.answer.is_empty() && !self.spoke && !self.excused {
+        // Words beside a call are no answer yet.
+        if self.called {
+            return Ok(());
+        }
+        for text in texts.values().chain(&whole) {
+            self.text(text)?;
+        }
+        if !self.asked.answer.is_empty() && texts.is_empty() && whole.is_empty() && !self.excused {
             return Err(misfit("the answer holds no value, and the request asks for one"));
         }
         Ok(())
@@ -149,17 +186,21 @@ impl AnswerWatch {
 
     /// Judges a call with its arguments as text. Without any, models say nothing at all.
     fn call(&self, name: &str, arguments: &str) -> Result<(), Refusal> {
-        let value = if arguments.trim().is_empty() {
+        if matches!(self.asked.tools.as_ref().and_then(|tools| tools.get(name)), Some(Form::Text)) {
+            return Ok(());
+        }
+        // A tool without parameters is called with nothing, or with `null`.
+        let value = if matches!(arguments.trim(), "" | "null") {
             Value::Object(serde_json::Map::new())
         } else {
             read(arguments, "the arguments of a tool call")?
         };
-        self.called(name, &value)
+        self.judge_call(name, &value)
     }
 
-    fn called(&self, name: &str, arguments: &Value) -> Result<(), Refusal> {
+    fn judge_call(&self, name: &str, arguments: &Value) -> Result<(), Refusal> {
         let Some(form) = self.asked.tools.as_ref().and_then(|tools| tools.get(name)) else {
-            return Err(misfit("the answer calls a tool that the request does not offer"));
+            return Err(not_offered());
         };
         fits(form, arguments, "the arguments of a tool call do not fit the tool's parameters")
     }
@@ -167,6 +208,7 @@ impl AnswerWatch {
 
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        self.came = true;
         let FrameBody::Json(json) = &frame.body else {
             // Text where JSON is due says nothing that could be judged.
             if let (FrameBody::Text(_), false) = (&frame.body, self.streams) {
@@ -205,7 +247,7 @@ impl Watch for AnswerWatch {
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         if !self.streams {
-            return Ok(None);
+            return Ok((!self.came).then(|| misfit("the answer is empty")));
         }
         let judged = self.judge().err();
         self.from = None;
@@ -223,6 +265,7 @@ fn read(text: &str, what: &str) -> Result<Value, Refusal> {
 
 fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
     match form {
+        Form::Text => Ok(()),
         Form::Object if value.is_object() => Ok(()),
         Form::Object => Err(misfit(what).with_detail("it is no object")),
         Form::Fits(schema) => schema.check(value).map_err(|why| misfit(what).with_detail(why.to_string())),
@@ -231,6 +274,10 @@ fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
 
 fn misfit(message: &'static str) -> Refusal {
     Refusal::new("schema", Code::SchemaResponse, message)
+}
+
+fn not_offered() -> Refusal {
+    misfit("the answer calls a tool that the request does not offer")
 }
 
 fn too_many() -> Refusal {

@@ -64,6 +64,10 @@ pub struct Piece<'f> {
 
 /// Whether a key is one under which streamed answers carry pieces of a growing text.
 fn grows(key: &str) -> bool {
+    // Clients in Go read a key in any case.
+    if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return grows(&key.to_ascii_lowercase());
+    }
     matches!(
         key,
         "arguments"
@@ -73,6 +77,7 @@ fn grows(key: &str) -> bool {
             | "partial_json"
             | "reasoning"
             | "reasoning_content"
+            | "reasoning_text"
             | "refusal"
             | "response"
             | "signature"

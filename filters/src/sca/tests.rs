@@ -307,3 +307,28 @@ fn what_cannot_be_looked_up_hides_nothing_else() {
     let text = "go get example.com/a/b@v1.0.0";
     assert_eq!(whole(ScaSettings::default(), text).unwrap_err().0, Code::ScaUnavailable);
 }
+
+#[test]
+fn a_command_that_is_cut_over_several_texts_is_one() {
+    let pieces: Vec<_> = "run\npip install left\nnpm install left-pat\nok\n".chars().collect();
+    for shape in 0..4 {
+        let frame = |(number, c): (usize, &char)| {
+            let c = c.to_string();
+            let odd = number % 2 == 1;
+            let choice = match shape {
+                0 if odd => json!({"index": 0, "delta": {"content": c}}),
+                0 => json!({"index": "0", "delta": {"content": c}}),
+                1 if odd => json!({"index": 0, "delta": {"content": c}}),
+                1 => json!({"index": 0, "message": {"content": c}}),
+                2 => json!({"index": 0, "delta": {"content_index": number, "content": c}}),
+                _ if odd => json!({"index": 0, "delta": {"Content": c}}),
+                _ => json!({"index": 0, "delta": {"content": c}}),
+            };
+            format!("data: {}\n\n", json!({"choices": [choice]}))
+        };
+        let chunks: Vec<_> = pieces.iter().enumerate().map(frame).collect();
+        let (left, said) = run(ScaSettings::default(), Known::new(), false, Some(StreamFormat::Sse), &chunks);
+        assert_eq!(said.unwrap_err().code, Code::ScaMalicious, "{shape}");
+        assert!(left.len() < chunks.len(), "{shape}");
+    }
+}

@@ -38,6 +38,9 @@ pub(super) struct AnswerWatch {
     /// Whether a tool of LLMesh answers.
     is_tool: bool,
     texts: BTreeMap<u64, Text>,
+    /// All of them in one, as they come: a server that names a text now so and now so must not cut a command into
+    /// pieces that say nothing.
+    all: Option<Text>,
     /// What was looked up already: one dependency is judged once.
     known: HashSet<Asked>,
     /// What waits to be asked for, one after the other.
@@ -75,6 +78,7 @@ impl AnswerWatch {
             judge,
             is_tool,
             texts: BTreeMap::new(),
+            all: None,
             known: HashSet::new(),
             waiting: VecDeque::new(),
             asked: None,
@@ -91,8 +95,12 @@ impl AnswerWatch {
                 if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
                     return Err(Refusal::internal("sca", "the answer has too many texts"));
                 }
-                let text = self.texts.entry(place).or_insert_with(Text::new);
+                let all = self.all.get_or_insert_with(Text::new);
                 // What is found now lies in what was held, and in this piece.
+                let since = all.holds().unwrap_or(number);
+                let findings = all.add(number, piece);
+                self.take(since, findings)?;
+                let text = self.texts.entry(place).or_insert_with(Text::new);
                 let since = text.holds().unwrap_or(number);
                 (since, text.add(number, piece))
             }
@@ -254,12 +262,12 @@ impl Watch for AnswerWatch {
 
     fn holds(&self) -> Option<u64> {
         let asked = self.waiting.iter().map(|w| w.since).chain(self.asked.as_ref().map(|q| q.since));
-        self.texts.values().filter_map(Text::holds).chain(asked).min()
+        self.texts.values().chain(&self.all).filter_map(Text::holds).chain(asked).min()
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         let texts = std::mem::take(&mut self.texts);
-        for (_, mut text) in texts {
+        for mut text in texts.into_values().chain(self.all.take()) {
             // Nothing of what is held has left: what it is held for is its last frame, or an earlier one.
             let since = text.holds().unwrap_or(u64::MAX);
             let findings = text.end();

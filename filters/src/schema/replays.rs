@@ -28,16 +28,16 @@ struct Nonces {
 }
 
 impl Answered {
+    /// Whether this server answered this caller's nonce before.
+    pub(super) fn knows(&self, server: &str, caller: &str, nonce: &str) -> bool {
+        let callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pair, key) = (pair(server, caller), key(nonce));
+        callers.known.get(&pair).is_some_and(|nonces| nonces.known.contains(&key))
+    }
+
     /// Whether this is the first answer of this server to this caller's nonce. It is one from now on.
     pub(super) fn first(&self, server: &str, caller: &str, nonce: &str) -> bool {
-        let mut digest = Sha256::new();
-        for part in [server, caller] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
-        }
-        let pair: [u8; 32] = digest.finalize().into();
-        let mut key = [0; 16];
-        key.iter_mut().zip(Sha256::digest(nonce.as_bytes())).for_each(|(to, from)| *to = from);
+        let (pair, key) = (pair(server, caller), key(nonce));
         let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let callers = &mut *callers;
         if !callers.known.contains_key(&pair) {
@@ -60,6 +60,21 @@ impl Answered {
         }
         true
     }
+}
+
+fn pair(server: &str, caller: &str) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in [server, caller] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().into()
+}
+
+fn key(nonce: &str) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.iter_mut().zip(Sha256::digest(nonce.as_bytes())).for_each(|(to, from)| *to = from);
+    key
 }
 
 #[cfg(test)]

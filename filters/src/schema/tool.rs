@@ -147,11 +147,14 @@ impl Call {
                 .with_detail(format!("field {field}")));
         }
         if !first() {
-            return Err(no(
-                Code::SchemaReplayed,
-                "an answer to this nonce came before; use a new one for every request",
-            ));
+            return Err(replayed());
         }
         Ok(())
     }
+}
+
+/// The refusal of an answer to a nonce that was answered.
+pub(super) fn replayed() -> Refusal {
+    let message = "an answer to this nonce came before; use a new one for every request";
+    Refusal::new("schema", Code::SchemaReplayed, message)
 }

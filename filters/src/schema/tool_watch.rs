@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::replays::Answered;
 use super::serve;
-use super::tool::{Call, MOST_BYTES};
+use super::tool::{Call, MOST_BYTES, replayed};
 use crate::filter::{Watch, block};
 use crate::frame::{Frame, FrameBody};
 use crate::gate::Unread;
@@ -44,7 +44,7 @@ impl ToolWatch {
             return Err(not_json());
         }
         let call = &*self.call;
-        let first = || self.answered.first(&self.server, &self.caller, &call.nonce);
+        let first = || !self.answered.knows(&self.server, &self.caller, &call.nonce);
         if call.served {
             let answer = serve::answer(call, json)?;
             call.judge(&answer, first)?;
@@ -79,7 +79,12 @@ impl Watch for ToolWatch {
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        Ok((!self.seen).then(not_json))
+        if !self.seen {
+            return Ok(Some(not_json()));
+        }
+        // Only now: an answer that another filter refused did not use the nonce up.
+        let first = self.answered.first(&self.server, &self.caller, &self.call.nonce);
+        Ok((!first).then(replayed))
     }
 }
 

@@ -109,7 +109,6 @@ impl Stage {
                 ("drain: 30s", "drain: 5s"),
                 ("accept: [mtls], trust: tofu", "accept: [mtls, api_key, ollama_key], trust: tofu"),
                 ("# policy: {file: policy.yaml}", "policy: {file: policy.yaml}"),
-                ("firewall, schema, audit]", "firewall, schema, sca, audit]"),
                 ("# sca: {block_at: high, source: local}", "sca: {block_at: high, source: local}"),
             ],
         )?;

@@ -233,7 +233,7 @@ upstreams:
   #        slots: auto, queue: {{length: 256, per_caller: 64, wait: 120s}}   # who waits for a free slot, and how long
 routes:
   - {{to: [local]}}                # which routes are open is the policy's to say
-chain: [identity, signature, ratelimit, policy, firewall, schema, audit]   # with advisories (see sca): `sca` before `audit`
+# chain: [identity, signature, ratelimit, policy, firewall, schema, sca, audit]   # the default; sca once it is written below
 filters:
   identity: {{accept: [mtls], trust: tofu}}       # accept: mtls, signature, api_key, jwt, ollama_key; trust: tofu | ca | pinned
   signature: {{require: peers, window: 30s}}      # who must sign: peers (who claim to be a node) | always | never

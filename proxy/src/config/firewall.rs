@@ -53,6 +53,13 @@ pub(crate) struct Firewall {
     pub(crate) structural: Option<Watchfulness>,
 }
 
+impl Firewall {
+    /// Whether anything is said about it.
+    pub(super) fn is_written(&self) -> bool {
+        self.mode.is_some() || self.block_at.is_some() || self.rules.is_some() || self.pii.is_some()
+    }
+}
+
 /// What the firewall is set to, with the rule files as they were read.
 #[derive(Clone, Default)]
 pub(crate) struct FirewallConfig {

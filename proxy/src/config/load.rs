@@ -350,6 +350,18 @@ impl Check<'_> {
         {
             self.wrong("chain", "`ratelimit` counts by caller, so `identity` must stand before it".to_owned(), None);
         }
+        let named = |name: &str| chain.iter().any(|link| link.name == name);
+        let written = [
+            ("firewall", w.filters.firewall.is_written()),
+            ("schema", w.filters.schema.is_written()),
+            ("sca", w.filters.sca.is_some()),
+        ];
+        for (name, _) in written.into_iter().filter(|(name, written)| *written && !named(name)) {
+            self.warn(format!(
+                "`filters.{name}` is written, and `chain` does not name `{name}`: it judges nothing; add it before `audit`, \
+                 or leave `chain` out"
+            ));
+        }
         if !enforced("ratelimit") {
             self.warnings.push("`ratelimit` is not enforced: nothing bounds how much one caller may ask, and limits that rules, grants or keys state do not hold".to_owned());
         }

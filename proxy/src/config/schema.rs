@@ -33,6 +33,13 @@ pub(crate) struct SchemaFilter {
     pub(crate) tools: Tools,
 }
 
+impl SchemaFilter {
+    /// Whether anything is said about it.
+    pub(super) fn is_written(&self) -> bool {
+        self.mode.is_some() || self.requested.is_some() || !self.routes.is_empty() || self.tools.model.is_some()
+    }
+}
+
 /// The schema files of a route, relative to this file.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

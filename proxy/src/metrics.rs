@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     filter_panics: IntCounterVec,
     firewall_findings: IntCounterVec,
     sca_findings: IntCounterVec,
+    advisories_imported: IntGauge,
     /// The firewall's rules that have label sets, with their levels.
     firewall_rules: Mutex<HashSet<(String, DataLevel)>>,
     responses: IntCounterVec,
@@ -140,6 +141,11 @@ impl Metrics {
                 &["rule", "level", "action"],
             )?,
             firewall_rules: Mutex::default(),
+            advisories_imported: int_gauge(
+                r,
+                "portcullis_advisories_imported_timestamp_seconds",
+                "When advisories were imported; 0 where there are none that can be used.",
+            )?,
             sca_findings: counters(
                 r,
                 "portcullis_sca_findings_total",
@@ -502,6 +508,13 @@ fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheu
     let made = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
     r.register(Box::new(made.clone()))?;
     Ok(made)
+}
+
+impl Metrics {
+    /// When advisories were imported, in Unix seconds.
+    pub(crate) fn advisories(&self, imported: i64) {
+        self.advisories_imported.set(imported);
+    }
 }
 
 impl portcullis_filters::sca::ScaObserver for Metrics {

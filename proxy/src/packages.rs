@@ -6,10 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_advisories::Index;
+use portcullis_filters::Mode;
 use portcullis_filters::sca::{Advisories, Standing};
 use portcullis_osv::{Package, Popular};
 
-use crate::config::{ScaConfig, SourceWord};
+use crate::config::{Config, ScaConfig, SourceWord};
 
 mod api;
 mod local;
@@ -30,6 +31,13 @@ struct Opened {
 }
 
 impl Packages {
+    /// When the advisories of the database were imported, in Unix seconds: 0 where it has none that can be used, and
+    /// nothing where it is not asked.
+    pub(crate) fn imported(&self) -> Option<i64> {
+        let local = self.opened.lock().unwrap_or_else(PoisonError::into_inner).local.clone()?;
+        Some(local.imported().map_or(0, |at| at.as_second()))
+    }
+
     /// Whom a config asks.
     ///
     /// # Errors
@@ -41,6 +49,11 @@ impl Packages {
             None => Arc::new(Local::new(config)?),
         };
         opened.local = Some(Arc::clone(&local));
+        if config.source != SourceWord::Api
+            && let Some(why) = local.trouble()
+        {
+            tracing::warn!(why, "Advisories cannot be looked up.");
+        }
         if config.source == SourceWord::Local {
             return Ok(Arc::new(local::Source(local)));
         }
@@ -74,4 +87,20 @@ fn standing(index: &Index, package: &Package) -> Standing {
         (None, Some(near)) => Standing::Resembling(near),
         (None, None) => Standing::Ordinary,
     }
+}
+
+/// How the advisories of a config are: what there is, or why they cannot be used. Nothing where no database is asked.
+pub(crate) fn look(config: &Config) -> Option<Result<String, String>> {
+    let asked = config.chain.iter().any(|link| link.name == "sca" && link.mode != Mode::Off);
+    if !asked || config.filters.sca.source == SourceWord::Api {
+        return None;
+    }
+    let local = match Local::new(&config.filters.sca) {
+        Ok(local) => local,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    Some(match local.trouble() {
+        Some(why) => Err(why),
+        None => Ok(local.described()),
+    })
 }

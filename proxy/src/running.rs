@@ -64,6 +64,7 @@ impl Running {
     /// The metrics as Prometheus reads them.
     pub(crate) fn exposition(&self) -> prometheus::Result<Vec<u8>> {
         self.audit.report(&self.metrics);
+        self.metrics.advisories(self.surroundings.packages.imported().unwrap_or(0));
         for upstream in &self.current.load().upstreams {
             self.metrics.queue(&upstream.name, &upstream.queue.standing());
         }

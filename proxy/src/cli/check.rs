@@ -30,6 +30,9 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
             warnings.push(format!("`{}` is missing; `portcullis init` makes it", state.join(file).display()));
         }
     }
+    if let Some(Err(why)) = crate::packages::look(&config) {
+        warnings.push(format!("answers that name packages are refused: {why}"));
+    }
     warnings.extend(doubts(&config));
     let routed = |class: RouteClass| {
         let rule = config.routes.iter().find(|r| r.class.is_empty() || r.class.contains(&class));

@@ -53,6 +53,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         certificates(config, &mut line);
         providers(config, &mut line);
         store(config, &mut line);
+        advisories(config, &mut line);
         log(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
@@ -190,6 +191,21 @@ fn journal(config: &Config, line: &mut Say<'_>) {
         line("store", Health::Fail, what, "if the clock is right now: stop the gate, remove `state/replay`, start it");
     } else {
         line("store", Health::Ok, format!("used signatures are kept in {}", dir.display()), "");
+    }
+}
+
+fn advisories(config: &Config, line: &mut Say<'_>) {
+    match crate::packages::look(config) {
+        None => {}
+        Some(Ok(what)) => line("advisories", Health::Ok, what, ""),
+        Some(Err(why)) => {
+            line(
+                "advisories",
+                Health::Fail,
+                why,
+                "`portcullis osv sync`, once a day: until then answers that name packages are refused",
+            );
+        }
     }
 }
 

@@ -70,6 +70,26 @@ impl Local {
         Dossier { notices, versions, standing, package }
     }
 
+    /// When advisories were imported; none where there are none that can be used, whatever their age.
+    pub(super) fn imported(&self) -> Option<Timestamp> {
+        let _ = self.database(&[]);
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.imported
+    }
+
+    /// What there is, for people.
+    pub(super) fn described(&self) -> String {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(opened) = opened.as_ref() else { return "nothing".to_owned() };
+        let age = opened.imported.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok());
+        let of: Vec<_> = opened.covers.iter().map(ToString::to_string).collect();
+        format!("advisories of {}, imported {} ago", of.join(", "), spoken(age.unwrap_or_default()))
+    }
+
+    /// Why nothing can be looked up, where nothing can.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.database(&[]).err().map(|why| why.to_string())
+    }
+
     /// The database, if it is there, young enough, and has advisories of the ecosystems of these packages: one that was
     /// never imported says nothing against anything.
     fn database(&self, packages: &[Package]) -> Result<Arc<Database>, Unavailable> {
@@ -95,16 +115,28 @@ impl Local {
         match age.and_then(|age| Duration::try_from(age).ok().or(Some(Duration::ZERO))) {
             Some(age) if age <= self.max_age => Ok(Arc::clone(&opened.database)),
             Some(age) => Err(Unavailable(format!(
-                "the advisories were imported {} days ago, and `filters.sca.max_age` is {} days; bring them up to date \
-                 with `portcullis osv sync` or `osv import`",
-                age.as_secs() / 86_400,
-                self.max_age.as_secs() / 86_400
+                "the advisories were imported {} ago, and `filters.sca.max_age` is {}; bring them up to date with \
+                 `portcullis osv sync` or `osv import`",
+                spoken(age),
+                spoken(self.max_age)
             ))),
             None => {
                 Err(Unavailable("the database holds no advisories; `portcullis osv import` brings some".to_owned()))
             }
         }
     }
+}
+
+/// A span of time, in its largest unit.
+fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
 }
 
 fn unavailable(error: DatabaseError) -> Unavailable {

@@ -138,6 +138,14 @@ fn every_ecosystem_and_input_is_read() {
 }
 
 #[test]
+fn a_line_of_a_list_that_is_not_understood_is_no_yes() {
+    let folder = folder();
+    let said = sca(&folder, &with(&["--ecosystem", "npm", "--json"]), "# a remark\nwhat is this\nleft-good@1.0.0\n");
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.out.contains("names no package") && said.out.contains("\"line\":2"), "{}", said.out);
+}
+
+#[test]
 fn other_lists_are_named_and_not_read() {
     let folder = folder();
     folder.write("requirements.txt", "-r base.txt\nother==1\n");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use portcullis_dependencies::{Found, How, MOST_FOUND, find};
+use portcullis_dependencies::{Found, Hint, How, MOST_FOUND, find};
 use portcullis_filters::sca::{Advisories, Dossier, Finding, Handling, Judge, Lookup, ScaObserver, Told as Answer};
 use portcullis_osv::{Ecosystem, Package};
 
@@ -121,8 +121,14 @@ async fn ask(advisories: &dyn Advisories, packages: &[Package]) -> Answer {
 fn gather(input: &Input, doubtful: Handling, items: &mut Vec<Item>, told: &mut Vec<Told>) {
     let file: Arc<str> = Arc::from(input.name.as_str());
     let findings = find(&input.text, input.hint());
+    // Of a list, every line names a package: one that names none was not understood.
+    let odd = match input.hint() {
+        Hint::Ecosystem(_) => lines_without(&input.text, &findings.found),
+        Hint::Answer | Hint::File(_) | Hint::Language(_) => Vec::new(),
+    };
     let begin = findings.found.iter().map(|found| found.place.start);
-    let begin = begin.chain(findings.unreadable.iter().map(|unreadable| unreadable.place.start)).collect();
+    let begin = begin.chain(findings.unreadable.iter().map(|unreadable| unreadable.place.start));
+    let begin = begin.chain(odd.iter().copied()).collect();
     let places = Places::of(&input.text, Place::FIRST, begin);
     let mut doubt = |from: Place, what: What| {
         if doubtful != Handling::Off {
@@ -135,12 +141,32 @@ fn gather(input: &Input, doubtful: Handling, items: &mut Vec<Item>, told: &mut V
     for unreadable in &findings.unreadable {
         doubt(places.at(unreadable.place.start), What::Unreadable(unreadable.what.to_string()));
     }
+    for line in odd {
+        doubt(places.at(line), What::Unreadable("a line of the list that names no package".to_owned()));
+    }
     let mut seen = HashSet::new();
     for found in findings.found {
         if seen.insert((found.package.clone(), found.wanted.clone(), found.remote.is_some())) {
             items.push(Item { file: Arc::clone(&file), from: places.at(found.place.start), found });
         }
     }
+}
+
+/// Where the lines begin in which nothing was found, though something stands there that is no remark and no option.
+fn lines_without(text: &str, found: &[Found]) -> Vec<usize> {
+    let mut at = 0;
+    let mut lines = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let span = at..at + line.len();
+        at = span.end;
+        let said = line.trim();
+        let says_nothing = said.is_empty() || said.starts_with(['#', '-', ';']) || said.starts_with("//");
+        let names = found.iter().any(|found| found.place.start < span.end && span.start < found.place.end);
+        if !says_nothing && !names && lines.len() < MOST_FOUND {
+            lines.push(span.start);
+        }
+    }
+    lines
 }
 
 /// That these cannot be looked up.

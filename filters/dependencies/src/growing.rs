@@ -123,15 +123,17 @@ impl Growing {
                 continue;
             }
             self.returned = false;
-            let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
-            // A character more than fits cuts the line, wherever the piece was cut.
-            let room = self.limit.saturating_sub(self.raw.len()).min(end);
+            // A character more than fits cuts the line, wherever the piece was cut. Its end is looked for in what fits
+            // only: a long piece would be read anew for each line that is cut from it.
+            let room = self.limit.saturating_sub(self.raw.len()).min(rest.len());
             let room = (0..=room).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or_default();
             if room == 0 {
                 self.cut();
                 continue;
             }
-            let (part, left) = rest.split_at_checked(room).unwrap_or((rest, ""));
+            let fits = rest.get(..room).unwrap_or(rest);
+            let end = fits.find(['\n', '\r']).unwrap_or(room);
+            let (part, left) = rest.split_at_checked(end).unwrap_or((rest, ""));
             self.extend(part);
             rest = left;
         }

@@ -306,6 +306,15 @@ fn time_grows_with_the_text() {
     assert!(slow.is_empty(), "{slow:?}");
 }
 
+/// A line of many times what is held reads the same in one piece as in many: each part is looked at once.
+#[test]
+fn one_line_of_megabytes_is_read_in_one_piece() {
+    let text = format!("{}pip install evil==1.0 ", "word and word. ".repeat(64 * MOST_HELD / 15));
+    let found = in_pieces(&text, Hint::Answer, &[text.len()]);
+    assert_eq!(found, in_pieces(&text, Hint::Answer, &[4096]));
+    assert_eq!(found.found.len(), 1);
+}
+
 /// Nesting that no manifest has ends somewhere, and nothing overflows.
 #[test]
 fn depth_is_bounded() {

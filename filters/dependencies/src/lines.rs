@@ -129,7 +129,8 @@ impl Lines {
         if is(&[Ruby]) {
             self.ruby.line(line, out);
         }
-        if is(&[GoMod, GoSum]) {
+        // A block of Go may be its module's file.
+        if is(&[Go, GoMod, GoSum]) {
             self.go.line(line, out);
         }
         if is(&[Gradle, Other]) {

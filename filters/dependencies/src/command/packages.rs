@@ -103,7 +103,13 @@ impl Kind {
             Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
             Self::Cargo => cargo(words, false, found),
             Self::CargoInstall => cargo(words, true, found),
-            Self::Go => plain(words, GO, &mut spec::go, found),
+            Self::Go => {
+                for arg in args(words, GO) {
+                    if let Arg::Plain(word) = arg {
+                        spec::go_modules(word).into_iter().for_each(&mut *found);
+                    }
+                }
+            }
             Self::Gem | Self::Bundle => gem(words, found),
             Self::Composer => composer(words, found),
             Self::Dotnet => dotnet(words, found),

@@ -17,8 +17,6 @@ use crate::trigger::{Begins, begins};
 pub const MOST_HELD: usize = 64 * 1024;
 /// So much of a line may be indentation and marks of lists and quotes.
 const MOST_MARKS: usize = 256;
-/// As many lines as a command may go on over.
-const MOST_JOINED: usize = 256;
 
 /// A text that comes in pieces. However it is cut, it brings in the same.
 ///
@@ -38,7 +36,6 @@ pub struct Growing {
     seen: Seen,
     /// Where the last of the joined lines begins, in what is seen and as it is.
     last: (usize, usize),
-    joined: usize,
     mode: Mode,
     /// Where the content of the line begins, behind marks of lists and quotes.
     content: usize,
@@ -98,7 +95,6 @@ impl Growing {
             raw: String::new(),
             seen: Seen::default(),
             last: (0, 0),
-            joined: 0,
             mode: Mode::Open,
             content: 0,
             scan: Scan::default(),
@@ -185,7 +181,7 @@ impl Growing {
     fn begin(&mut self) {
         self.raw.clear();
         self.seen.clear();
-        (self.last, self.joined, self.content, self.followed) = ((0, 0), 0, 0, 0);
+        (self.last, self.content, self.followed) = ((0, 0), 0, 0);
         self.mode = if self.file.is_some() || self.fence.is_some() { Mode::Code } else { Mode::Open };
         self.scan = Scan::new(self.around());
         self.pins = Pins::default();
@@ -209,7 +205,10 @@ impl Growing {
         let seen = self.seen.text();
         let content = content(seen);
         if content > MOST_MARKS {
-            self.mode = if self.lines.active() { Mode::Code } else { Mode::Prose };
+            // Who indents so far may hide a line of code: it is held like one.
+            let marks = (0..=MOST_MARKS).rev().find(|at| seen.is_char_boundary(*at)).unwrap_or_default();
+            self.content = if self.lines.active() { 0 } else { self.seen.source(marks) };
+            self.mode = Mode::Code;
             self.scan = Scan::new(self.around());
             return;
         }
@@ -250,7 +249,17 @@ impl Growing {
             self.taken.push(from..range.end);
             let source = self.seen.part(range.clone());
             let place = self.at + source.start..self.at + source.end;
-            let text = self.seen.text().get(range).unwrap_or_default();
+            let text = self.seen.text();
+            let marks = text.get(..content(text).min(range.start)).unwrap_or_default();
+            let quoted = marks.contains('>') || self.fence.is_some_and(Fence::is_quoted);
+            let text = text.get(range).unwrap_or_default();
+            let unquoted;
+            let text = if quoted && text.contains('\n') {
+                unquoted = text.split('\n').map(unquoted_line).collect::<Vec<_>>().join("\n");
+                &unquoted
+            } else {
+                text
+            };
             parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
         }
     }
@@ -302,13 +311,16 @@ impl Growing {
             self.command(statements);
         }
         let slashes = last.len() - last.trim_end_matches('\\').len();
+        // A Dockerfile's comments stand between the lines of a command.
+        let comment = self.last.1 > 0 && last.trim_start().starts_with('#') && self.scan.is_begun();
         let joins = match self.mode {
-            Mode::Code => slashes % 2 == 1 || self.scan.continues(&last),
-            Mode::Prose => self.scan.continues(&last),
+            Mode::Code => slashes % 2 == 1 || comment || self.scan.continues(&last),
+            Mode::Prose => comment || self.scan.continues(&last),
             Mode::Open | Mode::Fence => false,
         };
-        if joins && self.joined < MOST_JOINED && self.raw.len() < self.limit {
-            self.joined += 1;
+        if joins && self.raw.len() >= self.limit {
+            self.findings.fail(What::Long, self.at + self.content..self.came());
+        } else if joins {
             self.raw.push(c);
             self.seen.push("\n");
             self.last = (self.seen.text().len(), self.raw.len());
@@ -429,4 +441,9 @@ impl Growing {
             self.lines.cut(self.at, &mut out);
         }
     }
+}
+
+/// A line of a command within a quotation, without the quotation's marks.
+fn unquoted_line(line: &str) -> &str {
+    line.trim_start_matches([' ', '\t', '>'])
 }

@@ -1,8 +1,5 @@
 //! The words with which a command begins: the tool, and what it is asked to do.
 
-/// As many words may stand between a tool and what it is asked to do.
-const MOST_WORDS: usize = 16;
-
 /// What a command installs, and how it writes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -155,7 +152,7 @@ pub(crate) struct Head {
     tool: usize,
     /// The words so far that are no options.
     words: Vec<String>,
-    came: usize,
+    came: bool,
     after_option: bool,
 }
 
@@ -166,7 +163,7 @@ impl Head {
         let name = lower.strip_suffix(".exe").or_else(|| lower.strip_suffix(".cmd")).unwrap_or(&lower);
         let name = numbered(name).unwrap_or(name);
         let tool = TOOLS.iter().position(|tool| tool.names.contains(&name))?;
-        let head = Self { tool, words: Vec::new(), came: 0, after_option: false };
+        let head = Self { tool, words: Vec::new(), came: false, after_option: false };
         let step = head.forms().find(|(path, _)| path.is_empty()).map_or(Step::More, |(_, kind)| Step::Yes(*kind));
         Some((head, step))
     }
@@ -187,13 +184,13 @@ impl Head {
 
     /// Whether nothing stands behind the tool's name yet.
     pub(crate) fn is_new(&self) -> bool {
-        self.came == 0
+        !self.came
     }
 
     /// Takes one more word.
     pub(crate) fn word(&mut self, word: &str) -> Step {
-        self.came += 1;
-        if self.came > MOST_WORDS || word.ends_with([',', ':', '.', '!', '?']) {
+        self.came = true;
+        if word.ends_with([',', ':', '.', '!', '?']) {
             return Step::No;
         }
         if word.starts_with(['-', '+']) {

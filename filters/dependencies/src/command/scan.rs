@@ -96,6 +96,11 @@ impl Scan {
         }
     }
 
+    /// Whether a command has begun, and is not at its end.
+    pub(crate) fn is_begun(&self) -> bool {
+        matches!(self.state, State::Head { .. } | State::Taking { .. })
+    }
+
     /// Whether the line goes on in the next one: `text` ends with what says so, or a list is open.
     pub(crate) fn continues(&self, text: &str) -> bool {
         let goes_on = text.ends_with('\\') || text.ends_with(" `") || text.ends_with(" ^");
@@ -304,6 +309,9 @@ impl Scan {
                 let done =
                     |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
                 if before == Some('\\') {
+                    if c == '\n' && *quote == Some('\n') {
+                        *quote = None;
+                    }
                     // Within a string, a line ends where it says so.
                     return match c {
                         'n' | 'r' if close.is_some_and(|close| close != '`') => done(at - 1),
@@ -317,6 +325,8 @@ impl Scan {
                     Some(open) if c == open => *quote = None,
                     Some(_) => {}
                     None => match c {
+                        // A comment between the lines of a command: nothing in it counts before its line ends.
+                        '#' if begins_line(text.get(..at).unwrap_or_default()) => *quote = Some('\n'),
                         '"' | '\'' if before.is_none_or(|before| !*prose || !before.is_alphanumeric()) => {
                             *quote = Some(c);
                             word.get_or_insert(at);
@@ -375,6 +385,11 @@ fn may_follow(last: Option<char>, before: &str) -> bool {
         Some(last) => !is_word(last) && last != '@',
         None => true,
     }
+}
+
+/// Whether nothing stands in the line yet, and a line came before it.
+fn begins_line(before: &str) -> bool {
+    before.trim_end_matches([' ', '\t']).ends_with('\n')
 }
 
 /// Whether what stands before a command leaves it a command: a prompt, a quote, another command's end, an assignment.

@@ -8,6 +8,7 @@ use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
 use crate::lines::{Lines, Out};
 use crate::pins::{Pin, Pins};
+use crate::requirements::names_list;
 use crate::seen::Seen;
 use crate::spec;
 use crate::trigger::{Begins, begins};
@@ -46,6 +47,8 @@ pub struct Growing {
     /// So much of what is seen was followed.
     followed: usize,
     fence: Option<Fence>,
+    /// The last line with words in it names a list of requirements.
+    titled: bool,
     lines: Lines,
     /// The last character was a carriage return: a line feed belongs to it.
     returned: bool,
@@ -102,6 +105,7 @@ impl Growing {
             taken: Vec::new(),
             followed: 0,
             fence: None,
+            titled: false,
             lines: Lines::new(file.unwrap_or_default(), matches!(hint, Hint::File(_))),
             returned: false,
         };
@@ -365,6 +369,9 @@ impl Growing {
             Mode::Fence => self.open(place),
             Mode::Open => {}
         }
+        if !self.seen.text().trim().is_empty() {
+            self.titled = self.file.is_none() && self.mode != Mode::Fence && names_list(self.seen.text());
+        }
         self.at = self.came();
         self.raw.clear();
         self.seen.clear();
@@ -388,6 +395,9 @@ impl Growing {
             self.fence = Some(fence);
             self.lines.end(place.start, &mut out);
             self.lines = Lines::new(format, false);
+            if self.titled {
+                self.lines.expect_requirements();
+            }
         } else {
             self.lines.logical(&self.seen, None, self.at, place, &mut out);
         }

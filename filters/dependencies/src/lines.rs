@@ -153,6 +153,11 @@ impl Lines {
         }
     }
 
+    /// The text above said that a list of requirements follows.
+    pub(crate) fn expect_requirements(&mut self) {
+        self.requirements.expect();
+    }
+
     /// What commands in a line stand in.
     pub(crate) fn around(&self) -> Around {
         use Format::{Go, Gradle, JavaScript, Other, Python, Ruby, Rust};

@@ -3,8 +3,8 @@
 use portcullis_osv::{Ecosystem, Wanted};
 
 use crate::command::{listed_elsewhere, registry};
-use crate::format::Format;
-use crate::found::{How, Remote, Spec};
+use crate::format::{Format, Hint};
+use crate::found::{How, LONGEST_NAME, Remote, Spec};
 use crate::lines::{Line, Out};
 use crate::spec;
 
@@ -13,9 +13,18 @@ use crate::spec;
 pub(crate) struct Requirements {
     /// The registry that the list names.
     own: Option<Remote>,
+    /// What stood above, or the lines before, say that this is such a list: a bare name counts.
+    listing: bool,
+    /// The line that ends what a shell is told to write into a file.
+    heredoc: Option<String>,
 }
 
 impl Requirements {
+    /// The text above said that such a list follows.
+    pub(crate) fn expect(&mut self) {
+        self.listing = true;
+    }
+
     /// Takes a logical line.
     pub(crate) fn line(&mut self, format: Format, line: &Line<'_>, out: &mut Out<'_>) {
         let joined;
@@ -34,6 +43,7 @@ impl Requirements {
         };
         let text = text.split(" #").next().unwrap_or(text).trim().trim_end_matches('\\').trim_end();
         if text.is_empty() || text.starts_with('#') {
+            self.listing |= names_list(text);
             return;
         }
         match format {
@@ -58,6 +68,15 @@ impl Requirements {
                 });
                 let option = text.starts_with("-r ") || text.starts_with("-e ") || text.starts_with("--");
                 let spec = if option { self.option(text).flatten() } else { spec };
+                let bare = self.listing && self.heredoc.as_deref() != Some(text) && !text.contains(char::is_whitespace);
+                let spec = spec.or_else(|| spec::pypi(text).filter(|_| bare));
+                // What is neither ends the list.
+                self.listing = spec.is_some() || text.starts_with("-r ") || text.starts_with("-c ");
+                if let Some((_, end)) = text.split_once("<<") {
+                    let end = end.trim_start_matches('-').split_whitespace().next().unwrap_or_default();
+                    self.heredoc = Some(end.trim_matches(['"', '\'']).chars().take(LONGEST_NAME).collect());
+                    self.listing = names_list(text);
+                }
                 self.tell(spec, How::Manifest, line, out);
             }
             _ => {}
@@ -90,6 +109,13 @@ impl Requirements {
             _ => None,
         })
     }
+}
+
+/// Whether a line names a list of requirements: `requirements.txt`, `requirements-dev.in`.
+pub(crate) fn names_list(line: &str) -> bool {
+    line.split(|c: char| !(c.is_alphanumeric() || "-_./".contains(c)))
+        .map(|word| word.trim_end_matches('.'))
+        .any(|word| Format::of(Hint::File(word)) == Some(Format::Requirements))
 }
 
 /// A package as its ecosystem's commands name it.

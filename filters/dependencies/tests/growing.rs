@@ -172,7 +172,7 @@ fn a_command_is_held_from_its_tool_on() {
     assert_eq!(growing.held_from(), Some(9));
     assert!(growing.take().is_empty());
     growing.push(".1 ");
-    growing.push("and ");
+    growing.push("and then ");
     let found = growing.take().found;
     assert_eq!(found.len(), 1);
     assert!(found[0].place.start == 9 && found[0].package.name() == "requests");

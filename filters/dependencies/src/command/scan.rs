@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::head::{Head, Step, could_begin, may_be_first};
-use super::packages::is_prose;
+use super::packages::{is_prose, joins};
 
 /// As many quotes may stand open around a command.
 const MOST_QUOTES: usize = 8;
@@ -63,6 +63,8 @@ enum State {
         word: Option<usize>,
         list: bool,
         prose: bool,
+        /// The last word was one that may join two packages.
+        joined: bool,
     },
 }
 
@@ -73,6 +75,8 @@ enum Next {
     /// Nothing began: the text from here is looked at anew.
     Again(usize),
     Done(Statement),
+    /// The same, and the text from here is looked at anew.
+    DoneAgain(Statement, usize),
 }
 
 impl Scan {
@@ -129,6 +133,12 @@ impl Scan {
                     self.state = State::Idle;
                     self.at = from;
                     self.before = Some(' ');
+                }
+                Next::DoneAgain(statement, from) => {
+                    self.state = State::Idle;
+                    self.at = from;
+                    self.before = Some(' ');
+                    done(statement);
                 }
                 Next::Done(statement) => {
                     self.state = State::Idle;
@@ -199,7 +209,7 @@ impl Scan {
                     matches!(c, '"' | '\'') && matches!(opened, Some('/' | '\\')) && self.quotes.last() == Some(&c);
                 if path {
                     self.quotes.pop();
-                } else if !c.is_whitespace() && !list {
+                } else if !(c.is_whitespace() || list || (c == '*' && opened == Some('*'))) {
                     return Next::Idle;
                 }
                 self.state = match step {
@@ -254,12 +264,13 @@ impl Scan {
                 (None, _) => Next::Again(at),
             },
             State::Head { head, word, start, quote, .. } => {
-                if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
+                // Emphasis around a word is no part of it.
+                if c == '\\' || c == '*' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
                     return Next::Stay;
                 }
                 if c.is_whitespace() {
                     let Some(from) = word.take() else { return Next::Stay };
-                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'']);
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'', '*']);
                     if complete.is_empty() {
                         return Next::Stay;
                     }
@@ -305,7 +316,7 @@ impl Scan {
                 }
                 (None, _) => Next::Stay,
             },
-            State::Taking { start, from, close, quote, word, prose, .. } => {
+            State::Taking { start, from, close, quote, word, prose, joined, .. } => {
                 let done =
                     |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
                 if before == Some('\\') {
@@ -337,11 +348,20 @@ impl Scan {
                         }
                         '`' if *prose => return done(at),
                         _ if c.is_whitespace() => {
-                            if let Some(from) = word.take()
+                            if let Some(begin) = word.take()
                                 && *prose
-                                && ends_prose(text.get(from..at).unwrap_or_default())
                             {
-                                return done(at);
+                                let word = text.get(begin..at).unwrap_or_default();
+                                // Another command: the words between were prose.
+                                if *joined && Head::of(marked(word)).is_some() {
+                                    let range = *start..begin;
+                                    let statement = Statement { range, from: *from, prose: true, list: false };
+                                    return Next::DoneAgain(statement, begin);
+                                }
+                                *joined = joins(word);
+                                if !*joined && ends_prose(word) {
+                                    return done(at);
+                                }
                             }
                         }
                         _ => {
@@ -367,7 +387,7 @@ impl Scan {
             Around::Shell => true,
         };
         let prose = !(alone && is_alone(before));
-        State::Taking { start, from, close, quote: None, word: None, list, prose }
+        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false }
     }
 }
 
@@ -417,6 +437,12 @@ fn ends_prose(word: &str) -> bool {
         || (bare.len() <= LONGEST_WORD && is_prose(bare.trim_end_matches(',')))
 }
 
+/// A word without the marks and the elements that stand before it, and those behind.
+fn marked(word: &str) -> &str {
+    let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+    word.rsplit(|c: char| !is_word(c)).next().unwrap_or(word).trim_matches('_')
+}
+
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
@@ -443,7 +469,7 @@ mod tests {
     fn commands_are_cut_out_of_lines() {
         for (text, found) in [
             ("Use `pip install x==1` or not.", &["pip install x==1"][..]),
-            ("You can run pip install requests and then go.", &["pip install requests and"]),
+            ("You can run pip install requests and then go.", &["pip install requests and then"]),
             ("run pip to install", &[]),
             ("cd a && npm i b; go get c|d", &["npm i b", "go get c"]),
             ("pip npm install x", &["npm install x"]),

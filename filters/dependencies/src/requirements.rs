@@ -53,7 +53,9 @@ impl Requirements {
             }
             Format::List(ecosystem) => {
                 let text = text.trim_start_matches(['-', '*']).trim().trim_matches(['"', '\'', ',']);
-                self.tell(declared(ecosystem, text), How::Declared, line, out);
+                for spec in declared(ecosystem, text) {
+                    self.tell(Some(spec), How::Declared, line, out);
+                }
             }
             Format::Any | Format::Shell | Format::Diff => {
                 // Only what cannot be anything else.
@@ -119,10 +121,10 @@ pub(crate) fn names_list(line: &str) -> bool {
 }
 
 /// A package as its ecosystem's commands name it.
-fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
+fn declared(ecosystem: Ecosystem, text: &str) -> Vec<Spec> {
     let spaced = text.split_once(char::is_whitespace).map(|(name, version)| (name, version.trim()));
     let pinned = text.split_once("==");
-    match ecosystem {
+    let spec = match ecosystem {
         Ecosystem::PyPi => spec::pypi(text),
         Ecosystem::Npm => spec::npm(text),
         Ecosystem::CratesIo => match pinned.or_else(|| text.split_once(" = ")) {
@@ -130,7 +132,8 @@ fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
             None => spec::cargo(&spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}"))),
         },
         Ecosystem::Go => {
-            spec::go(&spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}")))
+            let module = spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}"));
+            return spec::go_modules(&module);
         }
         Ecosystem::Maven => spec::maven(text),
         Ecosystem::NuGet => match pinned.or(spaced) {
@@ -145,5 +148,6 @@ fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
             None => spec::gem(text, None),
         },
         _ => None,
-    }
+    };
+    spec.into_iter().collect()
 }

@@ -22,6 +22,11 @@ impl Fence {
         (count >= 3 && !(mark == '`' && info.contains('`'))).then_some((Self { mark, count, quoted }, info.trim()))
     }
 
+    /// Whether it stands in a quotation.
+    pub(crate) fn is_quoted(self) -> bool {
+        self.quoted
+    }
+
     /// A line of the block without the marks of a quotation.
     pub(crate) fn inner(self, line: &str) -> &str {
         let mut line = line;

@@ -156,7 +156,7 @@ impl Findings {
             written: spec.written,
             wanted: spec.wanted,
             place,
-            how,
+            how: if spec.hint { How::Import } else { how },
             remote: spec.remote,
         };
         if told.said(&found) {
@@ -185,6 +185,8 @@ impl Told {
             other.package == found.package
                 && other.wanted == found.wanted
                 && other.remote == found.remote
+                // A guess does not say what is said for certain.
+                && (other.how != How::Import || found.how == How::Import)
                 && other.place.start < found.place.end
                 && found.place.start < other.place.end
         };
@@ -206,16 +208,23 @@ pub(crate) struct Spec {
     pub(crate) written: String,
     pub(crate) wanted: Wanted,
     pub(crate) remote: Option<Remote>,
+    /// The name is a guess: it is told as an import is, whatever kind of text says it.
+    pub(crate) hint: bool,
 }
 
 impl Spec {
     pub(crate) fn new(ecosystem: Ecosystem, name: &str, wanted: Wanted) -> Self {
-        Self { ecosystem, written: name.to_owned(), wanted, remote: None }
+        Self { ecosystem, written: name.to_owned(), wanted, remote: None, hint: false }
     }
 
     /// Something that does not come from the registry. Where no name is said, its address stands for it.
     pub(crate) fn remote(ecosystem: Ecosystem, name: &str, remote: Remote) -> Self {
         let name = if name.is_empty() { remote.address() } else { name };
-        Self { ecosystem, written: name.to_owned(), wanted: Wanted::Any, remote: Some(remote) }
+        Self { ecosystem, written: name.to_owned(), wanted: Wanted::Any, remote: Some(remote), hint: false }
+    }
+
+    /// The same as a guess.
+    pub(crate) fn guessed(self) -> Self {
+        Self { hint: true, ..self }
     }
 }

@@ -8,6 +8,7 @@ use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
 use crate::lines::{Lines, Out};
 use crate::pins::{Pin, Pins};
+use crate::requirements::names_list;
 use crate::seen::Seen;
 use crate::spec;
 use crate::trigger::{Begins, begins};
@@ -17,8 +18,6 @@ use crate::trigger::{Begins, begins};
 pub const MOST_HELD: usize = 64 * 1024;
 /// So much of a line may be indentation and marks of lists and quotes.
 const MOST_MARKS: usize = 256;
-/// As many lines as a command may go on over.
-const MOST_JOINED: usize = 256;
 
 /// A text that comes in pieces. However it is cut, it brings in the same.
 ///
@@ -38,7 +37,6 @@ pub struct Growing {
     seen: Seen,
     /// Where the last of the joined lines begins, in what is seen and as it is.
     last: (usize, usize),
-    joined: usize,
     mode: Mode,
     /// Where the content of the line begins, behind marks of lists and quotes.
     content: usize,
@@ -49,6 +47,8 @@ pub struct Growing {
     /// So much of what is seen was followed.
     followed: usize,
     fence: Option<Fence>,
+    /// The last line with words in it names a list of requirements.
+    titled: bool,
     lines: Lines,
     /// The last character was a carriage return: a line feed belongs to it.
     returned: bool,
@@ -98,7 +98,6 @@ impl Growing {
             raw: String::new(),
             seen: Seen::default(),
             last: (0, 0),
-            joined: 0,
             mode: Mode::Open,
             content: 0,
             scan: Scan::default(),
@@ -106,6 +105,7 @@ impl Growing {
             taken: Vec::new(),
             followed: 0,
             fence: None,
+            titled: false,
             lines: Lines::new(file.unwrap_or_default(), matches!(hint, Hint::File(_))),
             returned: false,
         };
@@ -123,15 +123,17 @@ impl Growing {
                 continue;
             }
             self.returned = false;
-            let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
-            // A character more than fits cuts the line, wherever the piece was cut.
-            let room = self.limit.saturating_sub(self.raw.len()).min(end);
+            // A character more than fits cuts the line, wherever the piece was cut. Its end is looked for in what fits
+            // only: a long piece would be read anew for each line that is cut from it.
+            let room = self.limit.saturating_sub(self.raw.len()).min(rest.len());
             let room = (0..=room).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or_default();
             if room == 0 {
                 self.cut();
                 continue;
             }
-            let (part, left) = rest.split_at_checked(room).unwrap_or((rest, ""));
+            let fits = rest.get(..room).unwrap_or(rest);
+            let end = fits.find(['\n', '\r']).unwrap_or(room);
+            let (part, left) = rest.split_at_checked(end).unwrap_or((rest, ""));
             self.extend(part);
             rest = left;
         }
@@ -183,7 +185,7 @@ impl Growing {
     fn begin(&mut self) {
         self.raw.clear();
         self.seen.clear();
-        (self.last, self.joined, self.content, self.followed) = ((0, 0), 0, 0, 0);
+        (self.last, self.content, self.followed) = ((0, 0), 0, 0);
         self.mode = if self.file.is_some() || self.fence.is_some() { Mode::Code } else { Mode::Open };
         self.scan = Scan::new(self.around());
         self.pins = Pins::default();
@@ -207,7 +209,10 @@ impl Growing {
         let seen = self.seen.text();
         let content = content(seen);
         if content > MOST_MARKS {
-            self.mode = if self.lines.active() { Mode::Code } else { Mode::Prose };
+            // Who indents so far may hide a line of code: it is held like one.
+            let marks = (0..=MOST_MARKS).rev().find(|at| seen.is_char_boundary(*at)).unwrap_or_default();
+            self.content = if self.lines.active() { 0 } else { self.seen.source(marks) };
+            self.mode = Mode::Code;
             self.scan = Scan::new(self.around());
             return;
         }
@@ -248,7 +253,17 @@ impl Growing {
             self.taken.push(from..range.end);
             let source = self.seen.part(range.clone());
             let place = self.at + source.start..self.at + source.end;
-            let text = self.seen.text().get(range).unwrap_or_default();
+            let text = self.seen.text();
+            let marks = text.get(..content(text).min(range.start)).unwrap_or_default();
+            let quoted = marks.contains('>') || self.fence.is_some_and(Fence::is_quoted);
+            let text = text.get(range).unwrap_or_default();
+            let unquoted;
+            let text = if quoted && text.contains('\n') {
+                unquoted = text.split('\n').map(unquoted_line).collect::<Vec<_>>().join("\n");
+                &unquoted
+            } else {
+                text
+            };
             parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
         }
     }
@@ -300,13 +315,16 @@ impl Growing {
             self.command(statements);
         }
         let slashes = last.len() - last.trim_end_matches('\\').len();
+        // A Dockerfile's comments stand between the lines of a command.
+        let comment = self.last.1 > 0 && last.trim_start().starts_with('#') && self.scan.is_begun();
         let joins = match self.mode {
-            Mode::Code => slashes % 2 == 1 || self.scan.continues(&last),
-            Mode::Prose => self.scan.continues(&last),
+            Mode::Code => slashes % 2 == 1 || comment || self.scan.continues(&last),
+            Mode::Prose => comment || self.scan.continues(&last),
             Mode::Open | Mode::Fence => false,
         };
-        if joins && self.joined < MOST_JOINED && self.raw.len() < self.limit {
-            self.joined += 1;
+        if joins && self.raw.len() >= self.limit {
+            self.findings.fail(What::Long, self.at + self.content..self.came());
+        } else if joins {
             self.raw.push(c);
             self.seen.push("\n");
             self.last = (self.seen.text().len(), self.raw.len());
@@ -351,6 +369,9 @@ impl Growing {
             Mode::Fence => self.open(place),
             Mode::Open => {}
         }
+        if !self.seen.text().trim().is_empty() {
+            self.titled = self.file.is_none() && self.mode != Mode::Fence && names_list(self.seen.text());
+        }
         self.at = self.came();
         self.raw.clear();
         self.seen.clear();
@@ -374,6 +395,9 @@ impl Growing {
             self.fence = Some(fence);
             self.lines.end(place.start, &mut out);
             self.lines = Lines::new(format, false);
+            if self.titled {
+                self.lines.expect_requirements();
+            }
         } else {
             self.lines.logical(&self.seen, None, self.at, place, &mut out);
         }
@@ -427,4 +451,9 @@ impl Growing {
             self.lines.cut(self.at, &mut out);
         }
     }
+}
+
+/// A line of a command within a quotation, without the quotation's marks.
+fn unquoted_line(line: &str) -> &str {
+    line.trim_start_matches([' ', '\t', '>'])
 }

@@ -182,8 +182,8 @@ impl GoImports {
             self.block = false;
         } else if self.block || text.starts_with("import ") {
             let path = strings(text).into_iter().next().unwrap_or_default();
-            if let Some(spec) = spec::go(&path).filter(|_| path.contains('/') && !text.contains(" from ")) {
-                out.add(spec, How::Import, line.place.clone());
+            if path.contains('/') && !text.contains(" from ") {
+                spec::go_modules(&path).into_iter().for_each(|spec| out.add(spec, How::Import, line.place.clone()));
             }
         }
     }

@@ -129,7 +129,8 @@ impl Lines {
         if is(&[Ruby]) {
             self.ruby.line(line, out);
         }
-        if is(&[GoMod, GoSum]) {
+        // A block of Go may be its module's file.
+        if is(&[Go, GoMod, GoSum]) {
             self.go.line(line, out);
         }
         if is(&[Gradle, Other]) {
@@ -150,6 +151,11 @@ impl Lines {
         if is(&[Go]) {
             self.go_imports.line(line, out);
         }
+    }
+
+    /// The text above said that a list of requirements follows.
+    pub(crate) fn expect_requirements(&mut self) {
+        self.requirements.expect();
     }
 
     /// What commands in a line stand in.

@@ -3,8 +3,8 @@
 use portcullis_osv::{Ecosystem, Wanted};
 
 use crate::command::{listed_elsewhere, registry};
-use crate::format::Format;
-use crate::found::{How, Remote, Spec};
+use crate::format::{Format, Hint};
+use crate::found::{How, LONGEST_NAME, Remote, Spec};
 use crate::lines::{Line, Out};
 use crate::spec;
 
@@ -13,9 +13,18 @@ use crate::spec;
 pub(crate) struct Requirements {
     /// The registry that the list names.
     own: Option<Remote>,
+    /// What stood above, or the lines before, say that this is such a list: a bare name counts.
+    listing: bool,
+    /// The line that ends what a shell is told to write into a file.
+    heredoc: Option<String>,
 }
 
 impl Requirements {
+    /// The text above said that such a list follows.
+    pub(crate) fn expect(&mut self) {
+        self.listing = true;
+    }
+
     /// Takes a logical line.
     pub(crate) fn line(&mut self, format: Format, line: &Line<'_>, out: &mut Out<'_>) {
         let joined;
@@ -34,6 +43,7 @@ impl Requirements {
         };
         let text = text.split(" #").next().unwrap_or(text).trim().trim_end_matches('\\').trim_end();
         if text.is_empty() || text.starts_with('#') {
+            self.listing |= names_list(text);
             return;
         }
         match format {
@@ -43,7 +53,9 @@ impl Requirements {
             }
             Format::List(ecosystem) => {
                 let text = text.trim_start_matches(['-', '*']).trim().trim_matches(['"', '\'', ',']);
-                self.tell(declared(ecosystem, text), How::Declared, line, out);
+                for spec in declared(ecosystem, text) {
+                    self.tell(Some(spec), How::Declared, line, out);
+                }
             }
             Format::Any | Format::Shell | Format::Diff => {
                 // Only what cannot be anything else.
@@ -58,6 +70,15 @@ impl Requirements {
                 });
                 let option = text.starts_with("-r ") || text.starts_with("-e ") || text.starts_with("--");
                 let spec = if option { self.option(text).flatten() } else { spec };
+                let bare = self.listing && self.heredoc.as_deref() != Some(text) && !text.contains(char::is_whitespace);
+                let spec = spec.or_else(|| spec::pypi(text).filter(|_| bare));
+                // What is neither ends the list.
+                self.listing = spec.is_some() || text.starts_with("-r ") || text.starts_with("-c ");
+                if let Some((_, end)) = text.split_once("<<") {
+                    let end = end.trim_start_matches('-').split_whitespace().next().unwrap_or_default();
+                    self.heredoc = Some(end.trim_matches(['"', '\'']).chars().take(LONGEST_NAME).collect());
+                    self.listing = names_list(text);
+                }
                 self.tell(spec, How::Manifest, line, out);
             }
             _ => {}
@@ -92,11 +113,18 @@ impl Requirements {
     }
 }
 
+/// Whether a line names a list of requirements: `requirements.txt`, `requirements-dev.in`.
+pub(crate) fn names_list(line: &str) -> bool {
+    line.split(|c: char| !(c.is_alphanumeric() || "-_./".contains(c)))
+        .map(|word| word.trim_end_matches('.'))
+        .any(|word| Format::of(Hint::File(word)) == Some(Format::Requirements))
+}
+
 /// A package as its ecosystem's commands name it.
-fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
+fn declared(ecosystem: Ecosystem, text: &str) -> Vec<Spec> {
     let spaced = text.split_once(char::is_whitespace).map(|(name, version)| (name, version.trim()));
     let pinned = text.split_once("==");
-    match ecosystem {
+    let spec = match ecosystem {
         Ecosystem::PyPi => spec::pypi(text),
         Ecosystem::Npm => spec::npm(text),
         Ecosystem::CratesIo => match pinned.or_else(|| text.split_once(" = ")) {
@@ -104,7 +132,8 @@ fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
             None => spec::cargo(&spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}"))),
         },
         Ecosystem::Go => {
-            spec::go(&spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}")))
+            let module = spaced.map_or_else(|| text.to_owned(), |(name, version)| format!("{name}@{version}"));
+            return spec::go_modules(&module);
         }
         Ecosystem::Maven => spec::maven(text),
         Ecosystem::NuGet => match pinned.or(spaced) {
@@ -119,5 +148,6 @@ fn declared(ecosystem: Ecosystem, text: &str) -> Option<Spec> {
             None => spec::gem(text, None),
         },
         _ => None,
-    }
+    };
+    spec.into_iter().collect()
 }

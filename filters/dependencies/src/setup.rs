@@ -50,6 +50,9 @@ impl Setup {
         if text.starts_with('[') && text.ends_with(']') && options {
             self.extras = text == "[options.extras_require]";
         }
+        if self.arguments(text, line, out) {
+            return;
+        }
         let Some((name, value)) = text.split_once('=') else { return };
         let (name, value) = (name.trim().trim_matches(['"', '\'']), value.trim());
         if !(NAMES.contains(&name) || self.extras) {
@@ -68,20 +71,45 @@ impl Setup {
         }
     }
 
-    /// A line within brackets.
+    /// Takes the arguments that hold requirements, wherever in the line they begin, and says whether there are any.
+    fn arguments(&mut self, text: &str, line: &Line<'_>, out: &mut Out<'_>) -> bool {
+        let (mut rest, mut any) = (text, false);
+        while let Some(value) = argument(rest) {
+            any = true;
+            self.depth = Some(0);
+            rest = self.bracketed_part(value, line, out);
+        }
+        any
+    }
+
+    /// A line within brackets. What stands behind them may hold others.
     fn bracketed(&mut self, text: &str, line: &Line<'_>, out: &mut Out<'_>) {
+        let rest = self.bracketed_part(text, line, out);
+        self.arguments(rest, line, out);
+    }
+
+    /// A part of a line that begins within brackets; what follows their end is left.
+    fn bracketed_part<'t>(&mut self, text: &'t str, line: &Line<'_>, out: &mut Out<'_>) -> &'t str {
         let (mut quote, mut depth) = (None, self.depth.unwrap_or_default());
-        for c in text.chars() {
+        let mut end = text.len();
+        for (at, c) in text.char_indices() {
             match quote {
                 Some(open) if c == open => quote = None,
                 Some(_) => {}
                 None if matches!(c, '"' | '\'') => quote = Some(c),
                 None if "[{(".contains(c) => depth += 1,
-                None if "]})".contains(c) => depth = depth.saturating_sub(1),
+                None if "]})".contains(c) => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        end = at + c.len_utf8();
+                        break;
+                    }
+                }
                 None => {}
             }
         }
         self.depth = (depth > 0).then_some(depth);
+        let (text, left) = text.split_at_checked(end).unwrap_or((text, ""));
         // The keys of extras are no requirements: a colon follows them.
         let mut rest = text;
         for string in strings(text) {
@@ -91,6 +119,7 @@ impl Setup {
                 tell(&string, line, out);
             }
         }
+        left
     }
 
     /// Takes a line of a script's metadata, and says whether it is one.
@@ -113,6 +142,16 @@ impl Setup {
         }
         true
     }
+}
+
+/// What stands behind the first name of an argument, if a bracket opens there.
+fn argument(text: &str) -> Option<&str> {
+    let behind = NAMES.iter().flat_map(|name| text.match_indices(name).map(|(at, name)| (at, at + name.len())));
+    let values = behind.filter_map(|(at, end)| {
+        let value = text.get(end..)?.trim_start_matches(['"', '\'']).trim_start().strip_prefix(['=', ':'])?;
+        Some((at, value.trim_start())).filter(|(_, value)| value.starts_with(['[', '{', '(']))
+    });
+    values.min_by_key(|(at, _)| *at).map(|(_, value)| value)
 }
 
 fn tell(text: &str, line: &Line<'_>, out: &mut Out<'_>) {

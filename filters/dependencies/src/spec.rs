@@ -9,8 +9,8 @@ mod others;
 mod pypi;
 
 pub(crate) use npm::{entry as npm_entry, npm};
-pub(crate) use others::{cargo, composer, dotnet, gem, go, maven, maven_version};
-pub(crate) use pypi::{poetry_version, pypi};
+pub(crate) use others::{cargo, composer, dotnet, gem, go, go_modules, maven, maven_version};
+pub(crate) use pypi::{conda, poetry_version, pypi};
 
 /// Where something comes from that is written as an address or a path.
 pub(crate) fn remote(text: &str) -> Option<Remote> {

@@ -172,7 +172,7 @@ fn a_command_is_held_from_its_tool_on() {
     assert_eq!(growing.held_from(), Some(9));
     assert!(growing.take().is_empty());
     growing.push(".1 ");
-    growing.push("and ");
+    growing.push("and then ");
     let found = growing.take().found;
     assert_eq!(found.len(), 1);
     assert!(found[0].place.start == 9 && found[0].package.name() == "requests");
@@ -304,6 +304,15 @@ fn time_grows_with_the_text() {
         }
     }
     assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// A line of many times what is held reads the same in one piece as in many: each part is looked at once.
+#[test]
+fn one_line_of_megabytes_is_read_in_one_piece() {
+    let text = format!("{}pip install evil==1.0 ", "word and word. ".repeat(64 * MOST_HELD / 15));
+    let found = in_pieces(&text, Hint::Answer, &[text.len()]);
+    assert_eq!(found, in_pieces(&text, Hint::Answer, &[4096]));
+    assert_eq!(found.found.len(), 1);
 }
 
 /// Nesting that no manifest has ends somewhere, and nothing overflows.

@@ -1,8 +1,5 @@
 //! The words with which a command begins: the tool, and what it is asked to do.
 
-/// As many words may stand between a tool and what it is asked to do.
-const MOST_WORDS: usize = 16;
-
 /// What a command installs, and how it writes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -10,6 +7,8 @@ pub(crate) enum Kind {
     Cargo,
     CargoInstall,
     Composer,
+    /// Names of conda's own channels, which mostly are those of PyPI.
+    Conda,
     Deno,
     Dotnet,
     Gem,
@@ -39,6 +38,12 @@ const NPM: &[(&[&str], Kind)] = &[
     (&["in"], Kind::Npm),
     (&["ins"], Kind::Npm),
     (&["inst"], Kind::Npm),
+    (&["insta"], Kind::Npm),
+    (&["instal"], Kind::Npm),
+    (&["isnt"], Kind::Npm),
+    (&["isnta"], Kind::Npm),
+    (&["isntal"], Kind::Npm),
+    (&["isntall"], Kind::Npm),
     (&["add"], Kind::Npm),
     (&["a"], Kind::Npm),
     (&["install-test"], Kind::Npm),
@@ -46,9 +51,14 @@ const NPM: &[(&[&str], Kind)] = &[
     (&["up"], Kind::Npm),
     (&["update"], Kind::Npm),
     (&["upgrade"], Kind::Npm),
+    (&["udpate"], Kind::Npm),
     (&["global", "add"], Kind::Npm),
+    (&["workspace", "*", "add"], Kind::Npm),
+    (&["workspace", "*", "up"], Kind::Npm),
+    (&["workspaces", "foreach", "add"], Kind::Npm),
     (&["create"], Kind::NpmCreate),
     (&["init"], Kind::NpmCreate),
+    (&["innit"], Kind::NpmCreate),
     (&["exec"], Kind::NpmRun),
     (&["x"], Kind::NpmRun),
     (&["dlx"], Kind::NpmRun),
@@ -81,6 +91,15 @@ const TOOLS: &[Tool] = &[
     Tool { names: &["uvx"], forms: &[(&[], Kind::PipRun)] },
     Tool { names: &["easy_install"], forms: &[(&[], Kind::Pip)] },
     Tool { names: &["pdm", "rye"], forms: &[(&["add"], Kind::Pip)] },
+    Tool {
+        names: &["conda", "mamba", "micromamba"],
+        forms: &[
+            (&["install"], Kind::Conda),
+            (&["create"], Kind::Conda),
+            (&["update"], Kind::Conda),
+            (&["upgrade"], Kind::Conda),
+        ],
+    },
     Tool { names: &["poetry"], forms: &[(&["add"], Kind::Poetry), (&["self", "add"], Kind::Poetry)] },
     Tool { names: &["npm", "pnpm", "yarn", "bun"], forms: NPM },
     Tool { names: &["npx", "pnpx", "bunx"], forms: &[(&[], Kind::NpmRun)] },
@@ -155,7 +174,7 @@ pub(crate) struct Head {
     tool: usize,
     /// The words so far that are no options.
     words: Vec<String>,
-    came: usize,
+    came: bool,
     after_option: bool,
 }
 
@@ -166,7 +185,7 @@ impl Head {
         let name = lower.strip_suffix(".exe").or_else(|| lower.strip_suffix(".cmd")).unwrap_or(&lower);
         let name = numbered(name).unwrap_or(name);
         let tool = TOOLS.iter().position(|tool| tool.names.contains(&name))?;
-        let head = Self { tool, words: Vec::new(), came: 0, after_option: false };
+        let head = Self { tool, words: Vec::new(), came: false, after_option: false };
         let step = head.forms().find(|(path, _)| path.is_empty()).map_or(Step::More, |(_, kind)| Step::Yes(*kind));
         Some((head, step))
     }
@@ -187,13 +206,13 @@ impl Head {
 
     /// Whether nothing stands behind the tool's name yet.
     pub(crate) fn is_new(&self) -> bool {
-        self.came == 0
+        !self.came
     }
 
     /// Takes one more word.
     pub(crate) fn word(&mut self, word: &str) -> Step {
-        self.came += 1;
-        if self.came > MOST_WORDS || word.ends_with([',', ':', '.', '!', '?']) {
+        self.came = true;
+        if word.ends_with([',', ':', '.', '!', '?']) {
             return Step::No;
         }
         if word.starts_with(['-', '+']) {

@@ -71,6 +71,20 @@ pub(super) const PIP: &[&str] = &[
     "-w",
     "--wheel-dir",
 ];
+pub(super) const CONDA: &[&str] = &[
+    "-c",
+    "--channel",
+    "-n",
+    "--name",
+    "-p",
+    "--prefix",
+    "-f",
+    "--file",
+    "--solver",
+    "--subdir",
+    "--platform",
+    "--repodata-fn",
+];
 pub(super) const NPM: &[&str] = &[
     "--registry",
     "--prefix",

@@ -7,7 +7,7 @@ use portcullis_osv::{Ecosystem, Wanted};
 
 use super::args::{Arg, args};
 use super::head::{Head, Kind, Step};
-use super::options::{CARGO, COMPOSER, DOTNET, GEM, GO, NPM, PIP};
+use super::options::{CARGO, COMPOSER, CONDA, DOTNET, GEM, GO, NPM, PIP};
 use super::words;
 use crate::found::{Remote, Spec};
 use crate::spec;
@@ -62,7 +62,15 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     let Step::Yes(kind) = step else { return };
     let mut rest = rest.as_slice();
     if prose && let Some(end) = rest.iter().position(|word| is_prose(word)) {
+        let after = rest.get(end..).unwrap_or_default();
         rest = rest.get(..end).unwrap_or_default();
+        // `requests and evil`: another one, or how the sentence goes on.
+        if !rest.is_empty() && after.first().is_some_and(|word| joins(word)) {
+            let mut more: Vec<String> = after.iter().filter(|word| !joins(word)).cloned().collect();
+            more.truncate(more.iter().position(|word| is_prose(word)).unwrap_or(more.len()));
+            kind.read(rest, found);
+            return kind.read(&more, &mut |spec| found(spec.guessed()));
+        }
     }
     kind.read(rest, found);
 }
@@ -91,19 +99,31 @@ pub(crate) fn is_prose(word: &str) -> bool {
     lower == "-" || lower == "--" || PROSE.contains(lower.as_str())
 }
 
+/// Whether a word of prose may join two packages.
+pub(crate) fn joins(word: &str) -> bool {
+    ["and", "or", "plus"].iter().any(|joins| word.eq_ignore_ascii_case(joins))
+}
+
 impl Kind {
     fn read(self, words: &[String], found: &mut dyn FnMut(Spec)) {
         match self {
             Self::Pip | Self::Poetry => python(words, false, found),
             Self::PipRun => python(words, true, found),
             Self::PipWith => with(words, found),
+            Self::Conda => plain(words, CONDA, &mut spec::conda, found),
             Self::Npm => npm(words, false, found),
             Self::NpmRun => npm(words, true, found),
             Self::NpmCreate => npm(words, true, &mut |spec| found(creates(spec))),
             Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
             Self::Cargo => cargo(words, false, found),
             Self::CargoInstall => cargo(words, true, found),
-            Self::Go => plain(words, GO, &mut spec::go, found),
+            Self::Go => {
+                for arg in args(words, GO) {
+                    if let Arg::Plain(word) = arg {
+                        spec::go_modules(word).into_iter().for_each(&mut *found);
+                    }
+                }
+            }
             Self::Gem | Self::Bundle => gem(words, found),
             Self::Composer => composer(words, found),
             Self::Dotnet => dotnet(words, found),
@@ -174,6 +194,12 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
             Arg::Option("-r" | "-c" | "--requirement" | "--requirements" | "--constraint" | "--constraints", file) => {
                 specs.extend(listed_elsewhere(file));
             }
+            // `-Uname`: no option of pip's, but it says a name.
+            Arg::Option(option, value) if !value_of_upgrade(option).is_empty() => {
+                let name = value_of_upgrade(option);
+                let name = if value.is_empty() { name.to_owned() } else { format!("{name}={value}") };
+                specs.extend(spec::pypi(&name).map(Spec::guessed));
+            }
             Arg::Option(..) => {}
             Arg::Plain(_) if first && plain > 0 => {}
             Arg::Plain(word) => {
@@ -187,6 +213,12 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
         }
     }
     tell(Ecosystem::PyPi, specs, own, found);
+}
+
+/// What stands behind `-U` in the same word, unless it is made of other options of one letter.
+fn value_of_upgrade(option: &str) -> &str {
+    let value = option.strip_prefix("-U").unwrap_or_default();
+    if value.chars().all(|c| "IUVceiqrv".contains(c)) { "" } else { value }
 }
 
 /// A list of requirements that comes from elsewhere. One that lies here is the reader's own.

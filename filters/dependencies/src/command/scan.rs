@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::head::{Head, Step, could_begin, may_be_first};
-use super::packages::is_prose;
+use super::packages::{is_prose, joins};
 
 /// As many quotes may stand open around a command.
 const MOST_QUOTES: usize = 8;
@@ -63,6 +63,8 @@ enum State {
         word: Option<usize>,
         list: bool,
         prose: bool,
+        /// The last word was one that may join two packages.
+        joined: bool,
     },
 }
 
@@ -73,6 +75,8 @@ enum Next {
     /// Nothing began: the text from here is looked at anew.
     Again(usize),
     Done(Statement),
+    /// The same, and the text from here is looked at anew.
+    DoneAgain(Statement, usize),
 }
 
 impl Scan {
@@ -94,6 +98,11 @@ impl Scan {
             State::Taking { from, .. } => Some(from),
             _ => None,
         }
+    }
+
+    /// Whether a command has begun, and is not at its end.
+    pub(crate) fn is_begun(&self) -> bool {
+        matches!(self.state, State::Head { .. } | State::Taking { .. })
     }
 
     /// Whether the line goes on in the next one: `text` ends with what says so, or a list is open.
@@ -124,6 +133,12 @@ impl Scan {
                     self.state = State::Idle;
                     self.at = from;
                     self.before = Some(' ');
+                }
+                Next::DoneAgain(statement, from) => {
+                    self.state = State::Idle;
+                    self.at = from;
+                    self.before = Some(' ');
+                    done(statement);
                 }
                 Next::Done(statement) => {
                     self.state = State::Idle;
@@ -194,7 +209,7 @@ impl Scan {
                     matches!(c, '"' | '\'') && matches!(opened, Some('/' | '\\')) && self.quotes.last() == Some(&c);
                 if path {
                     self.quotes.pop();
-                } else if !c.is_whitespace() && !list {
+                } else if !(c.is_whitespace() || list || (c == '*' && opened == Some('*'))) {
                     return Next::Idle;
                 }
                 self.state = match step {
@@ -249,12 +264,13 @@ impl Scan {
                 (None, _) => Next::Again(at),
             },
             State::Head { head, word, start, quote, .. } => {
-                if c == '\\' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
+                // Emphasis around a word is no part of it.
+                if c == '\\' || c == '*' || (c == '\n' && matches!(before, Some('\\' | '`' | '^'))) {
                     return Next::Stay;
                 }
                 if c.is_whitespace() {
                     let Some(from) = word.take() else { return Next::Stay };
-                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'']);
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'', '*']);
                     if complete.is_empty() {
                         return Next::Stay;
                     }
@@ -300,10 +316,13 @@ impl Scan {
                 }
                 (None, _) => Next::Stay,
             },
-            State::Taking { start, from, close, quote, word, prose, .. } => {
+            State::Taking { start, from, close, quote, word, prose, joined, .. } => {
                 let done =
                     |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
                 if before == Some('\\') {
+                    if c == '\n' && *quote == Some('\n') {
+                        *quote = None;
+                    }
                     // Within a string, a line ends where it says so.
                     return match c {
                         'n' | 'r' if close.is_some_and(|close| close != '`') => done(at - 1),
@@ -317,6 +336,8 @@ impl Scan {
                     Some(open) if c == open => *quote = None,
                     Some(_) => {}
                     None => match c {
+                        // A comment between the lines of a command: nothing in it counts before its line ends.
+                        '#' if begins_line(text.get(..at).unwrap_or_default()) => *quote = Some('\n'),
                         '"' | '\'' if before.is_none_or(|before| !*prose || !before.is_alphanumeric()) => {
                             *quote = Some(c);
                             word.get_or_insert(at);
@@ -327,11 +348,20 @@ impl Scan {
                         }
                         '`' if *prose => return done(at),
                         _ if c.is_whitespace() => {
-                            if let Some(from) = word.take()
+                            if let Some(begin) = word.take()
                                 && *prose
-                                && ends_prose(text.get(from..at).unwrap_or_default())
                             {
-                                return done(at);
+                                let word = text.get(begin..at).unwrap_or_default();
+                                // Another command: the words between were prose.
+                                if *joined && Head::of(marked(word)).is_some() {
+                                    let range = *start..begin;
+                                    let statement = Statement { range, from: *from, prose: true, list: false };
+                                    return Next::DoneAgain(statement, begin);
+                                }
+                                *joined = joins(word);
+                                if !*joined && ends_prose(word) {
+                                    return done(at);
+                                }
                             }
                         }
                         _ => {
@@ -357,7 +387,7 @@ impl Scan {
             Around::Shell => true,
         };
         let prose = !(alone && is_alone(before));
-        State::Taking { start, from, close, quote: None, word: None, list, prose }
+        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false }
     }
 }
 
@@ -375,6 +405,11 @@ fn may_follow(last: Option<char>, before: &str) -> bool {
         Some(last) => !is_word(last) && last != '@',
         None => true,
     }
+}
+
+/// Whether nothing stands in the line yet, and a line came before it.
+fn begins_line(before: &str) -> bool {
+    before.trim_end_matches([' ', '\t']).ends_with('\n')
 }
 
 /// Whether what stands before a command leaves it a command: a prompt, a quote, another command's end, an assignment.
@@ -400,6 +435,12 @@ fn ends_prose(word: &str) -> bool {
     bare.ends_with([':', '!', '?', ')'])
         || (bare.ends_with('.') && bare.len() > 1 && !bare.ends_with(".."))
         || (bare.len() <= LONGEST_WORD && is_prose(bare.trim_end_matches(',')))
+}
+
+/// A word without the marks and the elements that stand before it, and those behind.
+fn marked(word: &str) -> &str {
+    let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+    word.rsplit(|c: char| !is_word(c)).next().unwrap_or(word).trim_matches('_')
 }
 
 fn is_word(c: char) -> bool {
@@ -428,7 +469,7 @@ mod tests {
     fn commands_are_cut_out_of_lines() {
         for (text, found) in [
             ("Use `pip install x==1` or not.", &["pip install x==1"][..]),
-            ("You can run pip install requests and then go.", &["pip install requests and"]),
+            ("You can run pip install requests and then go.", &["pip install requests and then"]),
             ("run pip to install", &[]),
             ("cd a && npm i b; go get c|d", &["npm i b", "go get c"]),
             ("pip npm install x", &["npm install x"]),

@@ -14,12 +14,16 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
         }
     };
     let mut chars = text.chars().peekable();
-    let mut before = ' ';
+    let (mut before, mut blank) = (' ', false);
     while let Some(c) = chars.next() {
         match (c, quote) {
             // A line that goes on: the shell joins it.
-            ('\\', None) if chars.peek() == Some(&'\n') => _ = chars.next(),
-            ('`' | '^', None) if chars.peek() == Some(&'\n') => _ = chars.next(),
+            ('\\' | '`' | '^', None) if chars.peek() == Some(&'\n') => {
+                _ = chars.next();
+                blank = true;
+                before = c;
+                continue;
+            }
             ('\\', None | Some('"')) => {
                 word.extend(chars.next());
                 begun = true;
@@ -30,6 +34,8 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
                 quote = Some(c);
                 begun = true;
             }
+            // A line of its own between the lines of a command.
+            ('#', None) if blank => while chars.next().is_some_and(|c| c != '\n') {},
             ('#', None) if before.is_whitespace() => break,
             _ if c.is_whitespace() => {
                 if begun || !word.is_empty() {
@@ -40,6 +46,7 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
             _ => word.push(c),
         }
         before = c;
+        blank &= c.is_whitespace() || c == '#';
     }
     if begun || !word.is_empty() {
         put(&mut word, &mut skip);

@@ -5,10 +5,16 @@ use portcullis_osv::{Ecosystem, Wanted};
 use super::{found, is_full, is_name, is_version_like, range, remote};
 use crate::found::{Remote, Spec};
 
+/// Hosts of the registry itself.
+const REGISTRIES: [&str; 2] = ["registry.npmjs.org", "registry.yarnpkg.com"];
+
 /// What stands behind `npm install`.
 pub(crate) fn npm(text: &str) -> Option<Spec> {
     let text = text.trim();
     let text = text.strip_prefix("npm:").unwrap_or(text);
+    if let Some(spec) = registered(text) {
+        return Some(spec);
+    }
     if let Some(remote) = remote(text).or_else(|| archive(text)) {
         return Some(Spec::remote(Ecosystem::Npm, "", remote));
     }
@@ -35,6 +41,9 @@ pub(crate) fn entry(name: &str, wanted: &str) -> Option<Spec> {
     if let Some(alias) = wanted.strip_prefix("npm:") {
         return npm(alias);
     }
+    if let Some(spec) = registered(wanted) {
+        return Some(spec);
+    }
     if let Some(inside) = ["workspace:", "catalog:"].iter().find_map(|prefix| wanted.strip_prefix(prefix)) {
         return Some(Spec::remote(Ecosystem::Npm, name, Remote::File(format!("workspace:{inside}"))));
     }
@@ -57,6 +66,21 @@ pub(crate) fn entry(name: &str, wanted: &str) -> Option<Spec> {
     }
     // A tag: whatever it stands for.
     (is_name(wanted, "-_.")).then(|| Spec::new(Ecosystem::Npm, name, Wanted::Any))
+}
+
+/// An archive at the registry's own address: `https://registry.npmjs.org/name/-/name-1.0.0.tgz`.
+fn registered(address: &str) -> Option<Spec> {
+    let (host, path) = address.strip_prefix("https://")?.split_once('/')?;
+    if !REGISTRIES.iter().any(|registry| registry.eq_ignore_ascii_case(host)) {
+        return None;
+    }
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let (name, file) = path.split_once("/-/")?;
+    let name = name.replace("%2f", "/").replace("%2F", "/").replace("%40", "@");
+    let last = name.rsplit('/').next()?;
+    let version = file.strip_suffix(".tgz")?.strip_prefix(last)?.strip_prefix('-')?;
+    (is_package(&name) && is_version_like(version))
+        .then(|| Spec::new(Ecosystem::Npm, &name, Wanted::Exact(version.into())))
 }
 
 /// A package's name, with its scope.

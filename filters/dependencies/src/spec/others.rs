@@ -3,7 +3,7 @@
 use portcullis_osv::{Ecosystem, Wanted};
 
 use super::{either, exact, found, is_full, is_name, is_version_like, range, remote};
-use crate::found::{Remote, Spec};
+use crate::found::{LONGEST_NAME, Remote, Spec};
 
 /// `name`, `name@version`, as `cargo add` takes it; a bare version is a caret range, as in a manifest.
 pub(crate) fn cargo(text: &str) -> Option<Spec> {
@@ -42,6 +42,46 @@ pub(crate) fn go(text: &str) -> Option<Spec> {
         _ => return None,
     };
     found(Ecosystem::Go, path, wanted)
+}
+
+/// Hosts of many modules, and of how many parts the path of one is at least.
+const GO_HOSTS: &[(&str, usize)] = &[
+    ("bitbucket.org", 3),
+    ("cloud.google.com", 2),
+    ("codeberg.org", 3),
+    ("github.com", 3),
+    ("gitlab.com", 3),
+    ("go.etcd.io", 2),
+    ("go.mongodb.org", 2),
+    ("go.opentelemetry.io", 2),
+    ("go.uber.org", 2),
+    ("golang.org", 3),
+    ("google.golang.org", 2),
+    ("gopkg.in", 2),
+    ("gorm.io", 2),
+    ("k8s.io", 2),
+    ("sigs.k8s.io", 2),
+];
+
+/// A package of Go, and every module that it may be in: a path does not say where its module ends. On a host of many
+/// the shortest that it can be counts like the path itself; the others are guesses.
+pub(crate) fn go_modules(text: &str) -> Vec<Spec> {
+    let Some(spec) = go(text) else { return Vec::new() };
+    // A name of no registry is told as such, once.
+    if spec.written.len() > LONGEST_NAME {
+        return vec![spec];
+    }
+    let path = spec.written.clone();
+    let host = path.split('/').next().unwrap_or_default();
+    let known = GO_HOSTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, parts)| *parts);
+    let least = known.unwrap_or(1);
+    let mut specs = vec![spec.clone()];
+    for (parts, (end, _)) in (1..).zip(path.match_indices('/')) {
+        let Some(prefix) = path.get(..end).filter(|_| parts >= least) else { continue };
+        let module = Spec::new(Ecosystem::Go, prefix, spec.wanted.clone());
+        specs.push(if known == Some(parts) { module } else { module.guessed() });
+    }
+    specs
 }
 
 /// `vendor/package`, and a constraint behind `:` or `=`.

@@ -42,6 +42,24 @@ pub(crate) fn pypi(text: &str) -> Option<Spec> {
     found(Ecosystem::PyPi, name, pypi_version(version)?)
 }
 
+/// What conda takes: `channel::name=version=build`, `name>=version`. Its packages mostly are named as on PyPI, so the
+/// name is a guess.
+pub(crate) fn conda(text: &str) -> Option<Spec> {
+    let text = text.rsplit("::").next().unwrap_or(text);
+    let single = text.split_once('=').filter(|(name, version)| {
+        !version.starts_with('=') && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
+    });
+    let spec = match single {
+        // Conda takes `1.2` for all that begin so.
+        Some((name, version)) => {
+            let version = version.split('=').next().unwrap_or(version).trim_end_matches('*').trim_end_matches('.');
+            pypi(&format!("{name}=={version}.*"))
+        }
+        None => pypi(text),
+    };
+    spec.map(Spec::guessed)
+}
+
 /// What PEP 440 writes behind a name.
 pub(crate) fn pypi_version(text: &str) -> Option<Wanted> {
     let text = text.trim();

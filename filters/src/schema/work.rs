@@ -5,7 +5,7 @@
 //! subschemas are evaluated at most on a value that nests this deep. A schema that evaluates itself on the same value
 //! never ends, and is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,11 @@ const MOST_CALLS: usize = 512;
 const MOST_WORK: u64 = 20_000_000;
 /// So many bytes of text count as one more value: patterns and lengths read them.
 const BYTES_A_VALUE: u64 = 64;
+/// The most different expressions of one schema. Each takes up to some 100 KiB once it is compiled and used.
+const MOST_EXPRESSIONS: usize = 64;
+/// One that looks around or back is compiled in pieces, each of which takes as much as another one whole: so many bytes
+/// of it count as one more.
+const BYTES_A_PIECE: usize = 16;
 
 /// Why a schema is not taken. Quotes nothing of it but names of keywords.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +45,12 @@ pub enum SchemaError {
     /// It evaluates itself on the same value.
     #[error("it refers to itself without end")]
     Endless,
+    /// Too many expressions.
+    #[error(
+        "it has more than {MOST_EXPRESSIONS} different expressions (`pattern`, and keys of `patternProperties`), where \
+         {BYTES_A_PIECE} bytes of one that looks around or back count as one more; write fewer or shorter ones"
+    )]
+    Expressions,
     /// Too many subschemas, or too deep.
     #[error("it is too large")]
     TooLarge,
@@ -50,6 +61,7 @@ pub enum SchemaError {
 pub(super) struct Work {
     /// What a value takes that nests so deep; the last one holds for all that nest deeper.
     at: Vec<Cost>,
+    expressions: usize,
 }
 
 impl Work {
@@ -58,6 +70,8 @@ impl Work {
     /// # Errors
     /// When it refers elsewhere, never ends, or is too large to tell.
     pub(super) fn of(schema: &Value) -> Result<Self, SchemaError> {
+        let mut found = Found::default();
+        found.visit(schema, 0)?;
         let mut table = Table { root: schema, anchors: HashMap::new(), inner: HashMap::new(), all: Vec::new() };
         table.collect(schema, true, 0)?;
         let mut at: Vec<Cost> = Vec::new();
@@ -73,7 +87,12 @@ impl Work {
             }
             table.inner = now;
         }
-        Ok(Self { at })
+        Ok(Self { at, expressions: found.weight })
+    }
+
+    /// How many different expressions the schema has; long ones that look around count as more.
+    pub(super) fn expressions(&self) -> usize {
+        self.expressions
     }
 
     /// Whether a value of this size may be validated.
@@ -132,6 +151,61 @@ const SINGLE_WITHIN: [&str; 8] = [
     "contentSchema",
 ];
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+
+/// What stands in a schema that makes work of another kind than evaluations.
+#[derive(Default)]
+struct Found<'s> {
+    expressions: BTreeSet<&'s str>,
+    weight: usize,
+}
+
+impl<'s> Found<'s> {
+    /// Looks everywhere, not only where keywords stand: a reference can lead to any place.
+    fn visit(&mut self, part: &'s Value, depth: usize) -> Result<(), SchemaError> {
+        if depth > MAX_DEPTH {
+            return Err(SchemaError::TooLarge);
+        }
+        match part {
+            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item, depth + 1)),
+            Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                match (key.as_str(), value) {
+                    ("pattern", Value::String(expression)) => self.note(expression)?,
+                    ("patternProperties", Value::Object(entries)) => {
+                        entries.keys().try_for_each(|expression| self.note(expression))?;
+                    }
+                    _ => {}
+                }
+                self.visit(value, depth + 1)
+            }),
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => Ok(()),
+        }
+    }
+
+    fn note(&mut self, expression: &'s str) -> Result<(), SchemaError> {
+        if self.expressions.insert(expression) {
+            let pieces = if looks_around(expression) { expression.len() / BYTES_A_PIECE } else { 0 };
+            self.weight += 1 + pieces;
+        }
+        if self.weight > MOST_EXPRESSIONS {
+            return Err(SchemaError::Expressions);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an expression may need more than a plain automaton: groups other than `(?:`, references back, what takes
+/// and gives nothing back. It may say so of some that need none; those are only held to shorter texts.
+fn looks_around(expression: &str) -> bool {
+    let mut marks = expression.split("(?");
+    let groups = marks.next().is_some() && marks.any(|inside| !inside.starts_with(':'));
+    let letters = expression.as_bytes();
+    groups
+        || letters.windows(2).any(|pair| match pair {
+            [b'\\', next] => next.is_ascii_digit() || b"GKZghk".contains(next),
+            [b'*' | b'+' | b'?' | b'}', b'+'] => true,
+            _ => false,
+        })
+}
 
 /// A subschema is known by where it lies in memory.
 type Address = usize;
@@ -364,6 +438,27 @@ mod tests {
         }
         let many: Vec<_> = (0..5000).map(|_| json!({})).collect();
         assert_eq!(Work::of(&json!({"anyOf": many})).unwrap_err(), SchemaError::TooLarge);
+    }
+
+    #[test]
+    fn expressions_are_counted_wherever_they_stand() {
+        let many = |count: usize| {
+            let properties: Map<_, _> =
+                (0..count).map(|n| (format!("p{n}"), json!({"pattern": format!(r"^\w{{20}}\pL{{9}}{n}$")}))).collect();
+            json!({"properties": properties})
+        };
+        assert_eq!(Work::of(&many(64)).unwrap().expressions(), 64);
+        assert_eq!(Work::of(&many(65)).unwrap_err(), SchemaError::Expressions);
+        let keys: Map<_, _> = (0..65).map(|n| (format!("^x{n}"), json!({}))).collect();
+        assert_eq!(Work::of(&json!({"patternProperties": keys})).unwrap_err(), SchemaError::Expressions);
+        // A reference leads where no keyword stands.
+        let hidden = json!({"$ref": "#/x/y", "x": {"y": many(65)}});
+        assert_eq!(Work::of(&hidden).unwrap_err(), SchemaError::Expressions);
+        // One that stands in many places is one.
+        let same: Vec<_> = (0..1000).map(|_| json!({"pattern": "^(?=a)b$"})).collect();
+        assert_eq!(Work::of(&json!({"prefixItems": same})).unwrap().expressions(), 1);
+        let around = json!({"pattern": r"(?=\w{20})".repeat(120)});
+        assert_eq!(Work::of(&around).unwrap_err(), SchemaError::Expressions);
     }
 
     #[test]

@@ -27,6 +27,12 @@ const MOST_EXPRESSIONS: usize = 64;
 /// of it count as one more.
 const BYTES_A_PIECE: usize = 16;
 
+/// The longest text, in bytes, that is judged where an expression looks around or back: such a one may read all of it
+/// again at every place.
+const MOST_AROUND: u64 = 4 << 10;
+/// So many pairs of such bytes count as one more value.
+const PAIRS_A_VALUE: u64 = 128;
+
 /// Why a schema is not taken. Quotes nothing of it but names of keywords.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -62,6 +68,10 @@ pub(super) struct Work {
     /// What a value takes that nests so deep; the last one holds for all that nest deeper.
     at: Vec<Cost>,
     expressions: usize,
+    /// Whether an expression looks around or back.
+    around: bool,
+    /// Whether items are compared with each other.
+    unique: bool,
 }
 
 impl Work {
@@ -87,7 +97,7 @@ impl Work {
             }
             table.inner = now;
         }
-        Ok(Self { at, expressions: found.weight })
+        Ok(Self { at, expressions: found.weight, around: found.around, unique: found.unique })
     }
 
     /// How many different expressions the schema has; long ones that look around count as more.
@@ -98,7 +108,16 @@ impl Work {
     /// Whether a value of this size may be validated.
     pub(super) fn allows(&self, size: &Size) -> bool {
         let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
-        let values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
+        let mut values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
+        if self.around {
+            if size.longest > MOST_AROUND {
+                return false;
+            }
+            values = values.saturating_add(size.squares / PAIRS_A_VALUE);
+        }
+        if self.unique {
+            values = values.saturating_add(size.compared);
+        }
         at.calls <= MOST_CALLS && at.evaluations.saturating_mul(values) <= MOST_WORK
     }
 }
@@ -109,6 +128,12 @@ pub(super) struct Size {
     depth: usize,
     values: u64,
     bytes: u64,
+    /// The longest text or name of a member, in bytes.
+    longest: u64,
+    /// The squares of the lengths of all texts and names.
+    squares: u64,
+    /// What it takes to compare each item of every list with all others of it.
+    compared: u64,
 }
 
 impl Size {
@@ -123,16 +148,29 @@ impl Size {
         self.values += 1;
         self.depth = self.depth.max(depth);
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.add(item, depth + 1)),
+            Value::Array(items) => {
+                let before = self.values + self.bytes / BYTES_A_VALUE;
+                items.iter().for_each(|item| self.add(item, depth + 1));
+                let within = (self.values + self.bytes / BYTES_A_VALUE).saturating_sub(before);
+                let pairs = (items.len() as u64).saturating_mul(within) / 2;
+                self.compared = self.compared.saturating_add(pairs);
+            }
             Value::Object(entries) => {
                 for (key, value) in entries {
-                    self.bytes += key.len() as u64;
+                    self.text(key);
                     self.add(value, depth + 1);
                 }
             }
-            Value::String(text) => self.bytes += text.len() as u64,
+            Value::String(text) => self.text(text),
             Value::Bool(_) | Value::Null | Value::Number(_) => {}
         }
+    }
+
+    fn text(&mut self, text: &str) {
+        let length = text.len() as u64;
+        self.bytes += length;
+        self.longest = self.longest.max(length);
+        self.squares = self.squares.saturating_add(length.saturating_mul(length));
     }
 }
 
@@ -157,6 +195,8 @@ const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 struct Found<'s> {
     expressions: BTreeSet<&'s str>,
     weight: usize,
+    around: bool,
+    unique: bool,
 }
 
 impl<'s> Found<'s> {
@@ -170,6 +210,7 @@ impl<'s> Found<'s> {
             Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
                 match (key.as_str(), value) {
                     ("pattern", Value::String(expression)) => self.note(expression)?,
+                    ("uniqueItems", Value::Bool(true)) => self.unique = true,
                     ("patternProperties", Value::Object(entries)) => {
                         entries.keys().try_for_each(|expression| self.note(expression))?;
                     }
@@ -183,8 +224,9 @@ impl<'s> Found<'s> {
 
     fn note(&mut self, expression: &'s str) -> Result<(), SchemaError> {
         if self.expressions.insert(expression) {
-            let pieces = if looks_around(expression) { expression.len() / BYTES_A_PIECE } else { 0 };
-            self.weight += 1 + pieces;
+            let around = looks_around(expression);
+            self.around |= around;
+            self.weight += 1 + if around { expression.len() / BYTES_A_PIECE } else { 0 };
         }
         if self.weight > MOST_EXPRESSIONS {
             return Err(SchemaError::Expressions);
@@ -459,6 +501,46 @@ mod tests {
         assert_eq!(Work::of(&json!({"prefixItems": same})).unwrap().expressions(), 1);
         let around = json!({"pattern": r"(?=\w{20})".repeat(120)});
         assert_eq!(Work::of(&around).unwrap_err(), SchemaError::Expressions);
+    }
+
+    #[test]
+    fn what_looks_around_is_held_to_short_texts() {
+        for (expression, around) in [
+            ("(?=a*b)c", true),
+            ("(?!a)b", true),
+            ("(?<=a)b", true),
+            ("(?>a+)b", true),
+            (r"(a*)\1", true),
+            (r"(?<n>a*)\k<n>", true),
+            ("a*+b", true),
+            ("(?:a|b)*c+", false),
+            (r"^\d{4}-\d{2}$", false),
+        ] {
+            assert_eq!(looks_around(expression), around, "{expression}");
+            let work = Work::of(&json!({"properties": {"a": {"pattern": expression}}})).unwrap();
+            let text = |bytes: usize| Size::of(&json!({"a": "a".repeat(bytes), "b": 1}));
+            assert!(work.allows(&text(4 << 10)), "{expression}");
+            assert_eq!(work.allows(&text(200_000)), !around, "{expression}");
+            // Many texts that are short make work, too, and so do names of members.
+            let many = Size::of(&json!(vec!["a".repeat(4 << 10); 500]));
+            assert_eq!(work.allows(&many), !around, "{expression}");
+            assert_eq!(work.allows(&Size::of(&json!({"a".repeat(5_000): 1}))), !around, "{expression}");
+        }
+    }
+
+    #[test]
+    fn items_that_must_differ_are_compared_with_each_other() {
+        let texts = |count: usize, bytes: usize| {
+            let items: Vec<_> = (0..count).map(|n| format!("{n:0bytes$}")).collect();
+            Size::of(&json!({"list": items}))
+        };
+        let list = |unique: bool| {
+            let list = json!({"type": "array", "items": {"type": "string"}, "uniqueItems": unique});
+            Work::of(&json!({"properties": {"list": list}})).unwrap()
+        };
+        assert!(list(true).allows(&texts(1_000, 20)));
+        assert!(!list(true).allows(&texts(8_000, 500)));
+        assert!(list(false).allows(&texts(8_000, 500)));
     }
 
     #[test]

@@ -10,8 +10,10 @@ use super::compiled::{Kept, Schema};
 use super::work::SchemaError;
 use crate::json::Json;
 
-/// The most tools that one request may offer.
-const MOST_TOOLS: usize = 1_024;
+/// The most tools that one request may offer: their schemas are kept together.
+const MOST_TOOLS: usize = 256;
+/// The most expressions that the schemas of its tools may have together: each is compiled while the request is judged.
+const MOST_EXPRESSIONS: usize = 192;
 
 /// What the request asks of its answer.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Asked {
     pub(super) tools: Option<BTreeMap<String, Form>>,
     /// The kinds of tools without a name that the server, or the client, brings itself.
     own: Vec<String>,
+    /// How many expressions the tools' schemas have.
+    expressions: usize,
 }
 
 /// What a value must be.
@@ -45,8 +49,11 @@ pub(super) enum Unusable {
     /// A form that is not known.
     #[error("`{0}` asks for a form that the gate does not know, expected `text`, `json_object` or `json_schema`")]
     Kind(&'static str),
-    /// A tool that cannot be told from another.
-    #[error("`tools` offers two tools of one name, or more than {MOST_TOOLS}")]
+    /// A tool that cannot be told from another, or too much of them.
+    #[error(
+        "`tools` offers two tools of one name, more than {MOST_TOOLS}, or more than {MOST_EXPRESSIONS} expressions \
+         (`pattern`, and keys of `patternProperties`) in their schemas"
+    )]
     Tools,
 }
 
@@ -124,8 +131,12 @@ impl Asked {
                 form_of("tools", parameters, kept)?.unwrap_or(Form::Object)
             }
         };
+        if let Form::Fits(schema) = &form {
+            self.expressions += schema.expressions();
+        }
         let tools = self.tools.get_or_insert_default();
-        if tools.insert(name.to_owned(), form).is_some() || tools.len() > MOST_TOOLS {
+        let twice = tools.insert(name.to_owned(), form).is_some();
+        if twice || tools.len() > MOST_TOOLS || self.expressions > MOST_EXPRESSIONS {
             return Err(Unusable::Tools);
         }
         Ok(())
@@ -261,5 +272,20 @@ mod tests {
         );
         assert!(read(r#"{"tools":[{"name":"f","input_schema":{"type":"nonsense"}}]}"#).is_err());
         assert!(read(r#"{"format":{"type":7}}"#).is_err());
+    }
+
+    #[test]
+    fn tools_are_bounded_by_number_and_expressions() {
+        let offers = |count: usize, each: usize| {
+            let tool = |n: usize| {
+                let keys: Vec<_> = (0..each).map(|k| format!(r#""^{n}-{k}":{{}}"#)).collect();
+                format!(r#"{{"name":"f{n}","input_schema":{{"patternProperties":{{{}}}}}}}"#, keys.join(","))
+            };
+            read(&format!(r#"{{"tools":[{}]}}"#, (0..count).map(tool).collect::<Vec<_>>().join(",")))
+        };
+        assert!(offers(MOST_TOOLS, 0).is_ok());
+        assert_eq!(offers(MOST_TOOLS + 1, 0).unwrap_err(), Unusable::Tools);
+        assert!(offers(MOST_EXPRESSIONS / 2, 2).is_ok());
+        assert_eq!(offers(MOST_EXPRESSIONS / 2 + 1, 2).unwrap_err(), Unusable::Tools);
     }
 }

@@ -14,10 +14,18 @@ use crate::json::Json;
 
 /// The largest schema, as compact JSON, in bytes.
 pub(super) const MOST_BYTES: usize = 256 << 10;
-/// What one expression of a schema may take when it is compiled, and how often one that is not linear may step back.
-const EXPRESSION: (usize, usize) = (1 << 20, 50_000);
-/// So many compiled schemas are kept for the next request that brings them: agents send the same tools every time.
-const KEPT: usize = 256;
+/// What one expression of a schema may take when it is compiled, in bytes: the longest that are usual, dates with
+/// leap years and mail addresses, fit.
+const EXPRESSION_BYTES: usize = 64 << 10;
+/// How often one that looks around or back may step back.
+const EXPRESSION_STEPS: usize = 10_000;
+/// So many compiled schemas are kept for the next request that brings them: agents send the same tools every time. It is
+/// more than one request can bring.
+const KEPT: usize = 512;
+/// How large the schemas that are kept may be together, as compact JSON, in bytes: compiled, they take a multiple.
+const KEPT_BYTES: usize = 2 << 20;
+/// How many expressions the schemas that are kept may have together: they are what takes most.
+const KEPT_EXPRESSIONS: usize = 512;
 
 /// A compiled JSON Schema (draft 2020-12, or the one that its `$schema` names).
 pub struct Schema {
@@ -48,17 +56,24 @@ impl Schema {
     /// When it is none, refers to other documents, never ends, or is too large.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let work = Work::of(schema)?;
-        let (size, steps) = EXPRESSION;
         let validator = jsonschema::options()
             .with_draft(draft(schema)?)
             .offline()
             .should_validate_formats(false)
             .with_pattern_options(
-                PatternOptions::fancy_regex().size_limit(size).dfa_size_limit(size).backtrack_limit(steps),
+                PatternOptions::fancy_regex()
+                    .size_limit(EXPRESSION_BYTES)
+                    .dfa_size_limit(EXPRESSION_BYTES)
+                    .backtrack_limit(EXPRESSION_STEPS),
             )
             .build(schema)
             .map_err(|error| SchemaError::Invalid(format!(" at `{}`", cut(error.instance_path().as_str()))))?;
         Ok(Self { validator, work })
+    }
+
+    /// How many different expressions it has; long ones that look around count as more.
+    pub(super) fn expressions(&self) -> usize {
+        self.work.expressions()
     }
 
     /// Checks a value.
@@ -115,7 +130,29 @@ pub struct Kept(Mutex<Shelf>);
 #[derive(Debug, Default)]
 struct Shelf {
     known: HashMap<[u8; 32], Arc<Schema>>,
-    order: VecDeque<[u8; 32]>,
+    /// Their keys and sizes, the oldest first.
+    order: VecDeque<([u8; 32], usize)>,
+    bytes: usize,
+    expressions: usize,
+}
+
+impl Shelf {
+    /// Keeps one, and lets the oldest go where it is too much.
+    fn keep(&mut self, key: [u8; 32], bytes: usize, schema: Arc<Schema>) {
+        let expressions = schema.expressions();
+        if self.known.insert(key, schema).is_some() {
+            return;
+        }
+        self.order.push_back((key, bytes));
+        self.bytes += bytes;
+        self.expressions += expressions;
+        while self.order.len() > KEPT || self.bytes > KEPT_BYTES || self.expressions > KEPT_EXPRESSIONS {
+            let Some((oldest, bytes)) = self.order.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(bytes);
+            let gone = self.known.remove(&oldest).map_or(0, |schema| schema.expressions());
+            self.expressions = self.expressions.saturating_sub(gone);
+        }
+    }
 }
 
 impl Kept {
@@ -134,15 +171,7 @@ impl Kept {
             return Ok(Arc::clone(known));
         }
         let schema = Arc::new(Schema::compile(&written.to_value())?);
-        let mut shelf = shelf();
-        if shelf.known.insert(key, Arc::clone(&schema)).is_none() {
-            shelf.order.push_back(key);
-            if shelf.order.len() > KEPT
-                && let Some(oldest) = shelf.order.pop_front()
-            {
-                shelf.known.remove(&oldest);
-            }
-        }
+        shelf().keep(key, bytes.len(), Arc::clone(&schema));
         Ok(schema)
     }
 }
@@ -192,5 +221,57 @@ mod tests {
         assert!(Arc::ptr_eq(&kept.compile(&json).unwrap(), &kept.compile(&json).unwrap()));
         let long = format!(r#"{{"description":"{}"}}"#, "x".repeat(MOST_BYTES));
         assert_eq!(kept.compile(&Json::parse(long.as_bytes()).unwrap()).unwrap_err(), SchemaError::TooLarge);
+    }
+
+    #[test]
+    fn ordinary_expressions_fit_and_heavy_ones_do_not() {
+        for expression in [
+            r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+            r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$",
+            r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$",
+            r"^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000)$",
+            r"^((\d\d[2468][048]|\d\d[13579][26]|\d\d0[48]|[02468][048]00|[13579][26]00)-02-29|\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|(02)-(0[1-9]|1\d|2[0-8])))T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z)$",
+            r"^P(?:(\d+W)|(?!.*W)(?=\d|T\d)(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?)$",
+            r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$",
+            r"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])$",
+            r"^$|^(?:[0-9a-zA-Z+/]{4})*(?:(?:[0-9a-zA-Z+/]{2}==)|(?:[0-9a-zA-Z+/]{3}=))?$",
+            r"^[a-zA-Z0-9_-]{1,64}$",
+            r"^\w{1,255}$",
+            r"^sha256:[a-f0-9]{64}$",
+            r"^\p{L}+$",
+        ] {
+            assert!(Schema::compile(&json!({"pattern": expression})).is_ok(), "{expression}");
+        }
+        for expression in [r"^\w{20}\pL{9}0$", r"(?=\pL{20})a", "(a{100}){100}"] {
+            let said = Schema::compile(&json!({"properties": {"a": {"pattern": expression}}}));
+            assert!(matches!(said, Err(SchemaError::Invalid(_))), "{expression}");
+        }
+    }
+
+    #[test]
+    fn the_shelf_is_bounded_by_number_bytes_and_expressions() {
+        let kept = Kept::default();
+        let bring = |text: String| kept.compile(&Json::parse(text.as_bytes()).unwrap()).unwrap();
+        let held = || {
+            let shelf = kept.0.lock().unwrap();
+            assert_eq!(shelf.known.len(), shelf.order.len());
+            (shelf.known.len(), shelf.bytes, shelf.expressions)
+        };
+        let plain = |n: usize| format!(r#"{{"title":"{n}"}}"#);
+        let first: Vec<_> = (0..KEPT).map(|n| bring(plain(n))).collect();
+        // The whole set of a request is still there when it comes again.
+        assert!((0..KEPT).all(|n| Arc::ptr_eq(&bring(plain(n)), &first[n])));
+        bring(plain(KEPT));
+        assert_eq!(held().0, KEPT);
+        for n in 0..KEPT_BYTES / (128 << 10) + 4 {
+            bring(format!(r#"{{"title":"{n}","description":"{}"}}"#, "x".repeat(128 << 10)));
+        }
+        let (count, bytes, _) = held();
+        assert!(count > 8 && bytes <= KEPT_BYTES, "{count} {bytes}");
+        for n in 0..KEPT_EXPRESSIONS / 32 + 4 {
+            let keys: Vec<_> = (0..32).map(|k| format!(r#""^{n}-{k}":{{}}"#)).collect();
+            bring(format!(r#"{{"patternProperties":{{{}}}}}"#, keys.join(",")));
+        }
+        assert_eq!(held().2, KEPT_EXPRESSIONS);
     }
 }

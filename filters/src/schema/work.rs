@@ -5,7 +5,7 @@
 //! subschemas are evaluated at most on a value that nests this deep. A schema that evaluates itself on the same value
 //! never ends, and is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,17 @@ const MOST_CALLS: usize = 512;
 const MOST_WORK: u64 = 20_000_000;
 /// So many bytes of text count as one more value: patterns and lengths read them.
 const BYTES_A_VALUE: u64 = 64;
+/// The most different expressions of one schema. Each takes up to some 100 KiB once it is compiled and used.
+const MOST_EXPRESSIONS: usize = 64;
+/// One that looks around or back is compiled in pieces, each of which takes as much as another one whole: so many bytes
+/// of it count as one more.
+const BYTES_A_PIECE: usize = 16;
+
+/// The longest text, in bytes, that is judged where an expression looks around or back: such a one may read all of it
+/// again at every place.
+const MOST_AROUND: u64 = 4 << 10;
+/// So many pairs of such bytes count as one more value.
+const PAIRS_A_VALUE: u64 = 128;
 
 /// Why a schema is not taken. Quotes nothing of it but names of keywords.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +51,12 @@ pub enum SchemaError {
     /// It evaluates itself on the same value.
     #[error("it refers to itself without end")]
     Endless,
+    /// Too many expressions.
+    #[error(
+        "it has more than {MOST_EXPRESSIONS} different expressions (`pattern`, and keys of `patternProperties`), where \
+         {BYTES_A_PIECE} bytes of one that looks around or back count as one more; write fewer or shorter ones"
+    )]
+    Expressions,
     /// Too many subschemas, or too deep.
     #[error("it is too large")]
     TooLarge,
@@ -50,6 +67,11 @@ pub enum SchemaError {
 pub(super) struct Work {
     /// What a value takes that nests so deep; the last one holds for all that nest deeper.
     at: Vec<Cost>,
+    expressions: usize,
+    /// Whether an expression looks around or back.
+    around: bool,
+    /// Whether items are compared with each other.
+    unique: bool,
 }
 
 impl Work {
@@ -58,6 +80,8 @@ impl Work {
     /// # Errors
     /// When it refers elsewhere, never ends, or is too large to tell.
     pub(super) fn of(schema: &Value) -> Result<Self, SchemaError> {
+        let mut found = Found::default();
+        found.visit(schema, 0)?;
         let mut table = Table { root: schema, anchors: HashMap::new(), inner: HashMap::new(), all: Vec::new() };
         table.collect(schema, true, 0)?;
         let mut at: Vec<Cost> = Vec::new();
@@ -73,13 +97,27 @@ impl Work {
             }
             table.inner = now;
         }
-        Ok(Self { at })
+        Ok(Self { at, expressions: found.weight, around: found.around, unique: found.unique })
+    }
+
+    /// How many different expressions the schema has; long ones that look around count as more.
+    pub(super) fn expressions(&self) -> usize {
+        self.expressions
     }
 
     /// Whether a value of this size may be validated.
     pub(super) fn allows(&self, size: &Size) -> bool {
         let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
-        let values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
+        let mut values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
+        if self.around {
+            if size.longest > MOST_AROUND {
+                return false;
+            }
+            values = values.saturating_add(size.squares / PAIRS_A_VALUE);
+        }
+        if self.unique {
+            values = values.saturating_add(size.compared);
+        }
         at.calls <= MOST_CALLS && at.evaluations.saturating_mul(values) <= MOST_WORK
     }
 }
@@ -90,6 +128,12 @@ pub(super) struct Size {
     depth: usize,
     values: u64,
     bytes: u64,
+    /// The longest text or name of a member, in bytes.
+    longest: u64,
+    /// The squares of the lengths of all texts and names.
+    squares: u64,
+    /// What it takes to compare each item of every list with all others of it.
+    compared: u64,
 }
 
 impl Size {
@@ -104,16 +148,29 @@ impl Size {
         self.values += 1;
         self.depth = self.depth.max(depth);
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.add(item, depth + 1)),
+            Value::Array(items) => {
+                let before = self.values + self.bytes / BYTES_A_VALUE;
+                items.iter().for_each(|item| self.add(item, depth + 1));
+                let within = (self.values + self.bytes / BYTES_A_VALUE).saturating_sub(before);
+                let pairs = (items.len() as u64).saturating_mul(within) / 2;
+                self.compared = self.compared.saturating_add(pairs);
+            }
             Value::Object(entries) => {
                 for (key, value) in entries {
-                    self.bytes += key.len() as u64;
+                    self.text(key);
                     self.add(value, depth + 1);
                 }
             }
-            Value::String(text) => self.bytes += text.len() as u64,
+            Value::String(text) => self.text(text),
             Value::Bool(_) | Value::Null | Value::Number(_) => {}
         }
+    }
+
+    fn text(&mut self, text: &str) {
+        let length = text.len() as u64;
+        self.bytes += length;
+        self.longest = self.longest.max(length);
+        self.squares = self.squares.saturating_add(length.saturating_mul(length));
     }
 }
 
@@ -132,6 +189,65 @@ const SINGLE_WITHIN: [&str; 8] = [
     "contentSchema",
 ];
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+
+/// What stands in a schema that makes work of another kind than evaluations.
+#[derive(Default)]
+struct Found<'s> {
+    expressions: BTreeSet<&'s str>,
+    weight: usize,
+    around: bool,
+    unique: bool,
+}
+
+impl<'s> Found<'s> {
+    /// Looks everywhere, not only where keywords stand: a reference can lead to any place.
+    fn visit(&mut self, part: &'s Value, depth: usize) -> Result<(), SchemaError> {
+        if depth > MAX_DEPTH {
+            return Err(SchemaError::TooLarge);
+        }
+        match part {
+            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item, depth + 1)),
+            Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                match (key.as_str(), value) {
+                    ("pattern", Value::String(expression)) => self.note(expression)?,
+                    ("uniqueItems", Value::Bool(true)) => self.unique = true,
+                    ("patternProperties", Value::Object(entries)) => {
+                        entries.keys().try_for_each(|expression| self.note(expression))?;
+                    }
+                    _ => {}
+                }
+                self.visit(value, depth + 1)
+            }),
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => Ok(()),
+        }
+    }
+
+    fn note(&mut self, expression: &'s str) -> Result<(), SchemaError> {
+        if self.expressions.insert(expression) {
+            let around = looks_around(expression);
+            self.around |= around;
+            self.weight += 1 + if around { expression.len() / BYTES_A_PIECE } else { 0 };
+        }
+        if self.weight > MOST_EXPRESSIONS {
+            return Err(SchemaError::Expressions);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an expression may need more than a plain automaton: groups other than `(?:`, references back, what takes
+/// and gives nothing back. It may say so of some that need none; those are only held to shorter texts.
+fn looks_around(expression: &str) -> bool {
+    let mut marks = expression.split("(?");
+    let groups = marks.next().is_some() && marks.any(|inside| !inside.starts_with(':'));
+    let letters = expression.as_bytes();
+    groups
+        || letters.windows(2).any(|pair| match pair {
+            [b'\\', next] => next.is_ascii_digit() || b"GKZghk".contains(next),
+            [b'*' | b'+' | b'?' | b'}', b'+'] => true,
+            _ => false,
+        })
+}
 
 /// A subschema is known by where it lies in memory.
 type Address = usize;
@@ -364,6 +480,67 @@ mod tests {
         }
         let many: Vec<_> = (0..5000).map(|_| json!({})).collect();
         assert_eq!(Work::of(&json!({"anyOf": many})).unwrap_err(), SchemaError::TooLarge);
+    }
+
+    #[test]
+    fn expressions_are_counted_wherever_they_stand() {
+        let many = |count: usize| {
+            let properties: Map<_, _> =
+                (0..count).map(|n| (format!("p{n}"), json!({"pattern": format!(r"^\w{{20}}\pL{{9}}{n}$")}))).collect();
+            json!({"properties": properties})
+        };
+        assert_eq!(Work::of(&many(64)).unwrap().expressions(), 64);
+        assert_eq!(Work::of(&many(65)).unwrap_err(), SchemaError::Expressions);
+        let keys: Map<_, _> = (0..65).map(|n| (format!("^x{n}"), json!({}))).collect();
+        assert_eq!(Work::of(&json!({"patternProperties": keys})).unwrap_err(), SchemaError::Expressions);
+        // A reference leads where no keyword stands.
+        let hidden = json!({"$ref": "#/x/y", "x": {"y": many(65)}});
+        assert_eq!(Work::of(&hidden).unwrap_err(), SchemaError::Expressions);
+        // One that stands in many places is one.
+        let same: Vec<_> = (0..1000).map(|_| json!({"pattern": "^(?=a)b$"})).collect();
+        assert_eq!(Work::of(&json!({"prefixItems": same})).unwrap().expressions(), 1);
+        let around = json!({"pattern": r"(?=\w{20})".repeat(120)});
+        assert_eq!(Work::of(&around).unwrap_err(), SchemaError::Expressions);
+    }
+
+    #[test]
+    fn what_looks_around_is_held_to_short_texts() {
+        for (expression, around) in [
+            ("(?=a*b)c", true),
+            ("(?!a)b", true),
+            ("(?<=a)b", true),
+            ("(?>a+)b", true),
+            (r"(a*)\1", true),
+            (r"(?<n>a*)\k<n>", true),
+            ("a*+b", true),
+            ("(?:a|b)*c+", false),
+            (r"^\d{4}-\d{2}$", false),
+        ] {
+            assert_eq!(looks_around(expression), around, "{expression}");
+            let work = Work::of(&json!({"properties": {"a": {"pattern": expression}}})).unwrap();
+            let text = |bytes: usize| Size::of(&json!({"a": "a".repeat(bytes), "b": 1}));
+            assert!(work.allows(&text(4 << 10)), "{expression}");
+            assert_eq!(work.allows(&text(200_000)), !around, "{expression}");
+            // Many texts that are short make work, too, and so do names of members.
+            let many = Size::of(&json!(vec!["a".repeat(4 << 10); 500]));
+            assert_eq!(work.allows(&many), !around, "{expression}");
+            assert_eq!(work.allows(&Size::of(&json!({"a".repeat(5_000): 1}))), !around, "{expression}");
+        }
+    }
+
+    #[test]
+    fn items_that_must_differ_are_compared_with_each_other() {
+        let texts = |count: usize, bytes: usize| {
+            let items: Vec<_> = (0..count).map(|n| format!("{n:0bytes$}")).collect();
+            Size::of(&json!({"list": items}))
+        };
+        let list = |unique: bool| {
+            let list = json!({"type": "array", "items": {"type": "string"}, "uniqueItems": unique});
+            Work::of(&json!({"properties": {"list": list}})).unwrap()
+        };
+        assert!(list(true).allows(&texts(1_000, 20)));
+        assert!(!list(true).allows(&texts(8_000, 500)));
+        assert!(list(false).allows(&texts(8_000, 500)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod growing;
 mod map;
 
 pub(crate) use fold::Made;
-pub(crate) use growing::{ends_word, instead, may_look_alike, seen_in_token, unsure};
+pub(crate) use growing::{ESCAPE, ends_word, instead, may_look_alike, seen_in_token, unsure};
 pub(crate) use map::{Map, View};
 
 use fold::changes;

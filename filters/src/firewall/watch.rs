@@ -243,7 +243,8 @@ impl State {
                 Action::Block => self.refuse(rule),
                 Action::Redact if gone => {}
                 Action::Redact => {
-                    self.cut(number, Cut { place, part: secret, rule: Some(Arc::clone(&rule.id)), quoted: None });
+                    let rule = Some(Arc::clone(&rule.id));
+                    self.cut(number, Cut { place, part: secret, rule, goes_on: false, quoted: None });
                 }
             }
         }

@@ -241,7 +241,10 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     }
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
-    spoken || random || (digits > 0 && text.len() >= 8 && told::is_password(head_of(candidate), candidate.secret))
+    let before = || part(candidate.text, 0..candidate.start);
+    spoken
+        || random
+        || (digits > 0 && text.len() >= 8 && told::is_password(before(), head_of(candidate), candidate.secret))
 }
 
 /// The password of a URL or of a line of logins.

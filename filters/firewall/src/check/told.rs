@@ -46,6 +46,25 @@ const NAMES: &[&str] = &[
     "รหัสผ่าน",
 ];
 
+/// Those that other words end with: `enclave`, `Resenha`. A word must begin with them.
+const BEGINS: &[&str] = &["clave", "senha", "parola", "haslo", "hasło", "heslo", "sifre", "şifre"];
+
+/// Words that begin with such a word and mean something else: encryption, cryptography, a store of keys and values.
+const ELSE: &[&str] = &[
+    "clave-valor",
+    "clave valor",
+    "sifrele",
+    "şifrele",
+    "密码学",
+    "密码算法",
+    "密码套件",
+    "密码库",
+    "密码分析",
+    "密碼學",
+    "암호화",
+    "암호학",
+];
+
 /// How the same is said with the English word.
 const VERBS: &[&str] = &[" ist ", " lautet ", " est ", " es ", " è ", " é ", " jest ", " to "];
 
@@ -67,20 +86,110 @@ const WHOSE: &[&str] = &[
     "ользовател",
     "用户",
     "ユーザ",
+    // What is said of it, or what it is kept in.
+    "palabra",
+    "chiave",
+    "manager",
+    "gestor",
+    "gestionnaire",
+    "gerenciador",
+    "менеджер",
+    "管理",
+    "gültig",
+    "geändert",
+    "abgelehnt",
+    "incorrect",
+    "falsch",
+    "hatalı",
+    "expir",
+    "过期",
 ];
+
+/// Words right before such a word that make something else of it, with at most one of [`OF`] between them.
+const MAKERS: &[&str] = &["palabra", "palabras", "gestor", "gestionnaire", "gerenciador", "manager", "менеджер"];
+const OF: &[&str] = &["de", "des", "di", "für", "per"];
+
+/// With these at its end a sentence goes on with whose it is: `Zugangsdaten für: srv-db-04`.
+const FOR: &[&str] = &[" für", " von", " pour", " para", " per", " voor", " для", " için"];
+
+/// How names of algorithms and protocols begin. A digit or a stroke follows, or another large letter.
+const ALGORITHMS: &[&str] =
+    &["AES", "SHA", "PBKDF2", "ChaCha20", "XChaCha20", "Argon2", "bcrypt", "RSA", "TLS", "TLSv", "LUKS", "WPA"];
+
+/// So much before the word is looked at: room for two of these words.
+const LOOKED_BACK: usize = 64;
 
 /// So much may stand between them: a few words.
 const NEAR: usize = 48;
 
 /// Whether what stands before a value says that it is a password, and the value can be one that a person chose.
-pub(super) fn is_password(head: &str, value: &str) -> bool {
-    static NAMED: LazyLock<Words> = LazyLock::new(|| Words::new(NAMES));
+/// `before` is the text up to that.
+pub(super) fn is_password(before: &str, head: &str, value: &str) -> bool {
     static OF_WHOM: LazyLock<Words> = LazyLock::new(|| Words::new(WHOSE));
     let sign = head.trim_end_matches(['"', '\'', '`', '*', '_', '(']);
     let in_english = || contains(head, "passw") && VERBS.iter().any(|verb| sign.ends_with(verb));
     // What ends a sentence is not the value's; `!` may well be.
     let text = value.trim_end_matches(['.', ',', ';', ':', '?', ')', '*']);
-    head.len() <= NEAR && (NAMED.any(head) || in_english()) && !OF_WHOM.any(head) && can_be_chosen(text)
+    head.len() <= NEAR
+        && (is_named(before, head) || in_english())
+        && !OF_WHOM.any(head)
+        && !is_made_another(before)
+        && !FOR.iter().any(|word| sign.trim_end_matches([':', '：', ' ', '\t', '\n', '\r']).ends_with(word))
+        && !is_technical(text)
+        && can_be_chosen(text)
+}
+
+/// Whether one of the words stands there, and as itself.
+fn is_named(before: &str, head: &str) -> bool {
+    static NAMED: LazyLock<Words> = LazyLock::new(|| Words::new(NAMES));
+    if !NAMED.any(head) {
+        return false;
+    }
+    let head = head.to_lowercase();
+    NAMES.iter().any(|name| {
+        head.match_indices(name).any(|(at, _)| {
+            let (left, right) = head.split_at_checked(at).unwrap_or_default();
+            let last = left.chars().next_back().or_else(|| before.chars().next_back().filter(|_| at == 0));
+            let begins = !BEGINS.contains(name) || !last.is_some_and(char::is_alphanumeric);
+            begins && !ELSE.iter().any(|other| right.starts_with(other))
+        })
+    })
+}
+
+/// Whether the words right before it make something else of it: `Palabras clave`, `Gestor de contraseñas`.
+fn is_made_another(before: &str) -> bool {
+    let from = before.len().saturating_sub(LOOKED_BACK);
+    let near = (from..from + 4).find_map(|from| before.get(from..)).unwrap_or_default().to_lowercase();
+    let mut words = near.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let last = words.next().unwrap_or_default();
+    let maker = |word: &str| MAKERS.contains(&word);
+    maker(last) || (OF.contains(&last) && words.next().is_some_and(maker))
+}
+
+/// Whether it is a number in hexadecimal digits, a date, or the name of an algorithm.
+fn is_technical(text: &str) -> bool {
+    let number = text.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let algorithm = ALGORITHMS.iter().any(|name| {
+        let head = text.get(..name.len()).filter(|head| head.eq_ignore_ascii_case(name));
+        let next = text.as_bytes().get(name.len());
+        let exact = head == Some(*name) && !next.is_some_and(u8::is_ascii_lowercase);
+        let numbered = name.ends_with(|c: char| c.is_ascii_digit());
+        head.is_some() && (exact || numbered || !next.is_some_and(u8::is_ascii_alphabetic))
+    });
+    number || algorithm || is_date(text)
+}
+
+/// Whether it is a day, with a time behind it or not: `31-Dez-2024`, `2024-12-31T10:00`.
+fn is_date(text: &str) -> bool {
+    let day = text.split_once('T').filter(|(_, time)| time.starts_with(|c: char| c.is_ascii_digit()));
+    let mut parts = day.map_or(text, |(day, _)| day).split(['-', '.', '/']);
+    let (Some(one), Some(month), Some(other), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let digits = |part: &str, sizes: &[usize]| sizes.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let named = (3..=10).contains(&month.chars().count()) && month.chars().all(char::is_alphabetic);
+    let ends = |day: &str, year: &str| digits(day, &[1, 2]) && digits(year, &[2, 4]);
+    (named || digits(month, &[1, 2])) && (ends(one, other) || ends(other, one))
 }
 
 #[cfg(test)]
@@ -182,5 +291,56 @@ mod tests {
         ] {
             assert!(!is_found(&rules, text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_only_sounds_like_one_is_none() {
+        let rules = Rules::load(true, &[], &Selection::default()).ok().unwrap();
+        let texts = [
+            "Şifreleme: AES256GCM",
+            "şifreleme: TLSv1.3-ECDHE",
+            "암호화: AES256GCM",
+            "암호화: ChaCha20Poly1305",
+            "密码学：ChaCha20Poly1305",
+            "密码学：Curve25519",
+            "密码管理器：KeePass2.54",
+            "The secure enclave: iPhone15,2",
+            "autoclave: Midmark-M11",
+            "Conclave: Habemus-Papam-2025",
+            "Resenha: Cyberpunk2077",
+            "Palabras clave: Llama3-70B",
+            "palabra clave: ISO-27001",
+            "clave-valor: DynamoDB2012",
+            "almacén clave-valor: Redis7.2.4",
+            "Parola chiave: Industria4.0",
+            "Passwort gültig bis: 31-Dez-2024",
+            "Mein Kennwort ist: 31-Dez-2024",
+            "Kennwort: 2024-12-31T10:00",
+            "Passwort abgelehnt: 0xC000006D",
+            "Kennwort: 0xC000006D",
+            "Das Passwort ist AES256-GCM",
+            "Passwort-Manager: Bitwarden2024",
+            "Gestor de contraseñas: KeePassXC2",
+            "Zugangsdaten für: srv-db-04",
+        ];
+        let wrong: Vec<&str> = texts.into_iter().filter(|text| is_found(&rules, text)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_word_beside_it_does_not_make_it_another() {
+        let rules = Rules::load(true, &[], &Selection::default()).ok().unwrap();
+        let texts = [
+            "El gestor me dio la clave: Xk29fLq8",
+            "(clave: Xk29fLq8)",
+            "\"senha\": Xk29fLq8",
+            "Enclave y clave: Xk29fLq8",
+            "şifre: Xk29fLq8",
+            "La contraseña: Xk29fLq8",
+            "Kennwort: Rsaxk29fLq",
+            "Zugangsdaten für den Server: Xk29fLq8",
+        ];
+        let wrong: Vec<&str> = texts.into_iter().filter(|text| !is_found(&rules, text)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

@@ -6,13 +6,14 @@ use unicode_normalization::char::compose;
 use super::confusable;
 use super::fold::{ENDS, Made, compatible, is_combining, is_invisible, looks_like};
 
+/// What begins a sequence that a terminal obeys. What of it comes behind this is left to who sees it come.
+pub(crate) const ESCAPE: char = '\u{1B}';
+
 /// What a reader sees instead of a character that comes after this one; `None` for itself. Letters that
 /// look like others are left to [`super::of`], which sees the word around them.
 pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
     match c {
         ' '..='~' | '\t' | '\n' | '\r' | '\u{C}' => None,
-        // Its sequence is only known when it has ended.
-        '\u{1B}' => None,
         '\u{E0020}'..='\u{E007E}' => char::from_u32(u32::from(c) - 0xE0000).map(Made::Char),
         '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => Some(Made::Nothing),
         _ if is_invisible(c) => Some(Made::Nothing),

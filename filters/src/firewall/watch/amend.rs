@@ -28,6 +28,8 @@ pub(super) struct Cut {
     pub(super) part: Range<usize>,
     /// The rule, where the part begins here; a mark names it.
     pub(super) rule: Option<Arc<str>>,
+    /// Whether it goes on at the beginning of a later frame, out of which its rest is taken.
+    pub(super) goes_on: bool,
     /// Where the text begins in JSON of which it is a part.
     pub(super) quoted: Option<Quoted>,
 }
@@ -153,12 +155,14 @@ fn without(text: &str, mut own: Vec<&Cut>, marks: &mut u32) -> Option<String> {
     let mut walk = Walk { at: 0, quoted: own.first().and_then(|cut| cut.quoted).unwrap_or_default() };
     let mut own = own.into_iter().peekable();
     while let Some(cut) = own.next() {
-        let (mut start, mut end) = (cut.part.start, cut.part.end);
+        let (mut start, mut end, mut goes_on) = (cut.part.start, cut.part.end, cut.goes_on);
         while let Some(next) = own.next_if(|next| next.part.start < end) {
             end = end.max(next.part.end);
+            // What goes on reaches the end of the text, as the longest of them.
+            goes_on |= next.goes_on;
         }
         if cut.quoted.is_some() {
-            Range { start, end } = in_string(text, &mut walk, cut, end)?;
+            Range { start, end } = in_string(text, &mut walk, cut, end, goes_on)?;
         }
         new.push_str(text.get(at..start)?);
         if let Some(rule) = &cut.rule {
@@ -175,17 +179,19 @@ fn without(text: &str, mut own: Vec<&Cut>, marks: &mut u32) -> Option<String> {
 
 /// The part of a text of JSON that can be taken out so that JSON is left: within the string in which it
 /// begins, and not within an escape. `None` where it does not begin in a string, or reaches over its end.
-fn in_string(text: &str, walk: &mut Walk, cut: &Cut, end: usize) -> Option<Range<usize>> {
+///
+/// An escape that lies across frames goes as a whole: with a part that `goes_on` what has begun of it here, and with
+/// what goes on here its rest.
+fn in_string(text: &str, walk: &mut Walk, cut: &Cut, end: usize, goes_on: bool) -> Option<Range<usize>> {
+    let (start, from) = (cut.part.start, walk.at);
     let mut part: Option<Range<usize>> = None;
-    let from = walk.at;
     for (at, byte) in text.bytes().enumerate().take(end).skip(from) {
-        let whole = walk.quoted.escape == 0;
-        if at >= cut.part.start && part.is_none() {
-            // What goes on here may have begun within an escape, which stays.
-            if !walk.quoted.inside || (!whole && cut.rule.is_some()) {
+        if at >= start && part.is_none() {
+            // Only of what goes on here the beginning of an escape is gone.
+            if !walk.quoted.inside || (walk.quoted.escape != 0 && cut.rule.is_some()) {
                 return None;
             }
-            part = whole.then_some(at..at);
+            part = Some(at..at);
         }
         walk.quoted.take(byte);
         walk.at = at + 1;
@@ -193,12 +199,13 @@ fn in_string(text: &str, walk: &mut Walk, cut: &Cut, end: usize) -> Option<Range
             if !walk.quoted.inside {
                 return None;
             }
-            if walk.quoted.escape == 0 {
+            if walk.quoted.escape == 0 || goes_on {
                 part.end = at + 1;
             }
         }
     }
-    Some(part.unwrap_or(end..end))
+    // What is only a part of an escape would stay: without its beginning, or with what it says.
+    part.filter(|part| !part.is_empty())
 }
 
 /// How far a text of JSON was followed, part by part.

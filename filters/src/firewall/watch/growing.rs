@@ -102,8 +102,10 @@ impl Growing {
             let part = usize::try_from(start - held.span.start).ok()?..usize::try_from(end - held.span.start).ok()?;
             // The mark stands where the secret begins, as far as that is still here.
             let rule = cuts.is_empty().then(|| Arc::clone(rule));
-            cuts.push((held.number, Cut { place: held.place, part, rule, quoted: held.quoted }));
+            let goes_on = end < secret.end;
+            cuts.push((held.number, Cut { place: held.place, part, rule, goes_on, quoted: held.quoted }));
         }
-        (!cuts.is_empty()).then_some(cuts)
+        // All of it is here.
+        cuts.last().is_some_and(|(_, last)| !last.goes_on).then_some(cuts)
     }
 }

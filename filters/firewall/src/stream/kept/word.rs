@@ -88,6 +88,10 @@ impl Kept {
                 self.join(came, true);
             }
         }
+        // What was dropped at the end of the word lies before what comes, and behind its last character.
+        if self.origin(self.end()) != self.came {
+            self.join(self.came, false);
+        }
         self.differ();
         Some(from)
     }

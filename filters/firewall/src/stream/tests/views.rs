@@ -139,3 +139,30 @@ fn what_ends_at_a_word_that_becomes_another_one_is_held_until_it_has() {
     }
     none_of(&wrong);
 }
+
+#[test]
+fn a_token_is_held_wherever_a_terminal_is_told_of_colours_in_it() {
+    let (rules, _) = builtin();
+    let mut wrong = Vec::new();
+    for (rule, template) in [
+        ("aws-access-key-id", "AKIA{b32:16}"),
+        ("github-token", "ghp_{b62:30}{crc32}"),
+        ("gitlab-token", "glpat-{b62:20}"),
+    ] {
+        let token = draw(template, 5).unwrap();
+        let prefix = rules.prefix_of(rule, &token).unwrap();
+        for sequence in ["\u{1b}[0m", "\u{1b}[38;5;196m", "\u{1b}"] {
+            for at in [0, 2, prefix, prefix + 1, token.len() - 1] {
+                let text = format!("see {}{sequence}{} and more", &token[..at], &token[at..]);
+                assert!(scanned(rules, rule, &text).is_some(), "{text:?}");
+                let may = "see ".len() + prefix + if at <= prefix { sequence.len() } else { 0 };
+                wrong.extend(cuts(&text).iter().find_map(|pieces| {
+                    let (gone, found) = play(rules, pieces);
+                    let held = gone.len() <= may && !found.is_empty();
+                    (!held).then(|| format!("{rule}: {gone:?} left of {pieces:?}, found {found:?}"))
+                }));
+            }
+        }
+    }
+    none_of(&wrong);
+}

@@ -206,3 +206,27 @@ fn many_are_taken_out_of_one_frame() {
     let (sent, refusal) = play(&redacts_jwt(), Format::Whole, &[&format!("{text}password = {other}\n")]);
     assert!(refusal.is_some() && sent.is_empty());
 }
+
+#[test]
+fn marks_that_vanish_take_nothing_out_of_what_is_cut() {
+    let judge = redacts_acme();
+    let token = acme();
+    for (at, mark) in [(6, "\u{301}"), (8, "\u{301}"), (12, "\u{301}\u{200b}"), (20, "\u{336}")] {
+        for many in [1, 2, 8] {
+            let said = format!("token: {}{}{} and more", &token[..at], mark.repeat(many), &token[at..]);
+            for format in [Format::Lines, Format::Events, Format::Whole] {
+                let sizes = if format == Format::Whole { &[4000][..] } else { &[1, 2, 3, 5, 16, 4000] };
+                for size in sizes {
+                    let chars: Vec<char> = said.chars().collect();
+                    let pieces: Vec<String> = chars.chunks(*size).map(String::from_iter).collect();
+                    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+                    let (sent, refusal) = play(&judge, format, &pieces);
+                    let read = format.read(&sent);
+                    let whole = refusal.is_some() || read.ends_with("[redacted:acme-token] and more");
+                    assert!(whole, "{format:?} in pieces of {size}: {read} of {said}");
+                    assert!(!read.contains(&token[token.len() - 4..]), "{format:?} in pieces of {size}: {read}");
+                }
+            }
+        }
+    }
+}

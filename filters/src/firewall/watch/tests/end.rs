@@ -106,4 +106,38 @@ proptest! {
         prop_assert!(Value::parse(read.as_bytes()).is_ok(), "{}", read);
         prop_assert!(read.contains("[redacted:prefix]"), "{}", read);
     }
+
+    /// Escapes that lie across frames are taken out as a whole.
+    #[test]
+    fn of_a_secret_in_escapes_nothing_is_left_in_frames_of_any_size(
+        before in "[ a-zé\u{1f600}\\\\\"]{0,6} ", after in "[ ,.]([ a-zé\u{1f600}\\\\\"]{0,6})", seed in any::<u64>(),
+        escaped in prop::collection::vec(any::<bool>(), 1..41), all in any::<bool>(), twice in any::<bool>(),
+    ) {
+        let judge = shapes(Some(RuleAction::Redact));
+        let secret = draw("gha_{b62:36}", seed).unwrap();
+        let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        let escaped = escaped.iter().map(|one| *one || all).cycle();
+        let chars = secret.chars().zip(escaped);
+        let written: String = chars.map(|(c, escaped)| if escaped { escape(c) } else { c.to_string() }).collect();
+        let written_as = |c: char| if c.is_ascii_lowercase() { c.to_string() } else { escape(c) };
+        let around = |text: &str| text.chars().map(written_as).collect::<String>();
+        let second = if twice { format!("{written} ") } else { String::new() };
+        let text = format!("{{\"x\":\"{}{second}{written}{}\"}}", around(&before), around(&after));
+        for size in (1..14).chain([400]) {
+            let pieces: Vec<&str> = text.as_bytes().chunks(size).map(|chunk| std::str::from_utf8(chunk).unwrap()).collect();
+            let (sent, refusal) = play(&judge, Format::Arguments, &pieces);
+            prop_assert_eq!(refusal, None, "{} {}", size, text);
+            let read = Format::Arguments.read(&sent);
+            let json = Value::parse(read.as_bytes());
+            let said = json.as_ref().ok().and_then(|json| json.get("x")?.as_str()).map(str::to_owned);
+            // As everywhere, its prefix may have left, or the beginning of that.
+            let left = said.map(|said| {
+                let begun = ["gha_", "gha", "gh", "g"].map(|begun| format!(" {begun}[redacted:prefix]"));
+                begun.iter().fold(said, |said, begun| said.replace(begun, " [redacted:prefix]"))
+            });
+            let second = if twice { "[redacted:prefix] " } else { "" };
+            let expected = format!("{before}{second}[redacted:prefix]{after}");
+            prop_assert_eq!(left, Some(expected), "{} {} left of {}", size, read, text);
+        }
+    }
 }

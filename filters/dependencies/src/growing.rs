@@ -254,7 +254,10 @@ impl Growing {
             let source = self.seen.part(range.clone());
             let place = self.at + source.start..self.at + source.end;
             let text = self.seen.text();
-            let marks = text.get(..content(text).min(range.start)).unwrap_or_default();
+            // Only so far: a line may hold as many commands as marks.
+            let most = (0..=MOST_MARKS.min(range.start)).rev().find(|at| text.is_char_boundary(*at));
+            let begin = text.get(..most.unwrap_or_default()).unwrap_or_default();
+            let marks = begin.get(..content(begin)).unwrap_or_default();
             let quoted = marks.contains('>') || self.fence.is_some_and(Fence::is_quoted);
             let text = text.get(range).unwrap_or_default();
             let unquoted;

@@ -96,6 +96,10 @@ pub struct Gate {
     cutter: Cutter,
     held: VecDeque<Bytes>,
     held_bytes: usize,
+    /// Bytes that came and are no frame yet.
+    partial_bytes: usize,
+    /// Whether the answer has ended, and its end was judged.
+    ended: bool,
     /// The number of the first held frame.
     first: u64,
     /// The number of the next frame to be shown.
@@ -113,6 +117,8 @@ impl Gate {
             shape,
             held: VecDeque::new(),
             held_bytes: 0,
+            partial_bytes: 0,
+            ended: false,
             first: 0,
             next: 0,
             usage: Usage::default(),
@@ -130,7 +136,9 @@ impl Gate {
             let usual = "the answer of the model server is too large";
             return Err(self.unread(Unread::TooLarge, usual, error.to_string()));
         }
+        self.partial_bytes = self.partial_bytes.saturating_add(chunk.len());
         while let Some(raw) = self.cutter.next_frame() {
+            self.partial_bytes = self.partial_bytes.saturating_sub(raw.len());
             self.show(raw)?;
             self.release(out)?;
         }
@@ -147,14 +155,57 @@ impl Gate {
     /// # Errors
     /// The refusal that ends the answer; nothing that was held has left.
     pub async fn finish(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        self.end()?;
+        self.rest(out).await
+    }
+
+    /// The first part of [`Gate::finish`]: judges what is left, which can take long, and asks nothing.
+    ///
+    /// # Errors
+    /// The refusal that ends the answer.
+    pub fn end(&mut self) -> Result<(), Refusal> {
         if let Some(raw) = self.cutter.finish() {
+            self.partial_bytes = 0;
             self.show(raw)?;
         }
         for position in 0..self.eyes.len() {
             self.hear(position, |watch| watch.end())?;
         }
+        self.ended = true;
+        Ok(())
+    }
+
+    /// The second part of [`Gate::finish`], after [`Gate::end`]: asks what is still to be asked, and gives out the rest.
+    ///
+    /// # Errors
+    /// The refusal that ends the answer; nothing that was held has left.
+    pub async fn rest(&mut self, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+        if !self.ended {
+            return Err(Refusal::internal("gate", "the end of the answer was not judged"));
+        }
         self.ask().await?;
         self.let_go(self.next, out)
+    }
+
+    /// How many bytes are judged at once, at most, when this many more come: what is no frame yet of a stream. A whole
+    /// answer is only gathered.
+    #[must_use]
+    pub fn at_once(&self, more: usize) -> usize {
+        if self.shape.stream.is_some() { self.partial_bytes.saturating_add(more) } else { 0 }
+    }
+
+    /// How many bytes are judged at once, at most, when the answer ends.
+    #[must_use]
+    pub fn at_end(&self) -> usize {
+        self.partial_bytes.saturating_add(self.held_bytes)
+    }
+
+    /// Takes the gate out of its place, so that it can judge elsewhere. What stays there lets nothing through.
+    #[must_use]
+    pub fn lend(&mut self) -> Self {
+        let nothing = AnswerShape { frame_bytes: 0, ..self.shape };
+        let stays = Self::new(Vec::new(), nothing, Arc::clone(&self.observer));
+        std::mem::replace(self, stays)
     }
 
     /// Asks what watches need to know from outside, and gives out the frames that may leave then. Called after
@@ -394,4 +445,49 @@ fn heed(eye: &mut Eye, refusal: Refusal, shadows: &mut Vec<Shadow>, observer: &d
     observer.shadowed(eye.filter, refusal.code);
     shadows.push(Shadow { filter: eye.filter, code: refusal.code, detail: refusal.detail });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn ran(&self, _: &'static str, _: Phase, _: Duration) {}
+        fn panicked(&self, _: &'static str) {}
+        fn shadowed(&self, _: &'static str, _: Code) {}
+    }
+
+    fn gate(stream: Option<StreamFormat>) -> Gate {
+        let shape =
+            AnswerShape { stream, reading: Reading::Json, frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true };
+        Gate::new(Vec::new(), shape, Arc::new(Nobody))
+    }
+
+    #[test]
+    fn what_stays_of_a_gate_that_is_lent_lets_nothing_through() {
+        let (mut place, mut out) = (gate(Some(StreamFormat::Ndjson)), Vec::new());
+        let mut lent = place.lend();
+        assert!(place.push(b"{}\n", &mut out).is_err());
+        assert!(out.is_empty());
+        lent.push(b"{}\n{", &mut out).unwrap();
+        assert_eq!(out.len(), 1);
+        assert_eq!((lent.at_once(7), lent.at_end()), (8, 1));
+        std::thread::spawn(move || lent.push(b"}\n", &mut Vec::new())).join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_whole_answer_is_judged_at_its_end_and_in_that_order() {
+        let (mut gate, mut out) = (gate(None), Vec::new());
+        gate.push(b"[1,", &mut out).unwrap();
+        gate.push(b"2]", &mut out).unwrap();
+        assert_eq!((gate.at_once(100), gate.at_end()), (0, 5));
+        assert!(gate.rest(&mut out).now_or_never().unwrap().is_err(), "its end was not judged");
+        gate.end().unwrap();
+        gate.rest(&mut out).now_or_never().unwrap().unwrap();
+        assert_eq!(out.iter().map(|frame| &frame.bytes()[..]).collect::<Vec<_>>(), [b"[1,2]"]);
+    }
 }

@@ -7,13 +7,16 @@ use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_timeout::timeout;
 use portcullis_filters::chain::Cleared;
 use portcullis_filters::dialect;
-use portcullis_filters::gate::ClearedFrame;
+use portcullis_filters::gate::{ClearedFrame, Gate};
 use portcullis_filters::{Code, Refusal};
 
 use super::flow::Flow;
 use super::{Relay, Relayed, Revoked};
 use crate::answering::Sealed;
 use crate::record::Ending;
+
+/// More bytes than this are judged off the event loop's threads: others' answers wait there.
+const OFFLOAD: usize = 256 * 1024;
 
 impl Relay<'_> {
     /// Pours the answer through the gate to the client.
@@ -35,11 +38,11 @@ impl Relay<'_> {
             };
             let began = Instant::now();
             let (said, ended) = match read {
-                Ok(Ok(Some(chunk))) => match flow.gate.push(chunk, &mut out) {
+                Ok(Ok(Some(chunk))) => match push(flow, chunk, &mut out).await {
                     Ok(()) => (flow.gate.settle(&mut out).await, false),
                     refused => (refused, false),
                 },
-                Ok(Ok(None)) => (flow.gate.finish(&mut out).await, true),
+                Ok(Ok(None)) => (finish(flow, &mut out).await, true),
                 Ok(Err(error)) => (
                     Err(Refusal::new("upstream", Code::UpstreamInvalid, "the model server broke its answer off")
                         .with_detail(error.etype().as_str().to_owned())),
@@ -182,6 +185,42 @@ impl Relay<'_> {
             }
         }
     }
+}
+
+/// Shows a chunk to the gate, off this thread when there is much to judge at once.
+async fn push(flow: &mut Flow, chunk: &[u8], out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+    if flow.gate.at_once(chunk.len()) <= OFFLOAD {
+        return flow.gate.push(chunk, out);
+    }
+    let chunk = Bytes::copy_from_slice(chunk);
+    elsewhere(flow, out, move |gate, out| gate.push(&chunk, out)).await
+}
+
+/// Ends the answer at the gate, off this thread when there is much to judge. What is asked is asked from here.
+async fn finish(flow: &mut Flow, out: &mut Vec<ClearedFrame>) -> Result<(), Refusal> {
+    if flow.gate.at_end() <= OFFLOAD {
+        return flow.gate.finish(out).await;
+    }
+    elsewhere(flow, out, |gate, _| gate.end()).await?;
+    flow.gate.rest(out).await
+}
+
+/// Lends the gate to a thread that may take its time. A gate that does not come back has let nothing through.
+async fn elsewhere(
+    flow: &mut Flow,
+    out: &mut Vec<ClearedFrame>,
+    judge: impl FnOnce(&mut Gate, &mut Vec<ClearedFrame>) -> Result<(), Refusal> + Send + 'static,
+) -> Result<(), Refusal> {
+    let (mut gate, mut cleared) = (flow.gate.lend(), std::mem::take(out));
+    let judged = tokio::task::spawn_blocking(move || {
+        let said = judge(&mut gate, &mut cleared);
+        (gate, cleared, said)
+    });
+    let Ok((gate, cleared, said)) = judged.await else {
+        return Err(Refusal::internal("gate", "the judgement was cut off"));
+    };
+    (flow.gate, *out) = (gate, cleared);
+    said
 }
 
 /// The frames as one piece; a single one is not copied.

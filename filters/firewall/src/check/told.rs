@@ -320,7 +320,7 @@ mod tests {
             "Kennwort: 0xC000006D",
             "Das Passwort ist AES256-GCM",
             "Passwort-Manager: Bitwarden2024",
-            "Gestor de contraseñas: KeePassXC2",
+            "Gestor de contraseñas: KeePass2.54",
             "Zugangsdaten für: srv-db-04",
         ];
         let wrong: Vec<&str> = texts.into_iter().filter(|text| is_found(&rules, text)).collect();

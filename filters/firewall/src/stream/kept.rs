@@ -62,7 +62,7 @@ pub(super) struct Kept {
     /// For JSON in a text: its strings are seen as what they say.
     escapes: Option<Escapes>,
     /// What may be a sequence that a terminal obeys, and is not seen yet.
-    sequence: Option<Begun>,
+    sequence: Option<Box<Begun>>,
     /// Up to here it was seen: behind it lies a part of an escape, or of a sequence.
     whole: u64,
     /// Where the word at the end begins, if it holds letters that may look like others.
@@ -96,7 +96,7 @@ impl Kept {
             self.forget(tail);
         }
         // Room grows as usual, but never beyond what is kept.
-        let need = self.text.len() + piece.len() + self.sequence.as_ref().map_or(0, Vec::len);
+        let need = self.text.len() + piece.len() + self.sequence.as_ref().map_or(0, |begun| begun.0.len());
         if need > self.text.capacity() {
             self.text.reserve_exact((2 * need).min(need.max(tail + STEP)) - self.text.len());
         }
@@ -144,7 +144,7 @@ impl Kept {
             self.differ();
         }
         if read == view::ESCAPE && !self.stands {
-            self.sequence = Some(Begun::new());
+            self.sequence = Some(Box::default());
         }
         self.look_again(read)
     }
@@ -242,7 +242,10 @@ impl Kept {
     /// The memory that this takes beside itself.
     #[cfg(test)]
     pub(super) fn heap(&self) -> usize {
-        let begun = self.sequence.as_ref().map_or(0, |begun| begun.capacity() * size_of::<(u8, bool, u64)>());
+        let begun = self
+            .sequence
+            .as_ref()
+            .map_or(0, |begun| size_of::<Begun>() + begun.0.capacity() * size_of::<(u8, bool, u64)>());
         self.text.capacity() + self.joints.capacity() * size_of::<Joint>() + begun
     }
 
@@ -328,7 +331,7 @@ mod tests {
                 kept.add(c.encode_utf8(&mut [0; 4]));
             }
             let seen = view::of(&said).map_or(said, |view| view.text);
-            let rest = kept.sequence.iter().flatten().map(|(byte, ..)| char::from(*byte));
+            let rest = kept.sequence.iter().flat_map(|begun| &begun.0).map(|(byte, ..)| char::from(*byte));
             let all: String = kept.text().chars().chain(rest).collect();
             assert_eq!(all, seen, "{text:?}");
             if kept.sequence.is_none() {

@@ -7,7 +7,8 @@ const MOST: usize = 32;
 
 /// What may be such a sequence, from behind its first sign on: each character, whether it came as itself, and up to
 /// where the text had come by then.
-pub(super) type Begun = Vec<(u8, bool, u64)>;
+#[derive(Debug, Default)]
+pub(super) struct Begun(pub(super) Vec<(u8, bool, u64)>);
 
 impl Kept {
     /// Takes in what may go on such a sequence. It is not seen before it is known that it does not, and returns from
@@ -16,10 +17,10 @@ impl Kept {
         let mut begun = self.sequence.take()?;
         // No sequence goes on in the next string of JSON.
         let ends_string = c == '"' && itself && self.escapes.is_some();
-        match (begun.len(), c) {
+        match (begun.0.len(), c) {
             (0, '[') | (1..=MOST, ' '..='?') if !ends_string => {
-                begun.reserve_exact(1);
-                begun.extend(u8::try_from(c).map(|byte| (byte, itself, self.came)));
+                begun.0.reserve_exact(1);
+                begun.0.extend(u8::try_from(c).map(|byte| (byte, itself, self.came)));
                 self.sequence = Some(begun);
                 return None;
             }
@@ -33,7 +34,7 @@ impl Kept {
         }
         let came = self.came;
         let mut anew: Option<u64> = None;
-        for (byte, itself, at) in begun {
+        for (byte, itself, at) in begun.0 {
             self.came = at;
             anew = anew.into_iter().chain(self.see(char::from(byte), itself)).min();
         }

@@ -117,8 +117,11 @@ proptest! {
         let secret = draw("gha_{b62:36}", seed).unwrap();
         let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
         let escaped = escaped.iter().map(|one| *one || all).cycle();
-        let chars = secret.chars().zip(escaped);
-        let written: String = chars.map(|(c, escaped)| if escaped { escape(c) } else { c.to_string() }).collect();
+        // Of a prefix that left within an escape the rest cannot be taken out: that is refused.
+        let (prefix, rest) = secret.split_at("gha_".len());
+        let chars = rest.chars().zip(escaped);
+        let rest: String = chars.map(|(c, escaped)| if escaped { escape(c) } else { c.to_string() }).collect();
+        let written = format!("{prefix}{rest}");
         let written_as = |c: char| if c.is_ascii_lowercase() { c.to_string() } else { escape(c) };
         let around = |text: &str| text.chars().map(written_as).collect::<String>();
         let second = if twice { format!("{written} ") } else { String::new() };

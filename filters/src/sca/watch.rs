@@ -51,7 +51,7 @@ pub(super) struct AnswerWatch {
 }
 
 /// What makes two dependencies one.
-type Asked = (Package, String, bool);
+type Asked = (Package, String, (bool, bool));
 
 /// Dependencies that have to be asked for.
 struct Waiting {
@@ -124,7 +124,9 @@ impl AnswerWatch {
         }
         let mut found = findings.found;
         found.retain(|found| {
-            self.known.insert((found.package.clone(), found.wanted.to_string(), found.remote.is_some()))
+            // A hint at a package says nothing of its installation.
+            let kind = (found.remote.is_some(), found.how == How::Import);
+            self.known.insert((found.package.clone(), found.wanted.to_string(), kind))
         });
         // Each ecosystem by itself: one that cannot be looked up must not hide what is known of another.
         let mut groups: BTreeMap<(Ecosystem, bool), Vec<Found>> = BTreeMap::new();

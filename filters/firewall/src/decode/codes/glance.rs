@@ -39,7 +39,9 @@ impl Glance {
             };
             at += gap;
             let mut end = at + (word >> gap).trailing_ones() as usize;
-            if end - at + gap == BLOCK {
+            // A number ends at a `_`, however far the word goes on: that far nobody need look.
+            let ends_here = bytes.get(at..end).is_some_and(|word| word.contains(&b'_'));
+            if end - at + gap == BLOCK && !ends_here {
                 end = planes.end(end, |block| block.word);
             }
             let word = bytes.get(at..end.min(part.end)).unwrap_or_default();

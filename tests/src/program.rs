@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The path of the `portcullis` binary of this build, built first when it is missing or old.
@@ -40,9 +41,31 @@ pub fn run(args: &[&str]) -> Output {
     Command::new(portcullis()).args(args).output().expect("portcullis runs")
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and that nobody takes by chance before it is listened on (or while a gate restarts): it is
+/// outside of the range from which the system takes ports for connections and for listeners that name none.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let (first, count) = ports_apart();
+    // Other test programs that run at the same time start elsewhere.
+    let start = std::process::id().wrapping_mul(2_654_435_761) >> 8;
+    (0..count)
+        .map(|_| first + (start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % count))
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .expect("a free port")
+}
+
+/// The first of the ports that the system hands out to nobody, and how many follow it.
+fn ports_apart() -> (u32, u32) {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u32>().ok());
+    let (low, high) = (ends.next().unwrap_or(32_768), ends.next().unwrap_or(60_999));
+    let (below, above) = (low.saturating_sub(10_000), 65_535_u32.saturating_sub(high));
+    match below.max(above) {
+        0..=1_000 => (10_000, 55_535),
+        _ if below >= above => (10_000, below),
+        _ => (high + 1, above),
+    }
 }
 
 /// Waits until a condition holds, looking often; fails with `what` after 20 s.

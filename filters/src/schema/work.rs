@@ -84,6 +84,7 @@ impl Work {
         found.visit(schema, 0)?;
         let mut table = Table { root: schema, anchors: HashMap::new(), inner: HashMap::new(), all: Vec::new() };
         table.collect(schema, true, 0)?;
+        table.collect_targets()?;
         let mut at: Vec<Cost> = Vec::new();
         for _ in 0..=MAX_DEPTH {
             let mut here = Level { table: &table, now: HashMap::new() };
@@ -298,6 +299,23 @@ impl<'s> Table<'s> {
         Ok(())
     }
 
+    /// Visits what references lead to: it may stand under a key that no keyword is, and makes work all the same.
+    fn collect_targets(&mut self) -> Result<(), SchemaError> {
+        let mut visited: BTreeSet<Address> = self.all.iter().map(|schema| address(schema)).collect();
+        let mut next = 0;
+        while let Some(schema) = self.all.get(next).copied() {
+            next += 1;
+            let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { continue };
+            let target = self.target(reference)?;
+            if !visited.contains(&address(target)) {
+                let before = self.all.len();
+                self.collect(target, false, 0)?;
+                visited.extend(self.all.iter().skip(before).map(|schema| address(schema)));
+            }
+        }
+        Ok(())
+    }
+
     /// What a reference refers to.
     fn target(&self, reference: &str) -> Result<&'s Value, SchemaError> {
         let Some(fragment) = reference.strip_prefix('#') else { return Err(SchemaError::Remote) };
@@ -462,6 +480,17 @@ mod tests {
         let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
         assert!(work.allows(&Size::of(&deep(5))));
         assert!(!work.allows(&Size::of(&deep(40))));
+    }
+
+    #[test]
+    fn what_stands_where_no_keyword_does_makes_work_too() {
+        let twice = json!({"anyOf": [{"$ref": "#/x/a"}, {"$ref": "#/x/a"}]});
+        let hidden = json!({"$ref": "#/x/a", "x": {"a": {"properties": {"p": twice}}}});
+        let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({"p": inner}));
+        let work = Work::of(&hidden).unwrap();
+        assert!(work.allows(&Size::of(&deep(5))) && !work.allows(&Size::of(&deep(40))));
+        let hidden = json!({"$ref": "#/x/a", "x": {"a": {"properties": {"p": {"$dynamicRef": "#a"}}}}});
+        assert_eq!(Work::of(&hidden).unwrap_err(), SchemaError::Unsupported("$dynamicRef"));
     }
 
     #[test]

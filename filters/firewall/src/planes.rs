@@ -127,40 +127,29 @@ impl Planes {
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
-        let mut number = 0;
-        // Where the last run ended.
-        let mut floor = 0usize;
+        let mut from = 0;
         std::iter::from_fn(move || {
-            loop {
-                let here = plane(self.blocks.get(number)?);
-                let next = self.blocks.get(number + 1).map_or(0, plane);
-                let mut starts = starts::<LEAST>(u128::from(here) | u128::from(next) << BLOCK);
-                if starts != 0 {
-                    let known = floor.saturating_sub(number * BLOCK);
-                    starts &= u64::MAX.unbounded_shl(known as u32);
-                }
-                if starts == 0 {
-                    number += 1;
-                    continue;
-                }
-                let start = number * BLOCK + starts.trailing_zeros() as usize;
-                let end = self.end(start, plane);
-                (floor, number) = (end, end / BLOCK);
-                return Some(start..end);
-            }
+            let start = self.next(from, |block, next| begins::<LEAST>(plane(block), plane(next)))?;
+            let ones = self.ahead(start, plane).trailing_ones() as usize;
+            from = if ones < BLOCK { start + ones } else { self.end(start + ones, plane) };
+            Some(start..from)
         })
     }
 }
 
-/// Where among the first 64 bits as many begin that are all set.
+/// Where among 64 bits, of which more follow, as many begin that are all set. Of a run that goes over both, where it
+/// begins; of others also places within.
 #[inline(always)]
-fn starts<const LEAST: u32>(bits: u128) -> u64 {
+fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
     let (mut all, mut known) = (bits, 1);
     while known * 2 <= LEAST {
         all &= all >> known;
         known *= 2;
     }
-    (all & all >> (LEAST - known)) as u64
+    let inside = all & all >> (LEAST - known);
+    let (last, first) = (bits.leading_ones(), next.trailing_ones());
+    let over = u64::from((last > 0) & (last + first >= LEAST)).unbounded_shl(u64::BITS - last);
+    inside | over
 }
 
 impl Block {

@@ -43,38 +43,13 @@ pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item 
         };
         any || (run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed))
     };
-    long(planes).filter(drawn).map(move |run| {
+    planes.runs::<SHORTEST>(|block| block.token).filter(drawn).map(move |run| {
         // What base64 may go on with, and the character that ends it.
         let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
         let more = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
         let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
         run.start..run.end + more + behind.map_or(0, char::len_utf8)
     })
-}
-
-/// Every run of at least twenty characters of tokens.
-fn long(planes: &Planes) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        let start = planes.next(from, |block, next| begins(block.token, next.token))?;
-        let ones = planes.ahead(start, |block| block.token).trailing_ones() as usize;
-        from = if ones < BLOCK { start + ones } else { planes.end(start + ones, |block| block.token) };
-        Some(start..from)
-    })
-}
-
-/// Where among 64 bits, of which more follow, as many begin that are all set. Of a run that goes over both, where it
-/// begins; of others also places within.
-#[inline(always)]
-fn begins(bits: u64, next: u64) -> u64 {
-    let four = bits & bits >> 1;
-    let four = four & four >> 2;
-    let sixteen = four & four >> 4;
-    let sixteen = sixteen & sixteen >> 8;
-    let inside = sixteen & four >> (SHORTEST - 4);
-    let (last, first) = (bits.leading_ones(), next.trailing_ones());
-    let over = u64::from(last > 0 && last + first >= SHORTEST).unbounded_shl(u64::BITS - last);
-    inside | over
 }
 
 /// Whether it has capital letters in great number.

@@ -14,6 +14,7 @@ use std::process::Command;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::PROFILE;
 use crate::args::BenchOptions;
 use crate::process::{output, run as run_command};
 use crate::python::{self, Venv};
@@ -33,8 +34,9 @@ const CORPORA: [(&str, &str); 2] = [
 const TIMES_LLMESH: f64 = 40.0;
 
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> anyhow::Result<()> {
-    run_command(workspace.cargo().args(["build", "--release", "-p", "perf-firewall"]))?;
-    let bench = Bench { program: workspace.binary("release", "perf-firewall"), root: workspace.root().to_owned() };
+    // As it ships.
+    run_command(workspace.cargo().args(["build", "--profile", PROFILE, "-p", "perf-firewall"]))?;
+    let bench = Bench { program: workspace.binary(PROFILE, "perf-firewall"), root: workspace.root().to_owned() };
     let dir = workspace.target().join("bench-firewall");
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let venv = others(&dir);

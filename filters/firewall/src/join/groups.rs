@@ -24,39 +24,76 @@ const OVERLAP: usize = 128;
 const LEAST: usize = 4;
 const WORDS: usize = 6;
 
-/// Joins every row of groups.
+/// As many blocks of a text are looked at together.
+const BLOCKS: usize = 16;
+
+/// Joins every row of groups. Of each place it is asked whether a row may go over it, and what is left of them is thinned
+/// out: nothing of that is guessed at, since a processor that has guessed wrongly loses more time than that takes.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
-    let (mut floor, mut next) = (0, 0);
-    let mut look = |place: usize, ahead: u64, behind: u64| {
-        let Some(steps) = Steps::over(ahead, behind).filter(|steps| place >= next && steps.go_on(bytes, place)) else {
+    let mut rows = Rows { text, floor: 0, next: 0 };
+    let mut list = [Steps::default(); BLOCKS * BLOCK / STEP];
+    let mut before = 0;
+    let blocks = planes.blocks();
+    for first in (0..blocks.len()).step_by(BLOCKS) {
+        let mut here = blocks.get(first..).unwrap_or_default().iter().map(|block| block.word);
+        let (mut count, mut word) = (0, here.next().unwrap_or(0));
+        for number in first..blocks.len().min(first + BLOCKS) {
+            let after = here.next().unwrap_or(0);
+            for step in (0..BLOCK).step_by(STEP) {
+                let ahead = word >> step | after << 1 << (BLOCK - 1 - step);
+                let behind = before >> step | word << 1 << (BLOCK - 1 - step);
+                let (is_row, steps) = Steps::over(ahead, behind);
+                let place = number * BLOCK + step;
+                list.get_mut(count).into_iter().for_each(|slot| *slot = Steps { place, ..steps });
+                count += usize::from(is_row);
+            }
+            (before, word) = (word, after);
+        }
+        let mut left = 0;
+        for number in 0..count {
+            let steps = list.get(number).copied().unwrap_or_default();
+            list.get_mut(left).into_iter().for_each(|slot| *slot = steps);
+            left += usize::from(steps.go_on(bytes));
+        }
+        for steps in list.iter().take(left) {
+            rows.look(steps, sink);
+        }
+    }
+}
+
+/// The rows of a text, from the first to the last.
+struct Rows<'t> {
+    text: &'t str,
+    /// Where the next one may begin, and from where on it is looked for.
+    floor: usize,
+    next: usize,
+}
+
+impl Rows<'_> {
+    /// Joins the row that goes over a place, if one does.
+    fn look(&mut self, steps: &Steps, sink: &mut Sink<'_>) {
+        let bytes = self.text.as_bytes();
+        let Some(row) =
+            Some(steps).filter(|steps| steps.place >= self.next).and_then(|_| Row::over(bytes, self.floor, steps))
+        else {
             return;
         };
-        let Some(row) = Row::over(bytes, floor, place, &steps) else { return };
         // What stands behind the last whole group may be the first of the next row.
-        next = row.end;
+        self.next = row.end;
         if may_hide(bytes, row.pieces()) {
             let pieces: Vec<_> = row.pieces().collect();
-            give(text, &pieces, sink);
+            give(self.text, &pieces, sink);
         }
         // A long one is joined with what follows, too.
-        floor = if row.len() > MOST { row.end - (OVERLAP - 1) * row.step } else { next };
-    };
-    let words = planes.blocks().iter().map(|block| block.word);
-    let after = words.clone().skip(1).chain([0]);
-    let mut before = 0;
-    for (place, (here, after)) in (0..).step_by(BLOCK).zip(words.zip(after)) {
-        look(place, here, before);
-        for step in (STEP..BLOCK).step_by(STEP) {
-            look(place + step, here >> step | after << (BLOCK - step), before >> step | here << (BLOCK - step));
-        }
-        before = here;
+        self.floor = if row.len() > MOST { row.end - (OVERLAP - 1) * row.step } else { self.next };
     }
 }
 
 /// What a row would be made of that goes over a place.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Steps {
+    place: usize,
     /// To the end of the group that is there.
     first: usize,
     gap: usize,
@@ -65,11 +102,10 @@ struct Steps {
 }
 
 impl Steps {
-    /// By which of the 64 bytes after and before a place are letters and digits: of the groups around it, three that
-    /// follow each other have one and the same gap after them. That is asked of every text all the time, so there is
-    /// nothing in it that a processor has to guess.
-    #[inline]
-    fn over(ahead: u64, behind: u64) -> Option<Self> {
+    /// By which of the 64 bytes after and before a place are letters and digits, and whether that may be: of the groups
+    /// around it, three that follow each other have one and the same gap after them.
+    #[inline(always)]
+    fn over(ahead: u64, behind: u64) -> (bool, Self) {
         let first = ahead.trailing_ones();
         let rest = ahead >> (first & 63);
         let gap = rest.trailing_zeros();
@@ -85,27 +121,28 @@ impl Steps {
         let before = |steps: u32| is_gap(behind, 0u32.wrapping_sub(begun).wrapping_sub(steps.wrapping_mul(step)));
         let whole = (group >= first) & before(0);
         let is_row = fits & ((after(1) & after(2)) | (whole & (after(1) | before(1))));
-        is_row.then_some(Self { first: first as usize, gap: gap as usize, group: group as usize })
+        (is_row, Self { place: 0, first: first as usize, gap: gap as usize, group: group as usize })
     }
 
     /// Whether as many gaps as a row has begin in the same way: that is asked before it is walked along.
-    fn go_on(&self, bytes: &[u8], place: usize) -> bool {
-        let first = place + self.first;
+    #[inline(always)]
+    fn go_on(&self, bytes: &[u8]) -> bool {
+        let first = self.place + self.first;
         let step = self.group + self.gap;
-        let Some(mark) = bytes.get(first) else { return false };
-        let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == *mark;
+        let mark = bytes.get(first).copied().unwrap_or(0);
+        let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == mark;
         let (mut after, mut before, mut count) = (true, true, 1);
         for steps in 1..WORDS - 1 {
             after &= same(first + steps * step);
             before &= same(first.wrapping_sub(steps * step));
             count += usize::from(after) + usize::from(before);
         }
-        count >= self.least(*mark)
+        count >= self.least(mark)
     }
 
     /// As many groups are a row, with what stands before and after them.
     fn least(&self, mark: u8) -> usize {
-        let words = self.gap == 1 && mark == b' ' && is_word(self.group) && self.group <= NARROW;
+        let words = (self.gap == 1) & (mark == b' ') & is_word(self.group) & (self.group <= NARROW);
         if words { WORDS - 1 } else { LEAST - 1 }
     }
 }
@@ -129,8 +166,8 @@ struct Row {
 
 impl Row {
     /// The row that goes over a place.
-    fn over(bytes: &[u8], floor: usize, place: usize, steps: &Steps) -> Option<Self> {
-        let Steps { first, gap, group } = *steps;
+    fn over(bytes: &[u8], floor: usize, steps: &Steps) -> Option<Self> {
+        let Steps { place, first, gap, group } = *steps;
         let begin = place + first + gap;
         let between = bytes.get(place + first..begin)?;
         if group > NARROW && between.contains(&b'\n') {
@@ -189,7 +226,7 @@ mod tests {
         let gap = bytes[place + first..].iter().take_while(|byte| !inner(byte)).count();
         let group = bytes[place + first + gap..].iter().take_while(inner).count();
         let fits = first <= GROUP && (1..=GAP).contains(&gap) && (1..=GROUP).contains(&group);
-        fits.then_some(Steps { first, gap, group })
+        fits.then_some(Steps { place, first, gap, group })
     }
 
     proptest! {
@@ -210,9 +247,10 @@ mod tests {
             let bytes = text.as_bytes();
             for place in 0..bytes.len() {
                 let Some(steps) = plain(bytes, place) else { continue };
-                if Row::over(bytes, 0, place, &steps).is_some() {
+                if Row::over(bytes, 0, &steps).is_some() {
                     let (ahead, behind) = (planes.ahead(place, |b| b.word), planes.behind(place, |b| b.word));
-                    let seen = Steps::over(ahead, behind).filter(|steps| steps.go_on(bytes, place));
+                    let (is_row, seen) = Steps::over(ahead, behind);
+                    let seen = Some(Steps { place, ..seen }).filter(|seen| is_row && seen.go_on(bytes));
                     let seen = seen.map(|steps| (steps.first, steps.gap, steps.group));
                     prop_assert_eq!(seen, Some((steps.first, steps.gap, steps.group)), "{:?} at {}", text, place);
                 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::Sink;
+use crate::decode::Set;
 
 /// The longest literal that is a piece.
 const PIECE: usize = 4 << 10;
@@ -100,6 +101,10 @@ pub(super) fn lead_in(text: &str) -> usize {
     if words && space > 0 { end + 1 + space } else { 0 }
 }
 
+/// What joins literals, and stands between them: signs and white space; and names.
+static BETWEEN: Set = Set::of(b"+.&|,~\\()[]{};:=^ \t\n\r\x0C");
+static NAME: Set = Set::word_and(b"_$");
+
 /// Where the next literal begins, if the quote closes one and only what joins them stands between.
 fn seam(bytes: &[u8], quote: usize) -> Option<usize> {
     let rest = bytes.get(quote + 1..bytes.len().min(quote + 1 + SEAM))?;
@@ -108,9 +113,9 @@ fn seam(bytes: &[u8], quote: usize) -> Option<usize> {
         let byte = *rest.get(at)?;
         match byte {
             b'"' | b'\'' => return Some(quote + 2 + at),
-            _ if byte.is_ascii_whitespace() || b"+.&|,~\\()[]{};:=^".contains(&byte) => at += 1,
+            _ if BETWEEN.has(byte) => at += 1,
             _ => {
-                let word = rest.iter().skip(at).take_while(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(byte));
+                let word = rest.iter().skip(at).take_while(|byte| NAME.has(**byte));
                 let size = word.count();
                 let after = at + size;
                 let gap = rest.iter().skip(after).take_while(|byte| **byte == b' ').count();

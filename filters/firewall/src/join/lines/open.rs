@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
-use super::inner;
+use super::{inner, is_indent};
 use crate::decode::Set;
 use crate::join::{Drawn, ENDS, LEAST, LONG};
 use crate::planes::{BLOCK, Block, Planes};
@@ -15,8 +15,8 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
     let bytes_of = |part: Range<usize>| bytes.get(part).unwrap_or_default().iter();
     let mut open = Open::default();
-    // Where the last line begins behind its indentation, and whether there is more before its first word.
-    let (mut begun, mut was_odd) = (0, true);
+    // Where the last line begins behind its indentation, and whether it went on from the one before it.
+    let (mut begun, mut goes_on) = (indented(bytes, 0), false);
     let mut before = 0;
     let mut blocks = planes.blocks().iter();
     let mut block = blocks.next();
@@ -34,16 +34,19 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
             let tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
             let indent = ahead(here.blank, next.blank).trailing_ones();
             let head = ahead(words, !next.stop).unbounded_shr(indent).trailing_ones();
-            let (indent, head) = (indent as usize, head as usize);
-            let begin = end + 1 + indent;
+            let (indent, mut head) = (indent as usize, head as usize);
+            let mut begin = end + 1 + indent;
+            if MARKS.has(byte(begin)) | (indent + head >= BLOCK) {
+                begin = indented(bytes, begin);
+                head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
+            }
             // No branch for each of these: which of them holds is hard to guess.
-            let is_whole = begun + tail == end;
-            let long = (tail == BLOCK) | (indent + head >= BLOCK);
-            let odd = MARKS.has(byte(begin)) | long;
-            let look = TRAILS.has(byte(end.wrapping_sub(1))) | ((tail > 0) & (odd | was_odd));
-            let both = (tail > 0) & (head > 0) & ((tail + head >= LEAST) | is_whole);
-            if look | both {
-                if look | is_whole {
+            let is_whole = begun + tail >= end;
+            let both = (tail > 0) & (head > 0);
+            let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
+            let look = TRAILS.has(byte(end.wrapping_sub(1))) | long | (both & is_whole & goes_on);
+            if look | (both & (is_whole | (tail + head >= LEAST))) {
+                if look {
                     open.look(bytes, end + 1, found);
                 } else {
                     let open = Drawn::of(bytes_of(end - tail..end).rev());
@@ -52,11 +55,16 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
                     }
                 }
             }
-            (begun, was_odd) = (begin, odd);
+            (begun, goes_on) = (begin, both | look);
         }
         before = words;
         place += BLOCK;
     }
+}
+
+/// Where a line begins behind its indentation, which goes on from a place.
+fn indented(bytes: &[u8], place: usize) -> usize {
+    place + bytes.get(place..).unwrap_or_default().iter().take_while(|byte| is_indent(**byte)).count()
 }
 
 /// What stands between the last word of a line and its end, and the dashes of a key.

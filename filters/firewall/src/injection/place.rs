@@ -6,6 +6,8 @@ use std::ops::Range;
 const NEAR: usize = 48;
 /// How far for the quotation marks around it.
 const QUOTED: usize = 400;
+/// A sentence without spaces has more characters.
+const SHORT: usize = 4;
 
 /// No marked cue in ASCII letters has as many bytes, and none is spread over more.
 pub(super) const CUE: usize = 36;
@@ -84,14 +86,31 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
     }
 }
 
-/// The quotation marks that people put around what they speak about.
-const MARKS: &[(char, char)] =
-    &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('”', '”'), ('«', '»'), ('「', '」'), ('『', '』')];
+/// The quotation marks that people put around what they speak about. An apostrophe is one where no letter touches it
+/// from outside.
+const MARKS: &[(&str, &str)] = &[
+    ("\"", "\""),
+    ("`", "`"),
+    ("“", "”"),
+    ("„", "“"),
+    ("„", "”"),
+    ("„", "\""),
+    ("”", "”"),
+    ("«", "»"),
+    ("「", "」"),
+    ("『", "』"),
+    (" '", "' "),
+    (" '", "',"),
+    (" '", "'."),
+    (" '", "')"),
+    ("('", "'"),
+];
 
 /// The quotation inside a sentence in which a place stands: `the phrase "…" works`. Where an equals sign or nothing
 /// leads to it, or a colon, a comma or a full stop to a mark that programs write, it is an order or data, and counts as
-/// what it says; but not where the sentence goes on behind it: `"…" is the oldest trick`.
-pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>> {
+/// what it says; but not where the sentence goes on behind it: `"…" is the oldest trick`, `«…», said he`. What is
+/// `worded` is asked about as words (`translate: "…"`): there, anything leads to a quotation.
+pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Option<Range<usize>> {
     let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start)?;
     let before = before.rsplit('\n').next().unwrap_or_default();
     let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED)))?;
@@ -102,11 +121,44 @@ pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>
         let opened = if open == close { lead.matches(*open).count() % 2 == 0 } else { !inside.contains(*close) };
         let (lead, rest) = (lead.trim_end(), rest.trim_start());
         // What data is written with leads to no quotation.
-        let leads = |c: char| c.is_alphanumeric() || c == '(' || (!close.is_ascii() && matches!(c, ':' | '.' | ','));
-        let goes_on = |c: char| c.is_alphabetic() || (!close.is_ascii() && c == ':');
-        let spoken = lead.ends_with(leads) || lead.is_empty() && rest.starts_with(goes_on);
+        let printed = !open.is_ascii();
+        let leads = |c: char| c.is_alphanumeric() || c == '(' || (printed && matches!(c, ':' | '.' | ',')) || worded;
+        let spoken = lead.ends_with(leads) || lead.is_empty() && goes_on(rest, printed);
         (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
+}
+
+/// Whether a sentence goes on behind a quotation.
+fn goes_on(rest: &str, printed: bool) -> bool {
+    let mut chars = rest.chars();
+    match chars.next() {
+        Some(c) if c.is_alphabetic() => true,
+        Some(':') => printed,
+        Some(',' | '，') => chars.as_str().trim_start_matches(' ').starts_with(char::is_lowercase),
+        _ => false,
+    }
+}
+
+/// Whether a sentence ends between the words of a part: no verb reaches over that to what it is about. A word alone is
+/// no sentence.
+pub(super) fn ends_sentence(text: &str, part: &Range<usize>) -> bool {
+    let part = text.get(part.clone()).unwrap_or_default();
+    let ends = |(at, mark): (usize, &str)| {
+        let (before, after) = part.split_at_checked(at).unwrap_or_default();
+        let after = after.get(mark.len()..).unwrap_or_default().trim_start_matches(['"', '\'', '”', '»', '」', ')']);
+        match mark {
+            "." | "!" | "?" => {
+                let next = after.trim_start();
+                next.len() < after.len()
+                    && before.contains(' ')
+                    && !before.ends_with(['.', '!', '?'])
+                    && !next.starts_with(char::is_lowercase)
+            }
+            "\n\n" => before.contains(' '),
+            _ => before.chars().nth(SHORT).is_some(),
+        }
+    };
+    [".", "!", "?", "\n\n", "。", "！", "？", "।"].iter().any(|mark| part.match_indices(mark).any(ends))
 }
 
 /// Whether it is a pattern for such texts rather than one of them: `ignore\s+(all)?`.

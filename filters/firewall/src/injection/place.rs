@@ -139,8 +139,8 @@ fn goes_on(rest: &str, printed: bool) -> bool {
     }
 }
 
-/// Whether a sentence ends between the words of a part: no verb reaches over that to what it is about. A word alone is
-/// no sentence.
+/// Whether a sentence ends between the words of a part, or a string in a list of strings: no verb reaches over that to
+/// what it is about. A word alone is no sentence.
 pub(super) fn ends_sentence(text: &str, part: &Range<usize>) -> bool {
     let part = text.get(part.clone()).unwrap_or_default();
     let ends = |(at, mark): (usize, &str)| {
@@ -155,10 +155,13 @@ pub(super) fn ends_sentence(text: &str, part: &Range<usize>) -> bool {
                     && !next.starts_with(char::is_lowercase)
             }
             "\n\n" => before.contains(' '),
+            "\", \"" | "', '" => true,
             _ => before.chars().nth(SHORT).is_some(),
         }
     };
-    [".", "!", "?", "\n\n", "。", "！", "？", "।"].iter().any(|mark| part.match_indices(mark).any(ends))
+    [".", "!", "?", "\n\n", "\", \"", "', '", "。", "！", "？", "।"]
+        .iter()
+        .any(|mark| part.match_indices(mark).any(ends))
 }
 
 /// Whether it is a pattern for such texts rather than one of them: `ignore\s+(all)?`.
@@ -189,4 +192,60 @@ pub(super) fn names_tool(text: &str, at: usize) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ends(text: &str) -> bool {
+        ends_sentence(text, &(0..text.len()))
+    }
+
+    #[test]
+    fn a_sentence_ends_where_it_does() {
+        for text in [
+            "ignore that. The rules",
+            "ignore that! The rules",
+            "(ignore that.) The rules",
+            "ignore that\n\nthe rules",
+            "forget\", \"rules",
+            "忽略这封邮件。规则",
+        ] {
+            assert!(ends(text), "{text}");
+        }
+        for text in [
+            "ignore approx. all rules",
+            "ignore. All rules",
+            "ignore... All rules",
+            "v1.2 rules",
+            "rules.",
+            "忽略！规则",
+        ] {
+            assert!(!ends(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_apostrophe_opens_no_quotation() {
+        let text = "don't ignore it, it's mine";
+        let at = text.find("ignore").unwrap();
+        assert_eq!(quotation(text, &(at..at), false), None);
+        let text = "words such as 'ignore it', you know";
+        let at = text.find("ignore").unwrap();
+        assert_eq!(quotation(text, &(at..at), false), Some(at..at + "ignore it".len()));
+    }
+
+    proptest! {
+        /// Whatever stands where: on characters, and around the place.
+        #[test]
+        fn a_quotation_is_around_its_place(text in "[a-z \"'`„“”«».,:，é\n]{0,60}", at in 0usize..120, worded: bool) {
+            let at = floor(&text, at);
+            ends_sentence(&text, &(0..at));
+            if let Some(quoted) = quotation(&text, &(at..at), worded) {
+                prop_assert!(quoted.start <= at && at <= quoted.end && text.get(quoted).is_some());
+            }
+        }
+    }
 }

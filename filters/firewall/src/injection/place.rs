@@ -115,6 +115,9 @@ pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Optio
     let before = before.rsplit('\n').next().unwrap_or_default();
     let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED)))?;
     let after = after.split('\n').next().unwrap_or_default();
+    if !(may_quote(before) && may_quote(after)) {
+        return None;
+    }
     MARKS.iter().find_map(|(open, close)| {
         let (lead, inside) = before.rsplit_once(*open)?;
         let (end, rest) = after.split_once(*close)?;
@@ -126,6 +129,11 @@ pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Optio
         let spoken = lead.ends_with(leads) || lead.is_empty() && goes_on(rest, printed);
         (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
+}
+
+/// Whether there may be a quotation mark in it.
+fn may_quote(text: &str) -> bool {
+    memchr::memchr3(b'"', b'`', b'\'', text.as_bytes()).is_some() || !text.is_ascii()
 }
 
 /// Whether a sentence goes on behind a quotation.

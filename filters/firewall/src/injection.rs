@@ -195,7 +195,7 @@ impl Injection {
                 Some(_) => known.concept,
             };
             let led = !known.verb || self.lexicon.leads(view, folded.bytes(), at.start, span.start);
-            tally.add(view, &Cue { concept, span, led, wide: known.wide }, &self.lexicon, origin);
+            tally.add(view, &Cue { concept, span, led, verb: known.verb, wide: known.wide }, &self.lexicon, origin);
         }
     }
 }

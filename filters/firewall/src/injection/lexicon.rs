@@ -16,7 +16,7 @@ use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
 use crate::keywords::{Keyword, Keywords};
 use crate::rule::Rule;
-use cue::{Endings, Gathered, Meaning, begins_with, ends_in_word, is_word, list};
+use cue::{Beginnings, Endings, Gathered, Meaning, ends_in_word, is_word, list};
 use file::{File, Wrong};
 use trigger::Triggers;
 
@@ -56,8 +56,10 @@ pub(super) struct Lexicon {
     by_concept: Vec<Vec<usize>>,
     leads: Endings,
     not_before: Endings,
-    not_after: Vec<Vec<u8>>,
-    mine: Vec<Vec<u8>>,
+    not_after: Beginnings,
+    mine: Beginnings,
+    /// Whose rules are the model's: `your operator's`.
+    owners: Endings,
     conversation_link: Concept,
     slot_link: Concept,
     prose_link: Concept,
@@ -65,6 +67,8 @@ pub(super) struct Lexicon {
     pub(super) quoted_token: Concept,
     /// Words of who speaks about injections.
     pub(super) about: Concept,
+    /// Words of who asks about the words of a text.
+    pub(super) wording: Concept,
 }
 
 impl Lexicon {
@@ -101,13 +105,15 @@ impl Lexicon {
             cues: gathered.cues,
             leads: Endings::new(list(&file.lead).map(fold)),
             not_before: Endings::new(list(&file.not.before).map(fold)),
-            not_after: list(&file.not.after).map(fold).collect(),
-            mine: list(&file.not.mine).map(fold).collect(),
+            not_after: Beginnings::new(list(&file.not.after).map(fold)),
+            mine: Beginnings::new(list(&file.not.mine).map(fold)),
+            owners: Endings::new(list(&file.not.owners).map(fold)),
             conversation_link: concept("link-conversation")?,
             slot_link: concept("link-slot")?,
             prose_link: concept("link-prose")?,
             quoted_token: concept("token")?,
             about: concept("about")?,
+            wording: concept("wording")?,
             names: file.rules.keys().cloned().collect(),
             rules,
             signs,
@@ -230,9 +236,18 @@ impl Lexicon {
         // A stem's word ends first: `oublie pas`.
         let ending = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let after = rest.get(ending..).unwrap_or_default().trim_ascii_start();
+        let owner = before.strip_suffix(b"'s").or(before.strip_suffix("’s".as_bytes()));
         self.not_before.any(before)
+            || !known.verb && (owner.is_some_and(|owner| !self.owners.any(owner)) || self.is_of_another(after))
             || word < 12 && self.not_before.any(earlier)
-            || self.mine.iter().any(|mine| begins_with(after, mine))
-            || known.negated_after && self.not_after.iter().any(|not| begins_with(after, not))
+            || self.mine.any(after)
+            || known.negated_after && self.not_after.any(after)
+    }
+
+    /// Whether it says whose it is, and that is nobody from whom a model has rules: `of the game`.
+    fn is_of_another(&self, after: &[u8]) -> bool {
+        let Some(owner) = after.strip_prefix(b"of the ") else { return false };
+        let word = owner.iter().take_while(|byte| is_word(**byte)).count();
+        !self.owners.any(owner.get(..word).unwrap_or_default())
     }
 }

@@ -6,6 +6,8 @@ use std::ops::Range;
 const NEAR: usize = 48;
 /// How far for the quotation marks around it.
 const QUOTED: usize = 400;
+/// A sentence without spaces has more characters.
+const SHORT: usize = 4;
 
 /// No marked cue in ASCII letters has as many bytes, and none is spread over more.
 pub(super) const CUE: usize = 36;
@@ -84,29 +86,90 @@ pub(super) fn in_code(text: &str, token: &Range<usize>) -> bool {
     }
 }
 
-/// The quotation marks that people put around what they speak about.
-const MARKS: &[(char, char)] =
-    &[('"', '"'), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('”', '”'), ('«', '»'), ('「', '」'), ('『', '』')];
+/// The quotation marks that people put around what they speak about. An apostrophe is one where no letter touches it
+/// from outside.
+const MARKS: &[(&str, &str)] = &[
+    ("\"", "\""),
+    ("`", "`"),
+    ("“", "”"),
+    ("„", "“"),
+    ("„", "”"),
+    ("„", "\""),
+    ("”", "”"),
+    ("«", "»"),
+    ("「", "」"),
+    ("『", "』"),
+    (" '", "' "),
+    (" '", "',"),
+    (" '", "'."),
+    (" '", "')"),
+    ("('", "'"),
+];
 
 /// The quotation inside a sentence in which a place stands: `the phrase "…" works`. Where an equals sign or nothing
 /// leads to it, or a colon, a comma or a full stop to a mark that programs write, it is an order or data, and counts as
-/// what it says; but not where the sentence goes on behind it: `"…" is the oldest trick`.
-pub(super) fn quotation(text: &str, place: &Range<usize>) -> Option<Range<usize>> {
+/// what it says; but not where the sentence goes on behind it: `"…" is the oldest trick`, `«…», said he`. What is
+/// `worded` is asked about as words (`translate: "…"`): there, anything leads to a quotation.
+pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Option<Range<usize>> {
     let before = text.get(floor(text, place.start.saturating_sub(QUOTED))..place.start)?;
     let before = before.rsplit('\n').next().unwrap_or_default();
     let after = text.get(place.end..ceil(text, place.end.saturating_add(QUOTED)))?;
     let after = after.split('\n').next().unwrap_or_default();
+    if !(may_quote(before) && may_quote(after)) {
+        return None;
+    }
     MARKS.iter().find_map(|(open, close)| {
         let (lead, inside) = before.rsplit_once(*open)?;
         let (end, rest) = after.split_once(*close)?;
         let opened = if open == close { lead.matches(*open).count() % 2 == 0 } else { !inside.contains(*close) };
         let (lead, rest) = (lead.trim_end(), rest.trim_start());
         // What data is written with leads to no quotation.
-        let leads = |c: char| c.is_alphanumeric() || c == '(' || (!close.is_ascii() && matches!(c, ':' | '.' | ','));
-        let goes_on = |c: char| c.is_alphabetic() || (!close.is_ascii() && c == ':');
-        let spoken = lead.ends_with(leads) || lead.is_empty() && rest.starts_with(goes_on);
+        let printed = !open.is_ascii();
+        let leads = |c: char| c.is_alphanumeric() || c == '(' || (printed && matches!(c, ':' | '.' | ',')) || worded;
+        let spoken = lead.ends_with(leads) || lead.is_empty() && goes_on(rest, printed);
         (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
+}
+
+/// Whether there may be a quotation mark in it.
+fn may_quote(text: &str) -> bool {
+    memchr::memchr3(b'"', b'`', b'\'', text.as_bytes()).is_some() || !text.is_ascii()
+}
+
+/// Whether a sentence goes on behind a quotation.
+fn goes_on(rest: &str, printed: bool) -> bool {
+    let mut chars = rest.chars();
+    match chars.next() {
+        Some(c) if c.is_alphabetic() => true,
+        Some(':') => printed,
+        Some(',' | '，') => chars.as_str().trim_start_matches(' ').starts_with(char::is_lowercase),
+        _ => false,
+    }
+}
+
+/// Whether a sentence ends between the words of a part, or a string in a list of strings: no verb reaches over that to
+/// what it is about. A word alone is no sentence.
+pub(super) fn ends_sentence(text: &str, part: &Range<usize>) -> bool {
+    let part = text.get(part.clone()).unwrap_or_default();
+    let ends = |(at, mark): (usize, &str)| {
+        let (before, after) = part.split_at_checked(at).unwrap_or_default();
+        let after = after.get(mark.len()..).unwrap_or_default().trim_start_matches(['"', '\'', '”', '»', '」', ')']);
+        match mark {
+            "." | "!" | "?" => {
+                let next = after.trim_start();
+                next.len() < after.len()
+                    && before.contains(' ')
+                    && !before.ends_with(['.', '!', '?'])
+                    && !next.starts_with(char::is_lowercase)
+            }
+            "\n\n" => before.contains(' '),
+            "\", \"" | "', '" => true,
+            _ => before.chars().nth(SHORT).is_some(),
+        }
+    };
+    [".", "!", "?", "\n\n", "\", \"", "', '", "。", "！", "？", "।"]
+        .iter()
+        .any(|mark| part.match_indices(mark).any(ends))
 }
 
 /// Whether it is a pattern for such texts rather than one of them: `ignore\s+(all)?`.
@@ -137,4 +200,60 @@ pub(super) fn names_tool(text: &str, at: usize) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ends(text: &str) -> bool {
+        ends_sentence(text, &(0..text.len()))
+    }
+
+    #[test]
+    fn a_sentence_ends_where_it_does() {
+        for text in [
+            "ignore that. The rules",
+            "ignore that! The rules",
+            "(ignore that.) The rules",
+            "ignore that\n\nthe rules",
+            "forget\", \"rules",
+            "忽略这封邮件。规则",
+        ] {
+            assert!(ends(text), "{text}");
+        }
+        for text in [
+            "ignore approx. all rules",
+            "ignore. All rules",
+            "ignore... All rules",
+            "v1.2 rules",
+            "rules.",
+            "忽略！规则",
+        ] {
+            assert!(!ends(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_apostrophe_opens_no_quotation() {
+        let text = "don't ignore it, it's mine";
+        let at = text.find("ignore").unwrap();
+        assert_eq!(quotation(text, &(at..at), false), None);
+        let text = "words such as 'ignore it', you know";
+        let at = text.find("ignore").unwrap();
+        assert_eq!(quotation(text, &(at..at), false), Some(at..at + "ignore it".len()));
+    }
+
+    proptest! {
+        /// Whatever stands where: on characters, and around the place.
+        #[test]
+        fn a_quotation_is_around_its_place(text in "[a-z \"'`„“”«».,:，é\n]{0,60}", at in 0usize..120, worded: bool) {
+            let at = floor(&text, at);
+            ends_sentence(&text, &(0..at));
+            if let Some(quoted) = quotation(&text, &(at..at), worded) {
+                prop_assert!(quoted.start <= at && at <= quoted.end && text.get(quoted).is_some());
+            }
+        }
+    }
 }

@@ -10,6 +10,10 @@ use crate::scan::Origin;
 const CLUSTER: usize = 420;
 /// How far from a sign words may stand that say that it is spoken about.
 const ABOUT: usize = 260;
+/// How far before a quotation words may stand that ask about its wording.
+const WORDED: usize = 160;
+/// A verb is no further than this from what it is about, and in one sentence with it.
+const OBJECT: usize = 60;
 /// What is left of a score then, in percent.
 const SPOKEN_ABOUT: u32 = 50;
 /// What is left of a score in what the application's author wrote.
@@ -22,6 +26,8 @@ pub(super) struct Cue {
     pub(super) span: Range<usize>,
     /// It is an order, or need not be one.
     pub(super) led: bool,
+    /// An English verb, which what it is about follows.
+    pub(super) verb: bool,
     pub(super) wide: u8,
 }
 
@@ -48,6 +54,8 @@ struct Open {
     signs: [Option<Seen>; SIGNALS],
     /// Words near it say that it is spoken about.
     about: bool,
+    /// Words before it ask about the words of a quotation.
+    worded: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +71,8 @@ struct Seen {
     start: usize,
     end: usize,
     points: u8,
+    /// A verb and what it is about: what is in a quotation has nothing to do with what is not.
+    sentence: bool,
 }
 
 impl Default for Tally {
@@ -97,7 +107,7 @@ impl Tally {
         }
         let mut stronger = false;
         for sign in lexicon.signs(cue.concept) {
-            stronger |= self.complete(sign, cue, origin);
+            stronger |= self.complete(view, sign, cue, origin);
         }
         if stronger {
             self.cluster(view, cue, lexicon);
@@ -111,29 +121,33 @@ impl Tally {
     }
 
     /// Notes a sign whose cues are all near.
-    fn complete(&mut self, sign: &Sign, cue: &Cue, origin: Origin) -> bool {
+    fn complete(&mut self, view: &str, sign: &Sign, cue: &Cue, origin: Origin) -> bool {
         if origin == Origin::Answer && !sign.answer {
             return false;
         }
         let within = sign.within * usize::from(cue.wide);
         let mut start = cue.span.start;
         let mut led = cue.led;
+        let mut behind = cue.verb;
         for concept in sign.concepts.iter().filter(|concept| **concept != cue.concept) {
             match self.last.get(usize::from(*concept)).copied().flatten() {
                 Some(other) if other.end + within >= cue.span.start => {
                     start = start.min(other.start);
                     led &= other.led;
+                    behind &= other.end <= cue.span.start;
                 }
                 _ => return false,
             }
         }
+        let sentence = sign.unled < sign.points && sign.within <= OBJECT;
+        led &= !(sentence && (behind || place::ends_sentence(view, &(start..cue.span.end))));
         let points = match (led, origin) {
             (false, _) => sign.unled,
             (true, Origin::Tool | Origin::Answer) => sign.tool,
             (true, _) => sign.points,
         };
         let points = if origin == Origin::System { percent(points, SYSTEM) } else { points };
-        let seen = Seen { rule: sign.rule, start, end: cue.span.end, points };
+        let seen = Seen { rule: sign.rule, start, end: cue.span.end, points, sentence };
         let Some(place) = self.signs.get_mut(sign.signal) else { return false };
         let near = place.is_some_and(|old| old.points >= points && old.end + CLUSTER >= cue.span.end);
         if !near {
@@ -147,55 +161,60 @@ impl Tally {
         let wide = usize::from(cue.wide.min(2));
         let near = |seen: &Seen| seen.end + CLUSTER * wide >= cue.span.start;
         let signs = self.signs.map(|seen| seen.filter(near));
-        let Some(cluster) = together(&signs, &|_| true) else { return };
+        let Some(cluster) = together(&signs) else { return };
         let last = self.last.get(usize::from(lexicon.about)).copied().flatten();
-        let mut about = last.is_some_and(|about| about.end + ABOUT * wide >= cluster.span.start);
+        let about = last.is_some_and(|about| about.end + ABOUT * wide >= cluster.span.start);
+        let last = self.last.get(usize::from(lexicon.wording)).copied().flatten();
+        let worded = last.is_some_and(|wording| wording.end + WORDED * wide >= cluster.span.start);
         match &mut self.open {
             Some(open) if open.cluster.span.end + ABOUT >= cluster.span.start => {
-                about |= open.about;
+                open.about |= about;
+                open.worded |= worded;
                 if cluster.score > open.cluster.score {
                     (open.cluster, open.signs) = (cluster, signs);
                 }
-                open.about = about;
             }
             _ => {
                 self.close(view);
-                self.open = Some(Open { cluster, signs, about });
+                self.open = Some(Open { cluster, signs, about, worded });
             }
         }
     }
 
     /// The open place can change no more.
     fn close(&mut self, view: &str) {
-        let Some(Open { mut cluster, signs, about }) = self.open.take() else { return };
-        if about {
-            cluster.score = percent(cluster.score, SPOKEN_ABOUT);
+        let Some(Open { mut cluster, signs, about, worded }) = self.open.take() else { return };
+        if self.best() >= cluster.score {
+            return;
         }
-        // What stands outside of a quotation counts as it is, whatever is quoted beside it.
-        let quoted = place::quotation(view, &cluster.span).or_else(|| {
-            let strongest = signs.iter().flatten().max_by_key(|seen| seen.points)?;
-            place::quotation(view, &(strongest.start..strongest.end))
-        });
-        if let Some(quoted) = quoted {
-            let outside = together(&signs, &|seen| seen.end <= quoted.start || quoted.end <= seen.start);
-            let outside = outside.map_or(0, |outside| outside.score);
-            let outside = if about { percent(outside, SPOKEN_ABOUT) } else { outside };
-            cluster.score = percent(cluster.score, SPOKEN_ABOUT).max(outside);
+        let spoken = |score| if about { percent(score, SPOKEN_ABOUT) } else { score };
+        // What stands outside of quotations counts as it is, whatever is quoted beside it.
+        let quoted = |seen: &Seen| {
+            let within = |at: usize| place::quotation(view, &(at..at), worded).is_some();
+            if seen.sentence { within(seen.start) || within(seen.end) } else { within(seen.start) && within(seen.end) }
+        };
+        let outside = signs.map(|seen| seen.filter(|seen| !quoted(seen)));
+        let all = spoken(cluster.score);
+        cluster.score = if outside.iter().flatten().count() < signs.iter().flatten().count() {
+            let outside = together(&outside).map_or(0, |outside| outside.score);
+            percent(all, SPOKEN_ABOUT).max(spoken(outside))
         } else if place::is_pattern(view, &cluster.span) {
-            cluster.score = percent(cluster.score, SPOKEN_ABOUT);
-        }
-        if self.best.as_ref().is_none_or(|best| cluster.score > best.score) {
+            percent(all, SPOKEN_ABOUT)
+        } else {
+            all
+        };
+        if self.best() < cluster.score {
             self.best = Some(cluster);
         }
     }
 }
 
 /// What signs are worth together: they add up like chances.
-fn together(signs: &[Option<Seen>], counts: &dyn Fn(&Seen) -> bool) -> Option<Cluster> {
+fn together(signs: &[Option<Seen>]) -> Option<Cluster> {
     let mut missing = 10_000u32;
     let mut strongest: Option<Seen> = None;
     let mut span: Option<Range<usize>> = None;
-    for seen in signs.iter().flatten().filter(|seen| counts(seen)) {
+    for seen in signs.iter().flatten() {
         missing = missing * u32::from(100 - seen.points.min(100)) / 100;
         span = Some(span.map_or(seen.start..seen.end, |span| span.start.min(seen.start)..span.end.max(seen.end)));
         if strongest.is_none_or(|strongest| seen.points > strongest.points) {

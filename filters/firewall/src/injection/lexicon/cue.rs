@@ -156,6 +156,26 @@ impl Endings {
     }
 }
 
+/// Words, by their first byte.
+pub(super) struct Beginnings(Vec<Vec<Vec<u8>>>);
+
+impl Beginnings {
+    pub(super) fn new(words: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut by_first = vec![Vec::new(); 1 << 8];
+        for word in words {
+            let place = word.first().and_then(|first| by_first.get_mut(usize::from(*first)));
+            place.into_iter().for_each(|words: &mut Vec<Vec<u8>>| words.push(word.clone()));
+        }
+        Self(by_first)
+    }
+
+    /// Whether a text begins with one of them.
+    pub(super) fn any(&self, text: &[u8]) -> bool {
+        let words = text.first().and_then(|first| self.0.get(usize::from(*first)));
+        words.into_iter().flatten().any(|word| begins_with(text, word))
+    }
+}
+
 /// Whether a text ends with a word, and not with a longer one.
 fn ends_with(text: &[u8], word: &[u8]) -> bool {
     let Some(before) = text.strip_suffix(word) else { return false };
@@ -164,10 +184,7 @@ fn ends_with(text: &[u8], word: &[u8]) -> bool {
 }
 
 /// Whether a text begins with a word, and not with a longer one.
-pub(super) fn begins_with(text: &[u8], word: &[u8]) -> bool {
-    if text.first() != word.first() {
-        return false;
-    }
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
     let Some(after) = text.strip_prefix(word) else { return false };
     let spaced = std::str::from_utf8(word).ok().and_then(|word| word.chars().next()).is_some_and(|c| !is_unspaced(c));
     !spaced || !begins_with_word(after)

@@ -28,6 +28,7 @@ pub(super) struct Not {
     pub(super) before: String,
     pub(super) after: String,
     pub(super) mine: String,
+    pub(super) owners: String,
 }
 
 #[derive(Deserialize)]

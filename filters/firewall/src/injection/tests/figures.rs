@@ -6,18 +6,25 @@ use std::fs;
 use super::{Judge, items, origin};
 use crate::scan::Origin;
 
-/// Prints what a corpus scores: `INJECTION_CORPUS=file cargo test measure -- --ignored --nocapture`.
+/// Thresholds that somebody may set.
+const THRESHOLDS: [u8; 4] = [40, 50, 60, 70];
+
+/// Prints what a corpus scores, and what it would at other thresholds: `INJECTION_CORPUS=file cargo test measure -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints figures"]
 fn measure() {
     let file = std::env::var("INJECTION_CORPUS").unwrap();
     let mut judge = Judge::new();
     let mut seen: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+    let mut reached: BTreeMap<(String, u8), usize> = BTreeMap::new();
     for item in items(&fs::read_to_string(file).unwrap()) {
         let of = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
         let (score, rule, span) = judge.of(&of("text"), origin(&of("origin")));
         let label = of("label");
         let wrong = (label == "injection") != (score >= 50);
+        for threshold in THRESHOLDS {
+            *reached.entry((label.clone(), threshold)).or_default() += usize::from(score >= threshold);
+        }
         let kind = of(if label == "injection" { "vector" } else { "neg_kind" });
         for key in [kind, format!("lang {}", of("lang")), "all".to_owned()] {
             let count = seen.entry((label.clone(), key)).or_default();
@@ -29,6 +36,9 @@ fn measure() {
     }
     for ((label, key), (all, flagged)) in seen {
         println!("{label:10} {key:20} {flagged}/{all}");
+    }
+    for ((label, threshold), count) in reached {
+        println!("{label:10} at {threshold:17} {count}");
     }
 }
 

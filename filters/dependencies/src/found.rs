@@ -172,7 +172,7 @@ impl Findings {
 }
 
 /// What was told of a text so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     count: usize,
     last: VecDeque<Found>,

@@ -23,7 +23,7 @@ const MOST_MARKS: usize = 256;
 ///
 /// What [`Growing::held_from`] holds back covers the places of all that will yet be found: nothing is told of a place
 /// that could have left before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Growing {
     /// A file or code; an answer is prose with blocks in it.
     file: Option<Format>,

@@ -42,7 +42,7 @@ pub(crate) struct Line<'l> {
 }
 
 /// The readers of a block or a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lines {
     format: Format,
     /// The text is a file of its own: what is broken is told.

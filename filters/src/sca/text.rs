@@ -16,6 +16,7 @@ const MOST_READ: usize = 8 * MOST_ARGUMENTS;
 const DEEPEST: usize = 64;
 
 /// One growing text.
+#[derive(Clone)]
 pub(super) struct Text {
     /// The text as it comes.
     plain: Option<View>,
@@ -27,6 +28,7 @@ pub(super) struct Text {
 }
 
 /// A text that is looked through, and the frames that it came in.
+#[derive(Clone)]
 struct View {
     growing: Growing,
     /// The frames whose pieces are not decided, and where in the text each piece ends.
@@ -37,6 +39,7 @@ struct View {
 
 /// Arguments that are not whole. They are not held: without the last of them nobody can make the call, and that piece
 /// leaves only when all was judged.
+#[derive(Clone)]
 struct Call {
     text: String,
     shape: Shape,
@@ -144,7 +147,7 @@ impl View {
 }
 
 /// Whether a text that grows is JSON so far, as its brackets and strings say.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Shape {
     /// The brackets that stand open, by what closes them.
     open: Vec<char>,
@@ -313,7 +316,7 @@ fn without_form(mut findings: Findings) -> Findings {
 
 /// Reads JSON as the texts in it: what stands in a string as it reads, its borders as ends of lines. What is cut by a
 /// piece's end waits for the next.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Unquote {
     within: bool,
     /// An escape that has begun: the backslash, and the digits that came.

@@ -16,15 +16,13 @@ use super::declared;
 use super::dossier::{Lookup, Told, Unavailable};
 use super::judge::{Judge, unavailable};
 use super::settings::Handling;
-use super::text::Text;
+use super::texts::{Texts, TooMany};
 use crate::exchange::Noted;
 use crate::filter::{Watch, block};
 use crate::frame::{Channel, Frame, FrameBody, Piece};
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
-/// The most growing texts that one answer may have.
-const MAX_CHANNELS: usize = 256;
 /// The most dependencies that one answer may bring in.
 const MOST: usize = 10_000;
 /// The most findings of one answer that are told one by one.
@@ -37,10 +35,7 @@ pub(super) struct AnswerWatch {
     judge: Arc<Judge>,
     /// Whether a tool of LLMesh answers.
     is_tool: bool,
-    texts: BTreeMap<u64, Text>,
-    /// All of them in one, as they come: a server that names a text now so and now so must not cut a command into
-    /// pieces that say nothing.
-    all: Option<Text>,
+    texts: Texts,
     /// What was looked up already: one dependency is judged once.
     known: HashSet<Asked>,
     /// What waits to be asked for, one after the other.
@@ -77,8 +72,7 @@ impl AnswerWatch {
         Self {
             judge,
             is_tool,
-            texts: BTreeMap::new(),
-            all: None,
+            texts: Texts::default(),
             known: HashSet::new(),
             waiting: VecDeque::new(),
             asked: None,
@@ -88,24 +82,15 @@ impl AnswerWatch {
 
     /// Takes a piece of the answer in.
     fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
-        let (since, findings) = match piece.channel {
-            Channel::Single if names_nothing(piece.text) => return Ok(()),
-            Channel::Single => (number, find(piece.text, Hint::Answer)),
+        match piece.channel {
+            Channel::Single if names_nothing(piece.text) => Ok(()),
+            Channel::Single => self.take(number, find(piece.text, Hint::Answer)),
             Channel::Growing(place) => {
-                if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
-                    return Err(Refusal::internal("sca", "the answer has too many texts"));
-                }
-                let all = self.all.get_or_insert_with(Text::new);
-                // What is found now lies in what was held, and in this piece.
-                let since = all.holds().unwrap_or(number);
-                let findings = all.add(number, piece);
-                self.take(since, findings)?;
-                let text = self.texts.entry(place).or_insert_with(Text::new);
-                let since = text.holds().unwrap_or(number);
-                (since, text.add(number, piece))
+                let told = self.texts.add(place, number, piece);
+                let told = told.map_err(|TooMany| Refusal::internal("sca", "the answer has too many texts"))?;
+                told.into_iter().try_for_each(|(since, findings)| self.take(since, findings))
             }
-        };
-        self.take(since, findings)
+        }
     }
 
     /// Judges what was found in the frames from `since` on.
@@ -264,15 +249,11 @@ impl Watch for AnswerWatch {
 
     fn holds(&self) -> Option<u64> {
         let asked = self.waiting.iter().map(|w| w.since).chain(self.asked.as_ref().map(|q| q.since));
-        self.texts.values().chain(&self.all).filter_map(Text::holds).chain(asked).min()
+        self.texts.holds().into_iter().chain(asked).min()
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let texts = std::mem::take(&mut self.texts);
-        for mut text in texts.into_values().chain(self.all.take()) {
-            // Nothing of what is held has left: what it is held for is its last frame, or an earlier one.
-            let since = text.holds().unwrap_or(u64::MAX);
-            let findings = text.end();
+        for (since, findings) in self.texts.end() {
             if let Err(refusal) = self.take(since, findings) {
                 return Ok(Some(refusal));
             }

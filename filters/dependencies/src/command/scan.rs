@@ -37,7 +37,7 @@ pub(crate) enum Around {
 }
 
 /// Follows one line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scan {
     around: Around,
     at: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Scan {
     state: State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     #[default]
     Idle,

@@ -43,6 +43,8 @@ pub(super) struct AnswerWatch {
     /// What is being asked for.
     asked: Option<Question>,
     noted: Vec<Noted>,
+    /// Whether anything beside its growing texts may have brought something in, in the last frame that was read.
+    beside: bool,
 }
 
 /// What makes two dependencies one.
@@ -77,6 +79,7 @@ impl AnswerWatch {
             waiting: VecDeque::new(),
             asked: None,
             noted: Vec::new(),
+            beside: false,
         }
     }
 
@@ -84,7 +87,11 @@ impl AnswerWatch {
     fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
         match piece.channel {
             Channel::Single if names_nothing(piece.text) => Ok(()),
-            Channel::Single => self.take(number, find(piece.text, Hint::Answer)),
+            Channel::Single => {
+                let findings = find(piece.text, Hint::Answer);
+                self.beside |= !findings.is_empty();
+                self.take(number, findings)
+            }
             Channel::Growing(place) => {
                 let told = self.texts.add(place, number, piece);
                 let told = told.map_err(|TooMany| Refusal::internal("sca", "the answer has too many texts"))?;
@@ -219,6 +226,7 @@ fn into_inner<T>(held: Mutex<T>) -> T {
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         let mut refused = None;
+        self.beside = self.is_tool;
         if let (true, FrameBody::Json(json)) = (self.is_tool, &frame.body) {
             refused = self.declared(json).err();
         }
@@ -228,6 +236,14 @@ impl Watch for AnswerWatch {
             }
         });
         refused.map_or(Ok(Verdict::Pass), block)
+    }
+
+    fn likens(&self) -> bool {
+        !self.beside
+    }
+
+    fn glance(&mut self, number: u64, texts: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        Ok(texts.iter().find_map(|(_, piece)| self.see(number, piece).err()))
     }
 
     fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {

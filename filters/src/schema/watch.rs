@@ -15,7 +15,7 @@ use super::compiled::Schema;
 use super::fits_route;
 use super::said::{self, Said, Slot};
 use crate::filter::{Watch, block};
-use crate::frame::{Frame, FrameBody};
+use crate::frame::{Frame, FrameBody, Piece};
 use crate::gate::Unread;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
@@ -46,6 +46,8 @@ pub(super) struct AnswerWatch {
     came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
     excused: bool,
+    /// Whether the last frame said nothing that is looked at.
+    free: bool,
     refusal: Option<Refusal>,
 }
 
@@ -63,11 +65,18 @@ impl AnswerWatch {
             called: false,
             came: false,
             excused: false,
+            free: false,
             refusal: None,
         }
     }
 
     fn hear(&mut self, number: u64, said: Said<'_>) {
+        if let Said::Text(..) | Said::WholeText(_) = said
+            && self.asked.answer.is_empty()
+        {
+            return;
+        }
+        self.free = false;
         if let Said::Text(_, piece) | Said::Call(_, _, piece) = &said {
             self.gathered += piece.len();
         }
@@ -78,7 +87,6 @@ impl AnswerWatch {
         }
         let heard = match said {
             Said::Text(_, "") => return,
-            Said::Text(..) | Said::WholeText(_) if self.asked.answer.is_empty() => return,
             Said::Text(slot, piece) => self.gather(slot, piece),
             Said::WholeText(text) => {
                 self.whole.push(text.to_owned());
@@ -209,6 +217,7 @@ impl AnswerWatch {
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         self.came = true;
+        self.free = self.streams && self.asked.answer.is_empty();
         let FrameBody::Json(json) = &frame.body else {
             // Text where JSON is due says nothing that could be judged.
             if let (FrameBody::Text(_), false) = (&frame.body, self.streams) {
@@ -234,6 +243,15 @@ impl Watch for AnswerWatch {
             self.refusal.get_or_insert(refusal);
         }
         Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block))
+    }
+
+    fn likens(&self) -> bool {
+        self.free
+    }
+
+    /// Words are not looked at where only calls must fit, and a frame that brings a call stands for no other.
+    fn glance(&mut self, _: u64, _: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        Ok(None)
     }
 
     fn unread(&self, what: Unread) -> Option<Refusal> {

@@ -71,20 +71,30 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 /// Of so many letters, one that differs leaves no more of a word than chance does.
 const SHORT: usize = 3;
 
-/// How many letters have to be added, removed or replaced (Levenshtein).
+/// How many letters have to be added, removed, replaced, or swapped with their neighbours (Damerau and Levenshtein, each
+/// letter in one swap at most).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
+    // The row before that, and the letter that it belongs to.
+    let mut earlier: Option<(char, Vec<usize>)> = None;
+    for (i, x) in a.iter().enumerate() {
         let mut before = i;
         let mut left = i + 1;
         let mut next = vec![left];
-        for (y, above) in b.iter().zip(row.iter().skip(1)) {
-            left = (left + 1).min(above + 1).min(before + usize::from(x != *y));
-            before = *above;
+        let mut last: Option<char> = None;
+        for (j, (y, above)) in b.iter().zip(row.iter().skip(1)).enumerate() {
+            left = (left + 1).min(above + 1).min(before + usize::from(x != y));
+            if let Some((swapped, two_rows_up)) = &earlier
+                && (swapped, last) == (y, Some(*x))
+                && let Some(cost) = j.checked_sub(1).and_then(|j| two_rows_up.get(j))
+            {
+                left = left.min(cost + 1);
+            }
+            (before, last) = (*above, Some(*y));
             next.push(left);
         }
-        row = next;
+        earlier = Some((*x, std::mem::replace(&mut row, next)));
     }
     row.last().copied().unwrap_or_default()
 }
@@ -187,6 +197,11 @@ mod tests {
         assert_eq!(nearest("lisen", ["listen", "limits"]), Some("listen"));
         assert_eq!(nearest("xyz", ["listen", "limits"]), None);
         assert_eq!(nearest("trut", ["trust", "tofu"]), Some("trust"));
+        assert_eq!(nearest("hihg", ["critical", "high", "low", "medium"]), Some("high"));
+        for (a, b, far) in [("ab", "ba", 1), ("abcd", "badc", 2), ("ca", "abc", 3), ("", "abc", 3), ("same", "same", 0)]
+        {
+            assert_eq!((distance(a, b), distance(b, a)), (far, far), "{a} {b}");
+        }
     }
 
     #[test]

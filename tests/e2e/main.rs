@@ -30,6 +30,7 @@ mod osv;
 mod osv_api;
 mod policy;
 mod queue;
+mod repair;
 mod replays;
 mod requests;
 mod rotation;

@@ -300,6 +300,11 @@ impl Facts {
         self.leases.0.iter().for_each(|lease| lease.waive());
     }
 
+    /// Gives back what is held.
+    pub(crate) fn release(&mut self) {
+        self.leases.0.clear();
+    }
+
     /// Blocks that filters or rules in `shadow` mode would have made.
     #[must_use]
     pub fn shadows(&self) -> &[Shadow] {

@@ -40,6 +40,7 @@ mod scan;
 mod scan_git;
 mod scan_report;
 mod schema;
+mod served_tools;
 mod shared_store;
 mod sign_command;
 mod signatures;

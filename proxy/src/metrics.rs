@@ -24,7 +24,7 @@ const FILTERS: [&str; 9] =
     ["audit", "firewall", "identity", "policy", "ratelimit", "sca", "schema", "signature", "test_fault"];
 
 /// How bad a dependency is.
-const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unknown"];
+const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unrated"];
 
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];

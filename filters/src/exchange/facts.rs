@@ -84,6 +84,8 @@ pub struct Noted {
     pub action: &'static str,
     /// A keyed hash of what was found: the same thing has the same one, at this node.
     pub fingerprint: String,
+    /// What speaks against a dependency, in a sentence: for whoever asks the running gate, never for the log.
+    pub about: Option<Box<str>>,
 }
 
 impl Facts {

@@ -328,6 +328,7 @@ impl State {
             level: rule.level,
             action: action.as_str(),
             fingerprint,
+            about: None,
         };
         // The same thing may be seen in several ways, and is told once.
         if !self.noted.contains(&noted) {

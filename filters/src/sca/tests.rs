@@ -55,7 +55,7 @@ impl Advisories for Known {
     fn look_up(&self, packages: Vec<Package>) -> Lookup {
         self.asked.lock().unwrap().extend(packages.iter().map(ToString::to_string));
         if self.away || packages.iter().any(|package| package.ecosystem() == Ecosystem::Go) {
-            return Lookup::Now(Err(Unavailable("the database is away".to_owned())));
+            return Lookup::Now(Err(Unavailable::Away("the database is away".to_owned())));
         }
         let standing = |package: &Package| match package.name() {
             "reqeusts" => Standing::Unknown(Some("requests".into())),

@@ -196,14 +196,15 @@ impl AnswerWatch {
         if self.noted.len() < TOLD {
             let (code, level) = (Code::ScaUnavailable, portcullis_policies::DataLevel::L0);
             let (rule, fingerprint) = (what.into(), String::new());
-            self.noted.push(Noted { filter: "sca", rule, code, level, action: "flag", fingerprint });
+            let noted = Noted { filter: "sca", rule, code, level, action: "flag", fingerprint, about: None };
+            self.noted.push(noted);
         }
     }
 
     /// What a tool declares, and what its code uses.
     fn declared(&mut self, answer: &Json<'_>) -> Result<(), Refusal> {
         let Some(found) = declared::of(answer) else {
-            return self.without(&Unavailable("it declares dependencies of a language without advisories".to_owned()));
+            return self.without(&Unavailable::Language);
         };
         self.take(0, Findings { found, ..Findings::default() })?;
         let text = |key: &str| answer.get(key).and_then(Json::as_str);

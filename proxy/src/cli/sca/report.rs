@@ -61,7 +61,7 @@ impl<'t> Cells<'t> {
             version: None,
             id,
             aliases: &[],
-            severity: "unknown",
+            severity: "unrated",
             fixed: None,
             code: "sca.unavailable",
         };

@@ -188,6 +188,11 @@ impl Item {
 }
 
 impl What {
+    /// Whether it is a judgement. All else is that there is none.
+    pub(super) fn is_judged(&self) -> bool {
+        matches!(self, Self::Finding(_))
+    }
+
     /// What it is, in a sentence.
     pub(super) fn sentence(&self) -> String {
         match self {

@@ -323,6 +323,58 @@ fn calls_fit_the_parameters_of_tools_that_were_offered() {
 }
 
 #[test]
+fn what_is_offered_no_tools_calls_none() {
+    let filter = filter(vec![]);
+    let (chat, ollama) = ("/v1/chat/completions", "/api/chat");
+    let call = json!({"id": "1", "type": "function", "function": {"name": "sh", "arguments": "{}"}});
+    let openai = |calls: Value| json!({"choices": [{"message": {"content": "so", "tool_calls": calls}}]});
+    let none = json!({"model": "m", "messages": []});
+    let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, chat, &none).unwrap();
+    for (answer, fits) in [
+        (openai(json!([call])), false),
+        (openai(call.clone()), false),
+        (openai(json!([])), true),
+        (openai(Value::Null), true),
+        (
+            json!({"choices": [{"message": {"content": null, "function_call": {"name": "sh", "arguments": "{}"}}}]}),
+            false,
+        ),
+        (json!({"choices": [{"message": {"content": 7, "function_call": null}}]}), true),
+        (json!({"output": [{"type": "function_call", "name": "sh", "arguments": "{}"}]}), false),
+        (json!({"output": [{"type": "local_shell_call"}]}), false),
+        (json!({"output": "words"}), true),
+        (json!({"content": [{"type": "tool_use", "name": "sh", "input": {}}]}), false),
+        (json!({"content": [{"type": "text", "text": "so"}], "stop_reason": "end_turn"}), true),
+        (json!({"data": [{"embedding": [1.5]}], "error": null}), true),
+        (json!("seven"), true),
+    ] {
+        let said = begun.whole(&filter, &answer).map(drop);
+        assert_eq!(said, if fits { Ok(()) } else { Err(Code::SchemaResponse) }, "{answer}");
+    }
+    // An answer that is none, or empty, is none of this filter's concern.
+    assert!(begun.answer(&filter, None, true, &[]).1.is_ok());
+    let begun = Exchange::begin(&filter, UpstreamKind::Ollama, ollama, &none).unwrap();
+    let line = |message: Value| format!("{}\n", json!({"message": message}));
+    let words = line(json!({"content": "let me see"}));
+    let calls = line(json!({"content": "", "tool_calls": [{"function": {"name": "sh", "arguments": {}}}]}));
+    let (left, said) = begun.answer(&filter, Some(StreamFormat::Ndjson), true, &[&words, &words, &calls, &words]);
+    assert_eq!((left.concat(), said.unwrap_err().code), (words.repeat(2), Code::SchemaResponse));
+    // Whose tools stand elsewhere, may call them; whose schema filter looks at nothing that requests ask, too.
+    for elsewhere in [
+        json!({"model": "m", "previous_response_id": "r"}),
+        json!({"model": "m", "conversation": "c"}),
+        json!({"model": "m", "prompt": {"id": "p"}}),
+        json!({"model": "m", "mcp_servers": [{"url": "https://mcp.example"}]}),
+    ] {
+        let begun = Exchange::begin(&filter, UpstreamKind::OpenAi, "/v1/responses", &elsewhere).unwrap();
+        assert!(begun.whole(&filter, &openai(json!([call]))).is_ok(), "{elsewhere}");
+    }
+    let blind = SchemaFilter::new(SchemaSettings::default(), Arc::default(), Arc::default());
+    let begun = Exchange::begin(&blind, UpstreamKind::LlamaCpp, chat, &none).unwrap();
+    assert!(begun.whole(&blind, &openai(json!([call]))).is_ok());
+}
+
+#[test]
 fn of_a_stream_that_must_fit_nothing_leaves_before_its_end() {
     let filter = filter(vec![]);
     let body = json!({"model": "m", "format": {"type": "object", "required": ["n"]}});

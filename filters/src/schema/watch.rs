@@ -20,6 +20,7 @@ use crate::gate::Unread;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
+const ODD: &str = "the answer has a form that the gate does not know";
 /// The most values that one answer may hold: choices, parts, calls.
 const MOST_SLOTS: usize = 512;
 /// The most bytes of them. In `shadow` mode nothing else bounds them.
@@ -70,10 +71,18 @@ impl AnswerWatch {
         }
     }
 
+    /// Whether anything must be said: where only nothing may be called, all else is free.
+    fn judges(&self) -> bool {
+        self.asked.asks() || self.own.is_some()
+    }
+
     fn hear(&mut self, number: u64, said: Said<'_>) {
         if let Said::Text(..) | Said::WholeText(_) = said
             && self.asked.answer.is_empty()
         {
+            return;
+        }
+        if !self.judges() && matches!(said, Said::Odd(_) | Said::Declined) {
             return;
         }
         self.free = false;
@@ -96,7 +105,9 @@ impl AnswerWatch {
                 self.excused = true;
                 Ok(())
             }
-            Said::Odd(what) => Err(misfit("the answer has a form that the gate does not know").with_detail(what)),
+            Said::Odd(what) => Err(misfit(ODD).with_detail(what)),
+            Said::OddCalls => Err(misfit(ODD).with_detail("calls that are no list")),
+            _ if self.asked.is_mute() => Err(unasked()),
             // A call, from here on.
             _ if self.asked.tools.is_none() => return,
             Said::Call(slot, name, piece) => {
@@ -220,7 +231,7 @@ impl Watch for AnswerWatch {
         self.free = self.streams && self.asked.answer.is_empty();
         let FrameBody::Json(json) = &frame.body else {
             // Text where JSON is due says nothing that could be judged.
-            if let (FrameBody::Text(_), false) = (&frame.body, self.streams) {
+            if let (FrameBody::Text(_), false, true) = (&frame.body, self.streams, self.judges()) {
                 return block(misfit("the answer is no JSON"));
             }
             return Ok(Verdict::Pass);
@@ -256,7 +267,8 @@ impl Watch for AnswerWatch {
 
     fn unread(&self, what: Unread) -> Option<Refusal> {
         let not_json = || Refusal::new("schema", Code::SchemaNotJson, "the answer must be JSON, and is not");
-        (what == Unread::NotJson && !self.asked.answer.is_empty()).then(not_json)
+        let must_be = !self.asked.answer.is_empty() || (self.own.is_some() && !self.streams);
+        (what == Unread::NotJson && must_be).then(not_json)
     }
 
     fn holds(&self) -> Option<u64> {
@@ -265,7 +277,7 @@ impl Watch for AnswerWatch {
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         if !self.streams {
-            return Ok((!self.came).then(|| misfit("the answer is empty")));
+            return Ok((!self.came && self.judges()).then(|| misfit("the answer is empty")));
         }
         let judged = self.judge().err();
         self.from = None;
@@ -292,6 +304,10 @@ fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
 
 fn misfit(message: &'static str) -> Refusal {
     Refusal::new("schema", Code::SchemaResponse, message)
+}
+
+fn unasked() -> Refusal {
+    misfit("the answer calls a tool, and the request offers none")
 }
 
 fn not_offered() -> Refusal {

@@ -19,6 +19,8 @@ const MOST_IN_PLACE: usize = 128;
 const MOST_CALLS: usize = 512;
 /// Evaluations that one answer may take: about a second of them.
 const MOST_WORK: u64 = 20_000_000;
+/// So often a value is validated anew where an expression ran out of steps: under each outcome that it could have had.
+const MOST_RUNS: u64 = 64;
 /// So many bytes of text count as one more value: patterns and lengths read them.
 const BYTES_A_VALUE: u64 = 64;
 /// The most different expressions of one schema. Each takes up to some 100 KiB once it is compiled and used.
@@ -111,7 +113,8 @@ impl Work {
         let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
         let mut values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
         if self.around {
-            if size.longest > MOST_AROUND {
+            let again = at.evaluations.saturating_mul(values).saturating_mul(MOST_RUNS);
+            if size.longest > MOST_AROUND || again > MOST_WORK {
                 return false;
             }
             values = values.saturating_add(size.squares / PAIRS_A_VALUE);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{Around, Scan, Statement, parse};
+use crate::command::{Around, Scan, Statement, is_fed, parse};
 use crate::fence::{Fence, content};
 use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
@@ -259,6 +259,7 @@ impl Growing {
             let begin = text.get(..most.unwrap_or_default()).unwrap_or_default();
             let marks = begin.get(..content(begin)).unwrap_or_default();
             let quoted = marks.contains('>') || self.fence.is_some_and(Fence::is_quoted);
+            let fed = text.get(..range.start).is_some_and(is_fed);
             let text = text.get(range).unwrap_or_default();
             let unquoted;
             let text = if quoted && text.contains('\n') {
@@ -267,7 +268,10 @@ impl Growing {
             } else {
                 text
             };
-            parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
+            let unnamed = parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
+            if unnamed || fed {
+                out.fail(What::Unnamed, place);
+            }
         }
     }
 

@@ -259,8 +259,19 @@ fn read(text: &str) -> Findings {
         }
         return findings;
     };
-    merge(&mut findings, without_form(find(text, Hint::Language("json"))));
-    together(&json, &mut { MOST_READ }, &mut findings);
+    merge(&mut findings, in_values(text, &json));
+    findings
+}
+
+/// What a call brings in whose arguments are a value.
+pub(super) fn of_call(arguments: &Json<'_>) -> Findings {
+    in_values(&String::from_utf8_lossy(&arguments.to_bytes()), arguments)
+}
+
+/// What a value brings in, by its text and by what stands beside each other in it.
+fn in_values(text: &str, value: &Json<'_>) -> Findings {
+    let mut findings = without_form(find(text, Hint::Language("json")));
+    together(value, &mut { MOST_READ }, &mut findings);
     findings
 }
 

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use portcullis_dependencies::{Findings, Found, Hint, How, find};
+use portcullis_dependencies::{Findings, Found, Hint, How, What, find};
 use portcullis_osv::{Ecosystem, Package};
 
 use super::declared;
 use super::dossier::{Lookup, Told, Unavailable};
 use super::judge::{Judge, unavailable};
 use super::settings::Handling;
+use super::text;
 use super::texts::{Texts, TooMany};
 use crate::exchange::Noted;
 use crate::filter::{Watch, block};
@@ -27,6 +28,10 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 const MOST: usize = 10_000;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
+/// The keys under which calls carry their arguments: Ollama's, Anthropic's.
+const ARGUMENTS: [&str; 2] = ["arguments", "input"];
+/// What a command is called whose packages only its run will name.
+const UNNAMED: &str = "unnamed-package";
 /// A text that is shorter than this and stands for itself names nothing.
 const SHORTEST: usize = 6;
 
@@ -100,19 +105,42 @@ impl AnswerWatch {
         }
     }
 
+    /// Looks through the arguments of calls that come as values, not as text: what stands beside each other in them
+    /// belongs together.
+    fn calls(&mut self, number: u64, json: &Json<'_>) -> Result<(), Refusal> {
+        match json {
+            Json::Array(items) => items.iter().try_for_each(|item| self.calls(number, item)),
+            Json::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                let call = ARGUMENTS.iter().any(|arguments| key.eq_ignore_ascii_case(arguments));
+                if !call || value.as_array().is_none() && value.as_object().is_none() {
+                    return self.calls(number, value);
+                }
+                let findings = text::of_call(value);
+                self.beside |= !findings.is_empty();
+                self.take(number, findings)
+            }),
+            Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => Ok(()),
+        }
+    }
+
     /// Judges what was found in the frames from `since` on.
     fn take(&mut self, since: u64, findings: Findings) -> Result<(), Refusal> {
         if findings.too_many || self.known.len() + findings.found.len() > MOST {
             let message = "the answer names more dependencies than the gate judges in one";
             return Err(Refusal::new("sca", Code::ScaUnavailable, message));
         }
+        let (unnamed, unreadable): (Vec<_>, Vec<_>) =
+            findings.unreadable.iter().partition(|unreadable| unreadable.what == What::Unnamed);
         let doubtful = self.judge.settings().unavailable == Handling::Block;
-        if let Some(unreadable) = findings.unreadable.first().filter(|_| doubtful) {
+        if let Some(unreadable) = unreadable.first().filter(|_| doubtful) {
             let message = "the answer holds a manifest or a line that may bring something in, and cannot be read";
             return Err(Refusal::new("sca", Code::ScaUnavailable, message).with_detail(unreadable.what.to_string()));
         }
-        if !findings.unreadable.is_empty() {
-            self.note("unreadable");
+        if !unreadable.is_empty() {
+            self.note("unreadable", Code::ScaUnavailable);
+        }
+        if !unnamed.is_empty() {
+            self.unnamed()?;
         }
         let mut found = findings.found;
         found.retain(|found| {
@@ -157,7 +185,7 @@ impl AnswerWatch {
             Ok(dossiers) if dossiers.len() == found.len() => dossiers,
             Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
             Err(_) if !firm => {
-                self.note("unavailable");
+                self.note("unavailable", Code::ScaUnavailable);
                 return Ok(());
             }
             Err(why) => return self.without(&why),
@@ -185,16 +213,33 @@ impl AnswerWatch {
             Handling::Block => Err(unavailable(why)),
             Handling::Off => Ok(()),
             Handling::Flag => {
-                self.note("unavailable");
+                self.note("unavailable", Code::ScaUnavailable);
                 Ok(())
             }
         }
     }
 
-    /// Notes that something could not be judged.
-    fn note(&mut self, what: &'static str) {
-        if self.noted.len() < TOLD {
-            let (code, level) = (Code::ScaUnavailable, portcullis_policies::DataLevel::L0);
+    /// What becomes of a command that installs what only its run will name: it is as doubtful as a name that nobody
+    /// knows.
+    fn unnamed(&mut self) -> Result<(), Refusal> {
+        match self.judge.settings().unknown {
+            Handling::Block => {
+                let message =
+                    "the answer brings in what may not come in: a package that only the run of a command names";
+                Err(Refusal::new("sca", Code::ScaVulnerable, message).with_detail(UNNAMED))
+            }
+            Handling::Off => Ok(()),
+            Handling::Flag => {
+                self.note(UNNAMED, Code::ScaVulnerable);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes that something could not be judged, once.
+    fn note(&mut self, what: &'static str, code: Code) {
+        if self.noted.len() < TOLD && self.noted.iter().all(|noted| &*noted.rule != what) {
+            let level = portcullis_policies::DataLevel::L0;
             let (rule, fingerprint) = (what.into(), String::new());
             let noted = Noted { filter: "sca", rule, code, level, action: "flag", fingerprint, about: None };
             self.noted.push(noted);
@@ -228,8 +273,11 @@ impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         let mut refused = None;
         self.beside = self.is_tool;
-        if let (true, FrameBody::Json(json)) = (self.is_tool, &frame.body) {
-            refused = self.declared(json).err();
+        if let FrameBody::Json(json) = &frame.body {
+            if self.is_tool {
+                refused = self.declared(json).err();
+            }
+            refused = refused.or_else(|| self.calls(number, json).err());
         }
         frame.each_piece(&mut |piece| {
             if refused.is_none() {

@@ -134,8 +134,9 @@ fn shape(said: &str, entry: Option<&Entry<'_>>) -> Option<(String, String)> {
             format!("{found}a map is expected"),
             format!("write `{key}: {{NAME: VALUE}}`, or one `NAME: VALUE` a line"),
         ),
-        "expected string key for externally tagged enum" => {
-            ("one word is expected".to_owned(), format!("write `{key}: WORD`"))
+        "expected string key for externally tagged enum" | "externally tagged enum expected scalar or mapping" => {
+            let word = entry.map(|entry| entry.listed).filter(|listed| !listed.is_empty()).unwrap_or("WORD");
+            ("one word is expected".to_owned(), format!("write `{key}: {word}`"))
         }
         "invalid u64" | "invalid u32" | "invalid u8" | "invalid usize" => {
             (format!("{found}a whole number is expected"), format!("write `{key}: 10`"))
@@ -150,6 +151,8 @@ pub struct Entry<'t> {
     pub key: &'t str,
     /// The value, if it is a plain word or path; else empty.
     pub value: &'t str,
+    /// The first word of the list that is the value, if it is one of such; else empty.
+    pub listed: &'t str,
 }
 
 impl<'t> Entry<'t> {
@@ -164,8 +167,14 @@ impl<'t> Entry<'t> {
         let is_key = !key.is_empty() && key.len() <= 64;
         let word = |c: char| c.is_ascii_alphanumeric() || "_./*-".contains(c);
         let value = after.split(['#', ',', '}']).next().unwrap_or_default().trim_end();
-        let plain = value.len() <= 64 && value.chars().all(word);
-        is_key.then_some(Self { key, value: if plain { value } else { "" } })
+        let listed = value.strip_prefix('[').map(|list| list.trim_end_matches(']').trim());
+        let plain = |value: &str| value.len() <= 64 && value.chars().all(word);
+        Some(Self {
+            key,
+            value: if plain(value) { value } else { "" },
+            listed: listed.filter(|value| plain(value)).unwrap_or_default(),
+        })
+        .filter(|_| is_key)
     }
 }
 
@@ -219,6 +228,12 @@ mod tests {
             list: Option<Vec<String>>,
             map: Option<std::collections::BTreeMap<String, String>>,
             number: Option<u64>,
+            word: Option<Word>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            High,
         }
         for (text, said) in [
             ("list: a.toml\n", "p.yaml:1:7: `a.toml` stands where a list is expected (write `list: [a.toml]`)"),
@@ -228,12 +243,15 @@ mod tests {
                 "p.yaml:2:6: `word` stands where a map is expected (write `map: {NAME: VALUE}`, or one `NAME: VALUE` a line)",
             ),
             ("number: many\n", "p.yaml:1:9: `many` stands where a whole number is expected (write `number: 10`)"),
+            ("{word: [high]}\n", "p.yaml:1:8: one word is expected (write `word: high`)"),
+            ("word: [high, low]\n", "p.yaml:1:7: one word is expected (write `word: high`)"),
             ("list: [a]\nlist: [b]\n", "p.yaml:2:1: the key `list` stands twice (keep one of them)"),
         ] {
             let error = serde_saphyr::from_str::<Outer>(text).unwrap_err();
             assert_eq!(from_yaml("p.yaml", text, &error).to_string(), said);
         }
-        let read: Outer = serde_saphyr::from_str("list: [a]\nmap: {b: c}\nnumber: 1\n").unwrap();
+        let read: Outer = serde_saphyr::from_str("list: [a]\nmap: {b: c}\nnumber: 1\nword: high\n").unwrap();
+        assert!(matches!(read.word, Some(Word::High)));
         assert!(read.list.is_some() && read.map.is_some() && read.number.is_some());
     }
 

@@ -349,7 +349,7 @@ fn arguments_that_are_values_are_read_as_those_that_are_text() {
         (json!({"command": ["ls", "-l"]}), None),
         (json!({}), None),
     ] {
-        for key in ["arguments", "Arguments", "input"] {
+        for key in ["arguments", "Arguments", "argument\u{17F}", "input"] {
             let whole = call(key, arguments.clone());
             let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[whole.to_string()]);
             assert_eq!(said.err().map(|no| no.code), code, "{whole}");

@@ -21,7 +21,7 @@ use super::texts::{Texts, TooMany};
 use crate::exchange::Noted;
 use crate::filter::{Watch, block};
 use crate::frame::{Channel, Frame, FrameBody, Piece};
-use crate::json::Json;
+use crate::json::{Json, fold_key};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 /// The most dependencies that one answer may bring in.
@@ -111,7 +111,7 @@ impl AnswerWatch {
         match json {
             Json::Array(items) => items.iter().try_for_each(|item| self.calls(number, item)),
             Json::Object(entries) => entries.iter().try_for_each(|(key, value)| {
-                let call = ARGUMENTS.iter().any(|arguments| key.eq_ignore_ascii_case(arguments));
+                let call = ARGUMENTS.contains(&&*fold_key(key));
                 if !call || value.as_array().is_none() && value.as_object().is_none() {
                     return self.calls(number, value);
                 }

@@ -183,12 +183,9 @@ impl Chain {
                 }
                 return self.counted(facts).map(|()| body);
             }
-            for member in &self.account {
-                let request = Request { head, body: &body, json: json.as_ref() };
-                let said = self.ask(member, Phase::Account, member.filter.account(&request, facts)).await;
-                self.settle(member, said, facts)?;
-            }
-            return self.counted(facts).map(|()| body);
+            self.account(head, &body, json.as_ref(), facts).await?;
+            drop(json);
+            return Ok(body);
         }
     }
 
@@ -210,6 +207,42 @@ impl Chain {
             self.guard(member, || member.filter.still(&cleared.head, &cleared.facts))?;
         }
         Ok(())
+    }
+
+    /// Counts the same request once more, for a server that is to be asked again. What was held for the time before is
+    /// given back first: it must have been settled.
+    ///
+    /// # Errors
+    /// The refusal of a filter that counts: the caller has no more, and the server must not be asked. Nothing is held
+    /// then.
+    pub async fn again(&self, cleared: &mut Cleared) -> Result<(), Refusal> {
+        let Cleared { head, body, facts } = cleared;
+        facts.release();
+        let json = match head.route.body {
+            BodyKind::Json => Some(Json::parse(body).map_err(|e| malformed(&e))?),
+            BodyKind::Blob | BodyKind::Multipart | BodyKind::None => None,
+        };
+        let counted = self.account(head, body, json.as_ref(), facts).await;
+        if counted.is_err() {
+            facts.release();
+        }
+        counted
+    }
+
+    /// Sets aside what a request may cost.
+    async fn account(
+        &self,
+        head: &Head,
+        body: &Bytes,
+        json: Option<&Json<'_>>,
+        facts: &mut Facts,
+    ) -> Result<(), Refusal> {
+        for member in &self.account {
+            let request = Request { head, body, json };
+            let said = self.ask(member, Phase::Account, member.filter.account(&request, facts)).await;
+            self.settle(member, said, facts)?;
+        }
+        self.counted(facts)
     }
 
     /// Calls a filter that answers at once; a panic is a refusal.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::exchange::{Facts, Head, Noted, Request};
-use crate::frame::Frame;
+use crate::frame::{Frame, Piece};
 use crate::gate::{AnswerShape, Unread};
 use crate::verdict::{FilterError, Outcome, Refusal, Verdict};
 
@@ -113,10 +113,20 @@ pub trait Watch: Send + Sync {
     /// An error ends the answer.
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes>;
 
-    /// Judges frame number `number` by its bytes, where it is like one that was read and these say enough; `None`
-    /// where it must be read.
-    fn glance(&mut self, _number: u64, _raw: &Bytes) -> Option<Result<Option<Refusal>, FilterError>> {
-        None
+    /// Whether the frame that it was shown last may stand for others that differ from it in what their growing texts say,
+    /// and in the parts of a second of their time, and in nothing else: whatever else is in them it judges as it did.
+    /// Where all watches say so, such frames are not read: each is asked to [`Watch::glance`] at them.
+    fn likens(&self) -> bool {
+        false
+    }
+
+    /// Judges frame number `number` by its growing texts, each with which text of the frame it is (from 0). The frame is
+    /// like one of which the watch said so ([`Watch::likens`]).
+    ///
+    /// # Errors
+    /// An error ends the answer.
+    fn glance(&mut self, _number: u64, _texts: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        Err(FilterError::NotImplemented)
     }
 
     /// The largest frame that it lets through, in bytes, where it is stricter than the gate.

@@ -11,6 +11,7 @@ use crate::json::Json;
 
 mod cutter;
 mod parse;
+pub(crate) mod time;
 
 pub use cutter::{Cutter, FrameTooLarge};
 pub use parse::{FrameError, Reading, with_frame};

@@ -1,7 +1,8 @@
 //! The answer's side: cuts it into frames, shows each to every watch, keeps back what is undecided.
 //!
 //! 1. A chunk from the upstream is cut into frames; a whole answer is one frame.
-//! 2. Each frame is parsed once and shown to each watch, in the chain's order.
+//! 2. Each frame is parsed once and shown to each watch, in the chain's order. One that is like a frame before it but
+//!    for its growing texts is not parsed: each watch is shown these.
 //! 3. A frame leaves once no watch holds it or one before it. Only this file makes a
 //!    [`ClearedFrame`], and the writer to the client takes nothing else.
 //! 4. A watch may amend a frame when it leaves: what was to be taken out of it is known by then.
@@ -22,6 +23,10 @@ use crate::exchange::{Noted, Shadow};
 use crate::filter::{Mode, Phase, Watch};
 use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
 use crate::verdict::{Code, FilterError, Refusal, Verdict};
+
+mod mold;
+
+use mold::{Mold, Molds};
 
 /// How an answer is cut and read, and how much of it the gate holds.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +109,8 @@ pub struct Gate {
     first: u64,
     /// The number of the next frame to be shown.
     next: u64,
+    /// Frames that were read, for others that are like them.
+    molds: Molds,
     usage: Usage,
     shadows: Vec<Shadow>,
     observer: Arc<dyn Observer>,
@@ -121,6 +128,7 @@ impl Gate {
             ended: false,
             first: 0,
             next: 0,
+            molds: Molds::default(),
             usage: Usage::default(),
             shadows: Vec::new(),
             observer,
@@ -301,11 +309,17 @@ impl Gate {
         while from < self.eyes.len() || self.eyes.is_empty() {
             let eyes = self.eyes.get_mut(from..).unwrap_or_default();
             let (shadows, observer, usage) = (&mut self.shadows, &*self.observer, &mut self.usage);
+            let molds = &mut self.molds;
             let shown = with_frame(&raw, self.shape.reading, |frame| {
                 if let FrameBody::Json(json) = &frame.body {
                     usage.read(json);
                 }
-                show_to(eyes, number, frame, shadows, observer)
+                let shown = show_to(eyes, number, frame, shadows, observer)?;
+                // As it came, to all of them.
+                if from == 0 && shown.is_none() && liken(eyes) {
+                    molds.remember(Mold::of(frame));
+                }
+                Ok(shown)
             });
             match shown {
                 Err(error) => {
@@ -326,20 +340,19 @@ impl Gate {
         Ok(())
     }
 
-    /// Shows a frame's bytes to the watch, where there is one alone. Whether it need not be read.
+    /// Shows the growing texts of a frame that is like one before it to every watch. Whether it is.
     fn glance(&mut self, number: u64, raw: &Bytes) -> Result<bool, Refusal> {
-        let [eye] = self.eyes.as_mut_slice() else { return Ok(false) };
-        if eye.done {
-            return Ok(false);
+        let Some(texts) = self.molds.texts(raw) else { return Ok(false) };
+        for eye in self.eyes.iter_mut().filter(|eye| !eye.done) {
+            let refusal = match eye.ask(|watch| watch.glance(number, &texts)) {
+                Ok(Ok(None)) => continue,
+                Ok(Ok(Some(refusal))) => refusal,
+                Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
+                Err(_) => panicked(eye.filter, &*self.observer),
+            };
+            heed(eye, refusal, &mut self.shadows, &*self.observer)?;
         }
-        let refusal = match eye.ask(|watch| watch.glance(number, raw)) {
-            Ok(None) => return Ok(false),
-            Ok(Some(Ok(None))) => return Ok(true),
-            Ok(Some(Ok(Some(refusal)))) => refusal,
-            Ok(Some(Err(error))) => Refusal::internal(eye.filter, error.to_string()),
-            Err(_) => panicked(eye.filter, &*self.observer),
-        };
-        heed(eye, refusal, &mut self.shadows, &*self.observer).map(|()| true)
+        Ok(true)
     }
 
     /// The watches that are obeyed.
@@ -410,6 +423,12 @@ fn show_to(
         heed(eye, refusal, shadows, observer)?;
     }
     Ok(None)
+}
+
+/// Whether there are watches, and each lets the last frame stand for others that are like it.
+fn liken(eyes: &[Eye]) -> bool {
+    let mut watching = eyes.iter().filter(|eye| !eye.done).peekable();
+    watching.peek().is_some() && watching.all(|eye| eye.watch.likens())
 }
 
 /// What a frame says once a watch has amended it.

@@ -23,6 +23,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod text;
+mod texts;
 mod watch;
 
 pub use dossier::{Advisories, Dossier, Lookup, Standing, Told, Unavailable};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use portcullis_policies::UpstreamKind;
 use portcullis_policies::model::ModelName;
+use portcullis_policies::{RouteClass, UpstreamKind};
 
 use crate::exchange::{Facts, Head, Request};
 use crate::filter::{Filter, Phase, Watch, block};
@@ -135,8 +135,11 @@ impl SchemaFilter {
             return Ok(Some(body.into()));
         }
         if self.settings.requested {
-            let asked = Asked::of(json, &self.kept)
+            let mut asked = Asked::of(json, &self.kept)
                 .map_err(|why| Refusal::new("schema", Code::SchemaRequest, why.to_string()))?;
+            if head.route.class == RouteClass::Inference {
+                asked.expect_words(json);
+            }
             if !asked.is_free() {
                 bind(facts, Bound::Asked(Arc::new(asked)))?;
             }

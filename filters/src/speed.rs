@@ -13,12 +13,12 @@ use serde_json::json;
 
 use crate::chain::Observer;
 use crate::filter::{Filter, Mode, Phase, Watch};
-use crate::frame::{Frame, FrameBody, Reading};
+use crate::frame::{Frame, FrameBody, Piece, Reading};
 use crate::gate::{AnswerShape, Eye, Gate};
 use crate::json::Json;
 use crate::sca::{Advisories, Dossier, Lookup, Sca, ScaObserver, ScaSettings, Standing};
 use crate::schema::measured;
-use crate::verdict::Code;
+use crate::verdict::{Code, FilterError, Refusal};
 
 /// How many times a batch is measured; the median counts.
 const ROUNDS: usize = 101;
@@ -70,8 +70,8 @@ impl Advisories for Nobody {
     }
 }
 
-/// Reads frames, and nothing else.
-struct Reads;
+/// Reads frames, and nothing else. Whether those that are alike need not be read.
+struct Reads(bool);
 
 impl Watch for Reads {
     fn frame(&mut self, _: u64, frame: &Frame<'_>) -> crate::Outcome<Bytes> {
@@ -79,6 +79,15 @@ impl Watch for Reads {
             black_box(json);
         }
         Ok(crate::Verdict::Pass)
+    }
+
+    fn likens(&self) -> bool {
+        self.0
+    }
+
+    fn glance(&mut self, _: u64, texts: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        black_box(texts);
+        Ok(None)
     }
 }
 
@@ -101,8 +110,9 @@ fn the_frames_of_a_stream() {
     let filter = Sca::new(ScaSettings::default(), Arc::new(Nobody), Arc::new(Nobody));
     let (stream, reading) = (Some(StreamFormat::Ndjson), Reading::Json);
     let shape = AnswerShape { stream, reading, frame_bytes: 1 << 20, held_bytes: 1 << 20, success: true };
-    let run = |watch: Box<dyn Watch>| {
-        let mut gate = Gate::new(vec![Eye::new("sca", Mode::Enforce, watch)], shape, Arc::new(Nobody));
+    let run = |watches: Vec<Box<dyn Watch>>| {
+        let eyes = watches.into_iter().map(|watch| Eye::new("sca", Mode::Enforce, watch)).collect();
+        let mut gate = Gate::new(eyes, shape, Arc::new(Nobody));
         let mut out = Vec::new();
         for frame in &frames {
             gate.push(frame.as_bytes(), &mut out).unwrap();
@@ -111,13 +121,21 @@ fn the_frames_of_a_stream() {
         assert_eq!(out.len(), frames.len());
     };
     assert_eq!(filter.name(), "sca");
-    let read = median(|| run(Box::new(Reads)));
-    let judged = median(|| run(filter.eye()));
+    let read = median(|| run(vec![Box::new(Reads(false))]));
+    let judged = median(|| run(vec![filter.eye()]));
+    let by_two = median(|| run(vec![filter.eye(), Box::new(Reads(true))]));
+    // One that must see every frame makes all of them be read.
+    let all_read = median(|| run(vec![filter.eye(), Box::new(Reads(false))]));
     let each = |took: Duration| took.as_secs_f64() * 1e6 / frames.len() as f64;
     println!(
         "a frame of a stream: read {:.2} us, read and looked through {:.2} us, {:.1} times",
         each(read),
         each(judged),
         judged.as_secs_f64() / read.as_secs_f64()
+    );
+    println!(
+        "the same under two watches {:.2} us, where one of them must see every frame {:.2} us",
+        each(by_two),
+        each(all_read)
     );
 }

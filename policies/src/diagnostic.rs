@@ -71,20 +71,30 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 /// Of so many letters, one that differs leaves no more of a word than chance does.
 const SHORT: usize = 3;
 
-/// How many letters have to be added, removed or replaced (Levenshtein).
+/// How many letters have to be added, removed, replaced, or swapped with their neighbours (Damerau and Levenshtein, each
+/// letter in one swap at most).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
+    // The row before that, and the letter that it belongs to.
+    let mut earlier: Option<(char, Vec<usize>)> = None;
+    for (i, x) in a.iter().enumerate() {
         let mut before = i;
         let mut left = i + 1;
         let mut next = vec![left];
-        for (y, above) in b.iter().zip(row.iter().skip(1)) {
-            left = (left + 1).min(above + 1).min(before + usize::from(x != *y));
-            before = *above;
+        let mut last: Option<char> = None;
+        for (j, (y, above)) in b.iter().zip(row.iter().skip(1)).enumerate() {
+            left = (left + 1).min(above + 1).min(before + usize::from(x != y));
+            if let Some((swapped, two_rows_up)) = &earlier
+                && (swapped, last) == (y, Some(*x))
+                && let Some(cost) = j.checked_sub(1).and_then(|j| two_rows_up.get(j))
+            {
+                left = left.min(cost + 1);
+            }
+            (before, last) = (*above, Some(*y));
             next.push(left);
         }
-        row = next;
+        earlier = Some((*x, std::mem::replace(&mut row, next)));
     }
     row.last().copied().unwrap_or_default()
 }
@@ -124,8 +134,9 @@ fn shape(said: &str, entry: Option<&Entry<'_>>) -> Option<(String, String)> {
             format!("{found}a map is expected"),
             format!("write `{key}: {{NAME: VALUE}}`, or one `NAME: VALUE` a line"),
         ),
-        "expected string key for externally tagged enum" => {
-            ("one word is expected".to_owned(), format!("write `{key}: WORD`"))
+        "expected string key for externally tagged enum" | "externally tagged enum expected scalar or mapping" => {
+            let word = entry.map(|entry| entry.listed).filter(|listed| !listed.is_empty()).unwrap_or("WORD");
+            ("one word is expected".to_owned(), format!("write `{key}: {word}`"))
         }
         "invalid u64" | "invalid u32" | "invalid u8" | "invalid usize" => {
             (format!("{found}a whole number is expected"), format!("write `{key}: 10`"))
@@ -140,6 +151,8 @@ pub struct Entry<'t> {
     pub key: &'t str,
     /// The value, if it is a plain word or path; else empty.
     pub value: &'t str,
+    /// The first word of the list that is the value, if it is one of such; else empty.
+    pub listed: &'t str,
 }
 
 impl<'t> Entry<'t> {
@@ -154,8 +167,14 @@ impl<'t> Entry<'t> {
         let is_key = !key.is_empty() && key.len() <= 64;
         let word = |c: char| c.is_ascii_alphanumeric() || "_./*-".contains(c);
         let value = after.split(['#', ',', '}']).next().unwrap_or_default().trim_end();
-        let plain = value.len() <= 64 && value.chars().all(word);
-        is_key.then_some(Self { key, value: if plain { value } else { "" } })
+        let listed = value.strip_prefix('[').map(|list| list.trim_end_matches(']').trim());
+        let plain = |value: &str| value.len() <= 64 && value.chars().all(word);
+        Some(Self {
+            key,
+            value: if plain(value) { value } else { "" },
+            listed: listed.filter(|value| plain(value)).unwrap_or_default(),
+        })
+        .filter(|_| is_key)
     }
 }
 
@@ -187,6 +206,11 @@ mod tests {
         assert_eq!(nearest("lisen", ["listen", "limits"]), Some("listen"));
         assert_eq!(nearest("xyz", ["listen", "limits"]), None);
         assert_eq!(nearest("trut", ["trust", "tofu"]), Some("trust"));
+        assert_eq!(nearest("hihg", ["critical", "high", "low", "medium"]), Some("high"));
+        for (a, b, far) in [("ab", "ba", 1), ("abcd", "badc", 2), ("ca", "abc", 3), ("", "abc", 3), ("same", "same", 0)]
+        {
+            assert_eq!((distance(a, b), distance(b, a)), (far, far), "{a} {b}");
+        }
     }
 
     #[test]
@@ -204,6 +228,12 @@ mod tests {
             list: Option<Vec<String>>,
             map: Option<std::collections::BTreeMap<String, String>>,
             number: Option<u64>,
+            word: Option<Word>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            High,
         }
         for (text, said) in [
             ("list: a.toml\n", "p.yaml:1:7: `a.toml` stands where a list is expected (write `list: [a.toml]`)"),
@@ -213,12 +243,15 @@ mod tests {
                 "p.yaml:2:6: `word` stands where a map is expected (write `map: {NAME: VALUE}`, or one `NAME: VALUE` a line)",
             ),
             ("number: many\n", "p.yaml:1:9: `many` stands where a whole number is expected (write `number: 10`)"),
+            ("{word: [high]}\n", "p.yaml:1:8: one word is expected (write `word: high`)"),
+            ("word: [high, low]\n", "p.yaml:1:7: one word is expected (write `word: high`)"),
             ("list: [a]\nlist: [b]\n", "p.yaml:2:1: the key `list` stands twice (keep one of them)"),
         ] {
             let error = serde_saphyr::from_str::<Outer>(text).unwrap_err();
             assert_eq!(from_yaml("p.yaml", text, &error).to_string(), said);
         }
-        let read: Outer = serde_saphyr::from_str("list: [a]\nmap: {b: c}\nnumber: 1\n").unwrap();
+        let read: Outer = serde_saphyr::from_str("list: [a]\nmap: {b: c}\nnumber: 1\nword: high\n").unwrap();
+        assert!(matches!(read.word, Some(Word::High)));
         assert!(read.list.is_some() && read.map.is_some() && read.number.is_some());
     }
 

@@ -38,14 +38,14 @@ pub(crate) struct Explained {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) model: String,
-    /// What was found in the request's texts: rules, never texts.
+    /// What was found in the request's texts, and in its answer: rules and packages, never texts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) findings: Vec<FoundRule>,
     /// What is less than certain about this.
     pub(crate) remark: Option<String>,
 }
 
-/// A rule that found something in the request's texts.
+/// A rule that found something, or an advisory that speaks against a dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FoundRule {
     pub(crate) rule: String,
@@ -53,8 +53,11 @@ pub(crate) struct FoundRule {
     pub(crate) level: String,
     /// What was done: `block`, `redact` or `flag`.
     pub(crate) action: String,
-    /// A keyed hash of what was found.
+    /// A keyed hash of what was found; empty where that is no secret.
     pub(crate) fingerprint: String,
+    /// Which package, which versions, how bad, and where it is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
 }
 
 /// A rule that allows something of what was asked.
@@ -116,6 +119,7 @@ impl FoundRule {
             level: noted.level.as_str().to_owned(),
             action: noted.action.to_owned(),
             fingerprint: noted.fingerprint.clone(),
+            about: noted.about.as_deref().map(str::to_owned),
         }
     }
 }

@@ -24,7 +24,7 @@ const FILTERS: [&str; 9] =
     ["audit", "firewall", "identity", "policy", "ratelimit", "sca", "schema", "signature", "test_fault"];
 
 /// How bad a dependency is.
-const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unknown"];
+const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unrated"];
 
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];
@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     advisories_imported: IntGauge,
     /// The firewall's rules that have label sets, with their levels.
     firewall_rules: Mutex<HashSet<(String, DataLevel)>>,
+    schema_repairs: IntCounterVec,
     responses: IntCounterVec,
     upstream_up: IntGaugeVec,
     upstream_exposed: IntGaugeVec,
@@ -151,6 +152,12 @@ impl Metrics {
                 "portcullis_sca_findings_total",
                 "What speaks against dependencies that answers bring in.",
                 &["ecosystem", "severity"],
+            )?,
+            schema_repairs: counters(
+                r,
+                "portcullis_schema_repairs_total",
+                "Times that an upstream was asked once more, by whether its answer fits then.",
+                &["outcome"],
             )?,
             responses: counters(
                 r,
@@ -276,6 +283,9 @@ impl Metrics {
         }
         for (ecosystem, severity) in Ecosystem::ALL.iter().flat_map(|e| SCA_SEVERITIES.map(|s| (e, s))) {
             self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]);
+        }
+        for outcome in ["fails", "fits"] {
+            self.schema_repairs.with_label_values(&[outcome]);
         }
         for filter in FILTERS {
             self.filter_panics.with_label_values(&[filter]);
@@ -511,6 +521,11 @@ fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheu
 }
 
 impl Metrics {
+    /// An upstream was asked once more, and its answer fits now or not.
+    pub(crate) fn repaired(&self, fits: bool) {
+        self.schema_repairs.with_label_values(&[if fits { "fits" } else { "fails" }]).inc();
+    }
+
     /// When advisories were imported, in Unix seconds.
     pub(crate) fn advisories(&self, imported: i64) {
         self.advisories_imported.set(imported);

@@ -12,9 +12,11 @@ use portcullis_osv::{Package, Popular};
 
 use crate::config::{Config, ScaConfig, SourceWord};
 
+mod age;
 mod api;
 mod local;
 
+pub(crate) use age::{Age, Spoken};
 use api::Api;
 use local::Local;
 

@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) told_with_others: bool,
     /// What its signature names it, once that was verified: what answers it is signed.
     pub(crate) asked: Option<Asked>,
+    /// How often the upstream was asked once more, because its answer did not fit a schema.
+    pub(crate) repairs: u64,
     caller: String,
     /// Who that is, once the `identity` filter knows.
     known: Option<Caller>,
@@ -97,6 +99,7 @@ impl Record {
             findings: Vec::new(),
             answered: Vec::new(),
             redactions: (0, 0),
+            repairs: 0,
             prompt: String::new(),
             task: String::new(),
             request_bytes: 0,
@@ -218,6 +221,7 @@ impl Record {
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             task_id: &self.task,
             advisory_ids: &self.advisories(),
+            repairs: self.repairs,
         };
         let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
@@ -333,6 +337,7 @@ pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
         duration_us: 0,
         task_id: "",
         advisory_ids: "",
+        repairs: 0,
     };
     if let Err(error) = sink.append(&entry) {
         tracing::error!(%error, "An audit entry was lost.");

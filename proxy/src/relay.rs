@@ -8,6 +8,7 @@ mod fetch;
 mod flow;
 mod head;
 mod pour;
+mod repair;
 mod target;
 
 use std::sync::Arc;
@@ -41,6 +42,14 @@ pub(crate) enum Relayed {
     Refused(Refusal),
 }
 
+/// What came of asking once.
+enum Asked {
+    /// The exchange has ended.
+    Ended(Relayed),
+    /// The answer does not fit, nothing of it has left, and another one may take its place.
+    Unfit(Refusal),
+}
+
 /// One exchange on its way.
 pub(crate) struct Relay<'x> {
     pub(crate) session: &'x mut ServerSession,
@@ -55,32 +64,58 @@ pub(crate) struct Relay<'x> {
 }
 
 impl Relay<'_> {
-    /// Runs the exchange to its end.
-    pub(crate) async fn run(mut self, cleared: Cleared) -> Relayed {
+    /// Runs the exchange to its end: asks once, and again where the operator wants answers repaired.
+    pub(crate) async fn run(mut self, mut cleared: Cleared) -> Relayed {
+        let mut asked = self.ask(&cleared).await;
+        while let Asked::Unfit(refusal) = asked {
+            if let Err(ended) = self.repair(&mut cleared, refusal).await {
+                return ended;
+            }
+            asked = self.ask(&cleared).await;
+            self.count_repair(&asked);
+        }
+        match asked {
+            Asked::Ended(relayed) => relayed,
+            Asked::Unfit(refusal) => Relayed::Refused(refusal),
+        }
+    }
+
+    /// Asks the upstream once, and relays its answer, unless another one may take its place.
+    async fn ask(&mut self, cleared: &Cleared) -> Asked {
+        let (relayed, repairable) = self.once(cleared).await;
+        match relayed {
+            Relayed::Refused(refusal) if repairable && self.is_repairable(cleared, &refusal) => Asked::Unfit(refusal),
+            relayed => Asked::Ended(relayed),
+        }
+    }
+
+    /// Asks the upstream once, and relays its answer. Says, too, whether that was a whole answer of a server that did
+    /// what it was asked.
+    async fn once(&mut self, cleared: &Cleared) -> (Relayed, bool) {
         // One watch for the whole of it: what was decided may end in the queue, at the upstream, in the answer.
-        let watch = std::pin::pin!(until_revoked(self.current, &cleared));
+        let watch = std::pin::pin!(until_revoked(self.current, cleared));
         let mut revoked: Revoked<'_> = watch;
-        let slot = match self.slot(&cleared, &mut revoked).await {
+        let slot = match self.slot(cleared, &mut revoked).await {
             Ok(slot) => slot,
-            Err(ended) => return ended,
+            Err(ended) => return (ended, false),
         };
         let sent = Instant::now();
-        let mut answer = match self.fetch(&cleared, &mut revoked).await {
+        let mut answer = match self.fetch(cleared, &mut revoked).await {
             Ok(Some(answer)) => answer,
             Ok(None) => {
                 // The upstream was at work; how far it came nobody knows.
                 cleared.facts().settle(Usage::default());
-                return Relayed::ClientLeft;
+                return (Relayed::ClientLeft, false);
             }
-            Err(refusal) => return Relayed::Refused(refusal),
+            Err(refusal) => return (Relayed::Refused(refusal), false),
         };
-        let shape = match self.shape(&answer, &cleared) {
+        let shape = match self.shape(&answer, cleared) {
             Ok(shape) => shape,
-            Err(refusal) => return Relayed::Refused(refusal),
+            Err(refusal) => return (Relayed::Refused(refusal), false),
         };
-        let gate = match self.generation.chain.watch(&cleared, shape) {
+        let gate = match self.generation.chain.watch(cleared, shape) {
             Ok(gate) => gate,
-            Err(refusal) => return Relayed::Refused(refusal),
+            Err(refusal) => return (Relayed::Refused(refusal), false),
         };
         let streams = shape.stream.is_some();
         if streams {
@@ -88,11 +123,11 @@ impl Relay<'_> {
         }
         let worked = answer.get_status().is_some_and(|status| status.is_success());
         let mut flow = Flow::new(gate, shape, sent, slot, worked);
-        let relayed = self.pour(&mut answer, &cleared, &mut flow, &mut revoked).await;
+        let relayed = self.pour(&mut answer, cleared, &mut flow, &mut revoked).await;
         if streams {
             self.metrics.streams_active.dec();
         }
-        self.count(&cleared, &flow);
+        self.count(cleared, &flow);
         if matches!(relayed, Relayed::ClientLeft) {
             self.record.watched(&flow.gate);
         }
@@ -102,8 +137,8 @@ impl Relay<'_> {
             // Closed before its slot is free: the upstream is done with it then.
             drop(answer);
         }
-        flow.settle(&cleared, false);
-        relayed
+        flow.settle(cleared, false);
+        (relayed, worked && !streams)
     }
 
     /// Waits for a slot of the upstream, where a model is to run.

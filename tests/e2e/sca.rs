@@ -1,6 +1,6 @@
 //! What answers bring in, behind a real gate with a database of advisories.
 
-use portcullis_tests::{Answer, FakeServer, Gate, Script};
+use portcullis_tests::{Answer, FakeServer, Gate, Script, until};
 use serde_json::{Value, json};
 
 const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
@@ -78,6 +78,62 @@ fn what_an_answer_brings_in_is_judged_and_told() {
     assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="Maven",severity="high"}"#), 0.0);
     let explained = gate.cli_json(&["explain", refused.header("portcullis-request-id").unwrap()]);
     assert!(explained.to_string().contains("MAL-2026-7"), "{explained}");
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="PyPI",severity="unrated"}"#), 1.0);
+}
+
+#[test]
+fn explain_says_which_package_and_which_version_while_the_gate_runs_and_after() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "");
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        let answer = alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}));
+        answer.header("portcullis-request-id").unwrap().to_owned()
+    };
+    let (flagged, blocked) = (ask("pip install moin==1.8"), ask("pip install Django==3.2.1"));
+    let found = |id: &str| gate.cli_json(&["explain", id])["findings"][0].clone();
+    let told = found(&flagged);
+    assert_eq!((&told["rule"], &told["action"]), (&json!("PYSEC-1"), &json!("flag")));
+    let about = |told: &Value| told["about"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(about(&told), "`moin` 1.8 of PyPI is vulnerable (PYSEC-1, CVE-2026-1, severity unrated); mended in 1.9");
+    assert!(
+        about(&found(&blocked)).starts_with("`Django` 3.2.1 of PyPI is vulnerable (GHSA-bad"),
+        "{}",
+        found(&blocked)
+    );
+    let shown = gate.cli(&["explain", &flagged]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("flag; `moin` 1.8 of PyPI"), "{shown:?}");
+    // A gate that was started anew remembers nothing: the log has identifiers, the database says what they are.
+    gate.restart(|| ());
+    let told = found(&flagged);
+    assert_eq!(
+        (&told["rule"], &told["action"], &told["code"]),
+        (&json!("PYSEC-1"), &json!("flag"), &json!("sca.vulnerable"))
+    );
+    assert_eq!(about(&told), "`moin` of PyPI, severity unrated, mended in 1.9");
+    let told = found(&blocked);
+    assert_eq!(about(&told), "`django` of PyPI, severity critical, mended in 3.2.14");
+    assert_eq!(gate.cli_json(&["explain", &blocked])["filter"], "sca");
+    std::fs::remove_file(gate.state().join("osv.redb")).unwrap();
+    assert_eq!(found(&blocked).get("about"), None, "without a database only the identifiers are known");
+}
+
+#[test]
+fn what_was_never_brought_in_is_told_as_that() {
+    let server = FakeServer::start();
+    let gate = gate(&server, "");
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}))
+    };
+    let refused = ask("gem install rails");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "sca.unavailable"));
+    assert!(refused.text().contains("has no advisories of RubyGems"), "{}", refused.text());
+    std::fs::remove_file(gate.state().join("osv.redb")).unwrap();
+    let refused = until("the database to be gone", || Some(ask("pip install django")).filter(|a| a.status == 503));
+    assert!(refused.text().contains("at the moment"), "{}", refused.text());
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn every_ecosystem_and_input_is_read() {
 fn a_line_of_a_list_that_is_not_understood_is_no_yes() {
     let folder = folder();
     let said = sca(&folder, &with(&["--ecosystem", "npm", "--json"]), "# a remark\nwhat is this\nleft-good@1.0.0\n");
-    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.out.contains("names no package") && said.out.contains("\"line\":2"), "{}", said.out);
 }
 
@@ -162,7 +162,12 @@ fn what_cannot_be_looked_up_or_read_is_no_yes() {
     let folder = folder();
     folder.write("requirements.txt", "other==1\n");
     let missing = sca(&folder, &["--database", "none.redb", "--json", "requirements.txt"], "");
-    assert_eq!((missing.code, &missing.findings()[0]["code"]), (1, &json!("sca.unavailable")), "{}", missing.err);
+    assert_eq!((missing.code, &missing.findings()[0]["code"]), (3, &json!("sca.unavailable")), "{}", missing.err);
+    // What is known to be bad says more than what is not known.
+    folder.write("mixed.txt", "pip install py-widget==1.0\ngem install other\n");
+    assert_eq!(sca(&folder, &with(&["mixed.txt"]), "").code, 1);
+    folder.write("gems.txt", "gem install other\n");
+    assert_eq!(sca(&folder, &with(&["gems.txt"]), "").code, 3, "of Ruby there are no advisories");
     folder.write("text.txt", "Nothing to install here.\n");
     assert_eq!(sca(&folder, &["--database", "none.redb", "text.txt"], "").code, 0, "nothing had to be looked up");
     for (args, code, words) in [
@@ -191,7 +196,7 @@ fn sarif_of_dependencies_holds_to_its_schema() {
     let clean = sca(&folder, &with(&["--sarif", "clean/requirements.txt"]), "");
     let missed = sca(&folder, &with(&["--sarif", "nowhere.txt"]), "");
     let blind = sca(&folder, &["--database", "none.redb", "--sarif", "clean/requirements.txt"], "");
-    assert_eq!((found.code, clean.code, missed.code, blind.code), (1, 0, 3, 1));
+    assert_eq!((found.code, clean.code, missed.code, blind.code), (1, 0, 3, 3));
     let log: Value = serde_json::from_str(&found.out).unwrap();
     let results = log["runs"][0]["results"].as_array().unwrap();
     let of = |id: &str| results.iter().find(|result| result["ruleId"] == id).expect("a result");
@@ -224,5 +229,5 @@ fn a_config_says_how_it_is_judged() {
     assert_eq!(sca(&folder, &["--block-at", "high", "requirements.txt"], "").code, 0);
     assert_eq!(sca(&folder, &with(&["requirements.txt"]), "").code, 0, "a database that is named needs no config");
     fs::remove_file(folder.path().join("osv.redb")).unwrap();
-    assert_eq!(sca(&folder, &["requirements.txt"], "").code, 1);
+    assert_eq!(sca(&folder, &["requirements.txt"], "").code, 3, "nothing is known of it");
 }

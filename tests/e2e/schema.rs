@@ -5,15 +5,15 @@ use portcullis_tests::{Answer, Client, FakeServer, Gate, Script, until};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-const TASK: &str = "7f3c9a1e-52d4-4c1b-9a77-0d1f2e3a4b5c";
-const TOOLS: [&str; 4] = ["generate_code", "generate_tests", "review_code", "critique_output"];
+pub(crate) const TASK: &str = "7f3c9a1e-52d4-4c1b-9a77-0d1f2e3a4b5c";
+pub(crate) const TOOLS: [&str; 4] = ["generate_code", "generate_tests", "review_code", "critique_output"];
 
 /// A nonce of its own for each number.
-fn nonce(number: u64) -> String {
+pub(crate) fn nonce(number: u64) -> String {
     format!("{number:032x}")
 }
 
-fn request(tool: &str, number: u64) -> Value {
+pub(crate) fn request(tool: &str, number: u64) -> Value {
     let mut body = json!({"task_id": TASK, "caller_nonce": nonce(number)});
     match tool {
         "generate_code" => body["prompt"] = "add two numbers".into(),
@@ -24,7 +24,7 @@ fn request(tool: &str, number: u64) -> Value {
 }
 
 /// What a model says, without what only the gate or a node can know.
-fn said(tool: &str) -> Value {
+pub(crate) fn said(tool: &str) -> Value {
     match tool {
         "generate_code" => {
             json!({"code": "x = 1", "language": "python", "explanation": "it sets x", "dependencies_added": [],
@@ -40,7 +40,7 @@ fn said(tool: &str) -> Value {
 }
 
 /// The whole answer of a tool.
-fn fine(tool: &str, number: u64) -> Value {
+pub(crate) fn fine(tool: &str, number: u64) -> Value {
     let mut answer = said(tool);
     answer["task_id"] = TASK.into();
     answer["caller_nonce_echo"] = nonce(number).into();
@@ -54,7 +54,7 @@ fn fine(tool: &str, number: u64) -> Value {
 }
 
 #[track_caller]
-fn audited(gate: &Gate, answer: &Answer) -> [String; 4] {
+pub(crate) fn audited(gate: &Gate, answer: &Answer) -> [String; 4] {
     let entry = gate.audit_of(answer.header("portcullis-request-id").expect("every answer names its request"));
     ["policy_decision", "filter", "code", "task_id"].map(|key| entry[key].as_str().unwrap_or_default().to_owned())
 }

@@ -20,6 +20,14 @@ const CLIENTS: &[&str] = &["openai", "ollama", "llmesh-mcp==0.1.1"];
 /// The models: a file and the maker's options.
 const MODELS: &[(&str, &[&str])] = &[
     ("tiny.gguf", &[]),
+    // Says what LLMesh's `generate_code` answers, where a schema lets it begin so.
+    (
+        "coder.gguf",
+        &[
+            "--text",
+            r#"{"code":"x=1","cve_scan_requested":false,"dependencies_added":[],"explanation":"it-sets-x","generated_files":[],"language":"python"}"#,
+        ],
+    ),
     ("noise.gguf", &["--style", "random"]),
     // Heavy enough to be slow, for tests of cancelled and slow streams.
     ("slow.gguf", &["--style", "random", "--layers", "8", "--dim", "512", "--ffn", "2048"]),

@@ -8,7 +8,9 @@ mod head;
 mod options;
 mod packages;
 mod scan;
+mod unnamed;
 mod words;
 
 pub(crate) use packages::{listed_elsewhere, parse, registry};
 pub(crate) use scan::{Around, Scan, Statement};
+pub(crate) use unnamed::is_fed;

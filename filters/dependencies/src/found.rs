@@ -109,6 +109,9 @@ pub enum What {
     /// Not TOML.
     #[error("broken TOML")]
     Toml,
+    /// A command that installs what only its run will name: by a variable, another command, its input.
+    #[error("a command that installs what only its run will name")]
+    Unnamed,
     /// Not XML, or with entities of its own.
     #[error("broken XML")]
     Xml,
@@ -172,7 +175,7 @@ impl Findings {
 }
 
 /// What was told of a text so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     count: usize,
     last: VecDeque<Found>,

@@ -7,7 +7,7 @@ use crate::lines::{Line, Out};
 use crate::spec;
 
 /// Follows a module's file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GoLines {
     block: Option<Block>,
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{Around, Scan, Statement, parse};
+use crate::command::{Around, Scan, Statement, is_fed, parse};
 use crate::fence::{Fence, content};
 use crate::format::{Format, Hint};
 use crate::found::{Findings, How, Told, What};
@@ -23,7 +23,7 @@ const MOST_MARKS: usize = 256;
 ///
 /// What [`Growing::held_from`] holds back covers the places of all that will yet be found: nothing is told of a place
 /// that could have left before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Growing {
     /// A file or code; an answer is prose with blocks in it.
     file: Option<Format>,
@@ -259,6 +259,7 @@ impl Growing {
             let begin = text.get(..most.unwrap_or_default()).unwrap_or_default();
             let marks = begin.get(..content(begin)).unwrap_or_default();
             let quoted = marks.contains('>') || self.fence.is_some_and(Fence::is_quoted);
+            let fed = text.get(..range.start).is_some_and(is_fed);
             let text = text.get(range).unwrap_or_default();
             let unquoted;
             let text = if quoted && text.contains('\n') {
@@ -267,7 +268,10 @@ impl Growing {
             } else {
                 text
             };
-            parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
+            let unnamed = parse(text, prose, list, &mut |spec| out.add(spec, How::Command, place.clone()));
+            if unnamed || fed {
+                out.fail(What::Unnamed, place);
+            }
         }
     }
 

@@ -164,7 +164,7 @@ pub(crate) fn rust(line: &Line<'_>, out: &mut Out<'_>) {
 }
 
 /// `import "a.example/b"`, and lines of a block of imports.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GoImports {
     block: bool,
 }

@@ -17,7 +17,7 @@ const DEEPEST: usize = 64;
 const LONGEST: usize = 2048;
 
 /// Follows JSON.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Json {
     levels: Vec<Level>,
     /// So many levels deeper than what is followed.
@@ -34,7 +34,7 @@ pub(crate) struct Json {
 }
 
 /// An object or an array.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Level {
     role: Role,
     start: usize,

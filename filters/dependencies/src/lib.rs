@@ -47,6 +47,7 @@ mod spec;
 mod strings;
 mod toml_lines;
 mod trigger;
+mod written;
 mod xml;
 mod yaml;
 

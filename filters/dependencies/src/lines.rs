@@ -15,6 +15,7 @@ use crate::ruby::Ruby;
 use crate::seen::Seen;
 use crate::setup::Setup;
 use crate::toml_lines::Toml;
+use crate::written;
 use crate::xml::Xml;
 use crate::yaml::Yaml;
 
@@ -42,7 +43,7 @@ pub(crate) struct Line<'l> {
 }
 
 /// The readers of a block or a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lines {
     format: Format,
     /// The text is a file of its own: what is broken is told.
@@ -99,7 +100,11 @@ impl Lines {
             self.json.feed(c, at + part.start..at + part.end, out);
         }
         self.json.feed('\n', place.end..place.end, out);
-        self.requirements.line(self.format, &Line { text: inner(seen.text()), place }, out);
+        let line = Line { text: inner(seen.text()), place };
+        if matches!(self.format, Format::Any | Format::Shell) {
+            written::line(&line, out);
+        }
+        self.requirements.line(self.format, &line, out);
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {

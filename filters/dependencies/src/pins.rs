@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Finds them while a line grows. What has no `==` counts at the beginning of a line only.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pins {
     at: usize,
     state: State,

@@ -9,7 +9,7 @@ use crate::lines::{Line, Out};
 use crate::spec;
 
 /// Reads such a list.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Requirements {
     /// The registry that the list names.
     own: Option<Remote>,

@@ -9,7 +9,7 @@ use crate::spec;
 use crate::strings::strings;
 
 /// Follows such a file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ruby {
     /// The registry that the file names.
     own: Option<Remote>,

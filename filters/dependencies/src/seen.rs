@@ -9,7 +9,7 @@ const LONGEST: usize = 8;
 
 /// A text that grows, without its disguises: compatibility forms of ASCII characters are these, what cannot
 /// be seen is gone. Anything else stays as it is written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     text: String,
     /// Bytes of the source that were taken in.

@@ -10,7 +10,7 @@ use crate::toml_lines::Toml;
 const NAMES: &[&str] = &["install_requires", "setup_requires", "tests_require", "extras_require"];
 
 /// Follows such a file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     /// How many brackets stand open behind one of the names.
     depth: Option<usize>,

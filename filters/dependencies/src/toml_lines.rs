@@ -20,7 +20,7 @@ const MOST_PARTS: usize = 16;
 const LONGEST: usize = 64 * 1024;
 
 /// Follows TOML.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Toml {
     table: Vec<String>,
     /// An array that goes on over lines, and what its strings are.
@@ -33,14 +33,14 @@ pub(crate) struct Toml {
     string: Option<&'static str>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Array {
     role: Option<Role>,
     depth: usize,
 }
 
 /// A table that is one dependency: told at its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stanza {
     role: Role,
     name: String,

@@ -35,7 +35,7 @@ const ENTRIES: &[&str] = &[
 ];
 
 /// Follows XML.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Xml {
     levels: Vec<String>,
     entries: Vec<Entry>,
@@ -53,7 +53,7 @@ pub(crate) struct Xml {
 }
 
 /// An element that names a package, and what it says of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     kind: String,
     depth: usize,

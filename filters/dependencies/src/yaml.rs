@@ -8,7 +8,7 @@ use crate::lines::{Line, Out};
 use crate::spec;
 
 /// Follows such a file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Yaml {
     /// The list below `pip:`, and how far it is indented at least.
     pip: Option<usize>,

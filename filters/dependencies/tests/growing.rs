@@ -74,6 +74,11 @@ const PARTS: &[&str] = &[
     "dotnet add x package y",
     "mvn dependency:get -Dartifact=a:b:1",
     "word ",
+    "$NAME ",
+    "xargs ",
+    "echo evil",
+    " >> requirements.txt",
+    " | tee ",
 ];
 
 fn text() -> impl Strategy<Value = String> {

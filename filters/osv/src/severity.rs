@@ -9,7 +9,7 @@ use cvss::Cvss;
 pub enum Severity {
     /// Nobody said. No reason to believe that it is harmless.
     #[default]
-    Unknown,
+    Unrated,
     /// 0.0 to 3.9.
     Low,
     /// 4.0 to 6.9; others say *moderate*.
@@ -25,7 +25,7 @@ impl Severity {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Unknown => "unknown",
+            Self::Unrated => "unrated",
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",

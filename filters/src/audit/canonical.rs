@@ -46,6 +46,8 @@ pub struct Entry<'a> {
     pub task_id: &'a str,
     /// What speaks against dependencies that the answer brings in: identifiers of advisories, with commas between.
     pub advisory_ids: &'a str,
+    /// How often the server was asked once more, because its answer did not fit a schema.
+    pub repairs: u64,
 }
 
 /// The longest text in an entry, in bytes.
@@ -78,6 +80,10 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, seq_no: u64, timestamp
     line.text("path", entry.path);
     line.text("policy_decision", entry.policy_decision);
     line.text("prompt_sha256", entry.prompt_sha256);
+    // Nor have those of answers that came at once.
+    if entry.repairs > 0 {
+        line.number("repairs", entry.repairs);
+    }
     line.number("request_bytes", entry.request_bytes);
     line.text("request_id", entry.request_id);
     line.number("response_bytes", entry.response_bytes);
@@ -201,7 +207,8 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_the_gap_is_in_its_place() {
         let mut out = Vec::new();
-        let entry = Entry { path: "/a\"b\\c\u{7}ä\n", event_type: "request", ..Entry::default() };
+        let (path, advisory_ids) = ("/a\"b\\c\u{7}ä\n", "CVE-2026-1");
+        let entry = Entry { path, event_type: "request", advisory_ids, repairs: 2, ..Entry::default() };
         let gap = write(&mut out, &entry, 7, "t");
         let seal = seal_text("ff");
         out.splice(gap.0..gap.0, seal.bytes());

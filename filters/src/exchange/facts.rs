@@ -84,6 +84,8 @@ pub struct Noted {
     pub action: &'static str,
     /// A keyed hash of what was found: the same thing has the same one, at this node.
     pub fingerprint: String,
+    /// What speaks against a dependency, in a sentence: for whoever asks the running gate, never for the log.
+    pub about: Option<Box<str>>,
 }
 
 impl Facts {
@@ -298,6 +300,11 @@ impl Facts {
     /// Tells everything that is held that the exchange used nothing.
     pub fn waive(&self) {
         self.leases.0.iter().for_each(|lease| lease.waive());
+    }
+
+    /// Gives back what is held.
+    pub(crate) fn release(&mut self) {
+        self.leases.0.clear();
     }
 
     /// Blocks that filters or rules in `shadow` mode would have made.

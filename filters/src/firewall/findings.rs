@@ -176,6 +176,7 @@ impl<'r> Findings<'r> {
             level: rule.level,
             action: action.as_str(),
             fingerprint: judge.prints.of(secret.unwrap_or_default()),
+            about: None,
         });
         Some(number)
     }

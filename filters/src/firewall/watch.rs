@@ -27,7 +27,6 @@ mod attacks;
 mod beside;
 mod found;
 mod growing;
-mod mold;
 mod single;
 #[cfg(test)]
 mod tests;
@@ -36,7 +35,6 @@ use amend::Cut;
 use beside::Beside;
 use found::{Found, FoundOnce, MOST_FOUND};
 use growing::Growing;
-use mold::Mold;
 use single::Singles;
 
 /// The most growing texts that one answer may have.
@@ -45,8 +43,6 @@ const MAX_CHANNELS: usize = 256;
 /// at the beginning of a word must not hold the answer that follows it. What brings no text, a comment
 /// or an empty piece, does not count: it would let go what is held.
 const PATIENCE: u64 = 16;
-/// As many frames are remembered for others that are like them.
-const MOLDS: usize = 2;
 /// The most that is taken out of frames that are held at the same time.
 const MAX_CUTS: usize = 4096;
 /// The most findings of one answer that are told one by one.
@@ -66,10 +62,10 @@ struct State {
     /// How many frames brought a piece of a growing text.
     spoken: u64,
     singles: Singles,
-    /// Frames that were read, for others that are like them.
-    molds: Vec<Mold>,
     /// Something was found in the last frame that was read, beside its growing texts.
     found_single: bool,
+    /// It lists the answer's tokens.
+    lists_tokens: bool,
     /// What is to be taken out of frames that are held.
     cuts: BTreeMap<u64, Vec<Cut>>,
     /// How many there are.
@@ -102,27 +98,23 @@ impl Watch for AnswerWatch {
             place += 1;
         });
         state.settle_quiet(judge);
-        if state.redacted && lists_tokens(frame) {
+        state.lists_tokens = lists_tokens(frame);
+        if state.redacted && state.lists_tokens {
             state.listing.insert(number);
-        }
-        if !state.found_single && !lists_tokens(frame) {
-            state.remember(Mold::of(frame));
         }
         Ok(state.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
 
-    fn glance(&mut self, number: u64, raw: &Bytes) -> Option<Result<Option<Refusal>, FilterError>> {
+    fn likens(&self) -> bool {
+        !self.state.found_single && !self.state.lists_tokens
+    }
+
+    fn glance(&mut self, number: u64, texts: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
         let Self { judge, state } = self;
-        let molds = std::mem::take(&mut state.molds);
         let mut silent = true;
-        let mut see = |place: usize, piece: &Piece<'_>| state.see(judge, number, place, piece, &mut silent);
-        let like = molds.iter().rev().any(|mold| mold.each_piece(raw, &mut see));
-        state.molds = molds;
-        if !like {
-            return None;
-        }
+        texts.iter().for_each(|(place, piece)| state.see(judge, number, *place, piece, &mut silent));
         state.settle_quiet(judge);
-        Some(Ok(state.refusal.take()))
+        Ok(state.refusal.take())
     }
 
     fn holds(&self) -> Option<u64> {
@@ -178,16 +170,6 @@ impl State {
         if self.refusal.is_none() {
             self.take(judge, number, place, piece);
         }
-    }
-
-    /// Remembers a frame for others that are like it.
-    fn remember(&mut self, mold: Option<Mold>) {
-        let Some(mold) = mold else { return };
-        if self.molds.len() >= MOLDS {
-            self.molds.remove(0);
-        }
-        self.molds.reserve_exact(1);
-        self.molds.push(mold);
     }
 
     fn take(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>) {
@@ -346,6 +328,7 @@ impl State {
             level: rule.level,
             action: action.as_str(),
             fingerprint,
+            about: None,
         };
         // The same thing may be seen in several ways, and is told once.
         if !self.noted.contains(&noted) {

@@ -1,7 +1,7 @@
 //! What is known of a package, and whom to ask.
 
 use futures::future::BoxFuture;
-use portcullis_osv::{Notice, Package};
+use portcullis_osv::{Ecosystem, Notice, Package};
 
 /// What is known of one package.
 #[derive(Clone, Debug)]
@@ -31,8 +31,17 @@ pub enum Standing {
 
 /// Why nothing can be said of packages.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
+pub enum Unavailable {
+    /// Something is in the way, and may not be later.
+    #[error("{0}")]
+    Away(String),
+    /// Nothing was ever brought in about packages of this ecosystem.
+    #[error("the database holds no advisories of {0}; `portcullis osv sync` or `osv import` brings some")]
+    Ecosystem(Ecosystem),
+    /// Nobody says to which registry they belong.
+    #[error("it declares dependencies of a language without advisories")]
+    Language,
+}
 
 /// What is known of packages, in the order in which they were asked for.
 pub type Told = Result<Vec<Dossier>, Unavailable>;

@@ -167,7 +167,7 @@ impl Judge {
         match (hit.notice.nature, hit.notice.rating.severity) {
             (Nature::Malicious, _) => true,
             (Nature::Informational, _) => false,
-            (Nature::Vulnerability, Severity::Unknown) => self.settings.unrated == Handling::Block,
+            (Nature::Vulnerability, Severity::Unrated) => self.settings.unrated == Handling::Block,
             (Nature::Vulnerability, severity) => severity >= self.settings.block_at,
         }
     }
@@ -185,7 +185,7 @@ fn reason(hit: &Hit<'_>) -> Reason {
 }
 
 impl Finding {
-    /// What is kept of it for the record: identifiers alone.
+    /// What is kept of it for the record. The log has its identifier alone.
     pub(super) fn noted(&self) -> Noted {
         Noted {
             filter: "sca",
@@ -194,6 +194,7 @@ impl Finding {
             level: DataLevel::L0,
             action: if self.blocks { "block" } else { "flag" },
             fingerprint: String::new(),
+            about: Some(self.sentence().into()),
         }
     }
 
@@ -259,10 +260,18 @@ fn shown(text: &str, most: usize) -> String {
 
 /// The refusal of an answer whose dependencies cannot be looked up.
 pub(super) fn unavailable(why: &Unavailable) -> Refusal {
-    Refusal::new(
-        "sca",
-        Code::ScaUnavailable,
-        "the answer brings in dependencies, and what is known of them cannot be looked up at the moment",
-    )
-    .with_detail(why.to_string())
+    let message = match why {
+        Unavailable::Away(_) => {
+            "the answer brings in dependencies, and what is known of them cannot be looked up at the moment".to_owned()
+        }
+        Unavailable::Ecosystem(ecosystem) => format!(
+            "the answer brings in packages of {ecosystem}, and this gate has no advisories of {ecosystem}; its operator \
+             can bring some in"
+        ),
+        Unavailable::Language => {
+            "the answer declares dependencies of a language of which there are no advisories, and nobody can look them up"
+                .to_owned()
+        }
+    };
+    Refusal::new("sca", Code::ScaUnavailable, message).with_detail(why.to_string())
 }

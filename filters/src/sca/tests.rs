@@ -55,7 +55,7 @@ impl Advisories for Known {
     fn look_up(&self, packages: Vec<Package>) -> Lookup {
         self.asked.lock().unwrap().extend(packages.iter().map(ToString::to_string));
         if self.away || packages.iter().any(|package| package.ecosystem() == Ecosystem::Go) {
-            return Lookup::Now(Err(Unavailable("the database is away".to_owned())));
+            return Lookup::Now(Err(Unavailable::Away("the database is away".to_owned())));
         }
         let standing = |package: &Package| match package.name() {
             "reqeusts" => Standing::Unknown(Some("requests".into())),
@@ -331,4 +331,48 @@ fn a_command_that_is_cut_over_several_texts_is_one() {
         assert_eq!(said.unwrap_err().code, Code::ScaMalicious, "{shape}");
         assert!(left.len() < chunks.len(), "{shape}");
     }
+}
+
+#[test]
+fn arguments_that_are_values_are_read_as_those_that_are_text() {
+    let call =
+        |key: &str, arguments: serde_json::Value| json!({"message": {"tool_calls": [{"function": {key: arguments}}]}});
+    for (arguments, code) in [
+        (json!({"command": ["npm", "i", "left-pat"]}), Some(Code::ScaMalicious)),
+        (json!({"args": "install django==3.2.1", "command": "pip"}), Some(Code::ScaVulnerable)),
+        (json!({"path": "requirements.txt", "content": "django==3.2.1\n"}), Some(Code::ScaVulnerable)),
+        (
+            json!({"path": "package.json", "content": {"dependencies": {"lodash": "4.17.20"}}}),
+            Some(Code::ScaVulnerable),
+        ),
+        (json!([{"deep": {"command": ["bash", "-lc", "pip install django==3.2.1"]}}]), Some(Code::ScaVulnerable)),
+        (json!({"command": ["ls", "-l"]}), None),
+        (json!({}), None),
+    ] {
+        for key in ["arguments", "Arguments", "argument\u{17F}", "input"] {
+            let whole = call(key, arguments.clone());
+            let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[whole.to_string()]);
+            assert_eq!(said.err().map(|no| no.code), code, "{whole}");
+            let line = format!("{whole}\n");
+            let stream = Some(StreamFormat::Ndjson);
+            let (left, said) = run(ScaSettings::default(), Known::new(), false, stream, &[line.clone(), line]);
+            assert_eq!(said.err().map(|no| no.code), code, "{whole}");
+            assert!(code.is_none() || left.concat().is_empty(), "{left:?}");
+        }
+    }
+}
+
+#[test]
+fn what_only_the_run_of_a_command_names_is_as_doubtful_as_an_unknown_name() {
+    let told = |unknown: Handling, text: &str| whole(ScaSettings { unknown, ..ScaSettings::default() }, text);
+    let text = "```sh\nNAME=evil\npip install $NAME\npip install $NAME\n```\n";
+    assert_eq!(told(Handling::Flag, text), Ok(vec!["unnamed-package".to_owned()]), "told once");
+    assert_eq!(told(Handling::Off, text), Ok(vec![]));
+    let (code, message) = told(Handling::Block, text).unwrap_err();
+    assert_eq!(code, Code::ScaVulnerable);
+    assert!(message.contains("only the run of a command names"), "{message}");
+    assert_eq!(told(Handling::Block, "```sh\npip install flask==3.0 --target $DIR\n```\n"), Ok(vec![]));
+    // A list that a shell writes is a list.
+    let (code, _) = told(Handling::Flag, "```sh\necho 'django==3.2.1' >> requirements.txt\n```\n").unwrap_err();
+    assert_eq!(code, Code::ScaVulnerable);
 }

@@ -9,26 +9,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use portcullis_dependencies::{Findings, Found, Hint, How, find};
+use portcullis_dependencies::{Findings, Found, Hint, How, What, find};
 use portcullis_osv::{Ecosystem, Package};
 
 use super::declared;
 use super::dossier::{Lookup, Told, Unavailable};
 use super::judge::{Judge, unavailable};
 use super::settings::Handling;
-use super::text::Text;
+use super::text;
+use super::texts::{Texts, TooMany};
 use crate::exchange::Noted;
 use crate::filter::{Watch, block};
 use crate::frame::{Channel, Frame, FrameBody, Piece};
-use crate::json::Json;
+use crate::json::{Json, fold_key};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
-/// The most growing texts that one answer may have.
-const MAX_CHANNELS: usize = 256;
 /// The most dependencies that one answer may bring in.
 const MOST: usize = 10_000;
 /// The most findings of one answer that are told one by one.
 const TOLD: usize = 16;
+/// The keys under which calls carry their arguments: Ollama's, Anthropic's.
+const ARGUMENTS: [&str; 2] = ["arguments", "input"];
+/// What a command is called whose packages only its run will name.
+const UNNAMED: &str = "unnamed-package";
 /// A text that is shorter than this and stands for itself names nothing.
 const SHORTEST: usize = 6;
 
@@ -37,10 +40,7 @@ pub(super) struct AnswerWatch {
     judge: Arc<Judge>,
     /// Whether a tool of LLMesh answers.
     is_tool: bool,
-    texts: BTreeMap<u64, Text>,
-    /// All of them in one, as they come: a server that names a text now so and now so must not cut a command into
-    /// pieces that say nothing.
-    all: Option<Text>,
+    texts: Texts,
     /// What was looked up already: one dependency is judged once.
     known: HashSet<Asked>,
     /// What waits to be asked for, one after the other.
@@ -48,6 +48,8 @@ pub(super) struct AnswerWatch {
     /// What is being asked for.
     asked: Option<Question>,
     noted: Vec<Noted>,
+    /// Whether anything beside its growing texts may have brought something in, in the last frame that was read.
+    beside: bool,
 }
 
 /// What makes two dependencies one.
@@ -77,35 +79,48 @@ impl AnswerWatch {
         Self {
             judge,
             is_tool,
-            texts: BTreeMap::new(),
-            all: None,
+            texts: Texts::default(),
             known: HashSet::new(),
             waiting: VecDeque::new(),
             asked: None,
             noted: Vec::new(),
+            beside: false,
         }
     }
 
     /// Takes a piece of the answer in.
     fn see(&mut self, number: u64, piece: &Piece<'_>) -> Result<(), Refusal> {
-        let (since, findings) = match piece.channel {
-            Channel::Single if names_nothing(piece.text) => return Ok(()),
-            Channel::Single => (number, find(piece.text, Hint::Answer)),
-            Channel::Growing(place) => {
-                if self.texts.len() >= MAX_CHANNELS && !self.texts.contains_key(&place) {
-                    return Err(Refusal::internal("sca", "the answer has too many texts"));
-                }
-                let all = self.all.get_or_insert_with(Text::new);
-                // What is found now lies in what was held, and in this piece.
-                let since = all.holds().unwrap_or(number);
-                let findings = all.add(number, piece);
-                self.take(since, findings)?;
-                let text = self.texts.entry(place).or_insert_with(Text::new);
-                let since = text.holds().unwrap_or(number);
-                (since, text.add(number, piece))
+        match piece.channel {
+            Channel::Single if names_nothing(piece.text) => Ok(()),
+            Channel::Single => {
+                let findings = find(piece.text, Hint::Answer);
+                self.beside |= !findings.is_empty();
+                self.take(number, findings)
             }
-        };
-        self.take(since, findings)
+            Channel::Growing(place) => {
+                let told = self.texts.add(place, number, piece);
+                let told = told.map_err(|TooMany| Refusal::internal("sca", "the answer has too many texts"))?;
+                told.into_iter().try_for_each(|(since, findings)| self.take(since, findings))
+            }
+        }
+    }
+
+    /// Looks through the arguments of calls that come as values, not as text: what stands beside each other in them
+    /// belongs together.
+    fn calls(&mut self, number: u64, json: &Json<'_>) -> Result<(), Refusal> {
+        match json {
+            Json::Array(items) => items.iter().try_for_each(|item| self.calls(number, item)),
+            Json::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                let call = ARGUMENTS.contains(&&*fold_key(key));
+                if !call || value.as_array().is_none() && value.as_object().is_none() {
+                    return self.calls(number, value);
+                }
+                let findings = text::of_call(value);
+                self.beside |= !findings.is_empty();
+                self.take(number, findings)
+            }),
+            Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => Ok(()),
+        }
     }
 
     /// Judges what was found in the frames from `since` on.
@@ -114,13 +129,18 @@ impl AnswerWatch {
             let message = "the answer names more dependencies than the gate judges in one";
             return Err(Refusal::new("sca", Code::ScaUnavailable, message));
         }
+        let (unnamed, unreadable): (Vec<_>, Vec<_>) =
+            findings.unreadable.iter().partition(|unreadable| unreadable.what == What::Unnamed);
         let doubtful = self.judge.settings().unavailable == Handling::Block;
-        if let Some(unreadable) = findings.unreadable.first().filter(|_| doubtful) {
+        if let Some(unreadable) = unreadable.first().filter(|_| doubtful) {
             let message = "the answer holds a manifest or a line that may bring something in, and cannot be read";
             return Err(Refusal::new("sca", Code::ScaUnavailable, message).with_detail(unreadable.what.to_string()));
         }
-        if !findings.unreadable.is_empty() {
-            self.note("unreadable");
+        if !unreadable.is_empty() {
+            self.note("unreadable", Code::ScaUnavailable);
+        }
+        if !unnamed.is_empty() {
+            self.unnamed()?;
         }
         let mut found = findings.found;
         found.retain(|found| {
@@ -165,7 +185,7 @@ impl AnswerWatch {
             Ok(dossiers) if dossiers.len() == found.len() => dossiers,
             Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
             Err(_) if !firm => {
-                self.note("unavailable");
+                self.note("unavailable", Code::ScaUnavailable);
                 return Ok(());
             }
             Err(why) => return self.without(&why),
@@ -193,25 +213,43 @@ impl AnswerWatch {
             Handling::Block => Err(unavailable(why)),
             Handling::Off => Ok(()),
             Handling::Flag => {
-                self.note("unavailable");
+                self.note("unavailable", Code::ScaUnavailable);
                 Ok(())
             }
         }
     }
 
-    /// Notes that something could not be judged.
-    fn note(&mut self, what: &'static str) {
-        if self.noted.len() < TOLD {
-            let (code, level) = (Code::ScaUnavailable, portcullis_policies::DataLevel::L0);
+    /// What becomes of a command that installs what only its run will name: it is as doubtful as a name that nobody
+    /// knows.
+    fn unnamed(&mut self) -> Result<(), Refusal> {
+        match self.judge.settings().unknown {
+            Handling::Block => {
+                let message =
+                    "the answer brings in what may not come in: a package that only the run of a command names";
+                Err(Refusal::new("sca", Code::ScaVulnerable, message).with_detail(UNNAMED))
+            }
+            Handling::Off => Ok(()),
+            Handling::Flag => {
+                self.note(UNNAMED, Code::ScaVulnerable);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes that something could not be judged, once.
+    fn note(&mut self, what: &'static str, code: Code) {
+        if self.noted.len() < TOLD && self.noted.iter().all(|noted| &*noted.rule != what) {
+            let level = portcullis_policies::DataLevel::L0;
             let (rule, fingerprint) = (what.into(), String::new());
-            self.noted.push(Noted { filter: "sca", rule, code, level, action: "flag", fingerprint });
+            let noted = Noted { filter: "sca", rule, code, level, action: "flag", fingerprint, about: None };
+            self.noted.push(noted);
         }
     }
 
     /// What a tool declares, and what its code uses.
     fn declared(&mut self, answer: &Json<'_>) -> Result<(), Refusal> {
         let Some(found) = declared::of(answer) else {
-            return self.without(&Unavailable("it declares dependencies of a language without advisories".to_owned()));
+            return self.without(&Unavailable::Language);
         };
         self.take(0, Findings { found, ..Findings::default() })?;
         let text = |key: &str| answer.get(key).and_then(Json::as_str);
@@ -234,8 +272,12 @@ fn into_inner<T>(held: Mutex<T>) -> T {
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         let mut refused = None;
-        if let (true, FrameBody::Json(json)) = (self.is_tool, &frame.body) {
-            refused = self.declared(json).err();
+        self.beside = self.is_tool;
+        if let FrameBody::Json(json) = &frame.body {
+            if self.is_tool {
+                refused = self.declared(json).err();
+            }
+            refused = refused.or_else(|| self.calls(number, json).err());
         }
         frame.each_piece(&mut |piece| {
             if refused.is_none() {
@@ -243,6 +285,14 @@ impl Watch for AnswerWatch {
             }
         });
         refused.map_or(Ok(Verdict::Pass), block)
+    }
+
+    fn likens(&self) -> bool {
+        !self.beside
+    }
+
+    fn glance(&mut self, number: u64, texts: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        Ok(texts.iter().find_map(|(_, piece)| self.see(number, piece).err()))
     }
 
     fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {
@@ -264,15 +314,11 @@ impl Watch for AnswerWatch {
 
     fn holds(&self) -> Option<u64> {
         let asked = self.waiting.iter().map(|w| w.since).chain(self.asked.as_ref().map(|q| q.since));
-        self.texts.values().chain(&self.all).filter_map(Text::holds).chain(asked).min()
+        self.texts.holds().into_iter().chain(asked).min()
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let texts = std::mem::take(&mut self.texts);
-        for mut text in texts.into_values().chain(self.all.take()) {
-            // Nothing of what is held has left: what it is held for is its last frame, or an earlier one.
-            let since = text.holds().unwrap_or(u64::MAX);
-            let findings = text.end();
+        for (since, findings) in self.texts.end() {
             if let Err(refusal) = self.take(since, findings) {
                 return Ok(Some(refusal));
             }

@@ -12,6 +12,8 @@ use crate::json::Json;
 
 /// The most tools that one request may offer: their schemas are kept together.
 const MOST_TOOLS: usize = 256;
+/// Keys of requests that leave their tools to be found elsewhere: with a server's session, template or other servers.
+const ELSEWHERE: [&str; 3] = ["conversation", "mcp_servers", "previous_response_id"];
 /// The most expressions that the schemas of its tools may have together: each is compiled while the request is judged.
 const MOST_EXPRESSIONS: usize = 192;
 
@@ -27,6 +29,8 @@ pub struct Asked {
     own: Vec<String>,
     /// How many expressions the tools' schemas have.
     expressions: usize,
+    /// Whether nothing may be called at all: the request offers no tools, and names no place where some are.
+    mute: bool,
 }
 
 /// What a value must be.
@@ -46,6 +50,9 @@ pub(super) enum Unusable {
     /// A schema that is not taken: where it stands, and why.
     #[error("the schema in `{0}` cannot be used: {1}")]
     Schema(&'static str, SchemaError),
+    /// A word that no server knows.
+    #[error("`format` asks for a form that the gate does not know, expected `json` or a schema")]
+    Format,
     /// A form that is not known.
     #[error("`{0}` asks for a form that the gate does not know, expected `text`, `json_object` or `json_schema`")]
     Kind(&'static str),
@@ -69,7 +76,10 @@ impl Asked {
         match request.get_folded("format") {
             Some(Json::String(word)) if word.eq_ignore_ascii_case("json") => form("format", Some(&Json::Bool(true)))?,
             schema @ Some(Json::Object(_)) => form("format", schema)?,
-            _ => {}
+            None | Some(Json::Null) => {}
+            Some(Json::String(word)) if word.is_empty() => {}
+            // The answer could not be held to it.
+            Some(_) => return Err(Unusable::Format),
         }
         // llama.cpp's own routes.
         form("json_schema", request.get_folded("json_schema"))?;
@@ -96,6 +106,24 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Lets nothing be called where the request offers no tools. A model that calls some all the same was talked into it,
+    /// and there are clients that obey.
+    pub(super) fn expect_words(&mut self, request: &Json<'_>) {
+        let elsewhere = ELSEWHERE.iter().any(|key| request.get_folded(key).is_some_and(|value| *value != Json::Null))
+            || matches!(request.get_folded("prompt"), Some(Json::Object(_)));
+        self.mute = self.tools.is_none() && !elsewhere;
+    }
+
+    /// Whether nothing may be called at all.
+    pub(super) fn is_mute(&self) -> bool {
+        self.mute
+    }
+
+    /// Whether the request itself says what its answer must be like.
+    pub(super) fn asks(&self) -> bool {
+        !self.answer.is_empty() || self.tools.is_some()
+    }
+
     /// Whether a call of this kind, such as `local_shell_call`, is of a tool that the request names.
     pub(super) fn brings(&self, call: &str) -> bool {
         let call = call.to_ascii_lowercase();
@@ -105,7 +133,7 @@ impl Asked {
 
     /// Whether there is nothing to watch for.
     pub(super) fn is_free(&self) -> bool {
-        self.answer.is_empty() && self.tools.is_none()
+        !self.asks() && !self.mute
     }
 
     /// Notes a tool that is offered. Those that a server brings itself have no parameters, and are not called by the
@@ -231,6 +259,7 @@ mod tests {
             (format!(r#"{{"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#), 1),
             (format!(r#"{{"format":{schema},"response_format":{{"type":"json_object"}}}}"#), 2),
             (r#"{"text":"just words"}"#.to_owned(), 0),
+            (r#"{"format":null}"#.to_owned(), 0),
         ] {
             assert_eq!(read(&text).unwrap().answer.len(), forms, "{text}");
         }
@@ -272,6 +301,9 @@ mod tests {
         );
         assert!(read(r#"{"tools":[{"name":"f","input_schema":{"type":"nonsense"}}]}"#).is_err());
         assert!(read(r#"{"format":{"type":7}}"#).is_err());
+        for format in [r#""yaml""#, "true", "7", "[]"] {
+            assert_eq!(read(&format!(r#"{{"format":{format}}}"#)).unwrap_err(), Unusable::Format, "{format}");
+        }
     }
 
     #[test]

@@ -214,6 +214,37 @@ mod tests {
     }
 
     #[test]
+    fn what_an_expression_cannot_tell_fits_in_no_place() {
+        // It steps back more often than it may before it could say that this is none.
+        let unclear = json!({"pattern": "^(?:(?=a)a+)+$"});
+        let text = json!(format!("{}!", "a".repeat(40)));
+        let keyed = json!({format!("{}!", "a".repeat(40)): 1});
+        for (schema, value) in [
+            (unclear.clone(), &text),
+            (json!({"not": unclear}), &text),
+            (json!({"not": {"not": unclear}}), &text),
+            (json!({"oneOf": [unclear, {"maxLength": 100}]}), &text),
+            (json!({"anyOf": [unclear, {"maxLength": 1}]}), &text),
+            (json!({"if": unclear, "then": {"maxLength": 1}}), &text),
+            (json!({"if": unclear, "else": {"maxLength": 1}}), &text),
+            (json!({"propertyNames": {"not": unclear}}), &keyed),
+            (json!({"patternProperties": {"^(?:(?=a)a+)+$": {"type": "null"}}}), &keyed),
+            (json!({"patternProperties": {"^(?:(?=a)a+)+$": {}}, "additionalProperties": false}), &keyed),
+            (json!({"contains": unclear, "minContains": 0, "maxContains": 0}), &json!([text])),
+        ] {
+            let compiled = Schema::compile(&schema).unwrap();
+            assert!(compiled.check(value).is_err(), "{schema}");
+        }
+        // Where it comes to the same either way, it fits.
+        let either = Schema::compile(&json!({"anyOf": [unclear, {"maxLength": 100}]})).unwrap();
+        assert_eq!(either.check(&text), Ok(()));
+        // Many of them are not tried one with the other.
+        let many: Vec<_> = (0..200).map(|n| json!(format!("{}{n}!", "a".repeat(40)))).collect();
+        let all = Schema::compile(&json!({"items": {"not": {"pattern": "^(?:(?=a)a+)+[0-9]*$"}}})).unwrap();
+        assert!(all.check(&json!(many)).is_err());
+    }
+
+    #[test]
     fn the_same_schema_is_compiled_once() {
         let kept = Kept::default();
         let text = br#"{"type":"object","properties":{"a":{"type":"string"}}}"#;

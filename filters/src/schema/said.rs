@@ -38,6 +38,8 @@ pub(super) enum Said<'f> {
     Own(&'f str),
     /// The model declines.
     Declined,
+    /// Calls, in a form that nobody knows.
+    OddCalls,
     /// Something that could hold a value, in a form that nobody knows.
     Odd(&'static str),
 }
@@ -126,7 +128,15 @@ fn message_of<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see
 }
 
 fn calls<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    for (position, call) in list(message, "tool_calls", see).iter().enumerate() {
+    let listed = match get(message, "tool_calls") {
+        None | Some(Json::Null) => &[],
+        Some(Json::Array(items)) => items.as_slice(),
+        Some(_) => {
+            see(Said::OddCalls);
+            &[]
+        }
+    };
+    for (position, call) in listed.iter().enumerate() {
         let index = number(call, "index").unwrap_or(position as u64);
         let custom = get(call, "custom");
         function((key, answer, choice, index), get(call, "function").or(custom).unwrap_or(call), see);

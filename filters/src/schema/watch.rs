@@ -15,11 +15,12 @@ use super::compiled::Schema;
 use super::fits_route;
 use super::said::{self, Said, Slot};
 use crate::filter::{Watch, block};
-use crate::frame::{Frame, FrameBody};
+use crate::frame::{Frame, FrameBody, Piece};
 use crate::gate::Unread;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
+const ODD: &str = "the answer has a form that the gate does not know";
 /// The most values that one answer may hold: choices, parts, calls.
 const MOST_SLOTS: usize = 512;
 /// The most bytes of them. In `shadow` mode nothing else bounds them.
@@ -46,6 +47,8 @@ pub(super) struct AnswerWatch {
     came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
     excused: bool,
+    /// Whether the last frame said nothing that is looked at.
+    free: bool,
     refusal: Option<Refusal>,
 }
 
@@ -63,11 +66,26 @@ impl AnswerWatch {
             called: false,
             came: false,
             excused: false,
+            free: false,
             refusal: None,
         }
     }
 
+    /// Whether anything must be said: where only nothing may be called, all else is free.
+    fn judges(&self) -> bool {
+        self.asked.asks() || self.own.is_some()
+    }
+
     fn hear(&mut self, number: u64, said: Said<'_>) {
+        if let Said::Text(..) | Said::WholeText(_) = said
+            && self.asked.answer.is_empty()
+        {
+            return;
+        }
+        if !self.judges() && matches!(said, Said::Odd(_) | Said::Declined) {
+            return;
+        }
+        self.free = false;
         if let Said::Text(_, piece) | Said::Call(_, _, piece) = &said {
             self.gathered += piece.len();
         }
@@ -78,7 +96,6 @@ impl AnswerWatch {
         }
         let heard = match said {
             Said::Text(_, "") => return,
-            Said::Text(..) | Said::WholeText(_) if self.asked.answer.is_empty() => return,
             Said::Text(slot, piece) => self.gather(slot, piece),
             Said::WholeText(text) => {
                 self.whole.push(text.to_owned());
@@ -88,7 +105,9 @@ impl AnswerWatch {
                 self.excused = true;
                 Ok(())
             }
-            Said::Odd(what) => Err(misfit("the answer has a form that the gate does not know").with_detail(what)),
+            Said::Odd(what) => Err(misfit(ODD).with_detail(what)),
+            Said::OddCalls => Err(misfit(ODD).with_detail("calls that are no list")),
+            _ if self.asked.is_mute() => Err(unasked()),
             // A call, from here on.
             _ if self.asked.tools.is_none() => return,
             Said::Call(slot, name, piece) => {
@@ -209,9 +228,10 @@ impl AnswerWatch {
 impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         self.came = true;
+        self.free = self.streams && self.asked.answer.is_empty();
         let FrameBody::Json(json) = &frame.body else {
             // Text where JSON is due says nothing that could be judged.
-            if let (FrameBody::Text(_), false) = (&frame.body, self.streams) {
+            if let (FrameBody::Text(_), false, true) = (&frame.body, self.streams, self.judges()) {
                 return block(misfit("the answer is no JSON"));
             }
             return Ok(Verdict::Pass);
@@ -236,9 +256,19 @@ impl Watch for AnswerWatch {
         Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block))
     }
 
+    fn likens(&self) -> bool {
+        self.free
+    }
+
+    /// Words are not looked at where only calls must fit, and a frame that brings a call stands for no other.
+    fn glance(&mut self, _: u64, _: &[(usize, Piece<'_>)]) -> Result<Option<Refusal>, FilterError> {
+        Ok(None)
+    }
+
     fn unread(&self, what: Unread) -> Option<Refusal> {
         let not_json = || Refusal::new("schema", Code::SchemaNotJson, "the answer must be JSON, and is not");
-        (what == Unread::NotJson && !self.asked.answer.is_empty()).then(not_json)
+        let must_be = !self.asked.answer.is_empty() || (self.own.is_some() && !self.streams);
+        (what == Unread::NotJson && must_be).then(not_json)
     }
 
     fn holds(&self) -> Option<u64> {
@@ -247,7 +277,7 @@ impl Watch for AnswerWatch {
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
         if !self.streams {
-            return Ok((!self.came).then(|| misfit("the answer is empty")));
+            return Ok((!self.came && self.judges()).then(|| misfit("the answer is empty")));
         }
         let judged = self.judge().err();
         self.from = None;
@@ -274,6 +304,10 @@ fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
 
 fn misfit(message: &'static str) -> Refusal {
     Refusal::new("schema", Code::SchemaResponse, message)
+}
+
+fn unasked() -> Refusal {
+    misfit("the answer calls a tool, and the request offers none")
 }
 
 fn not_offered() -> Refusal {

@@ -5,20 +5,26 @@
 //! subschemas are evaluated at most on a value that nests this deep. A schema that evaluates itself on the same value
 //! never ends, and is refused.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::json::MAX_DEPTH;
 
-/// The most subschemas of one schema. The largest that tools publish have a few hundred.
-const MOST_SUBSCHEMAS: usize = 4_096;
-/// How long a chain of subschemas on one and the same value may be, and how many evaluations may stand one inside the
-/// other in all: each is a call of a call, and stacks have an end.
-const MOST_IN_PLACE: usize = 128;
+mod expressions;
+mod size;
+mod table;
+
+use expressions::Found;
+pub(super) use size::Size;
+use table::{Cost, Level, Table, address};
+
+/// How many evaluations may stand one inside the other in all: each is a call of a call, and stacks have an end.
 const MOST_CALLS: usize = 512;
 /// Evaluations that one answer may take: about a second of them.
 const MOST_WORK: u64 = 20_000_000;
+/// So often a value is validated anew where an expression ran out of steps: under each outcome that it could have had.
+const MOST_RUNS: u64 = 64;
 /// So many bytes of text count as one more value: patterns and lengths read them.
 const BYTES_A_VALUE: u64 = 64;
 /// The most different expressions of one schema. Each takes up to some 100 KiB once it is compiled and used.
@@ -82,12 +88,12 @@ impl Work {
     pub(super) fn of(schema: &Value) -> Result<Self, SchemaError> {
         let mut found = Found::default();
         found.visit(schema, 0)?;
-        let mut table = Table { root: schema, anchors: HashMap::new(), inner: HashMap::new(), all: Vec::new() };
+        let mut table = Table::new(schema);
         table.collect(schema, true, 0)?;
         table.collect_targets()?;
         let mut at: Vec<Cost> = Vec::new();
         for _ in 0..=MAX_DEPTH {
-            let mut here = Level { table: &table, now: HashMap::new() };
+            let mut here = Level::new(&table);
             for subschema in &table.all {
                 here.cost(subschema, 0)?;
             }
@@ -111,7 +117,8 @@ impl Work {
         let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
         let mut values = size.values.saturating_add(size.bytes / BYTES_A_VALUE);
         if self.around {
-            if size.longest > MOST_AROUND {
+            let again = at.evaluations.saturating_mul(values).saturating_mul(MOST_RUNS);
+            if size.longest > MOST_AROUND || again > MOST_WORK {
                 return false;
             }
             values = values.saturating_add(size.squares / PAIRS_A_VALUE);
@@ -123,339 +130,11 @@ impl Work {
     }
 }
 
-/// How large a value is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Size {
-    depth: usize,
-    values: u64,
-    bytes: u64,
-    /// The longest text or name of a member, in bytes.
-    longest: u64,
-    /// The squares of the lengths of all texts and names.
-    squares: u64,
-    /// What it takes to compare each item of every list with all others of it.
-    compared: u64,
-}
-
-impl Size {
-    pub(super) fn of(value: &Value) -> Self {
-        let mut size = Self::default();
-        size.add(value, 0);
-        size
-    }
-
-    /// The value was read by a reader that bounds its depth.
-    fn add(&mut self, value: &Value, depth: usize) {
-        self.values += 1;
-        self.depth = self.depth.max(depth);
-        match value {
-            Value::Array(items) => {
-                let before = self.values + self.bytes / BYTES_A_VALUE;
-                items.iter().for_each(|item| self.add(item, depth + 1));
-                let within = (self.values + self.bytes / BYTES_A_VALUE).saturating_sub(before);
-                let pairs = (items.len() as u64).saturating_mul(within) / 2;
-                self.compared = self.compared.saturating_add(pairs);
-            }
-            Value::Object(entries) => {
-                for (key, value) in entries {
-                    self.text(key);
-                    self.add(value, depth + 1);
-                }
-            }
-            Value::String(text) => self.text(text),
-            Value::Bool(_) | Value::Null | Value::Number(_) => {}
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        let length = text.len() as u64;
-        self.bytes += length;
-        self.longest = self.longest.max(length);
-        self.squares = self.squares.saturating_add(length.saturating_mul(length));
-    }
-}
-
-/// Keywords that apply subschemas to the value itself, and to what is in it.
-const LISTS_IN_PLACE: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-const SINGLE_IN_PLACE: [&str; 4] = ["not", "if", "then", "else"];
-const MAPS_IN_PLACE: [&str; 2] = ["dependentSchemas", "dependencies"];
-const SINGLE_WITHIN: [&str; 8] = [
-    "additionalProperties",
-    "propertyNames",
-    "items",
-    "additionalItems",
-    "contains",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "contentSchema",
-];
-const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
-
-/// What stands in a schema that makes work of another kind than evaluations.
-#[derive(Default)]
-struct Found<'s> {
-    expressions: BTreeSet<&'s str>,
-    weight: usize,
-    around: bool,
-    unique: bool,
-}
-
-impl<'s> Found<'s> {
-    /// Looks everywhere, not only where keywords stand: a reference can lead to any place.
-    fn visit(&mut self, part: &'s Value, depth: usize) -> Result<(), SchemaError> {
-        if depth > MAX_DEPTH {
-            return Err(SchemaError::TooLarge);
-        }
-        match part {
-            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item, depth + 1)),
-            Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
-                match (key.as_str(), value) {
-                    ("pattern", Value::String(expression)) => self.note(expression)?,
-                    ("uniqueItems", Value::Bool(true)) => self.unique = true,
-                    ("patternProperties", Value::Object(entries)) => {
-                        entries.keys().try_for_each(|expression| self.note(expression))?;
-                    }
-                    _ => {}
-                }
-                self.visit(value, depth + 1)
-            }),
-            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => Ok(()),
-        }
-    }
-
-    fn note(&mut self, expression: &'s str) -> Result<(), SchemaError> {
-        if self.expressions.insert(expression) {
-            let around = looks_around(expression);
-            self.around |= around;
-            self.weight += 1 + if around { expression.len() / BYTES_A_PIECE } else { 0 };
-        }
-        if self.weight > MOST_EXPRESSIONS {
-            return Err(SchemaError::Expressions);
-        }
-        Ok(())
-    }
-}
-
-/// Whether an expression may need more than a plain automaton: groups other than `(?:`, references back, what takes
-/// and gives nothing back. It may say so of some that need none; those are only held to shorter texts.
-fn looks_around(expression: &str) -> bool {
-    let mut marks = expression.split("(?");
-    let groups = marks.next().is_some() && marks.any(|inside| !inside.starts_with(':'));
-    let letters = expression.as_bytes();
-    groups
-        || letters.windows(2).any(|pair| match pair {
-            [b'\\', next] => next.is_ascii_digit() || b"GKZghk".contains(next),
-            [b'*' | b'+' | b'?' | b'}', b'+'] => true,
-            _ => false,
-        })
-}
-
-/// A subschema is known by where it lies in memory.
-type Address = usize;
-
-fn address(schema: &Value) -> Address {
-    std::ptr::from_ref(schema).addr()
-}
-
-/// The subschemas of one schema.
-struct Table<'s> {
-    root: &'s Value,
-    anchors: HashMap<&'s str, &'s Value>,
-    /// What each costs on a value that nests one level less.
-    inner: HashMap<Address, Cost>,
-    /// All of them.
-    all: Vec<&'s Value>,
-}
-
-impl<'s> Table<'s> {
-    /// Visits every subschema once, and notes the names that references use.
-    fn collect(&mut self, schema: &'s Value, is_root: bool, depth: usize) -> Result<(), SchemaError> {
-        self.all.push(schema);
-        if self.all.len() > MOST_SUBSCHEMAS || depth > MAX_DEPTH {
-            return Err(SchemaError::TooLarge);
-        }
-        let Some(keywords) = schema.as_object() else { return Ok(()) };
-        for unsupported in ["$dynamicRef", "$recursiveRef", "discriminator"] {
-            if keywords.contains_key(unsupported) {
-                return Err(SchemaError::Unsupported(unsupported));
-            }
-        }
-        for name in ["$anchor", "$dynamicAnchor"] {
-            if let Some(anchor) = keywords.get(name).and_then(Value::as_str) {
-                self.anchors.insert(anchor, schema);
-            }
-        }
-        match keywords.get("$id").or_else(|| keywords.get("id").filter(|_| is_root)).and_then(Value::as_str) {
-            Some(id) if id.starts_with('#') => {
-                self.anchors.insert(id.trim_start_matches('#'), schema);
-            }
-            // Another base for the references inside: they could lead anywhere.
-            Some(_) if !is_root => return Err(SchemaError::Unsupported("$id")),
-            _ => {}
-        }
-        for (_, inner) in subschemas(keywords) {
-            self.collect(inner, false, depth + 1)?;
-        }
-        Ok(())
-    }
-
-    /// Visits what references lead to: it may stand under a key that no keyword is, and makes work all the same.
-    fn collect_targets(&mut self) -> Result<(), SchemaError> {
-        let mut visited: BTreeSet<Address> = self.all.iter().map(|schema| address(schema)).collect();
-        let mut next = 0;
-        while let Some(schema) = self.all.get(next).copied() {
-            next += 1;
-            let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { continue };
-            let target = self.target(reference)?;
-            if !visited.contains(&address(target)) {
-                let before = self.all.len();
-                self.collect(target, false, 0)?;
-                visited.extend(self.all.iter().skip(before).map(|schema| address(schema)));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a reference refers to.
-    fn target(&self, reference: &str) -> Result<&'s Value, SchemaError> {
-        let Some(fragment) = reference.strip_prefix('#') else { return Err(SchemaError::Remote) };
-        if fragment.is_empty() {
-            return Ok(self.root);
-        }
-        if !fragment.starts_with('/') {
-            return self.anchors.get(fragment).copied().ok_or(SchemaError::Dangling);
-        }
-        let decoded = percent(fragment).ok_or(SchemaError::Dangling)?;
-        self.root.pointer(&decoded).ok_or(SchemaError::Dangling)
-    }
-}
-
-/// Every subschema that stands directly in one, and whether it is applied to the value itself.
-fn subschemas(keywords: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
-    keywords.iter().flat_map(|(key, value)| {
-        let key = key.as_str();
-        let (mut one, mut list, mut map) = (None, None, None);
-        match value {
-            Value::Object(entries)
-                if MAPS_IN_PLACE.contains(&key)
-                    || DEFINITIONS.contains(&key)
-                    || key == "properties"
-                    || key == "patternProperties" =>
-            {
-                map = Some(entries.values());
-            }
-            Value::Array(items) if LISTS_IN_PLACE.contains(&key) || key == "prefixItems" || key == "items" => {
-                list = Some(items.iter());
-            }
-            Value::Object(_) if SINGLE_IN_PLACE.contains(&key) || SINGLE_WITHIN.contains(&key) => one = Some(value),
-            _ => {}
-        }
-        let list = list.into_iter().flatten();
-        one.into_iter().chain(list).chain(map.into_iter().flatten()).map(move |inner| (key, inner))
-    })
-}
-
-/// What evaluating a subschema takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cost {
-    /// How many subschemas are evaluated.
-    evaluations: u64,
-    /// How many evaluations stand one inside the other.
-    calls: usize,
-}
-
-impl Cost {
-    const LEAST: Self = Self { evaluations: 1, calls: 1 };
-
-    /// With another one inside of it.
-    fn around(&mut self, inner: Self) {
-        self.evaluations = self.evaluations.saturating_add(inner.evaluations);
-        self.calls = self.calls.max(inner.calls.saturating_add(1));
-    }
-
-    /// With one of two inside of it: whichever takes more.
-    fn or(self, other: Self) -> Self {
-        Self { evaluations: self.evaluations.max(other.evaluations), calls: self.calls.max(other.calls) }
-    }
-}
-
-/// The costs on values that nest to one depth. Those that are being worked out have none yet: to meet one of them again
-/// is to go round in a circle.
-struct Level<'t, 's> {
-    table: &'t Table<'s>,
-    now: HashMap<Address, Option<Cost>>,
-}
-
-impl<'s> Level<'_, 's> {
-    fn cost(&mut self, schema: &'s Value, chain: usize) -> Result<Cost, SchemaError> {
-        match self.now.get(&address(schema)) {
-            Some(None) => return Err(SchemaError::Endless),
-            Some(Some(known)) => return Ok(*known),
-            None => {}
-        }
-        if chain > MOST_IN_PLACE {
-            return Err(SchemaError::TooLarge);
-        }
-        let Some(keywords) = schema.as_object() else { return Ok(Cost::LEAST) };
-        self.now.insert(address(schema), None);
-        let mut cost = Cost::LEAST;
-        // A member is one property, an item stands in one place.
-        let nothing = Cost { evaluations: 0, calls: 0 };
-        let (mut property, mut item) = (nothing, nothing);
-        for (key, inner) in subschemas(keywords) {
-            if DEFINITIONS.contains(&key) {
-                continue;
-            }
-            if LISTS_IN_PLACE.contains(&key) || SINGLE_IN_PLACE.contains(&key) || MAPS_IN_PLACE.contains(&key) {
-                let inner = self.cost(inner, chain + 1)?;
-                cost.around(inner);
-                continue;
-            }
-            let inner = self.table.inner.get(&address(inner)).copied().unwrap_or(Cost::LEAST);
-            match key {
-                "properties" => property = property.or(inner),
-                "prefixItems" | "items" => item = item.or(inner),
-                _ => cost.around(inner),
-            }
-        }
-        cost.around(property);
-        cost.around(item);
-        if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
-            let target = self.table.target(reference)?;
-            cost.around(self.cost(target, chain + 1)?);
-        }
-        for named in ["enum", "required"] {
-            let names = keywords.get(named).and_then(Value::as_array).map_or(0, |all| all.len() as u64 / 8);
-            cost.evaluations = cost.evaluations.saturating_add(names);
-        }
-        // To know what was evaluated, everything is evaluated again.
-        if keywords.contains_key("unevaluatedProperties") || keywords.contains_key("unevaluatedItems") {
-            cost.evaluations = cost.evaluations.saturating_mul(3);
-        }
-        self.now.insert(address(schema), Some(cost));
-        Ok(cost)
-    }
-}
-
-/// Decodes the percent signs of a fragment.
-fn percent(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || rest.next().and_then(|d| char::from(d).to_digit(16));
-            bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
+    use super::expressions::looks_around;
     use super::*;
 
     /// Two references to the next, so many times.

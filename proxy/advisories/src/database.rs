@@ -12,7 +12,9 @@ use portcullis_osv::{Notice, Package};
 use redb::{Builder, ReadOnlyDatabase, ReadableDatabase as _};
 
 use crate::row::Row;
-use crate::tables::{FORMAT, NOTICES, SUMMARY, Status, Summary, THE_FORMAT, THE_SUMMARY, damaged, number};
+use crate::tables::{
+    ADVISORIES, FORMAT, NOTICES, SUMMARY, Status, Summary, THE_FORMAT, THE_SUMMARY, damaged, ecosystem, number,
+};
 
 /// How much of the file is kept in memory, in bytes. What a gate looks up again and again is far less.
 const CACHE: usize = 32 * 1024 * 1024;
@@ -107,6 +109,31 @@ impl Database {
                 }
                 let row: Row<'_> = postcard::from_bytes(row.value()).map_err(damaged)?;
                 notices.push(row.into_notice(package.clone(), id));
+            }
+            Ok(notices)
+        })
+    }
+
+    /// What an advisory says of each package that it names, in the order in which it names them. Nothing where there is
+    /// none of this identifier.
+    ///
+    /// # Errors
+    /// As [`Database::notices`].
+    pub fn advisory(&self, id: &str) -> Result<Vec<Notice>, DatabaseError> {
+        let current = self.current()?;
+        self.guard(|| {
+            let transaction = current.database.begin_read()?;
+            let Some(named) = transaction.open_table(ADVISORIES)?.get(id)? else { return Ok(Vec::new()) };
+            let named: Vec<(u8, String)> = postcard::from_bytes(named.value()).map_err(damaged)?;
+            let table = transaction.open_table(NOTICES)?;
+            let mut notices = Vec::with_capacity(named.len());
+            for (number, name) in &named {
+                let (Some(ecosystem), Some(row)) = (ecosystem(*number), table.get((*number, name.as_str(), id))?)
+                else {
+                    continue;
+                };
+                let row: Row<'_> = postcard::from_bytes(row.value()).map_err(damaged)?;
+                notices.push(row.into_notice(Package::new(ecosystem, name), id));
             }
             Ok(notices)
         })

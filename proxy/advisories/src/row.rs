@@ -39,7 +39,7 @@ enum StoredEnd<'t> {
 
 /// The severities and natures, by the numbers that are stored for them. What is added goes to the end.
 const SEVERITIES: [Severity; 5] =
-    [Severity::Unknown, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+    [Severity::Unrated, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 const NATURES: [Nature; 3] = [Nature::Informational, Nature::Vulnerability, Nature::Malicious];
 
 impl<'t> From<&'t Notice> for Row<'t> {

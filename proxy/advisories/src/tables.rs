@@ -42,7 +42,7 @@ pub(crate) fn number(ecosystem: Ecosystem) -> Option<u8> {
     ECOSYSTEMS.iter().position(|known| *known == ecosystem).and_then(|place| u8::try_from(place).ok())
 }
 
-fn ecosystem(number: u8) -> Option<Ecosystem> {
+pub(crate) fn ecosystem(number: u8) -> Option<Ecosystem> {
     ECOSYSTEMS.get(usize::from(number)).copied()
 }
 

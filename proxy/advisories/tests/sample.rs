@@ -47,6 +47,14 @@ fn every_notice_is_found_again() {
         let found = database.notices(package).unwrap();
         assert!(found.iter().eq(notices.iter().copied()), "{package}");
     }
+    for advisory in &standing {
+        let mut named = database.advisory(&advisory.id).unwrap();
+        named.sort_by(|a, b| a.package.cmp(&b.package));
+        let mut notices: Vec<_> = advisory.notices.clone();
+        notices.sort_by(|a, b| a.package.cmp(&b.package));
+        assert_eq!(named, notices, "{}", advisory.id);
+    }
+    assert!(withdrawn.iter().all(|advisory| database.advisory(&advisory.id).unwrap().is_empty()));
     let status = database.status().unwrap();
     assert_eq!(status.total(), report.added);
     assert_eq!(status.advisories.keys().copied().collect::<Vec<_>>(), [Ecosystem::CratesIo, Ecosystem::PyPi]);

@@ -63,6 +63,7 @@ pub(super) fn run(command: &ConfigCommand) -> Outcome {
                     "firewall": config.filters.firewall.settings,
                     "schema": {
                         "requested": config.filters.schema.settings.requested,
+                        "repair": config.filters.schema.repair,
                         "routes": config.filters.schema.settings.routes.iter().map(|r| &*r.route).collect::<Vec<_>>(),
                         "tools": {"model": config.filters.schema.settings.tools_model},
                     },

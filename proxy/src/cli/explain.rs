@@ -12,11 +12,14 @@ use portcullis_filters::policy::GrantView as _;
 use portcullis_policies::routes::{self, Found};
 use serde_json::Value;
 
+use super::printable::printable;
 use super::{Failure, JsonArgs, Outcome, audit, http, say};
 use crate::config::{Config, Running};
 use crate::decisions::Decision;
 use crate::explain::{self, Explained, FoundRule, Sources};
 use crate::grants::GrantBook;
+
+mod advisories;
 
 /// Arguments of `explain`.
 #[derive(Args)]
@@ -139,6 +142,7 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
     let grants = grants.grants();
     let sources = Sources { policy: &config.policy, grants: &grants, peer: peer.as_ref() };
     let mut explained = explain::explain(&decision, &sources);
+    explained.findings = advisories::named(config, text("advisory_ids"), decision.policy_decision == "ALLOW");
     if explained.remark.is_none() {
         let remark = "from the audit log, and the policy, the grants and the trust store as they are now";
         explained.remark = Some(remark.to_owned());
@@ -147,8 +151,8 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
 }
 
 /// The filters and parts of the gate that refuse.
-const FILTERS: [&str; 9] =
-    ["audit", "firewall", "identity", "policy", "ratelimit", "request", "schema", "signature", "upstream"];
+const FILTERS: [&str; 10] =
+    ["audit", "firewall", "identity", "policy", "ratelimit", "request", "sca", "schema", "signature", "upstream"];
 
 fn codes() -> Vec<&'static str> {
     portcullis_filters::Code::ALL.iter().map(|code| code.as_str()).collect()
@@ -185,8 +189,12 @@ fn show(explained: &Explained) {
         say!("  needed   {}", explained.needed);
     }
     for found in &explained.findings {
-        let FoundRule { rule, code, level, action, fingerprint } = found;
-        say!("  found    {rule} ({code}, {level}): {action}, fingerprint {}", or_dash(fingerprint));
+        let FoundRule { rule, code, level, action, fingerprint, about } = found;
+        match about {
+            Some(about) if action.is_empty() => say!("  found    {rule} ({code}): {}", printable(about)),
+            Some(about) => say!("  found    {rule} ({code}): {action}; {}", printable(about)),
+            None => say!("  found    {rule} ({code}, {level}): {action}, fingerprint {}", or_dash(fingerprint)),
+        }
     }
     for near in &explained.near {
         say!("  nearest  `{}`, line {}: all but {}", near.rule, near.line, near.misses.join(" and "));

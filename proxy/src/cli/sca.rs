@@ -84,7 +84,13 @@ pub(super) fn run(args: &ScaArgs) -> Outcome {
     if !failed.is_empty() {
         return Err(Failure::broken(format!("{} could not be read", count(failed.len(), "file"))));
     }
-    if weighed.told.iter().any(|told| told.blocks) { Err(Failure::no("")) } else { Ok(()) }
+    // What is known to be bad says more than what is not known.
+    let blocks = |judged: bool| weighed.told.iter().any(|told| told.blocks && told.what.is_judged() == judged);
+    match (blocks(true), blocks(false)) {
+        (true, _) => Err(Failure::no("")),
+        (false, true) => Err(Failure::broken("")),
+        (false, false) => Ok(()),
+    }
 }
 
 impl ScaArgs {

@@ -43,7 +43,7 @@ impl<'t> Check<'t> {
             self.wrong(
                 key,
                 format!("`{text}` is not a duration, expected a number and `ms`, `s`, `m`, `h` or `d`"),
-                Some(&format!("write `{usual}s`")),
+                Some(&format!("write `{}`", units::meant(text, usual))),
             );
             Duration::from_secs(usual)
         })

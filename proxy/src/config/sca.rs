@@ -257,6 +257,9 @@ mod tests {
     fn mistakes_say_what_to_write() {
         for (text, words) in [
             ("{block_at: severe}", "severe"),
+            ("{block_at: hihg}", "did you mean `high`?"),
+            ("{block_at: [high]}", "write `block_at: high`"),
+            ("{max_age: 14}", "write `14d`"),
             ("{source: remote}", "remote"),
             ("{api: {url: 'http://osv.example'}}", "https"),
             ("{api: {timeout: 2h}}", "at most a minute"),

@@ -14,6 +14,8 @@ use super::written::ModeWord;
 
 /// The largest schema file, in bytes.
 const MOST_BYTES: u64 = 256 << 10;
+/// The most tries beyond the first: a model that answers wrongly four times does so always, and the caller waits.
+const MOST_REPAIRS: u8 = 3;
 
 /// What requests and answers are held to.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +26,9 @@ pub(crate) struct SchemaFilter {
     /// Whether answers are held to the schemas that requests bring themselves: structured outputs, and the
     /// parameters of tools. Default: `true`.
     pub(crate) requested: Option<bool>,
+    /// How often a model server is asked once more whose whole answer does not fit its schema: 0 to 3. Each try counts
+    /// against the caller's limits. Default: `0`.
+    pub(crate) repair: Option<u8>,
     /// JSON Schemas (draft 2020-12) of single routes, by the route's name, such as `ollama.generate`. Requests must
     /// fit, and whole answers; a route whose answers have a schema cannot stream.
     #[serde(default)]
@@ -36,7 +41,11 @@ pub(crate) struct SchemaFilter {
 impl SchemaFilter {
     /// Whether anything is said about it.
     pub(super) fn is_written(&self) -> bool {
-        self.mode.is_some() || self.requested.is_some() || !self.routes.is_empty() || self.tools.model.is_some()
+        self.mode.is_some()
+            || self.requested.is_some()
+            || self.repair.is_some()
+            || !self.routes.is_empty()
+            || self.tools.model.is_some()
     }
 }
 
@@ -62,6 +71,8 @@ pub(crate) struct Tools {
 #[derive(Clone, Default)]
 pub(crate) struct SchemaConfig {
     pub(crate) settings: SchemaSettings,
+    /// How often a server is asked once more whose answer does not fit.
+    pub(crate) repair: u8,
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -91,7 +102,13 @@ pub(super) fn check(check: &mut Check<'_>, w: &SchemaFilter, kinds: &[UpstreamKi
     let model = w.tools.model.clone().filter(|model| !model.trim().is_empty());
     let files = w.routes.values().flat_map(|files| [&files.request, &files.answer]).flatten();
     let files = files.map(|file| check.path(file)).collect();
+    let repair = w.repair.unwrap_or_default();
+    if repair > MOST_REPAIRS {
+        let message = format!("`{repair}` is too often, expected 0 to {MOST_REPAIRS}");
+        check.wrong("filters.schema.repair", message, Some("write `1`"));
+    }
     SchemaConfig {
+        repair,
         settings: SchemaSettings { requested: w.requested.unwrap_or(true), routes: own, tools_model: model },
         files,
     }
@@ -124,6 +141,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::{Config, ConfigError, load};
+    use super::SchemaConfig;
 
     fn parse(text: &str, folder: &Path) -> Result<Config, ConfigError> {
         let text =
@@ -139,8 +157,10 @@ mod tests {
         write("bad.json", r#"{"type": "nonsense"}"#);
         write("remote.json", r#"{"$ref": "https://example.com/s.json"}"#);
         write("no.json", "{");
-        let config = parse("{routes: {ollama.generate: {request: good.json}}, tools: {model: tiny}}", folder.path());
-        let settings = config.unwrap().filters.schema.settings;
+        let config =
+            parse("{routes: {ollama.generate: {request: good.json}}, tools: {model: tiny}, repair: 2}", folder.path());
+        let SchemaConfig { settings, repair, .. } = config.unwrap().filters.schema;
+        assert_eq!(repair, 2);
         assert!(settings.requested && settings.routes.len() == 1 && settings.tools_model.as_deref() == Some("tiny"));
         for (text, words) in [
             ("{routes: {ollama.generat: {request: good.json}}}", "did you mean `ollama.generate`?"),
@@ -149,6 +169,7 @@ mod tests {
             ("{routes: {ollama.generate: {answer: bad.json}}}", "is no schema that can be used"),
             ("{routes: {ollama.generate: {answer: remote.json}}}", "refers to another document"),
             ("{routes: {ollama.generate: {answer: no.json}}}", "is no JSON"),
+            ("{repair: 4}", "expected 0 to 3"),
             ("{requestd: true}", "did you mean `requested`?"),
         ] {
             let said = parse(text, folder.path()).err().expect(text).to_string();

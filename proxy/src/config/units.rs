@@ -18,6 +18,20 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(millis).filter(|ms| *ms > 0).map(Duration::from_millis)
 }
 
+/// How somebody writes it who wrote this and is wrong: a bare number in the unit that is usual there, else what is usual,
+/// which is given in seconds.
+pub(super) fn meant(text: &str, usual: u64) -> String {
+    let (size, unit) = match usual {
+        _ if usual > 0 && usual.is_multiple_of(86_400) => (86_400, "d"),
+        _ if usual > 0 && usual.is_multiple_of(3_600) => (3_600, "h"),
+        _ if usual > 0 && usual.is_multiple_of(60) => (60, "m"),
+        _ => (1, "s"),
+    };
+    let bare = text.trim().parse::<u64>().ok().filter(|number| *number > 0);
+    let number = bare.filter(|number| number.checked_mul(size).is_some()).unwrap_or(usual / size);
+    format!("{number}{unit}")
+}
+
 /// Reads `4096`, `32KiB`, `16MiB`, `1GiB`, `10MB`.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -39,6 +53,22 @@ pub(crate) fn size(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_number_gets_the_unit_that_is_usual() {
+        for (text, usual, meant) in [
+            ("14", 14 * 86_400, "14d"),
+            ("soon", 14 * 86_400, "14d"),
+            ("2", 5, "2s"),
+            ("0", 90, "90s"),
+            ("3", 3_600, "3h"),
+            ("-1", 120, "2m"),
+            ("99999999999999999999", 3_600, "1h"),
+        ] {
+            assert_eq!(super::meant(text, usual), meant, "{text}");
+            assert!(duration(meant).is_some(), "{meant}");
+        }
+    }
 
     #[test]
     fn reads_what_people_write() {

@@ -89,7 +89,9 @@ impl Api {
             let paused = kept.failures >= FAILURES && kept.failed.is_some_and(|at| at.elapsed() < PAUSE);
             if paused && !unknown.is_empty() {
                 let pause = PAUSE.as_secs();
-                return Err(Unavailable(format!("OSV's API failed again and again, and is left alone for {pause} s")));
+                return Err(Unavailable::Away(format!(
+                    "OSV's API failed again and again, and is left alone for {pause} s"
+                )));
             }
             unknown
         };
@@ -101,7 +103,7 @@ impl Api {
         let gather = |spelt: &Vec<Asked>| {
             let mut notices = Vec::new();
             for asked in spelt {
-                let known = told.get(asked).ok_or_else(|| Unavailable("an answer was lost".to_owned()))?;
+                let known = told.get(asked).ok_or_else(|| Unavailable::Away("an answer was lost".to_owned()))?;
                 notices.extend(known.iter().cloned());
             }
             notices.sort_by(|a: &Notice, b| a.id.cmp(&b.id));
@@ -134,7 +136,7 @@ impl Api {
             kept.failures = kept.failures.saturating_add(1);
             kept.failed = Some(Instant::now());
         }
-        failed.why
+        Unavailable::Away(failed.why)
     }
 
     /// Asks of names, all of them or none.
@@ -245,7 +247,7 @@ impl Advisories for Source {
             let by = Instant::now() + api.config.timeout;
             let room = tokio::time::timeout(api.config.timeout, Arc::clone(&api.room).acquire_owned()).await;
             let Ok(Ok(room)) = room else {
-                return Err(Unavailable("too many lookups wait for OSV's API".to_owned()));
+                return Err(Unavailable::Away("too many lookups wait for OSV's API".to_owned()));
             };
             let told = tokio::task::spawn_blocking(move || -> Told {
                 let _room = room;
@@ -256,7 +258,7 @@ impl Advisories for Source {
                 let dossiers = packages.into_iter().zip(notices);
                 Ok(dossiers.map(|(package, notices)| local.dossier(package, notices)).collect())
             });
-            told.await.unwrap_or_else(|_| Err(Unavailable("the lookup was cut off".to_owned())))
+            told.await.unwrap_or_else(|_| Err(Unavailable::Away("the lookup was cut off".to_owned())))
         }))
     }
 }

@@ -9,6 +9,7 @@ use portcullis_advisories::{Database, DatabaseError, Index};
 use portcullis_filters::sca::{Advisories, Dossier, Lookup, Told, Unavailable};
 use portcullis_osv::{Ecosystem, Notice, Package};
 
+use super::age::{Age, Spoken};
 use crate::config::ScaConfig;
 
 /// As many packages are looked up at once; more are, on a thread that may wait.
@@ -82,7 +83,7 @@ impl Local {
         let Some(opened) = opened.as_ref() else { return "nothing".to_owned() };
         let age = opened.imported.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok());
         let of: Vec<_> = opened.covers.iter().map(ToString::to_string).collect();
-        format!("advisories of {}, imported {} ago", of.join(", "), spoken(age.unwrap_or_default()))
+        format!("advisories of {}, imported {} ago", of.join(", "), Spoken(age.unwrap_or_default()))
     }
 
     /// Why nothing can be looked up, where nothing can.
@@ -104,43 +105,26 @@ impl Local {
             let covers = status.advisories.keys().copied().collect();
             *opened = Some(Opened { database, imported: status.imported, covers, asked: Instant::now() });
         }
-        let Some(opened) = opened.as_ref() else { return Err(Unavailable("the database is not open".to_owned())) };
+        let Some(opened) = opened.as_ref() else {
+            return Err(Unavailable::Away("the database is not open".to_owned()));
+        };
         let missing = packages.iter().map(Package::ecosystem).find(|ecosystem| !opened.covers.contains(ecosystem));
         if let Some(ecosystem) = missing {
-            return Err(Unavailable(format!(
-                "the database holds no advisories of {ecosystem}; `portcullis osv sync` or `osv import` brings some"
-            )));
+            return Err(Unavailable::Ecosystem(ecosystem));
         }
-        let age = opened.imported.map(|imported| Timestamp::now().duration_since(imported));
-        match age.and_then(|age| Duration::try_from(age).ok().or(Some(Duration::ZERO))) {
-            Some(age) if age <= self.max_age => Ok(Arc::clone(&opened.database)),
-            Some(age) => Err(Unavailable(format!(
-                "the advisories were imported {} ago, and `filters.sca.max_age` is {}; bring them up to date with \
-                 `portcullis osv sync` or `osv import`",
-                spoken(age),
-                spoken(self.max_age)
-            ))),
-            None => {
-                Err(Unavailable("the database holds no advisories; `portcullis osv import` brings some".to_owned()))
-            }
+        let Some(imported) = opened.imported else {
+            let why = "the database holds no advisories; `portcullis osv import` brings some";
+            return Err(Unavailable::Away(why.to_owned()));
+        };
+        match Age::at(imported, Timestamp::now()).problem(self.max_age) {
+            None => Ok(Arc::clone(&opened.database)),
+            Some(why) => Err(Unavailable::Away(why)),
         }
     }
 }
 
-/// A span of time, in its largest unit.
-fn spoken(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "s"),
-        120..7_200 => (seconds / 60, "min"),
-        7_200..172_800 => (seconds / 3_600, "h"),
-        _ => (seconds / 86_400, "days"),
-    };
-    format!("{count} {unit}")
-}
-
 fn unavailable(error: DatabaseError) -> Unavailable {
-    Unavailable(error.to_string())
+    Unavailable::Away(error.to_string())
 }
 
 /// The database as the filter asks it.
@@ -154,7 +138,7 @@ impl Advisories for Source {
         let local = Arc::clone(&self.0);
         Lookup::Later(Box::pin(async move {
             let told = tokio::task::spawn_blocking(move || local.told(packages)).await;
-            told.unwrap_or_else(|_| Err(Unavailable("the lookup was cut off".to_owned())))
+            told.unwrap_or_else(|_| Err(Unavailable::Away("the lookup was cut off".to_owned())))
         }))
     }
 }

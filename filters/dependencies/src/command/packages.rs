@@ -8,7 +8,7 @@ use portcullis_osv::{Ecosystem, Wanted};
 use super::args::{Arg, args};
 use super::head::{Head, Kind, Step};
 use super::options::{CARGO, COMPOSER, CONDA, DOTNET, GEM, GO, NPM, PIP};
-use super::words;
+use super::{unnamed, words};
 use crate::found::{Remote, Spec};
 use crate::spec;
 
@@ -37,9 +37,10 @@ const CRATES_INDEX: &str = "github.com/rust-lang/crates.io-index";
 static PROSE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("../data/prose.txt").split_ascii_whitespace().collect());
 
-/// Reads a command: its text from the tool's name on.
-pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) {
+/// Reads a command: its text from the tool's name on. Says whether it installs what only its run will name, too.
+pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(Spec)) -> bool {
     let mut words = if list { words::listed(text) } else { shell(text, prose) };
+    let inner = !prose && unnamed::take_inner(&mut words);
     for word in &mut words {
         // The end of an element, of a link's text.
         if let Some(end) = word.find("</").or_else(|| word.find("](")) {
@@ -54,13 +55,14 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     }
     words.retain(|word| !word.is_empty());
     let mut rest = words.iter();
-    let Some((mut head, mut step)) = rest.next().and_then(|word| Head::of(word)) else { return };
+    let Some((mut head, mut step)) = rest.next().and_then(|word| Head::of(word)) else { return false };
     while step == Step::More {
-        let Some(word) = rest.next() else { return };
+        let Some(word) = rest.next() else { return false };
         step = head.word(word);
     }
-    let Step::Yes(kind) = step else { return };
+    let Step::Yes(kind) = step else { return false };
     let mut rest = rest.as_slice();
+    let listed = list && unnamed::has_variable(text);
     if prose && let Some(end) = rest.iter().position(|word| is_prose(word)) {
         let after = rest.get(end..).unwrap_or_default();
         rest = rest.get(..end).unwrap_or_default();
@@ -69,10 +71,12 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
             let mut more: Vec<String> = after.iter().filter(|word| !joins(word)).cloned().collect();
             more.truncate(more.iter().position(|word| is_prose(word)).unwrap_or(more.len()));
             kind.read(rest, found);
-            return kind.read(&more, &mut |spec| found(spec.guessed()));
+            kind.read(&more, &mut |spec| found(spec.guessed()));
+            return inner || kind.names_none(rest);
         }
     }
     kind.read(rest, found);
+    inner || listed || kind.names_none(rest)
 }
 
 /// A word of prose without the marks around it.
@@ -105,6 +109,40 @@ pub(crate) fn joins(word: &str) -> bool {
 }
 
 impl Kind {
+    /// Whether one of the words in the place of a package is made when the command runs.
+    fn names_none(self, words: &[String]) -> bool {
+        let takes = match self {
+            Self::Pip | Self::PipRun | Self::PipWith | Self::Poetry => PIP,
+            Self::Conda => CONDA,
+            Self::Npm | Self::NpmRun | Self::NpmCreate => NPM,
+            Self::Cargo | Self::CargoInstall => CARGO,
+            Self::Go => GO,
+            Self::Gem | Self::Bundle => GEM,
+            Self::Composer => COMPOSER,
+            Self::Dotnet => DOTNET,
+            Self::Deno | Self::Maven => &[],
+        };
+        let mut plain = 0;
+        args(words, takes).into_iter().any(|arg| match (arg, self) {
+            (Arg::Option("-r" | "--requirement" | "--requirements", file), Self::Pip | Self::Poetry) => {
+                unnamed::is_input(file)
+            }
+            (Arg::Option("--with" | "--from", value), Self::Pip | Self::PipRun | Self::PipWith) => {
+                unnamed::is_made(value)
+            }
+            (Arg::Option("-p" | "--package", value), Self::NpmRun | Self::NpmCreate) => unnamed::is_made(value),
+            (Arg::Option("-Dartifact", value), Self::Maven) => unnamed::is_made(value),
+            (Arg::Option(..), _) => false,
+            // What the package is given, or a program of the reader's own.
+            (Arg::Plain(_), Self::PipWith | Self::Deno | Self::Maven) => false,
+            (Arg::Plain(word), _) => {
+                plain += 1;
+                let first = matches!(self, Self::PipRun | Self::NpmRun | Self::NpmCreate | Self::Dotnet);
+                (plain == 1 || !first) && unnamed::is_made(word)
+            }
+        })
+    }
+
     fn read(self, words: &[String], found: &mut dyn FnMut(Spec)) {
         match self {
             Self::Pip | Self::Poetry => python(words, false, found),

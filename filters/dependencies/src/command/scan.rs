@@ -37,7 +37,7 @@ pub(crate) enum Around {
 }
 
 /// Follows one line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scan {
     around: Around,
     at: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Scan {
     state: State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     #[default]
     Idle,
@@ -153,8 +153,18 @@ impl Scan {
     /// The line has ended.
     pub(crate) fn end(&mut self, text: &str, done: &mut dyn FnMut(Statement)) {
         self.feed(text, done);
-        if let State::Taking { start, from, list, prose, .. } = self.state {
-            done(Statement { range: start..text.len(), from, prose, list });
+        match &self.state {
+            State::Taking { start, from, list, prose, .. } => {
+                done(Statement { range: *start..text.len(), from: *from, prose: *prose, list: *list });
+            }
+            // It names nothing: what stands before it may hand it something.
+            State::Head { start, head, word: Some(from), list: false, .. } => {
+                let complete = text.get(*from..).unwrap_or_default().trim_end_matches(['\\', '"', '\'', '*']);
+                if !complete.is_empty() && matches!(head.clone().word(complete), Step::Yes(_)) {
+                    done(Statement { range: *start..text.len(), from: text.len(), prose: false, list: false });
+                }
+            }
+            State::Head { .. } | State::Idle | State::Word { .. } => {}
         }
         *self = Self::new(self.around);
     }
@@ -294,7 +304,15 @@ impl Scan {
                 let ends = matches!(c, ';' | '|' | '&' | '`' | ')' | '(' | ',')
                     || (matches!(c, '"' | '\'') && !begin.starts_with('-'));
                 if ends {
-                    Next::Again(at)
+                    let complete = text.get(from..at).unwrap_or_default().trim_end_matches(['\\', '"', '\'', '*']);
+                    // It names nothing: what stands before it may hand it something.
+                    match head.clone().word(complete) {
+                        Step::Yes(_) if !complete.is_empty() => {
+                            let range = *start..at;
+                            Next::DoneAgain(Statement { range, from: at, prose: false, list: false }, at)
+                        }
+                        _ => Next::Again(at),
+                    }
                 } else if !head.could(begin) {
                     Next::Again(from)
                 } else {

@@ -47,7 +47,7 @@ pub(super) enum Role {
 }
 
 /// What an object has said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Object {
     name: Option<String>,
     version: Option<String>,

@@ -14,7 +14,7 @@ use crate::spec;
 const MOST_KEPT: usize = 4096;
 
 /// Versions under names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Versions(BTreeMap<String, String>);
 
 impl Versions {

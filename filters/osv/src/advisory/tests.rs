@@ -72,7 +72,7 @@ fn the_worst_rating_counts_wherever_it_stands() {
         whole.as_object_mut().unwrap().extend(advisory.as_object().unwrap().clone());
         parse(&whole).notices[0].rating.severity
     };
-    assert_eq!(rated(json!({}), json!({})), Severity::Unknown);
+    assert_eq!(rated(json!({}), json!({})), Severity::Unrated);
     assert_eq!(rated(json!({"database_specific": {"severity": "MODERATE"}}), json!({})), Severity::Medium);
     assert_eq!(rated(json!({}), json!({"ecosystem_specific": {"severity": "High"}})), Severity::High);
     assert_eq!(
@@ -91,7 +91,7 @@ fn the_worst_rating_counts_wherever_it_stands() {
     assert_eq!(rated(both, json!({})), Severity::Critical);
     assert_eq!(
         rated(json!({"severity": [{"type": "CVSS_V3", "score": "CVSS:9/nonsense"}]}), json!({})),
-        Severity::Unknown
+        Severity::Unrated
     );
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{DatabaseArgs, Place};
 use crate::cli::{Failure, Outcome, say};
+use crate::packages::{Age, Spoken};
 
 /// Arguments of `osv status`.
 #[derive(Args)]
@@ -42,23 +43,23 @@ pub(super) fn run(args: &StatusArgs) -> Outcome {
 
 /// Why a gate would not believe it.
 fn problem(status: &Status, max_age: Duration) -> Option<String> {
-    let Some(age) = age(status).filter(|_| status.total() > 0) else {
-        return Some("the database holds no advisories; `portcullis osv import` or `osv sync` brings some".to_owned());
-    };
-    (age > max_age).then(|| {
-        format!(
-            "the advisories were imported {} ago, and `filters.sca.max_age` is {}; bring them up to date with \
-             `portcullis osv sync` or `osv import`",
-            long(age),
-            long(max_age)
-        )
-    })
+    match age(status).filter(|_| status.total() > 0) {
+        None => Some("the database holds no advisories; `portcullis osv import` or `osv sync` brings some".to_owned()),
+        Some(age) => age.problem(max_age),
+    }
 }
 
-/// How long ago it was imported; a clock that went back makes it new.
-fn age(status: &Status) -> Option<Duration> {
-    let since = Timestamp::now().duration_since(status.imported?);
-    Some(Duration::try_from(since).unwrap_or_default())
+/// How long ago it was imported.
+fn age(status: &Status) -> Option<Age> {
+    Some(Age::at(status.imported?, Timestamp::now()))
+}
+
+/// How long ago it was imported, where that can be told.
+fn ago(status: &Status) -> Option<Duration> {
+    match age(status)? {
+        Age::Ago(ago) => Some(ago),
+        Age::Ahead(_) => None,
+    }
 }
 
 fn object(place: &Place, status: Option<&Status>, problem: Option<&str>) -> Value {
@@ -69,7 +70,7 @@ fn object(place: &Place, status: Option<&Status>, problem: Option<&str>) -> Valu
             .collect::<std::collections::BTreeMap<_, _>>(),
         "total": status.map(Status::total),
         "imported": status.and_then(|status| time(status.imported)),
-        "age_s": status.and_then(age).map(|age| age.as_secs()),
+        "age_s": status.and_then(ago).map(|ago| ago.as_secs()),
         "max_age_s": place.max_age.as_secs(),
         "newest": status.and_then(|status| time(status.newest)),
         "size_bytes": status.map(|status| status.size),
@@ -80,24 +81,16 @@ fn object(place: &Place, status: Option<&Status>, problem: Option<&str>) -> Valu
 
 fn table(place: &Place, status: &Status) {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
-    let age = age(status).map(|age| format!(" ({} ago; at most {})", long(age), long(place.max_age)));
+    let age = age(status).map(|age| match age {
+        Age::Ago(ago) => format!(" ({} ago; at most {})", Spoken(ago), Spoken(place.max_age)),
+        Age::Ahead(by) => format!(" ({} ahead of the clock)", Spoken(by)),
+    });
     say!("database   {} ({})", place.database.display(), HumanBytes(status.size));
     say!("imported   {}{}", time(status.imported), age.unwrap_or_default());
     say!("newest     {}", time(status.newest));
     say!("advisories {}", status.total());
     for ecosystem in Ecosystem::ALL {
         say!("  {:<10} {:>8}", ecosystem.as_str(), status.advisories.get(&ecosystem).unwrap_or(&0));
-    }
-}
-
-/// A time as people say it: the largest unit that there are two of.
-fn long(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -114,7 +107,8 @@ mod tests {
     fn what_is_too_old_or_empty_is_told() {
         let day = Duration::from_secs(86_400);
         assert_eq!(problem(&imported(60), day), None);
-        assert_eq!(problem(&imported(-3_600), day), None, "a clock that went back");
+        assert!(problem(&imported(-3_600), day).unwrap().contains("ahead of this machine's clock"));
+        assert_eq!((ago(&imported(-3_600)), ago(&imported(0)).is_some()), (None, true));
         let said = problem(&imported(3 * 86_400), day).unwrap();
         assert!(said.contains("3 days ago") && said.contains("is 24 h") && said.contains("osv sync"), "{said}");
         let empty = Status { advisories: std::collections::BTreeMap::new(), ..imported(60) };

@@ -61,7 +61,7 @@ impl<'t> Cells<'t> {
             version: None,
             id,
             aliases: &[],
-            severity: "unknown",
+            severity: "unrated",
             fixed: None,
             code: "sca.unavailable",
         };
@@ -71,6 +71,7 @@ impl<'t> Cells<'t> {
             What::Unavailable { ecosystem, first, .. } => {
                 Self { package: Some(first), ecosystem: Some(ecosystem.as_str()), ..nothing("unavailable") }
             }
+            What::Unnamed => Self { severity: "suspect", code: "sca.vulnerable", ..nothing("unnamed-package") },
             What::Unreadable(_) => nothing("unreadable"),
         }
     }

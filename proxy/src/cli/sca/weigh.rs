@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use portcullis_dependencies::{Found, Hint, How, MOST_FOUND, find};
-use portcullis_filters::sca::{Advisories, Dossier, Finding, Handling, Judge, Lookup, ScaObserver, Told as Answer};
+use portcullis_dependencies::{Found, Hint, How, MOST_FOUND, What as Reads, find};
+use portcullis_filters::sca::{
+    Advisories, Dossier, Finding, Handling, Judge, Lookup, ScaObserver, ScaSettings, Told as Answer,
+};
 use portcullis_osv::{Ecosystem, Package};
 
 use super::input::Input;
@@ -41,6 +43,8 @@ pub(super) enum What {
     TooMany,
     /// What is known of so many dependencies, the first of which stands here, cannot be looked up.
     Unavailable { ecosystem: Ecosystem, first: String, packages: usize, why: String },
+    /// A command that installs what only its run will name.
+    Unnamed,
     /// A part of the text that cannot be read.
     Unreadable(String),
 }
@@ -67,7 +71,7 @@ pub(super) fn all(config: &ScaConfig, inputs: &[Input]) -> Outcome<Weighed> {
     let mut items = Vec::new();
     let doubtful = config.settings.unavailable;
     for input in inputs {
-        gather(input, doubtful, &mut items, &mut weighed.told);
+        gather(input, &config.settings, &mut items, &mut weighed.told);
     }
     weighed.dependencies = items.len();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -118,7 +122,7 @@ async fn ask(advisories: &dyn Advisories, packages: &[Package]) -> Answer {
 }
 
 /// Takes what a text brings in, each dependency once, and tells of what cannot be read.
-fn gather(input: &Input, doubtful: Handling, items: &mut Vec<Item>, told: &mut Vec<Told>) {
+fn gather(input: &Input, settings: &ScaSettings, items: &mut Vec<Item>, told: &mut Vec<Told>) {
     let file: Arc<str> = Arc::from(input.name.as_str());
     let findings = find(&input.text, input.hint());
     // Of a list, every line names a package: one that names none was not understood.
@@ -131,15 +135,20 @@ fn gather(input: &Input, doubtful: Handling, items: &mut Vec<Item>, told: &mut V
     let begin = begin.chain(odd.iter().copied()).collect();
     let places = Places::of(&input.text, Place::FIRST, begin);
     let mut doubt = |from: Place, what: What| {
-        if doubtful != Handling::Off {
-            told.push(Told { file: Arc::clone(&file), from, what, blocks: doubtful == Handling::Block });
+        let handling = if matches!(what, What::Unnamed) { settings.unknown } else { settings.unavailable };
+        if handling != Handling::Off {
+            told.push(Told { file: Arc::clone(&file), from, what, blocks: handling == Handling::Block });
         }
     };
     if findings.too_many {
         doubt(Place::FIRST, What::TooMany);
     }
     for unreadable in &findings.unreadable {
-        doubt(places.at(unreadable.place.start), What::Unreadable(unreadable.what.to_string()));
+        let what = match unreadable.what {
+            Reads::Unnamed => What::Unnamed,
+            what => What::Unreadable(what.to_string()),
+        };
+        doubt(places.at(unreadable.place.start), what);
     }
     for line in odd {
         doubt(places.at(line), What::Unreadable("a line of the list that names no package".to_owned()));
@@ -188,6 +197,11 @@ impl Item {
 }
 
 impl What {
+    /// Whether it is a judgement. All else is that there is none.
+    pub(super) fn is_judged(&self) -> bool {
+        matches!(self, Self::Finding(_) | Self::Unnamed)
+    }
+
     /// What it is, in a sentence.
     pub(super) fn sentence(&self) -> String {
         match self {
@@ -197,6 +211,7 @@ impl What {
                 1 => format!("`{first}` cannot be looked up: {why}"),
                 _ => format!("`{first}` and {} more cannot be looked up: {why}", packages - 1),
             },
+            Self::Unnamed => "a command installs what only its run will name".to_owned(),
             Self::Unreadable(what) => format!("{what}, which may bring something in, cannot be read"),
         }
     }

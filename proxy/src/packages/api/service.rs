@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis_filters::sca::Unavailable;
 use serde_json::Value;
 
 use crate::web;
@@ -25,7 +24,7 @@ pub(super) struct Service {
 /// Why a question has no answer.
 #[derive(Debug)]
 pub(super) struct Failed {
-    pub(super) why: Unavailable,
+    pub(super) why: String,
     /// Whether the service is at fault, so that the next question will hardly have one.
     pub(super) service: bool,
 }
@@ -33,7 +32,7 @@ pub(super) struct Failed {
 impl Failed {
     /// The service did not do what it should.
     pub(super) fn theirs(why: String) -> Self {
-        Self { why: Unavailable(why), service: true }
+        Self { why, service: true }
     }
 }
 
@@ -80,8 +79,7 @@ impl Service {
             match once(send(&url, left)) {
                 Sent::Answered(value) => return Ok(value),
                 Sent::Failed(failed) => {
-                    let Unavailable(why) = failed.why;
-                    return Err(Failed { why: Unavailable(cannot(&url, &why)), ..failed });
+                    return Err(Failed { why: cannot(&url, &failed.why), ..failed });
                 }
                 Sent::Again(why, after) => {
                     last = why;
@@ -129,7 +127,7 @@ fn once(answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Sent {
             Sent::Again(format!("answered {status}"), after.map(Duration::from_secs))
         }
         // What it does not take, it may take of another package.
-        400..=499 => Sent::Failed(Failed { why: Unavailable(format!("answered {status}")), service: false }),
+        400..=499 => Sent::Failed(Failed { why: format!("answered {status}"), service: false }),
         _ => Sent::Failed(Failed::theirs(format!("answered {status}"))),
     }
 }

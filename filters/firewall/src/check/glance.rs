@@ -6,18 +6,32 @@ use super::{Check, assigned, unknown};
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
 
+/// Whether a match may hold that begins behind this byte.
+pub(crate) type Behind = fn(u8) -> bool;
+
+/// No longer value is looked at as one: a password, a token or a key is a small part of this. What is longer is a file,
+/// which other rules know by what is in it; to look at it again from each name for a secret within it takes too long.
+const LONGEST: usize = 16 << 10;
+
 /// What shows at a glance for the check of this name, if anything does.
 pub(crate) fn glance(check: &str) -> Option<Glance> {
     Some(match check {
         // Words that a person remembers, or letters that are drawn.
-        "assigned" | "assigned-flag" => |bytes| bytes.len() >= 15 || (bytes.len() >= 8 && has_digit(bytes)),
-        "assigned-key" => |bytes| bytes.len() >= 20 && has_digit(bytes),
-        "told" => |bytes| bytes.len() >= 8 && has_digit(bytes),
+        "assigned" | "assigned-flag" => {
+            |bytes| (15..LONGEST).contains(&bytes.len()) || ((8..15).contains(&bytes.len()) && has_digit(bytes))
+        }
+        "assigned-key" => |bytes| (20..LONGEST).contains(&bytes.len()) && has_digit(bytes),
+        "told" => |bytes| (8..LONGEST).contains(&bytes.len()) && has_digit(bytes),
         "cookie" => |bytes| bytes.len() >= 16 && has_digit(bytes),
         "credential" | "flag-password" | "password-random" => has_digit,
         "unknown-token" => unknown::may_be_issued,
         _ => return None,
     })
+}
+
+/// What shows of the check of this name by what stands before a match, if anything does.
+pub(crate) fn behind(check: &str) -> Option<Behind> {
+    (check == "unknown-token").then_some(unknown::may_stand_behind)
 }
 
 /// What shows of a check by where a match begins alone, before it is known what of it is the secret.
@@ -62,7 +76,7 @@ mod tests {
         /// Whatever holds has what shows at a glance.
         #[test]
         fn nothing_that_holds_is_passed_over(
-            before in "(|x |arn:|a: |--|my_)",
+            before in "(|x |arn:|a: |--|my_|.|a/|é)",
             name in "(db_password|API_TOKEN|--secret|ORDERS_KEY|the password|session|orb_live|quill_pat|token_hash|key)",
             sign in "(=|: |='| is |_)",
             secret in prop_oneof![
@@ -84,6 +98,8 @@ mod tests {
                 if by_name(check).is_some_and(|holds| holds(&candidate)) {
                     prop_assert!(glance(check).is_none_or(|glance| glance(bytes)), "{check}");
                     prop_assert!(named(check).is_none_or(|named| named(&all)), "{check}");
+                    let last = before.bytes().next_back();
+                    prop_assert!(behind(check).is_none_or(|behind| last.is_none_or(behind)), "{check}");
                     prop_assert!(!needs_digit(check) || has_digit(secret.as_bytes()), "{check}");
                 }
             }

@@ -33,6 +33,10 @@ impl<'r> Looking<'r, '_> {
         if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
             return Ok(None);
         }
+        let before = begin.checked_sub(1).and_then(|last| self.text.as_bytes().get(last));
+        if before.is_some_and(|byte| !self.rule.statement.behind.iter().all(|behind| behind(*byte))) {
+            return Ok(None);
+        }
         if !self.rule.may_begin(self.text.as_bytes().get(begin..).unwrap_or_default()) {
             return Ok(None);
         }

@@ -441,6 +441,12 @@ fn repeated(rules: &Rules, piece: &str, bytes: usize) -> (Duration, bool) {
     (worked().saturating_sub(before), judged.is_ok())
 }
 
+/// A piece as it is given: of `a*9` each line is nine of them.
+fn given(piece: &str) -> String {
+    let times = piece.split_once('*').and_then(|(piece, times)| Some((piece, times.parse().ok()?)));
+    times.map_or_else(|| piece.to_owned(), |(piece, times): (&str, usize)| piece.repeat(times) + "\n")
+}
+
 /// `PORTCULLIS_PIECES` is how many, or pieces with a blank between them.
 #[test]
 #[ignore = "measures"]
@@ -450,7 +456,7 @@ fn speed_of_repeated_pieces() {
     let pieces = match given.parse() {
         Ok(count) => chance(count),
         Err(_) if given.is_empty() => chance(2000),
-        Err(_) => given.split(' ').map(str::to_owned).collect(),
+        Err(_) => given.split(' ').map(self::given).collect(),
     };
     let small = if given.contains(' ') { size() } else { 64 << 10 };
     let mut outcomes: Vec<_> = pieces.into_iter().map(|piece| (repeated(&rules, &piece, small), piece)).collect();
@@ -464,11 +470,12 @@ fn speed_of_repeated_pieces() {
         let (more, judged_more) = repeated(&rules, piece, 4 * small);
         let verdict = |judged: bool| if judged { "judged " } else { "refused" };
         println!(
-            "    {:8.1} ms {} {:8.1} ms {} {piece:?}",
+            "    {:8.1} ms {} {:8.1} ms {} {:?}",
             time.as_secs_f64() * 1e3,
             verdict(*judged),
             more.as_secs_f64() * 1e3,
-            verdict(judged_more)
+            verdict(judged_more),
+            piece.chars().take(20).collect::<String>()
         );
     }
 }

@@ -36,6 +36,9 @@ const REACH: usize = 8 << 10;
 /// What stands between the ways in which pieces are given: an empty line, which no row goes over.
 pub(crate) const APART: &str = "\n\n";
 
+/// Where pieces stand in a text, one after the other.
+type Pieces<'p> = &'p [Range<usize>];
+
 /// Who takes what was joined, the whole of it first.
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
 
@@ -80,7 +83,7 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
 }
 
 /// The first and the last pieces of a row, if there are more between them than a secret reaches over.
-fn ends(way: &[Range<usize>]) -> Option<(&[Range<usize>], &[Range<usize>])> {
+fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
     fn enough<'p>(pieces: impl Iterator<Item = &'p Range<usize>>) -> usize {
         let mut left = REACH;
         let within = |piece: &&Range<usize>| {

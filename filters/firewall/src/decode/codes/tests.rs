@@ -72,7 +72,7 @@ proptest! {
     ) {
         let other = |more: usize| (ours + more) % BETWEEN.len();
         let (first, second) = (other(first), other(second));
-        let [between, after] = [&BETWEEN[second], &*row(&after, second)];
+        let [between, after] = [BETWEEN[second], &*row(&after, second)];
         let text = [BETWEEN[begin], &row(&before, first), &row(&said, ours), between, after, tail].concat();
         let (bytes, budget) = (text.as_bytes(), Budget::of(1 << 20));
         let mut found = false;

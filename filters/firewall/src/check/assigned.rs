@@ -476,6 +476,15 @@ fn name_of<'t>(candidate: &Candidate<'t>) -> &'t str {
     part(candidate.text, start..candidate.start + length)
 }
 
+/// Where a value ends that a query gives, since another one follows: `?token=abc&page=2`.
+pub(super) fn end_in_query(candidate: &Candidate<'_>) -> Option<usize> {
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let before = candidate.text.as_bytes().get(..candidate.start).unwrap_or_default();
+    let name = before.iter().rev().take(64).take_while(is_name).count();
+    let asked = before.iter().rev().nth(name).is_some_and(|byte| b"?&".contains(byte));
+    candidate.secret.find('&').filter(|_| asked && head_of(candidate).ends_with('='))
+}
+
 /// Whether a person chooses what it names.
 fn is_chosen(name: &str) -> bool {
     static CHOSEN: LazyLock<Words> = LazyLock::new(|| Words::new(PASSWORDS));

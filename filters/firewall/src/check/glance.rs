@@ -1,13 +1,16 @@
 //! What must be there for a check to hold, as far as it shows at a glance: most of what stands beside a word for
 //! a secret is a type, a variable or a sentence, and ends here, before it is looked at in parts.
 
-use super::{Check, assigned, unknown};
+use super::{Candidate, Check, assigned, unknown};
 
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
 
 /// Whether a match may hold that begins behind this byte.
 pub(crate) type Behind = fn(u8) -> bool;
+
+/// How much of a secret is one, where what goes on behind it is known to be something else.
+pub(crate) type End = fn(&Candidate<'_>) -> Option<usize>;
 
 /// No longer value is looked at as one: a password, a token or a key is a small part of this. What is longer is a file,
 /// which other rules know by what is in it; to look at it again from each name for a secret within it takes too long.
@@ -44,6 +47,11 @@ pub(crate) fn named(check: &str) -> Option<Check> {
     })
 }
 
+/// Where secrets end that the check of this name holds for, if that shows.
+pub(crate) fn end(check: &str) -> Option<End> {
+    ["assigned", "assigned-key"].contains(&check).then_some(assigned::end_in_query)
+}
+
 /// Whether the check of this name holds for nothing without a digit.
 pub(crate) fn needs_digit(check: &str) -> bool {
     ["assigned-key", "told", "cookie", "credential", "flag-password", "password-random"].contains(&check)
@@ -58,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::{Candidate, by_name};
+    use crate::check::by_name;
 
     const CHECKS: [&str; 9] = [
         "assigned",

@@ -15,7 +15,7 @@ use super::looking::Looking;
 use super::plan::{self, Anchor};
 use crate::allow::Allow;
 use crate::budget::Budget;
-use crate::check::{Behind, Check, Glance};
+use crate::check::{Behind, Check, End, Glance};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
@@ -72,6 +72,8 @@ pub(crate) struct Statement {
     pub(crate) named: Vec<Check>,
     /// What shows of them by what stands before it.
     pub(crate) behind: Vec<Behind>,
+    /// Where the secrets end that they hold for, where that shows.
+    pub(crate) ends: Vec<End>,
     /// Whether one of them holds for nothing without a digit.
     pub(crate) needs_digit: bool,
     /// Whether one of them holds for nothing else than such a secret, whatever stands around it.

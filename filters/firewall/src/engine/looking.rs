@@ -112,6 +112,8 @@ impl<'r> Looking<'r, '_> {
             let before = if *stripped { self.name_before(span.start) } else { 0 };
             holds = !list.allows(&candidate, before, self.path, self.budget)?;
         }
+        let ends = statement.ends.iter().filter_map(|end| end(&candidate)).min().filter(|size| holds && *size > 0);
+        let secret = ends.map_or(secret.clone(), |size| secret.start..secret.start + size);
         Ok(Some((Match { rule, span, secret, compiled: Some(self.rule) }, holds)))
     }
 

@@ -94,7 +94,6 @@ proptest! {
         let sample = texts(which.get(samples), seed..seed + 1).swap_remove(0);
         let text = format!("{before}{}{after}", write(&sample, way));
         // What reaches over more than this may be missed.
-        prop_assume!(text.len() < 600);
-        prop_assert!(is_found(rules, &text, &cut), "{:?} of {:?}", secrets(rules, &text), text);
+        prop_assert!(text.len() >= 600 || is_found(rules, &text, &cut), "{:?} of {:?}", secrets(rules, &text), text);
     }
 }

@@ -400,7 +400,45 @@ mod tests {
         }
     }
 
+    /// A letter of a token, disguised in up to three ways at once.
+    fn disguised(c: char, way: usize) -> String {
+        let wide = char::from_u32(u32::from(c) + 0xFEE0).unwrap_or(c);
+        let alike = [('a', 'а'), ('e', 'е'), ('o', 'о'), ('p', 'р')].into_iter().find(|(from, _)| *from == c);
+        let alike = alike.map_or(c, |(_, to)| to);
+        match way {
+            0 => wide.to_string(),
+            1 => format!("{c}\u{301}"),
+            2 => format!("{wide}\u{301}"),
+            3 => format!("{c}\u{200b}\u{301}"),
+            4 => format!("{c}\u{1b}[0m\u{301}"),
+            5 => format!("{alike}\u{336}"),
+            6 => format!("{wide}\u{301}\u{336}"),
+            7 => alike.to_string(),
+            _ => c.to_string(),
+        }
+    }
+
     proptest! {
+        /// A token that shows in a whole text shows while it grows, whatever its letters are disguised as.
+        #[test]
+        fn a_disguised_token_is_seen_as_in_a_whole_text(
+            ways in prop::collection::vec(0usize..16, 20), begin in "(see |d\u{e9}j\u{e0} |caf\u{e9}\u{8}|)", json: bool,
+        ) {
+            const TOKEN: &str = "ghp_pa0oqe7Zkc3xQ9ev";
+            let token: String = TOKEN.chars().zip(ways).map(|(c, way)| disguised(c, way)).collect();
+            let text = format!("{begin}{token} and");
+            let escaped = format!("\"{}\"", text.replace('\u{301}', "\\u0301").replace('\u{1b}', "\\u001b"));
+            let mut kept = Kept::default();
+            if json {
+                kept.read_json();
+            }
+            for c in if json { &escaped } else { &text }.chars() {
+                kept.add(c.encode_utf8(&mut [0; 4]));
+            }
+            let seen = view::of(&text).map_or(text, |view| view.text);
+            prop_assert!(kept.text().contains(TOKEN) || !seen.contains(TOKEN), "{:?} for {:?}", kept.text(), seen);
+        }
+
         #[test]
         fn known_places_lead_to_the_characters_they_came_from(
             pieces in prop::collection::vec(

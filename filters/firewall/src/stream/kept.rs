@@ -123,7 +123,10 @@ impl Kept {
     /// Adds a character that came as itself or not. Returns from where on what was there before is seen anew.
     fn see(&mut self, read: char, itself: bool) -> Option<u64> {
         let before = self.last.replace(read);
+        let seen = self.text.chars().next_back();
         let made = if self.stands { None } else { view::instead(read, before) };
+        // A mark disturbs where it does beside what was read or beside what is seen of that.
+        let made = made.or_else(|| view::instead(read, seen).filter(|_| seen != before && !self.stands));
         let made = made.filter(|made| match made {
             Made::Nothing => true,
             // What would be longer than it came would lie too far behind.
@@ -386,6 +389,8 @@ mod tests {
             ("g\u{336}h\u{8}p", "ghp"),
             ("\u{c7}\u{a7d0}0\u{b35}a0\u{2d7f}0", "C\u{a7d0}0\u{b35}a0\u{2d7f}0"),
             ("\u{1d420}\u{1d421}\u{1d429}\u{ff3f}", "ghp_"),
+            ("d\u{e9}\u{1b}[0q\u{301} x", "d\u{e9} x"),
+            ("q\u{200b}\u{301} x", "q x"),
         ] {
             let mut kept = Kept::default();
             for c in text.chars() {

@@ -103,6 +103,11 @@ pub(super) fn jwt() -> String {
     draw("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MjI2MTc0{b64url:40}.{b64url:43}", 7).unwrap()
 }
 
+/// Two tokens that are read as one.
+pub(super) fn jwts() -> String {
+    format!("{}-{}", jwt(), jwt())
+}
+
 pub(super) fn acme() -> String {
     draw("acme_{lownum:32}", 7).unwrap()
 }
@@ -114,7 +119,7 @@ fn told(facts: &Facts) -> Vec<(&str, &str)> {
 }
 
 /// Sentences, settings and code around a value.
-pub(super) const AROUND: [&str; 14] = [
+pub(super) const AROUND: [&str; 16] = [
     "token: {}",
     "token: {} and more",
     "token: {}.",
@@ -129,13 +134,15 @@ pub(super) const AROUND: [&str; 14] = [
     "<password>{}</password>",
     "see {} there",
     "secret: `{}`",
+    "GET /a?access_token={}&page=2 HTTP/1.1",
+    "?page=2&access_token={}&",
 ];
 
 #[test]
 fn what_is_taken_out_takes_along_what_its_level_would_block() {
-    let jwts = Gate::new(true, "", settings(&[("jwt", RuleAction::Redact)]));
+    let gate = Gate::new(true, "", settings(&[("jwt", RuleAction::Redact)]));
     let ours = Gate::new(true, ACME, FirewallSettings::default());
-    for (gate, rule, token) in [(&jwts, "jwt", jwt()), (&ours, "acme-token", acme())] {
+    for (gate, rule, token) in [(&gate, "jwt", jwt()), (&gate, "jwt", jwts()), (&ours, "acme-token", acme())] {
         for around in AROUND {
             let (said, facts) = gate.message(&around.replace("{}", &token));
             let said = said.unwrap_or_else(|no| panic!("{rule} {around}: {}, {:?}", no.detail, told(&facts)));

@@ -57,13 +57,15 @@ impl<'r> Judge<'r, '_> {
 
     /// Judges an encoded run by what it says.
     pub(super) fn decode(&mut self, kept: &Kept, span: Range<u64>) {
-        let range = kept.index(span.start)..kept.index(span.end);
-        let Some(text) = kept.text().get(range.clone()) else { return };
+        // Where a query gives it, it ends before the next value.
+        let asked = span.start.checked_sub(1).filter(|before| kept.byte(*before) == Some(b'?'));
+        let begin = asked.unwrap_or(span.start);
+        let Some(text) = kept.text().get(kept.index(begin)..kept.index(span.end)) else { return };
         self.scan(text, &mut |judge, finding| {
             // What stands there as it is was held like everything; of what is encoded nothing was.
             let plain = finding.through == Through::Plain;
-            let secret = if plain { finding.secret } else { 0..text.len() };
-            judge.tell(kept, finding.rule, span.start, secret, plain, false);
+            let secret = if plain { finding.secret } else { usize::from(asked.is_some())..text.len() };
+            judge.tell(kept, finding.rule, begin, secret, plain, false);
         });
     }
 
@@ -90,6 +92,19 @@ impl<'r> Judge<'r, '_> {
                 return;
             }
             judge.tell(kept, rule, begin, secret, followed, true);
+        });
+    }
+
+    /// Judges what is encoded in the end of the text from a place on, as in a whole text.
+    pub(super) fn look_beside(&mut self, kept: &Kept, from: u64, last: bool) {
+        let text = kept.text().get(kept.index(from)..).filter(|_| from >= kept.begin());
+        let Some(text) = text else { return };
+        let most = if last { text.len() } else { text.len().saturating_sub(TRAIL) };
+        self.scan(text, &mut |judge, Finding { rule, span, secret, through, .. }| {
+            let encoded = matches!(through, Through::Decoded(_)) && rule.kind != Kind::Structural;
+            if encoded && span.end <= most {
+                judge.tell(kept, rule, from, secret, false, true);
+            }
         });
     }
 

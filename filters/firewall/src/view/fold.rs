@@ -14,6 +14,9 @@ const LONGEST: usize = 8;
 /// As many hidden characters in a row as are a text of their own.
 const HIDDEN: usize = 4;
 
+/// As many characters before a mark are looked at for one that is seen.
+const BESIDE: usize = 8;
+
 /// A place where a reader sees something else.
 pub(super) struct Change {
     pub(super) at: Range<usize>,
@@ -117,7 +120,13 @@ impl Changes<'_> {
     /// A mark above or through a character. What does not make a letter of its own is there to disturb.
     fn combining(&mut self, at: usize, c: char) -> Option<Made> {
         self.enter(at);
-        let before = self.text.get(..at)?.chars().next_back()?;
+        // What it stands on is what a reader sees there: a full-width letter is one of ASCII, too.
+        let mut seen = self.text.get(..at)?.chars().rev().take(BESIDE).filter(|before| !is_invisible(*before));
+        let before = seen.next()?;
+        let before = match compatible(before) {
+            Some(Made::Char(made)) => made,
+            _ => looks_like(before).filter(|_| self.token).unwrap_or(before),
+        };
         let disturbs = before.is_ascii() && (self.token || compose(before, c).is_none());
         (disturbs || (self.token && is_combining(before))).then_some(Made::Nothing)
     }

@@ -11,9 +11,9 @@ use crate::explain::FoundRule;
 /// As many packages of one advisory are named; some name hundreds.
 const MOST: usize = 3;
 
-/// What the entry tells of dependencies: identifiers with commas between. In an answer that was let through, nothing of
-/// it blocked; of a refused one the log does not say which did.
-pub(super) fn named(config: &Config, ids: &str, passed: bool) -> Vec<FoundRule> {
+/// What the entry tells of dependencies: identifiers with commas between. Where nothing refused the answer, all of it was
+/// only told; of one that was refused, or would have been, the log does not say which did.
+pub(super) fn named(config: &Config, ids: &str, told: bool) -> Vec<FoundRule> {
     let ids = ids.split(',').filter(|id| !id.is_empty());
     let database = Database::open(&config.filters.sca.database).ok();
     ids.map(|id| {
@@ -23,7 +23,7 @@ pub(super) fn named(config: &Config, ids: &str, passed: bool) -> Vec<FoundRule> 
             rule: id.to_owned(),
             code: if malicious { Code::ScaMalicious } else { Code::ScaVulnerable }.as_str().to_owned(),
             level: DataLevel::L0.as_str().to_owned(),
-            action: if passed { "flag" } else { "" }.to_owned(),
+            action: if told { "flag" } else { "" }.to_owned(),
             fingerprint: String::new(),
             about: about(&notices),
         }

@@ -40,6 +40,7 @@ const COARSE: &[f64] =
 pub(crate) struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    shadow_refusals: IntCounterVec,
     request_duration: HistogramVec,
     overhead: [Histogram; 2],
     /// By filter, then by phase.
@@ -124,6 +125,12 @@ impl Metrics {
                 "portcullis_requests_total",
                 "Requests, by what was decided.",
                 &["listener", "class", "decision", "filter", "code"],
+            )?,
+            shadow_refusals: counters(
+                r,
+                "portcullis_shadow_refusals_total",
+                "Refusals that were not obeyed, because the filter or the rule is in shadow mode.",
+                &["filter", "code"],
             )?,
             request_duration: histograms(
                 r,
@@ -280,6 +287,12 @@ impl Metrics {
                 self.responses.with_label_values(&[class, code_class]);
             }
             self.request_duration.with_label_values(&[LISTENER, class]);
+        }
+        for code in Code::ALL {
+            let filter = code.as_str().split('.').next().unwrap_or_default();
+            if FILTERS.contains(&filter) {
+                self.shadow_refusals.with_label_values(&[filter, code.as_str()]);
+            }
         }
         for (ecosystem, severity) in Ecosystem::ALL.iter().flat_map(|e| SCA_SEVERITIES.map(|s| (e, s))) {
             self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]);
@@ -468,6 +481,7 @@ impl Observer for Metrics {
     }
 
     fn shadowed(&self, filter: &'static str, code: Code) {
+        self.shadow_refusals.with_label_values(&[filter, code.as_str()]).inc();
         tracing::info!(filter, code = code.as_str(), "A filter in shadow mode would have refused.");
     }
 }
@@ -541,5 +555,22 @@ impl portcullis_filters::sca::ScaObserver for Metrics {
 impl portcullis_filters::firewall::FindingObserver for Metrics {
     fn found(&self, rule: &str, level: DataLevel, action: &'static str) {
         self.firewall_findings.with_label_values(&[rule, level.as_str(), action]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shadow_would_have_refused_has_a_counter_that_starts_at_0() {
+        let metrics = Metrics::new().unwrap();
+        let line = |count: u32| {
+            format!("portcullis_shadow_refusals_total{{code=\"schema.response\",filter=\"schema\"}} {count}\n")
+        };
+        let shown = || String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(shown().contains(&line(0)), "{}", shown());
+        metrics.shadowed("schema", Code::SchemaResponse);
+        assert!(shown().contains(&line(1)), "{}", shown());
     }
 }

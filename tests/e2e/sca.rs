@@ -242,3 +242,33 @@ fn without_advisories_nothing_that_names_a_package_passes() {
     portcullis_advisories::import(&database, &[file], old, &mut |_| ()).expect("an import");
     portcullis_tests::until("its age to be seen", || (ask("pip install requests").status == 503).then_some(()));
 }
+
+#[test]
+fn what_a_shadow_would_have_refused_is_told_apart_from_what_was_only_told() {
+    let server = FakeServer::start();
+    let gate = gate(&server, ", mode: shadow");
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        let answer = alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}));
+        assert_eq!((answer.status, answer.text()), (200, said(text, true)));
+        answer
+    };
+    let (tried, told) = (ask("pip install Django==3.2.1"), ask("pip install moin==1.8"));
+    let (entry, other) = (audited(&gate, &tried), audited(&gate, &told));
+    assert_eq!((&entry["code"], &entry["shadow"]), (&json!("sca.vulnerable"), &json!(true)), "{entry}");
+    assert_eq!((&other["code"], other.get("shadow")), (&json!("sca.vulnerable"), None), "{other}");
+    let counted = r#"portcullis_shadow_refusals_total{code="sca.vulnerable",filter="sca"}"#;
+    assert_eq!(gate.metric(counted), 1.0);
+    let explained = |answer: &Answer| gate.cli_json(&["explain", answer.header("portcullis-request-id").unwrap()]);
+    let reason = |answer: &Answer| explained(answer)["reason"].as_str().unwrap_or_default().to_owned();
+    for _ in 0..2 {
+        assert!(reason(&tried).contains("in shadow mode: `sca` would have refused it"), "{}", reason(&tried));
+        assert!(reason(&told).ends_with("what the sca found did not refuse it"), "{}", reason(&told));
+        assert_eq!(explained(&told)["findings"][0]["action"], "flag");
+        assert_ne!(explained(&tried)["findings"][0]["action"], "flag", "it would have been refused");
+        // From the log the same.
+        gate.restart(|| ());
+    }
+    assert!(gate.cli(&["audit", "verify"]).status.success(), "the chain holds with it");
+}

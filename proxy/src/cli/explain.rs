@@ -192,6 +192,9 @@ fn show(explained: &Explained) {
     if !explained.needed.is_empty() {
         say!("  needed   {}", explained.needed);
     }
+    if explained.repairs > 0 {
+        say!("  repairs  {}", explained.repairs);
+    }
     for found in &explained.findings {
         let FoundRule { rule, code, level, action, fingerprint, about } = found;
         match about {

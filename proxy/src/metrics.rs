@@ -26,6 +26,9 @@ const FILTERS: [&str; 9] =
 /// How bad a dependency is.
 const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unrated"];
 
+/// The ecosystem and the severity of what nobody names before it is installed.
+const UNNAMED: [&str; 2] = ["unnamed", "suspect"];
+
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];
 
@@ -297,6 +300,7 @@ impl Metrics {
         for (ecosystem, severity) in Ecosystem::ALL.iter().flat_map(|e| SCA_SEVERITIES.map(|s| (e, s))) {
             self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]);
         }
+        self.sca_findings.with_label_values(&UNNAMED);
         for outcome in ["fails", "fits"] {
             self.schema_repairs.with_label_values(&[outcome]);
         }
@@ -550,6 +554,10 @@ impl portcullis_filters::sca::ScaObserver for Metrics {
     fn found(&self, ecosystem: Ecosystem, severity: &'static str) {
         self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]).inc();
     }
+
+    fn unnamed(&self) {
+        self.sca_findings.with_label_values(&UNNAMED).inc();
+    }
 }
 
 impl portcullis_filters::firewall::FindingObserver for Metrics {
@@ -571,6 +579,18 @@ mod tests {
         let shown = || String::from_utf8(metrics.render().unwrap()).unwrap();
         assert!(shown().contains(&line(0)), "{}", shown());
         metrics.shadowed("schema", Code::SchemaResponse);
+        assert!(shown().contains(&line(1)), "{}", shown());
+    }
+
+    #[test]
+    fn what_only_a_run_will_name_is_counted() {
+        let metrics = Metrics::new().unwrap();
+        let line = |count: u32| {
+            format!("portcullis_sca_findings_total{{ecosystem=\"unnamed\",severity=\"suspect\"}} {count}\n")
+        };
+        let shown = || String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(shown().contains(&line(0)), "{}", shown());
+        portcullis_filters::sca::ScaObserver::unnamed(&*metrics);
         assert!(shown().contains(&line(1)), "{}", shown());
     }
 }

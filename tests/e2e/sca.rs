@@ -104,8 +104,13 @@ fn explain_says_which_package_and_which_version_while_the_gate_runs_and_after() 
     );
     let shown = gate.cli(&["explain", &flagged]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("flag; `moin` 1.8 of PyPI"), "{shown:?}");
+    let unnamed = ask("```sh\npip install $FOO\n```");
+    let says = |id: &str| about(&found(id));
+    assert_eq!(says(&unnamed), "a command installs what only its run will name");
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="unnamed",severity="suspect"}"#), 1.0);
     // A gate that was started anew remembers nothing: the log has identifiers, the database says what they are.
     gate.restart(|| ());
+    assert_eq!(says(&unnamed), "a command installs what only its run will name");
     let told = found(&flagged);
     assert_eq!(
         (&told["rule"], &told["action"], &told["code"]),

@@ -2,6 +2,7 @@
 
 use portcullis_advisories::Database;
 use portcullis_filters::Code;
+use portcullis_filters::sca::Doubt;
 use portcullis_osv::{Nature, Notice};
 use portcullis_policies::DataLevel;
 
@@ -17,13 +18,24 @@ pub(super) fn named(config: &Config, ids: &str, told: bool) -> Vec<FoundRule> {
     let ids = ids.split(',').filter(|id| !id.is_empty());
     let database = Database::open(&config.filters.sca.database).ok();
     ids.map(|id| {
+        let action = if told { "flag" } else { "" }.to_owned();
+        if let Some(doubt) = Doubt::of(id) {
+            return FoundRule {
+                rule: id.to_owned(),
+                code: doubt.code().as_str().to_owned(),
+                level: DataLevel::L0.as_str().to_owned(),
+                action,
+                fingerprint: String::new(),
+                about: Some(doubt.sentence().to_owned()),
+            };
+        }
         let notices = database.as_ref().and_then(|database| database.advisory(id).ok()).unwrap_or_default();
         let malicious = notices.iter().any(|notice| notice.nature == Nature::Malicious);
         FoundRule {
             rule: id.to_owned(),
             code: if malicious { Code::ScaMalicious } else { Code::ScaVulnerable }.as_str().to_owned(),
             level: DataLevel::L0.as_str().to_owned(),
-            action: if told { "flag" } else { "" }.to_owned(),
+            action,
             fingerprint: String::new(),
             about: about(&notices),
         }

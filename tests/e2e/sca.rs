@@ -139,6 +139,17 @@ fn what_was_never_brought_in_is_told_as_that() {
     std::fs::remove_file(gate.state().join("osv.redb")).unwrap();
     let refused = until("the database to be gone", || Some(ask("pip install django")).filter(|a| a.status == 503));
     assert!(refused.text().contains("at the moment"), "{}", refused.text());
+    let shown = |args: &[&str]| String::from_utf8_lossy(&gate.cli(args).stdout).into_owned();
+    assert!(shown(&["status"]).contains("source local: nothing can be looked up: "), "{}", shown(&["status"]));
+    assert!(shown(&["check"]).contains("`portcullis osv sync`"), "{}", shown(&["check"]));
+    assert!(gate.log().contains("Advisories cannot be looked up."));
+    import(&gate);
+    until("the database to be back", || Some(ask("pip install moin==1.9")).filter(|a| a.status == 200));
+    assert!(gate.log().contains("Advisories can be looked up again."), "{}", gate.log());
+    assert!(shown(&["status"]).contains("source local: advisories of "), "{}", shown(&["status"]));
+    let checked = shown(&["check"]);
+    assert!(checked.contains("sca     block_at high, source local: advisories of "), "{checked}");
+    assert!(checked.contains("schema  repair 0, no tools are served"), "{checked}");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use super::{
 /// The filters that this release has.
 pub(crate) const KNOWN_FILTERS: [&str; 8] =
     ["identity", "signature", "ratelimit", "policy", "firewall", "schema", "sca", "audit"];
+/// The source of the policy where no file is named.
+pub(crate) const BUILT_IN: &str = "built in";
 /// Those that the interface names and later releases bring.
 const LATER_FILTERS: [&str; 1] = ["mcp"];
 
@@ -434,7 +436,7 @@ impl Check<'_> {
 
     fn policy(&mut self, w: &written::Policy) -> (Arc<Policy>, String) {
         let (text, source) = match &w.file {
-            None => (policy::DEFAULT.to_owned(), "built in".to_owned()),
+            None => (policy::DEFAULT.to_owned(), BUILT_IN.to_owned()),
             Some(file) => {
                 let path = self.path(file);
                 match std::fs::read_to_string(&path) {

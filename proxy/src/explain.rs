@@ -42,6 +42,9 @@ pub(crate) struct Explained {
     /// The rules that come nearest to allowing it.
     pub(crate) near: Vec<NearRule>,
     pub(crate) node_id: String,
+    /// The operator's label for the caller: of then, or else of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) model: String,
@@ -96,6 +99,7 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
         repairs: decision.repairs,
         reason: decision.message.clone(),
         node_id: decision.node_id.clone(),
+        name: decision.name.as_ref().or_else(|| sources.peer?.name.as_ref()).map(|name| (**name).to_owned()),
         method: decision.method.clone(),
         path: decision.path.clone(),
         model: decision.model.clone(),
@@ -303,6 +307,22 @@ mod tests {
 
     fn passed(filter: &'static str, code: &'static str) -> Decision {
         Decision { policy_decision: "ALLOW", filter, code, ..Decision::default() }
+    }
+
+    #[test]
+    fn a_caller_is_called_as_the_operator_does() {
+        let (policy, grants) = (Policy::nothing(), Grants::default());
+        let peer: Entry = serde_json::from_value(serde_json::json!({
+            "id": "peer:a", "name": "alice", "fingerprint": "aa:bb", "state": "approved", "first_seen": "",
+        }))
+        .unwrap();
+        let decision = Decision { node_id: "peer:a".to_owned(), ..passed("", "") };
+        let name =
+            |decision: &Decision, peer| explain(decision, &Sources { policy: &policy, grants: &grants, peer }).name;
+        assert_eq!(name(&decision, None), None);
+        assert_eq!(name(&decision, Some(&peer)).as_deref(), Some("alice"));
+        let then = Decision { name: Some("anna".into()), ..decision };
+        assert_eq!(name(&then, Some(&peer)).as_deref(), Some("anna"), "as it was then");
     }
 
     #[test]

@@ -180,7 +180,10 @@ fn show(explained: &Explained) {
     let code = if explained.code.is_empty() { String::new() } else { format!(" ({})", explained.code) };
     say!("{} {}{code}", explained.decision, explained.request_id);
     say!("  when     {}", explained.timestamp);
-    say!("  who      {}", or_dash(&explained.node_id));
+    match &explained.name {
+        Some(name) => say!("  who      {} ({})", printable(name), or_dash(&explained.node_id)),
+        None => say!("  who      {}", or_dash(&explained.node_id)),
+    }
     say!("  what     {} {}  model {}", explained.method, explained.path, or_dash(&explained.model));
     say!("  filter   {}", or_dash(&explained.filter));
     let place = match (&explained.file, explained.line) {

@@ -18,6 +18,7 @@ use crate::verdict::FilterError;
 
 mod declared;
 mod dossier;
+mod doubt;
 mod judge;
 mod settings;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod texts;
 mod watch;
 
 pub use dossier::{Advisories, Dossier, Lookup, Standing, Told, Unavailable};
+pub use doubt::Doubt;
 pub use judge::{Finding, Judge, Reason, ScaObserver};
 pub use settings::{Handling, ScaSettings};
 

@@ -61,6 +61,7 @@ impl Observer for Nobody {
 
 impl ScaObserver for Nobody {
     fn found(&self, _: Ecosystem, _: &'static str) {}
+    fn unnamed(&self) {}
 }
 
 impl Advisories for Nobody {

@@ -36,7 +36,7 @@ pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 pub(crate) use limits::RateLimits;
 #[cfg(test)]
 pub(crate) use load::KNOWN_FILTERS;
-pub(crate) use load::load;
+pub(crate) use load::{BUILT_IN, load};
 pub(crate) use places::{Running, find, grants_are_local, state_of};
 pub(crate) use queue::{QueueSettings, Slots};
 pub(crate) use sca::{ApiConfig, ScaConfig, SourceWord};
@@ -44,7 +44,7 @@ pub(crate) use schema::SchemaConfig;
 pub(crate) use signature::SignatureSettings;
 pub(crate) use spiffe::Spiffe;
 pub(crate) use store::{Counting, Granting, RedisSettings, Store};
-pub(crate) use units::{duration, size};
+pub(crate) use units::{duration, size, span};
 
 /// A config that was checked.
 #[derive(Clone)]
@@ -199,6 +199,9 @@ pub(crate) enum Fsync {
     Never,
 }
 
+/// What is shown in the place of a secret.
+pub(crate) const HIDDEN: &str = "***";
+
 /// A secret from the config, its environment or a file. Never printed.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<String>);
@@ -223,7 +226,7 @@ impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(HIDDEN)
     }
 }
 

@@ -27,6 +27,10 @@ pub(crate) struct Decision {
     pub(crate) policy_decision: &'static str,
     pub(crate) filter: &'static str,
     pub(crate) code: &'static str,
+    /// Whether these two tell of a refusal that was not obeyed, because what refused is in `shadow` mode.
+    pub(crate) shadow: bool,
+    /// How often the upstream was asked once more, because its answer did not fit a schema.
+    pub(crate) repairs: u64,
     pub(crate) status: u16,
     /// The public sentence.
     pub(crate) message: String,

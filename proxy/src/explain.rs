@@ -9,6 +9,7 @@ use portcullis_policies::{Grants, Identity, RouteClass, UpstreamKind};
 use serde::{Deserialize, Serialize};
 
 use crate::decisions::Decision;
+use crate::record::CLIENT_LEFT;
 
 mod credentials;
 mod limits;
@@ -24,6 +25,12 @@ pub(crate) struct Explained {
     pub(crate) decision: String,
     pub(crate) filter: String,
     pub(crate) code: String,
+    /// Whether the filter would have refused it, and is in `shadow` mode.
+    #[serde(default)]
+    pub(crate) shadow: bool,
+    /// How often the upstream was asked once more, because its answer did not fit a schema.
+    #[serde(default)]
+    pub(crate) repairs: u64,
     /// The rule, grant, check or state that decided.
     pub(crate) rule: String,
     /// Where it stands, for what stands in the policy.
@@ -35,6 +42,9 @@ pub(crate) struct Explained {
     /// The rules that come nearest to allowing it.
     pub(crate) near: Vec<NearRule>,
     pub(crate) node_id: String,
+    /// The operator's label for the caller: of then, or else of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) model: String,
@@ -85,8 +95,11 @@ pub(crate) fn explain(decision: &Decision, sources: &Sources<'_>) -> Explained {
         decision: decision.policy_decision.to_owned(),
         filter: decision.filter.to_owned(),
         code: decision.code.to_owned(),
+        shadow: decision.shadow,
+        repairs: decision.repairs,
         reason: decision.message.clone(),
         node_id: decision.node_id.clone(),
+        name: decision.name.as_ref().or_else(|| sources.peer?.name.as_ref()).map(|name| (**name).to_owned()),
         method: decision.method.clone(),
         path: decision.path.clone(),
         model: decision.model.clone(),
@@ -132,12 +145,18 @@ fn allowed(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained
         }
         explained.reason = format!("`{by}` allows it");
     }
-    let told = decision.findings.iter().any(|noted| noted.code.as_str() == decision.code && noted.action != "block");
-    if told {
-        explained.reason = format!("{}; what the {} found did not refuse it", explained.reason, decision.filter);
+    let filter = decision.filter;
+    let more = if decision.shadow {
+        let detail = if decision.detail.is_empty() { String::new() } else { format!(" ({})", decision.detail) };
+        format!("in shadow mode: `{filter}` would have refused it with {}{detail}", decision.code)
+    } else if decision.code == CLIENT_LEFT {
+        "the client left before the answer ended".to_owned()
     } else if !decision.code.is_empty() {
-        explained.reason = format!("{}; in shadow mode: {} ({})", explained.reason, decision.code, decision.detail);
-    }
+        format!("what the {filter} found did not refuse it")
+    } else {
+        return;
+    };
+    explained.reason = if explained.reason.is_empty() { more } else { format!("{}; {more}", explained.reason) };
 }
 
 fn by_policy(decision: &Decision, sources: &Sources<'_>, explained: &mut Explained) {
@@ -275,4 +294,49 @@ pub(crate) fn caller_of(
         profile: peer.and_then(|p| p.profile.as_deref()).map(Into::into),
         ..portcullis_filters::exchange::Caller::new(identity, method)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(decision: &Decision) -> String {
+        let (policy, grants) = (Policy::nothing(), Grants::default());
+        explain(decision, &Sources { policy: &policy, grants: &grants, peer: None }).reason
+    }
+
+    fn passed(filter: &'static str, code: &'static str) -> Decision {
+        Decision { policy_decision: "ALLOW", filter, code, ..Decision::default() }
+    }
+
+    #[test]
+    fn a_caller_is_called_as_the_operator_does() {
+        let (policy, grants) = (Policy::nothing(), Grants::default());
+        let peer: Entry = serde_json::from_value(serde_json::json!({
+            "id": "peer:a", "name": "alice", "fingerprint": "aa:bb", "state": "approved", "first_seen": "",
+        }))
+        .unwrap();
+        let decision = Decision { node_id: "peer:a".to_owned(), ..passed("", "") };
+        let name =
+            |decision: &Decision, peer| explain(decision, &Sources { policy: &policy, grants: &grants, peer }).name;
+        assert_eq!(name(&decision, None), None);
+        assert_eq!(name(&decision, Some(&peer)).as_deref(), Some("alice"));
+        let then = Decision { name: Some("anna".into()), ..decision };
+        assert_eq!(name(&then, Some(&peer)).as_deref(), Some("anna"), "as it was then");
+    }
+
+    #[test]
+    fn only_what_a_shadow_refused_is_told_as_that() {
+        let told = passed("firewall", "firewall.injection");
+        assert_eq!(reason(&told), "what the firewall found did not refuse it");
+        let by = Decision { allowed_by: Some("all".into()), ..told.clone() };
+        assert_eq!(reason(&by), "`all` allows it; what the firewall found did not refuse it");
+        let tried = Decision { shadow: true, ..passed("sca", "sca.vulnerable") };
+        assert_eq!(reason(&tried), "in shadow mode: `sca` would have refused it with sca.vulnerable");
+        let tried = Decision { detail: "GHSA-1".to_owned(), allowed_by: Some("all".into()), ..tried };
+        let said = "`all` allows it; in shadow mode: `sca` would have refused it with sca.vulnerable (GHSA-1)";
+        assert_eq!(reason(&tried), said);
+        assert_eq!(reason(&passed("request", CLIENT_LEFT)), "the client left before the answer ended");
+        assert_eq!(reason(&passed("", "")), "");
+    }
 }

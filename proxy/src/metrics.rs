@@ -26,6 +26,9 @@ const FILTERS: [&str; 9] =
 /// How bad a dependency is.
 const SCA_SEVERITIES: [&str; 7] = ["critical", "high", "low", "malicious", "medium", "suspect", "unrated"];
 
+/// The ecosystem and the severity of what nobody names before it is installed.
+const UNNAMED: [&str; 2] = ["unnamed", "suspect"];
+
 /// What the firewall does about a finding.
 const ACTIONS: [&str; 3] = ["block", "flag", "redact"];
 
@@ -40,6 +43,7 @@ const COARSE: &[f64] =
 pub(crate) struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    shadow_refusals: IntCounterVec,
     request_duration: HistogramVec,
     overhead: [Histogram; 2],
     /// By filter, then by phase.
@@ -124,6 +128,12 @@ impl Metrics {
                 "portcullis_requests_total",
                 "Requests, by what was decided.",
                 &["listener", "class", "decision", "filter", "code"],
+            )?,
+            shadow_refusals: counters(
+                r,
+                "portcullis_shadow_refusals_total",
+                "Refusals that were not obeyed, because the filter or the rule is in shadow mode.",
+                &["filter", "code"],
             )?,
             request_duration: histograms(
                 r,
@@ -281,9 +291,16 @@ impl Metrics {
             }
             self.request_duration.with_label_values(&[LISTENER, class]);
         }
+        for code in Code::ALL {
+            let filter = code.as_str().split('.').next().unwrap_or_default();
+            if FILTERS.contains(&filter) {
+                self.shadow_refusals.with_label_values(&[filter, code.as_str()]);
+            }
+        }
         for (ecosystem, severity) in Ecosystem::ALL.iter().flat_map(|e| SCA_SEVERITIES.map(|s| (e, s))) {
             self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]);
         }
+        self.sca_findings.with_label_values(&UNNAMED);
         for outcome in ["fails", "fits"] {
             self.schema_repairs.with_label_values(&[outcome]);
         }
@@ -468,6 +485,7 @@ impl Observer for Metrics {
     }
 
     fn shadowed(&self, filter: &'static str, code: Code) {
+        self.shadow_refusals.with_label_values(&[filter, code.as_str()]).inc();
         tracing::info!(filter, code = code.as_str(), "A filter in shadow mode would have refused.");
     }
 }
@@ -536,10 +554,43 @@ impl portcullis_filters::sca::ScaObserver for Metrics {
     fn found(&self, ecosystem: Ecosystem, severity: &'static str) {
         self.sca_findings.with_label_values(&[ecosystem.as_str(), severity]).inc();
     }
+
+    fn unnamed(&self) {
+        self.sca_findings.with_label_values(&UNNAMED).inc();
+    }
 }
 
 impl portcullis_filters::firewall::FindingObserver for Metrics {
     fn found(&self, rule: &str, level: DataLevel, action: &'static str) {
         self.firewall_findings.with_label_values(&[rule, level.as_str(), action]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shadow_would_have_refused_has_a_counter_that_starts_at_0() {
+        let metrics = Metrics::new().unwrap();
+        let line = |count: u32| {
+            format!("portcullis_shadow_refusals_total{{code=\"schema.response\",filter=\"schema\"}} {count}\n")
+        };
+        let shown = || String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(shown().contains(&line(0)), "{}", shown());
+        metrics.shadowed("schema", Code::SchemaResponse);
+        assert!(shown().contains(&line(1)), "{}", shown());
+    }
+
+    #[test]
+    fn what_only_a_run_will_name_is_counted() {
+        let metrics = Metrics::new().unwrap();
+        let line = |count: u32| {
+            format!("portcullis_sca_findings_total{{ecosystem=\"unnamed\",severity=\"suspect\"}} {count}\n")
+        };
+        let shown = || String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(shown().contains(&line(0)), "{}", shown());
+        portcullis_filters::sca::ScaObserver::unnamed(&*metrics);
+        assert!(shown().contains(&line(1)), "{}", shown());
     }
 }

@@ -64,6 +64,9 @@ pub(crate) struct Record {
     decisions: Arc<Decisions>,
 }
 
+/// What stands in the place of a code where the client left in the middle of an allowed answer.
+pub(crate) const CLIENT_LEFT: &str = "client.left";
+
 /// How an exchange ended.
 #[derive(Clone, Copy)]
 pub(crate) enum Ending<'r> {
@@ -184,13 +187,15 @@ impl Record {
         if self.closed {
             return Ok(());
         }
+        let mut tried = false;
         let (blocked, filter, code) = match ending {
             Ending::Allowed => {
                 let shadow = self.shadow.as_ref().map(|s| (s.filter, s.code.as_str()));
+                tried = shadow.is_some();
                 let (filter, code) = shadow.or_else(|| self.told()).unwrap_or_default();
                 (false, filter, code)
             }
-            Ending::ClientLeft => (false, "request", "client.left"),
+            Ending::ClientLeft => (false, "request", CLIENT_LEFT),
             Ending::Refused(refusal) => {
                 self.level = self.level.max(refusal.level);
                 (true, refusal.filter, refusal.code.as_str())
@@ -222,12 +227,13 @@ impl Record {
             task_id: &self.task,
             advisory_ids: &self.advisories(),
             repairs: self.repairs,
+            shadow: tried,
         };
         let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
         self.closed = true;
-        self.tell(ending, filter, code, took);
-        // A shadow block is told in the audit log; in the metrics the request was let through. One
-        // whose entry was lost is refused, whatever was decided.
+        self.tell(ending, (filter, code, tried), took);
+        // A shadow block is told in the audit log, and has a counter of its own; among the requests this one was let
+        // through. One whose entry was lost is refused, whatever was decided.
         let (blocked, filter, code) = match (&written, blocked) {
             (Err(_), _) => (true, "audit", Code::AuditUnavailable.as_str()),
             (Ok(()), true) => (true, filter, code),
@@ -265,7 +271,8 @@ impl Record {
     }
 
     /// Tells whoever watches the gate.
-    fn tell(&mut self, ending: Ending<'_>, filter: &'static str, code: &'static str, took: Duration) {
+    fn tell(&mut self, ending: Ending<'_>, why: (&'static str, &'static str, bool), took: Duration) {
+        let (filter, code, shadow) = why;
         let now = jiff::Timestamp::now();
         let (message, detail) = match ending {
             Ending::Refused(refusal) => (refusal.message.to_string(), refusal.detail.clone()),
@@ -278,6 +285,8 @@ impl Record {
             policy_decision: if matches!(ending, Ending::Refused(_)) { "BLOCK" } else { "ALLOW" },
             filter,
             code,
+            shadow,
+            repairs: self.repairs,
             status: self.status,
             message,
             detail,
@@ -338,6 +347,7 @@ pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
         task_id: "",
         advisory_ids: "",
         repairs: 0,
+        shadow: false,
     };
     if let Err(error) = sink.append(&entry) {
         tracing::error!(%error, "An audit entry was lost.");

@@ -103,6 +103,7 @@ impl Running {
             "requests_in_flight": self.metrics.requests_in_flight.get(),
             "streams_active": self.metrics.streams_active.get(),
             "audit": self.audit_status(),
+            "advisories": self.surroundings.packages.standing(config),
             "peers": self.trust.store().counts().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         })
     }

@@ -104,8 +104,13 @@ fn explain_says_which_package_and_which_version_while_the_gate_runs_and_after() 
     );
     let shown = gate.cli(&["explain", &flagged]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("flag; `moin` 1.8 of PyPI"), "{shown:?}");
+    let unnamed = ask("```sh\npip install $FOO\n```");
+    let says = |id: &str| about(&found(id));
+    assert_eq!(says(&unnamed), "a command installs what only its run will name");
+    assert_eq!(gate.metric(r#"portcullis_sca_findings_total{ecosystem="unnamed",severity="suspect"}"#), 1.0);
     // A gate that was started anew remembers nothing: the log has identifiers, the database says what they are.
     gate.restart(|| ());
+    assert_eq!(says(&unnamed), "a command installs what only its run will name");
     let told = found(&flagged);
     assert_eq!(
         (&told["rule"], &told["action"], &told["code"]),
@@ -134,6 +139,17 @@ fn what_was_never_brought_in_is_told_as_that() {
     std::fs::remove_file(gate.state().join("osv.redb")).unwrap();
     let refused = until("the database to be gone", || Some(ask("pip install django")).filter(|a| a.status == 503));
     assert!(refused.text().contains("at the moment"), "{}", refused.text());
+    let shown = |args: &[&str]| String::from_utf8_lossy(&gate.cli(args).stdout).into_owned();
+    assert!(shown(&["status"]).contains("source local: nothing can be looked up: "), "{}", shown(&["status"]));
+    assert!(shown(&["check"]).contains("`portcullis osv sync`"), "{}", shown(&["check"]));
+    assert!(gate.log().contains("Advisories cannot be looked up."));
+    import(&gate);
+    until("the database to be back", || Some(ask("pip install moin==1.9")).filter(|a| a.status == 200));
+    assert!(gate.log().contains("Advisories can be looked up again."), "{}", gate.log());
+    assert!(shown(&["status"]).contains("source local: advisories of "), "{}", shown(&["status"]));
+    let checked = shown(&["check"]);
+    assert!(checked.contains("sca     block_at high, source local: advisories of "), "{checked}");
+    assert!(checked.contains("schema  repair 0, no tools are served"), "{checked}");
 }
 
 #[test]
@@ -241,4 +257,34 @@ fn without_advisories_nothing_that_names_a_package_passes() {
     let file = gate.dir.path().join("a.json");
     portcullis_advisories::import(&database, &[file], old, &mut |_| ()).expect("an import");
     portcullis_tests::until("its age to be seen", || (ask("pip install requests").status == 503).then_some(()));
+}
+
+#[test]
+fn what_a_shadow_would_have_refused_is_told_apart_from_what_was_only_told() {
+    let server = FakeServer::start();
+    let gate = gate(&server, ", mode: shadow");
+    let alice = gate.approved_client("alice");
+    let ask = |text: &str| {
+        server.next(Script::json(&said(text, true)));
+        let answer = alice.post("/api/chat", &json!({"model": "tiny", "stream": false, "messages": []}));
+        assert_eq!((answer.status, answer.text()), (200, said(text, true)));
+        answer
+    };
+    let (tried, told) = (ask("pip install Django==3.2.1"), ask("pip install moin==1.8"));
+    let (entry, other) = (audited(&gate, &tried), audited(&gate, &told));
+    assert_eq!((&entry["code"], &entry["shadow"]), (&json!("sca.vulnerable"), &json!(true)), "{entry}");
+    assert_eq!((&other["code"], other.get("shadow")), (&json!("sca.vulnerable"), None), "{other}");
+    let counted = r#"portcullis_shadow_refusals_total{code="sca.vulnerable",filter="sca"}"#;
+    assert_eq!(gate.metric(counted), 1.0);
+    let explained = |answer: &Answer| gate.cli_json(&["explain", answer.header("portcullis-request-id").unwrap()]);
+    let reason = |answer: &Answer| explained(answer)["reason"].as_str().unwrap_or_default().to_owned();
+    for _ in 0..2 {
+        assert!(reason(&tried).contains("in shadow mode: `sca` would have refused it"), "{}", reason(&tried));
+        assert!(reason(&told).ends_with("what the sca found did not refuse it"), "{}", reason(&told));
+        assert_eq!(explained(&told)["findings"][0]["action"], "flag");
+        assert_ne!(explained(&tried)["findings"][0]["action"], "flag", "it would have been refused");
+        // From the log the same.
+        gate.restart(|| ());
+    }
+    assert!(gate.cli(&["audit", "verify"]).status.success(), "the chain holds with it");
 }

@@ -48,6 +48,8 @@ pub struct Entry<'a> {
     pub advisory_ids: &'a str,
     /// How often the server was asked once more, because its answer did not fit a schema.
     pub repairs: u64,
+    /// Whether `filter` and `code` tell of a refusal that was not obeyed: the filter or the rule is in `shadow` mode.
+    pub shadow: bool,
 }
 
 /// The longest text in an entry, in bytes.
@@ -89,6 +91,10 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, seq_no: u64, timestamp
     line.number("response_bytes", entry.response_bytes);
     line.text("route_class", entry.route_class);
     line.number("seq_no", seq_no);
+    // Nor those of which nothing was only tried.
+    if entry.shadow {
+        line.truth("shadow");
+    }
     line.text("task_id", entry.task_id);
     line.text("timestamp", timestamp);
     line.text("upstream", entry.upstream);
@@ -114,6 +120,11 @@ impl Line<'_> {
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\": ");
+    }
+
+    fn truth(&mut self, key: &str) {
+        self.key(key);
+        self.out.extend_from_slice(b"true");
     }
 
     fn number(&mut self, key: &str, number: u64) {
@@ -208,7 +219,7 @@ mod tests {
     fn keys_are_sorted_and_the_gap_is_in_its_place() {
         let mut out = Vec::new();
         let (path, advisory_ids) = ("/a\"b\\c\u{7}ä\n", "CVE-2026-1");
-        let entry = Entry { path, event_type: "request", advisory_ids, repairs: 2, ..Entry::default() };
+        let entry = Entry { path, event_type: "request", advisory_ids, repairs: 2, shadow: true, ..Entry::default() };
         let gap = write(&mut out, &entry, 7, "t");
         let seal = seal_text("ff");
         out.splice(gap.0..gap.0, seal.bytes());
@@ -223,7 +234,7 @@ mod tests {
             at = found;
         }
         assert_eq!(value["path"], "/a\"b\\cä");
-        assert_eq!(value["seq_no"], 7);
+        assert_eq!((&value["seq_no"], &value["shadow"]), (&7.into(), &true.into()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use portcullis_osv::{Because, Ecosystem, Hit, Known, Nature, Package, Severity, 
 use portcullis_policies::DataLevel;
 
 use super::dossier::{Advisories, Dossier, Standing, Unavailable};
+use super::doubt::Doubt;
 use super::settings::{Handling, ScaSettings};
 use crate::exchange::Noted;
 use crate::verdict::{Code, Refusal};
@@ -15,6 +16,8 @@ use crate::verdict::{Code, Refusal};
 pub trait ScaObserver: Send + Sync + 'static {
     /// Something was found about a package of this ecosystem.
     fn found(&self, ecosystem: Ecosystem, severity: &'static str);
+    /// A command installs what only its run will name, of whichever ecosystem.
+    fn unnamed(&self);
 }
 
 /// Something that speaks against a dependency.
@@ -66,10 +69,10 @@ impl Reason {
     pub fn id(&self) -> &str {
         match self {
             Self::Advisory { id, .. } => id,
-            Self::Disguised => "disguised-name",
-            Self::Remote => "remote-source",
-            Self::Resembles(_) => "resembling-name",
-            Self::Unknown => "unknown-package",
+            Self::Disguised => Doubt::Disguised.id(),
+            Self::Remote => Doubt::Remote.id(),
+            Self::Resembles(_) => Doubt::Resembling.id(),
+            Self::Unknown => Doubt::Unknown.id(),
         }
     }
 
@@ -102,6 +105,11 @@ impl Judge {
     #[must_use]
     pub fn settings(&self) -> &ScaSettings {
         &self.settings
+    }
+
+    /// Counts a command that installs what only its run will name.
+    pub(super) fn count_unnamed(&self) {
+        self.observer.unnamed();
     }
 
     /// Whom it asks.

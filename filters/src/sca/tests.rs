@@ -15,6 +15,7 @@ use crate::verdict::{Code, Refusal};
 
 impl ScaObserver for Deaf {
     fn found(&self, _: Ecosystem, _: &'static str) {}
+    fn unnamed(&self) {}
 }
 
 /// Knows a few advisories, at once or when it is asked.
@@ -359,6 +360,21 @@ fn arguments_that_are_values_are_read_as_those_that_are_text() {
             assert_eq!(said.err().map(|no| no.code), code, "{whole}");
             assert!(code.is_none() || left.concat().is_empty(), "{left:?}");
         }
+    }
+}
+
+#[test]
+fn whatever_is_told_says_what_it_is() {
+    let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[chat("pip install $NAME")]);
+    let told = said.unwrap();
+    assert_eq!(told[0].about.as_deref(), Some("a command installs what only its run will name"));
+    for doubt in Doubt::ALL {
+        assert_eq!(Doubt::of(doubt.id()), Some(doubt));
+        assert!(!doubt.sentence().is_empty());
+    }
+    assert_eq!(Doubt::of("GHSA-crit"), None);
+    for reason in [Reason::Disguised, Reason::Remote, Reason::Resembles("x".into()), Reason::Unknown] {
+        assert!(Doubt::of(reason.id()).is_some(), "{}", reason.id());
     }
 }
 

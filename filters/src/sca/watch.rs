@@ -14,6 +14,7 @@ use portcullis_osv::{Ecosystem, Package};
 
 use super::declared;
 use super::dossier::{Lookup, Told, Unavailable};
+use super::doubt::Doubt;
 use super::judge::{Judge, unavailable};
 use super::settings::Handling;
 use super::text;
@@ -30,8 +31,6 @@ const MOST: usize = 10_000;
 const TOLD: usize = 16;
 /// The keys under which calls carry their arguments: Ollama's, Anthropic's.
 const ARGUMENTS: [&str; 2] = ["arguments", "input"];
-/// What a command is called whose packages only its run will name.
-const UNNAMED: &str = "unnamed-package";
 /// A text that is shorter than this and stands for itself names nothing.
 const SHORTEST: usize = 6;
 
@@ -137,7 +136,7 @@ impl AnswerWatch {
             return Err(Refusal::new("sca", Code::ScaUnavailable, message).with_detail(unreadable.what.to_string()));
         }
         if !unreadable.is_empty() {
-            self.note("unreadable", Code::ScaUnavailable);
+            self.note(Doubt::Unreadable);
         }
         if !unnamed.is_empty() {
             self.unnamed()?;
@@ -185,7 +184,7 @@ impl AnswerWatch {
             Ok(dossiers) if dossiers.len() == found.len() => dossiers,
             Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
             Err(_) if !firm => {
-                self.note("unavailable", Code::ScaUnavailable);
+                self.note(Doubt::Unavailable);
                 return Ok(());
             }
             Err(why) => return self.without(&why),
@@ -213,7 +212,7 @@ impl AnswerWatch {
             Handling::Block => Err(unavailable(why)),
             Handling::Off => Ok(()),
             Handling::Flag => {
-                self.note("unavailable", Code::ScaUnavailable);
+                self.note(Doubt::Unavailable);
                 Ok(())
             }
         }
@@ -222,27 +221,37 @@ impl AnswerWatch {
     /// What becomes of a command that installs what only its run will name: it is as doubtful as a name that nobody
     /// knows.
     fn unnamed(&mut self) -> Result<(), Refusal> {
-        match self.judge.settings().unknown {
+        let handling = self.judge.settings().unknown;
+        let told = self.noted.iter().any(|noted| &*noted.rule == Doubt::Unnamed.id());
+        if handling != Handling::Off && !told {
+            self.judge.count_unnamed();
+        }
+        match handling {
             Handling::Block => {
                 let message =
                     "the answer brings in what may not come in: a package that only the run of a command names";
-                Err(Refusal::new("sca", Code::ScaVulnerable, message).with_detail(UNNAMED))
+                Err(Refusal::new("sca", Code::ScaVulnerable, message).with_detail(Doubt::Unnamed.id()))
             }
             Handling::Off => Ok(()),
             Handling::Flag => {
-                self.note(UNNAMED, Code::ScaVulnerable);
+                self.note(Doubt::Unnamed);
                 Ok(())
             }
         }
     }
 
     /// Notes that something could not be judged, once.
-    fn note(&mut self, what: &'static str, code: Code) {
-        if self.noted.len() < TOLD && self.noted.iter().all(|noted| &*noted.rule != what) {
-            let level = portcullis_policies::DataLevel::L0;
-            let (rule, fingerprint) = (what.into(), String::new());
-            let noted = Noted { filter: "sca", rule, code, level, action: "flag", fingerprint, about: None };
-            self.noted.push(noted);
+    fn note(&mut self, doubt: Doubt) {
+        if self.noted.len() < TOLD && self.noted.iter().all(|noted| &*noted.rule != doubt.id()) {
+            self.noted.push(Noted {
+                filter: "sca",
+                rule: doubt.id().into(),
+                code: doubt.code(),
+                level: portcullis_policies::DataLevel::L0,
+                action: "flag",
+                fingerprint: String::new(),
+                about: Some(doubt.sentence().into()),
+            });
         }
     }
 

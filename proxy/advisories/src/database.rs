@@ -49,7 +49,9 @@ struct FileId {
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// It is not there.
-    #[error("there is no database of advisories at `{0}`; make one with `portcullis osv import PATH`")]
+    #[error(
+        "there is no database of advisories at `{0}`; `portcullis osv sync` fetches one, `portcullis osv import PATH` makes one of files"
+    )]
     Missing(PathBuf),
     /// It cannot be read.
     #[error("cannot read the database of advisories `{path}`: {source}")]

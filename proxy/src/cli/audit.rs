@@ -275,17 +275,28 @@ fn print(entry: &Value, as_json: bool) {
         say!("{entry}");
         return;
     }
-    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-    let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let decision = text("policy_decision");
+    let decision = entry.get("policy_decision").and_then(Value::as_str).unwrap_or_default();
     let (on, off) = match (colour(), decision) {
         (true, "BLOCK") => ("\u{1b}[31m", "\u{1b}[0m"),
         (true, "ALLOW") => ("\u{1b}[32m", "\u{1b}[0m"),
         _ => ("", ""),
     };
+    say!("{}", line(entry, on, off));
+}
+
+/// An entry as a line for people, what was decided between these two.
+fn line(entry: &Value, on: &str, off: &str) -> String {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let decision = text("policy_decision");
     let what = if decision.is_empty() { text("event_type") } else { decision };
-    say!(
-        "{} {on}{what:<5}{off} {} {:<24} {} {} {} {} {:.1} ms",
+    let tried = if entry.get("shadow").and_then(Value::as_bool) == Some(true) { ", shadow" } else { "" };
+    let repairs = match number("repairs") {
+        0 => String::new(),
+        count => format!(", repairs {count}"),
+    };
+    format!(
+        "{} {on}{what:<5}{off} {} {:<24} {} {} {} {} {:.1} ms{tried}{repairs}",
         text("timestamp").get(..23).unwrap_or_default(),
         or_dash(text("request_id")),
         or_dash(text("code")),
@@ -294,5 +305,24 @@ fn print(entry: &Value, as_json: bool) {
         text("path"),
         or_dash(text("model")),
         number("duration_us") as f64 / 1000.0,
-    );
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_was_only_tried_and_what_was_asked_once_more() {
+        let mut entry = json!({
+            "timestamp": "2026-11-21T08:00:00.123456+00:00", "policy_decision": "ALLOW", "request_id": "01R",
+            "code": "sca.vulnerable", "method": "POST", "path": "/api/chat", "duration_us": 1_500,
+        });
+        let plain = line(&entry, "", "");
+        assert!(plain.starts_with("2026-11-21T08:00:00.123 ALLOW 01R sca.vulnerable "), "{plain}");
+        assert!(plain.ends_with(" 1.5 ms"), "{plain}");
+        entry["shadow"] = json!(true);
+        entry["repairs"] = json!(2);
+        assert_eq!(line(&entry, "", ""), format!("{plain}, shadow, repairs 2"));
+    }
 }

@@ -2,13 +2,14 @@
 
 use portcullis_certs::trust::{Entry, State, TrustStore};
 use portcullis_filters::Mode;
+use portcullis_filters::sca::Handling;
 use portcullis_firewall::Rules;
 use portcullis_policies::policy::Known;
 use portcullis_policies::{RouteClass, routes};
 use serde_json::json;
 
 use super::{Failure, JsonArgs, Outcome, say};
-use crate::config::Config;
+use crate::config::{Config, SchemaConfig, SourceWord};
 use crate::keyring::now;
 
 pub(super) fn run(args: &JsonArgs) -> Outcome {
@@ -30,8 +31,16 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
             warnings.push(format!("`{}` is missing; `portcullis init` makes it", state.join(file).display()));
         }
     }
-    if let Some(Err(why)) = crate::packages::look(&config) {
-        warnings.push(format!("answers that name packages are refused: {why}"));
+    let advisories = crate::packages::look(&config);
+    if let Some(why) = advisories.as_ref().and_then(|look| look.trouble.as_ref()) {
+        let fate = match config.filters.sca.settings.unavailable {
+            Handling::Block => "are refused",
+            Handling::Flag | Handling::Off => "pass without being looked up",
+        };
+        warnings.push(format!("answers that name packages {fate}: {why}"));
+    }
+    if let Some(why) = advisories.as_ref().and_then(|look| look.doubt.as_ref()) {
+        warnings.push(format!("OSV's API is asked of every package: {why}"));
     }
     warnings.extend(doubts(&config));
     let routed = |class: RouteClass| {
@@ -52,6 +61,11 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
                     "active": rules.report().active,
                     "inactive": rules.report().inactive.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })),
+                "schema": schema(&config).map(|s| json!({"repair": s.repair, "tools": {"model": s.settings.tools_model}})),
+                "sca": advisories.as_ref().map(|look| {
+                    let block_at = config.filters.sca.settings.block_at.as_str();
+                    json!({"block_at": block_at, "source": look.source, "advisories": look.what})
+                }),
                 "warnings": warnings,
             })
         );
@@ -76,6 +90,18 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         let from = config.filters.firewall.settings.rules.join(", ");
         say!("rules   {} of the firewall are in force ({from})", rules.report().active);
     }
+    if let Some(schema) = schema(&config) {
+        let tools = match &schema.settings.tools_model {
+            Some(model) => format!("tools are served by `{model}`"),
+            None => "no tools are served".to_owned(),
+        };
+        say!("schema  repair {}, {tools}", schema.repair);
+    }
+    if let Some(look) = &advisories {
+        let sca = &config.filters.sca;
+        let (block_at, source) = (sca.settings.block_at, word(look.source));
+        say!("sca     block_at {block_at}, source {source}: {}", look.what);
+    }
     for upstream in &config.upstreams {
         let known = routes::builtin(upstream.kind).iter().count();
         say!("server  {}: {} ({}, {known} known routes)", upstream.name, upstream.url, upstream.kind.as_str());
@@ -88,6 +114,20 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         say!("warning {warning}");
     }
     Ok(())
+}
+
+/// What answers are held to, where that is in the chain.
+fn schema(config: &Config) -> Option<&SchemaConfig> {
+    let judged = config.chain.iter().any(|link| link.name == "schema" && link.mode != Mode::Off);
+    judged.then_some(&config.filters.schema)
+}
+
+fn word(source: SourceWord) -> &'static str {
+    match source {
+        SourceWord::Api => "api",
+        SourceWord::Both => "both",
+        SourceWord::Local => "local",
+    }
 }
 
 /// The config, and the firewall's rules where it is in the chain.

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_certs::{NodeKey, PeerCert, files};
+use portcullis_filters::sca::Handling;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
 use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
-use crate::config::Config;
+use crate::config::{Config, SourceWord};
 use crate::store::redis::look;
 use crate::store::{self, replay_dir};
 
@@ -195,18 +196,20 @@ fn journal(config: &Config, line: &mut Say<'_>) {
 }
 
 fn advisories(config: &Config, line: &mut Say<'_>) {
-    match crate::packages::look(config) {
-        None => {}
-        Some(Ok(what)) => line("advisories", Health::Ok, what, ""),
-        Some(Err(why)) => {
-            line(
-                "advisories",
-                Health::Fail,
-                why,
-                "`portcullis osv sync`, once a day: until then answers that name packages are refused",
-            );
-        }
+    let Some(look) = crate::packages::probe(config) else { return };
+    if let Some(doubt) = look.doubt {
+        line("advisories", Health::Warn, doubt, "the other source is asked instead");
     }
+    let Some(why) = look.trouble else { return line("advisories", Health::Ok, look.what, "") };
+    let until = match config.filters.sca.settings.unavailable {
+        Handling::Block => "until then answers that name packages are refused",
+        Handling::Flag | Handling::Off => "until then answers that name packages pass without being looked up",
+    };
+    let cure = match look.source {
+        SourceWord::Api => "let the gate reach `filters.sca.api.url`, or use `source: local` and `portcullis osv sync`",
+        SourceWord::Both | SourceWord::Local => "`portcullis osv sync`, once a day",
+    };
+    line("advisories", Health::Fail, why, &format!("{cure}: {until}"));
 }
 
 fn log(config: &Config, line: &mut Say<'_>) {

@@ -18,6 +18,7 @@ use crate::config::{Config, Running};
 use crate::decisions::Decision;
 use crate::explain::{self, Explained, FoundRule, Sources};
 use crate::grants::GrantBook;
+use crate::record::CLIENT_LEFT;
 
 mod advisories;
 
@@ -121,6 +122,8 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
         policy_decision: if text("policy_decision") == "BLOCK" { "BLOCK" } else { "ALLOW" },
         filter: known(text("filter"), &FILTERS),
         code: known(text("code"), &codes()),
+        shadow: entry.get("shadow").and_then(Value::as_bool).unwrap_or_default(),
+        repairs: entry.get("repairs").and_then(Value::as_u64).unwrap_or_default(),
         route: route(config, &entry),
         route_class: portcullis_policies::RouteClass::ALL
             .into_iter()
@@ -142,7 +145,8 @@ fn of_log(config: &Config, id: &str) -> Outcome<Explained> {
     let grants = grants.grants();
     let sources = Sources { policy: &config.policy, grants: &grants, peer: peer.as_ref() };
     let mut explained = explain::explain(&decision, &sources);
-    explained.findings = advisories::named(config, text("advisory_ids"), decision.policy_decision == "ALLOW");
+    explained.findings =
+        advisories::named(config, text("advisory_ids"), decision.policy_decision == "ALLOW" && !decision.shadow);
     if explained.remark.is_none() {
         let remark = "from the audit log, and the policy, the grants and the trust store as they are now";
         explained.remark = Some(remark.to_owned());
@@ -155,7 +159,7 @@ const FILTERS: [&str; 10] =
     ["audit", "firewall", "identity", "policy", "ratelimit", "request", "sca", "schema", "signature", "upstream"];
 
 fn codes() -> Vec<&'static str> {
-    portcullis_filters::Code::ALL.iter().map(|code| code.as_str()).collect()
+    portcullis_filters::Code::ALL.iter().map(|code| code.as_str()).chain([CLIENT_LEFT]).collect()
 }
 
 fn known(word: &str, all: &[&'static str]) -> &'static str {
@@ -176,7 +180,10 @@ fn show(explained: &Explained) {
     let code = if explained.code.is_empty() { String::new() } else { format!(" ({})", explained.code) };
     say!("{} {}{code}", explained.decision, explained.request_id);
     say!("  when     {}", explained.timestamp);
-    say!("  who      {}", or_dash(&explained.node_id));
+    match &explained.name {
+        Some(name) => say!("  who      {} ({})", printable(name), or_dash(&explained.node_id)),
+        None => say!("  who      {}", or_dash(&explained.node_id)),
+    }
     say!("  what     {} {}  model {}", explained.method, explained.path, or_dash(&explained.model));
     say!("  filter   {}", or_dash(&explained.filter));
     let place = match (&explained.file, explained.line) {
@@ -187,6 +194,9 @@ fn show(explained: &Explained) {
     say!("  reason   {}", or_dash(&explained.reason));
     if !explained.needed.is_empty() {
         say!("  needed   {}", explained.needed);
+    }
+    if explained.repairs > 0 {
+        say!("  repairs  {}", explained.repairs);
     }
     for found in &explained.findings {
         let FoundRule { rule, code, level, action, fingerprint, about } = found;

@@ -73,6 +73,9 @@ fn show(status: &Value) {
             number("waiting").unwrap_or_default()
         );
     }
+    if let Some(advisories) = status.get("advisories").filter(|advisories| advisories.is_object()) {
+        say!("packages  {}", packages(advisories));
+    }
     say!("requests  {} running, {} streams", text("/requests_in_flight"), text("/streams_active"));
     say!(
         "peers     {} approved, {} pending, {} revoked",
@@ -81,4 +84,15 @@ fn show(status: &Value) {
         text("/peers/revoked")
     );
     say!("audit     {} entries, {} failures", text("/audit/entries"), text("/audit/failures"));
+}
+
+/// Where advisories come from, what there is of them, and what is in the way.
+fn packages(advisories: &Value) -> String {
+    let text = |key: &str| advisories.get(key).and_then(Value::as_str);
+    let source = format!("source {}", text("source").unwrap_or_default());
+    match (text("trouble"), text("doubt")) {
+        (Some(why), _) => format!("{source}: nothing can be looked up: {why}"),
+        (None, Some(why)) => format!("{source}: {} alone: {why}", text("what").unwrap_or_default()),
+        (None, None) => format!("{source}: {}", text("what").unwrap_or_default()),
+    }
 }

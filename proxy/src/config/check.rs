@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_certs::{Authorities, AuthorityFiles};
 use portcullis_policies::Diagnostic;
 
-use super::{Secret, units, written};
+use super::{HIDDEN, Secret, units, written};
 
 /// A check under way.
 pub(super) struct Check<'t> {
@@ -88,6 +88,11 @@ impl<'t> Check<'t> {
             Ok(text.to_owned())
         };
         match found {
+            Ok(secret) if secret == HIDDEN => {
+                let message = format!("`{HIDDEN}` stands where `portcullis config show` hides a secret");
+                self.wrong(key, message, Some("write `${ENV_NAME}` or `file:PATH`"));
+                None
+            }
             Ok(secret) if secret.bytes().all(|b| b.is_ascii_graphic()) && !secret.is_empty() => {
                 Some(Secret::new(secret))
             }

@@ -11,6 +11,7 @@ use portcullis_policies::policy::{FirewallFloor, Handling};
 use portcullis_policies::{DataLevel, Diagnostic, nearest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::ConfigError;
 use super::check::Check;
@@ -69,6 +70,8 @@ pub(crate) struct FirewallConfig {
     files: Vec<RuleFile>,
     /// Where rule files are looked for: when one of these changes, there may be another file.
     folders: Vec<PathBuf>,
+    /// The folder that paths count from.
+    base: PathBuf,
     /// The config file, and where in it the rules, those that are not in force, and the actions stand.
     file: String,
     places: [(u64, u64); 3],
@@ -107,6 +110,7 @@ impl FirewallConfig {
                     .to_owned(),
             );
         }
+        config.base = check.path("");
         config.file = check.file().to_owned();
         config.places = KEYS.map(|key| check.place(key));
         config.settings = FirewallSettings {
@@ -120,6 +124,18 @@ impl FirewallConfig {
             floor,
         };
         config
+    }
+
+    /// As it is written in a config, with every default filled in. What the policy asks for at least is the policy's.
+    pub(crate) fn to_json(&self) -> Value {
+        let s = &self.settings;
+        let rules = s.rules.iter().map(|rule| {
+            if rule == BUILTIN { PathBuf::from(rule) } else { self.base.join(rule).components().collect() }
+        });
+        json!({
+            "block_at": s.block_at, "rules": rules.collect::<Vec<PathBuf>>(), "disable": s.disable,
+            "actions": s.actions, "pii": s.pii, "injection": s.injection, "structural": s.structural,
+        })
     }
 
     /// Reads the rule files that a word of the config names.

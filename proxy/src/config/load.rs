@@ -10,6 +10,7 @@ use portcullis_filters::signature::Require;
 use portcullis_policies::diagnostic::{Entry, from_yaml};
 use portcullis_policies::policy::{self, FirewallFloor, Policy};
 use portcullis_policies::{Diagnostic, IdentityMethod, nearest};
+use serde_json::Value;
 
 use super::check::Check;
 use super::places::ADMIN;
@@ -22,6 +23,8 @@ use super::{
 /// The filters that this release has.
 pub(crate) const KNOWN_FILTERS: [&str; 8] =
     ["identity", "signature", "ratelimit", "policy", "firewall", "schema", "sca", "audit"];
+/// The source of the policy where no file is named.
+pub(crate) const BUILT_IN: &str = "built in";
 /// Those that the interface names and later releases bring.
 const LATER_FILTERS: [&str; 1] = ["mcp"];
 
@@ -47,6 +50,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         serde_saphyr::from_str(text).map_err(|e| ConfigError(vec![exemplified(text, from_yaml(&shown, text, &e))]))?;
     let base = std::path::absolute(file).ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default();
     let mut check = Check::new(text, shown, base);
+    check.valueless(text);
     let config = check.config(&written, file);
     if check.mistakes.is_empty() {
         Ok(Config { warnings: check.warnings, ..config })
@@ -80,7 +84,34 @@ fn exemplified(text: &str, mistake: Diagnostic) -> Diagnostic {
     mistake.with_hint(hint)
 }
 
+/// Calls with each key that stands in a document without a value, as `gate.limits` is called.
+fn valueless(written: &Value, key: &str, tell: &mut dyn FnMut(&str)) {
+    match written {
+        Value::Null => tell(key),
+        Value::Array(items) => items.iter().for_each(|item| valueless(item, key, tell)),
+        Value::Object(entries) => entries.iter().for_each(|(name, value)| {
+            let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            valueless(value, &key, tell);
+        }),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 impl Check<'_> {
+    /// Refuses keys without a value: they would count as not written, and with them what they were meant to turn on.
+    fn valueless(&mut self, text: &str) {
+        // A text that is a config is a document.
+        let Ok(written) = serde_saphyr::from_str::<Value>(text) else { return };
+        valueless(&written, "", &mut |key| {
+            let name = key.rsplit('.').next().unwrap_or_default();
+            let hint = match name {
+                "sca" => "write `sca: {}` for the defaults, or leave it out".to_owned(),
+                _ => "give it one, or leave it out".to_owned(),
+            };
+            self.wrong(key, format!("`{name}` has no value, and would count as not written"), Some(&hint));
+        });
+    }
+
     fn config(&mut self, w: &written::Config, file: &Path) -> Config {
         let gate = self.gate(&w.gate);
         let admin = Admin { listen: self.address("admin.listen", w.admin.listen.as_deref(), ADMIN.into()) };
@@ -405,7 +436,7 @@ impl Check<'_> {
 
     fn policy(&mut self, w: &written::Policy) -> (Arc<Policy>, String) {
         let (text, source) = match &w.file {
-            None => (policy::DEFAULT.to_owned(), "built in".to_owned()),
+            None => (policy::DEFAULT.to_owned(), BUILT_IN.to_owned()),
             Some(file) => {
                 let path = self.path(file);
                 match std::fs::read_to_string(&path) {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
+use super::units::span;
 use super::written::ModeWord;
 use crate::web::is_safe;
 
@@ -210,15 +211,15 @@ impl ScaConfig {
         }
     }
 
-    /// What is shown of it.
+    /// As it is written in a config, with every default filled in.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let s = &self.settings;
         serde_json::json!({
             "block_at": s.block_at.as_str(), "unrated": s.unrated, "unavailable": s.unavailable, "unknown": s.unknown,
             "typosquat": s.typosquat, "remote": s.remote,
             "unpinned": if s.unpinned == Unpinned::Strict { "strict" } else { "newest" },
-            "source": self.source, "database": self.database, "max_age_s": self.max_age.as_secs(), "index": self.index,
-            "api": {"url": self.api.url, "timeout_s": self.api.timeout.as_secs(), "keep_s": self.api.keep.as_secs()},
+            "source": self.source, "database": self.database, "max_age": span(self.max_age), "index": self.index,
+            "api": {"url": self.api.url, "timeout": span(self.api.timeout), "keep": span(self.api.keep), "ca": self.api.ca},
         })
     }
 }

@@ -8,6 +8,7 @@ use portcullis_filters::schema::{RouteSchema, Schema, SchemaSettings};
 use portcullis_policies::{UpstreamKind, nearest, routes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::check::Check;
 use super::written::ModeWord;
@@ -73,7 +74,23 @@ pub(crate) struct SchemaConfig {
     pub(crate) settings: SchemaSettings,
     /// How often a server is asked once more whose answer does not fit.
     pub(crate) repair: u8,
+    /// The files of each route: what requests must fit, and what answers must.
+    routes: BTreeMap<String, [Option<PathBuf>; 2]>,
     pub(crate) files: Vec<PathBuf>,
+}
+
+impl SchemaConfig {
+    /// As it is written in a config, with every default filled in.
+    pub(crate) fn to_json(&self) -> Value {
+        let routes = self.routes.iter();
+        let routes: Map<_, _> = routes
+            .map(|(name, [request, answer])| (name.clone(), json!({"request": request, "answer": answer})))
+            .collect();
+        json!({
+            "requested": self.settings.requested, "repair": self.repair, "routes": routes,
+            "tools": {"model": self.settings.tools_model},
+        })
+    }
 }
 
 /// Reads and compiles what the config names.
@@ -100,8 +117,10 @@ pub(super) fn check(check: &mut Check<'_>, w: &SchemaFilter, kinds: &[UpstreamKi
         });
     }
     let model = w.tools.model.clone().filter(|model| !model.trim().is_empty());
-    let files = w.routes.values().flat_map(|files| [&files.request, &files.answer]).flatten();
-    let files = files.map(|file| check.path(file)).collect();
+    let path = |file: &Option<String>| file.as_deref().map(|file| check.path(file));
+    let routes: BTreeMap<_, _> =
+        w.routes.iter().map(|(name, files)| (name.clone(), [path(&files.request), path(&files.answer)])).collect();
+    let files = routes.values().flatten().flatten().cloned().collect();
     let repair = w.repair.unwrap_or_default();
     if repair > MOST_REPAIRS {
         let message = format!("`{repair}` is too often, expected 0 to {MOST_REPAIRS}");
@@ -110,6 +129,7 @@ pub(super) fn check(check: &mut Check<'_>, w: &SchemaFilter, kinds: &[UpstreamKi
     SchemaConfig {
         repair,
         settings: SchemaSettings { requested: w.requested.unwrap_or(true), routes: own, tools_model: model },
+        routes,
         files,
     }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::Secret;
 use super::check::Check;
+use super::{HIDDEN, Secret};
 
 /// The longest time-out: a claim that takes longer holds up every signed request.
 const MAX_TIMEOUT: Duration = Duration::from_secs(5);
@@ -167,7 +167,7 @@ impl Store {
     pub(crate) fn to_json(&self) -> Value {
         let Self::Redis(redis) = self else { return json!("embedded") };
         json!({
-            "url": redis.address(), "user": redis.user, "password": redis.password.as_ref().map(|_| "***"),
+            "url": redis.address(), "user": redis.user, "password": redis.password.as_ref().map(|_| HIDDEN),
             "ca": redis.ca, "timeout": format!("{}ms", redis.timeout.as_millis()), "prefix": redis.prefix,
         })
     }

@@ -102,6 +102,11 @@ fn every_mistake_says_where_and_what_to_write() {
         ("filters:\n  ratelimit:\n    per_model:\n      concurrent: 9999999\n", 4, "from 1 to 1000000"),
         ("filters:\n  ratelimit: {globl: {}}\n", 2, "did you mean `global`?"),
         ("filters:\n  ratelimit: {answer_tokens: -1}\n", 2, "from 1 to 1048576"),
+        ("filters:\n  sca:\n", 2, "write `sca: {}`"),
+        ("filters:\n  schema: {tools: {model: }}\n", 2, "`model` has no value"),
+        ("filters:\n  sca:\n    block_at: ~\n", 3, "`block_at` has no value"),
+        ("filters:\n  identity:\n    spiffe: null\n", 3, "`spiffe` has no value"),
+        ("chain:\n", 1, "`chain` has no value"),
         ("routes:\n  - {to: [locl]}\n", 2, "did you mean `local`?"),
     ] {
         let whole = format!("{text}{UPSTREAM}");

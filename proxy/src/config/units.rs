@@ -50,6 +50,12 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     number.checked_mul(scale).filter(|bytes| *bytes > 0)
 }
 
+/// A span of time, as `duration` reads it.
+pub(crate) fn span(duration: std::time::Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,6 +65,19 @@ impl Api {
         self.config == *config
     }
 
+    /// Why nothing can be looked up, where the service failed the last time.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let failures = self.kept().failures;
+        (failures > 0).then(|| format!("OSV's API failed {failures} times in a row"))
+    }
+
+    /// Asks the service whether it answers, by the name of a package that everybody knows. Blocks for the time of one
+    /// lookup at most.
+    pub(super) fn answers(&self) -> Result<(), Unavailable> {
+        let by = Instant::now() + self.config.timeout;
+        self.notices(&[Package::new(Ecosystem::PyPi, "requests")], by).map(drop)
+    }
+
     /// What advisories say of each of these packages, in their order. Blocks until then at most.
     fn notices(&self, packages: &[Package], by: Instant) -> Result<Vec<Vec<Notice>>, Unavailable> {
         let spelt = |package: &Package| -> Vec<Asked> {
@@ -120,7 +133,9 @@ impl Api {
     /// Keeps what was answered, and that the service does.
     fn keep(&self, asked: &[&Asked], answers: &[Arc<[Notice]>]) {
         let mut kept = self.kept();
-        kept.failures = 0;
+        if std::mem::take(&mut kept.failures) > 0 {
+            tracing::info!("OSV's API answers again.");
+        }
         if kept.answers.len() + asked.len() > KEPT {
             kept.answers.clear();
         }
@@ -133,6 +148,9 @@ impl Api {
     fn failed(&self, failed: Failed) -> Unavailable {
         if failed.service {
             let mut kept = self.kept();
+            if kept.failures == 0 {
+                tracing::warn!(why = failed.why, "OSV's API cannot be asked.");
+            }
             kept.failures = kept.failures.saturating_add(1);
             kept.failed = Some(Instant::now());
         }

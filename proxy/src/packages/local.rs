@@ -1,6 +1,7 @@
 //! What the database of advisories and the lists of names say.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(crate) struct Local {
     index_path: Option<PathBuf>,
     index: Index,
     opened: Mutex<Option<Opened>>,
+    /// Whether the last lookup found nothing that can be used: told once, and once more when it is over.
+    away: AtomicBool,
 }
 
 struct Opened {
@@ -43,6 +46,7 @@ impl Local {
             index_path: config.index.clone(),
             index: super::index(config)?,
             opened: Mutex::new(None),
+            away: AtomicBool::new(false),
         })
     }
 
@@ -56,7 +60,7 @@ impl Local {
 
     /// What advisories say of packages. Blocks for some microseconds each.
     pub(super) fn told(&self, packages: Vec<Package>) -> Told {
-        let database = self.database(&packages)?;
+        let database = self.noted(self.database(&packages))?;
         let dossier = |package: Package| {
             let notices = database.notices(&package).map_err(unavailable)?;
             Ok(self.dossier(package, notices))
@@ -73,7 +77,9 @@ impl Local {
 
     /// When advisories were imported; none where there are none that can be used, whatever their age.
     pub(super) fn imported(&self) -> Option<Timestamp> {
-        let _ = self.database(&[]);
+        if self.database(&[]).is_ok() {
+            self.back();
+        }
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.imported
     }
 
@@ -88,7 +94,28 @@ impl Local {
 
     /// Why nothing can be looked up, where nothing can.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.database(&[]).err().map(|why| why.to_string())
+        self.noted(self.database(&[])).err().map(|why| why.to_string())
+    }
+
+    /// Tells the log when nothing can be looked up any more, and when it can again.
+    fn noted<T>(&self, found: Result<T, Unavailable>) -> Result<T, Unavailable> {
+        match &found {
+            Ok(_) => self.back(),
+            Err(Unavailable::Away(why)) => {
+                if !self.away.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(why, "Advisories cannot be looked up.");
+                }
+            }
+            // The others can.
+            Err(Unavailable::Ecosystem(_) | Unavailable::Language) => {}
+        }
+        found
+    }
+
+    fn back(&self) {
+        if self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("Advisories can be looked up again.");
+        }
     }
 
     /// The database, if it is there, young enough, and has advisories of the ecosystems of these packages: one that was
@@ -113,7 +140,7 @@ impl Local {
             return Err(Unavailable::Ecosystem(ecosystem));
         }
         let Some(imported) = opened.imported else {
-            let why = "the database holds no advisories; `portcullis osv import` brings some";
+            let why = "the database holds no advisories; `portcullis osv sync` or `osv import` brings some";
             return Err(Unavailable::Away(why.to_owned()));
         };
         match Age::at(imported, Timestamp::now()).problem(self.max_age) {
@@ -140,5 +167,29 @@ impl Advisories for Source {
             let told = tokio::task::spawn_blocking(move || local.told(packages)).await;
             told.unwrap_or_else(|_| Err(Unavailable::Away("the lookup was cut off".to_owned())))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_can_be_looked_up_is_told_once_and_so_is_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = ScaConfig { database: folder.path().join("osv.redb"), ..ScaConfig::default() };
+        let local = Local::new(&config).unwrap();
+        let away = || local.away.load(Ordering::Relaxed);
+        assert!(local.imported().is_none() && !away(), "whoever counts is told nothing");
+        assert!(local.trouble().is_some() && away());
+        let ecosystem: Result<(), _> = local.noted(Err(Unavailable::Ecosystem(Ecosystem::Go)));
+        assert!(ecosystem.is_err() && away(), "nothing is said of the others");
+        let file = folder.path().join("a.jsonl");
+        let advisory = r#"{"id": "GHSA-1", "modified": "2026-01-01T00:00:00Z",
+            "affected": [{"package": {"ecosystem": "PyPI", "name": "django"}, "versions": ["1"]}]}"#;
+        std::fs::write(&file, advisory.replace('\n', " ")).unwrap();
+        portcullis_advisories::import(&config.database, &[file], Timestamp::now(), &mut |_| ()).unwrap();
+        assert!(local.imported().is_some() && !away(), "it is over, whoever sees it first");
+        assert_eq!(local.trouble(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use portcullis_advisories::Database;
 use portcullis_filters::Code;
+use portcullis_filters::sca::Doubt;
 use portcullis_osv::{Nature, Notice};
 use portcullis_policies::DataLevel;
 
@@ -11,19 +12,30 @@ use crate::explain::FoundRule;
 /// As many packages of one advisory are named; some name hundreds.
 const MOST: usize = 3;
 
-/// What the entry tells of dependencies: identifiers with commas between. In an answer that was let through, nothing of
-/// it blocked; of a refused one the log does not say which did.
-pub(super) fn named(config: &Config, ids: &str, passed: bool) -> Vec<FoundRule> {
+/// What the entry tells of dependencies: identifiers with commas between. Where nothing refused the answer, all of it was
+/// only told; of one that was refused, or would have been, the log does not say which did.
+pub(super) fn named(config: &Config, ids: &str, told: bool) -> Vec<FoundRule> {
     let ids = ids.split(',').filter(|id| !id.is_empty());
     let database = Database::open(&config.filters.sca.database).ok();
     ids.map(|id| {
+        let action = if told { "flag" } else { "" }.to_owned();
+        if let Some(doubt) = Doubt::of(id) {
+            return FoundRule {
+                rule: id.to_owned(),
+                code: doubt.code().as_str().to_owned(),
+                level: DataLevel::L0.as_str().to_owned(),
+                action,
+                fingerprint: String::new(),
+                about: Some(doubt.sentence().to_owned()),
+            };
+        }
         let notices = database.as_ref().and_then(|database| database.advisory(id).ok()).unwrap_or_default();
         let malicious = notices.iter().any(|notice| notice.nature == Nature::Malicious);
         FoundRule {
             rule: id.to_owned(),
             code: if malicious { Code::ScaMalicious } else { Code::ScaVulnerable }.as_str().to_owned(),
             level: DataLevel::L0.as_str().to_owned(),
-            action: if passed { "flag" } else { "" }.to_owned(),
+            action,
             fingerprint: String::new(),
             about: about(&notices),
         }

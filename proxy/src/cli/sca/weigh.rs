@@ -61,6 +61,7 @@ struct Quiet;
 
 impl ScaObserver for Quiet {
     fn found(&self, _: Ecosystem, _: &'static str) {}
+    fn unnamed(&self) {}
 }
 
 /// Judges all of it.

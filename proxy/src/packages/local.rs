@@ -60,9 +60,17 @@ impl Local {
 
     /// What advisories say of packages. Blocks for some microseconds each.
     pub(super) fn told(&self, packages: Vec<Package>) -> Told {
-        let database = self.noted(self.database(&packages))?;
+        self.noted(self.looked_up(packages))
+    }
+
+    fn looked_up(&self, packages: Vec<Package>) -> Told {
+        let database = self.database(&packages)?;
         let dossier = |package: Package| {
-            let notices = database.notices(&package).map_err(unavailable)?;
+            let notices = database.notices(&package).map_err(|error| {
+                // Whoever asks next is not told that it is there because it was a moment ago.
+                self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+                unavailable(error)
+            })?;
             Ok(self.dossier(package, notices))
         };
         packages.into_iter().map(dossier).collect()

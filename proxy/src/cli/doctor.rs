@@ -199,12 +199,12 @@ fn advisories(config: &Config, line: &mut Say<'_>) {
         None => {}
         Some(Ok(what)) => line("advisories", Health::Ok, what, ""),
         Some(Err(why)) => {
-            line(
-                "advisories",
-                Health::Fail,
-                why,
-                "`portcullis osv sync`, once a day: until then answers that name packages are refused",
-            );
+            let fix = if crate::packages::is_beyond_repair(config) {
+                "remove that file, then `portcullis osv sync`: until then answers that name packages are refused"
+            } else {
+                "`portcullis osv sync`, once a day: until then answers that name packages are refused"
+            };
+            line("advisories", Health::Fail, why, fix);
         }
     }
 }

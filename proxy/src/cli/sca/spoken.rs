@@ -91,7 +91,8 @@ impl Joined {
     fn take(&mut self, value: &Value, place: String, spoken: bool, depth: usize) {
         match value {
             Value::String(piece) if spoken => self.growing.entry(place).or_default().push_str(piece),
-            Value::String(text) if text.contains('\n') => self.texts.push(text.clone()),
+            // A name or a number of something brings nothing in; whatever has several words may.
+            Value::String(text) if text.contains(char::is_whitespace) => self.texts.push(text.clone()),
             // What is held as a value is whole.
             Value::Object(_) | Value::Array(_) if depth >= DEEPEST => self.texts.push(value.to_string()),
             Value::Array(all) => {
@@ -200,6 +201,7 @@ mod tests {
                     json!({"type": "message_stop"}),
                 ])
             ),
+            lines(&[json!({"done": false, "note": "pip install py-widget==2.1"}), json!({"done": true})]),
             sse(&[
                 json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": one}),
                 json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": two}),

@@ -22,6 +22,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 mod asked;
 mod compiled;
+mod cut;
 mod replays;
 mod said;
 mod serve;

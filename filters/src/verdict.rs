@@ -47,13 +47,23 @@ pub struct Refusal {
     pub retry_after: Option<u32>,
     /// How sensitive the filter holds the exchange.
     pub level: DataLevel,
+    /// Whether another answer to the same request would be refused for the same reason.
+    pub lasting: bool,
 }
 
 impl Refusal {
     /// A refusal with its public sentence and nothing else.
     #[must_use]
     pub fn new(filter: &'static str, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { filter, code, message: message.into(), detail: String::new(), retry_after: None, level: DataLevel::L0 }
+        Self {
+            filter,
+            code,
+            message: message.into(),
+            detail: String::new(),
+            retry_after: None,
+            level: DataLevel::L0,
+            lasting: false,
+        }
     }
 
     /// Adds what only the operator may read.
@@ -74,6 +84,13 @@ impl Refusal {
     #[must_use]
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says that asking the server again would not help.
+    #[must_use]
+    pub fn lasts(mut self) -> Self {
+        self.lasting = true;
         self
     }
 

@@ -132,8 +132,8 @@ enum Command {
         after_help = "Example:\n  portcullis scan src/ docs/\n  portcullis scan --staged\n  portcullis scan --sarif --report scan.sarif ."
     )]
     Scan(scan::ScanArgs),
-    /// Judges dependencies as the gate does: manifests, lock files, lists, what a model said. 1: something is blocked; 3:
-    /// something cannot be judged.
+    /// Judges dependencies as the gate does: manifests, lock files, lists, what a model said. 1: something is blocked, even
+    /// where something else cannot be judged; 3: nothing is, and something cannot be judged.
     #[command(
         after_help = "Example:\n  portcullis sca requirements.txt Cargo.lock\n  ollama run llama3.2 'How do I parse YAML?' | portcullis sca --json\n  portcullis sca --sarif --block-at critical package-lock.json > sca.sarif"
     )]

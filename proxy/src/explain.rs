@@ -253,6 +253,12 @@ fn by_another(decision: &Decision, filter: &str, explained: &mut Explained) {
         ("schema", "policy.no_route") => "a model that serves the tools: `filters.schema.tools.model`".to_owned(),
         ("schema", "schema.request") => "a request that fits its schema".to_owned(),
         ("schema", "schema.replayed") => "a new `caller_nonce` for every request".to_owned(),
+        ("schema", "schema.response" | "schema.not_json") if decision.message.contains(" was cut off ") => {
+            "more tokens for the answer, or a request for less".to_owned()
+        }
+        ("schema", "schema.response" | "schema.not_json") => {
+            "a model that answers in the shape that was asked for; `filters.schema.repair` asks it again".to_owned()
+        }
         ("schema", _) => "a model that answers in the shape that was asked for".to_owned(),
         ("request", "request.unsupported_media") => media(&decision.message).to_owned(),
         ("request", _) => "a request that is well-formed and within the gate's limits".to_owned(),

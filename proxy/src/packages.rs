@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portcullis_advisories::Index;
+use portcullis_advisories::{Database, DatabaseError, Index};
 use portcullis_filters::Mode;
 use portcullis_filters::sca::{Advisories, Standing};
 use portcullis_osv::{Package, Popular};
@@ -128,6 +128,12 @@ impl Look {
 /// When one cannot be read.
 pub(crate) fn index(config: &ScaConfig) -> anyhow::Result<Index> {
     Ok(config.index.as_deref().map(Index::load).transpose()?.unwrap_or_default())
+}
+
+/// Whether the database of a config must be removed before another one can be made in its place.
+pub(crate) fn is_beyond_repair(config: &Config) -> bool {
+    let opened = Database::open(&config.filters.sca.database);
+    matches!(opened, Err(DatabaseError::Damaged(_) | DatabaseError::Format { .. }))
 }
 
 /// How a package stands in its registry, as far as the lists of names tell.

@@ -90,9 +90,12 @@ fn a_database_that_is_missing_or_none_is_told() {
     fs::write(dir.path().join("osv.redb"), "no database").unwrap();
     let status = osv(dir.path(), &["status"]);
     assert!(status.status.code() == Some(1) && text(&status.stderr).contains("osv.redb"), "{}", text(&status.stderr));
+    let remedy = "remove it, then `portcullis osv sync`";
+    assert!(text(&status.stderr).contains(remedy), "{}", text(&status.stderr));
     fs::write(dir.path().join("a.json"), advisories()[0].to_string()).unwrap();
     let import = osv(dir.path(), &["import", dir.path().join("a.json").to_str().unwrap()]);
     assert_eq!(import.status.code(), Some(3), "{}", text(&import.stderr));
+    assert!(text(&import.stderr).contains(remedy), "{}", text(&import.stderr));
     assert_eq!(fs::read_to_string(dir.path().join("osv.redb")).unwrap(), "no database");
 }
 

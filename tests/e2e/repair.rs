@@ -101,6 +101,12 @@ fn without_the_operator_s_word_nothing_is_asked_twice() {
     assert_eq!((ask(&alice).status, asked(&server)), (500, 2));
     server.next(said(&format!("my token is {} .", crate::firewall::github_token()), 2));
     assert_eq!((ask(&alice).code().as_str(), asked(&server)), ("firewall.output_secret", 3));
+    // An answer that ended at its token limit would end there again.
+    let cut = json!({"message": {"role": "assistant", "content": "{\"n\": "}, "done": true, "done_reason": "length"});
+    server.next(Script::json(&cut.to_string()));
+    let refused = ask(&alice);
+    assert_eq!((refused.code().as_str(), asked(&server)), ("schema.response", 4));
+    assert!(refused.text().contains("cut off at the token limit"), "{}", refused.text());
     assert_eq!((repairs(&gate, "fits"), repairs(&gate, "fails")), (0.0, 0.0));
 }
 

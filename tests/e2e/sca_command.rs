@@ -146,6 +146,26 @@ fn a_line_of_a_list_that_is_not_understood_is_no_yes() {
 }
 
 #[test]
+fn a_file_that_is_not_understood_is_named_and_is_no_yes_where_that_counts() {
+    let folder = folder();
+    folder.write("bun.lock", r#"{"packages": {"left-bad": ["left-bad@1.0.0", "", {}, "sha512-x"]}}"#);
+    folder.write("bom.json", r#"{"bomFormat": "CycloneDX", "components": [{"purl": "pkg:npm/left-bad@1.0.0"}]}"#);
+    for (file, words) in [("bun.lock", "read as text"), ("bom.json", "is no manifest that is known")] {
+        let said = sca(&folder, &with(&[file]), "");
+        assert!(said.code == 0 && said.err.contains(words) && said.err.contains(file), "{file}: {}", said.err);
+        let strict = sca(&folder, &with(&["--strict", "--json", file]), "");
+        assert_eq!((strict.code, &strict.findings()[0]["id"]), (3, &json!("unknown-format")), "{}", strict.err);
+    }
+    let known = sca(&folder, &with(&["--strict", "--stdin-name", "gradle.lockfile"]), "empty=\n");
+    assert_eq!((known.code, known.err.contains("known")), (0, false), "{}", known.err);
+    let frame = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    let stream = frame("pip install py-") + &frame("widget==1.0\n") + "data: [DONE]\n\n";
+    assert_eq!(sca(&folder, &LOCAL, &stream).code, 1);
+    folder.write("stream.txt", &stream);
+    assert_eq!(sca(&folder, &with(&["stream.txt"]), "").code, 1);
+}
+
+#[test]
 fn other_lists_are_named_and_not_read() {
     let folder = folder();
     folder.write("requirements.txt", "-r base.txt\nother==1\n");
@@ -155,6 +175,9 @@ fn other_lists_are_named_and_not_read() {
     assert!(said.err.contains("requirements.txt:1: `base.txt` is not followed"), "{}", said.err);
     let both = sca(&folder, &with(&["--ecosystem", "PyPI", "requirements.txt", "base.txt"]), "");
     assert_eq!((both.code, both.err.contains("not followed")), (1, false), "{}", both.err);
+    folder.write("app/poetry.lock", "[[package]]\nname = \"py-widget\"\nversion = \"1.0\"\noptional = false\n");
+    let walked = sca(&folder, &with(&["--json", "app"]), "");
+    assert_eq!((walked.code, &walked.findings()[0]["file"]), (1, &json!("app/poetry.lock")), "{}", walked.err);
 }
 
 #[test]
@@ -163,20 +186,27 @@ fn what_cannot_be_looked_up_or_read_is_no_yes() {
     folder.write("requirements.txt", "other==1\n");
     let missing = sca(&folder, &["--database", "none.redb", "--json", "requirements.txt"], "");
     assert_eq!((missing.code, &missing.findings()[0]["code"]), (3, &json!("sca.unavailable")), "{}", missing.err);
+    let two = sca(&folder, &["--database", "none.redb", "--json", "--ecosystem", "npm"], "left-bad\nleft-good\n");
+    let names = (&two.findings()[0]["package"], &two.findings()[0]["others"]);
+    assert_eq!(names, (&json!("left-bad"), &json!(["left-good"])), "{}", two.out);
     // What is known to be bad says more than what is not known.
     folder.write("mixed.txt", "pip install py-widget==1.0\ngem install other\n");
     assert_eq!(sca(&folder, &with(&["mixed.txt"]), "").code, 1);
+    let both = sca(&folder, &with(&["nowhere.txt", "mixed.txt"]), "");
+    assert!(both.code == 1 && both.err.contains("1 file could not be read"), "{} {}", both.code, both.err);
     folder.write("gems.txt", "gem install other\n");
     assert_eq!(sca(&folder, &with(&["gems.txt"]), "").code, 3, "of Ruby there are no advisories");
     folder.write("text.txt", "Nothing to install here.\n");
     assert_eq!(sca(&folder, &["--database", "none.redb", "text.txt"], "").code, 0, "nothing had to be looked up");
+    fs::create_dir(folder.path().join("empty")).unwrap();
     for (args, code, words) in [
         (with(&["nowhere.txt"]), 3, "`nowhere.txt`"),
-        (with(&["."]), 3, "folder"),
+        (with(&["empty"]), 3, "`empty`: is a folder without a manifest"),
         (with(&["--ecosystem", "debian", "requirements.txt"]), 2, "`crates.io`"),
         (with(&["--block-at", "severe", "requirements.txt"]), 2, "`critical`"),
         (with(&["--source", "oracle", "requirements.txt"]), 2, "`both`"),
         (with(&["--index", "nowhere", "requirements.txt"]), 2, "`nowhere` is no folder"),
+        (with(&["--index", "empty", "requirements.txt"]), 2, "`empty` holds no list of names"),
         (vec!["--source", "api", "--api-url", "http://osv.example", "requirements.txt"], 2, "https"),
         (vec!["--config", "none.yaml", "requirements.txt"], 2, "none.yaml"),
     ] {

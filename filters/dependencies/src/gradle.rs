@@ -32,9 +32,27 @@ const CONFIGURATIONS: &[&str] = &[
 ];
 
 /// Reads a line. Where nobody says that it is Gradle's, only coordinates with a version, or of a group with points,
-/// count.
+/// count. A block, or several statements, may stand in one line: `dependencies { api "g:a:1"; api "g:b:1" }`.
 pub(crate) fn line(line: &Line<'_>, known: bool, out: &mut Out<'_>) {
+    statement(line.text.trim(), line, known, out);
+    for part in line.text.split(['{', ';']).skip(1) {
+        statement(part.trim(), line, known, out);
+    }
+}
+
+/// Reads a line of a lock file: `group:name:version=` and the configurations that have it.
+pub(crate) fn locked(line: &Line<'_>, out: &mut Out<'_>) {
     let text = line.text.trim();
+    let Some((coordinates, _)) = text.split_once('=').filter(|_| !text.starts_with('#')) else { return };
+    let mut parts = coordinates.split(':');
+    if let (Some(group), Some(name), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        && let Some(spec) = spec::maven(&format!("{group}:{name}"))
+    {
+        out.add(Spec { wanted: spec::exact(version), ..spec }, How::Lock, line.place.clone());
+    }
+}
+
+fn statement(text: &str, line: &Line<'_>, known: bool, out: &mut Out<'_>) {
     let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
     let grabs = text.contains("@Grab");
     let quoted = strings(text);

@@ -51,7 +51,7 @@ mod written;
 mod xml;
 mod yaml;
 
-pub use format::Hint;
+pub use format::{Hint, Reading};
 pub use found::{Findings, Found, How, LONGEST_NAME, MOST_FOUND, Remote, Unreadable, What};
 pub use growing::{Growing, MOST_HELD};
 

@@ -109,7 +109,8 @@ impl Lines {
 
     fn line(&mut self, line: &Line<'_>, out: &mut Out<'_>) {
         use Format::{
-            Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml,
+            Any, Cfg, Go, GoMod, GoSum, Gradle, GradleLock, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml,
+            Yaml,
         };
         if self.format == Format::Diff {
             // What goes away brings nothing in.
@@ -140,6 +141,9 @@ impl Lines {
         }
         if is(&[Gradle, Other]) {
             gradle::line(line, self.format == Gradle, out);
+        }
+        if self.format == GradleLock {
+            gradle::locked(line, out);
         }
         if is(&[Python, Cfg]) {
             self.setup.line(line, self.format != Python, out);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -91,7 +91,7 @@ impl Schema {
                 ValidationErrorKind::Required { property } => {
                     format!("required: {}", cut(property.as_str().unwrap_or_default()))
                 }
-                kind => kind.keyword().to_owned(),
+                kind => lacking(kind).unwrap_or_else(|| kind.keyword().to_owned()),
             };
             Misfit::At { place: if place.is_empty() { "the top".to_owned() } else { format!("`{place}`") }, keyword }
         })
@@ -103,6 +103,24 @@ impl fmt::Debug for Schema {
         f.write_str("Schema")
     }
 }
+
+/// What `anyOf` asks for, where each branch only lacks a member: their names stand in the schema.
+fn lacking(kind: &ValidationErrorKind) -> Option<String> {
+    let ValidationErrorKind::AnyOf { context } = kind else { return None };
+    let name = |branch: &Vec<ValidationError<'_>>| match branch.as_slice() {
+        [error] => match error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().map(cut),
+            _ => None,
+        },
+        _ => None,
+    };
+    let names: Option<Vec<_>> = context.iter().map(name).collect();
+    let names = names.filter(|names| !names.is_empty() && names.len() <= MOST_NAMED)?;
+    Some(format!("required: {}", names.join(" or ")))
+}
+
+/// As many members of which one is required are named.
+const MOST_NAMED: usize = 8;
 
 /// The draft of a schema: 2020-12 where it says none.
 fn draft(schema: &Value) -> Result<Draft, SchemaError> {
@@ -190,6 +208,11 @@ mod tests {
         assert_eq!(misfit.to_string(), "`type` does not hold at `/a/1`");
         let schema = Schema::compile(&json!({"required": ["a"]})).unwrap();
         assert_eq!(schema.check(&json!({})).unwrap_err().to_string(), "`required: a` does not hold at the top");
+        let either = json!({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]});
+        let misfit = Schema::compile(&either).unwrap().check(&json!({})).unwrap_err();
+        assert_eq!(misfit.to_string(), "`required: a or b` does not hold at the top");
+        let mixed = Schema::compile(&json!({"anyOf": [{"required": ["a"]}, {"type": "string"}]})).unwrap();
+        assert_eq!(mixed.check(&json!({})).unwrap_err().to_string(), "`anyOf` does not hold at the top");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use portcullis_policies::UpstreamKind;
 use serde_json::{Map, Value, json};
 
+use super::cut;
 use super::tool::{Call, Tool};
 use crate::json::Json;
 use crate::verdict::{Code, Refusal};
@@ -40,12 +41,22 @@ pub(super) fn ask(tool: &Tool, request: &Json<'_>, kind: UpstreamKind, model: &s
 pub(super) fn answer(call: &Call, server: &Json<'_>) -> Result<Value, Refusal> {
     let choice = server.get("choices").and_then(Json::as_array).and_then(|choices| choices.first());
     let message = server.get("message").or_else(|| choice.and_then(|choice| choice.get("message")));
+    let cut = cut::is_cut(server);
     let text = message.and_then(|message| message.get("content")).and_then(Json::as_str).ok_or_else(|| {
         Refusal::new("upstream", Code::UpstreamInvalid, "the model server answered nothing that holds a tool's answer")
     })?;
     let said = Json::parse_text(text.trim()).map_err(|error| {
-        Refusal::new("schema", Code::SchemaNotJson, "the model's answer must be a JSON object, and is not")
-            .with_detail(error.to_string())
+        let refusal = if cut {
+            // The caller has no say in how many tokens there are.
+            let message = format!(
+                "the model's answer was cut off after {MOST_TOKENS} tokens, or where its context ended: ask for less"
+            );
+            Refusal::new("schema", Code::SchemaNotJson, message).lasts()
+        } else {
+            let message = "the model's answer must be a JSON object with each key once, and is not";
+            Refusal::new("schema", Code::SchemaNotJson, message)
+        };
+        refusal.with_detail(error.to_string())
     })?;
     let Value::Object(mut entries) = said.to_value() else {
         return Err(Refusal::new(

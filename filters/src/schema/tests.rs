@@ -235,6 +235,14 @@ fn the_gate_serves_the_tools_in_front_of_a_model_server() {
                 assert_eq!(begun.whole(&filter, &wrap(content.to_owned())), Err(code), "{content}");
             }
             assert_eq!(begun.whole(&filter, &json!({"done": true})), Err(Code::UpstreamInvalid));
+            let mut cut = wrap("{\"code\": \"x".to_owned());
+            match cut.get_mut("choices") {
+                Some(choices) => choices[0]["finish_reason"] = "length".into(),
+                None => cut["done_reason"] = "length".into(),
+            }
+            let no = begun.answer(&filter, None, true, &[&cut.to_string()]).1.unwrap_err();
+            assert_eq!((no.code, no.lasting), (Code::SchemaNotJson, true), "{tool}");
+            assert!(no.message.contains("was cut off"), "{tool}: {}", no.message);
             let (_, said) = begun.answer(&filter, None, false, &[r#"{"error":"model not found"}"#]);
             assert_eq!(said.unwrap_err().code, Code::UpstreamInvalid, "an error is no answer");
         }

@@ -89,5 +89,9 @@ impl Watch for ToolWatch {
 }
 
 fn not_json() -> Refusal {
-    Refusal::new("schema", Code::SchemaNotJson, "the tool's answer must be one JSON object, and is not")
+    Refusal::new(
+        "schema",
+        Code::SchemaNotJson,
+        "the tool's answer must be one JSON object with each key once, and is not",
+    )
 }

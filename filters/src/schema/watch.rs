@@ -12,15 +12,18 @@ use serde_json::Value;
 
 use super::asked::{Asked, Form};
 use super::compiled::Schema;
+use super::cut;
 use super::fits_route;
 use super::said::{self, Said, Slot};
 use crate::filter::{Watch, block};
 use crate::frame::{Frame, FrameBody, Piece};
 use crate::gate::Unread;
-use crate::json::Json;
+use crate::json::{Json, JsonErrorKind};
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
 const ODD: &str = "the answer has a form that the gate does not know";
+/// What the value is that an answer's text holds.
+const ANSWER: &str = "the answer";
 /// The most values that one answer may hold: choices, parts, calls.
 const MOST_SLOTS: usize = 512;
 /// The most bytes of them. In `shadow` mode nothing else bounds them.
@@ -47,6 +50,8 @@ pub(super) struct AnswerWatch {
     came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
     excused: bool,
+    /// Whether the server says that the answer was cut off.
+    cut: bool,
     /// Whether the last frame said nothing that is looked at.
     free: bool,
     refusal: Option<Refusal>,
@@ -66,6 +71,7 @@ impl AnswerWatch {
             called: false,
             came: false,
             excused: false,
+            cut: false,
             free: false,
             refusal: None,
         }
@@ -189,14 +195,18 @@ impl AnswerWatch {
             self.text(text)?;
         }
         if !self.asked.answer.is_empty() && texts.is_empty() && whole.is_empty() && !self.excused {
-            return Err(misfit("the answer holds no value, and the request asks for one"));
+            return Err(if self.cut {
+                cut::refusal(Code::SchemaResponse, "")
+            } else {
+                misfit("the answer holds no value, and the request asks for one")
+            });
         }
         Ok(())
     }
 
     /// Judges the answer's text.
     fn text(&self, text: &str) -> Result<(), Refusal> {
-        let value = read(text, "the answer")?;
+        let value = self.read(text, ANSWER)?;
         self.asked
             .answer
             .iter()
@@ -212,9 +222,26 @@ impl AnswerWatch {
         let value = if matches!(arguments.trim(), "" | "null") {
             Value::Object(serde_json::Map::new())
         } else {
-            read(arguments, "the arguments of a tool call")?
+            self.read(arguments, "the arguments of a tool call")?
         };
         self.judge_call(name, &value)
+    }
+
+    /// Reads a value that came as text.
+    fn read(&self, text: &str, what: &str) -> Result<Value, Refusal> {
+        Json::parse_text(text.trim()).map(|json| json.to_value()).map_err(|error| {
+            // The server's answer is JSON; it is the value in it that is none.
+            let refusal = if self.cut && error.kind == JsonErrorKind::Syntax {
+                cut::refusal(Code::SchemaResponse, if what == ANSWER { "" } else { " within a tool call" })
+            } else {
+                Refusal::new(
+                    "schema",
+                    Code::SchemaResponse,
+                    format!("{what} must be JSON, and {}", no_json(error.kind)),
+                )
+            };
+            refusal.with_detail(error.to_string())
+        })
     }
 
     fn judge_call(&self, name: &str, arguments: &Value) -> Result<(), Refusal> {
@@ -244,6 +271,7 @@ impl Watch for AnswerWatch {
         if !self.asked.answer.is_empty() {
             self.from.get_or_insert(number);
         }
+        self.cut |= cut::is_cut(json);
         said::each(json, &mut |said| self.hear(number, said));
         let reason = json.get("done_reason").and_then(Json::as_str);
         self.excused |= json.get("error").is_some_and(|error| *error != Json::Null);
@@ -266,7 +294,8 @@ impl Watch for AnswerWatch {
     }
 
     fn unread(&self, what: Unread) -> Option<Refusal> {
-        let not_json = || Refusal::new("schema", Code::SchemaNotJson, "the answer must be JSON, and is not");
+        let not_json =
+            || Refusal::new("schema", Code::SchemaNotJson, "the answer must be JSON with each key once, and is not");
         let must_be = !self.asked.answer.is_empty() || (self.own.is_some() && !self.streams);
         (what == Unread::NotJson && must_be).then(not_json)
     }
@@ -285,12 +314,15 @@ impl Watch for AnswerWatch {
     }
 }
 
-fn read(text: &str, what: &str) -> Result<Value, Refusal> {
-    Json::parse_text(text.trim()).map(|json| json.to_value()).map_err(|error| {
-        // The server's answer is JSON; it is the value in it that is none.
-        Refusal::new("schema", Code::SchemaResponse, format!("{what} must be JSON, and is not"))
-            .with_detail(error.to_string())
-    })
+/// Why a value is none that the gate takes. Two readers may each take another one of two keys.
+fn no_json(kind: JsonErrorKind) -> &'static str {
+    match kind {
+        JsonErrorKind::DuplicateKey => "a key stands twice in it",
+        JsonErrorKind::SimilarKeys => "two keys of it differ only in case",
+        JsonErrorKind::TooDeep => "it is nested too deep",
+        JsonErrorKind::TooMany => "it holds too many values",
+        JsonErrorKind::Syntax => "is not",
+    }
 }
 
 fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {

@@ -34,5 +34,9 @@ impl Watch for WholeWatch {
 }
 
 fn not_json() -> Refusal {
-    Refusal::new("schema", Code::SchemaNotJson, "this route's answers must be JSON, and this one is not")
+    Refusal::new(
+        "schema",
+        Code::SchemaNotJson,
+        "this route's answers must be JSON with each key once, and this one is not",
+    )
 }

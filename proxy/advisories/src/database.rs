@@ -63,8 +63,8 @@ pub enum DatabaseError {
     },
     /// It was made by another version of the program.
     #[error(
-        "the database of advisories `{path}` has format {found}, expected {FORMAT}; move it away and make it anew \
-         with `portcullis osv import PATH`"
+        "the database of advisories `{path}` has format {found}, expected {FORMAT}; remove it, then `portcullis osv \
+         sync`, or import what you have"
     )]
     Format {
         /// The file.
@@ -74,7 +74,7 @@ pub enum DatabaseError {
     },
     /// Its content makes no sense.
     #[error(
-        "the database of advisories `{0}` is damaged; move it away and make it anew with `portcullis osv import PATH`"
+        "the database of advisories `{0}` is damaged; remove it, then `portcullis osv sync`, or import what you have"
     )]
     Damaged(PathBuf),
 }
@@ -216,7 +216,19 @@ impl FileId {
 fn guard<T>(path: &Path, read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, DatabaseError> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(redb::Error::Corrupted(_))) | Err(_) => Err(DatabaseError::Damaged(path.to_owned())),
+        Err(_) => Err(DatabaseError::Damaged(path.to_owned())),
+        Ok(Err(source)) if is_damage(&source) => Err(DatabaseError::Damaged(path.to_owned())),
         Ok(Err(source)) => Err(DatabaseError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Whether what was read makes no sense, and will make none later.
+pub(crate) fn is_damage(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
+        redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
+        // A database of the same library that is none of ours.
+        redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => true,
+        _ => false,
     }
 }

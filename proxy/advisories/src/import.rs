@@ -11,6 +11,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, ReadableDatabase as _};
 
 use self::beside::{Beside, lock};
+use crate::database::is_damage;
 use crate::tables::{FORMAT, Outcome, SUMMARY, THE_FORMAT, THE_SUMMARY, Tables, damaged};
 
 mod archive;
@@ -96,7 +97,8 @@ pub enum ImportError {
     },
     /// The database that is there cannot be added to.
     #[error(
-        "the database of advisories `{path}` cannot be added to: {source}; move it away and import everything again"
+        "the database of advisories `{path}` cannot be added to: {source}; {}",
+        if is_damage(.source) { "remove it, then `portcullis osv sync`, or import everything again" } else { "try again" }
     )]
     Store {
         /// The file.
@@ -106,8 +108,8 @@ pub enum ImportError {
     },
     /// It was made by another version of the program.
     #[error(
-        "the database of advisories `{path}` has format {found}, expected {FORMAT}; move it away and import \
-         everything again"
+        "the database of advisories `{path}` has format {found}, expected {FORMAT}; remove it, then `portcullis osv \
+         sync`, or import everything again"
     )]
     Format {
         /// The file.

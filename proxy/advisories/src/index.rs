@@ -36,6 +36,9 @@ pub enum IndexError {
         /// What came of it.
         source: io::Error,
     },
+    /// No list is in it.
+    #[error("`{0}` holds no list of names, expected files such as `PyPI.txt` or `npm.txt`")]
+    Empty(PathBuf),
     /// It is named for no ecosystem.
     #[error(
         "`{0}` is named for no known ecosystem, expected one of `crates.io.txt`, `Go.txt`, `Maven.txt`, `npm.txt`, \
@@ -56,7 +59,7 @@ impl Index {
     /// Reads every `*.txt` of a directory, each named for its ecosystem: `npm.txt`, `PyPI.txt`, `crates.io.txt`.
     ///
     /// # Errors
-    /// When one cannot be read, or is named for no ecosystem.
+    /// When one cannot be read, or is named for no ecosystem, or there is none.
     pub fn load(directory: &Path) -> Result<Self, IndexError> {
         let error = |source| IndexError::Io { path: directory.to_owned(), source };
         let mut index = Self::default();
@@ -67,6 +70,9 @@ impl Index {
                 let ecosystem = Ecosystem::named(stem).ok_or_else(|| IndexError::Unknown(path.clone()))?;
                 index.names.insert(ecosystem, Names::load(ecosystem, &path)?);
             }
+        }
+        if index.names.is_empty() {
+            return Err(IndexError::Empty(directory.to_owned()));
         }
         Ok(index)
     }
@@ -144,6 +150,14 @@ fn name(text: &str, line: (u32, u32)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_without_lists_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Index::load(dir.path()), Err(IndexError::Empty(_))));
+        fs::write(dir.path().join("names.csv"), "requests\n").unwrap();
+        assert!(matches!(Index::load(dir.path()), Err(IndexError::Empty(_))));
+    }
 
     #[test]
     fn knows_what_is_listed() {

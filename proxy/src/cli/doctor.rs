@@ -207,6 +207,7 @@ fn advisories(config: &Config, line: &mut Say<'_>) {
     };
     let cure = match look.source {
         SourceWord::Api => "let the gate reach `filters.sca.api.url`, or use `source: local` and `portcullis osv sync`",
+        _ if crate::packages::is_beyond_repair(config) => "remove that file, then `portcullis osv sync`",
         SourceWord::Both | SourceWord::Local => "`portcullis osv sync`, once a day",
     };
     line("advisories", Health::Fail, why, &format!("{cure}: {until}"));

@@ -24,7 +24,7 @@ pub(crate) struct InitArgs {
     /// The model server. Default: the one that answers on its usual loopback port.
     #[arg(long)]
     pub(crate) upstream: Option<String>,
-    /// What kind of server it is: ollama, llamacpp, openai. Default: what it says itself.
+    /// What kind of server it is: ollama, llamacpp, openai, llmesh. Default: what it says itself.
     #[arg(long)]
     pub(crate) kind: Option<String>,
 }

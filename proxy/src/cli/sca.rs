@@ -16,6 +16,7 @@ use super::{ConfigArg, Failure, Outcome};
 use crate::config::{ScaConfig, SourceWord};
 use crate::web::is_safe;
 
+mod folder;
 mod input;
 mod report;
 mod spoken;
@@ -27,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Arguments of `sca`.
 #[derive(Args)]
 pub(crate) struct ScaArgs {
-    /// Manifests, lock files, lists, or texts; `-` is standard input, which is also read when nothing is named.
+    /// Manifests, lock files, lists, texts, or folders, of which the manifests are judged; `-` is standard input, which is
+    /// also read when nothing is named.
     files: Vec<PathBuf>,
     /// The ecosystem of what has no telling name: standard input, or a list in a `.txt`. Without it, standard input is
     /// read as a model's answer.
@@ -47,7 +49,7 @@ pub(crate) struct ScaArgs {
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     block_at: Option<Severity>,
     /// Blocks what is only told otherwise: vulnerabilities that nobody rated, unknown and look-alike names, packages
-    /// from elsewhere; and judges what is not pinned by every version that fits.
+    /// from elsewhere, files of a kind that is not known; and judges what is not pinned by every version that fits.
     #[arg(long)]
     strict: bool,
     /// The database of advisories. Default: that of the config.
@@ -74,22 +76,28 @@ pub(super) fn run(args: &ScaArgs) -> Outcome {
         mention(why);
     }
     for input in &inputs {
-        input.mention_lists(&args.files, mention);
+        input.mention_lists(&inputs, mention);
     }
-    let weighed = weigh::all(&config, &inputs)?;
+    let weighed = weigh::all(&config, &inputs, args.strict)?;
+    for remark in &weighed.remarks {
+        mention(remark);
+    }
     report::tell(args.form(), &weighed.told, &failed);
     if !inputs.is_empty() {
         mention(&said(&weighed, inputs.len()));
     }
-    if !failed.is_empty() {
-        return Err(Failure::broken(format!("{} could not be read", count(failed.len(), "file"))));
-    }
+    let unread = match failed.len() {
+        0 => String::new(),
+        many => format!("{} could not be read", count(many, "file")),
+    };
     // What is known to be bad says more than what is not known.
     let blocks = |judged: bool| weighed.told.iter().any(|told| told.blocks && told.what.is_judged() == judged);
-    match (blocks(true), blocks(false)) {
-        (true, _) => Err(Failure::no("")),
-        (false, true) => Err(Failure::broken("")),
-        (false, false) => Ok(()),
+    if blocks(true) {
+        Err(Failure::no(unread))
+    } else if blocks(false) || !failed.is_empty() {
+        Err(Failure::broken(unread))
+    } else {
+        Ok(())
     }
 }
 
@@ -159,7 +167,18 @@ impl ScaArgs {
             files.push(PathBuf::from("-"));
         }
         let (mut inputs, mut failed) = (Vec::new(), Vec::new());
-        for file in &files {
+        let mut all = Vec::new();
+        for file in files {
+            if !file.is_dir() {
+                all.push(file);
+                continue;
+            }
+            match folder::manifests(&file) {
+                Ok(found) => all.extend(found),
+                Err(error) => failed.push(format!("`{}`: {error}", file.display())),
+            }
+        }
+        for file in &all {
             let read = if file.as_os_str() == "-" {
                 Input::stdin(self.stdin_name.as_deref(), self.ecosystem)
             } else {

@@ -18,7 +18,9 @@ impl Relay<'_> {
     /// Whether another answer may take the place of the one that was refused.
     pub(super) fn is_repairable(&self, cleared: &Cleared, refusal: &Refusal) -> bool {
         let tries = self.generation.config.filters.schema.repair;
-        let unfit = refusal.filter == "schema" && matches!(refusal.code, Code::SchemaResponse | Code::SchemaNotJson);
+        let named = matches!(refusal.code, Code::SchemaResponse | Code::SchemaNotJson);
+        // An answer that ended at its token limit ends there again.
+        let unfit = refusal.filter == "schema" && named && !refusal.lasting;
         let head = cleared.head();
         // An LLMesh node answers a nonce once. What does more than run a model is not done twice.
         let again = head.route.class == RouteClass::Inference && head.upstream != UpstreamKind::LlMesh;

@@ -244,3 +244,80 @@ fn a_route_is_held_to_the_operator_s_schema() {
     let (_, said) = begun.answer(&filter, None, true, &["{\"response\": "]);
     assert_eq!(said.unwrap_err().code, Code::SchemaNotJson);
 }
+
+#[test]
+fn an_answer_that_was_cut_off_is_named_and_not_asked_for_again() {
+    let filter = filter(vec![]);
+    let format = json!({"type": "json_schema", "json_schema": {"schema": {"type": "object"}}});
+    type Case<'c> = (UpstreamKind, &'c str, Value, fn(&str, bool) -> Value);
+    let cases: [Case<'_>; 3] = [
+        (
+            UpstreamKind::Ollama,
+            "/api/chat",
+            json!({"model": "m", "format": "json"}),
+            |text, cut| json!({"message": {"content": text}, "done_reason": if cut { "length" } else { "stop" }}),
+        ),
+        (
+            UpstreamKind::LlamaCpp,
+            "/v1/chat/completions",
+            json!({"response_format": format}),
+            |text, cut| json!({"choices": [{"message": {"content": text}, "finish_reason": if cut { "length" } else { "stop" }}]}),
+        ),
+        (
+            UpstreamKind::OpenAi,
+            "/v1/messages",
+            json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}),
+            |text, cut| {
+                let reason = if cut { "max_tokens" } else { "end_turn" };
+                json!({"type": "message", "content": [{"type": "text", "text": text}], "stop_reason": reason})
+            },
+        ),
+    ];
+    for (kind, path, body, wrap) in cases {
+        let begun = Exchange::begin(&filter, kind, path, &body).unwrap();
+        let judged = |text: &str, cut: bool| begun.answer(&filter, None, true, &[&wrap(text, cut).to_string()]).1;
+        for text in ["{\"n\": [1, 2", ""] {
+            let no = judged(text, true).unwrap_err();
+            assert_eq!((no.code, no.lasting), (Code::SchemaResponse, true), "{path}");
+            assert!(no.message.contains("cut off at the token limit: ask for more tokens"), "{}", no.message);
+            let no = judged(text, false).unwrap_err();
+            assert!(!no.lasting && !no.message.contains("cut off"), "{path} {}", no.message);
+        }
+        assert!(judged("{}", true).is_ok(), "{path}: what is whole is whole");
+        let no = judged("[1]", true).unwrap_err();
+        assert!(!no.lasting, "{path}: it is whole, and does not fit");
+        let no = judged("{\"a\": 1, \"a\": 2}", true).unwrap_err();
+        assert_eq!((no.message.as_ref(), no.lasting), ("the answer must be JSON, and a key stands twice in it", false));
+    }
+}
+
+#[test]
+fn a_stream_that_was_cut_off_is_named_so_too() {
+    let filter = filter(vec![]);
+    let begun =
+        Exchange::begin(&filter, UpstreamKind::Ollama, "/api/chat", &json!({"model": "m", "format": "json"})).unwrap();
+    let lines = |reason: &str| {
+        let (first, last) = (
+            json!({"message": {"content": "{\"n\": "}, "done": false}),
+            json!({"message": {"content": "[1"}, "done": true, "done_reason": reason}),
+        );
+        [format!("{first}\n"), format!("{last}\n")]
+    };
+    for (reason, cut) in [("length", true), ("stop", false)] {
+        let [first, last] = lines(reason);
+        let (left, said) = begun.answer(&filter, Some(StreamFormat::Ndjson), true, &[&first, &last]);
+        let no = said.unwrap_err();
+        assert_eq!((left.concat(), no.lasting, no.message.contains("cut off")), (String::new(), cut, cut), "{reason}");
+    }
+    let tools =
+        json!({"tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]});
+    let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, "/v1/chat/completions", &tools).unwrap();
+    let call = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function":
+        {"name": "weather", "arguments": "{\"city\": \"Ro"}}]}}]});
+    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]});
+    let frames = [format!("data: {call}\n\n"), format!("data: {end}\n\n"), "data: [DONE]\n\n".to_owned()];
+    let (_, said) = begun.answer(&filter, Some(StreamFormat::Sse), true, &[&frames[0], &frames[1], &frames[2]]);
+    let no = said.unwrap_err();
+    let said = "the answer was cut off at the token limit within a tool call: ask for more tokens";
+    assert!(no.lasting && no.message.starts_with(said), "{}", no.message);
+}

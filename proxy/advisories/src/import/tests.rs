@@ -292,13 +292,16 @@ fn what_is_no_database_is_refused() {
     let source = bench.write("a.json", "[]");
     fs::create_dir_all(bench.path().parent().unwrap()).unwrap();
     fs::write(bench.path(), "something else entirely").unwrap();
-    assert!(matches!(bench.try_import(std::slice::from_ref(&source)), Err(ImportError::Store { .. })));
+    let remedy = "remove it, then `portcullis osv sync`";
+    let error = bench.try_import(std::slice::from_ref(&source)).unwrap_err();
+    assert!(matches!(error, ImportError::Store { .. }) && error.to_string().contains(remedy), "{error}");
     assert_eq!(fs::read(bench.path()).unwrap(), b"something else entirely");
-    assert!(Database::open(&bench.path()).is_err());
+    let error = Database::open(&bench.path()).err().unwrap();
+    assert!(matches!(error, DatabaseError::Damaged(_)) && error.to_string().contains(remedy), "{error}");
     // A database of the same library that is not ours.
     fs::remove_file(bench.path()).unwrap();
     redb::Database::create(bench.path()).unwrap().close().unwrap();
-    assert!(Database::open(&bench.path()).is_err());
+    assert!(matches!(Database::open(&bench.path()), Err(DatabaseError::Damaged(_))));
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub(super) fn tell(place: &Place, report: &Report, as_json: bool) -> Outcome {
         );
     } else {
         say!(
-            "{added} added, {replaced} replaced, {withdrawn} withdrawn, {elsewhere} of other ecosystems, \
+            "{added} added, {replaced} replaced, {withdrawn} withdrawn, {elsewhere} on no package of these ecosystems, \
              {broken_total} broken, in `{database}`"
         );
         for broken in broken.iter().take(NAMED) {

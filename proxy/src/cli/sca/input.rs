@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use portcullis_dependencies::Hint;
+use portcullis_dependencies::{Hint, Reading};
 use portcullis_osv::Ecosystem;
 
 use super::{file_name, spoken};
@@ -15,6 +15,9 @@ const MOST_BYTES: u64 = 64 << 20;
 
 /// Manifests whose names have no ending.
 const NAMED: [&str; 6] = ["dockerfile", "gemfile", "go.mod", "go.sum", "makefile", "pipfile"];
+
+/// Endings of texts, of which nobody expects that they are manifests.
+const TEXTS: [&str; 3] = ["log", "text", "txt"];
 
 /// A text to judge.
 #[derive(Debug)]
@@ -45,6 +48,10 @@ impl Input {
         }
         let text = read(file)?;
         let name = path.to_string_lossy().into_owned();
+        let streamed = if is_text(&name) { spoken::streamed(&text) } else { None };
+        if let Some(texts) = streamed {
+            return Ok(Self { name, text: texts, kind: Kind::Answer, path: Some(path.to_owned()) });
+        }
         let in_folder = path.parent().is_some_and(|parent| file_name(parent) == "requirements");
         let kind = Kind::of(&name, in_folder, ecosystem, &text);
         Ok(Self { name, text, kind, path: Some(path.to_owned()) })
@@ -59,7 +66,7 @@ impl Input {
             (None, None) => Kind::Answer,
         };
         if kind == Kind::Answer
-            && let Some(texts) = spoken::texts(&text)
+            && let Some(texts) = spoken::texts(&text).or_else(|| spoken::streamed(&text))
         {
             text = texts;
         }
@@ -76,8 +83,32 @@ impl Input {
         }
     }
 
+    /// Why it may bring in more than was found, where it is a file of a kind that is not known; `nothing` says that
+    /// nothing at all was found in it.
+    pub(super) fn doubt(&self, nothing: bool) -> Option<String> {
+        let Kind::File(name) = &self.kind else { return None };
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        match Reading::of(name) {
+            Reading::Text if !TEXTS.contains(&ending) => {
+                Some(format!("`{}` is no manifest that is known; read as text", self.name))
+            }
+            Reading::Form if nothing => {
+                Some(format!("`{}` is no manifest that is known, and nothing in it looks like one's", self.name))
+            }
+            // Of both `Cargo.lock` and `uv.lock`, what comes from a registry names it.
+            Reading::Manifest if nothing && name.ends_with(".lock") => {
+                let own = self.text.lines().filter(|line| line.trim() == "[[package]]").count();
+                (own > 1).then(|| {
+                    let all = format!("`{}` lists {own} packages and says no `source` of any", self.name);
+                    format!("{all}: such are a project's own, and are not looked up")
+                })
+            }
+            Reading::Code | Reading::Form | Reading::Manifest | Reading::Text => None,
+        }
+    }
+
     /// Tells of the lists of requirements that this one names, which are not read unless they are named, too.
-    pub(super) fn mention_lists(&self, named: &[PathBuf], mention: impl Fn(&str)) {
+    pub(super) fn mention_lists(&self, read: &[Self], mention: impl Fn(&str)) {
         if !matches!(&self.kind, Kind::File(name) if is_requirements(name)) {
             return;
         }
@@ -85,7 +116,7 @@ impl Input {
         for (number, line) in self.text.lines().enumerate() {
             let Some(other) = other_list(line) else { continue };
             let path = folder.join(other);
-            if !named.iter().any(|named| same(named, &path)) {
+            if !read.iter().filter_map(|input| input.path.as_deref()).any(|read| same(read, &path)) {
                 let number = number + 1;
                 mention(&format!("{}:{number}: `{other}` is not followed; name that file, too", self.name));
             }
@@ -121,6 +152,12 @@ impl Kind {
             _ => Self::List(ecosystem),
         }
     }
+}
+
+/// Whether a file of this name may be what a model server sent.
+fn is_text(path: &str) -> bool {
+    let name = file_name(Path::new(path));
+    matches!(Reading::of(&name), Reading::Text) || name.ends_with(".json")
 }
 
 fn is_requirements(name: &str) -> bool {
@@ -182,6 +219,25 @@ mod tests {
         assert_eq!(Kind::list(Ecosystem::CratesIo, "\n[package]"), Kind::Language("toml"));
         assert_eq!(Kind::list(Ecosystem::Npm, "{}"), Kind::Language("json"));
         assert_eq!(Kind::list(Ecosystem::Go, "module x\n"), file("go.mod"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said() {
+        let of = |name: &str, text: &str, nothing| {
+            let kind = Kind::of(name, false, None, text);
+            Input { name: name.to_owned(), text: text.to_owned(), kind, path: None }.doubt(nothing)
+        };
+        let unknown = "`a/bun.lock` is no manifest that is known; read as text";
+        assert_eq!(of("a/bun.lock", "", true).as_deref(), Some(unknown));
+        assert_eq!(of("a/bun.lock", "", false).as_deref(), Some(unknown), "what was found need not be all");
+        assert!(of("bom.json", "{}", true).is_some_and(|said| said.contains("`bom.json` is no manifest")));
+        assert_eq!(of("deploy.yaml", "", false), None);
+        for fine in ["notes.txt", "answer.md", "package.json", "requirements.txt", "main.py", "Dockerfile"] {
+            assert_eq!(of(fine, "", true), None, "{fine}");
+        }
+        let two = "[[package]]\nname = \"a\"\n\n[[package]]\nname = \"b\"\n";
+        assert!(of("Cargo.lock", two, true).is_some_and(|said| said.contains("2 packages")));
+        assert_eq!(of("Cargo.lock", "[[package]]\nname = \"a\"\n", true), None, "a project of its own alone");
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl<'t> Cells<'t> {
         };
         match &told.what {
             What::Finding(finding) => Self::finding(finding),
+            What::Foreign(_) => nothing("unknown-format"),
             What::TooMany => nothing("too-many"),
             What::Unavailable { ecosystem, first, .. } => {
                 Self { package: Some(first), ecosystem: Some(ecosystem.as_str()), ..nothing("unavailable") }
@@ -99,6 +100,7 @@ impl<'t> Cells<'t> {
 /// For programs.
 fn object(told: &Told) -> Value {
     let cells = Cells::of(told);
+    let others = if let What::Unavailable { others, .. } = &told.what { others.as_slice() } else { &[] };
     json!({
         "file": &*told.file,
         "line": told.from.line,
@@ -113,6 +115,7 @@ fn object(told: &Told) -> Value {
         "blocks": told.blocks,
         "code": cells.code,
         "reason": told.what.sentence(),
+        "others": others,
     })
 }
 
@@ -229,6 +232,9 @@ fn rule(told: &Told) -> Value {
             "It may be made up: whoever registers the name decides what is installed. Find the package that is meant.",
         ),
         "unreadable" => ("A part that cannot be read.".to_owned(), "Mend it: what it brings in cannot be looked up."),
+        "unknown-format" => {
+            ("A file of a kind that is not known.".to_owned(), "Name the lock file of a tool that is known instead.")
+        }
         "too-many" => ("More dependencies than are judged.".to_owned(), "Divide the file."),
         _ => (
             "Dependencies that cannot be looked up.".to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use portcullis_advisories::IndexError;
 use portcullis_dependencies::{Found, Hint, How, MOST_FOUND, What as Reads, find};
 use portcullis_filters::sca::{
     Advisories, Dossier, Finding, Handling, Judge, Lookup, ScaObserver, ScaSettings, Told as Answer,
@@ -25,6 +26,8 @@ pub(super) struct Weighed {
     pub(super) told: Vec<Told>,
     /// How many dependencies there are, each counted once a file.
     pub(super) dependencies: usize,
+    /// What else is to be said of the files.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Something that speaks against a dependency, or a part of a text.
@@ -39,10 +42,12 @@ pub(super) struct Told {
 pub(super) enum What {
     /// A finding, as the gate has it.
     Finding(Box<Finding>),
+    /// A file of a kind that is not known.
+    Foreign(String),
     /// More dependencies than are told of one text.
     TooMany,
-    /// What is known of so many dependencies, the first of which stands here, cannot be looked up.
-    Unavailable { ecosystem: Ecosystem, first: String, packages: usize, why: String },
+    /// What is known of these dependencies cannot be looked up.
+    Unavailable { ecosystem: Ecosystem, first: String, others: Vec<String>, why: String },
     /// A command that installs what only its run will name.
     Unnamed,
     /// A part of the text that cannot be read.
@@ -64,15 +69,27 @@ impl ScaObserver for Quiet {
     fn unnamed(&self) {}
 }
 
-/// Judges all of it.
-pub(super) fn all(config: &ScaConfig, inputs: &[Input]) -> Outcome<Weighed> {
-    let advisories = Packages::default().source(config)?;
+/// Judges all of it. `strict` says that what is not understood is no yes.
+pub(super) fn all(config: &ScaConfig, inputs: &[Input], strict: bool) -> Outcome<Weighed> {
+    let advisories = Packages::default().source(config).map_err(|error| match error.downcast_ref::<IndexError>() {
+        Some(why) => Failure::usage(format!("{why}: `--index`, or `filters.sca.index`")),
+        None => Failure::from(error),
+    })?;
     let judge = Judge::new(config.settings, Arc::clone(&advisories), Arc::new(Quiet));
     let mut weighed = Weighed::default();
     let mut items = Vec::new();
     let doubtful = config.settings.unavailable;
     for input in inputs {
+        let (items_before, told_before) = (items.len(), weighed.told.len());
         gather(input, &config.settings, &mut items, &mut weighed.told);
+        let nothing = (items_before, told_before) == (items.len(), weighed.told.len());
+        match input.doubt(nothing) {
+            Some(why) if strict => {
+                let file = Arc::from(input.name.as_str());
+                weighed.told.push(Told { file, from: Place::FIRST, what: What::Foreign(why), blocks: true });
+            }
+            doubt => weighed.remarks.extend(doubt),
+        }
     }
     weighed.dependencies = items.len();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -185,7 +202,7 @@ fn unavailable(doubtful: Handling, why: String, items: &[&Item]) -> Option<Told>
     let what = What::Unavailable {
         ecosystem: first.found.package.ecosystem(),
         first: first.found.written.clone(),
-        packages: items.len(),
+        others: items.iter().skip(1).map(|item| item.found.written.clone()).collect(),
         why,
     };
     Some(first.told(doubtful == Handling::Block, what))
@@ -207,10 +224,11 @@ impl What {
     pub(super) fn sentence(&self) -> String {
         match self {
             Self::Finding(finding) => finding.sentence(),
+            Self::Foreign(why) => why.clone(),
             Self::TooMany => format!("names more than {MOST_FOUND} dependencies, and the rest is not judged"),
-            Self::Unavailable { first, packages, why, .. } => match packages {
-                1 => format!("`{first}` cannot be looked up: {why}"),
-                _ => format!("`{first}` and {} more cannot be looked up: {why}", packages - 1),
+            Self::Unavailable { first, others, why, .. } => match others.len() {
+                0 => format!("`{first}` cannot be looked up: {why}"),
+                more => format!("`{first}` and {more} more cannot be looked up: {why}"),
             },
             Self::Unnamed => "a command installs what only its run will name".to_owned(),
             Self::Unreadable(what) => format!("{what}, which may bring something in, cannot be read"),

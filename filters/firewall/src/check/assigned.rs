@@ -161,7 +161,7 @@ const PASSWORDS: &[&str] =
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let name = name_of(candidate);
     let value = Value::of(candidate);
-    if is_path(candidate) || !may_be_named(candidate) {
+    if is_path(candidate) || !may_be_named(candidate) || is_no_password(candidate, value.text) {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
@@ -175,6 +175,12 @@ pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
 /// Whether what a value is assigned to may be a name for a secret. It does not depend on the value.
 pub(super) fn may_be_named(candidate: &Candidate<'_>) -> bool {
     !is_chained(candidate) && !is_harmless_name(name_of(candidate))
+}
+
+/// Whether a value beside the word for a password is a day, or the name of what keeps passwords.
+fn is_no_password(candidate: &Candidate<'_>, value: &str) -> bool {
+    let before = part(candidate.text, 0..candidate.start);
+    told::is_date(value) || told::is_keeper(before, head_of(candidate), value)
 }
 
 /// A value behind an option's name: `--db-password x`.
@@ -224,6 +230,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         || is_harmless_name(head_of(candidate))
         || is_address(text)
         || is_uuid(text)
+        || is_no_password(candidate, text)
         // The second half of a path: `Secrets::Aes128Gcm`.
         || text.starts_with(':')
     {

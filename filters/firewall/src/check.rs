@@ -16,7 +16,7 @@ mod words;
 
 use std::ops::Range;
 
-pub(crate) use glance::{Glance, glance, named, needs_digit};
+pub(crate) use glance::{Behind, End, Glance, behind, end, glance, named, needs_digit};
 
 /// What a rule's expression matched, for its checks.
 #[derive(Clone, Copy)]

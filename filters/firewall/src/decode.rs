@@ -192,4 +192,4 @@ fn after(text: &str, place: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

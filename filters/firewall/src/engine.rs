@@ -27,7 +27,7 @@ use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
-use starts::Starts;
+use starts::{Starts, is_edge};
 
 /// All rules, ready to match.
 pub(crate) struct Engine {
@@ -394,7 +394,10 @@ impl Engine {
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
         // Most of what has a keyword is something else, and shows so in its first bytes.
-        if rule.reach == Reach::Here && !rule.beginning.may_be(text.as_bytes().get(begins.end..).unwrap_or_default()) {
+        if rule.reach == Reach::Here
+            && ((rule.at_edge && !is_edge(text.as_bytes(), begins.end))
+                || !rule.beginning.may_be(text.as_bytes().get(begins.end..).unwrap_or_default()))
+        {
             return Ok(());
         }
         let Some(cache) = caches.get_mut(number as usize) else { return Ok(()) };

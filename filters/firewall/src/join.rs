@@ -29,8 +29,15 @@ const LEAST: usize = 16;
 /// As many pieces are more than a secret is cut into.
 const LONG: usize = 4 << 10;
 
+/// So many bytes of a row are more than any secret is long. What stands farther from where a row may end is the same
+/// wherever it ends.
+const REACH: usize = 8 << 10;
+
 /// What stands between the ways in which pieces are given: an empty line, which no row goes over.
 pub(crate) const APART: &str = "\n\n";
+
+/// Where pieces stand in a text, one after the other.
+type Pieces<'p> = &'p [Range<usize>];
 
 /// Who takes what was joined, the whole of it first.
 pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
@@ -50,23 +57,46 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     }
     let mut view = View::default();
     // What is longer than any secret is a row whatever stands at its ends.
-    let inner = if pieces.len() > LONG { &[] } else { pieces.get(1..).unwrap_or_default() };
-    for ways in [pieces, inner] {
-        for way in [ways, ways.get(..ways.len().saturating_sub(1)).unwrap_or_default()] {
-            if way.len() >= 2 && (way.len() <= LONG || way.len() == pieces.len()) {
+    let few = pieces.len() <= LONG;
+    let inner = if few { pieces.get(1..).unwrap_or_default() } else { &[] };
+    let without_last = |ways: &'_ [Range<usize>]| 0..if few { ways.len().saturating_sub(1) } else { 0 };
+    // Words of a sentence that happen to have the size of the pieces.
+    let apart = pieces.get(apart(text, pieces)).filter(|way| way.len() < pieces.len().min(LONG)).unwrap_or_default();
+    let ways = [
+        pieces,
+        pieces.get(without_last(pieces)).unwrap_or_default(),
+        inner,
+        inner.get(without_last(inner)).unwrap_or_default(),
+        apart,
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let (begin, end) = ends(way).filter(|_| number > 0).unwrap_or((way, &[]));
+        for way in [begin, end] {
+            if way.len() >= 2 {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
                 let end = way.last().map_or(0, |piece| piece.end);
                 view.put(APART, end..end);
             }
         }
     }
-    // Words of a sentence that happen to have the size of the pieces.
-    if let Some(way) = pieces.get(apart(text, pieces)).filter(|way| (2..pieces.len().min(LONG)).contains(&way.len())) {
-        way.iter().for_each(|piece| view.copy(text, piece.clone()));
-        let end = way.last().map_or(0, |piece| piece.end);
-        view.put(APART, end..end);
-    }
     sink(&view);
+}
+
+/// The first and the last pieces of a row, if there are more between them than a secret reaches over.
+fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
+    fn enough<'p>(pieces: impl Iterator<Item = &'p Range<usize>>) -> usize {
+        let mut left = REACH;
+        let within = |piece: &&Range<usize>| {
+            let more = left > 0;
+            left = left.saturating_sub(piece.len());
+            more
+        };
+        // Two at least, however long they are.
+        pieces.take_while(within).count().max(2)
+    }
+    let (begin, end) = (enough(way.iter()), enough(way.iter().rev()));
+    let rest = way.len().checked_sub(end).filter(|rest| *rest > begin)?;
+    Some((way.get(..begin)?, way.get(rest..)?))
 }
 
 /// The pieces without the words of small letters before and after them.
@@ -171,6 +201,25 @@ fn word_start(bytes: &[u8], floor: usize, end: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A row is given whole once; without its ends only as far as a secret reaches from them.
+    #[test]
+    fn a_long_row_is_not_copied_for_each_way_to_end_it() {
+        for (count, size) in [(3, 7), (9, 20), (600, 64), (600, 7), (30, 5000)] {
+            let piece = |number: usize| format!("{number:03}{}", "aB3c".repeat(size / 4));
+            let text: String = (0..count).map(|number| piece(number) + "\n").collect();
+            let size = piece(0).len();
+            let pieces: Vec<_> = (0..count).map(|number| number * (size + 1)..number * (size + 1) + size).collect();
+            let mut given = String::new();
+            give(&text, &pieces, &mut |view| given.push_str(&view.text));
+            let rows: Vec<&str> = given.split(APART).filter(|row| !row.is_empty()).collect();
+            assert_eq!(rows[0], (0..count).map(piece).collect::<String>());
+            let begins = |number: usize| rows.iter().any(|row| row.starts_with(&(piece(number) + &piece(number + 1))));
+            let ends = |number: usize| rows.iter().any(|row| row.ends_with(&(piece(number - 1) + &piece(number))));
+            assert!(begins(0) && begins(1) && ends(count - 1) && ends(count - 2), "{count} pieces of {size}");
+            assert!(given.len() <= text.len() + 6 * REACH + 12 * size, "{count} pieces of {size}: {}", given.len());
+        }
+    }
 
     #[test]
     fn whatever_a_secret_is_made_of_may_hide() {

@@ -208,12 +208,15 @@ impl<'s> Loading<'s> {
             return self.report.inactive.push(diagnostic(source, placed, message));
         };
         let (mut checks, mut glances, mut named) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut behind, mut ends) = (Vec::new(), Vec::new());
         for name in &extra.checks {
             match check::by_name(name) {
                 Some(check) => {
                     checks.push(check);
                     glances.extend(check::glance(name));
                     named.extend(check::named(name));
+                    behind.extend(check::behind(name));
+                    ends.extend(check::end(name));
                 }
                 None => self.say(source, placed, &format!("there is no check `{name}`")),
             }
@@ -229,6 +232,8 @@ impl<'s> Loading<'s> {
             checks,
             glances,
             named,
+            behind,
+            ends,
             proven: extra.checks.iter().any(|name| check::proves(name)),
             needs_digit: extra.checks.iter().any(|name| check::needs_digit(name)),
             path: written.path.clone(),

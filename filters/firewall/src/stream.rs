@@ -125,7 +125,15 @@ impl Stream {
         while !rest.is_empty() {
             let (step, left) = rest.split_at(boundary(rest, STEP));
             rest = left;
+            let was_one = self.stood.is_none();
             self.add(step, &mut |follower, part| follower.follow(&mut judge, part));
+            let is_one = self.is_one();
+            if is_one || (was_one && self.stood.is_some()) {
+                self.look_beside(&mut judge, false);
+            }
+            if is_one {
+                self.join();
+            }
             self.cap(&mut judge);
             if self.seen.kept.end().saturating_sub(self.looked) >= STRIDE && self.looked < until {
                 self.look(&mut judge, false);
@@ -230,6 +238,18 @@ impl Stream {
         let open = if last { end } else { self.seen.held(judge).unwrap_or(end) };
         self.looked = end;
         judge.look(&self.seen.kept, open, self.seen.run.begin(), last);
+        self.look_beside(judge, last);
+    }
+
+    /// Judges what is encoded in the end of the text as it stands, where a reader sees something else, or did right
+    /// before it: to them it goes on what stands there.
+    fn look_beside(&self, judge: &mut Judge<'_, '_>, last: bool) {
+        let Self { seen, stood, .. } = self;
+        match stood {
+            Some(stood) => judge.look_beside(&stood.kept, stood.kept.begin(), last),
+            None if seen.kept.same() > 0 => judge.look_beside(&seen.kept, seen.kept.same(), last),
+            None => {}
+        }
     }
 
     /// Says from where on the text is open. Something was held before, if `holding`.

@@ -161,7 +161,7 @@ const PASSWORDS: &[&str] =
 pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
     let name = name_of(candidate);
     let value = Value::of(candidate);
-    if is_path(candidate) || !may_be_named(candidate) {
+    if is_path(candidate) || !may_be_named(candidate) || is_no_password(candidate, value.text) {
         return false;
     }
     let header = contains(name, "x-api-key") || contains(name, "authorization");
@@ -175,6 +175,12 @@ pub(super) fn assigned(candidate: &Candidate<'_>) -> bool {
 /// Whether what a value is assigned to may be a name for a secret. It does not depend on the value.
 pub(super) fn may_be_named(candidate: &Candidate<'_>) -> bool {
     !is_chained(candidate) && !is_harmless_name(name_of(candidate))
+}
+
+/// Whether a value beside the word for a password is a day, or the name of what keeps passwords.
+fn is_no_password(candidate: &Candidate<'_>, value: &str) -> bool {
+    let before = part(candidate.text, 0..candidate.start);
+    told::is_date(value) || told::is_keeper(before, head_of(candidate), value)
 }
 
 /// A value behind an option's name: `--db-password x`.
@@ -224,6 +230,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         || is_harmless_name(head_of(candidate))
         || is_address(text)
         || is_uuid(text)
+        || is_no_password(candidate, text)
         // The second half of a path: `Secrets::Aes128Gcm`.
         || text.starts_with(':')
     {
@@ -474,6 +481,15 @@ fn name_of<'t>(candidate: &Candidate<'t>) -> &'t str {
     let skip = rest.iter().take_while(|byte| !is_name(byte)).take(4).count();
     let length = skip + rest.iter().skip(skip).take(96).take_while(|byte| is_name(byte)).count();
     part(candidate.text, start..candidate.start + length)
+}
+
+/// Where a value ends that a query gives, since another one follows: `?token=abc&page=2`.
+pub(super) fn end_in_query(candidate: &Candidate<'_>) -> Option<usize> {
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let before = candidate.text.as_bytes().get(..candidate.start).unwrap_or_default();
+    let name = before.iter().rev().take(64).take_while(is_name).count();
+    let asked = before.iter().rev().nth(name).is_some_and(|byte| b"?&".contains(byte));
+    candidate.secret.find('&').filter(|_| asked && head_of(candidate).ends_with('='))
 }
 
 /// Whether a person chooses what it names.

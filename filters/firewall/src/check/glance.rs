@@ -1,23 +1,40 @@
 //! What must be there for a check to hold, as far as it shows at a glance: most of what stands beside a word for
 //! a secret is a type, a variable or a sentence, and ends here, before it is looked at in parts.
 
-use super::{Check, assigned, unknown};
+use super::{Candidate, Check, assigned, unknown};
 
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
+
+/// Whether a match may hold that begins behind this byte.
+pub(crate) type Behind = fn(u8) -> bool;
+
+/// How much of a secret is one, where what goes on behind it is known to be something else.
+pub(crate) type End = fn(&Candidate<'_>) -> Option<usize>;
+
+/// No longer value is looked at as one: a password, a token or a key is a small part of this. What is longer is a file,
+/// which other rules know by what is in it; to look at it again from each name for a secret within it takes too long.
+const LONGEST: usize = 16 << 10;
 
 /// What shows at a glance for the check of this name, if anything does.
 pub(crate) fn glance(check: &str) -> Option<Glance> {
     Some(match check {
         // Words that a person remembers, or letters that are drawn.
-        "assigned" | "assigned-flag" => |bytes| bytes.len() >= 15 || (bytes.len() >= 8 && has_digit(bytes)),
-        "assigned-key" => |bytes| bytes.len() >= 20 && has_digit(bytes),
-        "told" => |bytes| bytes.len() >= 8 && has_digit(bytes),
+        "assigned" | "assigned-flag" => {
+            |bytes| (15..LONGEST).contains(&bytes.len()) || ((8..15).contains(&bytes.len()) && has_digit(bytes))
+        }
+        "assigned-key" => |bytes| (20..LONGEST).contains(&bytes.len()) && has_digit(bytes),
+        "told" => |bytes| (8..LONGEST).contains(&bytes.len()) && has_digit(bytes),
         "cookie" => |bytes| bytes.len() >= 16 && has_digit(bytes),
         "credential" | "flag-password" | "password-random" => has_digit,
         "unknown-token" => unknown::may_be_issued,
         _ => return None,
     })
+}
+
+/// What shows of the check of this name by what stands before a match, if anything does.
+pub(crate) fn behind(check: &str) -> Option<Behind> {
+    (check == "unknown-token").then_some(unknown::may_stand_behind)
 }
 
 /// What shows of a check by where a match begins alone, before it is known what of it is the secret.
@@ -28,6 +45,11 @@ pub(crate) fn named(check: &str) -> Option<Check> {
         "assigned-key" => |candidate| !assigned::is_harmless_key(candidate),
         _ => return None,
     })
+}
+
+/// Where secrets end that the check of this name holds for, if that shows.
+pub(crate) fn end(check: &str) -> Option<End> {
+    ["assigned", "assigned-key"].contains(&check).then_some(assigned::end_in_query)
 }
 
 /// Whether the check of this name holds for nothing without a digit.
@@ -44,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::{Candidate, by_name};
+    use crate::check::by_name;
 
     const CHECKS: [&str; 9] = [
         "assigned",
@@ -62,7 +84,7 @@ mod tests {
         /// Whatever holds has what shows at a glance.
         #[test]
         fn nothing_that_holds_is_passed_over(
-            before in "(|x |arn:|a: |--|my_)",
+            before in "(|x |arn:|a: |--|my_|.|a/|é)",
             name in "(db_password|API_TOKEN|--secret|ORDERS_KEY|the password|session|orb_live|quill_pat|token_hash|key)",
             sign in "(=|: |='| is |_)",
             secret in prop_oneof![
@@ -84,6 +106,8 @@ mod tests {
                 if by_name(check).is_some_and(|holds| holds(&candidate)) {
                     prop_assert!(glance(check).is_none_or(|glance| glance(bytes)), "{check}");
                     prop_assert!(named(check).is_none_or(|named| named(&all)), "{check}");
+                    let last = before.bytes().next_back();
+                    prop_assert!(behind(check).is_none_or(|behind| last.is_none_or(behind)), "{check}");
                     prop_assert!(!needs_digit(check) || has_digit(secret.as_bytes()), "{check}");
                 }
             }

@@ -105,9 +105,22 @@ const WHOSE: &[&str] = &[
     "过期",
 ];
 
-/// Words right before such a word that make something else of it, with at most one of [`OF`] between them.
-const MAKERS: &[&str] = &["palabra", "palabras", "gestor", "gestionnaire", "gerenciador", "manager", "менеджер"];
-const OF: &[&str] = &["de", "des", "di", "für", "per"];
+/// Words right before such a word that make something else of it, with a few of [`OF`] between them at most.
+const MAKERS: &[&str] =
+    &["palabra", "palabras", "gestor", "gestore", "gestionnaire", "gerenciador", "manager", "менеджер"];
+const OF: &[&str] = &["de", "des", "di", "für", "per", "mot", "mots"];
+const MOST_OF: usize = 3;
+
+/// What keeps passwords: the value beside it may be its name.
+const KEEPERS: &[&str] = &["manager", "gestor", "gestionnaire", "gerenciador", "менеджер", "管理", "menedżer"];
+
+/// How the names of months begin, in the languages of [`NAMES`].
+const MONTHS: &[&str] = &[
+    "jan", "jän", "feb", "fev", "fév", "mar", "mär", "apr", "abr", "avr", "mai", "may", "maj", "mei", "mag", "jun",
+    "jui", "giu", "jul", "lug", "aug", "ago", "aou", "aoû", "sep", "set", "oct", "okt", "out", "ott", "nov", "dec",
+    "déc", "dez", "dic", "ene", "gen", "mrt", "янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт",
+    "ноя", "дек",
+];
 
 /// With these at its end a sentence goes on with whose it is: `Zugangsdaten für: srv-db-04`.
 const FOR: &[&str] = &[" für", " von", " pour", " para", " per", " voor", " для", " için"];
@@ -160,10 +173,19 @@ fn is_named(before: &str, head: &str) -> bool {
 fn is_made_another(before: &str) -> bool {
     let from = before.len().saturating_sub(LOOKED_BACK);
     let near = (from..from + 4).find_map(|from| before.get(from..)).unwrap_or_default().to_lowercase();
-    let mut words = near.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let last = words.next().unwrap_or_default();
-    let maker = |word: &str| MAKERS.contains(&word);
-    maker(last) || (OF.contains(&last) && words.next().is_some_and(maker))
+    let words = near.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut words = words.take(MOST_OF + 1).skip_while(|word| OF.contains(word));
+    words.next().is_some_and(|word| MAKERS.contains(&word))
+}
+
+/// Whether a value is the name of a program that keeps passwords: `Password manager: KeePassXC2`. What stands before it
+/// says so, and it is a name and a version.
+pub(super) fn is_keeper(before: &str, head: &str, value: &str) -> bool {
+    static KEEPS: LazyLock<Words> = LazyLock::new(|| Words::new(KEEPERS));
+    let name = value.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let version = value.len() - name.len();
+    let named = name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_alphabetic()) && version <= 5;
+    named && (KEEPS.any(head) || is_made_another(before))
 }
 
 /// Whether it is a number in hexadecimal digits, a date, or the name of an algorithm.
@@ -180,16 +202,21 @@ fn is_technical(text: &str) -> bool {
 }
 
 /// Whether it is a day, with a time behind it or not: `31-Dez-2024`, `2024-12-31T10:00`.
-fn is_date(text: &str) -> bool {
+pub(super) fn is_date(text: &str) -> bool {
     let day = text.split_once('T').filter(|(_, time)| time.starts_with(|c: char| c.is_ascii_digit()));
     let mut parts = day.map_or(text, |(day, _)| day).split(['-', '.', '/']);
     let (Some(one), Some(month), Some(other), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return false;
     };
     let digits = |part: &str, sizes: &[usize]| sizes.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    let named = (3..=10).contains(&month.chars().count()) && month.chars().all(char::is_alphabetic);
+    let named = || {
+        let month = month.to_lowercase();
+        month.chars().count() <= 10
+            && month.chars().all(char::is_alphabetic)
+            && MONTHS.iter().any(|begin| month.starts_with(begin))
+    };
     let ends = |day: &str, year: &str| digits(day, &[1, 2]) && digits(year, &[2, 4]);
-    (named || digits(month, &[1, 2])) && (ends(one, other) || ends(other, one))
+    (digits(month, &[1, 2]) || named()) && (ends(one, other) || ends(other, one))
 }
 
 #[cfg(test)]
@@ -322,6 +349,15 @@ mod tests {
             "Passwort-Manager: Bitwarden2024",
             "Gestor de contraseñas: KeePass2.54",
             "Zugangsdaten für: srv-db-04",
+            "Gestor de contraseñas: KeePassXC2",
+            "Gestionnaire de mots de passe: KeePassXC2",
+            "Gestore di password: KeePassXC2",
+            "Wachtwoordmanager: KeePassXC2",
+            "Password manager: KeePassXC2",
+            "Менеджер паролей: KeePassXC2",
+            "Passwort: 31-Dez-2024",
+            "password: 31-Dec-2024",
+            "Contraseña: 12-ene-2025",
         ];
         let wrong: Vec<&str> = texts.into_iter().filter(|text| is_found(&rules, text)).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
@@ -339,6 +375,8 @@ mod tests {
             "La contraseña: Xk29fLq8",
             "Kennwort: Rsaxk29fLq",
             "Zugangsdaten für den Server: Xk29fLq8",
+            "Password manager: Xk29fLq8vR3t",
+            "contraseña: KeePassXC2x9",
         ];
         let wrong: Vec<&str> = texts.into_iter().filter(|text| !is_found(&rules, text)).collect();
         assert!(wrong.is_empty(), "{wrong:?}");

@@ -343,8 +343,13 @@ fn is_free(candidate: &Candidate<'_>) -> bool {
     let bytes = candidate.text.as_bytes();
     let before = candidate.start.checked_sub(1).and_then(|at| bytes.get(at));
     let after = bytes.get(candidate.start + candidate.matched.len());
-    let inside = |byte: Option<&u8>, marks: &[u8]| byte.is_some_and(|byte| marks.contains(byte) || !byte.is_ascii());
-    !inside(before, b"/+%@$#\\&{<.-~_") && !inside(after, b"/+(@%<{[\\")
+    let goes_on = |byte: &u8| b"/+(@%<{[\\".contains(byte) || !byte.is_ascii();
+    before.is_none_or(|byte| may_stand_behind(*byte)) && !after.is_some_and(goes_on)
+}
+
+/// Whether one may begin behind this byte.
+pub(super) fn may_stand_behind(byte: u8) -> bool {
+    byte.is_ascii() && !b"/+%@$#\\&{<.-~_".contains(&byte)
 }
 
 /// What stands before it on its line, some dozen bytes of it.

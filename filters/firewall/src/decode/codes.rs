@@ -43,6 +43,8 @@ struct Series {
 /// Where one row may end or another begin: what stands between the numbers changes.
 struct Break {
     at: usize,
+    /// The number before it, where that may as well be the first of the row that begins as the last of the one before.
+    sooner: Option<usize>,
     begins: bool,
     /// An empty line is there.
     blank: bool,
@@ -186,10 +188,17 @@ impl Series {
         let [before, last] = self.last;
         self.last = [last, known];
         for (at, row, begins) in [(before, rows.began, true), (known, rows.ended, false)] {
-            let Some(blank) = row.filter(|_| at > 0) else { continue };
+            let Some(blank) = row else { continue };
             match self.breaks.last_mut() {
-                Some(last) if last.at >= at => last.begins |= begins,
-                _ => self.breaks.push(Break { at, begins, blank }),
+                Some(last) if last.at >= at => {
+                    last.begins |= begins;
+                    if last.at > at {
+                        last.sooner = Some(at);
+                        last.blank |= blank;
+                    }
+                }
+                _ if at > 0 => self.breaks.push(Break { at, sooner: None, begins, blank }),
+                _ => {}
             }
         }
     }
@@ -239,22 +248,28 @@ fn row_by_row(made: &[u8], breaks: &[Break]) -> Option<String> {
         _ => {}
     }
     let mut bytes = Vec::new();
-    if let Some(first) = breaks.iter().find(|row| row.begins).map(|row| row.at) {
+    let first = breaks.iter().find(|row| row.begins);
+    for first in first.into_iter().flat_map(|row| [Some(row.at), row.sooner]).flatten() {
         bytes.extend_from_slice(made.get(first..made.len().min(first + FIRST)).unwrap_or_default());
+        bytes.push(b'\n');
     }
     let blank = breaks.iter().filter(|row| row.blank).count();
     for (only_blank, count) in [(false, breaks.len()), (true, blank)] {
         if count == 0 || (only_blank && count == breaks.len()) {
             continue;
         }
-        let mut at = 0;
-        bytes.push(b'\n');
-        for row in breaks.iter().filter(|row| row.blank || !only_blank) {
-            bytes.extend_from_slice(made.get(at..row.at).unwrap_or_default());
-            bytes.push(b'\n');
-            at = row.at;
+        let mut begins = (0, None);
+        let breaks = breaks.iter().filter(|row| row.blank || !only_blank).map(|row| (row.at, row.sooner));
+        for ends in breaks.chain([(made.len(), None)]) {
+            // With and without each number that may belong to either of two rows.
+            for start in [Some(begins.0), begins.1].into_iter().flatten() {
+                for end in [Some(ends.0), ends.1].into_iter().flatten() {
+                    bytes.extend_from_slice(made.get(start..end).unwrap_or_default());
+                    bytes.push(b'\n');
+                }
+            }
+            begins = ends;
         }
-        bytes.extend_from_slice(made.get(at..).unwrap_or_default());
     }
     texts(&bytes)
 }

@@ -39,7 +39,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// Writes a text in one way.
-pub(super) fn write(text: &str, way: u8) -> String {
+pub(crate) fn write(text: &str, way: u8) -> String {
     let bytes = text.as_bytes();
     let each = |write: &dyn Fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>();
     let turned = |text: &str| text.chars().rev().collect::<String>();

@@ -15,7 +15,7 @@ use super::looking::Looking;
 use super::plan::{self, Anchor};
 use crate::allow::Allow;
 use crate::budget::Budget;
-use crate::check::{Check, Glance};
+use crate::check::{Behind, Check, End, Glance};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
@@ -70,6 +70,10 @@ pub(crate) struct Statement {
     pub(crate) glances: Vec<Glance>,
     /// What shows of them by where a match begins.
     pub(crate) named: Vec<Check>,
+    /// What shows of them by what stands before it.
+    pub(crate) behind: Vec<Behind>,
+    /// Where the secrets end that they hold for, where that shows.
+    pub(crate) ends: Vec<End>,
     /// Whether one of them holds for nothing without a digit.
     pub(crate) needs_digit: bool,
     /// Whether one of them holds for nothing else than such a secret, whatever stands around it.
@@ -232,7 +236,10 @@ impl Compiled {
     #[cfg(test)]
     pub(super) fn looks_before(&self) -> bool {
         self.may_begin(b"");
-        self.gate.get().is_some_and(Option::is_some) || self.lines.is_some() || !self.statement.named.is_empty()
+        self.gate.get().is_some_and(Option::is_some)
+            || self.lines.is_some()
+            || !self.statement.named.is_empty()
+            || !self.statement.behind.is_empty()
     }
 
     pub(super) fn looking<'l>(

@@ -33,6 +33,10 @@ impl<'r> Looking<'r, '_> {
         if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
             return Ok(None);
         }
+        let before = begin.checked_sub(1).and_then(|last| self.text.as_bytes().get(last));
+        if before.is_some_and(|byte| !self.rule.statement.behind.iter().all(|behind| behind(*byte))) {
+            return Ok(None);
+        }
         if !self.rule.may_begin(self.text.as_bytes().get(begin..).unwrap_or_default()) {
             return Ok(None);
         }
@@ -108,6 +112,8 @@ impl<'r> Looking<'r, '_> {
             let before = if *stripped { self.name_before(span.start) } else { 0 };
             holds = !list.allows(&candidate, before, self.path, self.budget)?;
         }
+        let ends = statement.ends.iter().filter_map(|end| end(&candidate)).min().filter(|size| holds && *size > 0);
+        let secret = ends.map_or(secret.clone(), |size| secret.start..secret.start + size);
         Ok(Some((Match { rule, span, secret, compiled: Some(self.rule) }, holds)))
     }
 

@@ -7,17 +7,21 @@ use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
-use super::Stream;
 #[cfg(test)]
 use super::automaton::Thread;
 use super::candidate::Candidate;
 use super::follow::Follower;
 use super::kept::Kept;
 use super::run::{Run, Word};
+use super::{STRIDE, Stream};
 
 /// So much of a text must be seen as it stands before it is followed once only: what stands so far before a match does not
 /// decide what it is.
 const APART: u64 = 128;
+
+/// So much of it is looked at as it stands while both ways are followed: as long as it may be between two looks, and
+/// what ends before the next place at which the two are known to differ, with what is too near the end to be told.
+const LOOKED: u64 = STRIDE + APART + 64;
 
 /// How a text was followed up to a place, so that it can be followed once more from there.
 pub(super) struct Before {
@@ -35,7 +39,7 @@ impl Stream {
     /// once more what came from its first letter on that might have been: all that stood before it stays as it was.
     pub(super) fn add(&mut self, piece: &str, follow: &mut dyn FnMut(&mut Follower, Range<u64>)) {
         let same = self.stood.is_none() && self.seen.kept.may_differ(piece);
-        let stood = same.then(|| self.seen.kept.as_it_stands(self.seen.reaches().saturating_sub(APART)));
+        let stood = same.then(|| self.seen.kept.as_it_stands());
         let mut from = self.seen.kept.end();
         let anew = self.seen.kept.add(piece).filter(|anew| *anew < from);
         if let Some(kept) = stood.filter(|_| self.seen.kept.differs()) {
@@ -51,9 +55,8 @@ impl Stream {
         stood.kept.add(piece);
         follow(stood, from..stood.kept.end());
         self.seen.work += std::mem::take(&mut stood.work);
-        let needed = stood.run.begin().into_iter().chain([stood.reaches().saturating_sub(APART)]).min();
-        stood.kept.forget_before(needed.unwrap_or_default());
-        self.join();
+        let needed = [stood.reaches().saturating_sub(APART), stood.kept.end().saturating_sub(LOOKED)];
+        stood.kept.forget_before(stood.run.begin().into_iter().chain(needed).min().unwrap_or_default());
     }
 
     fn follow_seen(&mut self, mut from: u64, follow: &mut dyn FnMut(&mut Follower, Range<u64>)) {
@@ -85,14 +88,17 @@ impl Stream {
         at
     }
 
-    /// Follows the text once only where it has been seen as it stands for so long that both ways are the same.
-    fn join(&mut self) {
-        let kept = &self.seen.kept;
-        let apart = kept.end().saturating_sub(kept.same()).saturating_sub(APART);
-        let one = |stood: &Follower| apart > 0 && stood.kept.end().saturating_sub(stood.reaches()) <= apart;
-        if self.before.is_some() || !self.stood.as_deref().is_some_and(one) {
-            return;
-        }
+    /// Whether the text has been seen as it stands for so long that both ways are the same.
+    pub(super) fn is_one(&self) -> bool {
+        let Self { seen, stood: Some(stood), before: None, .. } = self else { return false };
+        let apart = seen.kept.end().saturating_sub(seen.kept.same()).saturating_sub(APART);
+        // What is encoded may have begun where a reader sees more of its run, or less.
+        let run = |follower: &Follower| follower.run.begin().map(|begin| follower.kept.end().saturating_sub(begin));
+        apart > 0 && stood.kept.end().saturating_sub(stood.reaches()) <= apart && run(seen) == run(stood)
+    }
+
+    /// Follows the text once only.
+    pub(super) fn join(&mut self) {
         let contexts = self.stood.take().map(|stood| stood.contexts).unwrap_or_default();
         for place in contexts {
             if !self.seen.contexts.contains(&place) {

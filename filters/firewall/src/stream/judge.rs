@@ -93,6 +93,19 @@ impl<'r> Judge<'r, '_> {
         });
     }
 
+    /// Judges what is encoded in the end of the text from a place on, as in a whole text.
+    pub(super) fn look_beside(&mut self, kept: &Kept, from: u64, last: bool) {
+        let text = kept.text().get(kept.index(from)..).filter(|_| from >= kept.begin());
+        let Some(text) = text else { return };
+        let most = if last { text.len() } else { text.len().saturating_sub(TRAIL) };
+        self.scan(text, &mut |judge, Finding { rule, span, secret, through, .. }| {
+            let encoded = matches!(through, Through::Decoded(_)) && rule.kind != Kind::Structural;
+            if encoded && span.end <= most {
+                judge.tell(kept, rule, from, secret, false, true);
+            }
+        });
+    }
+
     /// Judges a piece of the text as a whole text.
     pub(super) fn whole(&mut self, piece: &str, begin: u64) {
         self.scan(piece, &mut |judge, Finding { rule, secret, .. }| {

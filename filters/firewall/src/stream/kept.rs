@@ -27,33 +27,30 @@ const MORE_JOINTS: usize = 8;
 /// From here on both texts run side by side.
 #[derive(Clone, Copy, Debug)]
 struct Joint {
-    /// Where that is in what is seen, twice, and one more if a character stands before it and none that is invisible:
-    /// there may be many of these.
+    /// Where that is in what is seen, and in what came.
     seen: u64,
     came: u64,
+    /// Whether a character stands before it, and none that is invisible.
+    stands: bool,
 }
 
-impl Joint {
-    fn new(seen: u64, came: u64, stands: bool) -> Self {
-        Self { seen: seen << 1 | u64::from(stands), came }
-    }
-
-    fn seen(self) -> u64 {
-        self.seen >> 1
-    }
-
-    fn stands(self) -> bool {
-        self.seen & 1 == 1
-    }
+/// One in what is kept: there may be many of these. Of each place the lower bits tell where it is, since it is near what
+/// is kept and what came last. Twice where it is seen, and one more if a character stands before it.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    seen: u32,
+    came: u32,
 }
 
 /// The end of a growing text. Places are counted from its beginning, in what is seen of it.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     text: String,
+    /// The character that was read last, whatever is seen of it.
+    last: Option<char>,
     /// The place at which `text` begins.
     base: u64,
-    joints: VecDeque<Joint>,
+    joints: VecDeque<Near>,
     /// Before this place joints were forgotten.
     vague: u64,
     /// Both texts run side by side at this distance before the first joint.
@@ -96,12 +93,13 @@ impl Kept {
             self.forget(tail);
         }
         // Room grows as usual, but never beyond what is kept.
-        let need = self.text.len() + piece.len() + self.sequence.as_ref().map_or(0, |begun| begun.0.len());
+        let need = self.text.len() + piece.len() + self.sequence.as_ref().map_or(0, |begun| begun.len());
         if need > self.text.capacity() {
             self.text.reserve_exact((2 * need).min(need.max(tail + STEP)) - self.text.len());
         }
         if self.plain {
             self.text.push_str(piece);
+            self.last = piece.chars().next_back().or(self.last);
             self.came += piece.len() as u64;
             self.whole = self.came;
             return None;
@@ -124,7 +122,8 @@ impl Kept {
 
     /// Adds a character that came as itself or not. Returns from where on what was there before is seen anew.
     fn see(&mut self, read: char, itself: bool) -> Option<u64> {
-        let made = if self.stands { None } else { view::instead(read, self.text.chars().next_back()) };
+        let before = self.last.replace(read);
+        let made = if self.stands { None } else { view::instead(read, before) };
         let made = made.filter(|made| match made {
             Made::Nothing => true,
             // What would be longer than it came would lie too far behind.
@@ -144,7 +143,7 @@ impl Kept {
             self.differ();
         }
         if read == view::ESCAPE && !self.stands {
-            self.sequence = Some(Box::default());
+            self.sequence = Some(Box::new(Begun::new(self.came)));
         }
         self.look_again(read)
     }
@@ -162,21 +161,43 @@ impl Kept {
 
     /// From here on both texts run side by side.
     fn join(&mut self, came: u64, stands: bool) {
-        let joint = Joint::new(self.end(), came, stands);
+        let joint = Joint { seen: self.end(), came, stands };
         // Of what is invisible in a row only the end counts.
-        if !stands && self.joints.back().is_some_and(|last| last.seen() == joint.seen() && !last.stands()) {
+        if !stands && self.last_joint().is_some_and(|last| last.seen == joint.seen && !last.stands) {
             self.joints.pop_back();
         }
         if self.joints.len() >= JOINTS
-            && let Some(old) = self.joints.pop_front()
+            && let Some(old) = self.joint(0)
         {
+            self.joints.pop_front();
             self.first.get_or_insert(old);
-            self.vague = self.joints.front().map_or(joint.seen(), |next| next.seen()) + 1;
+            self.vague = self.joint(0).map_or(joint.seen, |next| next.seen) + 1;
         }
         if self.joints.len() == self.joints.capacity() {
             self.joints.reserve_exact(MORE_JOINTS);
         }
-        self.joints.push_back(joint);
+        self.joints
+            .push_back(Near { seen: (joint.seen as u32) << 1 | u32::from(joint.stands), came: joint.came as u32 });
+    }
+
+    /// The joint of this number.
+    fn joint(&self, number: usize) -> Option<Joint> {
+        self.joints.get(number).map(|near| self.far(*near))
+    }
+
+    fn last_joint(&self) -> Option<Joint> {
+        self.joints.back().map(|near| self.far(*near))
+    }
+
+    /// A joint as what is near says. None is seen before what is kept, nor came after all that came.
+    fn far(&self, Near { seen, came }: Near) -> Joint {
+        let after = (seen >> 1).wrapping_sub(self.base as u32) & u32::MAX >> 1;
+        let ago = (self.came as u32).wrapping_sub(came);
+        Joint {
+            seen: self.base + u64::from(after),
+            came: self.came.saturating_sub(u64::from(ago)),
+            stands: seen & 1 == 1,
+        }
     }
 
     /// Up to where all that came was seen.
@@ -225,10 +246,10 @@ impl Kept {
     /// Where a place stands in the text as it came; what is invisible there lies behind it. Too early
     /// where it is not known any more.
     pub(super) fn origin(&self, at: u64) -> u64 {
-        let mut joints = self.joints.iter().rev();
-        let joint = joints.find(|joint| joint.seen() < at || (joint.stands() && joint.seen() == at));
-        match joint.copied().or(self.first) {
-            Some(joint) if joint.seen() <= at => (joint.came + (at - joint.seen())).min(self.came),
+        let mut joints = self.joints.iter().rev().map(|near| self.far(*near));
+        let joint = joints.find(|joint| joint.seen < at || (joint.stands && joint.seen == at));
+        match joint.or(self.first) {
+            Some(joint) if joint.seen <= at => (joint.came + (at - joint.seen)).min(self.came),
             Some(joint) => at.min(joint.came),
             None => at,
         }
@@ -242,11 +263,8 @@ impl Kept {
     /// The memory that this takes beside itself.
     #[cfg(test)]
     pub(super) fn heap(&self) -> usize {
-        let begun = self
-            .sequence
-            .as_ref()
-            .map_or(0, |begun| size_of::<Begun>() + begun.0.capacity() * size_of::<(u8, bool, u64)>());
-        self.text.capacity() + self.joints.capacity() * size_of::<Joint>() + begun
+        let begun = self.sequence.as_ref().map_or(0, |begun| begun.size());
+        self.text.capacity() + self.joints.capacity() * size_of::<Near>() + begun
     }
 
     /// Notes that up to here not all is seen as it stands.
@@ -255,12 +273,11 @@ impl Kept {
         self.same = self.end();
     }
 
-    /// Forgets what stands before a place, and gives its room back.
+    /// Keeps little more than what stands from a place on, and gives the room of the rest back.
     pub(super) fn forget_before(&mut self, place: u64) {
-        let room = |text: &str| (2 * text.len()).max(2 * STEP);
-        if self.end().saturating_sub(place) < self.text.len() as u64 / 2 && self.text.capacity() > 2 * STEP {
+        if self.index(place) > STEP {
             self.forget(self.text.len() - self.index(place));
-            self.text.shrink_to(room(&self.text));
+            self.text.shrink_to(self.text.len() + STEP);
         }
     }
 
@@ -269,12 +286,14 @@ impl Kept {
         while !self.text.is_char_boundary(drop) {
             drop -= 1;
         }
-        self.text.drain(..drop);
-        self.base += drop as u64;
-        // The last joint before what is kept stays: it says how far the two are apart.
-        while self.joints.get(1).is_some_and(|next| next.seen() < self.base) {
-            self.first = self.joints.pop_front();
+        let base = self.base + drop as u64;
+        // The last joint before what is kept says how far the two are apart.
+        while let Some(joint) = self.joint(0).filter(|joint| joint.seen < base) {
+            self.first = Some(joint);
+            self.joints.pop_front();
         }
+        self.text.drain(..drop);
+        self.base = base;
     }
 }
 
@@ -331,7 +350,7 @@ mod tests {
                 kept.add(c.encode_utf8(&mut [0; 4]));
             }
             let seen = view::of(&said).map_or(said, |view| view.text);
-            let rest = kept.sequence.iter().flat_map(|begun| &begun.0).map(|(byte, ..)| char::from(*byte));
+            let rest = kept.sequence.iter().flat_map(|begun| begun.signs());
             let all: String = kept.text().chars().chain(rest).collect();
             assert_eq!(all, seen, "{text:?}");
             if kept.sequence.is_none() {

@@ -1,4 +1,5 @@
 mod compared;
+mod encoded;
 mod views;
 
 use super::class::Class;
@@ -244,7 +245,8 @@ fn crowded(samples: &[Samples]) -> Vec<String> {
             let text = draw(templates[(seed * 131 + number * 977) % templates.len()], seed as u64).unwrap();
             let size = 8 + (seed * 7 + number * 5) % 60;
             let part: String = text.chars().take(size).collect();
-            let end = ["", "\u{e9}", "\u{200b}", " ", "\u{430}7", "=\""][(seed + number) % 6];
+            let end = ["", "\u{e9}", "\u{200b}", " ", "\u{430}7", "=\"", "\u{1b}[1;31;1;31;1;31;1;31;1;31;"]
+                [(seed + number) % 7];
             part + end
         };
         (0..60).map(part).collect::<String>()

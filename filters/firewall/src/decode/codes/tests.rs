@@ -49,6 +49,41 @@ fn tables_say_nothing_at_a_glance() {
     }
 }
 
+/// What stands between numbers, and between rows of them.
+const BETWEEN: [&str; 6] = [", ", " ", "\n", "\n\n", ",", ";\n"];
+
+/// Numbers that are characters, with the same after each.
+fn row(codes: &[u8], between: usize) -> String {
+    codes.iter().map(|code| format!("{code}{}", BETWEEN[between])).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+    /// A row is read on its own, whatever other numbers stand before it and after it, with something else between them,
+    /// be it what stands between the rows.
+    #[test]
+    fn a_row_stands_on_a_line_of_its_own(
+        before in proptest::collection::vec(33u8..127, 0..5),
+        said in proptest::collection::vec(33u8..127, 20..40),
+        after in proptest::collection::vec(33u8..127, 0..5),
+        [begin, ours] in [0..BETWEEN.len(), 0..BETWEEN.len()],
+        [first, second] in [1..BETWEEN.len(), 1..BETWEEN.len()],
+        tail in prop_oneof![Just(""), Just("\n"), Just("\n\n"), Just("7 "), Just("200")],
+    ) {
+        let other = |more: usize| (ours + more) % BETWEEN.len();
+        let (first, second) = (other(first), other(second));
+        let [between, after] = [BETWEEN[second], &*row(&after, second)];
+        let text = [BETWEEN[begin], &row(&before, first), &row(&said, ours), between, after, tail].concat();
+        let (bytes, budget) = (text.as_bytes(), Budget::of(1 << 20));
+        let mut found = false;
+        numbers(bytes, 0..bytes.len(), &budget, &mut |piece| {
+            found |= piece.name == "char-codes" && piece.text.lines().any(|line| line.as_bytes() == said);
+            Ok(())
+        }).unwrap();
+        prop_assert!(found, "{text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
     /// Of what the look before says nothing, no way of reading says anything.

@@ -141,3 +141,29 @@ fn a_dump_of_anything_hides_no_key_in_its_middle() {
         assert!(found.iter().any(|finding| &*finding.rule.id == "token"), "{before} and {after} bytes beside it");
     }
 }
+
+/// What is taken out is all of a secret, and no more than it where that is known.
+#[test]
+fn a_secret_ends_where_its_value_does() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let jwt = |seed| {
+        let claims = BASE64URL_NOPAD.encode(crate::draw("{{\"sub\":\"{digit:10}\"}}", seed).unwrap().as_bytes());
+        let header = BASE64URL_NOPAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
+        format!("{header}.{claims}.{}", crate::draw("{b62:43}", seed).unwrap())
+    };
+    let value = crate::draw("Q7{b62:30}x8", 3).unwrap();
+    let (one, other) = (jwt(1), jwt(2));
+    for (rule, before, secret, after) in [
+        ("assigned-secret", "GET /a?access_token=", &one, "&page=2"),
+        ("assigned-secret", "GET /a?page=2&access_token=", &value, "&"),
+        // Nowhere else a value is known to end there.
+        ("assigned-secret", "access_token=", &format!("{value}&page=2"), ""),
+        ("jwt", "see ", &format!("{one}-{other}"), " there"),
+        ("jwt", "see ", &format!("{one}_{other}.{value}"), ". And so on"),
+    ] {
+        let text = format!("{before}{secret}{after}");
+        let found = scan(&rules, &[&text]).unwrap();
+        let found: Vec<_> = found.iter().filter(|f| *f.rule.id == *rule).map(|f| &text[f.secret.clone()]).collect();
+        assert_eq!(found, [secret], "{text}");
+    }
+}

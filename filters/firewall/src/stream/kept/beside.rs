@@ -35,19 +35,19 @@ impl Kept {
         self.same
     }
 
-    /// The end of the text from here on as it stands, to be kept so; from as far as both are known to be the same.
-    pub(in crate::stream) fn as_it_stands(&self, from: u64) -> Self {
-        let from = from.max(self.same).max(self.base).max(self.end().saturating_sub(BESIDE as u64));
+    /// The end of the text as it stands, to be kept so; from as far as both are known to be the same.
+    pub(in crate::stream) fn as_it_stands(&self) -> Self {
+        let from = self.same.max(self.base).max(self.end().saturating_sub(BESIDE as u64));
         let from = self.boundary(from);
-        let later = self.joints.partition_point(|joint| joint.seen() <= from);
-        let before = later.checked_sub(1).and_then(|last| self.joints.get(last)).copied();
+        let later = self.joints.partition_point(|near| self.far(*near).seen <= from);
+        let before = later.checked_sub(1).and_then(|last| self.joint(last));
         Self {
             text: self.text.get(self.index(from)..).unwrap_or_default().to_owned(),
             base: from,
             joints: self.joints.iter().skip(later).copied().collect(),
             vague: self.vague.max(from),
             // What is invisible right before it is none of it.
-            first: before.map(|Joint { seen, came }| Joint { seen: seen | 1, came }).or(self.first),
+            first: before.map(|joint| Joint { stands: true, ..joint }).or(self.first),
             came: self.came,
             escapes: self.escapes.clone(),
             whole: self.whole,

@@ -59,7 +59,7 @@ impl Kept {
         let word = self.text.as_bytes().get(from..).unwrap_or_default();
         let Some(seen) = view::seen_in_token(word, c).filter(|_| self.text.ends_with(c)) else { return };
         self.text.pop();
-        while self.joints.back().is_some_and(|joint| joint.seen() > self.end()) {
+        while self.last_joint().is_some_and(|joint| joint.seen > self.end()) {
             self.joints.pop_back();
         }
         self.stand_for(Some(seen));
@@ -74,12 +74,15 @@ impl Kept {
         let seen = view::of(word).filter(|seen| seen.text.len() <= word.len())?;
         let same = word.chars().zip(seen.text.chars()).take_while(|(was, is)| was == is);
         let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let unchanged = word.chars().rev().zip(seen.text.chars().rev()).take_while(|(was, is)| was == is);
+        let unchanged: usize = unchanged.map(|(c, _)| c.len_utf8()).sum();
+        let unchanged = (unchanged as u64).min(self.end().saturating_sub(self.same));
         let from = begin + same as u64;
         let came = |at: usize, c: char| self.origin(begin + seen.map.source(at..at + c.len_utf8()).end as u64);
         let anew = seen.text.char_indices().skip_while(|(at, _)| *at < same);
         let anew: Vec<(char, u64)> = anew.map(|(at, c)| (c, came(at, c))).collect();
         self.text.truncate(self.index(from));
-        while self.joints.back().is_some_and(|joint| joint.seen() > from) {
+        while self.last_joint().is_some_and(|joint| joint.seen > from) {
             self.joints.pop_back();
         }
         for (c, came) in anew {
@@ -93,6 +96,8 @@ impl Kept {
             self.join(self.came, false);
         }
         self.differ();
+        // What stands behind the last character that is another one is the same for both.
+        self.same = self.same.saturating_sub(unchanged);
         Some(from)
     }
 }

@@ -23,6 +23,10 @@ fn known(rules: &Rules, pieces: &[&str], one_by_one: bool) -> Vec<Known> {
             stream.add(piece, &mut |follower, part| {
                 part.for_each(|at| follower.take(&mut judge, at, follower.kept.byte(at).unwrap()));
             });
+            if stream.is_one() {
+                stream.look_beside(&mut judge, false);
+                stream.join();
+            }
             stream.cap(&mut judge);
             stream.settle(&judge, holding);
             stream.told = judge.told;

@@ -57,6 +57,8 @@ pub(super) struct AnswerWatch {
 /// What the eye knows of an answer.
 #[derive(Default)]
 struct State {
+    /// Each text comes as a whole.
+    whole: bool,
     /// There are one or two, as a rule.
     channels: Vec<(u64, Box<Growing>)>,
     /// How many frames brought a piece of a growing text.
@@ -83,6 +85,11 @@ struct State {
 impl AnswerWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
         Self { judge, state: State::default() }
+    }
+
+    /// On an answer that comes as a whole: its texts have all come when they are judged.
+    pub(super) fn whole(judge: Arc<Judge>) -> Self {
+        Self { judge, state: State { whole: true, ..State::default() } }
     }
 }
 
@@ -235,6 +242,9 @@ impl State {
     /// Judges a piece of a growing text.
     fn take_growing(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, text: &mut Growing) {
         let mut found = FoundOnce::default();
+        if self.whole {
+            text.stream.read_whole();
+        }
         text.add(number, place, piece, self.spoken);
         let rules = &*judge.rules;
         let holds = |rule: &Rule| judge.acts(rule);

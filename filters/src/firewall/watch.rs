@@ -31,7 +31,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-use amend::Cut;
+use amend::{Cut, Named};
 use beside::Beside;
 use found::{Found, FoundOnce, MOST_FOUND};
 use growing::Growing;
@@ -141,7 +141,7 @@ impl Watch for AnswerWatch {
                 self.state.marks = self.state.marks.saturating_add(marks);
                 Verdict::Replace(bytes)
             }
-            None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| cut.rule.as_deref()))),
+            None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| Some(&*cut.rule.as_ref()?.rule)))),
         })
     }
 
@@ -232,7 +232,7 @@ impl State {
                 Action::Block => self.refuse(rule),
                 Action::Redact if gone => {}
                 Action::Redact => {
-                    let rule = Some(Arc::clone(&rule.id));
+                    let rule = Some(Named::of(rule));
                     self.cut(number, Cut { place, part: secret, rule, goes_on: false, quoted: None });
                 }
             }
@@ -293,7 +293,7 @@ impl State {
                 continue;
             }
             let redacts = decision.action == Action::Redact;
-            let cuts = if redacts && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
+            let cuts = if redacts && exact { text.cuts(&secret, prefix, rule) } else { None };
             let action = if cuts.is_none() { uncut(decision.action) } else { decision.action };
             if !again {
                 judge.count(rule, action);

@@ -118,8 +118,12 @@ impl Filter for Firewall {
         self.judge(request, facts)
     }
 
-    fn watch(&self, _: &Head, _: &Facts, _: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
-        Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(&self.judge)))))
+    fn watch(&self, _: &Head, _: &Facts, shape: &AnswerShape) -> Result<Option<Box<dyn Watch>>, FilterError> {
+        let judge = Arc::clone(&self.judge);
+        Ok(Some(Box::new(match shape.stream {
+            Some(_) => watch::AnswerWatch::new(judge),
+            None => watch::AnswerWatch::whole(judge),
+        })))
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn by_name(name: &str) -> Option<Check> {
         "random-tail" => structure::random_tail,
         "seed-phrase" => structure::seed_phrase,
         "told" => assigned::told,
+        "told-password" => assigned::told_password,
         "unknown-token" => unknown::unknown_token,
         "userinfo" => assigned::userinfo,
         _ => return pii::by_name(name.strip_prefix("pii-")?),

@@ -31,6 +31,7 @@ mod kept;
 mod live;
 mod prepare;
 mod run;
+mod stem;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -41,6 +42,7 @@ use anew::Before;
 use follow::Follower;
 use judge::Judge;
 use kept::STEP;
+use live::LiveRule;
 use told::Told;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
@@ -92,6 +94,8 @@ pub struct Stream {
     /// Up to here its end was looked at as a whole text.
     looked: u64,
     open: u64,
+    /// Each piece is a whole text.
+    whole: bool,
 }
 
 impl Stream {
@@ -114,10 +118,19 @@ impl Stream {
     ) -> Result<(), Exhausted> {
         let live = rules.live()?;
         let (told, free) = (std::mem::take(&mut self.told), self.free);
-        let mut judge = Judge { rules, live, holds, found, told, free, exhausted: false };
+        // Of JSON the strings are cut as what they say, which only following them tells.
+        let whole = self.whole && !self.seen.kept.reads_json();
         let begin = self.seen.kept.came();
+        let mut first = Judge { rules, live, holds, found, told, free, exhausted: false };
+        if whole {
+            first.whole(piece, begin, false);
+        }
+        let Judge { told, found, exhausted, .. } = first;
+        // What was found in the piece as a whole says more than what is found in parts of it.
+        let mut after = |finding: StreamFinding<'r>| found(StreamFinding { late: finding.late || whole, ..finding });
+        let mut judge = Judge { rules, live, holds, found: &mut after, told, free, exhausted };
         let holding = self.open < self.seen.kept.whole();
-        let large = piece.len() >= LARGE;
+        let large = !whole && (self.whole || piece.len() >= LARGE);
         // Of what is judged as a whole only its border is to be looked at.
         let border = piece.len() as u64 > STRIDE;
         let until = if border { self.looked + STRIDE } else { u64::MAX };
@@ -144,7 +157,7 @@ impl Stream {
             }
         }
         if large {
-            judge.whole(piece, begin);
+            judge.whole(piece, begin, true);
         }
         if border {
             self.looked = self.seen.kept.end();
@@ -156,6 +169,12 @@ impl Stream {
         }
         self.told = judge.told;
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
+    }
+
+    /// What comes from here on comes as a whole: it is judged as a whole text is, and beside that for what goes on over
+    /// several pieces.
+    pub fn read_whole(&mut self) {
+        self.whole = true;
     }
 
     /// What comes from here on is JSON, such as the arguments of a tool call: its strings are judged as what
@@ -174,13 +193,16 @@ impl Stream {
     #[must_use]
     pub fn may_surround(&self, rules: &Rules, part: &Range<u64>, wanted: &dyn Fn(&Rule) -> bool) -> bool {
         let Ok(live) = rules.live() else { return false };
+        let wants = |rule: &LiveRule| rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule));
         std::iter::once(&self.seen).chain(self.stood.as_deref()).any(|follower| {
-            follower.candidates.iter().any(|candidate| {
-                let Some(rule) = live.rule(candidate.place()) else { return false };
-                let around = follower.kept.origin(candidate.base) <= part.start
-                    && candidate.held(rule).is_some_and(|held| follower.kept.origin(held) < part.end);
-                around && rules.engine.rules().get(rule.number).is_some_and(|rule| wanted(&rule.rule))
-            })
+            let begins = |begin: u64| follower.kept.origin(begin) <= part.start;
+            live.stems().any(|(rule, stem)| wants(rule) && stem.open(rule, &follower.kept).is_some_and(begins))
+                || follower.candidates.iter().any(|candidate| {
+                    let Some(rule) = live.rule(candidate.place()) else { return false };
+                    let around = follower.kept.origin(candidate.base) <= part.start
+                        && candidate.held(rule).is_some_and(|held| follower.kept.origin(held) < part.end);
+                    around && wants(rule)
+                })
         })
     }
 

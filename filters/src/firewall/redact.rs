@@ -3,6 +3,7 @@
 //! Each is replaced by `[redacted:RULE]`. What was rewritten is judged once more by whoever asked for it: only
 //! what holds nothing any more goes on.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -112,9 +113,10 @@ pub(super) fn address(value: &Value<'_>) -> usize {
     std::ptr::from_ref(value).addr()
 }
 
-/// A text without these parts. Parts that overlap are one, named after the rule of the first.
+/// A text without these parts. Parts that overlap are one, named after the rule of the first: of those in the same place
+/// the one of the highest level.
 fn cut(text: &str, mut cuts: Vec<(Range<usize>, &Rule)>, marks: &mut u32) -> Result<String, Uncut> {
-    cuts.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+    cuts.sort_by_key(|(range, rule)| (range.start, Reverse(range.end), Reverse(rule.level), &*rule.id));
     let mut rewritten = String::with_capacity(text.len());
     let mut at = 0;
     let mut cuts = cuts.into_iter().peekable();

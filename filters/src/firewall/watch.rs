@@ -31,7 +31,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-use amend::Cut;
+use amend::{Cut, Named};
 use beside::Beside;
 use found::{Found, FoundOnce, MOST_FOUND};
 use growing::Growing;
@@ -57,6 +57,8 @@ pub(super) struct AnswerWatch {
 /// What the eye knows of an answer.
 #[derive(Default)]
 struct State {
+    /// Each text comes as a whole.
+    whole: bool,
     /// There are one or two, as a rule.
     channels: Vec<(u64, Box<Growing>)>,
     /// How many frames brought a piece of a growing text.
@@ -83,6 +85,11 @@ struct State {
 impl AnswerWatch {
     pub(super) fn new(judge: Arc<Judge>) -> Self {
         Self { judge, state: State::default() }
+    }
+
+    /// On an answer that comes as a whole: its texts have all come when they are judged.
+    pub(super) fn whole(judge: Arc<Judge>) -> Self {
+        Self { judge, state: State { whole: true, ..State::default() } }
     }
 }
 
@@ -134,7 +141,7 @@ impl Watch for AnswerWatch {
                 self.state.marks = self.state.marks.saturating_add(marks);
                 Verdict::Replace(bytes)
             }
-            None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| cut.rule.as_deref()))),
+            None => Verdict::Block(refuse_uncut(cuts.iter().find_map(|cut| Some(&*cut.rule.as_ref()?.rule)))),
         })
     }
 
@@ -225,7 +232,7 @@ impl State {
                 Action::Block => self.refuse(rule),
                 Action::Redact if gone => {}
                 Action::Redact => {
-                    let rule = Some(Arc::clone(&rule.id));
+                    let rule = Some(Named::of(rule));
                     self.cut(number, Cut { place, part: secret, rule, goes_on: false, quoted: None });
                 }
             }
@@ -235,6 +242,9 @@ impl State {
     /// Judges a piece of a growing text.
     fn take_growing(&mut self, judge: &Judge, number: u64, place: usize, piece: &Piece<'_>, text: &mut Growing) {
         let mut found = FoundOnce::default();
+        if self.whole {
+            text.stream.read_whole();
+        }
         text.add(number, place, piece, self.spoken);
         let rules = &*judge.rules;
         let holds = |rule: &Rule| judge.acts(rule);
@@ -283,7 +293,7 @@ impl State {
                 continue;
             }
             let redacts = decision.action == Action::Redact;
-            let cuts = if redacts && exact { text.cuts(&secret, prefix, &rule.id) } else { None };
+            let cuts = if redacts && exact { text.cuts(&secret, prefix, rule) } else { None };
             let action = if cuts.is_none() { uncut(decision.action) } else { decision.action };
             if !again {
                 judge.count(rule, action);

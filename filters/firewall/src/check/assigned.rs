@@ -238,7 +238,6 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let marks = text.bytes().filter(|byte| b"!@#$%^&*?~".contains(byte)).count();
     // Where nothing says that the word before it names it, only what nobody would write counts.
     let bare =
         !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
@@ -246,12 +245,26 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     if bare {
         return text.len() >= 16 && digits > 0 && letters > 3 && surprise(text) >= 0.6 * text.len() as f32;
     }
+    let before = || part(candidate.text, 0..candidate.start);
+    is_unwritten(text)
+        || (digits > 0 && text.len() >= 8 && told::is_password(before(), head_of(candidate), candidate.secret))
+}
+
+/// A value of which a short word, or the sentence around it, says that it is a password.
+pub(super) fn told_password(candidate: &Candidate<'_>) -> bool {
+    let text = candidate.secret.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '*']);
+    let value = Value { text, quoted: false };
+    !value.stands_for_another() && !is_address(text) && !is_uuid(text) && !told::is_date(text) && is_unwritten(text)
+}
+
+/// Whether nobody would write it for anything else than a password: letters, digits and marks, or what was drawn.
+fn is_unwritten(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let marks = text.bytes().filter(|byte| b"!@#$%^&*?~".contains(byte)).count();
     let spoken = marks > 0 && digits > 0 && letters >= 4 && text.len() >= 8 && !text.contains(['(', '[', '{', '=']);
     let random = text.len() >= 10 && digits > 0 && letters > 1 && drawn(text, 0.6) && !text.contains("::");
-    let before = || part(candidate.text, 0..candidate.start);
-    spoken
-        || random
-        || (digits > 0 && text.len() >= 8 && told::is_password(before(), head_of(candidate), candidate.secret))
+    spoken || random
 }
 
 /// The password of a URL or of a line of logins.

@@ -140,7 +140,10 @@ const NEAR: usize = 48;
 pub(super) fn is_password(before: &str, head: &str, value: &str) -> bool {
     static OF_WHOM: LazyLock<Words> = LazyLock::new(|| Words::new(WHOSE));
     let sign = head.trim_end_matches(['"', '\'', '`', '*', '_', '(']);
-    let in_english = || contains(head, "passw") && VERBS.iter().any(|verb| sign.ends_with(verb));
+    let in_english = || {
+        let whose = sign.ends_with(" is ") && contains(sign, " for ");
+        contains(head, "passw") && (whose || VERBS.iter().any(|verb| sign.ends_with(verb)))
+    };
     // What ends a sentence is not the value's; `!` may well be.
     let text = value.trim_end_matches(['.', ',', ';', ':', '?', ')', '*']);
     head.len() <= NEAR
@@ -280,6 +283,71 @@ mod tests {
                     assert!(is_found(&rules, &text), "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_password_is_told_in_passing() {
+        let rules = Rules::load(true, &[], &Selection::default()).ok().unwrap();
+        for said in [
+            "pw: {}",
+            "pw = \"{}\"",
+            "PW={}",
+            "db_pw: {}",
+            "\"pw\": \"{}\"",
+            "ssh root@h, pw: {}",
+            "user: admin, pw: {}",
+            "log in as admin with password {}",
+            "connect with the password {}.",
+            "using the password `{}`",
+            "connect with user app and password {}",
+            "use {} as the password",
+            "`{}` is the password.",
+            "{} is our root password",
+            "login admin / {}",
+        ] {
+            for template in
+                ["Vx92!kwPlqq7", "Vx{digit:2}!kw{lower:4}{digit:1}", "Blue%kettle{digit:4}x", "hT7kQ2{b62:9}4"]
+            {
+                for seed in 1..5 {
+                    let text = said.replace("{}", &draw(template, seed).unwrap());
+                    // A stroke has many other meanings: the password beside it has to look drawn.
+                    assert!(said.starts_with("login") && template.contains('{') || is_found(&rules, &text), "{text}");
+                }
+            }
+        }
+        for text in ["the root password is Vx92kwPl", "password for root is Vx92kwPl"] {
+            assert!(is_found(&rules, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_in_passing_is_none() {
+        let rules = Rules::load(true, &[], &Selection::default()).ok().unwrap();
+        for text in [
+            "pw: required",
+            "let pw = rpassword::prompt_password(\"pw\")?;",
+            "pw = page_width2 * 3",
+            "pw: ********",
+            "pw: <your-password1!>",
+            "const pw = document.getElementById('pw1')!.value",
+            "log in with password authentication (see RFC4252)",
+            "encrypt it with password-based encryption, PBKDF2",
+            "using the password manager 1Password8",
+            "with the password from step2",
+            "connect with user and password credentials",
+            "use the password reset2fa page",
+            "mail bob1@acme.example and password resets follow",
+            "AES256-GCM is the password cipher",
+            "use SSH_PASS2 as the password",
+            "bcrypt-2.0.1 is our password hasher",
+            "2024-12-31 was the password deadline",
+            "login page / settings2",
+            "login form / OAuth2",
+            "password for all users is required",
+            "the password for TLS1.3-sessions is ephemeral",
+        ] {
+            assert!(!is_found(&rules, text), "{text}");
         }
     }
 

@@ -14,6 +14,7 @@ use crate::expression;
 
 mod walk;
 
+pub(super) use walk::steps;
 use walk::{States, completes, early};
 
 /// How much of a secret may stand before its keyword and still count as its prefix: the account or the

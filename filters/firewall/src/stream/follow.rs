@@ -139,7 +139,10 @@ impl Follower {
                 contexts.push(place);
             }
             let keyword = (at + 1).saturating_sub(length as u64);
-            if let Some(back) = back {
+            let stem = live.rule(place).and_then(|rule| rule.stem.as_ref());
+            if let Some(stem) = stem {
+                catch_up(place, stem.begin(kept, keyword), keyword, None);
+            } else if let Some(back) = back {
                 catch_up(place, keyword.saturating_sub(back as u64), keyword, Some(at + 1));
             }
         });
@@ -188,7 +191,15 @@ impl Follower {
             let rule = judge.rules.engine.rules().get(rule.number);
             rule.is_none_or(|rule| (judge.holds)(&rule.rule)).then_some(held)
         });
-        held.min().filter(|held| *held < self.kept.end())
+        held.chain(self.stems(judge)).min().filter(|held| *held < self.kept.end())
+    }
+
+    /// Where the words begin that the text ends with and that may be a part of something, for each rule that holds them.
+    fn stems(&self, judge: &Judge<'_, '_>) -> impl Iterator<Item = u64> {
+        judge.live.stems().filter_map(|(live, stem)| {
+            let rule = judge.rules.engine.rules().get(live.number);
+            if rule.is_none_or(|rule| (judge.holds)(&rule.rule)) { stem.open(live, &self.kept) } else { None }
+        })
     }
 
     /// The memory that this takes.

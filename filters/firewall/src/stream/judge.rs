@@ -109,7 +109,7 @@ impl<'r> Judge<'r, '_> {
     }
 
     /// Judges a piece of the text as a whole text.
-    pub(super) fn whole(&mut self, piece: &str, begin: u64) {
+    pub(super) fn whole(&mut self, piece: &str, begin: u64, late: bool) {
         self.scan(piece, &mut |judge, Finding { rule, secret, .. }| {
             let secret = begin + secret.start as u64..begin + secret.end as u64;
             if judge.told.holds(rule, &secret) {
@@ -117,7 +117,7 @@ impl<'r> Judge<'r, '_> {
             }
             let again = judge.told.touches(rule, &secret, false);
             judge.told.add(rule, &secret);
-            (judge.found)(StreamFinding { rule, secret, exact: true, prefix: 0, late: true, again });
+            (judge.found)(StreamFinding { rule, secret, exact: true, prefix: 0, late, again });
         });
     }
 

@@ -82,6 +82,11 @@ impl Kept {
         self.escapes.get_or_insert_default();
     }
 
+    /// Whether it is JSON.
+    pub(super) fn reads_json(&self) -> bool {
+        self.escapes.is_some()
+    }
+
     /// Adds a piece of at most [`STEP`] bytes. Returns from where on what was there before is seen anew: a word
     /// that turned out to hold look-alikes.
     pub(super) fn add(&mut self, piece: &str) -> Option<u64> {

@@ -6,6 +6,7 @@ use portcullis_policies::DataLevel;
 
 use super::automaton::Automaton;
 use super::class::{self, Class};
+use super::stem::Stem;
 use crate::engine::Compiled;
 use crate::rule::{Direction, Kind};
 
@@ -21,6 +22,8 @@ pub(crate) struct Live {
     evident: Begin,
     /// Rules that are followed from words that are no ordinary ones.
     words: Vec<usize>,
+    /// Rules for which the word at the end of a text is held.
+    stems: Vec<usize>,
 }
 
 /// Of each byte: the rules whose matches may begin with it.
@@ -47,6 +50,8 @@ pub(super) struct LiveRule {
     pub(super) class: Class,
     /// With which words its secrets begin, where there are only a few.
     pub(super) leads: Vec<String>,
+    /// What its secrets have before their keyword, where that may be any word.
+    pub(super) stem: Option<Stem>,
     /// With which bytes its matches begin.
     pub(super) first: [bool; 256],
     /// Whether what may be its finding is refused where it cannot be told.
@@ -60,6 +65,7 @@ impl Live {
         let mut keywords = Vec::new();
         let mut owners = Vec::new();
         let (mut usual, mut evident, mut words) = (Begin::new(), Begin::new(), Vec::new());
+        let mut stems = Vec::new();
         for (number, rule) in compiled.iter().enumerate() {
             let watched = matches!(rule.rule.kind, Kind::Secret | Kind::Pii);
             if !watched || !rule.rule.direction.covers(Direction::Response) {
@@ -74,7 +80,13 @@ impl Live {
                 keywords.push(keyword.to_owned());
                 owners.push(Owner { place, length: keyword.len(), back });
             };
-            if leads.is_empty() {
+            let any_word = leads.is_empty() && class.everywhere && class.words && !class.context;
+            let stem = if any_word { Stem::of(&automaton, rule.keywords()) } else { None };
+            if let Some(stem) = &stem {
+                rule.keywords().iter().for_each(|keyword| watch(keyword, Some(stem.longest())));
+                class = Class { back: Some(stem.longest()), everywhere: false, ..class };
+                stems.push(place);
+            } else if leads.is_empty() {
                 let known = rule.keywords().iter().zip(backs).filter(|(_, back)| back.is_some() || class.context);
                 known.for_each(|(keyword, back)| watch(keyword, back));
             } else {
@@ -94,10 +106,10 @@ impl Live {
                 leads.clear();
             }
             let strong = rule.rule.level >= DataLevel::L4;
-            rules.push(LiveRule { number, automaton, class, leads, first, strong });
+            rules.push(LiveRule { number, automaton, class, leads, stem, first, strong });
         }
         let keywords = DFA::builder().ascii_case_insensitive(true).prefilter(false).build(&keywords).ok()?;
-        Some(Self { rules, keywords, owners, usual, evident, words })
+        Some(Self { rules, keywords, owners, usual, evident, words, stems })
     }
 
     pub(super) fn rule(&self, place: usize) -> Option<&LiveRule> {
@@ -153,6 +165,12 @@ impl Live {
     /// The rules that are followed from words that are no ordinary ones.
     pub(super) fn word_rules(&self) -> &[usize] {
         &self.words
+    }
+
+    /// The rules for which the word at the end of a text is held, each with what may be that word.
+    pub(super) fn stems(&self) -> impl Iterator<Item = (&LiveRule, &Stem)> {
+        let rules = self.stems.iter().filter_map(|place| self.rules.get(*place));
+        rules.filter_map(|rule| Some((rule, rule.stem.as_ref()?)))
     }
 
     /// Every rule.

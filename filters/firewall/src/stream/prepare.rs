@@ -34,7 +34,7 @@ impl Rules {
             let usual = (0..).zip(secret.bytes()).take_while(|(at, byte)| word.take(*at, *byte).is_none());
             return Some(usual.count());
         }
-        if class.back.is_none() {
+        if class.back.is_none() || live.stem.is_some() {
             return Some(class.prefix as usize);
         }
         let lower = secret.to_ascii_lowercase();

@@ -256,8 +256,8 @@ fn crowded(samples: &[Samples]) -> Vec<String> {
 
 #[test]
 fn a_text_takes_little_memory_whatever_it_says() {
-    // Of 8 KiB, the rest is for the frames that are remembered (`MOST` in the tests of the eye's molds).
-    const MOST: usize = 6912;
+    // Of 8.25 KiB, the rest is for the frames that are remembered (`MOST` in the tests of the eye's molds).
+    const MOST: usize = 7168;
     let (rules, samples) = watched(false);
     let mut all = Stream::new();
     let mut largest = 0;
@@ -318,7 +318,8 @@ fn a_short_number_leaves_at_the_very_beginning() {
     {
         let mut stream = Stream::new();
         for (number, piece) in ["", piece, "3"].into_iter().enumerate() {
-            stream.push(&rules, piece, &|_| true, &mut |_| {}).unwrap();
+            // Any word may be the beginning of an address, and is held for that.
+            stream.push(&rules, piece, &|rule| rule.kind == Kind::Secret, &mut |_| {}).unwrap();
             assert!(number == 0 || stream.open() == most, "{piece}: {}", stream.open());
         }
     }

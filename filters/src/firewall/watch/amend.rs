@@ -5,11 +5,14 @@
 //! 3. JSON in a string stays JSON: a part that begins or ends outside of its strings is not taken out.
 //! 4. Beside a text that lost a part, its tokens and their probabilities go, too.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_firewall::Rule;
+use portcullis_policies::DataLevel;
 
 use crate::firewall::Value;
 use crate::frame::{Frame, FrameBody};
@@ -27,11 +30,24 @@ pub(super) struct Cut {
     /// Which part of it.
     pub(super) part: Range<usize>,
     /// The rule, where the part begins here; a mark names it.
-    pub(super) rule: Option<Arc<str>>,
+    pub(super) rule: Option<Named>,
     /// Whether it goes on at the beginning of a later frame, out of which its rest is taken.
     pub(super) goes_on: bool,
     /// Where the text begins in JSON of which it is a part.
     pub(super) quoted: Option<Quoted>,
+}
+
+/// What a mark names: of several rules that find the same, the one of the highest level, as in a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
+    level: Reverse<DataLevel>,
+    pub(super) rule: Arc<str>,
+}
+
+impl Named {
+    pub(super) fn of(rule: &Rule) -> Self {
+        Self { level: Reverse(rule.level), rule: Arc::clone(&rule.id) }
+    }
 }
 
 /// Where a place in JSON lies: within a string or not, and within an escape or not.
@@ -149,7 +165,7 @@ fn rewrite<'j>(json: &'j Value<'_>, cuts: &Places<'_>, place: &mut usize, done: 
 /// A text without its parts; counts the marks.
 fn without(text: &str, mut own: Vec<&Cut>, marks: &mut u32) -> Option<String> {
     // Of parts that begin at the same place, one that began in an earlier frame has its mark there.
-    own.sort_by_key(|cut| (cut.part.start, cut.rule.is_some(), std::cmp::Reverse(cut.part.end)));
+    own.sort_by_key(|cut| (cut.part.start, cut.rule.is_some(), Reverse(cut.part.end), &cut.rule));
     let mut new = String::with_capacity(text.len());
     let mut at = 0;
     let mut walk = Walk { at: 0, quoted: own.first().and_then(|cut| cut.quoted).unwrap_or_default() };
@@ -165,7 +181,7 @@ fn without(text: &str, mut own: Vec<&Cut>, marks: &mut u32) -> Option<String> {
             Range { start, end } = in_string(text, &mut walk, cut, end, goes_on)?;
         }
         new.push_str(text.get(at..start)?);
-        if let Some(rule) = &cut.rule {
+        if let Some(Named { rule, .. }) = &cut.rule {
             *marks += 1;
             new.push_str("[redacted:");
             new.push_str(rule);

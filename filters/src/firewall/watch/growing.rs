@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+
+use portcullis_firewall::Rule;
 
 use super::Stream;
-use super::amend::{Cut, Quoted};
+use super::amend::{Cut, Named, Quoted};
 use super::beside::Besides;
 use crate::frame::Piece;
 
@@ -87,7 +88,7 @@ impl Growing {
     }
 
     /// What is to be taken out of which frames; `None` where more of it than its prefix has left already.
-    pub(super) fn cuts(&self, secret: &Range<u64>, prefix: u64, rule: &Arc<str>) -> Option<Vec<(u64, Cut)>> {
+    pub(super) fn cuts(&self, secret: &Range<u64>, prefix: u64, rule: &Rule) -> Option<Vec<(u64, Cut)>> {
         let first = self.held.front()?.span.start;
         if secret.start < self.given_up || secret.start.saturating_add(prefix) < first {
             return None;
@@ -101,7 +102,7 @@ impl Growing {
             }
             let part = usize::try_from(start - held.span.start).ok()?..usize::try_from(end - held.span.start).ok()?;
             // The mark stands where the secret begins, as far as that is still here.
-            let rule = cuts.is_empty().then(|| Arc::clone(rule));
+            let rule = cuts.is_empty().then(|| Named::of(rule));
             let goes_on = end < secret.end;
             cuts.push((held.number, Cut { place: held.place, part, rule, goes_on, quoted: held.quoted }));
         }

@@ -22,6 +22,7 @@ mod beside;
 mod builtin;
 mod end;
 mod mold;
+mod person;
 
 struct Deaf;
 
@@ -187,7 +188,11 @@ pub(super) fn play(judge: &Arc<Judge>, format: Format, pieces: &[&str]) -> (Vec<
 }
 
 pub(super) fn send(judge: &Arc<Judge>, format: Format, frames: &[String]) -> (Vec<String>, Option<Refusal>) {
-    let eye = Eye::new("firewall", Mode::Enforce, Box::new(AnswerWatch::new(Arc::clone(judge))));
+    let watch = match format {
+        Format::Whole => AnswerWatch::whole(Arc::clone(judge)),
+        _ => AnswerWatch::new(Arc::clone(judge)),
+    };
+    let eye = Eye::new("firewall", Mode::Enforce, Box::new(watch));
     let mut gate = Gate::new(vec![eye], format.shape(), Arc::new(Deaf));
     let mut out = Vec::new();
     let mut said = Ok(());

@@ -184,7 +184,7 @@ fn close(automaton: &Automaton, layer: &mut Vec<Place>, work: &mut usize) {
 }
 
 /// Where a state leads to without reading, and whether the secret opens there.
-pub(super) fn steps(automaton: &Automaton, state: StateID, see: &mut dyn FnMut(StateID, bool)) {
+pub(in crate::stream) fn steps(automaton: &Automaton, state: StateID, see: &mut dyn FnMut(StateID, bool)) {
     match automaton.nfa().state(state) {
         State::Look { next, .. } => see(*next, false),
         State::Union { alternates } => alternates.iter().for_each(|next| see(*next, false)),

@@ -56,7 +56,7 @@ fn may_leave(judge: &Judge, format: Format, rule: &str, text: &str) -> Option<us
 }
 
 /// What leaves of a text whatever it is: a short number at its very beginning.
-fn first(pieces: &[&str]) -> usize {
+pub(super) fn first(pieces: &[&str]) -> usize {
     pieces
         .first()
         .filter(|first| first.len() <= 4 && !first.contains(char::is_alphabetic))

@@ -124,7 +124,8 @@ fn an_event_that_leaves_with_more_than_its_document_is_judged_as_a_whole() {
     let judge = judge_pii();
     let secret = draw("{b62:40}", 9).unwrap();
     for beside in BESIDE {
-        let frames = ["so", " it", " goes", &secret, " and more"];
+        // A colon ends the word: it does not wait for what may make an address of it.
+        let frames = ["so", " it", " goes:", &secret, " and more"];
         let frames = frames.map(|piece| format!("{beside}data: {{\"token\":\"{piece}\"}}\n\n"));
         let (left, refusal, ..) = became(&judge, Format::Events, &frames, false);
         let gone = left.iter().flatten().count();

@@ -1,7 +1,8 @@
 //! The answer's side: cuts it into frames, shows each to every watch, keeps back what is undecided.
 //!
 //! 1. A chunk from the upstream is cut into frames; a whole answer is one frame.
-//! 2. Each frame is parsed once and shown to each watch, in the chain's order. One that is like a frame before it but
+//! 2. Each frame is parsed once and shown to each watch: first to those that replace it, then to the others, both in the
+//!    chain's order. One that is like a frame before it but
 //!    for its growing texts is not parsed: each watch is shown these.
 //! 3. A frame leaves once no watch holds it or one before it. Only this file makes a
 //!    [`ClearedFrame`], and the writer to the client takes nothing else.
@@ -117,7 +118,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(mut eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
+        // What is found in a frame, and taken out of it, must be found in the frame that leaves.
+        eyes.sort_by_key(|eye| !eye.watch.replaces());
         Self {
             cutter: Cutter::new(shape.stream, most_bytes(&eyes, shape.frame_bytes)),
             eyes,
@@ -176,7 +179,9 @@ impl Gate {
             self.partial_bytes = 0;
             self.show(raw)?;
         }
-        for position in 0..self.eyes.len() {
+        // Who replaced frames ends last: by then nobody else refuses what it made of the answer.
+        let replacing = self.eyes.iter().take_while(|eye| eye.watch.replaces()).count();
+        for position in (replacing..self.eyes.len()).chain(0..replacing) {
             self.hear(position, |watch| watch.end())?;
         }
         self.ended = true;
@@ -415,7 +420,9 @@ fn show_to(
         let refusal = match eye.ask(|watch| watch.frame(number, frame)) {
             Ok(Ok(Verdict::Pass)) => continue,
             Ok(Ok(Verdict::Replace(_))) if eye.mode == Mode::Shadow => continue,
-            Ok(Ok(Verdict::Replace(new))) => return Ok(Some((position, new))),
+            Ok(Ok(Verdict::Replace(new))) if eye.watch.replaces() => return Ok(Some((position, new))),
+            // Others have judged the frame as it was.
+            Ok(Ok(Verdict::Replace(_))) => Refusal::internal(eye.filter, "it replaced a frame that others had judged"),
             Ok(Ok(Verdict::Block(refusal))) => refusal,
             Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
             Err(_) => panicked(eye.filter, observer),

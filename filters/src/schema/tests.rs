@@ -8,6 +8,7 @@ use crate::frame::Reading;
 use crate::gate::{Eye, Gate};
 use crate::testkit::{Deaf, head};
 
+mod beside;
 mod decoys;
 mod requested;
 

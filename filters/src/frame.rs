@@ -14,7 +14,7 @@ mod parse;
 pub(crate) mod time;
 
 pub use cutter::{Cutter, FrameTooLarge};
-pub use parse::{FrameError, Reading, with_frame};
+pub use parse::{FrameError, Reading, settled, with_frame};
 
 /// One frame of an answer, as the watches see it.
 #[derive(Debug)]

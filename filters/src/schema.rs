@@ -190,7 +190,7 @@ impl Filter for SchemaFilter {
             _ if !shape.success => Ok(None),
             Some(Bound::Asked(asked)) => {
                 let own = self.route(head).and_then(|written| written.answer.clone());
-                Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams))))
+                Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams, head.route.dialect))))
             }
             None => Ok(match self.route(head).and_then(|written| written.answer.clone()) {
                 Some(schema) => Some(Box::new(whole::WholeWatch::new(schema))),

@@ -57,21 +57,37 @@ pub(super) fn each<'f>(frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     }
 }
 
+/// The value of a key that is there: `null` says nothing.
 fn get<'f>(object: &'f Json<'f>, key: &str) -> Option<&'f Json<'f>> {
-    object.get(key).or_else(|| object.get_folded(key))
+    object.get(key).or_else(|| object.get_folded(key)).filter(|value| **value != Json::Null)
 }
 
-fn text<'f>(object: &'f Json<'f>, key: &str) -> Option<&'f str> {
-    get(object, key).and_then(Json::as_str)
+/// The text under a key. What is there and is no text, some clients add to one all the same.
+fn text<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> Option<&'f str> {
+    let value = get(object, key)?;
+    if value.as_str().is_none() {
+        see(Said::Odd("a text that is none"));
+    }
+    value.as_str()
 }
 
-fn number(object: &Json<'_>, key: &str) -> Option<u64> {
-    get(object, key).and_then(Json::as_u64)
+/// The kind that something says it is of; empty where it says none.
+fn kind<'f>(object: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) -> &'f str {
+    text(object, "type", see).unwrap_or_default()
+}
+
+/// The number under a key. What is there and is no whole number, clients take for one that the gate does not know.
+fn number<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> Option<u64> {
+    let value = get(object, key)?;
+    if value.as_u64().is_none() {
+        see(Said::Odd("a number that is not whole"));
+    }
+    value.as_u64()
 }
 
 fn list<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> &'f [Json<'f>] {
     match get(object, key) {
-        None | Some(Json::Null) => &[],
+        None => &[],
         Some(Json::Array(items)) => items,
         Some(_) => {
             see(Said::Odd("a list that is none"));
@@ -81,21 +97,30 @@ fn list<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> &
 }
 
 fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    if let Some(text) = text(frame, "response") {
-        see(Said::Text((Key::Response, answer, 0, 0), text));
+    let event_kind = kind(frame, see);
+    match get(frame, "response") {
+        // The events of Responses carry one that is an object.
+        Some(Json::Object(_)) if event_kind.starts_with("response.") => {}
+        _ => {
+            if let Some(text) = text(frame, "response", see) {
+                see(Said::Text((Key::Response, answer, 0, 0), text));
+            }
+        }
     }
-    if let Some(message) = get(frame, "message") {
+    match get(frame, "message") {
+        // What went wrong, in words.
+        None | Some(Json::String(_)) => {}
         // Ollama's message, and the beginning of Anthropic's stream.
-        message_of(Key::Message, answer, 0, message, see);
+        Some(message) => message_of(Key::Message, answer, 0, message, see),
     }
     let mut known = Vec::new();
     for (position, choice) in list(frame, "choices", see).iter().enumerate() {
-        let index = number(choice, "index").unwrap_or(position as u64);
+        let index = number(choice, "index", see).unwrap_or(position as u64);
         if known.contains(&index) {
             see(Said::Odd("two choices of one number"));
         }
         known.push(index);
-        if let Some(text) = text(choice, "text") {
+        if let Some(text) = text(choice, "text", see) {
             see(Said::Text((Key::Choice, answer, index, 0), text));
         }
         calls(Key::Choice, answer, index, choice, see);
@@ -108,20 +133,23 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     calls(Key::Content, answer, 0, frame, see);
     // llama.cpp's own completions, and Anthropic's whole answers.
     content(Key::Content, answer, 0, get(frame, "content"), see);
-    match text(frame, "type") {
-        Some(kind) => event(kind, frame, see),
-        None if ["content_block", "part", "item", "delta"].iter().any(|key| get(frame, key).is_some()) => {
+    match event_kind {
+        kind if !kind.is_empty() => event(kind, frame, see),
+        _ if ["content_block", "part", "item", "delta"].iter().any(|key| get(frame, key).is_some()) => {
             see(Said::Odd("an event without a type"));
         }
-        None => {}
+        _ => {}
     }
     items(frame, see);
 }
 
 /// A message: its text, and the calls beside it.
 fn message_of<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+    if !matches!(message, Json::Object(_)) {
+        return see(Said::Odd("a message that is none"));
+    }
     content(key, answer, choice, get(message, "content"), see);
-    if text(message, "refusal").is_some_and(|refusal| !refusal.is_empty()) {
+    if text(message, "refusal", see).is_some_and(|refusal| !refusal.is_empty()) {
         see(Said::Declined);
     }
     calls(key, answer, choice, message, see);
@@ -129,7 +157,7 @@ fn message_of<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see
 
 fn calls<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     let listed = match get(message, "tool_calls") {
-        None | Some(Json::Null) => &[],
+        None => &[],
         Some(Json::Array(items)) => items.as_slice(),
         Some(_) => {
             see(Said::OddCalls);
@@ -137,20 +165,20 @@ fn calls<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mu
         }
     };
     for (position, call) in listed.iter().enumerate() {
-        let index = number(call, "index").unwrap_or(position as u64);
+        let index = number(call, "index", see).unwrap_or(position as u64);
         let custom = get(call, "custom");
         function((key, answer, choice, index), get(call, "function").or(custom).unwrap_or(call), see);
     }
-    if let Some(call) = get(message, "function_call").filter(|call| **call != Json::Null) {
+    if let Some(call) = get(message, "function_call") {
         function((key, answer, choice, u64::MAX), call, see);
     }
 }
 
 fn function<'f>(slot: Slot, function: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    let name = text(function, "name");
+    let name = text(function, "name", see);
     match get(function, "arguments").or_else(|| get(function, "input")) {
         Some(Json::String(piece)) => see(Said::Call(slot, name, piece)),
-        None | Some(Json::Null) => see(Said::Call(slot, name, "")),
+        None => see(Said::Call(slot, name, "")),
         Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
     }
 }
@@ -158,7 +186,7 @@ fn function<'f>(slot: Slot, function: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>
 /// A text, or parts of one.
 fn content<'f>(key: Key, answer: u64, choice: u64, content: Option<&'f Json<'f>>, see: &mut dyn FnMut(Said<'f>)) {
     match content {
-        None | Some(Json::Null) => {}
+        None => {}
         Some(Json::String(text)) => see(Said::Text((key, answer, choice, 0), text)),
         Some(Json::Array(parts)) => {
             for (position, part) in (0..).zip(parts) {
@@ -171,62 +199,68 @@ fn content<'f>(key: Key, answer: u64, choice: u64, content: Option<&'f Json<'f>>
 
 /// A part of a message: a text, or a call.
 fn block<'f>(slot: Slot, part: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    let kind = text(part, "type").unwrap_or_default();
+    let kind = kind(part, see);
     if let Some(text) = part.as_str() {
         see(Said::Text(slot, text));
     } else if is(kind, &["thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text"]) {
         // What the model thinks is not what it answers.
     } else if is(kind, &["tool_use"]) {
-        let name = text(part, "name").unwrap_or_default();
+        let name = text(part, "name", see).unwrap_or_default();
         see(Said::Called(name, get(part, "input").unwrap_or(&Json::Null)));
     } else if ends(kind, "_use") || ends(kind, "_call") {
         see(Said::Own(kind));
     } else {
-        if is(kind, &["refusal"]) && text(part, "refusal").is_some() {
+        if is(kind, &["refusal"]) && text(part, "refusal", see).is_some() {
             see(Said::Declined);
         }
-        match get(part, "text") {
-            None | Some(Json::Null) => {}
-            Some(Json::String(text)) => see(Said::Text(slot, text)),
-            Some(_) => see(Said::Odd("a text that is none")),
+        if let Some(text) = text(part, "text", see) {
+            see(Said::Text(slot, text));
         }
     }
 }
 
 /// One event of Anthropic's or Responses' streams.
-fn event<'f>(kind: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    let at = |key: &str| number(event, key).unwrap_or(0);
-    let (block_slot, item_slot) =
-        ((Key::Event, 0, at("index"), 0), (Key::Event, 1, at("output_index"), at("content_index")));
-    let call_slot = (Key::Event, 2, at("output_index"), 0);
-    match kind.to_ascii_lowercase().as_str() {
+fn event<'f>(kind_of: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+    let mut at = |key: &str| number(event, key, see).unwrap_or(0);
+    let (index, output, part) = (at("index"), at("output_index"), at("content_index"));
+    let (block_slot, item_slot) = ((Key::Event, 0, index, 0), (Key::Event, 1, output, part));
+    let call_slot = (Key::Event, 2, output, 0);
+    match kind_of.to_ascii_lowercase().as_str() {
         "content_block_start" => {
             let Some(started) = get(event, "content_block") else { return };
-            if !is(text(started, "type").unwrap_or_default(), &["tool_use"]) {
+            if !is(kind(started, see), &["tool_use"]) {
                 return block(block_slot, started, see);
             }
+            let name = text(started, "name", see);
             // The input comes in pieces; what stands here is an empty object.
-            see(Said::Call(block_slot, text(started, "name"), ""));
+            see(Said::Call(block_slot, name, ""));
             if let Some(input) =
                 get(started, "input").filter(|input| input.as_object().is_none_or(|all| !all.is_empty()))
-                && *input != Json::Null
             {
-                see(Said::Called(text(started, "name").unwrap_or_default(), input));
+                see(Said::Called(name.unwrap_or_default(), input));
             }
         }
         "content_block_delta" => {
             let Some(delta) = get(event, "delta") else { return };
-            if let Some(piece) = text(delta, "text") {
+            if let Some(piece) = text(delta, "text", see) {
                 see(Said::Text(block_slot, piece));
             }
-            if let Some(piece) = text(delta, "partial_json") {
+            if get(delta, "partial_json").is_some() {
+                let piece = text(delta, "partial_json", see).unwrap_or_default();
                 see(Said::Call(block_slot, None, piece));
             }
         }
-        "response.output_text.delta" => see(Said::Text(item_slot, text(event, "delta").unwrap_or_default())),
-        "response.output_text.done" => see(Said::WholeText(text(event, "text").unwrap_or_default())),
+        "response.output_text.delta" => {
+            let piece = text(event, "delta", see).unwrap_or_default();
+            see(Said::Text(item_slot, piece));
+        }
+        "response.output_text.done" => {
+            let whole = text(event, "text", see).unwrap_or_default();
+            see(Said::WholeText(whole));
+        }
         "response.content_part.added" | "response.content_part.done" => {
-            if let Some(said) = get(event, "part").and_then(|part| text(part, "text")).filter(|said| !said.is_empty()) {
+            let whole = get(event, "part").and_then(|part| text(part, "text", see));
+            if let Some(said) = whole.filter(|said| !said.is_empty()) {
                 see(Said::WholeText(said));
             }
         }
@@ -234,14 +268,21 @@ fn event<'f>(kind: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
             see(Said::Declined);
         }
         "response.function_call_arguments.delta" => {
-            see(Said::Call(call_slot, None, text(event, "delta").unwrap_or_default()));
+            let piece = text(event, "delta", see).unwrap_or_default();
+            see(Said::Call(call_slot, None, piece));
         }
         "response.function_call_arguments.done" => {
-            see(Said::WholeCall(call_slot, text(event, "name"), text(event, "arguments").unwrap_or_default()));
+            let name = text(event, "name", see);
+            whole_call(call_slot, name, get(event, "arguments"), see);
         }
         "response.output_item.added" => match get(event, "item") {
             Some(item) if is_call(item) => {
-                see(Said::Call(call_slot, text(item, "name"), text(item, "arguments").unwrap_or_default()));
+                let name = text(item, "name", see);
+                match get(item, "arguments") {
+                    None => see(Said::Call(call_slot, name, "")),
+                    Some(Json::String(piece)) => see(Said::Call(call_slot, name, piece)),
+                    value => whole_call(call_slot, name, value, see),
+                }
             }
             Some(item) => whole_item(call_slot, item, see),
             None => {}
@@ -260,7 +301,7 @@ fn event<'f>(kind: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
 
 /// The items of a Responses answer.
 fn items<'f>(answer: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    if let Some(text) = text(answer, "output_text") {
+    if let Some(text) = text(answer, "output_text", see) {
         see(Said::WholeText(text));
     }
     for (position, item) in (0..).zip(list(answer, "output", see)) {
@@ -269,34 +310,38 @@ fn items<'f>(answer: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
 }
 
 fn whole_item<'f>(slot: Slot, item: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    let kind = text(item, "type").unwrap_or_default();
-    if is_call(item) {
-        return see(Said::WholeCall(
-            slot,
-            text(item, "name").or(Some("")),
-            text(item, "arguments").unwrap_or_default(),
-        ));
+    let of = kind(item, see);
+    let named = is_call(item) || is(of, &["custom_tool_call"]);
+    if named {
+        let name = text(item, "name", see).or(Some(""));
+        return whole_call(slot, name, get(item, if is_call(item) { "arguments" } else { "input" }), see);
     }
-    if is(kind, &["custom_tool_call"]) {
-        return see(Said::WholeCall(slot, text(item, "name").or(Some("")), text(item, "input").unwrap_or_default()));
+    if ends(of, "_call") || ends(of, "_use") {
+        return see(Said::Own(of));
     }
-    if ends(kind, "_call") || ends(kind, "_use") {
-        return see(Said::Own(kind));
-    }
-    if is(kind, &["reasoning"]) {
+    if is(of, &["reasoning"]) {
         return;
     }
     for part in list(item, "content", see) {
-        match get(part, "text") {
-            Some(Json::String(text)) if !text.is_empty() => see(Said::WholeText(text)),
-            _ if is(text(part, "type").unwrap_or_default(), &["refusal"]) => see(Said::Declined),
+        match text(part, "text", see) {
+            Some(text) if !text.is_empty() => see(Said::WholeText(text)),
+            _ if is(kind(part, see), &["refusal"]) => see(Said::Declined),
             _ => {}
         }
     }
 }
 
+/// A call that is whole: its arguments are a text, or stand there as a value.
+fn whole_call<'f>(slot: Slot, name: Option<&'f str>, arguments: Option<&'f Json<'f>>, see: &mut dyn FnMut(Said<'f>)) {
+    match arguments {
+        None => see(Said::WholeCall(slot, name, "")),
+        Some(Json::String(arguments)) => see(Said::WholeCall(slot, name, arguments)),
+        Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
+    }
+}
+
 fn is_call(item: &Json<'_>) -> bool {
-    is(text(item, "type").unwrap_or_default(), &["function_call"])
+    get(item, "type").and_then(Json::as_str).is_some_and(|kind| is(kind, &["function_call"]))
 }
 
 fn is(kind: &str, kinds: &[&str]) -> bool {

@@ -10,6 +10,7 @@ use crate::testkit::{Deaf, head};
 
 mod beside;
 mod decoys;
+mod pieces;
 mod requested;
 
 fn filter(routes: Vec<RouteSchema>) -> SchemaFilter {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_policies::Dialect;
 use serde_json::Value;
 
 use super::asked::{Asked, Form};
@@ -33,6 +34,8 @@ pub(super) struct AnswerWatch {
     own: Option<Arc<Schema>>,
     /// Whether the answer comes in frames, of which each says a part.
     streams: bool,
+    /// Whether it is in Ollama's own words, in which a model may be loaded and say nothing.
+    loads: bool,
     /// The first frame that brought a piece of what must fit.
     from: Option<u64>,
     texts: BTreeMap<Slot, String>,
@@ -53,11 +56,12 @@ pub(super) struct AnswerWatch {
 }
 
 impl AnswerWatch {
-    pub(super) fn new(asked: Arc<Asked>, own: Option<Arc<Schema>>, streams: bool) -> Self {
+    pub(super) fn new(asked: Arc<Asked>, own: Option<Arc<Schema>>, streams: bool, dialect: Dialect) -> Self {
         Self {
             asked,
             own,
             streams,
+            loads: dialect == Dialect::Ollama,
             from: None,
             texts: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -245,7 +249,7 @@ impl Watch for AnswerWatch {
             self.from.get_or_insert(number);
         }
         said::each(json, &mut |said| self.hear(number, said));
-        let reason = json.get("done_reason").and_then(Json::as_str);
+        let reason = json.get("done_reason").filter(|_| self.loads).and_then(Json::as_str);
         self.excused |= json.get("error").is_some_and(|error| *error != Json::Null);
         self.excused |= matches!(reason, Some("load" | "unload"));
         if !self.streams

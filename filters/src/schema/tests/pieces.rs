@@ -1,0 +1,169 @@
+//! Pieces that the gate counts and a client does not, or the other way round.
+
+use super::*;
+
+const CHAT: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
+const RESPONSES: &str = "/v1/responses";
+
+fn schema() -> Value {
+    json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false})
+}
+
+/// A request that asks for a value of that schema, in the words of its route.
+fn wanted(path: &str) -> (UpstreamKind, Value) {
+    let form = json!({"type": "json_schema", "name": "x", "schema": schema()});
+    match path {
+        "/api/chat" | "/api/generate" => (UpstreamKind::Ollama, json!({"model": "m", "format": schema()})),
+        CHAT => (UpstreamKind::OpenAi, json!({"response_format": {"type": "json_schema", "json_schema": form}})),
+        RESPONSES => (UpstreamKind::OpenAi, json!({"text": {"format": form}})),
+        _ => (UpstreamKind::OpenAi, json!({"output_config": {"format": form}})),
+    }
+}
+
+/// A request that offers the tool `f`, which takes such a value.
+fn offered(path: &str) -> (UpstreamKind, Value) {
+    let tool = match path {
+        MESSAGES => json!({"name": "f", "input_schema": schema()}),
+        RESPONSES => json!({"type": "function", "name": "f", "parameters": schema()}),
+        _ => json!({"type": "function", "function": {"name": "f", "parameters": schema()}}),
+    };
+    (UpstreamKind::OpenAi, json!({"model": "m", "tools": [tool]}))
+}
+
+/// What is said of the events of a stream, each with a name of its own, if it has one.
+fn streamed(path: &str, (kind, body): &(UpstreamKind, Value), events: &[(&str, Value)]) -> Result<(), Code> {
+    let filter = filter(vec![]);
+    let begun = Exchange::begin(&filter, *kind, path, body).unwrap();
+    let ollama = *kind == UpstreamKind::Ollama;
+    let write = |(name, event): &(&str, Value)| match *name {
+        _ if ollama => format!("{event}\n"),
+        "" => format!("data: {event}\n\n"),
+        name => format!("event: {name}\ndata: {event}\n\n"),
+    };
+    let frames: Vec<String> = events.iter().map(write).collect();
+    let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+    let format = if ollama { StreamFormat::Ndjson } else { StreamFormat::Sse };
+    let (left, said) = begun.answer(&filter, Some(format), true, &frames);
+    assert!(said.is_ok() || !left.concat().contains("EVIL"), "{left:?}");
+    said.map_err(|no| no.code)
+}
+
+fn plain(events: Vec<Value>) -> Vec<(&'static str, Value)> {
+    events.into_iter().map(|event| ("", event)).collect()
+}
+
+fn whole(path: &str, (kind, body): &(UpstreamKind, Value), answer: &Value) -> Result<(), Code> {
+    let filter = filter(vec![]);
+    Exchange::begin(&filter, *kind, path, body).unwrap().whole(&filter, answer).map(drop)
+}
+
+/// Clients add lists and objects to texts, and take them for values.
+#[test]
+fn a_text_that_is_none_does_not_leave() {
+    let fine = json!({"index": 0, "text": "{\"n\":1"});
+    for odd in [json!([",\"EVIL\":1"]), json!({"EVIL": 1}), json!(7), json!(true)] {
+        let choices = |text: &Value| json!({"choices": [{"index": 0, "text": text}]});
+        let events = plain(vec![json!({"choices": [fine]}), choices(&odd), choices(&json!("}"))]);
+        assert_eq!(streamed(CHAT, &wanted(CHAT), &events), Err(Code::SchemaResponse), "{odd}");
+        let line = |text: &Value| json!({"response": text});
+        let events = plain(vec![line(&json!("{\"n\":1")), line(&odd), line(&json!("}"))]);
+        assert_eq!(streamed("/api/generate", &wanted("/api/generate"), &events), Err(Code::SchemaResponse), "{odd}");
+        let delta = |text: &Value| json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text});
+        let events = plain(vec![delta(&json!("{\"n\":1")), delta(&odd), delta(&json!("}"))]);
+        assert_eq!(streamed(RESPONSES, &wanted(RESPONSES), &events), Err(Code::SchemaResponse), "{odd}");
+        let start = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}});
+        let delta = |text: &Value| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": text}});
+        let events = plain(vec![start, delta(&json!("{\"n\":1")), delta(&odd), delta(&json!("}"))]);
+        assert_eq!(streamed(MESSAGES, &offered(MESSAGES), &events), Err(Code::SchemaResponse), "{odd}");
+    }
+    for (path, answer) in [
+        ("/api/chat", json!({"response": {"n": "EVIL"}, "message": {"content": "{\"n\":1}"}})),
+        (CHAT, json!({"done_reason": "load", "choices": [{"index": 0, "text": ["EVIL"]}]})),
+        (CHAT, json!({"done_reason": "load", "answer": "EVIL"})),
+        (CHAT, json!({"response": "{\"n\":1}", "choices": [{"index": 0, "message": ["EVIL"]}]})),
+    ] {
+        assert_eq!(whole(path, &wanted(path), &answer), Err(Code::SchemaResponse), "{answer}");
+    }
+}
+
+#[test]
+fn arguments_that_are_a_value_are_judged() {
+    let offer = json!({"tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": false}}]});
+    let asked = (UpstreamKind::OpenAi, offer);
+    for (arguments, fits) in
+        [(json!({"n": 1}), true), (json!("{\"n\":1}"), true), (json!({"EVIL": 1}), false), (json!([1]), false)]
+    {
+        let item = json!({"type": "function_call", "name": "f", "arguments": arguments});
+        let said = if fits { Ok(()) } else { Err(Code::SchemaResponse) };
+        assert_eq!(whole(RESPONSES, &asked, &json!({"output": [item]})), said, "{arguments}");
+        for kind in ["response.output_item.added", "response.output_item.done"] {
+            let events = plain(vec![json!({"type": kind, "output_index": 0, "item": item})]);
+            assert_eq!(streamed(RESPONSES, &asked, &events), said, "{kind} {arguments}");
+        }
+        let added = json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "function_call", "name": "f", "arguments": ""}});
+        let done = json!({"type": "response.function_call_arguments.done", "output_index": 0, "name": "f", "arguments": arguments});
+        assert_eq!(streamed(RESPONSES, &asked, &plain(vec![added, done])), said, "{arguments}");
+    }
+}
+
+/// The streams of real servers, as they write them.
+#[test]
+fn streams_of_every_dialect_leave_as_they_come() {
+    let delta = |delta: Value| json!({"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+    let events = plain(vec![
+        delta(json!({"role": "assistant", "content": null, "refusal": null})),
+        delta(json!({"content": "{\"n\""})),
+        delta(json!({"content": ":1}", "tool_calls": null})),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+        json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
+    ]);
+    assert_eq!(streamed(CHAT, &wanted(CHAT), &events), Ok(()));
+    let line = |text: &str, done: bool| json!({"model": "m", "created_at": "2026-11-21T09:08:07Z", "message": {"role": "assistant", "content": text}, "done": done});
+    let events = plain(vec![line("{\"n\"", false), line(":1}", false), line("", true)]);
+    assert_eq!(streamed("/api/chat", &wanted("/api/chat"), &events), Ok(()));
+    let named = |event: Value| -> (&'static str, Value) {
+        let name = event["type"].as_str().unwrap().to_owned();
+        (Box::leak(name.into_boxed_str()), event)
+    };
+    let events: Vec<_> = [
+        json!({"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "m", "stop_reason": null, "usage": {"input_tokens": 1, "output_tokens": 1}}}),
+        json!({"type": "ping"}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "s"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "let me see"}}),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({"type": "content_block_start", "index": 2, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}}),
+        json!({"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": ""}}),
+        json!({"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": "{\"n\":1}"}}),
+        json!({"type": "content_block_stop", "index": 2}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 9}}),
+        json!({"type": "message_stop"}),
+    ]
+    .into_iter()
+    .map(named)
+    .collect();
+    assert_eq!(streamed(MESSAGES, &offered(MESSAGES), &events), Ok(()));
+    let response = |output: Value| json!({"id": "r", "object": "response", "output": output, "text": {"format": {"type": "text"}}, "error": null});
+    let item = |text: &str| json!({"id": "i", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "annotations": []}]});
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": text, "logprobs": []});
+    let events: Vec<_> = [
+        json!({"type": "response.created", "sequence_number": 0, "response": response(json!([]))}),
+        json!({"type": "response.in_progress", "response": response(json!([]))}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"id": "i", "type": "message", "role": "assistant", "content": []}}),
+        json!({"type": "response.content_part.added", "item_id": "i", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "", "annotations": []}}),
+        delta("{\"n\""),
+        delta(":1}"),
+        json!({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "{\"n\":1}"}),
+        json!({"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "{\"n\":1}"}}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item("{\"n\":1}")}),
+        json!({"type": "response.completed", "response": response(json!([item("{\"n\":1}")]))}),
+    ]
+    .into_iter()
+    .map(named)
+    .collect();
+    assert_eq!(streamed(RESPONSES, &wanted(RESPONSES), &events), Ok(()));
+}

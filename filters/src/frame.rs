@@ -25,6 +25,8 @@ pub struct Frame<'a> {
     pub body: FrameBody<'a>,
     /// Text beside it that leaves the gate with it: an event's id, a comment.
     pub beside: Option<&'a str>,
+    /// The name of the event that it is, if it has one; empty where it has several.
+    pub event: Option<&'a str>,
 }
 
 /// What a frame says.

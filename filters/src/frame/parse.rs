@@ -106,28 +106,33 @@ pub fn with_frame<T>(raw: &Bytes, reading: Reading, show: impl FnOnce(&Frame<'_>
     match reading {
         Reading::Json => {
             if raw.iter().all(u8::is_ascii_whitespace) {
-                return Ok(show(&Frame { raw, body: FrameBody::Empty, beside: None }));
+                return Ok(show(&Frame { raw, body: FrameBody::Empty, beside: None, event: None }));
             }
             let json = Json::parse(raw).map_err(|_| FrameError::NotJson)?;
-            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside: None }))
+            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside: None, event: None }))
         }
         Reading::Text => {
             let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
-            Ok(show(&Frame { raw, body: FrameBody::Text(text), beside: None }))
+            Ok(show(&Frame { raw, body: FrameBody::Text(text), beside: None, event: None }))
         }
         Reading::Event => {
             let text = std::str::from_utf8(raw).map_err(|_| FrameError::NotText)?;
             let Some(data) = event_data(text) else {
                 // Comments and bare fields reach nobody, but they leave the gate: judge them.
                 let body = if text.trim().len() > 1 { FrameBody::Text(text) } else { FrameBody::Empty };
-                return Ok(show(&Frame { raw, body, beside: None }));
+                return Ok(show(&Frame { raw, body, beside: None, event: None }));
             };
             if data.trim_matches(' ') == "[DONE]" {
-                return Ok(show(&Frame { raw, body: FrameBody::End, beside: has_loose_text(text).then_some(text) }));
+                return Ok(show(&Frame {
+                    raw,
+                    body: FrameBody::End,
+                    beside: has_loose_text(text).then_some(text),
+                    event: None,
+                }));
             }
             let json = Json::parse_text(&data).map_err(|_| FrameError::NotJson)?;
             let beside = has_loose_text(text).then_some(text);
-            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside }))
+            Ok(show(&Frame { raw, body: FrameBody::Json(&json), beside, event: event_name(text) }))
         }
     }
 }
@@ -148,6 +153,17 @@ fn event_data(event: &str) -> Option<Cow<'_, str>> {
         });
     }
     data
+}
+
+/// The name of an event; empty where it is given several.
+fn event_name(event: &str) -> Option<&str> {
+    let mut named = lines(event).filter_map(|line| line.strip_prefix("event:"));
+    let name = named.next()?;
+    let name = name.strip_prefix(' ').unwrap_or(name);
+    match named.next() {
+        Some(_) => Some(""),
+        None => Some(name).filter(|name| !name.is_empty()),
+    }
 }
 
 /// Whether an event carries words outside its data that nobody would judge. Its name is let through

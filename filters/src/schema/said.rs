@@ -2,10 +2,10 @@
 //!
 //! Streams bring them in pieces; the pieces of one value stand in one slot, which knows the key under which they stand:
 //! what a client reads under one key must not be made whole by what stands under another. Some dialects repeat at the
-//! end what they said in pieces: clients may read either, so that counts as said once more. Keys count in any case, as
-//! clients in Go read them. What could hold a value and is in no known form is [`Said::Odd`].
+//! end what they said in pieces: clients may read either, so that counts as said once more. Keys are read in any case, as
+//! clients in Go read them, but an answer that must fit has none in another case than servers write. What could hold a value and is in no known form is [`Said::Odd`].
 
-use crate::json::Json;
+use crate::json::{Json, fold_key};
 
 /// Where a value stands in an answer: under which key, in which answer and choice, which part of it.
 pub(super) type Slot = (Key, u64, u64, u64);
@@ -19,6 +19,19 @@ pub(super) enum Key {
     Event,
     Message,
     Response,
+}
+
+/// What the pieces of a block are: clients read no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The arguments of a call that the client answers.
+    Call,
+    /// The arguments of a call that the server answers itself.
+    Own,
+    /// The answer's text.
+    Text,
+    /// What is not looked at.
+    Other,
 }
 
 /// Something that an answer says.
@@ -36,6 +49,8 @@ pub(super) enum Said<'f> {
     Called(&'f str, &'f Json<'f>),
     /// A call of something that the server, or the client, brings itself: its kind.
     Own(&'f str),
+    /// A block of Anthropic's streams begins: its number, and what its pieces are.
+    Opens(u64, Opened),
     /// The model declines.
     Declined,
     /// Calls, in a form that nobody knows.
@@ -57,6 +72,52 @@ pub(super) fn each<'f>(frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     }
 }
 
+/// The keys that are read, but for those that hold what a tool is called with.
+const KEYS: [&str; 22] = [
+    "choices",
+    "content",
+    "content_block",
+    "content_index",
+    "custom",
+    "delta",
+    "function",
+    "function_call",
+    "index",
+    "item",
+    "message",
+    "name",
+    "output",
+    "output_index",
+    "output_text",
+    "part",
+    "partial_json",
+    "refusal",
+    "response",
+    "text",
+    "tool_calls",
+    "type",
+];
+const ARGUMENTS: [&str; 2] = ["arguments", "input"];
+
+/// Whether a key that is read stands there in another case: clients in Go read it, and others do not.
+pub(super) fn is_cased(frame: &Json<'_>) -> bool {
+    match frame {
+        Json::Array(items) => items.iter().any(is_cased),
+        Json::Object(entries) => entries.iter().any(|(key, value)| {
+            let known = |keys: &[&str], key: &str| keys.contains(&key);
+            let folded = fold_key(key);
+            let read = known(&KEYS, &folded) || known(&ARGUMENTS, &folded);
+            (read && folded != *key) || (known(&KEYS, key) && is_cased(value))
+        }),
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => false,
+    }
+}
+
+/// Where something stands that says no number itself: not where one stands that says so.
+fn unnumbered(position: usize) -> u64 {
+    u64::MAX - 1 - position as u64
+}
+
 /// The value of a key that is there: `null` says nothing.
 fn get<'f>(object: &'f Json<'f>, key: &str) -> Option<&'f Json<'f>> {
     object.get(key).or_else(|| object.get_folded(key)).filter(|value| **value != Json::Null)
@@ -73,7 +134,11 @@ fn text<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> O
 
 /// The kind that something says it is of; empty where it says none.
 fn kind<'f>(object: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) -> &'f str {
-    text(object, "type", see).unwrap_or_default()
+    let kind = text(object, "type", see).unwrap_or_default();
+    if kind.bytes().any(|byte| !byte.is_ascii() || byte.is_ascii_uppercase()) {
+        see(Said::Odd("a kind in another case"));
+    }
+    kind
 }
 
 /// The number under a key. What is there and is no whole number, clients take for one that the gate does not know.
@@ -115,7 +180,7 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     }
     let mut known = Vec::new();
     for (position, choice) in list(frame, "choices", see).iter().enumerate() {
-        let index = number(choice, "index", see).unwrap_or(position as u64);
+        let index = number(choice, "index", see).unwrap_or_else(|| unnumbered(position));
         if known.contains(&index) {
             see(Said::Odd("two choices of one number"));
         }
@@ -165,18 +230,39 @@ fn calls<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mu
         }
     };
     for (position, call) in listed.iter().enumerate() {
-        let index = number(call, "index", see).unwrap_or(position as u64);
-        let custom = get(call, "custom");
-        function((key, answer, choice, index), get(call, "function").or(custom).unwrap_or(call), see);
+        let index = number(call, "index", see).unwrap_or_else(|| unnumbered(position));
+        let slot = (key, answer, choice, index);
+        let (called, custom) = (get(call, "function"), get(call, "custom"));
+        let bare = ["name", "arguments", "input"].iter().any(|key| get(call, key).is_some());
+        // One client reads this, and another that.
+        if usize::from(called.is_some()) + usize::from(custom.is_some()) + usize::from(bare) > 1 {
+            see(Said::OddCalls);
+        }
+        match (called, custom) {
+            (None, None) => function(slot, call, &ARGUMENTS, see),
+            (called, custom) => {
+                called.into_iter().for_each(|called| function(slot, called, &["arguments"], see));
+                custom.into_iter().for_each(|custom| function(slot, custom, &["input"], see));
+            }
+        }
     }
     if let Some(call) = get(message, "function_call") {
-        function((key, answer, choice, u64::MAX), call, see);
+        function((key, answer, choice, u64::MAX), call, &["arguments"], see);
     }
 }
 
-fn function<'f>(slot: Slot, function: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+/// What a call calls, and with what: that stands under one of these keys.
+fn function<'f>(slot: Slot, function: &'f Json<'f>, keys: &[&str], see: &mut dyn FnMut(Said<'f>)) {
     let name = text(function, "name", see);
-    match get(function, "arguments").or_else(|| get(function, "input")) {
+    let mut arguments = None;
+    for key in ARGUMENTS {
+        let Some(value) = get(function, key) else { continue };
+        if !keys.contains(&key) || arguments.is_some() {
+            see(Said::OddCalls);
+        }
+        arguments = Some(value);
+    }
+    match arguments {
         Some(Json::String(piece)) => see(Said::Call(slot, name, piece)),
         None => see(Said::Call(slot, name, "")),
         Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
@@ -189,7 +275,8 @@ fn content<'f>(key: Key, answer: u64, choice: u64, content: Option<&'f Json<'f>>
         None => {}
         Some(Json::String(text)) => see(Said::Text((key, answer, choice, 0), text)),
         Some(Json::Array(parts)) => {
-            for (position, part) in (0..).zip(parts) {
+            // Not where a text stands that comes in one part.
+            for (position, part) in (1..).zip(parts) {
                 block((key, answer, choice, position), part, see);
             }
         }
@@ -214,6 +301,9 @@ fn block<'f>(slot: Slot, part: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
             see(Said::Declined);
         }
         if let Some(text) = text(part, "text", see) {
+            if !is(kind, &["text", "output_text"]) {
+                see(Said::Odd("a text in a part of another kind"));
+            }
             see(Said::Text(slot, text));
         }
     }
@@ -221,14 +311,23 @@ fn block<'f>(slot: Slot, part: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
 
 /// One event of Anthropic's or Responses' streams.
 fn event<'f>(kind_of: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
-    let mut at = |key: &str| number(event, key, see).unwrap_or(0);
+    let mut at = |key: &str| number(event, key, see).unwrap_or_else(|| unnumbered(0));
     let (index, output, part) = (at("index"), at("output_index"), at("content_index"));
     let (block_slot, item_slot) = ((Key::Event, 0, index, 0), (Key::Event, 1, output, part));
     let call_slot = (Key::Event, 2, output, 0);
     match kind_of.to_ascii_lowercase().as_str() {
+        // What stands here comes again, in blocks.
+        "message_start" => {
+            let content = get(event, "message").and_then(|message| get(message, "content"));
+            if content.is_some_and(|content| content.as_array().is_none_or(|parts| !parts.is_empty())) {
+                see(Said::Odd("a message that begins with content"));
+            }
+        }
         "content_block_start" => {
             let Some(started) = get(event, "content_block") else { return };
-            if !is(kind(started, see), &["tool_use"]) {
+            let of = kind(started, see);
+            see(Said::Opens(index, opened(of)));
+            if !is(of, &["tool_use"]) {
                 return block(block_slot, started, see);
             }
             let name = text(started, "name", see);
@@ -242,10 +341,17 @@ fn event<'f>(kind_of: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) 
         }
         "content_block_delta" => {
             let Some(delta) = get(event, "delta") else { return };
+            let of = kind(delta, see);
             if let Some(piece) = text(delta, "text", see) {
+                if of != "text_delta" {
+                    see(Said::Odd("a text in a piece of another kind"));
+                }
                 see(Said::Text(block_slot, piece));
             }
             if get(delta, "partial_json").is_some() {
+                if of != "input_json_delta" {
+                    see(Said::Odd("arguments in a piece of another kind"));
+                }
                 let piece = text(delta, "partial_json", see).unwrap_or_default();
                 see(Said::Call(block_slot, None, piece));
             }
@@ -337,6 +443,16 @@ fn whole_call<'f>(slot: Slot, name: Option<&'f str>, arguments: Option<&'f Json<
         None => see(Said::WholeCall(slot, name, "")),
         Some(Json::String(arguments)) => see(Said::WholeCall(slot, name, arguments)),
         Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
+    }
+}
+
+/// What the pieces of a block of this kind are.
+fn opened(kind: &str) -> Opened {
+    match kind {
+        "tool_use" => Opened::Call,
+        "text" => Opened::Text,
+        kind if kind.ends_with("_use") => Opened::Own,
+        _ => Opened::Other,
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::asked::{Asked, Form};
 use super::compiled::Schema;
 use super::fits_route;
-use super::said::{self, Said, Slot};
+use super::said::{self, Key, Opened, Said, Slot};
 use crate::filter::{Watch, block};
 use crate::frame::{Frame, FrameBody, Piece};
 use crate::gate::Unread;
@@ -38,6 +38,8 @@ pub(super) struct AnswerWatch {
     loads: bool,
     /// The first frame that brought a piece of what must fit.
     from: Option<u64>,
+    /// The blocks of Anthropic's streams that began, by their numbers.
+    opened: BTreeMap<u64, Opened>,
     texts: BTreeMap<Slot, String>,
     calls: BTreeMap<Slot, (String, String)>,
     /// How many bytes were gathered.
@@ -63,6 +65,7 @@ impl AnswerWatch {
             streams,
             loads: dialect == Dialect::Ollama,
             from: None,
+            opened: BTreeMap::new(),
             texts: BTreeMap::new(),
             calls: BTreeMap::new(),
             gathered: 0,
@@ -80,13 +83,19 @@ impl AnswerWatch {
         self.asked.asks() || self.own.is_some()
     }
 
+    /// Whether clients read different keys in it, or take it for different events.
+    fn is_ambiguous(event: Option<&str>, json: &Json<'_>) -> bool {
+        let kind = json.get("type").and_then(Json::as_str);
+        said::is_cased(json) || event.zip(kind).is_some_and(|(event, kind)| event != kind)
+    }
+
     fn hear(&mut self, number: u64, said: Said<'_>) {
         if let Said::Text(..) | Said::WholeText(_) = said
             && self.asked.answer.is_empty()
         {
             return;
         }
-        if !self.judges() && matches!(said, Said::Odd(_) | Said::Declined) {
+        if !self.judges() && matches!(said, Said::Odd(_) | Said::Opens(..) | Said::Declined) {
             return;
         }
         self.free = false;
@@ -100,6 +109,7 @@ impl AnswerWatch {
         }
         let heard = match said {
             Said::Text(_, "") => return,
+            Said::Opens(index, opened) => self.open(index, opened),
             Said::Text(slot, piece) => self.gather(slot, piece),
             Said::WholeText(text) => {
                 self.whole.push(text.to_owned());
@@ -116,7 +126,12 @@ impl AnswerWatch {
             _ if self.asked.tools.is_none() => return,
             Said::Call(slot, name, piece) => {
                 self.from.get_or_insert(number);
-                self.call_piece(slot, name, piece)
+                match self.block(slot) {
+                    // The server answers it itself, and it was judged by its kind.
+                    Some(Some(Opened::Own)) => Ok(()),
+                    None | Some(Some(Opened::Call)) => self.call_piece(slot, name, piece),
+                    Some(_) => Err(misfit(ODD).with_detail("arguments in a block of another kind")),
+                }
             }
             Said::WholeCall(slot, name, arguments) => {
                 self.from.get_or_insert(number);
@@ -139,8 +154,27 @@ impl AnswerWatch {
         }
     }
 
+    /// A block begins. One that began before goes on as what it is.
+    fn open(&mut self, index: u64, opened: Opened) -> Result<(), Refusal> {
+        if self.opened.len() >= MOST_SLOTS {
+            return Err(too_many());
+        }
+        match self.opened.insert(index, opened) {
+            None => Ok(()),
+            Some(_) => Err(misfit(ODD).with_detail("a block that begins twice")),
+        }
+    }
+
+    /// What the block that a value stands in began as, where values stand in blocks.
+    fn block(&self, (key, way, index, _): Slot) -> Option<Option<Opened>> {
+        (key == Key::Event && way == 0).then(|| self.opened.get(&index).copied())
+    }
+
     /// Takes in a piece of a text.
     fn gather(&mut self, slot: Slot, piece: &str) -> Result<(), Refusal> {
+        if self.block(slot).is_some_and(|opened| opened != Some(Opened::Text)) {
+            return Err(misfit(ODD).with_detail("a text in a block of another kind"));
+        }
         if self.texts.len() >= MOST_SLOTS && !self.texts.contains_key(&slot) {
             return Err(too_many());
         }
@@ -247,6 +281,9 @@ impl Watch for AnswerWatch {
         }
         if !self.asked.answer.is_empty() {
             self.from.get_or_insert(number);
+        }
+        if self.judges() && Self::is_ambiguous(frame.event, json) {
+            return block(misfit(ODD).with_detail("a key, or the name of an event, that not all clients read"));
         }
         said::each(json, &mut |said| self.hear(number, said));
         let reason = json.get("done_reason").filter(|_| self.loads).and_then(Json::as_str);

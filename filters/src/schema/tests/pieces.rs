@@ -167,3 +167,115 @@ fn streams_of_every_dialect_leave_as_they_come() {
     .collect();
     assert_eq!(streamed(RESPONSES, &wanted(RESPONSES), &events), Ok(()));
 }
+
+/// What the gate takes for a piece, and a client does not, must not make a value whole: the client reads `{"EVIL":2}`
+/// where the gate would read `{"n":1}`.
+#[test]
+fn a_piece_that_a_client_does_not_read_is_none() {
+    let (first, hidden, last) = ("{\"", "n\":1}", "EVIL\":2}");
+    let fine = |piece: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": piece}});
+    let start = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}});
+    let run = |events: Vec<(&'static str, Value)>| {
+        let mut all = vec![("", start.clone()), ("", fine(first))];
+        all.extend(events);
+        streamed(MESSAGES, &offered(MESSAGES), &all)
+    };
+    assert_eq!(run(vec![("", fine(hidden))]), Ok(()));
+    assert_eq!(run(vec![("content_block_delta", fine(hidden))]), Ok(()));
+    assert_eq!(run(vec![("", fine(last))]), Err(Code::SchemaResponse));
+    let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    for (name, event) in [
+        ("ping", fine(hidden)),
+        ("", delta(json!({"type": "text_delta", "text": "", "partial_json": hidden}))),
+        ("", delta(json!({"partial_json": hidden}))),
+        ("", delta(json!({"type": "Input_Json_Delta", "partial_json": hidden}))),
+        ("", delta(json!({"type": "input_json_delta", "Partial_json": hidden}))),
+        (
+            "",
+            json!({"type": "Content_Block_Delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": hidden}}),
+        ),
+        (
+            "",
+            json!({"type": "content_block_delta", "index": 0.0, "delta": {"type": "input_json_delta", "partial_json": hidden}}),
+        ),
+        ("", json!({"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": hidden}})),
+        (
+            "",
+            json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": hidden}}),
+        ),
+        ("", start.clone()),
+    ] {
+        assert_eq!(run(vec![(name, event.clone())]), Err(Code::SchemaResponse), "{name} {event}");
+    }
+    // Of a text of Anthropic's, neither.
+    let open =
+        |kind: &str| json!({"type": "content_block_start", "index": 0, "content_block": {"type": kind, kind: ""}});
+    let fine = |piece: &str| delta(json!({"type": "text_delta", "text": piece}));
+    let text = |events: Vec<Value>| streamed(MESSAGES, &wanted(MESSAGES), &plain(events));
+    assert_eq!(text(vec![open("text"), fine(first), fine(hidden)]), Ok(()));
+    for events in [
+        vec![open("thinking"), fine(first), fine(hidden)],
+        vec![fine(first), fine(hidden)],
+        vec![open("text"), fine(first), delta(json!({"type": "thinking_delta", "text": hidden}))],
+        vec![
+            json!({"type": "message_start", "message": {"type": "message", "content": [{"type": "text", "text": "{\"n\":1}"}]}}),
+            open("text"),
+            fine(first),
+            fine(hidden),
+        ],
+    ] {
+        assert_eq!(text(events.clone()), Err(Code::SchemaResponse), "{events:?}");
+    }
+    // Nor of a choice, or of a call in one.
+    let choice = |choice: Value| json!({"choices": [choice]});
+    let said = |piece: &str| choice(json!({"index": 0, "delta": {"content": piece}}));
+    assert_eq!(streamed(CHAT, &wanted(CHAT), &plain(vec![said(first), said(hidden)])), Ok(()));
+    for event in [
+        choice(json!({"index": 0, "delta": {"Content": hidden}})),
+        choice(json!({"index": 0, "Delta": {"content": hidden}})),
+        choice(json!({"index": 0.0, "delta": {"content": hidden}})),
+        choice(json!({"delta": {"content": hidden}})),
+        choice(json!({"index": 0, "delta": {"content": [{"type": "text", "text": hidden}]}})),
+        json!({"choices": [{"index": 7, "delta": {}}, {"index": 0.0, "delta": {"content": hidden}}]}),
+    ] {
+        let said = streamed(CHAT, &wanted(CHAT), &plain(vec![said(first), event.clone()]));
+        assert_eq!(said, Err(Code::SchemaResponse), "{event}");
+    }
+    let called = |call: Value| choice(json!({"index": 0, "delta": {"tool_calls": [call]}}));
+    let begin = called(json!({"index": 0, "type": "function", "function": {"name": "f", "arguments": first}}));
+    let more = |function: Value| called(json!({"index": 0, "function": function}));
+    let run = |event: Value| streamed(CHAT, &offered(CHAT), &plain(vec![begin.clone(), event]));
+    assert_eq!(run(more(json!({"arguments": hidden}))), Ok(()));
+    for event in [
+        more(json!({"Arguments": hidden})),
+        more(json!({"input": hidden})),
+        called(json!({"index": 0.0, "function": {"arguments": hidden}})),
+        called(json!({"function": {"arguments": hidden}})),
+        called(json!({"index": 0, "arguments": hidden, "function": {"arguments": ""}})),
+    ] {
+        assert_eq!(run(event.clone()), Err(Code::SchemaResponse), "{event}");
+    }
+    let line = |key: &str, piece: &str| json!({"message": {"role": "assistant", key: piece}});
+    let events = plain(vec![line("content", first), line("Content", hidden)]);
+    assert_eq!(streamed("/api/chat", &wanted("/api/chat"), &events), Err(Code::SchemaResponse));
+}
+
+#[test]
+fn of_a_call_in_two_forms_neither_leaves() {
+    let fine = json!({"name": "f", "arguments": "{\"n\":1}"});
+    let call = |call: Value| json!({"choices": [{"index": 0, "message": {"content": null, "tool_calls": [call]}}]});
+    let custom = json!({"name": "EVIL", "input": "rm"});
+    assert_eq!(
+        whole(CHAT, &offered(CHAT), &call(json!({"type": "function", "function": fine, "custom": null}))),
+        Ok(())
+    );
+    for odd in [
+        json!({"type": "custom", "function": fine, "custom": custom}),
+        json!({"type": "custom", "custom": custom}),
+        json!({"function": fine, "name": "EVIL", "arguments": "{}"}),
+        json!({"function": fine, "arguments": "{\"EVIL\":1}"}),
+        json!({"function": {"name": "f", "arguments": "{\"n\":1}", "input": "EVIL"}}),
+    ] {
+        assert_eq!(whole(CHAT, &offered(CHAT), &call(odd.clone())), Err(Code::SchemaResponse), "{odd}");
+    }
+}

@@ -149,9 +149,12 @@ impl Asked {
             self.tools.get_or_insert_default();
             return Ok(());
         };
-        let parameters = function.get_folded("parameters").or_else(|| function.get_folded("input_schema"));
+        let places = [function, tool].map(|place| [place.get_folded("parameters"), place.get_folded("input_schema")]);
+        let parameters = places.into_iter().flatten().flatten().find(|parameters| **parameters != Json::Null);
         let form = match kind {
-            "custom" => Form::Text,
+            // What has parameters is called with them, whatever it calls itself.
+            "custom" if parameters.is_none() => Form::Text,
+            "custom" => form_of("tools", parameters, kept)?.unwrap_or(Form::Object),
             "function" => form_of("tools", parameters, kept)?.unwrap_or(Form::Object),
             // A tool of the server's, or of Anthropic's clients, with a name.
             own => {
@@ -279,6 +282,24 @@ mod tests {
         assert!(read("{}").unwrap().is_free());
         assert!(read(r#"{"tools":[]}"#).unwrap().tools.is_some_and(|tools| tools.is_empty()));
         assert_eq!(read(r#"{"tools":[{"name":"f"},{"function":{"name":"f"}}]}"#).unwrap_err(), Unusable::Tools);
+    }
+
+    #[test]
+    fn a_custom_tool_with_parameters_is_held_to_them() {
+        for (tool, is_text) in [
+            (r#"{"type":"custom","name":"sh"}"#, true),
+            (r#"{"type":"custom","custom":{"name":"sh","format":{"type":"text"}}}"#, true),
+            (r#"{"type":"custom","name":"sh","input_schema":null}"#, true),
+            (r#"{"type":"custom","name":"sh","input_schema":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","name":"sh","parameters":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","name":"sh","Input_Schema":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","function":{"name":"sh"},"parameters":{"required":["a"]}}"#, false),
+        ] {
+            let tools = read(&format!(r#"{{"tools":[{tool}]}}"#)).unwrap().tools.unwrap();
+            let Some(form) = tools.get("sh") else { panic!("{tool}") };
+            assert_eq!(matches!(form, Form::Text), is_text, "{tool}");
+            assert_eq!(matches!(form, Form::Fits(_)), !is_text, "{tool}");
+        }
     }
 
     #[test]

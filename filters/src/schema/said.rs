@@ -46,7 +46,7 @@ pub(super) enum Said<'f> {
     /// A call as a whole, its arguments as text; without a name it is that of the call in this slot.
     WholeCall(Slot, Option<&'f str>, &'f str),
     /// A call as a whole, its arguments as a value.
-    Called(&'f str, &'f Json<'f>),
+    Called(Slot, &'f str, &'f Json<'f>),
     /// A call of something that the server, or the client, brings itself: its kind.
     Own(&'f str),
     /// A block of Anthropic's streams begins: its number, and what its pieces are.
@@ -265,7 +265,7 @@ fn function<'f>(slot: Slot, function: &'f Json<'f>, keys: &[&str], see: &mut dyn
     match arguments {
         Some(Json::String(piece)) => see(Said::Call(slot, name, piece)),
         None => see(Said::Call(slot, name, "")),
-        Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
+        Some(value) => see(Said::Called(slot, name.unwrap_or_default(), value)),
     }
 }
 
@@ -293,7 +293,7 @@ fn block<'f>(slot: Slot, part: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
         // What the model thinks is not what it answers.
     } else if is(kind, &["tool_use"]) {
         let name = text(part, "name", see).unwrap_or_default();
-        see(Said::Called(name, get(part, "input").unwrap_or(&Json::Null)));
+        see(Said::Called(slot, name, get(part, "input").unwrap_or(&Json::Null)));
     } else if ends(kind, "_use") || ends(kind, "_call") {
         see(Said::Own(kind));
     } else {
@@ -336,7 +336,7 @@ fn event<'f>(kind_of: &str, event: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) 
             if let Some(input) =
                 get(started, "input").filter(|input| input.as_object().is_none_or(|all| !all.is_empty()))
             {
-                see(Said::Called(name.unwrap_or_default(), input));
+                see(Said::Called(block_slot, name.unwrap_or_default(), input));
             }
         }
         "content_block_delta" => {
@@ -442,7 +442,7 @@ fn whole_call<'f>(slot: Slot, name: Option<&'f str>, arguments: Option<&'f Json<
     match arguments {
         None => see(Said::WholeCall(slot, name, "")),
         Some(Json::String(arguments)) => see(Said::WholeCall(slot, name, arguments)),
-        Some(value) => see(Said::Called(name.unwrap_or_default(), value)),
+        Some(value) => see(Said::Called(slot, name.unwrap_or_default(), value)),
     }
 }
 

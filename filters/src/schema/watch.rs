@@ -4,7 +4,7 @@
 //! that must fit a schema nothing leaves before its end; of one that may call tools, everything leaves up to the first
 //! call. What is held is bounded by `gate.limits.held_bytes`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,8 +46,8 @@ pub(super) struct AnswerWatch {
     gathered: usize,
     /// Texts that came as a whole.
     whole: Vec<String>,
-    /// Whether a tool was called.
-    called: bool,
+    /// The answers and choices that called a tool.
+    called: BTreeSet<(u64, u64)>,
     /// Whether anything came at all.
     came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
@@ -70,7 +70,7 @@ impl AnswerWatch {
             calls: BTreeMap::new(),
             gathered: 0,
             whole: Vec::new(),
-            called: false,
+            called: BTreeSet::new(),
             came: false,
             excused: false,
             free: false,
@@ -136,13 +136,11 @@ impl AnswerWatch {
             Said::WholeCall(slot, name, arguments) => {
                 self.from.get_or_insert(number);
                 let name = name.map(str::to_owned).or_else(|| self.calls.get(&slot).map(|(name, _)| name.clone()));
-                self.called = true;
-                self.call(&name.unwrap_or_default(), arguments)
+                self.note_call(slot).and_then(|()| self.call(&name.unwrap_or_default(), arguments))
             }
-            Said::Called(name, arguments) => {
+            Said::Called(slot, name, arguments) => {
                 self.from.get_or_insert(number);
-                self.called = true;
-                self.judge_call(name, &arguments.to_value())
+                self.note_call(slot).and_then(|()| self.judge_call(name, &arguments.to_value()))
             }
             Said::Own(kind) => {
                 self.from.get_or_insert(number);
@@ -196,7 +194,7 @@ impl AnswerWatch {
         {
             let (known, arguments) = (known.clone(), arguments.clone());
             self.calls.remove(&slot);
-            self.called = true;
+            self.note_call(slot)?;
             self.call(&known, &arguments)?;
         }
         let (known, arguments) = self.calls.entry(slot).or_default();
@@ -215,21 +213,29 @@ impl AnswerWatch {
     fn judge(&mut self) -> Result<(), Refusal> {
         let (texts, calls) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.calls));
         let whole = std::mem::take(&mut self.whole);
-        self.called |= !calls.is_empty();
-        for (name, arguments) in calls.values() {
+        for (slot, (name, arguments)) in &calls {
+            self.note_call(*slot)?;
             self.call(name, arguments)?;
         }
-        // Words beside a call are no answer yet.
-        if self.called {
-            return Ok(());
+        let texts = texts.iter().map(|(slot, text)| (choice(*slot), text));
+        let mut nothing = self.called.is_empty();
+        for (choice, text) in texts.chain(whole.iter().map(|text| ((0, 0), text))) {
+            nothing = false;
+            // Words beside a call are no answer yet; a value is one.
+            if !self.called.contains(&choice) || text.trim_start().starts_with(['{', '[']) {
+                self.text(text)?;
+            }
         }
-        for text in texts.values().chain(&whole) {
-            self.text(text)?;
-        }
-        if !self.asked.answer.is_empty() && texts.is_empty() && whole.is_empty() && !self.excused {
+        if !self.asked.answer.is_empty() && nothing && !self.excused {
             return Err(misfit("the answer holds no value, and the request asks for one"));
         }
         Ok(())
+    }
+
+    /// Notes that a choice calls a tool.
+    fn note_call(&mut self, slot: Slot) -> Result<(), Refusal> {
+        self.called.insert(choice(slot));
+        if self.called.len() > MOST_SLOTS { Err(too_many()) } else { Ok(()) }
     }
 
     /// Judges the answer's text.
@@ -324,6 +330,11 @@ impl Watch for AnswerWatch {
         self.from = None;
         Ok(judged)
     }
+}
+
+/// In which answer and choice a value stands. Anthropic's and Responses' answers have one.
+fn choice((key, answer, choice, _): Slot) -> (u64, u64) {
+    if key == Key::Event { (0, 0) } else { (answer, choice) }
 }
 
 fn read(text: &str, what: &str) -> Result<Value, Refusal> {

@@ -279,3 +279,28 @@ fn of_a_call_in_two_forms_neither_leaves() {
         assert_eq!(whole(CHAT, &offered(CHAT), &call(odd.clone())), Err(Code::SchemaResponse), "{odd}");
     }
 }
+
+#[test]
+fn a_call_excuses_the_words_of_its_own_choice_alone() {
+    let (kind, mut body) = wanted(CHAT);
+    body["tools"] = offered(CHAT).1["tools"].clone();
+    let call = json!({"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"n\":1}"}});
+    for (one, other, fits) in [
+        (json!("{\"n\":1}"), Value::Null, true),
+        (json!("{\"n\":1}"), json!("let me see"), true),
+        (json!("{\"n\":1}"), json!("{\"n\":2}"), true),
+        (json!("EVIL"), Value::Null, false),
+        (json!("{\"n\":1}"), json!("{\"n\":\"EVIL\"}"), false),
+        (json!("{\"n\":1}"), json!(" {\"n\":\"EVIL\",\"n\":2}"), false),
+    ] {
+        for second in [1, 0] {
+            let words = json!({"index": 1 - second, "message": {"content": one}});
+            let calls = json!({"index": second, "message": {"content": other, "tool_calls": [call]}});
+            let said = whole(CHAT, &(kind, body.clone()), &json!({"choices": [words, calls]}));
+            assert_eq!(said, if fits { Ok(()) } else { Err(Code::SchemaResponse) }, "{one} {other}");
+            let delta = |choice: &Value| json!({"choices": [{"index": choice["index"], "delta": choice["message"]}]});
+            let said = streamed(CHAT, &(kind, body.clone()), &plain(vec![delta(&words), delta(&calls)]));
+            assert_eq!(said, if fits { Ok(()) } else { Err(Code::SchemaResponse) }, "{one} {other}");
+        }
+    }
+}

@@ -123,6 +123,19 @@ fn get<'f>(object: &'f Json<'f>, key: &str) -> Option<&'f Json<'f>> {
     object.get(key).or_else(|| object.get_folded(key)).filter(|value| **value != Json::Null)
 }
 
+/// Something in a form that nobody knows: where there is an object in it, that could be a call.
+fn odd<'f>(value: &Json<'_>, what: &'static str) -> Said<'f> {
+    if holds_object(value) { Said::OddCalls } else { Said::Odd(what) }
+}
+
+fn holds_object(value: &Json<'_>) -> bool {
+    match value {
+        Json::Array(items) => items.iter().any(holds_object),
+        Json::Object(entries) => !entries.is_empty(),
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => false,
+    }
+}
+
 /// The text under a key. What is there and is no text, some clients add to one all the same.
 fn text<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> Option<&'f str> {
     let value = get(object, key)?;
@@ -154,14 +167,17 @@ fn list<'f>(object: &'f Json<'f>, key: &str, see: &mut dyn FnMut(Said<'f>)) -> &
     match get(object, key) {
         None => &[],
         Some(Json::Array(items)) => items,
-        Some(_) => {
-            see(Said::Odd("a list that is none"));
+        Some(other) => {
+            see(odd(other, "a list that is none"));
             &[]
         }
     }
 }
 
 fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+    if let Json::Array(_) = frame {
+        return see(odd(frame, "an answer in a list of its own"));
+    }
     let event_kind = kind(frame, see);
     match get(frame, "response") {
         // The events of Responses carry one that is an object.
@@ -185,6 +201,9 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
             see(Said::Odd("two choices of one number"));
         }
         known.push(index);
+        if let Json::Array(_) = choice {
+            see(odd(choice, "a choice that is a list"));
+        }
         if let Some(text) = text(choice, "text", see) {
             see(Said::Text((Key::Choice, answer, index, 0), text));
         }
@@ -211,7 +230,7 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
 /// A message: its text, and the calls beside it.
 fn message_of<'f>(key: Key, answer: u64, choice: u64, message: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
     if !matches!(message, Json::Object(_)) {
-        return see(Said::Odd("a message that is none"));
+        return see(odd(message, "a message that is none"));
     }
     content(key, answer, choice, get(message, "content"), see);
     if text(message, "refusal", see).is_some_and(|refusal| !refusal.is_empty()) {
@@ -280,12 +299,15 @@ fn content<'f>(key: Key, answer: u64, choice: u64, content: Option<&'f Json<'f>>
                 block((key, answer, choice, position), part, see);
             }
         }
-        Some(_) => see(Said::Odd("a content that is neither text nor parts")),
+        Some(other) => see(odd(other, "a content that is neither text nor parts")),
     }
 }
 
 /// A part of a message: a text, or a call.
 fn block<'f>(slot: Slot, part: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+    if let Json::Array(_) = part {
+        return see(odd(part, "a part that is a list"));
+    }
     let kind = kind(part, see);
     if let Some(text) = part.as_str() {
         see(Said::Text(slot, text));
@@ -416,6 +438,9 @@ fn items<'f>(answer: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
 }
 
 fn whole_item<'f>(slot: Slot, item: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
+    if let Json::Array(_) = item {
+        return see(odd(item, "an item that is a list"));
+    }
     let of = kind(item, see);
     let named = is_call(item) || is(of, &["custom_tool_call"]);
     if named {

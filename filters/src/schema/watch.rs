@@ -152,6 +152,22 @@ impl AnswerWatch {
         }
     }
 
+    /// Looks for calls in text: there are clients that read JSON, or a stream of it, whatever it is said to be.
+    fn read_text(&mut self, number: u64, text: &str) {
+        if let Ok(json) = Json::parse_text(text.trim()) {
+            return said::each(&json, &mut |said| self.hear(number, said));
+        }
+        for line in text.lines() {
+            let line = line.trim();
+            let line = line.strip_prefix("data:").unwrap_or(line).trim_start();
+            if line.starts_with(['{', '['])
+                && let Ok(json) = Json::parse_text(line)
+            {
+                said::each(&json, &mut |said| self.hear(number, said));
+            }
+        }
+    }
+
     /// A block begins. One that began before goes on as what it is.
     fn open(&mut self, index: u64, opened: Opened) -> Result<(), Refusal> {
         if self.opened.len() >= MOST_SLOTS {
@@ -273,12 +289,15 @@ impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         self.came = true;
         self.free = self.streams && self.asked.answer.is_empty();
-        let FrameBody::Json(json) = &frame.body else {
+        let json = match &frame.body {
+            FrameBody::Json(json) => json,
             // Text where JSON is due says nothing that could be judged.
-            if let (FrameBody::Text(_), false, true) = (&frame.body, self.streams, self.judges()) {
-                return block(misfit("the answer is no JSON"));
+            FrameBody::Text(_) if !self.streams && self.judges() => return block(misfit("the answer is no JSON")),
+            FrameBody::Text(text) => {
+                self.read_text(number, text);
+                return Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block));
             }
-            return Ok(Verdict::Pass);
+            FrameBody::Empty | FrameBody::End => return Ok(Verdict::Pass),
         };
         if let Some(schema) = self.own.as_ref().filter(|_| !self.streams)
             && let Err(refusal) = fits_route(schema, json)

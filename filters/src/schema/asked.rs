@@ -29,6 +29,8 @@ pub struct Asked {
     own: Vec<String>,
     /// How many expressions the tools' schemas have.
     expressions: usize,
+    /// Whether the request says that none is to be called.
+    chooses_none: bool,
     /// Whether nothing may be called at all: the request offers no tools, and names no place where some are.
     mute: bool,
 }
@@ -103,7 +105,38 @@ impl Asked {
                 asked.offer(tool, kept)?;
             }
         }
+        for key in ["tool_choice", "function_call"] {
+            if let Some(wanted) = request.get_folded(key) {
+                asked.choose(wanted);
+            }
+        }
         Ok(asked)
+    }
+
+    /// Leaves of the tools those that the request lets the model choose from. Not every server heeds it.
+    fn choose(&mut self, wanted: &Json<'_>) {
+        let word = |json: &Json<'_>| json.as_str().unwrap_or_default().to_ascii_lowercase();
+        let kind = word(wanted.get_folded("type").unwrap_or(wanted));
+        if kind == "none" {
+            self.tools.iter_mut().for_each(BTreeMap::clear);
+            self.own.clear();
+            self.chooses_none = true;
+            return;
+        }
+        // One, or a list of those that are allowed, which Chat Completions and Responses write in two ways.
+        let inner = wanted.get_folded("allowed_tools").unwrap_or(wanted);
+        let listed = inner.get_folded("tools").and_then(Json::as_array).filter(|_| kind == "allowed_tools");
+        let chosen = listed.unwrap_or(std::slice::from_ref(wanted));
+        let names: Vec<&str> = chosen.iter().filter_map(name_of).collect();
+        if listed.is_none() && names.is_empty() {
+            return;
+        }
+        if let Some(tools) = &mut self.tools {
+            tools.retain(|name, _| names.contains(&name.as_str()));
+        }
+        // What has a name can be a server's own, too, unless it says that it is the client's.
+        let kinds: Vec<String> = chosen.iter().filter_map(|tool| tool.get_folded("type")).map(word).collect();
+        self.own.retain(|own| kinds.iter().any(|kind| own == kind || kind == "tool"));
     }
 
     /// Lets nothing be called where the request offers no tools. A model that calls some all the same was talked into it,
@@ -111,7 +144,7 @@ impl Asked {
     pub(super) fn expect_words(&mut self, request: &Json<'_>) {
         let elsewhere = ELSEWHERE.iter().any(|key| request.get_folded(key).is_some_and(|value| *value != Json::Null))
             || matches!(request.get_folded("prompt"), Some(Json::Object(_)));
-        self.mute = self.tools.is_none() && !elsewhere;
+        self.mute = self.tools.is_none() && (self.chooses_none || !elsewhere);
     }
 
     /// Whether nothing may be called at all.
@@ -172,6 +205,12 @@ impl Asked {
         }
         Ok(())
     }
+}
+
+/// The name of a tool that is offered, or chosen.
+fn name_of<'j>(tool: &'j Json<'_>) -> Option<&'j str> {
+    let places = [tool.get_folded("function"), tool.get_folded("custom"), Some(tool)];
+    places.into_iter().flatten().find_map(|place| place.get_folded("name").and_then(Json::as_str))
 }
 
 /// What OpenAI calls a response format: text, any JSON object, or one that fits a schema. llama.cpp takes the schema
@@ -299,6 +338,50 @@ mod tests {
             let Some(form) = tools.get("sh") else { panic!("{tool}") };
             assert_eq!(matches!(form, Form::Text), is_text, "{tool}");
             assert_eq!(matches!(form, Form::Fits(_)), !is_text, "{tool}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_chosen_is_called() {
+        let tools = r#"[{"type":"function","function":{"name":"f"}},{"type":"custom","name":"g"},{"name":"h"},
+            {"type":"web_search"}]"#;
+        for (choice, names, brings) in [
+            (r#""tool_choice":"none""#, "", false),
+            (r#""Tool_Choice":"NONE""#, "", false),
+            (r#""tool_choice":{"type":"none"}"#, "", false),
+            (r#""function_call":"none""#, "", false),
+            (r#""tool_choice":null"#, "fgh", true),
+            (r#""tool_choice":"auto""#, "fgh", true),
+            (r#""tool_choice":"required""#, "fgh", true),
+            (r#""tool_choice":{"type":"any"}"#, "fgh", true),
+            (r#""tool_choice":{"type":"auto","disable_parallel_tool_use":true}"#, "fgh", true),
+            (r#""tool_choice":{"type":"function","function":{"name":"f"}}"#, "f", false),
+            (r#""tool_choice":{"type":"function","name":"f"}"#, "f", false),
+            (r#""function_call":{"name":"f"}"#, "f", false),
+            (r#""tool_choice":{"type":"custom","custom":{"name":"g"}}"#, "g", false),
+            (r#""tool_choice":{"type":"tool","name":"h"}"#, "h", true),
+            (r#""tool_choice":{"type":"tool","name":"other"}"#, "", true),
+            (
+                r#""tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"},{"type":"web_search"}]}"#,
+                "f",
+                true,
+            ),
+            (
+                r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"h"}}]}}"#,
+                "h",
+                false,
+            ),
+            (r#""tool_choice":{"type":"allowed_tools","tools":[]}"#, "", false),
+        ] {
+            let asked = read(&format!(r#"{{"tools":{tools},{choice}}}"#)).unwrap();
+            let left: String = asked.tools.iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
+            assert_eq!((&*left, asked.brings("web_search_call")), (names, brings), "{choice}");
+        }
+        for (choice, mute) in [("none", true), ("auto", false)] {
+            let text = format!(r#"{{"tool_choice":"{choice}","previous_response_id":"r"}}"#);
+            let mut asked = read(&text).unwrap();
+            asked.expect_words(&Json::parse(text.as_bytes()).unwrap());
+            assert_eq!(asked.is_mute(), mute, "whatever stands elsewhere");
         }
     }
 

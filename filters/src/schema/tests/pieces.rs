@@ -304,3 +304,19 @@ fn a_call_excuses_the_words_of_its_own_choice_alone() {
         }
     }
 }
+
+#[test]
+fn a_tool_that_is_not_to_be_chosen_is_not_called() {
+    let call = json!({"choices": [{"index": 0, "message": {"content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"n\":1}"}}]}}]});
+    let (kind, body) = offered(CHAT);
+    for (choice, fits) in [
+        (json!("auto"), Ok(())),
+        (json!({"type": "function", "function": {"name": "f"}}), Ok(())),
+        (json!({"type": "function", "function": {"name": "g"}}), Err(Code::SchemaResponse)),
+        (json!("none"), Err(Code::SchemaResponse)),
+    ] {
+        let mut body = body.clone();
+        body["tool_choice"] = choice.clone();
+        assert_eq!(whole(CHAT, &(kind, body), &call), fits, "{choice}");
+    }
+}

@@ -38,6 +38,8 @@ pub struct Asked {
 /// What a value must be.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
+    /// Any JSON value.
+    Any,
     /// A JSON object.
     Object,
     /// A JSON value that fits.
@@ -236,6 +238,8 @@ fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Resul
         None | Some(Json::Null) => Ok(None),
         // What every object fits.
         Some(Json::Bool(true)) => Ok(Some(Form::Object)),
+        // llama.cpp makes any value of it, where others take it for any object.
+        Some(Json::Object(entries)) if entries.is_empty() && place == "json_schema" => Ok(Some(Form::Any)),
         Some(Json::Object(entries)) if entries.is_empty() => Ok(Some(Form::Object)),
         Some(schema) => {
             let mut copy;
@@ -250,22 +254,37 @@ fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Resul
     }
 }
 
+/// Keywords that clients in Go write with `null` where they have nothing to say.
+const UNSAID: [&str; 6] = ["$defs", "description", "enum", "items", "properties", "required"];
+/// Under these stand values, and no schemas.
+const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
+
+/// Whether `plain` takes an entry of a schema out: a remark of OpenAPI's, which member tells the alternatives apart, or
+/// a keyword that says nothing.
+fn is_remark(key: &str, value: &Json<'_>) -> bool {
+    let remark = key == "discriminator" && value.get("propertyName").is_some();
+    remark || (*value == Json::Null && UNSAID.contains(&key))
+}
+
 /// Whether there is anything for `plain` to take out.
 fn is_remarked(schema: &Json<'_>) -> bool {
     match schema {
         Json::Array(items) => items.iter().any(is_remarked),
-        Json::Object(entries) => entries.iter().any(|(key, value)| key == "discriminator" || is_remarked(value)),
+        Json::Object(entries) => entries
+            .iter()
+            .any(|(key, value)| is_remark(key, value) || (!VALUES.contains(&key.as_ref()) && is_remarked(value))),
         Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => false,
     }
 }
 
-/// Takes out what is a remark of OpenAPI's: which member tells the alternatives apart.
+/// Takes out what says nothing of the values that fit.
 fn plain(schema: &mut Json<'_>) {
     match schema {
         Json::Array(items) => items.iter_mut().for_each(plain),
         Json::Object(entries) => {
-            entries.retain(|(key, value)| key != "discriminator" || value.get("propertyName").is_none());
-            entries.iter_mut().for_each(|(_, value)| plain(value));
+            entries.retain(|(key, value)| !is_remark(key, value));
+            let schemas = entries.iter_mut().filter(|(key, _)| !VALUES.contains(&key.as_ref()));
+            schemas.for_each(|(_, value)| plain(value));
         }
         Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {}
     }
@@ -383,6 +402,23 @@ mod tests {
             asked.expect_words(&Json::parse(text.as_bytes()).unwrap());
             assert_eq!(asked.is_mute(), mute, "whatever stands elsewhere");
         }
+    }
+
+    #[test]
+    fn a_keyword_that_says_nothing_is_none() {
+        let text = r#"{"format":{"type":"object","required":null,"description":null,"$defs":null,"enum":null,
+            "properties":{"a":{"type":"array","items":null,"properties":null},"b":{"const":{"items":null}}}}}"#;
+        let asked = read(text).unwrap();
+        let [Form::Fits(schema)] = &asked.answer[..] else { panic!("{asked:?}") };
+        for (value, fits) in [
+            (serde_json::json!({"a": [1], "b": {"items": null}}), true),
+            (serde_json::json!({"b": {}}), false),
+            (serde_json::json!({"a": 7}), false),
+            (serde_json::json!([]), false),
+        ] {
+            assert_eq!(schema.check(&value).is_ok(), fits, "{value}");
+        }
+        assert!(read(r#"{"format":{"type":null}}"#).is_err());
     }
 
     #[test]

@@ -214,9 +214,11 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
             }
         }
     }
-    calls(Key::Content, answer, 0, frame, see);
-    // llama.cpp's own completions, and Anthropic's whole answers.
-    content(Key::Content, answer, 0, get(frame, "content"), see);
+    // llama.cpp's own completions, of which each says which prompt it is to, and Anthropic's whole answers.
+    let prompt = if event_kind.is_empty() { number(frame, "index", see) } else { None };
+    let prompt = prompt.unwrap_or_else(|| unnumbered(0));
+    calls(Key::Content, answer, prompt, frame, see);
+    content(Key::Content, answer, prompt, get(frame, "content"), see);
     match event_kind {
         kind if !kind.is_empty() => event(kind, frame, see),
         _ if ["content_block", "part", "item", "delta"].iter().any(|key| get(frame, key).is_some()) => {

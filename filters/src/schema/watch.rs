@@ -366,7 +366,7 @@ fn read(text: &str, what: &str) -> Result<Value, Refusal> {
 
 fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
     match form {
-        Form::Text => Ok(()),
+        Form::Any | Form::Text => Ok(()),
         Form::Object if value.is_object() => Ok(()),
         Form::Object => Err(misfit(what).with_detail("it is no object")),
         Form::Fits(schema) => schema.check(value).map_err(|why| misfit(what).with_detail(why.to_string())),

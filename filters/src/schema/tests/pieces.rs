@@ -320,3 +320,48 @@ fn a_tool_that_is_not_to_be_chosen_is_not_called() {
         assert_eq!(whole(CHAT, &(kind, body), &call), fits, "{choice}");
     }
 }
+
+/// Requests that are answered with no value, and values that were taken for none.
+#[test]
+fn clean_answers_leave() {
+    for (path, counts) in [
+        ("/v1/messages/count_tokens", MESSAGES),
+        ("/v1/chat/completions/input_tokens", CHAT),
+        ("/apply-template", CHAT),
+    ] {
+        let asked = (UpstreamKind::LlamaCpp, wanted(counts).1);
+        assert_eq!(whole(path, &asked, &json!({"input_tokens": 7})), Ok(()), "{path}");
+    }
+    let any = (UpstreamKind::LlamaCpp, json!({"prompt": "p", "json_schema": {}}));
+    for (text, fits) in [("7", true), ("[1]", true), ("{\"a\":1}", true), ("seven", false)] {
+        let said = whole("/completion", &any, &json!({"content": text}));
+        assert_eq!(said, if fits { Ok(()) } else { Err(Code::SchemaResponse) }, "{text}");
+    }
+    // The server calls its own tool, and answers the call.
+    let (kind, mut body) = offered(MESSAGES);
+    let start = |of: &str| json!({"type": "content_block_start", "index": 0, "content_block": {"type": of, "id": "s", "name": "web_search", "input": {}}});
+    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"query\":\"x\"}"}});
+    let run =
+        |body: &Value, of: &str| streamed(MESSAGES, &(kind, body.clone()), &plain(vec![start(of), delta.clone()]));
+    assert_eq!(run(&body, "server_tool_use"), Err(Code::SchemaResponse), "nobody offered it");
+    body["tools"] = json!([body["tools"][0], {"type": "web_search_20250305", "name": "web_search"}]);
+    assert_eq!(run(&body, "server_tool_use"), Ok(()));
+    assert_eq!(run(&body, "tool_use"), Ok(()), "any object");
+}
+
+#[test]
+fn llama_cpp_says_which_prompt_it_answers() {
+    let asked = (UpstreamKind::LlamaCpp, json!({"prompt": ["p", "q"], "json_schema": schema(), "stream": true}));
+    let frame =
+        |index: u64, text: &str| json!({"index": index, "content": text, "tokens": [1], "stop": text.is_empty()});
+    let run = |frames: Vec<Value>| streamed("/completion", &asked, &plain(frames));
+    let (first, last) = ("{\"n\"", ":1}");
+    assert_eq!(
+        run(vec![frame(0, first), frame(1, first), frame(1, last), frame(0, last), frame(0, ""), frame(1, "")]),
+        Ok(())
+    );
+    assert_eq!(run(vec![frame(0, first), frame(1, last)]), Err(Code::SchemaResponse));
+    assert_eq!(run(vec![frame(0, first), json!({"content": last})]), Err(Code::SchemaResponse));
+    let odd = json!({"index": 0.0, "content": last});
+    assert_eq!(run(vec![frame(0, first), odd]), Err(Code::SchemaResponse));
+}

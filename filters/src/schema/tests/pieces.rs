@@ -365,3 +365,27 @@ fn llama_cpp_says_which_prompt_it_answers() {
     let odd = json!({"index": 0.0, "content": last});
     assert_eq!(run(vec![frame(0, first), odd]), Err(Code::SchemaResponse));
 }
+
+/// A line that is no data to the standard, and is to some clients: it is refused, or nothing of it leaves.
+#[test]
+fn a_call_in_a_line_that_only_some_clients_read_does_not_leave() {
+    let filter = filter(vec![]);
+    let (kind, body) = offered(CHAT);
+    let call = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": "EVIL", "arguments": "{}"}}]}}]});
+    let fine = "data: {\"choices\":[]}\n\n";
+    for (line, refused) in [
+        (format!("\u{feff}data: {call}\n\n"), true),
+        (format!(" data: {call}\n\n"), true),
+        (format!(": x\u{2028}data: {call}\u{2028}\u{2028}\n\n"), true),
+        (format!(": x\u{c}data: {call}\n\n"), true),
+        (format!(": hi\n data: {call}\ndata: {{}}\n\n"), true),
+        (format!(": {call}\n\n"), false),
+        (format!("event: {call}\n\n"), false),
+    ] {
+        let begun = Exchange::begin(&filter, kind, CHAT, &body).unwrap();
+        let (left, said) = begun.answer(&filter, Some(StreamFormat::Sse), true, &[fine, &line, fine]);
+        assert_eq!(said.is_err(), refused, "{line:?}");
+        let all = if refused { fine.to_owned() } else { format!("{fine}:\n\n{fine}") };
+        assert_eq!(left.concat(), all, "{line:?}");
+    }
+}

@@ -107,11 +107,17 @@ pub trait Filter: Send + Sync + 'static {
 /// One filter's eye on one answer: plain, synchronous, with its own state.
 pub trait Watch: Send + Sync {
     /// Judges frame number `number` (from 0, without gaps). A replacement is what later watches see
-    /// and what the client receives.
+    /// and what the client receives; only a watch that [`Watch::replaces`] may say one.
     ///
     /// # Errors
     /// An error ends the answer.
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes>;
+
+    /// Whether it replaces frames. Then it is shown them before those that do not, whatever the chain's order, and only
+    /// then a replacement of its is taken: what the others find, and take out, must be in what leaves.
+    fn replaces(&self) -> bool {
+        false
+    }
 
     /// Whether the frame that it was shown last may stand for others that differ from it in what their growing texts say,
     /// and in the parts of a second of their time, and in nothing else: whatever else is in them it judges as it did.

@@ -14,7 +14,7 @@ mod parse;
 pub(crate) mod time;
 
 pub use cutter::{Cutter, FrameTooLarge};
-pub use parse::{FrameError, Reading, with_frame};
+pub use parse::{FrameError, Reading, settled, with_frame};
 
 /// One frame of an answer, as the watches see it.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Frame<'a> {
     pub body: FrameBody<'a>,
     /// Text beside it that leaves the gate with it: an event's id, a comment.
     pub beside: Option<&'a str>,
+    /// The name of the event that it is, if it has one; empty where it has several.
+    pub event: Option<&'a str>,
 }
 
 /// What a frame says.

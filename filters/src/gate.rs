@@ -1,7 +1,9 @@
 //! The answer's side: cuts it into frames, shows each to every watch, keeps back what is undecided.
 //!
-//! 1. A chunk from the upstream is cut into frames; a whole answer is one frame.
-//! 2. Each frame is parsed once and shown to each watch, in the chain's order. One that is like a frame before it but
+//! 1. A chunk from the upstream is cut into frames; a whole answer is one frame. Of an event that has no data only a sign
+//!    of life is kept.
+//! 2. Each frame is parsed once and shown to each watch: first to those that replace it, then to the others, both in the
+//!    chain's order. One that is like a frame before it but
 //!    for its growing texts is not parsed: each watch is shown these.
 //! 3. A frame leaves once no watch holds it or one before it. Only this file makes a
 //!    [`ClearedFrame`], and the writer to the client takes nothing else.
@@ -21,7 +23,7 @@ use crate::chain::Observer;
 use crate::dialect::Usage;
 use crate::exchange::{Noted, Shadow};
 use crate::filter::{Mode, Phase, Watch};
-use crate::frame::{Cutter, Frame, FrameBody, Reading, with_frame};
+use crate::frame::{Cutter, Frame, FrameBody, FrameError, Reading, settled, with_frame};
 use crate::verdict::{Code, FilterError, Refusal, Verdict};
 
 mod mold;
@@ -117,7 +119,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(mut eyes: Vec<Eye>, shape: AnswerShape, observer: Arc<dyn Observer>) -> Self {
+        // What is found in a frame, and taken out of it, must be found in the frame that leaves.
+        eyes.sort_by_key(|eye| !eye.watch.replaces());
         Self {
             cutter: Cutter::new(shape.stream, most_bytes(&eyes, shape.frame_bytes)),
             eyes,
@@ -176,7 +180,9 @@ impl Gate {
             self.partial_bytes = 0;
             self.show(raw)?;
         }
-        for position in 0..self.eyes.len() {
+        // Who replaced frames ends last: by then nobody else refuses what it made of the answer.
+        let replacing = self.eyes.iter().take_while(|eye| eye.watch.replaces()).count();
+        for position in (replacing..self.eyes.len()).chain(0..replacing) {
             self.hear(position, |watch| watch.end())?;
         }
         self.ended = true;
@@ -303,8 +309,9 @@ impl Gate {
         self.eyes.iter().fold(0, |all, eye| all.saturating_add(eye.watch.redactions()))
     }
 
-    fn show(&mut self, mut raw: Bytes) -> Result<(), Refusal> {
+    fn show(&mut self, raw: Bytes) -> Result<(), Refusal> {
         let number = self.next;
+        let mut raw = settled(raw, self.shape.reading).map_err(|error| self.unreadable(error))?;
         let mut from = if self.glance(number, &raw)? { self.eyes.len() } else { 0 };
         while from < self.eyes.len() || self.eyes.is_empty() {
             let eyes = self.eyes.get_mut(from..).unwrap_or_default();
@@ -322,10 +329,7 @@ impl Gate {
                 Ok(shown)
             });
             match shown {
-                Err(error) => {
-                    let usual = "the model server sent an answer that cannot be judged";
-                    return Err(self.unread(Unread::NotJson, usual, error.to_string()));
-                }
+                Err(error) => return Err(self.unreadable(error)),
                 Ok(Err(refusal)) => return Err(refusal),
                 Ok(Ok(None)) => break,
                 Ok(Ok(Some((position, new)))) => {
@@ -358,6 +362,12 @@ impl Gate {
     /// The watches that are obeyed.
     fn enforced(&self) -> impl Iterator<Item = &Eye> {
         self.eyes.iter().filter(|eye| eye.mode == Mode::Enforce)
+    }
+
+    /// The refusal of a frame that cannot be judged.
+    fn unreadable(&self, error: FrameError) -> Refusal {
+        let usual = "the model server sent an answer that cannot be judged";
+        self.unread(Unread::NotJson, usual, error.to_string())
     }
 
     /// The refusal of what could not be read: in the words of the first watch that has some.
@@ -415,7 +425,9 @@ fn show_to(
         let refusal = match eye.ask(|watch| watch.frame(number, frame)) {
             Ok(Ok(Verdict::Pass)) => continue,
             Ok(Ok(Verdict::Replace(_))) if eye.mode == Mode::Shadow => continue,
-            Ok(Ok(Verdict::Replace(new))) => return Ok(Some((position, new))),
+            Ok(Ok(Verdict::Replace(new))) if eye.watch.replaces() => return Ok(Some((position, new))),
+            // Others have judged the frame as it was.
+            Ok(Ok(Verdict::Replace(_))) => Refusal::internal(eye.filter, "it replaced a frame that others had judged"),
             Ok(Ok(Verdict::Block(refusal))) => refusal,
             Ok(Err(error)) => Refusal::internal(eye.filter, error.to_string()),
             Err(_) => panicked(eye.filter, observer),

@@ -135,12 +135,11 @@ impl SchemaFilter {
             facts.set_target(path.to_owned()).map_err(|error| internal(&error.to_string()))?;
             return Ok(Some(body.into()));
         }
-        if self.settings.requested {
+        // What counts tokens, or shows a prompt, answers nothing that could fit.
+        if self.settings.requested && head.route.class == RouteClass::Inference {
             let mut asked = Asked::of(json, &self.kept)
                 .map_err(|why| Refusal::new("schema", Code::SchemaRequest, why.to_string()))?;
-            if head.route.class == RouteClass::Inference {
-                asked.expect_words(json);
-            }
+            asked.expect_words(json);
             if !asked.is_free() {
                 bind(facts, Bound::Asked(Arc::new(asked)))?;
             }
@@ -191,7 +190,7 @@ impl Filter for SchemaFilter {
             _ if !shape.success => Ok(None),
             Some(Bound::Asked(asked)) => {
                 let own = self.route(head).and_then(|written| written.answer.clone());
-                Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams))))
+                Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams, head.route.dialect))))
             }
             None => Ok(match self.route(head).and_then(|written| written.answer.clone()) {
                 Some(schema) => Some(Box::new(whole::WholeWatch::new(schema))),

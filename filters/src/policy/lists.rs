@@ -50,4 +50,8 @@ impl Watch for ListWatch {
         }
         Ok(filtered.map_or(Verdict::Pass, |whole| Verdict::Replace(whole.to_bytes().into())))
     }
+
+    fn replaces(&self) -> bool {
+        true
+    }
 }

@@ -29,6 +29,8 @@ pub struct Asked {
     own: Vec<String>,
     /// How many expressions the tools' schemas have.
     expressions: usize,
+    /// Whether the request says that none is to be called.
+    chooses_none: bool,
     /// Whether nothing may be called at all: the request offers no tools, and names no place where some are.
     mute: bool,
 }
@@ -36,6 +38,8 @@ pub struct Asked {
 /// What a value must be.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
+    /// Any JSON value.
+    Any,
     /// A JSON object.
     Object,
     /// A JSON value that fits.
@@ -103,7 +107,38 @@ impl Asked {
                 asked.offer(tool, kept)?;
             }
         }
+        for key in ["tool_choice", "function_call"] {
+            if let Some(wanted) = request.get_folded(key) {
+                asked.choose(wanted);
+            }
+        }
         Ok(asked)
+    }
+
+    /// Leaves of the tools those that the request lets the model choose from. Not every server heeds it.
+    fn choose(&mut self, wanted: &Json<'_>) {
+        let word = |json: &Json<'_>| json.as_str().unwrap_or_default().to_ascii_lowercase();
+        let kind = word(wanted.get_folded("type").unwrap_or(wanted));
+        if kind == "none" {
+            self.tools.iter_mut().for_each(BTreeMap::clear);
+            self.own.clear();
+            self.chooses_none = true;
+            return;
+        }
+        // One, or a list of those that are allowed, which Chat Completions and Responses write in two ways.
+        let inner = wanted.get_folded("allowed_tools").unwrap_or(wanted);
+        let listed = inner.get_folded("tools").and_then(Json::as_array).filter(|_| kind == "allowed_tools");
+        let chosen = listed.unwrap_or(std::slice::from_ref(wanted));
+        let names: Vec<&str> = chosen.iter().filter_map(name_of).collect();
+        if listed.is_none() && names.is_empty() {
+            return;
+        }
+        if let Some(tools) = &mut self.tools {
+            tools.retain(|name, _| names.contains(&name.as_str()));
+        }
+        // What has a name can be a server's own, too, unless it says that it is the client's.
+        let kinds: Vec<String> = chosen.iter().filter_map(|tool| tool.get_folded("type")).map(word).collect();
+        self.own.retain(|own| kinds.iter().any(|kind| own == kind || kind == "tool"));
     }
 
     /// Lets nothing be called where the request offers no tools. A model that calls some all the same was talked into it,
@@ -111,7 +146,7 @@ impl Asked {
     pub(super) fn expect_words(&mut self, request: &Json<'_>) {
         let elsewhere = ELSEWHERE.iter().any(|key| request.get_folded(key).is_some_and(|value| *value != Json::Null))
             || matches!(request.get_folded("prompt"), Some(Json::Object(_)));
-        self.mute = self.tools.is_none() && !elsewhere;
+        self.mute = self.tools.is_none() && (self.chooses_none || !elsewhere);
     }
 
     /// Whether nothing may be called at all.
@@ -149,9 +184,12 @@ impl Asked {
             self.tools.get_or_insert_default();
             return Ok(());
         };
-        let parameters = function.get_folded("parameters").or_else(|| function.get_folded("input_schema"));
+        let places = [function, tool].map(|place| [place.get_folded("parameters"), place.get_folded("input_schema")]);
+        let parameters = places.into_iter().flatten().flatten().find(|parameters| **parameters != Json::Null);
         let form = match kind {
-            "custom" => Form::Text,
+            // What has parameters is called with them, whatever it calls itself.
+            "custom" if parameters.is_none() => Form::Text,
+            "custom" => form_of("tools", parameters, kept)?.unwrap_or(Form::Object),
             "function" => form_of("tools", parameters, kept)?.unwrap_or(Form::Object),
             // A tool of the server's, or of Anthropic's clients, with a name.
             own => {
@@ -169,6 +207,12 @@ impl Asked {
         }
         Ok(())
     }
+}
+
+/// The name of a tool that is offered, or chosen.
+fn name_of<'j>(tool: &'j Json<'_>) -> Option<&'j str> {
+    let places = [tool.get_folded("function"), tool.get_folded("custom"), Some(tool)];
+    places.into_iter().flatten().find_map(|place| place.get_folded("name").and_then(Json::as_str))
 }
 
 /// What OpenAI calls a response format: text, any JSON object, or one that fits a schema. llama.cpp takes the schema
@@ -194,6 +238,8 @@ fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Resul
         None | Some(Json::Null) => Ok(None),
         // What every object fits.
         Some(Json::Bool(true)) => Ok(Some(Form::Object)),
+        // llama.cpp makes any value of it, where others take it for any object.
+        Some(Json::Object(entries)) if entries.is_empty() && place == "json_schema" => Ok(Some(Form::Any)),
         Some(Json::Object(entries)) if entries.is_empty() => Ok(Some(Form::Object)),
         Some(schema) => {
             let mut copy;
@@ -208,22 +254,37 @@ fn form_of(place: &'static str, schema: Option<&Json<'_>>, kept: &Kept) -> Resul
     }
 }
 
+/// Keywords that clients in Go write with `null` where they have nothing to say.
+const UNSAID: [&str; 6] = ["$defs", "description", "enum", "items", "properties", "required"];
+/// Under these stand values, and no schemas.
+const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
+
+/// Whether `plain` takes an entry of a schema out: a remark of OpenAPI's, which member tells the alternatives apart, or
+/// a keyword that says nothing.
+fn is_remark(key: &str, value: &Json<'_>) -> bool {
+    let remark = key == "discriminator" && value.get("propertyName").is_some();
+    remark || (*value == Json::Null && UNSAID.contains(&key))
+}
+
 /// Whether there is anything for `plain` to take out.
 fn is_remarked(schema: &Json<'_>) -> bool {
     match schema {
         Json::Array(items) => items.iter().any(is_remarked),
-        Json::Object(entries) => entries.iter().any(|(key, value)| key == "discriminator" || is_remarked(value)),
+        Json::Object(entries) => entries
+            .iter()
+            .any(|(key, value)| is_remark(key, value) || (!VALUES.contains(&key.as_ref()) && is_remarked(value))),
         Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => false,
     }
 }
 
-/// Takes out what is a remark of OpenAPI's: which member tells the alternatives apart.
+/// Takes out what says nothing of the values that fit.
 fn plain(schema: &mut Json<'_>) {
     match schema {
         Json::Array(items) => items.iter_mut().for_each(plain),
         Json::Object(entries) => {
-            entries.retain(|(key, value)| key != "discriminator" || value.get("propertyName").is_none());
-            entries.iter_mut().for_each(|(_, value)| plain(value));
+            entries.retain(|(key, value)| !is_remark(key, value));
+            let schemas = entries.iter_mut().filter(|(key, _)| !VALUES.contains(&key.as_ref()));
+            schemas.for_each(|(_, value)| plain(value));
         }
         Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {}
     }
@@ -279,6 +340,85 @@ mod tests {
         assert!(read("{}").unwrap().is_free());
         assert!(read(r#"{"tools":[]}"#).unwrap().tools.is_some_and(|tools| tools.is_empty()));
         assert_eq!(read(r#"{"tools":[{"name":"f"},{"function":{"name":"f"}}]}"#).unwrap_err(), Unusable::Tools);
+    }
+
+    #[test]
+    fn a_custom_tool_with_parameters_is_held_to_them() {
+        for (tool, is_text) in [
+            (r#"{"type":"custom","name":"sh"}"#, true),
+            (r#"{"type":"custom","custom":{"name":"sh","format":{"type":"text"}}}"#, true),
+            (r#"{"type":"custom","name":"sh","input_schema":null}"#, true),
+            (r#"{"type":"custom","name":"sh","input_schema":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","name":"sh","parameters":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","name":"sh","Input_Schema":{"type":"object","required":["a"]}}"#, false),
+            (r#"{"type":"custom","function":{"name":"sh"},"parameters":{"required":["a"]}}"#, false),
+        ] {
+            let tools = read(&format!(r#"{{"tools":[{tool}]}}"#)).unwrap().tools.unwrap();
+            let Some(form) = tools.get("sh") else { panic!("{tool}") };
+            assert_eq!(matches!(form, Form::Text), is_text, "{tool}");
+            assert_eq!(matches!(form, Form::Fits(_)), !is_text, "{tool}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_chosen_is_called() {
+        let tools = r#"[{"type":"function","function":{"name":"f"}},{"type":"custom","name":"g"},{"name":"h"},
+            {"type":"web_search"}]"#;
+        for (choice, names, brings) in [
+            (r#""tool_choice":"none""#, "", false),
+            (r#""Tool_Choice":"NONE""#, "", false),
+            (r#""tool_choice":{"type":"none"}"#, "", false),
+            (r#""function_call":"none""#, "", false),
+            (r#""tool_choice":null"#, "fgh", true),
+            (r#""tool_choice":"auto""#, "fgh", true),
+            (r#""tool_choice":"required""#, "fgh", true),
+            (r#""tool_choice":{"type":"any"}"#, "fgh", true),
+            (r#""tool_choice":{"type":"auto","disable_parallel_tool_use":true}"#, "fgh", true),
+            (r#""tool_choice":{"type":"function","function":{"name":"f"}}"#, "f", false),
+            (r#""tool_choice":{"type":"function","name":"f"}"#, "f", false),
+            (r#""function_call":{"name":"f"}"#, "f", false),
+            (r#""tool_choice":{"type":"custom","custom":{"name":"g"}}"#, "g", false),
+            (r#""tool_choice":{"type":"tool","name":"h"}"#, "h", true),
+            (r#""tool_choice":{"type":"tool","name":"other"}"#, "", true),
+            (
+                r#""tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"},{"type":"web_search"}]}"#,
+                "f",
+                true,
+            ),
+            (
+                r#""tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"h"}}]}}"#,
+                "h",
+                false,
+            ),
+            (r#""tool_choice":{"type":"allowed_tools","tools":[]}"#, "", false),
+        ] {
+            let asked = read(&format!(r#"{{"tools":{tools},{choice}}}"#)).unwrap();
+            let left: String = asked.tools.iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
+            assert_eq!((&*left, asked.brings("web_search_call")), (names, brings), "{choice}");
+        }
+        for (choice, mute) in [("none", true), ("auto", false)] {
+            let text = format!(r#"{{"tool_choice":"{choice}","previous_response_id":"r"}}"#);
+            let mut asked = read(&text).unwrap();
+            asked.expect_words(&Json::parse(text.as_bytes()).unwrap());
+            assert_eq!(asked.is_mute(), mute, "whatever stands elsewhere");
+        }
+    }
+
+    #[test]
+    fn a_keyword_that_says_nothing_is_none() {
+        let text = r#"{"format":{"type":"object","required":null,"description":null,"$defs":null,"enum":null,
+            "properties":{"a":{"type":"array","items":null,"properties":null},"b":{"const":{"items":null}}}}}"#;
+        let asked = read(text).unwrap();
+        let [Form::Fits(schema)] = &asked.answer[..] else { panic!("{asked:?}") };
+        for (value, fits) in [
+            (serde_json::json!({"a": [1], "b": {"items": null}}), true),
+            (serde_json::json!({"b": {}}), false),
+            (serde_json::json!({"a": 7}), false),
+            (serde_json::json!([]), false),
+        ] {
+            assert_eq!(schema.check(&value).is_ok(), fits, "{value}");
+        }
+        assert!(read(r#"{"format":{"type":null}}"#).is_err());
     }
 
     #[test]

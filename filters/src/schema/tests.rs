@@ -8,7 +8,9 @@ use crate::frame::Reading;
 use crate::gate::{Eye, Gate};
 use crate::testkit::{Deaf, head};
 
+mod beside;
 mod decoys;
+mod pieces;
 mod requested;
 
 fn filter(routes: Vec<RouteSchema>) -> SchemaFilter {
@@ -42,7 +44,18 @@ impl Exchange {
         success: bool,
         chunks: &[&str],
     ) -> (Vec<String>, Result<(), Refusal>) {
-        let reading = stream.map_or(Reading::Json, Reading::of);
+        self.read(filter, stream.map_or(Reading::Json, Reading::of), stream, success, chunks)
+    }
+
+    /// As [`Exchange::answer`], of an answer that is read like this.
+    fn read(
+        &self,
+        filter: &SchemaFilter,
+        reading: Reading,
+        stream: Option<StreamFormat>,
+        success: bool,
+        chunks: &[&str],
+    ) -> (Vec<String>, Result<(), Refusal>) {
         let shape = AnswerShape { stream, reading, frame_bytes: 4 << 20, held_bytes: 1 << 20, success };
         let watch = filter.watch(&self.head, &self.facts, &shape).unwrap();
         let eyes = watch.into_iter().map(|watch| Eye::new("schema", Mode::Enforce, watch)).collect();

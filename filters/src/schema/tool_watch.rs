@@ -63,6 +63,10 @@ impl Watch for ToolWatch {
         }
     }
 
+    fn replaces(&self) -> bool {
+        self.call.served
+    }
+
     fn most_bytes(&self) -> Option<usize> {
         Some(MOST_BYTES)
     }

@@ -4,17 +4,18 @@
 //! that must fit a schema nothing leaves before its end; of one that may call tools, everything leaves up to the first
 //! call. What is held is bounded by `gate.limits.held_bytes`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_policies::Dialect;
 use serde_json::Value;
 
 use super::asked::{Asked, Form};
 use super::compiled::Schema;
 use super::cut;
 use super::fits_route;
-use super::said::{self, Said, Slot};
+use super::said::{self, Key, Opened, Said, Slot};
 use crate::filter::{Watch, block};
 use crate::frame::{Frame, FrameBody, Piece};
 use crate::gate::Unread;
@@ -36,16 +37,20 @@ pub(super) struct AnswerWatch {
     own: Option<Arc<Schema>>,
     /// Whether the answer comes in frames, of which each says a part.
     streams: bool,
+    /// Whether it is in Ollama's own words, in which a model may be loaded and say nothing.
+    loads: bool,
     /// The first frame that brought a piece of what must fit.
     from: Option<u64>,
+    /// The blocks of Anthropic's streams that began, by their numbers.
+    opened: BTreeMap<u64, Opened>,
     texts: BTreeMap<Slot, String>,
     calls: BTreeMap<Slot, (String, String)>,
     /// How many bytes were gathered.
     gathered: usize,
     /// Texts that came as a whole.
     whole: Vec<String>,
-    /// Whether a tool was called.
-    called: bool,
+    /// The answers and choices that called a tool.
+    called: BTreeSet<(u64, u64)>,
     /// Whether anything came at all.
     came: bool,
     /// Whether the server says that it failed, or that it only loaded a model.
@@ -58,17 +63,19 @@ pub(super) struct AnswerWatch {
 }
 
 impl AnswerWatch {
-    pub(super) fn new(asked: Arc<Asked>, own: Option<Arc<Schema>>, streams: bool) -> Self {
+    pub(super) fn new(asked: Arc<Asked>, own: Option<Arc<Schema>>, streams: bool, dialect: Dialect) -> Self {
         Self {
             asked,
             own,
             streams,
+            loads: dialect == Dialect::Ollama,
             from: None,
+            opened: BTreeMap::new(),
             texts: BTreeMap::new(),
             calls: BTreeMap::new(),
             gathered: 0,
             whole: Vec::new(),
-            called: false,
+            called: BTreeSet::new(),
             came: false,
             excused: false,
             cut: false,
@@ -82,13 +89,19 @@ impl AnswerWatch {
         self.asked.asks() || self.own.is_some()
     }
 
+    /// Whether clients read different keys in it, or take it for different events.
+    fn is_ambiguous(event: Option<&str>, json: &Json<'_>) -> bool {
+        let kind = json.get("type").and_then(Json::as_str);
+        said::is_cased(json) || event.zip(kind).is_some_and(|(event, kind)| event != kind)
+    }
+
     fn hear(&mut self, number: u64, said: Said<'_>) {
         if let Said::Text(..) | Said::WholeText(_) = said
             && self.asked.answer.is_empty()
         {
             return;
         }
-        if !self.judges() && matches!(said, Said::Odd(_) | Said::Declined) {
+        if !self.judges() && matches!(said, Said::Odd(_) | Said::Opens(..) | Said::Declined) {
             return;
         }
         self.free = false;
@@ -102,6 +115,7 @@ impl AnswerWatch {
         }
         let heard = match said {
             Said::Text(_, "") => return,
+            Said::Opens(index, opened) => self.open(index, opened),
             Said::Text(slot, piece) => self.gather(slot, piece),
             Said::WholeText(text) => {
                 self.whole.push(text.to_owned());
@@ -118,18 +132,21 @@ impl AnswerWatch {
             _ if self.asked.tools.is_none() => return,
             Said::Call(slot, name, piece) => {
                 self.from.get_or_insert(number);
-                self.call_piece(slot, name, piece)
+                match self.block(slot) {
+                    // The server answers it itself, and it was judged by its kind.
+                    Some(Some(Opened::Own)) => Ok(()),
+                    None | Some(Some(Opened::Call)) => self.call_piece(slot, name, piece),
+                    Some(_) => Err(misfit(ODD).with_detail("arguments in a block of another kind")),
+                }
             }
             Said::WholeCall(slot, name, arguments) => {
                 self.from.get_or_insert(number);
                 let name = name.map(str::to_owned).or_else(|| self.calls.get(&slot).map(|(name, _)| name.clone()));
-                self.called = true;
-                self.call(&name.unwrap_or_default(), arguments)
+                self.note_call(slot).and_then(|()| self.call(&name.unwrap_or_default(), arguments))
             }
-            Said::Called(name, arguments) => {
+            Said::Called(slot, name, arguments) => {
                 self.from.get_or_insert(number);
-                self.called = true;
-                self.judge_call(name, &arguments.to_value())
+                self.note_call(slot).and_then(|()| self.judge_call(name, &arguments.to_value()))
             }
             Said::Own(kind) => {
                 self.from.get_or_insert(number);
@@ -141,8 +158,43 @@ impl AnswerWatch {
         }
     }
 
+    /// Looks for calls in text: there are clients that read JSON, or a stream of it, whatever it is said to be.
+    fn read_text(&mut self, number: u64, text: &str) {
+        if let Ok(json) = Json::parse_text(text.trim()) {
+            return said::each(&json, &mut |said| self.hear(number, said));
+        }
+        for line in text.lines() {
+            let line = line.trim();
+            let line = line.strip_prefix("data:").unwrap_or(line).trim_start();
+            if line.starts_with(['{', '['])
+                && let Ok(json) = Json::parse_text(line)
+            {
+                said::each(&json, &mut |said| self.hear(number, said));
+            }
+        }
+    }
+
+    /// A block begins. One that began before goes on as what it is.
+    fn open(&mut self, index: u64, opened: Opened) -> Result<(), Refusal> {
+        if self.opened.len() >= MOST_SLOTS {
+            return Err(too_many());
+        }
+        match self.opened.insert(index, opened) {
+            None => Ok(()),
+            Some(_) => Err(misfit(ODD).with_detail("a block that begins twice")),
+        }
+    }
+
+    /// What the block that a value stands in began as, where values stand in blocks.
+    fn block(&self, (key, way, index, _): Slot) -> Option<Option<Opened>> {
+        (key == Key::Event && way == 0).then(|| self.opened.get(&index).copied())
+    }
+
     /// Takes in a piece of a text.
     fn gather(&mut self, slot: Slot, piece: &str) -> Result<(), Refusal> {
+        if self.block(slot).is_some_and(|opened| opened != Some(Opened::Text)) {
+            return Err(misfit(ODD).with_detail("a text in a block of another kind"));
+        }
         if self.texts.len() >= MOST_SLOTS && !self.texts.contains_key(&slot) {
             return Err(too_many());
         }
@@ -164,7 +216,7 @@ impl AnswerWatch {
         {
             let (known, arguments) = (known.clone(), arguments.clone());
             self.calls.remove(&slot);
-            self.called = true;
+            self.note_call(slot)?;
             self.call(&known, &arguments)?;
         }
         let (known, arguments) = self.calls.entry(slot).or_default();
@@ -183,18 +235,20 @@ impl AnswerWatch {
     fn judge(&mut self) -> Result<(), Refusal> {
         let (texts, calls) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.calls));
         let whole = std::mem::take(&mut self.whole);
-        self.called |= !calls.is_empty();
-        for (name, arguments) in calls.values() {
+        for (slot, (name, arguments)) in &calls {
+            self.note_call(*slot)?;
             self.call(name, arguments)?;
         }
-        // Words beside a call are no answer yet.
-        if self.called {
-            return Ok(());
+        let texts = texts.iter().map(|(slot, text)| (choice(*slot), text));
+        let mut nothing = self.called.is_empty();
+        for (choice, text) in texts.chain(whole.iter().map(|text| ((0, 0), text))) {
+            nothing = false;
+            // Words beside a call are no answer yet; a value is one.
+            if !self.called.contains(&choice) || text.trim_start().starts_with(['{', '[']) {
+                self.text(text)?;
+            }
         }
-        for text in texts.values().chain(&whole) {
-            self.text(text)?;
-        }
-        if !self.asked.answer.is_empty() && texts.is_empty() && whole.is_empty() && !self.excused {
+        if !self.asked.answer.is_empty() && nothing && !self.excused {
             return Err(if self.cut {
                 cut::refusal(Code::SchemaResponse, "")
             } else {
@@ -202,6 +256,12 @@ impl AnswerWatch {
             });
         }
         Ok(())
+    }
+
+    /// Notes that a choice calls a tool.
+    fn note_call(&mut self, slot: Slot) -> Result<(), Refusal> {
+        self.called.insert(choice(slot));
+        if self.called.len() > MOST_SLOTS { Err(too_many()) } else { Ok(()) }
     }
 
     /// Judges the answer's text.
@@ -256,12 +316,15 @@ impl Watch for AnswerWatch {
     fn frame(&mut self, number: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
         self.came = true;
         self.free = self.streams && self.asked.answer.is_empty();
-        let FrameBody::Json(json) = &frame.body else {
+        let json = match &frame.body {
+            FrameBody::Json(json) => json,
             // Text where JSON is due says nothing that could be judged.
-            if let (FrameBody::Text(_), false, true) = (&frame.body, self.streams, self.judges()) {
-                return block(misfit("the answer is no JSON"));
+            FrameBody::Text(_) if !self.streams && self.judges() => return block(misfit("the answer is no JSON")),
+            FrameBody::Text(text) => {
+                self.read_text(number, text);
+                return Ok(self.refusal.take().map_or(Verdict::Pass, Verdict::Block));
             }
-            return Ok(Verdict::Pass);
+            FrameBody::Empty | FrameBody::End => return Ok(Verdict::Pass),
         };
         if let Some(schema) = self.own.as_ref().filter(|_| !self.streams)
             && let Err(refusal) = fits_route(schema, json)
@@ -272,8 +335,11 @@ impl Watch for AnswerWatch {
             self.from.get_or_insert(number);
         }
         self.cut |= cut::is_cut(json);
+        if self.judges() && Self::is_ambiguous(frame.event, json) {
+            return block(misfit(ODD).with_detail("a key, or the name of an event, that not all clients read"));
+        }
         said::each(json, &mut |said| self.hear(number, said));
-        let reason = json.get("done_reason").and_then(Json::as_str);
+        let reason = json.get("done_reason").filter(|_| self.loads).and_then(Json::as_str);
         self.excused |= json.get("error").is_some_and(|error| *error != Json::Null);
         self.excused |= matches!(reason, Some("load" | "unload"));
         if !self.streams
@@ -325,9 +391,14 @@ fn no_json(kind: JsonErrorKind) -> &'static str {
     }
 }
 
+/// In which answer and choice a value stands. Anthropic's and Responses' answers have one.
+fn choice((key, answer, choice, _): Slot) -> (u64, u64) {
+    if key == Key::Event { (0, 0) } else { (answer, choice) }
+}
+
 fn fits(form: &Form, value: &Value, what: &'static str) -> Result<(), Refusal> {
     match form {
-        Form::Text => Ok(()),
+        Form::Any | Form::Text => Ok(()),
         Form::Object if value.is_object() => Ok(()),
         Form::Object => Err(misfit(what).with_detail("it is no object")),
         Form::Fits(schema) => schema.check(value).map_err(|why| misfit(what).with_detail(why.to_string())),

@@ -54,8 +54,8 @@ fn no_line_of_an_event_leaves_unjudged() {
     let token = draw("gha_{b62:36}", 5).unwrap();
     for lines in [
         format!("event: {token}\ndata: {{\"a\":1}}"),
-        format!("datax: {token}\ndata: {{\"a\":1}}"),
-        format!("data-{token}\ndata: [DONE]"),
+        format!("dat: {token}\ndata: {{\"a\":1}}"),
+        format!("dat-{token}\ndata: [DONE]"),
         format!("event: ping\nevent: {token}\ndata: {{}}"),
         format!("event:{token}\ndata: {{}}"),
         format!("retry: 1\n{token}: 2\ndata: {{}}"),

@@ -104,6 +104,16 @@ fn what_is_offered_no_tools_calls_none() {
         (json!({"output": [{"type": "function_call", "name": "sh", "arguments": "{}"}]}), false),
         (json!({"output": [{"type": "local_shell_call"}]}), false),
         (json!({"output": "words"}), true),
+        (json!({"output": {"0": {"type": "function_call", "name": "sh", "arguments": "{}"}}}), false),
+        (json!({"output": [[{"type": "function_call", "name": "sh", "arguments": "{}"}]]}), false),
+        (json!({"choices": {"0": {"message": {"tool_calls": [call]}}}}), false),
+        (json!({"choices": [[{"message": {"tool_calls": [call]}}]]}), false),
+        (json!({"choices": [{"message": [{"tool_calls": [call]}]}]}), false),
+        (json!([[{"choices": [{"message": {"tool_calls": [call]}}]}]]), false),
+        (json!({"content": {"0": {"type": "tool_use", "name": "sh", "input": {}}}}), false),
+        (json!({"content": [[{"type": "tool_use", "name": "sh", "input": {}}]]}), false),
+        (json!([[0.25, 1], [7]]), true),
+        (json!({"choices": {}, "content": 7}), true),
         (json!({"content": [{"type": "tool_use", "name": "sh", "input": {}}]}), false),
         (json!({"content": [{"type": "text", "text": "so"}], "stop_reason": "end_turn"}), true),
         (json!({"data": [{"embedding": [1.5]}], "error": null}), true),
@@ -111,6 +121,19 @@ fn what_is_offered_no_tools_calls_none() {
     ] {
         let said = begun.whole(&filter, &answer).map(drop);
         assert_eq!(said, if fits { Ok(()) } else { Err(Code::SchemaResponse) }, "{answer}");
+    }
+    // It is read, whatever it is said to be.
+    let written = openai(json!([call])).to_string();
+    for (text, fits) in [
+        (written.clone(), false),
+        (format!(" {written}\n"), false),
+        (format!("data: {{}}\n\ndata: {written}\n\ndata: [DONE]\n\n"), false),
+        (format!("{{}}\n{written}\n"), false),
+        ("just words: {written}".to_owned(), true),
+        ("{\"choices\":[{\"text\":\"so\"}]}".to_owned(), true),
+    ] {
+        let (left, said) = begun.read(&filter, Reading::Text, None, true, &[&text]);
+        assert_eq!((left.concat().is_empty(), said.is_ok()), (!fits, fits), "{text}");
     }
     // An answer that is none, or empty, is none of this filter's concern.
     assert!(begun.answer(&filter, None, true, &[]).1.is_ok());

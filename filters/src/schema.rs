@@ -20,6 +20,7 @@ use crate::gate::AnswerShape;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
+mod arguments;
 mod asked;
 mod compiled;
 mod replays;

@@ -243,6 +243,20 @@ fn a_route_is_held_to_the_operator_s_schema() {
     assert_eq!(begun.whole(&filter, &json!({"response": "certainly"})), Err(Code::SchemaResponse));
     let (_, said) = begun.answer(&filter, None, true, &["{\"response\": "]);
     assert_eq!(said.unwrap_err().code, Code::SchemaNotJson);
+    // The server streams though it was asked not to: no frame is the whole answer.
+    let unwatched = SchemaFilter::new(
+        SchemaSettings { requested: false, ..filter.settings.clone() },
+        Arc::default(),
+        Arc::default(),
+    );
+    let plain = Exchange::begin(&unwatched, UpstreamKind::Ollama, "/api/generate", &json!({"prompt": "p"})).unwrap();
+    for (filter, begun) in [(&filter, &begun), (&unwatched, &plain)] {
+        for response in ["certainly", "yes"] {
+            let line = format!("{}\n", json!({"response": response}));
+            let (left, said) = begun.answer(filter, Some(StreamFormat::Ndjson), true, &[&line]);
+            assert_eq!((left.concat(), said.unwrap_err().code), (String::new(), Code::SchemaResponse), "{response}");
+        }
+    }
 }
 
 #[test]

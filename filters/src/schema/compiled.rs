@@ -79,6 +79,11 @@ impl Schema {
         self.work.expressions()
     }
 
+    /// How many subschemas it has.
+    pub(super) fn subschemas(&self) -> usize {
+        self.work.subschemas()
+    }
+
     /// Checks a value.
     ///
     /// # Errors

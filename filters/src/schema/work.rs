@@ -87,6 +87,7 @@ pub(super) struct Work {
     gathers: bool,
     /// The longest text that an error may repeat, in bytes.
     repeated: u64,
+    subschemas: usize,
 }
 
 impl Work {
@@ -120,12 +121,18 @@ impl Work {
             unique: found.unique,
             gathers: found.alternatives,
             repeated: found.repeated as u64,
+            subschemas: table.all.len(),
         })
     }
 
     /// How many different expressions the schema has; long ones that look around count as more.
     pub(super) fn expressions(&self) -> usize {
         self.expressions
+    }
+
+    /// How many subschemas the schema has.
+    pub(super) fn subschemas(&self) -> usize {
+        self.subschemas
     }
 
     /// Whether it may be said where a value of this size does not fit. Every evaluation can find an error with every value,

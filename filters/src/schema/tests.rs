@@ -296,3 +296,21 @@ fn an_answer_that_did_not_leave_used_no_nonce_up() {
         assert_eq!(begun.whole(&filter, &fine(tool)), Err(Code::SchemaReplayed));
     }
 }
+
+#[test]
+fn in_shadow_mode_the_path_stays_with_the_body() {
+    for (mode, target) in [(Mode::Enforce, Some("/api/chat")), (Mode::Shadow, None)] {
+        let member = crate::chain::Member { filter: Arc::new(filter(vec![])), mode };
+        let chain = crate::chain::Chain::new(vec![member], std::time::Duration::from_secs(60), Arc::new(Deaf)).unwrap();
+        let head = head(UpstreamKind::Ollama, "POST", "/tools/review_code");
+        let body: Bytes = request("review_code").to_string().into();
+        let judged = async {
+            let admitted = chain.admit(head).await.unwrap();
+            chain.clear(admitted, crate::exchange::Content::plain(body.clone())).await.unwrap()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let cleared = runtime.block_on(judged);
+        assert_eq!(cleared.facts().target(), target);
+        assert_eq!(*cleared.body() == body, mode == Mode::Shadow);
+    }
+}

@@ -135,12 +135,11 @@ impl SchemaFilter {
             facts.set_target(path.to_owned()).map_err(|error| internal(&error.to_string()))?;
             return Ok(Some(body.into()));
         }
-        if self.settings.requested {
+        // Routes that only count or write out what would be asked answer with no value.
+        if self.settings.requested && head.route.class == RouteClass::Inference {
             let mut asked = Asked::of(json, &self.kept)
                 .map_err(|why| Refusal::new("schema", Code::SchemaRequest, why.to_string()))?;
-            if head.route.class == RouteClass::Inference {
-                asked.expect_words(json);
-            }
+            asked.expect_words(json);
             if !asked.is_free() {
                 bind(facts, Bound::Asked(Arc::new(asked)))?;
             }

@@ -293,3 +293,21 @@ fn arguments_are_read_once_however_often_the_name_is_repeated() {
     let (left, said) = run(&["{\"a\"", "]", "1", "1"]);
     assert_eq!((left.len(), said.unwrap_err().code), (3, Code::SchemaResponse));
 }
+
+#[test]
+fn what_only_counts_or_writes_out_a_question_is_held_to_none() {
+    let filter = filter(vec![]);
+    let schema = json!({"type": "object", "required": ["a"]});
+    let named = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    for (path, body, answer) in [
+        (
+            "/v1/messages/count_tokens",
+            json!({"model": "m", "output_config": {"format": {"type": "json_schema", "schema": schema}}}),
+            json!({"input_tokens": 7}),
+        ),
+        ("/apply-template", json!({"messages": [], "response_format": named}), json!({"prompt": "so"})),
+    ] {
+        let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, path, &body).unwrap();
+        assert_eq!(begun.whole(&filter, &answer), Ok(answer.clone()), "{path}");
+    }
+}

@@ -168,8 +168,13 @@ impl Chain {
             let mut replacement = None;
             for (position, member) in self.body.iter().enumerate().skip(next) {
                 let request = Request { head, body: &body, json: json.as_ref() };
+                let target = facts.target().map(str::to_owned);
                 let said = self.ask(member, Phase::Body, member.filter.body(&request, facts)).await;
                 replacement = self.settle(member, said, facts)?;
+                if member.mode == Mode::Shadow {
+                    // The body stays what it was, and so does the path that it is for.
+                    facts.restore_target(target);
+                }
                 if replacement.is_some() {
                     // Later filters judge what will be sent, so they see it parsed anew.
                     next = position + 1;

@@ -187,6 +187,14 @@ pub trait Watch: Send + Sync {
         Ok(None)
     }
 
+    /// Everything was judged and asked, and nobody refused: what is still held leaves now, unless this refuses.
+    ///
+    /// # Errors
+    /// An error ends the answer without the held frames.
+    fn leaves(&mut self) -> Result<Option<Refusal>, FilterError> {
+        Ok(None)
+    }
+
     /// Findings worth knowing though they did not block, raised by what was seen so far.
     fn level(&self) -> portcullis_policies::DataLevel {
         portcullis_policies::DataLevel::L0

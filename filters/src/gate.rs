@@ -198,6 +198,9 @@ impl Gate {
             return Err(Refusal::internal("gate", "the end of the answer was not judged"));
         }
         self.ask().await?;
+        for position in 0..self.eyes.len() {
+            self.hear(position, |watch| watch.leaves())?;
+        }
         self.let_go(self.next, out)
     }
 

@@ -20,6 +20,7 @@ use crate::gate::AnswerShape;
 use crate::json::Json;
 use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 
+mod arguments;
 mod asked;
 mod compiled;
 mod cut;
@@ -188,14 +189,16 @@ impl Filter for SchemaFilter {
                 Ok(Some(Box::new(tool_watch::ToolWatch::new(call, answered, server, caller, shape.success))))
             }
             _ if !shape.success => Ok(None),
-            Some(Bound::Asked(asked)) => {
+            bound => {
                 let own = self.route(head).and_then(|written| written.answer.clone());
-                Ok(Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams, head.route.dialect))))
+                Ok(match (bound, own) {
+                    (Some(Bound::Asked(asked)), own) if !streams || own.is_none() => {
+                        Some(Box::new(watch::AnswerWatch::new(Arc::clone(asked), own, streams, head.route.dialect)))
+                    }
+                    (_, Some(schema)) => Some(Box::new(whole::WholeWatch::new(schema, streams))),
+                    (_, None) => None,
+                })
             }
-            None => Ok(match self.route(head).and_then(|written| written.answer.clone()) {
-                Some(schema) => Some(Box::new(whole::WholeWatch::new(schema))),
-                None => None,
-            }),
         }
     }
 }

@@ -211,6 +211,11 @@ impl Facts {
         set(&mut self.target, target, "the target")
     }
 
+    /// The path is what it was after all: the filter is in `shadow` mode.
+    pub(crate) fn restore_target(&mut self, target: Option<String>) {
+        self.target = target;
+    }
+
     /// The data level so far.
     #[must_use]
     pub fn level(&self) -> DataLevel {

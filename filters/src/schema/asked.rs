@@ -16,6 +16,9 @@ const MOST_TOOLS: usize = 256;
 const ELSEWHERE: [&str; 3] = ["conversation", "mcp_servers", "previous_response_id"];
 /// The most expressions that the schemas of its tools may have together: each is compiled while the request is judged.
 const MOST_EXPRESSIONS: usize = 192;
+/// The most subschemas that all schemas of a request may have together, for the same reason: a hundred tools have a few
+/// thousand.
+const MOST_SUBSCHEMAS: usize = 8_192;
 
 /// What the request asks of its answer.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub struct Asked {
     expressions: usize,
     /// Whether the request says that none is to be called.
     chooses_none: bool,
+    /// How many subschemas all its schemas have.
+    subschemas: usize,
     /// Whether nothing may be called at all: the request offers no tools, and names no place where some are.
     mute: bool,
 }
@@ -66,6 +71,18 @@ pub(super) enum Unusable {
          (`pattern`, and keys of `patternProperties`) in their schemas"
     )]
     Tools,
+    /// Schemas that are too large together.
+    #[error("its schemas have more than {MOST_SUBSCHEMAS} subschemas together; offer fewer tools, or simpler ones")]
+    Schemas,
+}
+
+impl Form {
+    fn subschemas(&self) -> usize {
+        match self {
+            Self::Fits(schema) => schema.subschemas(),
+            Self::Any | Self::Object | Self::Text => 0,
+        }
+    }
 }
 
 impl Asked {
@@ -73,8 +90,10 @@ impl Asked {
     pub(super) fn of(request: &Json<'_>, kept: &Kept) -> Result<Self, Unusable> {
         let mut asked = Self::default();
         let mut form = |place: &'static str, schema: Option<&Json<'_>>| -> Result<(), Unusable> {
-            asked.answer.extend(form_of(place, schema, kept)?);
-            Ok(())
+            let form = form_of(place, schema, kept)?;
+            asked.subschemas += form.as_ref().map_or(0, Form::subschemas);
+            asked.answer.extend(form);
+            if asked.subschemas > MOST_SUBSCHEMAS { Err(Unusable::Schemas) } else { Ok(()) }
         };
         // Ollama: "json", or a schema.
         match request.get_folded("format") {
@@ -199,6 +218,10 @@ impl Asked {
         };
         if let Form::Fits(schema) = &form {
             self.expressions += schema.expressions();
+        }
+        self.subschemas += form.subschemas();
+        if self.subschemas > MOST_SUBSCHEMAS {
+            return Err(Unusable::Schemas);
         }
         let tools = self.tools.get_or_insert_default();
         let twice = tools.insert(name.to_owned(), form).is_some();
@@ -459,5 +482,21 @@ mod tests {
         assert_eq!(offers(MOST_TOOLS + 1, 0).unwrap_err(), Unusable::Tools);
         assert!(offers(MOST_EXPRESSIONS / 2, 2).is_ok());
         assert_eq!(offers(MOST_EXPRESSIONS / 2 + 1, 2).unwrap_err(), Unusable::Tools);
+    }
+
+    #[test]
+    fn schemas_are_bounded_by_what_they_hold_together() {
+        let schema = |n: usize, size: usize| {
+            let properties: Vec<_> = (1..size).map(|p| format!(r#""{p}":{{}}"#)).collect();
+            format!(r#"{{"title":"{n}","properties":{{{}}}}}"#, properties.join(","))
+        };
+        let asks = |tools: usize, size: usize, more: &str| {
+            let tool = |n: usize| format!(r#"{{"name":"f{n}","input_schema":{}}}"#, schema(n, size));
+            read(&format!(r#"{{"tools":[{}]{more}}}"#, (0..tools).map(tool).collect::<Vec<_>>().join(","))).map(drop)
+        };
+        assert_eq!(asks(8, MOST_SUBSCHEMAS / 8, ""), Ok(()));
+        let answer = format!(r#","format":{}"#, schema(8, 1));
+        assert_eq!(asks(8, MOST_SUBSCHEMAS / 8, &answer), Err(Unusable::Schemas));
+        assert_eq!(asks(9, MOST_SUBSCHEMAS / 8, ""), Err(Unusable::Schemas));
     }
 }

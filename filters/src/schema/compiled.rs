@@ -44,6 +44,9 @@ pub enum Misfit {
         /// The keyword.
         keyword: String,
     },
+    /// It does not; to say where would take too much memory.
+    #[error("it does not hold; the value is too large to say where")]
+    Somewhere,
     /// To find out would take more work than an answer may.
     #[error("it takes too much work to tell")]
     TooMuchWork,
@@ -76,25 +79,39 @@ impl Schema {
         self.work.expressions()
     }
 
+    /// How many subschemas it has.
+    pub(super) fn subschemas(&self) -> usize {
+        self.work.subschemas()
+    }
+
     /// Checks a value.
     ///
     /// # Errors
-    /// The first place that does not fit.
+    /// The first place that does not fit, unless the value is too large to say where.
     pub fn check(&self, value: &Value) -> Result<(), Misfit> {
-        if !self.work.allows(&Size::of(value)) {
+        let size = Size::of(value);
+        if !self.work.allows(&size) {
             return Err(Misfit::TooMuchWork);
         }
-        self.validator.validate(value).map_err(|error| {
-            let place = cut(error.instance_path().as_str());
-            let keyword = match error.kind() {
-                // Its name stands in the schema.
-                ValidationErrorKind::Required { property } => {
-                    format!("required: {}", cut(property.as_str().unwrap_or_default()))
-                }
-                kind => lacking(kind).unwrap_or_else(|| kind.keyword().to_owned()),
-            };
-            Misfit::At { place: if place.is_empty() { "the top".to_owned() } else { format!("`{place}`") }, keyword }
-        })
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
+        // To say where, errors are gathered; to say whether, none.
+        Err(if self.work.tells(&size) { self.place(value) } else { Misfit::Somewhere })
+    }
+
+    /// Where a value does not fit.
+    fn place(&self, value: &Value) -> Misfit {
+        let Err(error) = self.validator.validate(value) else { return Misfit::Somewhere };
+        let place = cut(error.instance_path().as_str());
+        let keyword = match error.kind() {
+            // Its name stands in the schema.
+            ValidationErrorKind::Required { property } => {
+                format!("required: {}", cut(property.as_str().unwrap_or_default()))
+            }
+            kind => lacking(kind).unwrap_or_else(|| kind.keyword().to_owned()),
+        };
+        Misfit::At { place: if place.is_empty() { "the top".to_owned() } else { format!("`{place}`") }, keyword }
     }
 }
 
@@ -213,6 +230,22 @@ mod tests {
         assert_eq!(misfit.to_string(), "`required: a or b` does not hold at the top");
         let mixed = Schema::compile(&json!({"anyOf": [{"required": ["a"]}, {"type": "string"}]})).unwrap();
         assert_eq!(mixed.check(&json!({})).unwrap_err().to_string(), "`anyOf` does not hold at the top");
+    }
+
+    #[test]
+    fn where_it_does_not_fit_is_said_of_what_is_small() {
+        let items: Vec<_> = (0..10).map(|n| json!({"items": {"type": "string", "title": n.to_string()}})).collect();
+        for key in ["anyOf", "oneOf"] {
+            let schema = Schema::compile(&json!({"additionalProperties": {key: items}})).unwrap();
+            let value = |name: usize, count: usize| json!({"k".repeat(name): vec![1; count]});
+            let said = Misfit::At { place: "`/kkk`".to_owned(), keyword: key.to_owned() };
+            assert_eq!(schema.check(&value(3, 10)), Err(said));
+            assert_eq!(schema.check(&value(20_000, 10_000)), Err(Misfit::Somewhere));
+            assert_eq!(schema.check(&value(3, 10_000)), Err(Misfit::Somewhere));
+        }
+        // Without alternatives, the first error is the only one.
+        let plain = Schema::compile(&json!({"items": {"type": "string"}})).unwrap();
+        assert!(matches!(plain.check(&json!(vec![1; 10_000])), Err(Misfit::At { .. })));
     }
 
     #[test]

@@ -5,7 +5,12 @@
 //! end what they said in pieces: clients may read either, so that counts as said once more. Keys are read in any case, as
 //! clients in Go read them, but an answer that must fit has none in another case than servers write. What could hold a value and is in no known form is [`Said::Odd`].
 
+use std::collections::BTreeSet;
+
 use crate::json::{Json, fold_key};
+
+/// The most choices that one answer may hold: servers make at most some hundred.
+pub(super) const MOST_CHOICES: usize = 512;
 
 /// Where a value stands in an answer: under which key, in which answer and choice, which part of it.
 pub(super) type Slot = (Key, u64, u64, u64);
@@ -53,6 +58,8 @@ pub(super) enum Said<'f> {
     Opens(u64, Opened),
     /// The model declines.
     Declined,
+    /// More choices than anyone asks for; none of them is looked at.
+    TooMany,
     /// Calls, in a form that nobody knows.
     OddCalls,
     /// Something that could hold a value, in a form that nobody knows.
@@ -194,13 +201,17 @@ fn one<'f>(answer: u64, frame: &'f Json<'f>, see: &mut dyn FnMut(Said<'f>)) {
         // Ollama's message, and the beginning of Anthropic's stream.
         Some(message) => message_of(Key::Message, answer, 0, message, see),
     }
-    let mut known = Vec::new();
-    for (position, choice) in list(frame, "choices", see).iter().enumerate() {
+    let mut known = BTreeSet::new();
+    let mut choices = list(frame, "choices", see);
+    if choices.len() > MOST_CHOICES {
+        see(Said::TooMany);
+        choices = &[];
+    }
+    for (position, choice) in choices.iter().enumerate() {
         let index = number(choice, "index", see).unwrap_or_else(|| unnumbered(position));
-        if known.contains(&index) {
+        if !known.insert(index) {
             see(Said::Odd("two choices of one number"));
         }
-        known.push(index);
         if let Json::Array(_) = choice {
             see(odd(choice, "a choice that is a list"));
         }

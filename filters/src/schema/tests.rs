@@ -276,3 +276,62 @@ pub(crate) fn measured(size: usize) -> (String, impl FnMut(&Bytes)) {
     let judge = move |bytes: &Bytes| call.judge(&Json::parse(bytes).unwrap().to_value(), || true).unwrap();
     (answer.to_string(), judge)
 }
+
+/// Another filter's eye, which asks outside and hears nothing good.
+struct Unreachable(bool);
+
+impl Watch for Unreachable {
+    fn frame(&mut self, _: u64, _: &crate::frame::Frame<'_>) -> Outcome<Bytes> {
+        Ok(Verdict::Pass)
+    }
+
+    fn asks(&mut self) -> Option<futures::future::BoxFuture<'static, ()>> {
+        std::mem::take(&mut self.0).then(|| std::future::ready(()).boxed())
+    }
+
+    fn told(&mut self) -> Result<Option<Refusal>, FilterError> {
+        Ok(Some(Refusal::internal("sca", "nobody answers")))
+    }
+}
+
+#[test]
+fn an_answer_that_did_not_leave_used_no_nonce_up() {
+    for tool in TOOLS {
+        let filter = filter(vec![]);
+        let path = format!("/tools/{tool}");
+        let begun = Exchange::begin(&filter, UpstreamKind::LlMesh, &path, &request(tool)).unwrap();
+        let shape = AnswerShape {
+            stream: None,
+            reading: Reading::Json,
+            frame_bytes: 4 << 20,
+            held_bytes: 1 << 20,
+            success: true,
+        };
+        let watch = filter.watch(&begun.head, &begun.facts, &shape).unwrap().unwrap();
+        let eyes =
+            vec![Eye::new("schema", Mode::Enforce, watch), Eye::new("sca", Mode::Enforce, Box::new(Unreachable(true)))];
+        let (mut gate, mut out) = (Gate::new(eyes, shape, Arc::new(Deaf)), Vec::new());
+        gate.push(fine(tool).to_string().as_bytes(), &mut out).unwrap();
+        assert!(gate.finish(&mut out).now_or_never().unwrap().is_err() && out.is_empty());
+        assert_eq!(begun.whole(&filter, &fine(tool)), Ok(fine(tool)), "the same nonce is asked with again");
+        assert_eq!(begun.whole(&filter, &fine(tool)), Err(Code::SchemaReplayed));
+    }
+}
+
+#[test]
+fn in_shadow_mode_the_path_stays_with_the_body() {
+    for (mode, target) in [(Mode::Enforce, Some("/api/chat")), (Mode::Shadow, None)] {
+        let member = crate::chain::Member { filter: Arc::new(filter(vec![])), mode };
+        let chain = crate::chain::Chain::new(vec![member], std::time::Duration::from_secs(60), Arc::new(Deaf)).unwrap();
+        let head = head(UpstreamKind::Ollama, "POST", "/tools/review_code");
+        let body: Bytes = request("review_code").to_string().into();
+        let judged = async {
+            let admitted = chain.admit(head).await.unwrap();
+            chain.clear(admitted, crate::exchange::Content::plain(body.clone())).await.unwrap()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let cleared = runtime.block_on(judged);
+        assert_eq!(cleared.facts().target(), target);
+        assert_eq!(*cleared.body() == body, mode == Mode::Shadow);
+    }
+}

@@ -83,9 +83,10 @@ impl Watch for ToolWatch {
     }
 
     fn end(&mut self) -> Result<Option<Refusal>, FilterError> {
-        if !self.seen {
-            return Ok(Some(not_json()));
-        }
+        Ok((!self.seen).then(not_json))
+    }
+
+    fn leaves(&mut self) -> Result<Option<Refusal>, FilterError> {
         // Only now: an answer that another filter refused did not use the nonce up.
         let first = self.answered.first(&self.server, &self.caller, &self.call.nonce);
         Ok((!first).then(replayed))

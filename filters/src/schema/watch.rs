@@ -11,6 +11,7 @@ use bytes::Bytes;
 use portcullis_policies::Dialect;
 use serde_json::Value;
 
+use super::arguments::Arguments;
 use super::asked::{Asked, Form};
 use super::compiled::Schema;
 use super::cut;
@@ -44,7 +45,7 @@ pub(super) struct AnswerWatch {
     /// The blocks of Anthropic's streams that began, by their numbers.
     opened: BTreeMap<u64, Opened>,
     texts: BTreeMap<Slot, String>,
-    calls: BTreeMap<Slot, (String, String)>,
+    calls: BTreeMap<Slot, (String, Arguments)>,
     /// How many bytes were gathered.
     gathered: usize,
     /// Texts that came as a whole.
@@ -126,6 +127,7 @@ impl AnswerWatch {
                 Ok(())
             }
             Said::Odd(what) => Err(misfit(ODD).with_detail(what)),
+            Said::TooMany => Err(too_many()),
             Said::OddCalls => Err(misfit(ODD).with_detail("calls that are no list")),
             _ if self.asked.is_mute() => Err(unasked()),
             // A call, from here on.
@@ -212,19 +214,18 @@ impl AnswerWatch {
         if named.is_some()
             && let Some((known, arguments)) = self.calls.get(&slot)
             && !known.is_empty()
-            && Json::parse_text(arguments.trim()).is_ok()
+            && arguments.is_whole()
+            && let Some((known, arguments)) = self.calls.remove(&slot)
         {
-            let (known, arguments) = (known.clone(), arguments.clone());
-            self.calls.remove(&slot);
             self.note_call(slot)?;
-            self.call(&known, &arguments)?;
+            self.call(&known, arguments.as_str())?;
         }
         let (known, arguments) = self.calls.entry(slot).or_default();
         // Servers repeat the name, or leave it out, in later pieces.
         if known.is_empty() {
             known.push_str(named.unwrap_or_default());
         }
-        arguments.push_str(piece);
+        arguments.push(piece);
         match named {
             Some(name) if name != known => Err(misfit("a call of a tool changes its name midway")),
             _ => Ok(()),
@@ -237,7 +238,7 @@ impl AnswerWatch {
         let whole = std::mem::take(&mut self.whole);
         for (slot, (name, arguments)) in &calls {
             self.note_call(*slot)?;
-            self.call(name, arguments)?;
+            self.call(name, arguments.as_str())?;
         }
         let texts = texts.iter().map(|(slot, text)| (choice(*slot), text));
         let mut nothing = self.called.is_empty();

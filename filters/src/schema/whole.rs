@@ -1,4 +1,7 @@
 //! The eye on a whole answer that the operator holds to a schema.
+//!
+//! Such a schema is about the answer as a whole, so one that comes in frames is refused, whoever else would judge it:
+//! the client asked for none, but it is the server that chooses.
 
 use std::sync::Arc;
 
@@ -12,18 +15,25 @@ use crate::gate::Unread;
 use crate::verdict::{Code, Outcome, Refusal, Verdict};
 
 /// The eye on one answer.
-pub(super) struct WholeWatch(Arc<Schema>);
+pub(super) struct WholeWatch {
+    schema: Arc<Schema>,
+    /// Whether the answer comes in frames.
+    streams: bool,
+}
 
 impl WholeWatch {
-    pub(super) fn new(schema: Arc<Schema>) -> Self {
-        Self(schema)
+    pub(super) fn new(schema: Arc<Schema>, streams: bool) -> Self {
+        Self { schema, streams }
     }
 }
 
 impl Watch for WholeWatch {
     fn frame(&mut self, _: u64, frame: &Frame<'_>) -> Outcome<Bytes> {
+        if self.streams {
+            return block(streamed());
+        }
         match &frame.body {
-            FrameBody::Json(json) => fits_route(&self.0, json).map_or_else(block, |()| Ok(Verdict::Pass)),
+            FrameBody::Json(json) => fits_route(&self.schema, json).map_or_else(block, |()| Ok(Verdict::Pass)),
             FrameBody::Empty | FrameBody::End | FrameBody::Text(_) => block(not_json()),
         }
     }
@@ -39,4 +49,9 @@ fn not_json() -> Refusal {
         Code::SchemaNotJson,
         "this route's answers must be JSON with each key once, and this one is not",
     )
+}
+
+fn streamed() -> Refusal {
+    let message = "this route's answers are held to a schema as a whole, and the model server streams this one";
+    Refusal::new("schema", Code::SchemaResponse, message)
 }

@@ -39,6 +39,11 @@ const MOST_AROUND: u64 = 4 << 10;
 /// So many pairs of such bytes count as one more value.
 const PAIRS_A_VALUE: u64 = 128;
 
+/// What the errors may take that come with the first one, in bytes: where no alternative holds, those of all of them.
+const MOST_ERRORS: u64 = 16 << 20;
+/// What one error, or one value in a copy, takes beside its texts, in bytes.
+const ERROR_BYTES: u64 = 256;
+
 /// Why a schema is not taken. Quotes nothing of it but names of keywords.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -78,6 +83,11 @@ pub(super) struct Work {
     around: bool,
     /// Whether items are compared with each other.
     unique: bool,
+    /// Whether all errors of all alternatives are gathered where none holds.
+    gathers: bool,
+    /// The longest text that an error may repeat, in bytes.
+    repeated: u64,
+    subschemas: usize,
 }
 
 impl Work {
@@ -104,12 +114,37 @@ impl Work {
             }
             table.inner = now;
         }
-        Ok(Self { at, expressions: found.weight, around: found.around, unique: found.unique })
+        Ok(Self {
+            at,
+            expressions: found.weight,
+            around: found.around,
+            unique: found.unique,
+            gathers: found.alternatives,
+            repeated: found.repeated as u64,
+            subschemas: table.all.len(),
+        })
     }
 
     /// How many different expressions the schema has; long ones that look around count as more.
     pub(super) fn expressions(&self) -> usize {
         self.expressions
+    }
+
+    /// How many subschemas the schema has.
+    pub(super) fn subschemas(&self) -> usize {
+        self.subschemas
+    }
+
+    /// Whether it may be said where a value of this size does not fit. Every evaluation can find an error with every value,
+    /// and each error holds the way to that value, a copy of it, and what should stand there.
+    pub(super) fn tells(&self, size: &Size) -> bool {
+        let Some(at) = self.at.get(size.depth).or(self.at.last()) else { return false };
+        let each = size.path.saturating_add(self.repeated).saturating_add(ERROR_BYTES);
+        // A value is copied for itself, and in each that it stands in.
+        let copies = size.values.saturating_mul(ERROR_BYTES).saturating_add(size.bytes);
+        let copies = copies.saturating_mul(size.depth as u64 + 1);
+        let errors = size.values.saturating_mul(each).saturating_add(copies).saturating_mul(at.evaluations);
+        !self.gathers || errors <= MOST_ERRORS
     }
 
     /// Whether a value of this size may be validated.

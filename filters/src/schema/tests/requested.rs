@@ -266,6 +266,73 @@ fn a_route_is_held_to_the_operator_s_schema() {
     assert_eq!(begun.whole(&filter, &json!({"response": "certainly"})), Err(Code::SchemaResponse));
     let (_, said) = begun.answer(&filter, None, true, &["{\"response\": "]);
     assert_eq!(said.unwrap_err().code, Code::SchemaNotJson);
+    // The server streams though it was asked not to: no frame is the whole answer.
+    let unwatched = SchemaFilter::new(
+        SchemaSettings { requested: false, ..filter.settings.clone() },
+        Arc::default(),
+        Arc::default(),
+    );
+    let plain = Exchange::begin(&unwatched, UpstreamKind::Ollama, "/api/generate", &json!({"prompt": "p"})).unwrap();
+    for (filter, begun) in [(&filter, &begun), (&unwatched, &plain)] {
+        for response in ["certainly", "yes"] {
+            let line = format!("{}\n", json!({"response": response}));
+            let (left, said) = begun.answer(filter, Some(StreamFormat::Ndjson), true, &[&line]);
+            assert_eq!((left.concat(), said.unwrap_err().code), (String::new(), Code::SchemaResponse), "{response}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_too_many_choices_is_not_looked_at() {
+    let filter = filter(vec![]);
+    let choices = |count: usize| {
+        let all: Vec<_> = (0..count).map(|index| json!({"index": index, "message": {"content": ""}})).collect();
+        json!({"choices": all})
+    };
+    for body in [json!({"model": "m"}), json!({"model": "m", "tools": [{"function": {"name": "f"}}]})] {
+        let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, "/v1/chat/completions", &body).unwrap();
+        assert!(begun.whole(&filter, &choices(said::MOST_CHOICES)).is_ok(), "{body}");
+        let no = begun.whole(&filter, &choices(said::MOST_CHOICES + 1));
+        assert_eq!(no, Err(Code::SchemaResponse), "{body}");
+    }
+}
+
+#[test]
+fn arguments_are_read_once_however_often_the_name_is_repeated() {
+    let filter = filter(vec![]);
+    let body = json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]});
+    let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, "/v1/chat/completions", &body).unwrap();
+    let call = |piece: &str| {
+        let call = json!({"index": 0, "function": {"name": "f", "arguments": piece}});
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
+    };
+    let run = |pieces: &[&str]| {
+        let chunks: Vec<_> = pieces.iter().map(|piece| call(piece)).collect();
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        begun.answer(&filter, Some(StreamFormat::Sse), true, &chunks)
+    };
+    assert!(run(&["{\"a\":", "1", "}", "{}", "null", "{\"b\":[2]}"]).1.is_ok());
+    // What has ended and cannot be read is refused where the name comes again, not read at each piece until the end.
+    let (left, said) = run(&["{\"a\"", "]", "1", "1"]);
+    assert_eq!((left.len(), said.unwrap_err().code), (3, Code::SchemaResponse));
+}
+
+#[test]
+fn what_only_counts_or_writes_out_a_question_is_held_to_none() {
+    let filter = filter(vec![]);
+    let schema = json!({"type": "object", "required": ["a"]});
+    let named = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    for (path, body, answer) in [
+        (
+            "/v1/messages/count_tokens",
+            json!({"model": "m", "output_config": {"format": {"type": "json_schema", "schema": schema}}}),
+            json!({"input_tokens": 7}),
+        ),
+        ("/apply-template", json!({"messages": [], "response_format": named}), json!({"prompt": "so"})),
+    ] {
+        let begun = Exchange::begin(&filter, UpstreamKind::LlamaCpp, path, &body).unwrap();
+        assert_eq!(begun.whole(&filter, &answer), Ok(answer.clone()), "{path}");
+    }
 }
 
 #[test]

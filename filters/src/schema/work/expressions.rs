@@ -14,7 +14,14 @@ pub(super) struct Found<'s> {
     pub(super) weight: usize,
     pub(super) around: bool,
     pub(super) unique: bool,
+    /// Whether a value may fit one of several.
+    pub(super) alternatives: bool,
+    /// The longest text of the schema that an error may repeat, in bytes.
+    pub(super) repeated: usize,
 }
+
+/// Keywords whose texts no error repeats.
+const REMARKS: [&str; 3] = ["$comment", "description", "title"];
 
 impl<'s> Found<'s> {
     /// Looks everywhere, not only where keywords stand: a reference can lead to any place.
@@ -25,6 +32,11 @@ impl<'s> Found<'s> {
         match part {
             Value::Array(items) => items.iter().try_for_each(|item| self.visit(item, depth + 1)),
             Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                self.alternatives |= matches!(key.as_str(), "anyOf" | "oneOf");
+                self.repeated = self.repeated.max(key.len());
+                if REMARKS.contains(&key.as_str()) && value.is_string() {
+                    return Ok(());
+                }
                 match (key.as_str(), value) {
                     ("pattern", Value::String(expression)) => self.note(expression)?,
                     ("uniqueItems", Value::Bool(true)) => self.unique = true,
@@ -35,7 +47,11 @@ impl<'s> Found<'s> {
                 }
                 self.visit(value, depth + 1)
             }),
-            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => Ok(()),
+            Value::String(text) => {
+                self.repeated = self.repeated.max(text.len());
+                Ok(())
+            }
+            Value::Bool(_) | Value::Null | Value::Number(_) => Ok(()),
         }
     }
 

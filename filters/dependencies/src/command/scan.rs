@@ -9,6 +9,9 @@ use super::packages::{is_prose, joins};
 const MOST_QUOTES: usize = 8;
 /// As many low lines in a row as emphasise a word; more are a line or a name.
 const LONGEST_EMPHASIS: usize = 3;
+/// The longest name of a tool, with a version and what may end it, in bytes. A longer word is none: it is not looked at
+/// with every character that it grows by.
+const LONGEST_TOOL: usize = 24;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -208,6 +211,9 @@ impl Scan {
                 let start = *start;
                 let word = text.get(start..at).unwrap_or_default();
                 if is_word(c) {
+                    if at + c.len_utf8() - start > LONGEST_TOOL {
+                        return Next::Idle;
+                    }
                     let longer = text.get(start..at + c.len_utf8()).unwrap_or_default();
                     let ends = [".exe", ".cmd"].iter().any(|end| may_end(longer, end));
                     return if could_begin(longer) || ends { Next::Stay } else { Next::Idle };
@@ -499,6 +505,22 @@ mod tests {
             ("pipeline, goes, cargo ship", &[]),
         ] {
             assert_eq!(statements(text, Around::Prose), found, "{text}");
+        }
+    }
+    /// 32 KiB of digits behind `pip` were read anew for each of them.
+    #[test]
+    fn a_word_longer_than_any_tool_is_let_go() {
+        for word in ["pip3", "pip3."] {
+            let mut scan = Scan::new(Around::Prose);
+            let mut text = format!("x {word}");
+            scan.feed(&text, &mut |_| {});
+            assert_eq!(scan.held(), Some(2), "{word}");
+            text.push_str(&"3.".repeat(LONGEST_TOOL));
+            scan.feed(&text, &mut |_| {});
+            assert_eq!(scan.held(), None, "{word}");
+        }
+        for name in super::super::head::names() {
+            assert!(name.len() + "3.99.exe".len() <= LONGEST_TOOL, "{name}");
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
 
 fn spec(found: Found) -> Spec {
     let spec = Spec::new(found.package.ecosystem(), &found.written, found.wanted);
-    Spec { remote: found.remote, hint: found.how == How::Import, ..spec }
+    Spec { remote: found.remote, hint: found.how == How::Import, perhaps: found.how == How::Perhaps, ..spec }
 }
 
 /// The manifests among files, one of each kind: a text reads the same in all of a kind, and a line may name thousands.

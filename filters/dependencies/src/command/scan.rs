@@ -12,6 +12,8 @@ const LONGEST_EMPHASIS: usize = 3;
 /// The longest name of a tool, with a version and what may end it, in bytes. A longer word is none: it is not looked at
 /// with every character that it grows by.
 const LONGEST_TOOL: usize = 24;
+/// As many marks and blanks may stand before the command of a line, if it has any.
+const MOST_LINE_MARKS: usize = 64;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -68,6 +70,8 @@ enum State {
         prose: bool,
         /// The last word was one that may join two packages.
         joined: bool,
+        /// Brackets that it opened.
+        depth: usize,
     },
 }
 
@@ -340,7 +344,7 @@ impl Scan {
                 }
                 (None, _) => Next::Stay,
             },
-            State::Taking { start, from, close, quote, word, prose, joined, .. } => {
+            State::Taking { start, from, close, quote, word, prose, joined, depth, .. } => {
                 let done =
                     |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
                 if before == Some('\\') {
@@ -367,6 +371,15 @@ impl Scan {
                             word.get_or_insert(at);
                         }
                         ';' | '|' => return done(at),
+                        // The end of what the command stands in: `(cd app && npm install x)`.
+                        ')' if !*prose && *depth == 0 => return done(at),
+                        ')' if !*prose => *depth -= 1,
+                        '(' if !*prose => {
+                            *depth += 1;
+                            word.get_or_insert(at);
+                        }
+                        // In prose as well: `npm install x&&npm start`.
+                        '&' if before == Some('&') => return done(at - 1),
                         '&' if before.is_none_or(|before| before.is_whitespace() || before == '&') || !*prose => {
                             return done(at);
                         }
@@ -411,7 +424,7 @@ impl Scan {
             Around::Shell => true,
         };
         let prose = !(alone && is_alone(before));
-        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false }
+        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false, depth: 0 }
     }
 }
 
@@ -426,7 +439,13 @@ fn may_follow(last: Option<char>, before: &str) -> bool {
         }
         // `python -mpip`
         Some('m') => before.ends_with(" -m"),
-        Some(last) => !is_word(last) && last != '@',
+        // Marks of a Makefile or a batch file before the command of a line.
+        Some('@' | '-') => {
+            let marks = |c: &char| matches!(c, '@' | '-' | '+' | ' ' | '\t');
+            let mut before = before.chars().rev().take(MOST_LINE_MARKS).skip_while(marks);
+            before.next().is_none_or(|c| c == '\n')
+        }
+        Some(last) => !is_word(last),
         None => true,
     }
 }
@@ -438,7 +457,7 @@ fn begins_line(before: &str) -> bool {
 
 /// Whether what stands before a command leaves it a command: a prompt, a quote, another command's end, an assignment.
 fn is_alone(before: &str) -> bool {
-    let before = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '\\' | '~')).trim_end();
+    let before = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '\\' | '~' | '@')).trim_end();
     if before.is_empty()
         || before.ends_with(['$', '>', '!', '%', ';', '&', '|', '(', '{', '[', ':', '"', '\'', '`', '-', '=', '+', ','])
     {

@@ -95,7 +95,15 @@ impl Lines {
             self.line(&Line { text: inner(text), place }, out);
             start = end;
         }
+        let mut before = '\n';
+        let mut gone = false;
         for (index, c) in seen.text().char_indices() {
+            // What a difference takes away brings nothing in.
+            gone = if before == '\n' { self.format == Format::Diff && c == '-' } else { gone };
+            before = c;
+            if gone && c != '\n' {
+                continue;
+            }
             let part = seen.part(index..index + c.len_utf8());
             self.json.feed(c, at + part.start..at + part.end, out);
         }
@@ -145,7 +153,10 @@ impl Lines {
             self.setup.line(line, self.format != Python, out);
         }
         if is(&[Python]) {
-            imports::python(line, out);
+            imports::python(line, self.format == Python, out);
+        }
+        if is(&[Shell]) {
+            imports::python_command(line, out);
         }
         if is(&[JavaScript]) {
             imports::javascript(line, out);
@@ -156,6 +167,11 @@ impl Lines {
         if is(&[Go]) {
             self.go_imports.line(line, out);
         }
+    }
+
+    /// Whether a line is one that a difference takes away.
+    pub(crate) fn takes_away(&self, line: &str) -> bool {
+        self.format == Format::Diff && line.starts_with('-') && !line.contains('\n')
     }
 
     /// The text above said that a list of requirements follows.

@@ -47,12 +47,15 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
             word.truncate(end);
         }
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
-        let bare = if prose { plain_word(bare) } else { bare };
+        let bare = if prose { plain_word(bare) } else { without_stop(bare) };
         // A path may end or begin with a point; so does `.`, which is one.
         if bare.len() != word.len() && (bare.is_empty() || !word.starts_with('.')) && word != "." {
             *word = bare.to_owned();
         }
     }
+    // What follows a sign that ends a sentence or a quotation is none of the command's.
+    let cut = words.iter_mut().position(|word| prose && cut_name(word));
+    words.truncate(cut.map_or(words.len(), |cut| cut + 1));
     words.retain(|word| !word.is_empty());
     let mut rest = words.iter();
     let Some((mut head, mut step)) = rest.next().and_then(|word| Head::of(word)) else { return false };
@@ -79,12 +82,35 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     inner || listed || kind.names_none(rest)
 }
 
+/// Cuts a word of prose at the first sign that no registry takes in a name, and says whether there is one. Letters that
+/// look like others are kept: they are told.
+fn cut_name(word: &mut String) -> bool {
+    let option = word.len() - word.trim_start_matches('-').len();
+    let sign =
+        word.char_indices().find(|(at, c)| *at > 0 && !c.is_ascii() && (!c.is_alphanumeric() || is_syllable(*c)));
+    let dash = word.get(option..).and_then(|rest| rest.find("--")).map(|at| at + option);
+    let Some(end) = sign.map(|(at, _)| at).into_iter().chain(dash.filter(|at| *at > 0)).min() else { return false };
+    word.truncate(end);
+    true
+}
+
+/// Chinese, Japanese and Korean: they stand behind a name without a blank, and look like no letter.
+fn is_syllable(c: char) -> bool {
+    matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
 /// A word of prose without the marks around it.
 fn plain_word(word: &str) -> &str {
     let word = word.trim_start_matches(['*', '(']).trim_end_matches([',', ';', '!', '?', ')', '.', ':', '\'', '"']);
     let word = word.trim_end_matches("__");
     // `==1.*` is a range.
     if word.ends_with(".*") || word.ends_with("=*") { word } else { word.trim_end_matches('*') }
+}
+
+/// A word that a full stop was written behind, within the marks of code.
+fn without_stop(word: &str) -> &str {
+    let bare = word.strip_suffix('.').filter(|bare| bare.ends_with(|c: char| c.is_alphanumeric()));
+    bare.filter(|_| !word.starts_with(['.', '-']) && !word.contains('/') || word.starts_with('@')).unwrap_or(word)
 }
 
 /// A command in a shell. The quote that ends its tool's name stood open before it.

@@ -475,7 +475,7 @@ fn is_alone(before: &str) -> bool {
 /// Whether prose goes on behind a word of a command, or ends with it.
 fn ends_prose(word: &str) -> bool {
     let bare = word.trim_matches(['*', '_', '"', '\'', '(']);
-    bare.ends_with([':', '!', '?', ')'])
+    bare.ends_with([':', '!', '?', ')', '。', '！', '？', '：', '；', '，', '、', '»', '」', '』'])
         || (bare.ends_with('.') && bare.len() > 1 && !bare.ends_with(".."))
         || (bare.len() <= LONGEST_WORD && is_prose(bare.trim_end_matches(',')))
 }
@@ -486,8 +486,9 @@ fn marked(word: &str) -> &str {
     word.rsplit(|c: char| !is_word(c)).next().unwrap_or(word).trim_matches('_')
 }
 
+/// Whether a character may be a part of a tool's name or path: all of them are ASCII. In Chinese no blank stands before.
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '-' | '_' | '.')
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
 /// Whether a word ends with a part of what may end it, behind a tool's name.

@@ -36,7 +36,8 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
     }
 }
 
-fn spec(found: Found) -> Spec {
+/// What was found in a text within another one, as an entry of that.
+pub(crate) fn spec(found: Found) -> Spec {
     let spec = Spec::new(found.package.ecosystem(), &found.written, found.wanted);
     Spec { remote: found.remote, hint: found.how == How::Import, perhaps: found.how == How::Perhaps, ..spec }
 }

@@ -45,7 +45,7 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
             ('#', None) if before.is_whitespace() => break,
             // A redirection ends the word before it.
             ('<' | '>', None)
-                if !prose && !redirects(&word) && !(compares && chars.peek().is_some_and(|c| is_version(*c))) =>
+                if !(prose || redirects(&word) || compares && chars.peek().is_some_and(|c| is_version(*c))) =>
             {
                 put(&mut word, &mut skip);
                 begun = false;

@@ -6,6 +6,7 @@ use crate::command::Around;
 use crate::fence::Fence;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
+use crate::fragment::Fragment;
 use crate::go_lines::GoLines;
 use crate::gradle;
 use crate::imports::{self, GoImports};
@@ -57,6 +58,8 @@ pub(crate) struct Lines {
     go: GoLines,
     go_imports: GoImports,
     setup: Setup,
+    /// The manifest that a difference is of.
+    fragment: Option<Fragment>,
 }
 
 impl Lines {
@@ -73,6 +76,7 @@ impl Lines {
             go: GoLines::default(),
             go_imports: GoImports::default(),
             setup: Setup::default(),
+            fragment: None,
         }
     }
 
@@ -120,6 +124,12 @@ impl Lines {
             Any, Cfg, Go, GoMod, GoSum, Gradle, JavaScript, Other, Python, Ruby, Rust, Shell, Toml, Xml, Yaml,
         };
         if self.format == Format::Diff {
+            if let Some(file) = line.text.strip_prefix("+++ ") {
+                self.fragment = Fragment::of(file.split('\t').next().unwrap_or(file).trim());
+            }
+            if let (Some(fragment), Some(text)) = (self.fragment, line.text.strip_prefix('+')) {
+                fragment.line(&Line { text, place: line.place.clone() }, out);
+            }
             // What goes away brings nothing in.
             let Some(text) = line.text.strip_prefix(['+', ' ']) else { return };
             let line = Line { text, place: line.place.clone() };

@@ -415,8 +415,9 @@ fn many_dependencies_are_judged_by_and_by() {
         let judge = Arc::new(Judge::new(ScaSettings::default(), Arc::new(Known::new()), Arc::new(Deaf)));
         Weighing::new(judge, found, Ok(vec![dossier])).unwrap()
     };
-    assert!(weighing(40, LOW).now().is_ok());
-    let Err(much) = weighing(200, LOW).now() else { panic!("20,000 comparisons are too many for one turn") };
+    assert!(weighing(40, LOW).now().is_some());
+    let mut much = weighing(200, LOW);
+    assert!(much.now().is_none(), "20,000 comparisons are too many for one turn");
     // 41 dependencies of 100 comparisons each fill a turn.
     let (count, weighed) = turns(much);
     assert_eq!((count, weighed.blocks, weighed.flagged.len()), (5, 0, weighing::KEPT));
@@ -433,4 +434,24 @@ fn a_text_that_does_not_grow_has_bounded_lines() {
     let no = said.unwrap_err();
     assert_eq!(no.code, Code::ScaUnavailable);
     assert!(no.detail.contains("longer than may be held"), "{}", no.detail);
+}
+
+/// With one tool the option takes a word, with another one nothing.
+#[test]
+fn a_word_that_may_be_a_package_counts_by_its_advisories_alone() {
+    let block = Handling::Block;
+    let settings = ScaSettings { unknown: block, typosquat: block, ..ScaSettings::default() };
+    assert_eq!(whole(settings, "`pnpm add -w left-pat`").unwrap_err().0, Code::ScaMalicious);
+    assert_eq!(whole(settings, "`pipenv install -d reqeusts`"), Ok(vec![]));
+    assert_eq!(whole(settings, "`pipenv install reqeusts`").unwrap_err().0, Code::ScaVulnerable);
+}
+
+#[test]
+fn what_a_configuration_starts_is_installed() {
+    let text = "```json\n{\"mcpServers\": {\"x\": {\"command\": \"npx\",\n \"args\": [\"-y\", \"left-pat\"]}}}\n```\n";
+    assert_eq!(whole(ScaSettings::default(), text).unwrap_err().0, Code::ScaMalicious);
+    let chunks = pieces(text, 3);
+    let (left, said) = run(ScaSettings::default(), Known::new(), false, Some(StreamFormat::Ndjson), &chunks);
+    assert_eq!(said.unwrap_err().code, Code::ScaMalicious);
+    assert!(!left.concat().contains("left"), "{left:?}");
 }

@@ -175,10 +175,12 @@ impl AnswerWatch {
         let packages = packages.cloned().collect();
         let judge = Arc::clone(&self.judge);
         let future: BoxFuture<'static, _> = match self.judge.advisories().look_up(packages) {
-            Lookup::Now(told) => match Weighing::new(judge, found, told).map(Weighing::now) {
-                Ok(Ok(weighed)) => return self.weighed(Ok(weighed), firm),
+            Lookup::Now(told) => match Weighing::new(judge, found, told) {
                 Err(lost) => return self.weighed(Err(lost), firm),
-                Ok(Err(much)) => Box::pin(async move { Ok(much.by_and_by().await) }),
+                Ok(mut weighing) => match weighing.now() {
+                    Some(weighed) => return self.weighed(Ok(weighed), firm),
+                    None => Box::pin(async move { Ok(weighing.by_and_by().await) }),
+                },
             },
             Lookup::Later(told) => {
                 Box::pin(async move { Ok(Weighing::new(judge, found, told.await)?.by_and_by().await) })

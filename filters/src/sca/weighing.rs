@@ -55,13 +55,13 @@ impl Weighing {
     }
 
     /// Weighs all of them, if that is little.
-    pub(super) fn now(mut self) -> Result<Weighed, Self> {
+    pub(super) fn now(&mut self) -> Option<Weighed> {
         let work: usize = self.found.as_slice().iter().map(|found| work(self.dossiers.get(&found.package))).sum();
         if work > AT_ONCE {
-            return Err(self);
+            return None;
         }
         self.slice();
-        Ok(self.weighed)
+        Some(std::mem::take(&mut self.weighed))
     }
 
     /// Weighs all of them by and by, or up to where something may not come in.

@@ -26,6 +26,7 @@ mod tests;
 mod text;
 mod texts;
 mod watch;
+mod weighing;
 
 pub use dossier::{Advisories, Dossier, Lookup, Standing, Told, Unavailable};
 pub use doubt::Doubt;

@@ -48,6 +48,17 @@ pub enum How {
     Lock,
     /// A file that lists what a project needs.
     Manifest,
+    /// A word of a command that is a package for some tools, and what an option takes for others. Only advisories count
+    /// against it.
+    Perhaps,
+}
+
+impl How {
+    /// Whether it says for certain that something is installed.
+    #[must_use]
+    pub const fn is_firm(self) -> bool {
+        !matches!(self, Self::Import | Self::Perhaps)
+    }
 }
 
 /// Where a package comes from that does not come from its ecosystem's own registry.
@@ -159,7 +170,11 @@ impl Findings {
             written: spec.written,
             wanted: spec.wanted,
             place,
-            how: if spec.hint { How::Import } else { how },
+            how: match (spec.hint, spec.perhaps) {
+                (true, _) => How::Import,
+                (false, true) => How::Perhaps,
+                (false, false) => how,
+            },
             remote: spec.remote,
         };
         if told.said(&found) {
@@ -189,7 +204,7 @@ impl Told {
                 && other.wanted == found.wanted
                 && other.remote == found.remote
                 // A guess does not say what is said for certain.
-                && (other.how != How::Import || found.how == How::Import)
+                && (other.how.is_firm() || other.how == found.how)
                 && other.place.start < found.place.end
                 && found.place.start < other.place.end
         };
@@ -213,17 +228,26 @@ pub(crate) struct Spec {
     pub(crate) remote: Option<Remote>,
     /// The name is a guess: it is told as an import is, whatever kind of text says it.
     pub(crate) hint: bool,
+    /// It may be what an option takes: see [`How::Perhaps`].
+    pub(crate) perhaps: bool,
 }
 
 impl Spec {
     pub(crate) fn new(ecosystem: Ecosystem, name: &str, wanted: Wanted) -> Self {
-        Self { ecosystem, written: name.to_owned(), wanted, remote: None, hint: false }
+        Self { ecosystem, written: name.to_owned(), wanted, remote: None, hint: false, perhaps: false }
     }
 
     /// Something that does not come from the registry. Where no name is said, its address stands for it.
     pub(crate) fn remote(ecosystem: Ecosystem, name: &str, remote: Remote) -> Self {
         let name = if name.is_empty() { remote.address() } else { name };
-        Self { ecosystem, written: name.to_owned(), wanted: Wanted::Any, remote: Some(remote), hint: false }
+        Self {
+            ecosystem,
+            written: name.to_owned(),
+            wanted: Wanted::Any,
+            remote: Some(remote),
+            hint: false,
+            perhaps: false,
+        }
     }
 
     /// The same as a guess.

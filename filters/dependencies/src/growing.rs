@@ -248,6 +248,9 @@ impl Growing {
     }
 
     fn command(&mut self, statements: Vec<Statement>) {
+        if statements.is_empty() || (self.mode == Mode::Code && self.lines.takes_away(self.seen.text())) {
+            return;
+        }
         let mut out = Out { findings: &mut self.findings, told: &mut self.told };
         for Statement { range, prose, list, from } in statements {
             self.taken.push(from..range.end);

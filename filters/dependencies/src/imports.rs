@@ -29,10 +29,18 @@ fn tell(ecosystem: Ecosystem, name: &str, line: &Line<'_>, out: &mut Out<'_>) {
 }
 
 /// `import a.b as c, d`, `from a.b import c`, `__import__("a")`, `import_module("a")`.
-pub(crate) fn python(line: &Line<'_>, out: &mut Out<'_>) {
+/// `sure` says that it is Python; others write alike.
+pub(crate) fn python(line: &Line<'_>, sure: bool, out: &mut Out<'_>) {
     let text = line.text.split('#').next().unwrap_or_default().trim();
-    // Java and others end a line so.
-    if text.ends_with(';') {
+    let tabs;
+    let text = if text.contains('\t') {
+        tabs = text.replace('\t', " ");
+        &tabs
+    } else {
+        text
+    };
+    // Java and others end a line so, and their paths have points.
+    if text.ends_with(';') && text.contains('.') && !sure {
         return;
     }
     for statement in text.trim_start_matches(">>> ").split(';') {
@@ -43,9 +51,19 @@ pub(crate) fn python(line: &Line<'_>, out: &mut Out<'_>) {
     }
 }
 
+/// `python -c 'import a'`.
+pub(crate) fn python_command(line: &Line<'_>, out: &mut Out<'_>) {
+    let Some((before, code)) = line.text.split_once(" -c ") else { return };
+    if before.contains("python")
+        && let Some(code) = strings(code).first()
+    {
+        code.lines().for_each(|text| python(&Line { text, place: line.place.clone() }, true, out));
+    }
+}
+
 fn python_statement(text: &str, line: &Line<'_>, out: &mut Out<'_>) {
     if let Some(rest) = text.strip_prefix("from ") {
-        if let Some((module, _)) = rest.split_once(" import ").or_else(|| rest.split_once(" import(")) {
+        if let Some((module, _)) = [" import ", " import(", " import*"].iter().find_map(|word| rest.split_once(word)) {
             module_of_python(module.trim(), line, out);
         }
     } else if let Some(rest) = text.strip_prefix("import ") {
@@ -152,7 +170,8 @@ pub(crate) fn rust(line: &Line<'_>, out: &mut Out<'_>) {
     let path = if let Some(rest) = text.strip_prefix("extern crate ") {
         rest.trim_end_matches(';').split(' ').next()
     } else if let Some(rest) = text.strip_prefix("use ") {
-        rest.trim_start_matches("::").split_once("::").map(|(name, _)| name)
+        let rest = rest.trim_start_matches("::");
+        rest.split_once("::").or_else(|| rest.split_once(" as ")).map(|(name, _)| name)
     } else {
         None
     };

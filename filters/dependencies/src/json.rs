@@ -7,8 +7,10 @@ mod role;
 
 use std::ops::Range;
 
+use crate::format::Hint;
 use crate::found::{Spec, What};
 use crate::lines::Out;
+use crate::written;
 use role::{Object, Role};
 
 /// The deepest nesting that is followed; no manifest goes half as deep.
@@ -137,9 +139,11 @@ impl Json {
             self.broken = true;
             return;
         }
-        let above = self.levels.last();
-        let role =
-            above.map_or(&Role::None, |level| &level.role).below(key.as_ref().map(|key| key.text.as_str()), array);
+        let name = key.as_ref().map(|key| key.text.as_str());
+        let role = self.levels.last().map_or_else(
+            || Role::None.below(name, array),
+            |above| above.role.given(&above.object, name, array).unwrap_or_else(|| above.role.below(name, array)),
+        );
         let start = key.map_or(at, |key| key.place.start);
         self.levels.push(Level { role, start, object: Object::default(), array });
     }
@@ -157,6 +161,14 @@ impl Json {
         };
         self.broken |= level.array != array;
         let start = level.start;
+        if let Some(line) = level.role.run(&level.object) {
+            let findings = crate::find(&line, Hint::Language("sh"));
+            findings.unreadable.into_iter().for_each(|unreadable| out.fail(unreadable.what, start..at));
+            for found in findings.found {
+                let how = found.how;
+                out.add(written::spec(found), how, start..at);
+            }
+        }
         level.role.close(&mut level.object, &mut |spec, how| out.add(spec, how, start..at));
     }
 

@@ -32,6 +32,7 @@ mod command;
 mod fence;
 mod format;
 mod found;
+mod fragment;
 mod go_lines;
 mod gradle;
 mod growing;

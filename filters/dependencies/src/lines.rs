@@ -6,6 +6,7 @@ use crate::command::Around;
 use crate::fence::Fence;
 use crate::format::Format;
 use crate::found::{Findings, How, Spec, Told, What};
+use crate::fragment::Fragment;
 use crate::go_lines::GoLines;
 use crate::gradle;
 use crate::imports::{self, GoImports};
@@ -57,6 +58,8 @@ pub(crate) struct Lines {
     go: GoLines,
     go_imports: GoImports,
     setup: Setup,
+    /// The manifest that a difference is of.
+    fragment: Option<Fragment>,
 }
 
 impl Lines {
@@ -73,6 +76,7 @@ impl Lines {
             go: GoLines::default(),
             go_imports: GoImports::default(),
             setup: Setup::default(),
+            fragment: None,
         }
     }
 
@@ -95,7 +99,15 @@ impl Lines {
             self.line(&Line { text: inner(text), place }, out);
             start = end;
         }
+        let mut before = '\n';
+        let mut gone = false;
         for (index, c) in seen.text().char_indices() {
+            // What a difference takes away brings nothing in.
+            gone = if before == '\n' { self.format == Format::Diff && c == '-' } else { gone };
+            before = c;
+            if gone && c != '\n' {
+                continue;
+            }
             let part = seen.part(index..index + c.len_utf8());
             self.json.feed(c, at + part.start..at + part.end, out);
         }
@@ -113,6 +125,12 @@ impl Lines {
             Yaml,
         };
         if self.format == Format::Diff {
+            if let Some(file) = line.text.strip_prefix("+++ ") {
+                self.fragment = Fragment::of(file.split('\t').next().unwrap_or(file).trim());
+            }
+            if let (Some(fragment), Some(text)) = (self.fragment, line.text.strip_prefix('+')) {
+                fragment.line(&Line { text, place: line.place.clone() }, out);
+            }
             // What goes away brings nothing in.
             let Some(text) = line.text.strip_prefix(['+', ' ']) else { return };
             let line = Line { text, place: line.place.clone() };
@@ -149,7 +167,10 @@ impl Lines {
             self.setup.line(line, self.format != Python, out);
         }
         if is(&[Python]) {
-            imports::python(line, out);
+            imports::python(line, self.format == Python, out);
+        }
+        if is(&[Shell]) {
+            imports::python_command(line, out);
         }
         if is(&[JavaScript]) {
             imports::javascript(line, out);
@@ -160,6 +181,11 @@ impl Lines {
         if is(&[Go]) {
             self.go_imports.line(line, out);
         }
+    }
+
+    /// Whether a line is one that a difference takes away.
+    pub(crate) fn takes_away(&self, line: &str) -> bool {
+        self.format == Format::Diff && line.starts_with('-') && !line.contains('\n')
     }
 
     /// The text above said that a list of requirements follows.

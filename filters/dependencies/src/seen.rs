@@ -98,7 +98,9 @@ fn reads_as(c: char, ascii: &mut [char; LONGEST]) -> &[char] {
         ' '..='~' | '\t' | '\n' => c,
         '\r' => '\n',
         '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{1680}' | '\u{2800}' => ' ',
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' => '-',
+        // Editors make one dash of two; between words it parts them.
+        '\u{2014}' | '\u{2015}' => return write(&['-', '-'], ascii),
+        '\u{2010}'..='\u{2013}' | '\u{2212}' | '\u{FE58}' => '-',
         '\u{201C}'..='\u{201F}' => '"',
         '\u{2018}'..='\u{201B}' => '\'',
         _ if is_invisible(c) => return &[],
@@ -150,6 +152,7 @@ mod tests {
             ("ｐｉｐ　ｉｎｓｔａｌｌ x", "pip install x"),
             ("pip\u{A0}install x–y", "pip install x-y"),
             ("réquests рip ℡", "réquests рip TEL"),
+            ("pip install —upgrade x—y", "pip install --upgrade x--y"),
         ] {
             assert_eq!(Seen::of(given).text(), read, "{given:?}");
         }

@@ -73,11 +73,14 @@ impl Setup {
 
     /// Takes the arguments that hold requirements, wherever in the line they begin, and says whether there are any.
     fn arguments(&mut self, text: &str, line: &Line<'_>, out: &mut Out<'_>) -> bool {
-        let (mut rest, mut any) = (text, false);
-        while let Some(value) = argument(rest) {
+        // Up to here it was read as what an argument before holds.
+        let (mut read, mut any) = (0, false);
+        // The names are looked for once: a line may hold thousands.
+        for (at, end) in names(text) {
+            let Some(value) = text.get(end..).filter(|_| at >= read).and_then(value) else { continue };
             any = true;
             self.depth = Some(0);
-            rest = self.bracketed_part(value, line, out);
+            read = text.len() - self.bracketed_part(value, line, out).len();
         }
         any
     }
@@ -144,14 +147,18 @@ impl Setup {
     }
 }
 
-/// What stands behind the first name of an argument, if a bracket opens there.
-fn argument(text: &str) -> Option<&str> {
-    let behind = NAMES.iter().flat_map(|name| text.match_indices(name).map(|(at, name)| (at, at + name.len())));
-    let values = behind.filter_map(|(at, end)| {
-        let value = text.get(end..)?.trim_start_matches(['"', '\'']).trim_start().strip_prefix(['=', ':'])?;
-        Some((at, value.trim_start())).filter(|(_, value)| value.starts_with(['[', '{', '(']))
-    });
-    values.min_by_key(|(at, _)| *at).map(|(_, value)| value)
+/// Where the names stand in a line, as they follow each other.
+fn names(text: &str) -> Vec<(usize, usize)> {
+    let mut names: Vec<_> =
+        NAMES.iter().flat_map(|name| text.match_indices(name)).map(|(at, name)| (at, at + name.len())).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What an argument holds, by what stands behind its name, if a bracket opens there.
+fn value(behind: &str) -> Option<&str> {
+    let value = behind.trim_start_matches(['"', '\'']).trim_start().strip_prefix(['=', ':'])?.trim_start();
+    value.starts_with(['[', '{', '(']).then_some(value)
 }
 
 fn tell(text: &str, line: &Line<'_>, out: &mut Out<'_>) {

@@ -27,7 +27,7 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
     for (position, command) in commands.iter().enumerate() {
         let Some(text) = command.says() else { continue };
         let tee = commands.get(position + 1).filter(|_| command.piped).map(Command::tee).unwrap_or_default();
-        for file in command.files.iter().map(String::as_str).chain(tee).filter(|file| is_manifest(file)) {
+        for file in one_of_each(command.files.iter().map(String::as_str).chain(tee)) {
             for found in crate::find(&text, Hint::File(file)).found {
                 let how = found.how;
                 out.add(spec(found), how, line.place.clone());
@@ -36,25 +36,38 @@ pub(crate) fn line(line: &Line<'_>, out: &mut Out<'_>) {
     }
 }
 
-fn spec(found: Found) -> Spec {
+/// What was found in a text within another one, as an entry of that.
+pub(crate) fn spec(found: Found) -> Spec {
     let spec = Spec::new(found.package.ecosystem(), &found.written, found.wanted);
-    Spec { remote: found.remote, hint: found.how == How::Import, ..spec }
+    Spec { remote: found.remote, hint: found.how == How::Import, perhaps: found.how == How::Perhaps, ..spec }
 }
 
-/// Whether a file of this name lists what a project needs. Programs and texts are none.
-fn is_manifest(name: &str) -> bool {
+/// The manifests among files, one of each kind: a text reads the same in all of a kind, and a line may name thousands.
+fn one_of_each<'f>(files: impl Iterator<Item = &'f str>) -> Vec<&'f str> {
+    let (mut kinds, mut one) = (Vec::new(), Vec::new());
+    for file in files {
+        if let Some(format) = Format::of(Hint::File(file)).filter(|format| is_manifest(*format))
+            && !kinds.contains(&format)
+        {
+            kinds.push(format);
+            one.push(file);
+        }
+    }
+    one
+}
+
+/// Whether a file of this kind lists what a project needs. Programs and texts do not.
+fn is_manifest(format: Format) -> bool {
     matches!(
-        Format::of(Hint::File(name)),
-        Some(
-            Format::GoMod
-                | Format::Gradle
-                | Format::Json
-                | Format::Requirements
-                | Format::Ruby
-                | Format::Toml
-                | Format::Xml
-                | Format::Yaml
-        )
+        format,
+        Format::GoMod
+            | Format::Gradle
+            | Format::Json
+            | Format::Requirements
+            | Format::Ruby
+            | Format::Toml
+            | Format::Xml
+            | Format::Yaml
     )
 }
 
@@ -177,5 +190,13 @@ mod tests {
         }
         let all = commands("echo a | sudo tee -a x.txt y.txt");
         assert!(all[0].piped && all[1].tee() == ["x.txt", "y.txt"], "{all:?}");
+    }
+    /// A line of 64 KiB that named one list thousands of times was read thousands of times.
+    #[test]
+    fn a_text_is_read_once_for_each_kind_of_manifest() {
+        let line = format!("echo evil{}", " > requirements.txt > Cargo.toml > notes.md".repeat(1000));
+        let commands = commands(&line);
+        assert_eq!(commands[0].files.len(), 3000);
+        assert_eq!(one_of_each(commands[0].files.iter().map(String::as_str)), ["requirements.txt", "Cargo.toml"]);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Xml {
     text: String,
     /// What the text says itself under a name.
     kept: BTreeMap<String, String>,
+    /// It has entities of its own, or may have.
+    entities: bool,
     strict: bool,
     broken: bool,
     began: bool,
@@ -157,7 +159,11 @@ impl Xml {
     fn tag(&mut self, tag: &str, start: usize, end: usize, out: &mut Out<'_>) {
         if tag.starts_with('!') {
             if tag.contains("ENTITY") || tag.contains('[') {
-                out.fail(What::Xml, start..end);
+                // A lesson about XML is none about packages: only what names one must be read as a whole.
+                self.entities = true;
+                if self.strict || !self.entries.is_empty() {
+                    out.fail(What::Xml, start..end);
+                }
             }
             return;
         }
@@ -241,6 +247,9 @@ impl Xml {
     fn tell(&mut self, entry: &Entry, end: usize, out: &mut Out<'_>) {
         let field = |name: &str| entry.fields.get(name).map(|value| self.resolved(value)).unwrap_or_default();
         let place = entry.start..end.max(entry.start);
+        if self.entities && !self.strict && !entry.fields.is_empty() {
+            out.fail(What::Xml, place.clone());
+        }
         let spec = if matches!(entry.kind.as_str(), "dependency" | "parent" | "plugin" | "extension")
             && field("id").is_empty()
         {

@@ -320,6 +320,17 @@ fn one_line_of_megabytes_is_read_in_one_piece() {
     assert_eq!(found.found.len(), 1);
 }
 
+/// Many arguments in one line are each read once: 128 KiB of them took half a minute.
+#[test]
+fn many_arguments_in_one_line_are_read_once() {
+    let count = 8000;
+    let line: String = (0..count).map(|index| format!("install_requires=['p{index}'], ")).collect();
+    let found = find(&format!("```python\nsetup({line})\n```\n"), Hint::Answer);
+    assert_eq!((found.found.len(), found.too_many), (count, false));
+    let open = "install_requires=(install_requires=[a],".repeat(4000);
+    assert!(find(&format!("```python\n{open}\n```\n"), Hint::Answer).found.is_empty());
+}
+
 /// Nesting that no manifest has ends somewhere, and nothing overflows.
 #[test]
 fn depth_is_bounded() {

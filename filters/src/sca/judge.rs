@@ -136,13 +136,15 @@ impl Judge {
         let known = Known { versions: &dossier.versions, established: dossier.standing == Standing::Established };
         // A module's name is a hint at a package: what is malicious counts, the rest is told.
         let hint = found.how == How::Import;
+        // A word that may be what an option takes is no name of which there is anything to doubt.
+        let perhaps = found.how == How::Perhaps;
         // What comes from elsewhere is not what the registry has under that name, but it may be.
         for hit in judge(&found.package, &found.wanted, &dossier.notices, known, settings.unpinned) {
             let blocks = self.blocks(&hit) && (!hint || hit.notice.nature == Nature::Malicious);
             add(reason(&hit), blocks);
         }
         let mut doubt = |reason: Reason, handling: Handling| {
-            if handling != Handling::Off {
+            if handling != Handling::Off && !perhaps {
                 add(reason, handling == Handling::Block && !hint);
             }
         };

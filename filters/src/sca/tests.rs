@@ -12,6 +12,8 @@ use crate::frame::Reading;
 use crate::gate::{Eye, Gate};
 use crate::testkit::Deaf;
 use crate::verdict::{Code, Refusal};
+use portcullis_dependencies::{Hint, find};
+use weighing::{Weighed, Weighing};
 
 impl ScaObserver for Deaf {
     fn found(&self, _: Ecosystem, _: &'static str) {}
@@ -77,12 +79,12 @@ impl Advisories for Known {
 /// What of an answer leaves, chunk by chunk, and how it ends.
 fn run(
     settings: ScaSettings,
-    known: Known,
+    known: impl Into<Arc<Known>>,
     is_tool: bool,
     stream: Option<StreamFormat>,
     chunks: &[String],
 ) -> (Vec<String>, Result<Vec<Noted>, Refusal>) {
-    let judge = Arc::new(Judge::new(settings, Arc::new(known), Arc::new(Deaf)));
+    let judge = Arc::new(Judge::new(settings, known.into(), Arc::new(Deaf)));
     let reading = stream.map_or(Reading::Json, Reading::of);
     let shape = AnswerShape { stream, reading, frame_bytes: 4 << 20, held_bytes: 1 << 20, success: true };
     let eyes = vec![Eye::new("sca", Mode::Enforce, Box::new(watch::AnswerWatch::new(judge, is_tool)))];
@@ -391,4 +393,81 @@ fn what_only_the_run_of_a_command_names_is_as_doubtful_as_an_unknown_name() {
     // A list that a shell writes is a list.
     let (code, _) = told(Handling::Flag, "```sh\necho 'django==3.2.1' >> requirements.txt\n```\n").unwrap_err();
     assert_eq!(code, Code::ScaVulnerable);
+}
+
+/// A list of many versions of one package was looked up as often, and all of it judged in one go.
+#[test]
+fn many_versions_of_one_package_are_asked_for_once() {
+    let known = Arc::new(Known::new());
+    let list: String = (0..300).map(|n| format!("flask==3.{n}\n")).collect();
+    let text = chat(&format!("```requirements.txt\n{list}```\n"));
+    let (_, said) = run(ScaSettings::default(), Arc::clone(&known), false, None, &[text]);
+    assert!(said.unwrap().is_empty());
+    assert_eq!(*known.asked.lock().unwrap(), ["PyPI:flask"]);
+}
+
+/// Asks for the number of turns that weighing takes.
+fn turns(weighing: Weighing) -> (usize, Weighed) {
+    let mut future = std::pin::pin!(weighing.by_and_by());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut turns = 1;
+    loop {
+        if let std::task::Poll::Ready(weighed) = future.as_mut().poll(&mut context) {
+            return (turns, weighed);
+        }
+        turns += 1;
+    }
+}
+
+#[test]
+fn many_dependencies_are_judged_by_and_by() {
+    let weighing = |count: usize, score: &str| {
+        let list: String = (0..count).map(|n| format!("bigflow==1.{n}\n")).collect();
+        let found = find(&list, Hint::File("requirements.txt")).found;
+        let advisories = (0..99).flat_map(|n| advisory(&format!("GHSA-{n}"), "PyPI", "bigflow", "2.0", score));
+        let package = Package::new(Ecosystem::PyPi, "bigflow");
+        let dossier =
+            Dossier { package, notices: advisories.collect(), versions: vec![], standing: Standing::Ordinary };
+        let judge = Arc::new(Judge::new(ScaSettings::default(), Arc::new(Known::new()), Arc::new(Deaf)));
+        Weighing::new(judge, found, Ok(vec![dossier])).unwrap()
+    };
+    assert!(weighing(40, LOW).now().is_some());
+    let mut much = weighing(200, LOW);
+    assert!(much.now().is_none(), "20,000 comparisons are too many for one turn");
+    // 41 dependencies of 100 comparisons each fill a turn.
+    let (count, weighed) = turns(much);
+    assert_eq!((count, weighed.blocks, weighed.flagged.len()), (5, 0, weighing::KEPT));
+    // Once something blocks, the rest is not looked at.
+    let (count, weighed) = turns(weighing(200, CRITICAL));
+    assert_eq!((count, weighed.blocks, weighed.blocking.len()), (1, 41 * 99, weighing::KEPT));
+}
+
+#[test]
+fn a_text_that_does_not_grow_has_bounded_lines() {
+    let text = format!("```python\nx = [{}]\n```\n", "1, ".repeat(portcullis_dependencies::MOST_HELD / 2));
+    let answer = json!({"message": {"summary": text}}).to_string();
+    let (_, said) = run(ScaSettings::default(), Known::new(), false, None, &[answer]);
+    let no = said.unwrap_err();
+    assert_eq!(no.code, Code::ScaUnavailable);
+    assert!(no.detail.contains("longer than may be held"), "{}", no.detail);
+}
+
+/// With one tool the option takes a word, with another one nothing.
+#[test]
+fn a_word_that_may_be_a_package_counts_by_its_advisories_alone() {
+    let block = Handling::Block;
+    let settings = ScaSettings { unknown: block, typosquat: block, ..ScaSettings::default() };
+    assert_eq!(whole(settings, "`pnpm add -w left-pat`").unwrap_err().0, Code::ScaMalicious);
+    assert_eq!(whole(settings, "`pipenv install -d reqeusts`"), Ok(vec![]));
+    assert_eq!(whole(settings, "`pipenv install reqeusts`").unwrap_err().0, Code::ScaVulnerable);
+}
+
+#[test]
+fn what_a_configuration_starts_is_installed() {
+    let text = "```json\n{\"mcpServers\": {\"x\": {\"command\": \"npx\",\n \"args\": [\"-y\", \"left-pat\"]}}}\n```\n";
+    assert_eq!(whole(ScaSettings::default(), text).unwrap_err().0, Code::ScaMalicious);
+    let chunks = pieces(text, 3);
+    let (left, said) = run(ScaSettings::default(), Known::new(), false, Some(StreamFormat::Ndjson), &chunks);
+    assert_eq!(said.unwrap_err().code, Code::ScaMalicious);
+    assert!(!left.concat().contains("left"), "{left:?}");
 }

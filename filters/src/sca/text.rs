@@ -184,6 +184,13 @@ mod tests {
             (r#"{"content":"evilpy\n","file_path":"/app/requirements.txt"}"#, "PyPI:evilpy"),
             (r#"{"path":"requirements.txt","content":["evilpy"]}"#, "PyPI:evilpy"),
             (r#"{"path":"package.json","content":{"dependencies":{"evilnpm":"1.0.0"}}}"#, "npm:evilnpm"),
+            (
+                r#"{"file_path":"/a/requirements.txt","edits":[{"old_string":"flask\n","new_string":"evilpy\n"}]}"#,
+                "PyPI:evilpy",
+            ),
+            (r#"{"path":"requirements.txt","edits":[{"oldText":"","newText":"evilpy"}]}"#, "PyPI:evilpy"),
+            (r#"{"files":{"requirements.txt":"evilpy\n"}}"#, "PyPI:evilpy"),
+            (r#"{"TargetFile":"requirements.txt","content":"evilpy\n"}"#, "PyPI:evilpy"),
             (r#"[{"deep":[{"command":["bash","-lc","pip install evilpy"]}]}]"#, "PyPI:evilpy"),
         ] {
             for key in ["arguments", "partial_json", "delta"] {

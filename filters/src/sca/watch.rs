@@ -9,16 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use portcullis_dependencies::{Findings, Found, Hint, How, What, find};
+use portcullis_dependencies::{Findings, Found, Growing, Hint, How, What, find};
 use portcullis_osv::{Ecosystem, Package};
 
 use super::declared;
-use super::dossier::{Lookup, Told, Unavailable};
+use super::dossier::{Lookup, Unavailable};
 use super::doubt::Doubt;
 use super::judge::{Judge, unavailable};
 use super::settings::Handling;
 use super::text;
 use super::texts::{Texts, TooMany};
+use super::weighing::{KEPT, Lost, Weighed, Weighing};
 use crate::exchange::Noted;
 use crate::filter::{Watch, block};
 use crate::frame::{Channel, Frame, FrameBody, Piece};
@@ -28,7 +29,7 @@ use crate::verdict::{Code, FilterError, Outcome, Refusal, Verdict};
 /// The most dependencies that one answer may bring in.
 const MOST: usize = 10_000;
 /// The most findings of one answer that are told one by one.
-const TOLD: usize = 16;
+const TOLD: usize = KEPT;
 /// The keys under which calls carry their arguments: Ollama's, Anthropic's.
 const ARGUMENTS: [&str; 2] = ["arguments", "input"];
 /// A text that is shorter than this and stands for itself names nothing.
@@ -52,25 +53,23 @@ pub(super) struct AnswerWatch {
 }
 
 /// What makes two dependencies one.
-type Asked = (Package, String, (bool, bool));
+type Asked = (Package, String, (bool, bool, bool));
 
-/// Dependencies that have to be asked for.
+/// Dependencies that have to be asked for, or that are too many to be judged at once.
 struct Waiting {
     /// The first frame that they lie in.
     since: u64,
-    found: Vec<Found>,
     /// Whether they are brought in for sure, or code only hints at them.
     firm: bool,
     /// A future is no thing to be shared between threads; behind a lock it is.
-    future: Mutex<BoxFuture<'static, Told>>,
+    future: Mutex<BoxFuture<'static, Result<Weighed, Lost>>>,
 }
 
 /// A question that is out.
 struct Question {
     since: u64,
-    found: Vec<Found>,
     firm: bool,
-    answer: Arc<Mutex<Option<Told>>>,
+    answer: Arc<Mutex<Option<Result<Weighed, Lost>>>>,
 }
 
 impl AnswerWatch {
@@ -92,7 +91,7 @@ impl AnswerWatch {
         match piece.channel {
             Channel::Single if names_nothing(piece.text) => Ok(()),
             Channel::Single => {
-                let findings = find(piece.text, Hint::Answer);
+                let findings = at_once(piece.text);
                 self.beside |= !findings.is_empty();
                 self.take(number, findings)
             }
@@ -144,14 +143,14 @@ impl AnswerWatch {
         let mut found = findings.found;
         found.retain(|found| {
             // A hint at a package says nothing of its installation.
-            let kind = (found.remote.is_some(), found.how == How::Import);
+            let kind = (found.remote.is_some(), found.how == How::Import, found.how == How::Perhaps);
             self.known.insert((found.package.clone(), found.wanted.to_string(), kind))
         });
         // Each ecosystem by itself: one that cannot be looked up must not hide what is known of another.
         let mut groups: BTreeMap<(Ecosystem, bool), Vec<Found>> = BTreeMap::new();
         for found in found {
             // Nothing is installed by a name in code: where it cannot be looked up, that is told.
-            let firm = found.how != How::Import;
+            let firm = found.how.is_firm();
             groups.entry((found.package.ecosystem(), firm)).or_default().push(found);
         }
         let mut refused: Option<Refusal> = None;
@@ -169,40 +168,47 @@ impl AnswerWatch {
         if found.is_empty() {
             return Ok(());
         }
-        let packages = found.iter().map(|found| found.package.clone()).collect();
-        match self.judge.advisories().look_up(packages) {
-            Lookup::Now(told) => self.weigh(&found, firm, told),
-            Lookup::Later(future) => {
-                self.waiting.push_back(Waiting { since, found, firm, future: Mutex::new(future) });
-                Ok(())
+        // A text may name many versions of one package: it is asked for once.
+        let mut distinct = HashSet::new();
+        let packages = found.iter().map(|found| &found.package).filter(|package| distinct.insert(*package));
+        let packages = packages.cloned().collect();
+        let judge = Arc::clone(&self.judge);
+        let future: BoxFuture<'static, _> = match self.judge.advisories().look_up(packages) {
+            Lookup::Now(told) => match Weighing::new(judge, found, told) {
+                Err(lost) => return self.weighed(Err(lost), firm),
+                Ok(mut weighing) => match weighing.now() {
+                    Some(weighed) => return self.weighed(Ok(weighed), firm),
+                    None => Box::pin(async move { Ok(weighing.by_and_by().await) }),
+                },
+            },
+            Lookup::Later(told) => {
+                Box::pin(async move { Ok(Weighing::new(judge, found, told.await)?.by_and_by().await) })
             }
-        }
+        };
+        self.waiting.push_back(Waiting { since, firm, future: Mutex::new(future) });
+        Ok(())
     }
 
-    fn weigh(&mut self, found: &[Found], firm: bool, told: Told) -> Result<(), Refusal> {
-        let dossiers = match told {
-            Ok(dossiers) if dossiers.len() == found.len() => dossiers,
-            Ok(_) => return Err(Refusal::internal("sca", "what was asked for and what was told differ")),
-            Err(_) if !firm => {
+    /// Takes in what speaks against dependencies.
+    fn weighed(&mut self, weighed: Result<Weighed, Lost>, firm: bool) -> Result<(), Refusal> {
+        let weighed = match weighed {
+            Ok(weighed) => weighed,
+            Err(Lost::Differs) => {
+                return Err(Refusal::internal("sca", "what was asked for and what was told differ"));
+            }
+            Err(Lost::Unavailable(_)) if !firm => {
                 self.note(Doubt::Unavailable);
                 return Ok(());
             }
-            Err(why) => return self.without(&why),
+            Err(Lost::Unavailable(why)) => return self.without(&why),
         };
-        let findings = found.iter().zip(&dossiers).flat_map(|(found, dossier)| {
-            if found.package == dossier.package { self.judge.weigh(found, dossier) } else { Vec::new() }
-        });
-        let findings: Vec<_> = findings.collect();
-        if found.iter().zip(&dossiers).any(|(found, dossier)| found.package != dossier.package) {
-            return Err(Refusal::internal("sca", "what was asked for and what was told differ"));
-        }
         let room = TOLD.saturating_sub(self.noted.len());
         // What blocks is told first: there may be room for a few only.
-        let (blocking, flagged): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks);
-        self.noted.extend(blocking.iter().chain(&flagged).map(|finding| finding.noted()).take(room));
-        match blocking.split_first() {
+        let findings = weighed.blocking.iter().chain(&weighed.flagged);
+        self.noted.extend(findings.map(|finding| finding.noted()).take(room));
+        match weighed.blocking.first() {
             None => Ok(()),
-            Some((worst, others)) => Err(worst.refuse(others.len())),
+            Some(worst) => Err(worst.refuse(weighed.blocks.saturating_sub(1))),
         }
     }
 
@@ -274,6 +280,14 @@ fn names_nothing(text: &str) -> bool {
         || !text.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'=' | b'@')) && text.is_ascii()
 }
 
+/// What a text brings in that does not grow. Its lines are bounded as those of one that does.
+fn at_once(text: &str) -> Findings {
+    let mut growing = Growing::new(Hint::Answer);
+    growing.push(text);
+    growing.end();
+    growing.take()
+}
+
 fn into_inner<T>(held: Mutex<T>) -> T {
     held.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
@@ -305,9 +319,9 @@ impl Watch for AnswerWatch {
     }
 
     fn asks(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let Waiting { since, found, firm, future } = self.waiting.pop_front()?;
+        let Waiting { since, firm, future } = self.waiting.pop_front()?;
         let answer = Arc::new(Mutex::new(None));
-        self.asked = Some(Question { since, found, firm, answer: Arc::clone(&answer) });
+        self.asked = Some(Question { since, firm, answer: Arc::clone(&answer) });
         Some(Box::pin(async move {
             let told = into_inner(future).await;
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
@@ -315,10 +329,10 @@ impl Watch for AnswerWatch {
     }
 
     fn told(&mut self) -> Result<Option<Refusal>, FilterError> {
-        let Some(Question { found, firm, answer, .. }) = self.asked.take() else { return Ok(None) };
+        let Some(Question { firm, answer, .. }) = self.asked.take() else { return Ok(None) };
         let told = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let told = told.ok_or_else(|| FilterError::Failed("a lookup ended without an answer".to_owned()))?;
-        Ok(self.weigh(&found, firm, told).err())
+        Ok(self.weighed(told, firm).err())
     }
 
     fn holds(&self) -> Option<u64> {

@@ -149,7 +149,8 @@ pub(crate) fn could_begin(word: &str) -> bool {
         || numbered(word).is_some()
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+/// The names of all tools.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TOOLS.iter().flat_map(|tool| tool.names.iter().copied())
 }
 

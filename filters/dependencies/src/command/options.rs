@@ -1,6 +1,34 @@
 //! Options that take the next word, tool by tool.
 
-pub(super) const PIP: &[&str] = &[
+/// What the options of tools that are read alike take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Takes {
+    /// They take the next word.
+    pub(super) always: &'static [&'static str],
+    /// They take it with some of the tools, and nothing with others.
+    pub(super) perhaps: &'static [&'static str],
+    /// Options of several letters are written in any case.
+    pub(super) any_case: bool,
+}
+
+impl Takes {
+    pub(super) const NOTHING: Self = Self { always: &[], perhaps: &[], any_case: false };
+}
+
+const fn takes(always: &'static [&'static str], perhaps: &'static [&'static str]) -> Takes {
+    Takes { always, perhaps, any_case: false }
+}
+
+pub(super) const PIP: Takes = takes(PIP_ALWAYS, &["-C", "-d", "-f", "-p", "-w"]);
+pub(super) const CONDA: Takes = takes(CONDA_ALWAYS, &["-f"]);
+pub(super) const NPM: Takes = takes(NPM_ALWAYS, &["-C", "-F", "-c", "-p", "-w"]);
+pub(super) const CARGO: Takes = takes(CARGO_ALWAYS, &["-p"]);
+pub(super) const GO: Takes = takes(GO_ALWAYS, &[]);
+pub(super) const GEM: Takes = takes(GEM_ALWAYS, &["-g", "-p", "-r"]);
+pub(super) const COMPOSER: Takes = takes(COMPOSER_ALWAYS, &[]);
+pub(super) const DOTNET: Takes = Takes { any_case: true, ..takes(DOTNET_ALWAYS, &[]) };
+
+const PIP_ALWAYS: &[&str] = &[
     "-r",
     "--requirement",
     "--requirements",
@@ -12,7 +40,6 @@ pub(super) const PIP: &[&str] = &[
     "-i",
     "--index-url",
     "--extra-index-url",
-    "-f",
     "--find-links",
     "-t",
     "--target",
@@ -38,11 +65,8 @@ pub(super) const PIP: &[&str] = &[
     "--use-feature",
     "--use-deprecated",
     "--config-settings",
-    "-C",
     "--report",
-    "-p",
     "--python",
-    "-d",
     "--dest",
     "--group",
     "-G",
@@ -68,45 +92,38 @@ pub(super) const PIP: &[&str] = &[
     "--pip-args",
     "--marker",
     "-m",
-    "-w",
     "--wheel-dir",
 ];
-pub(super) const CONDA: &[&str] = &[
+const CONDA_ALWAYS: &[&str] = &[
     "-c",
     "--channel",
     "-n",
     "--name",
     "-p",
     "--prefix",
-    "-f",
     "--file",
     "--solver",
     "--subdir",
     "--platform",
     "--repodata-fn",
 ];
-pub(super) const NPM: &[&str] = &[
+const NPM_ALWAYS: &[&str] = &[
     "--registry",
     "--prefix",
-    "-C",
     "--tag",
     "--save-prefix",
-    "-w",
     "--workspace",
     "--loglevel",
     "--cache",
     "--omit",
     "--include",
-    "-p",
     "--package",
-    "-c",
     "--call",
     "--filter",
-    "-F",
     "--cwd",
     "--dir",
 ];
-pub(super) const CARGO: &[&str] = &[
+const CARGO_ALWAYS: &[&str] = &[
     "--features",
     "-F",
     "--rename",
@@ -119,7 +136,6 @@ pub(super) const CARGO: &[&str] = &[
     "--index",
     "--version",
     "--vers",
-    "-p",
     "--package",
     "--target",
     "--manifest-path",
@@ -135,8 +151,8 @@ pub(super) const CARGO: &[&str] = &[
     "--base",
     "--target-dir",
 ];
-pub(super) const GO: &[&str] = &["-ldflags", "-tags", "-modfile", "-o", "-C", "-gcflags", "-mod", "-exec"];
-pub(super) const GEM: &[&str] = &[
+const GO_ALWAYS: &[&str] = &["-ldflags", "-tags", "-modfile", "-o", "-C", "-gcflags", "-mod", "-exec"];
+const GEM_ALWAYS: &[&str] = &[
     "-v",
     "--version",
     "-s",
@@ -148,7 +164,6 @@ pub(super) const GEM: &[&str] = &[
     "-P",
     "--trust-policy",
     "--platform",
-    "-g",
     "--group",
     "--file",
     "--git",
@@ -157,13 +172,11 @@ pub(super) const GEM: &[&str] = &[
     "--branch",
     "--ref",
     "--glob",
-    "-r",
     "--require",
-    "-p",
     "--http-proxy",
 ];
-pub(super) const COMPOSER: &[&str] = &["-d", "--working-dir", "--repository", "--repository-url"];
-pub(super) const DOTNET: &[&str] = &[
+const COMPOSER_ALWAYS: &[&str] = &["-d", "--working-dir", "--repository", "--repository-url"];
+const DOTNET_ALWAYS: &[&str] = &[
     "-v",
     "--version",
     "-f",
@@ -174,7 +187,6 @@ pub(super) const DOTNET: &[&str] = &[
     "--tool-path",
     "--add-source",
     "--configfile",
-    "-n",
     "--project",
     "-Version",
     "-RequiredVersion",

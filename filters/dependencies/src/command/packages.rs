@@ -7,7 +7,7 @@ use portcullis_osv::{Ecosystem, Wanted};
 
 use super::args::{Arg, args};
 use super::head::{Head, Kind, Step};
-use super::options::{CARGO, COMPOSER, CONDA, DOTNET, GEM, GO, NPM, PIP};
+use super::options::{CARGO, COMPOSER, CONDA, DOTNET, GEM, GO, NPM, PIP, Takes};
 use super::{unnamed, words};
 use crate::found::{Remote, Spec};
 use crate::spec;
@@ -47,12 +47,15 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
             word.truncate(end);
         }
         let bare = word.trim_matches(['"', '\'', '`', '\u{201C}']);
-        let bare = if prose { plain_word(bare) } else { bare };
+        let bare = if prose { plain_word(bare) } else { without_stop(bare) };
         // A path may end or begin with a point; so does `.`, which is one.
         if bare.len() != word.len() && (bare.is_empty() || !word.starts_with('.')) && word != "." {
             *word = bare.to_owned();
         }
     }
+    // What follows a sign that ends a sentence or a quotation is none of the command's.
+    let cut = words.iter_mut().position(|word| prose && cut_name(word));
+    words.truncate(cut.map_or(words.len(), |cut| cut + 1));
     words.retain(|word| !word.is_empty());
     let mut rest = words.iter();
     let Some((mut head, mut step)) = rest.next().and_then(|word| Head::of(word)) else { return false };
@@ -79,12 +82,35 @@ pub(crate) fn parse(text: &str, prose: bool, list: bool, found: &mut dyn FnMut(S
     inner || listed || kind.names_none(rest)
 }
 
+/// Cuts a word of prose at the first sign that no registry takes in a name, and says whether there is one. Letters that
+/// look like others are kept: they are told.
+fn cut_name(word: &mut String) -> bool {
+    let option = word.len() - word.trim_start_matches('-').len();
+    let sign =
+        word.char_indices().find(|(at, c)| *at > 0 && !c.is_ascii() && (!c.is_alphanumeric() || is_syllable(*c)));
+    let dash = word.get(option..).and_then(|rest| rest.find("--")).map(|at| at + option);
+    let Some(end) = sign.map(|(at, _)| at).into_iter().chain(dash.filter(|at| *at > 0)).min() else { return false };
+    word.truncate(end);
+    true
+}
+
+/// Chinese, Japanese and Korean: they stand behind a name without a blank, and look like no letter.
+fn is_syllable(c: char) -> bool {
+    matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
 /// A word of prose without the marks around it.
 fn plain_word(word: &str) -> &str {
     let word = word.trim_start_matches(['*', '(']).trim_end_matches([',', ';', '!', '?', ')', '.', ':', '\'', '"']);
     let word = word.trim_end_matches("__");
     // `==1.*` is a range.
     if word.ends_with(".*") || word.ends_with("=*") { word } else { word.trim_end_matches('*') }
+}
+
+/// A word that a full stop was written behind, within the marks of code.
+fn without_stop(word: &str) -> &str {
+    let bare = word.strip_suffix('.').filter(|bare| bare.ends_with(|c: char| c.is_alphanumeric()));
+    bare.filter(|_| !word.starts_with(['.', '-']) && !word.contains('/') || word.starts_with('@')).unwrap_or(word)
 }
 
 /// A command in a shell. The quote that ends its tool's name stood open before it.
@@ -120,7 +146,7 @@ impl Kind {
             Self::Gem | Self::Bundle => GEM,
             Self::Composer => COMPOSER,
             Self::Dotnet => DOTNET,
-            Self::Deno | Self::Maven => &[],
+            Self::Deno | Self::Maven => Takes::NOTHING,
         };
         let mut plain = 0;
         args(words, takes).into_iter().any(|arg| match (arg, self) {
@@ -132,7 +158,7 @@ impl Kind {
             }
             (Arg::Option("-p" | "--package", value), Self::NpmRun | Self::NpmCreate) => unnamed::is_made(value),
             (Arg::Option("-Dartifact", value), Self::Maven) => unnamed::is_made(value),
-            (Arg::Option(..), _) => false,
+            (Arg::Option(..) | Arg::Perhaps(_), _) => false,
             // What the package is given, or a program of the reader's own.
             (Arg::Plain(_), Self::PipWith | Self::Deno | Self::Maven) => false,
             (Arg::Plain(word), _) => {
@@ -152,7 +178,9 @@ impl Kind {
             Self::Npm => npm(words, false, found),
             Self::NpmRun => npm(words, true, found),
             Self::NpmCreate => npm(words, true, &mut |spec| found(creates(spec))),
-            Self::Deno => plain(words, &[], &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found),
+            Self::Deno => {
+                plain(words, Takes::NOTHING, &mut |word| word.strip_prefix("npm:").and_then(spec::npm), found)
+            }
             Self::Cargo => cargo(words, false, found),
             Self::CargoInstall => cargo(words, true, found),
             Self::Go => {
@@ -170,14 +198,21 @@ impl Kind {
     }
 }
 
-fn plain(words: &[String], takes: &[&str], read: &mut dyn FnMut(&str) -> Option<Spec>, found: &mut dyn FnMut(Spec)) {
+fn plain(words: &[String], takes: Takes, read: &mut dyn FnMut(&str) -> Option<Spec>, found: &mut dyn FnMut(Spec)) {
     for arg in args(words, takes) {
-        if let Arg::Plain(word) = arg
-            && let Some(spec) = read(word)
-        {
-            found(spec);
+        match arg {
+            Arg::Plain(word) => read(word).into_iter().for_each(&mut *found),
+            Arg::Perhaps(word) => perhaps(word, &mut *read).into_iter().for_each(&mut *found),
+            Arg::Option(..) => {}
         }
     }
+}
+
+/// A word that may be what an option takes: a folder or a version is no package.
+fn perhaps(word: &str, read: impl FnOnce(&str) -> Option<Spec>) -> Option<Spec> {
+    let spec =
+        read(word).filter(|spec| spec.remote.is_none() && word.starts_with(|c: char| c.is_alphabetic() || c == '@'));
+    spec.map(|spec| Spec { perhaps: true, ..spec })
 }
 
 /// `npm create x` runs `create-x`.
@@ -224,11 +259,15 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
     for arg in args(words, PIP) {
         match arg {
             Arg::Option("-i" | "--index-url" | "--extra-index-url" | "--index" | "--default-index", address)
-            | Arg::Option("-f" | "--find-links", address) => own = own.or_else(|| registry(address)),
+            | Arg::Option("--find-links", address) => own = own.or_else(|| registry(address)),
+            // With `pipx` it takes nothing.
+            Arg::Option("-f", address) if address.contains('/') => own = own.or_else(|| registry(address)),
             Arg::Option("-e" | "--editable" | "--with" | "--with-editable" | "--spec" | "--from", value) => {
                 plain += 1;
                 specs.extend(value.split(',').filter_map(spec::pypi));
             }
+            // With `uvx` it is `--with`.
+            Arg::Option("-w", value) if first => specs.extend(value.split(',').filter_map(spec::pypi)),
             Arg::Option("-r" | "-c" | "--requirement" | "--requirements" | "--constraint" | "--constraints", file) => {
                 specs.extend(listed_elsewhere(file));
             }
@@ -239,6 +278,7 @@ fn python(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
                 specs.extend(spec::pypi(&name).map(Spec::guessed));
             }
             Arg::Option(..) => {}
+            Arg::Perhaps(word) => specs.extend(perhaps(word, spec::pypi)),
             Arg::Plain(_) if first && plain > 0 => {}
             Arg::Plain(word) => {
                 plain += 1;
@@ -268,8 +308,8 @@ pub(crate) fn listed_elsewhere(file: &str) -> Option<Spec> {
 fn with(words: &[String], found: &mut dyn FnMut(Spec)) {
     for arg in args(words, PIP) {
         match arg {
-            Arg::Option("--with", value) => value.split(',').filter_map(spec::pypi).for_each(&mut *found),
-            Arg::Option(..) => {}
+            Arg::Option("--with" | "-w", value) => value.split(',').filter_map(spec::pypi).for_each(&mut *found),
+            Arg::Option(..) | Arg::Perhaps(_) => {}
             Arg::Plain(_) => return,
         }
     }
@@ -285,6 +325,8 @@ fn npm(words: &[String], first: bool, found: &mut dyn FnMut(Spec)) {
                 specs.extend(spec::npm(value));
             }
             Arg::Option(..) => {}
+            Arg::Perhaps(word) if !first => specs.extend(perhaps(word, spec::npm)),
+            Arg::Perhaps(_) => {}
             Arg::Plain(_) if first && plain > 0 => {}
             Arg::Plain(word) => {
                 plain += 1;
@@ -306,6 +348,7 @@ fn cargo(words: &[String], exact: bool, found: &mut dyn FnMut(Spec)) {
             }
             Arg::Option("--version" | "--vers", value) => version = Some(value),
             Arg::Option(..) => {}
+            Arg::Perhaps(word) => specs.extend(perhaps(word, spec::cargo)),
             Arg::Plain(word) => specs.extend(spec::cargo(word)),
         }
     }
@@ -327,7 +370,7 @@ fn cargo(words: &[String], exact: bool, found: &mut dyn FnMut(Spec)) {
 }
 
 fn gem(words: &[String], found: &mut dyn FnMut(Spec)) {
-    let (mut names, mut own, mut version) = (Vec::new(), None, None);
+    let (mut names, mut doubtful, mut own, mut version) = (Vec::new(), Vec::new(), None, None);
     for arg in args(words, GEM) {
         match arg {
             Arg::Option("-v" | "--version", value) => version = Some(value),
@@ -335,10 +378,12 @@ fn gem(words: &[String], found: &mut dyn FnMut(Spec)) {
             Arg::Option("--git" | "--github", address) => own = Some(Remote::Vcs(address.to_owned())),
             Arg::Option("--path", path) => own = Some(Remote::File(path.to_owned())),
             Arg::Option(..) => {}
+            Arg::Perhaps(word) => doubtful.push(word),
             Arg::Plain(word) => names.push(word),
         }
     }
-    let specs = names.into_iter().filter_map(|name| spec::gem(name, version)).collect();
+    let doubtful = doubtful.into_iter().filter_map(|name| perhaps(name, |name| spec::gem(name, version)));
+    let specs = names.into_iter().filter_map(|name| spec::gem(name, version)).chain(doubtful).collect();
     tell(Ecosystem::RubyGems, specs, own, found);
 }
 
@@ -369,6 +414,7 @@ fn dotnet(words: &[String], found: &mut dyn FnMut(Spec)) {
                 "name" => names.push(value),
                 _ => {}
             },
+            Arg::Perhaps(_) => {}
             Arg::Plain(word) => names.push(word),
         }
     }
@@ -379,14 +425,14 @@ fn dotnet(words: &[String], found: &mut dyn FnMut(Spec)) {
 
 fn maven(words: &[String], found: &mut dyn FnMut(Spec)) {
     let (mut group, mut artifact, mut version, mut own, mut specs) = ("", "", "", None, Vec::new());
-    for arg in args(words, &[]) {
+    for arg in args(words, Takes::NOTHING) {
         match arg {
             Arg::Option("-Dartifact", value) => specs.extend(spec::maven(value)),
             Arg::Option("-DgroupId", value) => group = value,
             Arg::Option("-DartifactId", value) => artifact = value,
             Arg::Option("-Dversion", value) => version = value,
             Arg::Option("-DremoteRepositories", value) => own = registry(value.rsplit("::").next().unwrap_or(value)),
-            Arg::Option(..) | Arg::Plain(_) => {}
+            Arg::Option(..) | Arg::Perhaps(_) | Arg::Plain(_) => {}
         }
     }
     if !group.is_empty() && !artifact.is_empty() {

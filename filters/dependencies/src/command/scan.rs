@@ -9,6 +9,11 @@ use super::packages::{is_prose, joins};
 const MOST_QUOTES: usize = 8;
 /// As many low lines in a row as emphasise a word; more are a line or a name.
 const LONGEST_EMPHASIS: usize = 3;
+/// The longest name of a tool, with a version and what may end it, in bytes. A longer word is none: it is not looked at
+/// with every character that it grows by.
+const LONGEST_TOOL: usize = 24;
+/// As many marks and blanks may stand before the command of a line, if it has any.
+const MOST_LINE_MARKS: usize = 64;
 /// The longest word that is looked up in prose; names that are longer are no words of it.
 const LONGEST_WORD: usize = 24;
 
@@ -65,6 +70,8 @@ enum State {
         prose: bool,
         /// The last word was one that may join two packages.
         joined: bool,
+        /// Brackets that it opened.
+        depth: usize,
     },
 }
 
@@ -208,6 +215,9 @@ impl Scan {
                 let start = *start;
                 let word = text.get(start..at).unwrap_or_default();
                 if is_word(c) {
+                    if at + c.len_utf8() - start > LONGEST_TOOL {
+                        return Next::Idle;
+                    }
                     let longer = text.get(start..at + c.len_utf8()).unwrap_or_default();
                     let ends = [".exe", ".cmd"].iter().any(|end| may_end(longer, end));
                     return if could_begin(longer) || ends { Next::Stay } else { Next::Idle };
@@ -334,7 +344,7 @@ impl Scan {
                 }
                 (None, _) => Next::Stay,
             },
-            State::Taking { start, from, close, quote, word, prose, joined, .. } => {
+            State::Taking { start, from, close, quote, word, prose, joined, depth, .. } => {
                 let done =
                     |end: usize| Next::Done(Statement { range: *start..end, from: *from, prose: *prose, list: false });
                 if before == Some('\\') {
@@ -361,6 +371,15 @@ impl Scan {
                             word.get_or_insert(at);
                         }
                         ';' | '|' => return done(at),
+                        // The end of what the command stands in: `(cd app && npm install x)`.
+                        ')' if !*prose && *depth == 0 => return done(at),
+                        ')' if !*prose => *depth -= 1,
+                        '(' if !*prose => {
+                            *depth += 1;
+                            word.get_or_insert(at);
+                        }
+                        // In prose as well: `npm install x&&npm start`.
+                        '&' if before == Some('&') => return done(at - 1),
                         '&' if before.is_none_or(|before| before.is_whitespace() || before == '&') || !*prose => {
                             return done(at);
                         }
@@ -405,7 +424,7 @@ impl Scan {
             Around::Shell => true,
         };
         let prose = !(alone && is_alone(before));
-        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false }
+        State::Taking { start, from, close, quote: None, word: None, list, prose, joined: false, depth: 0 }
     }
 }
 
@@ -420,7 +439,13 @@ fn may_follow(last: Option<char>, before: &str) -> bool {
         }
         // `python -mpip`
         Some('m') => before.ends_with(" -m"),
-        Some(last) => !is_word(last) && last != '@',
+        // Marks of a Makefile or a batch file before the command of a line.
+        Some('@' | '-') => {
+            let marks = |c: &char| matches!(c, '@' | '-' | '+' | ' ' | '\t');
+            let mut before = before.chars().rev().take(MOST_LINE_MARKS).skip_while(marks);
+            before.next().is_none_or(|c| c == '\n')
+        }
+        Some(last) => !is_word(last),
         None => true,
     }
 }
@@ -432,7 +457,7 @@ fn begins_line(before: &str) -> bool {
 
 /// Whether what stands before a command leaves it a command: a prompt, a quote, another command's end, an assignment.
 fn is_alone(before: &str) -> bool {
-    let before = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '\\' | '~')).trim_end();
+    let before = before.trim_end_matches(|c: char| is_word(c) || matches!(c, '/' | '\\' | '~' | '@')).trim_end();
     if before.is_empty()
         || before.ends_with(['$', '>', '!', '%', ';', '&', '|', '(', '{', '[', ':', '"', '\'', '`', '-', '=', '+', ','])
     {
@@ -450,7 +475,7 @@ fn is_alone(before: &str) -> bool {
 /// Whether prose goes on behind a word of a command, or ends with it.
 fn ends_prose(word: &str) -> bool {
     let bare = word.trim_matches(['*', '_', '"', '\'', '(']);
-    bare.ends_with([':', '!', '?', ')'])
+    bare.ends_with([':', '!', '?', ')', '。', '！', '？', '：', '；', '，', '、', '»', '」', '』'])
         || (bare.ends_with('.') && bare.len() > 1 && !bare.ends_with(".."))
         || (bare.len() <= LONGEST_WORD && is_prose(bare.trim_end_matches(',')))
 }
@@ -461,8 +486,9 @@ fn marked(word: &str) -> &str {
     word.rsplit(|c: char| !is_word(c)).next().unwrap_or(word).trim_matches('_')
 }
 
+/// Whether a character may be a part of a tool's name or path: all of them are ASCII. In Chinese no blank stands before.
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '-' | '_' | '.')
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
 /// Whether a word ends with a part of what may end it, behind a tool's name.
@@ -499,6 +525,22 @@ mod tests {
             ("pipeline, goes, cargo ship", &[]),
         ] {
             assert_eq!(statements(text, Around::Prose), found, "{text}");
+        }
+    }
+    /// 32 KiB of digits behind `pip` were read anew for each of them.
+    #[test]
+    fn a_word_longer_than_any_tool_is_let_go() {
+        for word in ["pip3", "pip3."] {
+            let mut scan = Scan::new(Around::Prose);
+            let mut text = format!("x {word}");
+            scan.feed(&text, &mut |_| {});
+            assert_eq!(scan.held(), Some(2), "{word}");
+            text.push_str(&"3.".repeat(LONGEST_TOOL));
+            scan.feed(&text, &mut |_| {});
+            assert_eq!(scan.held(), None, "{word}");
+        }
+        for name in super::super::head::names() {
+            assert!(name.len() + "3.99.exe".len() <= LONGEST_TOOL, "{name}");
         }
     }
 }

@@ -1,7 +1,13 @@
 //! A command as a shell splits it into words.
 
+/// Beginnings of the names of tools that are given versions behind `<` and `>`, also where the quotes around them were
+/// forgotten.
+const COMPARING: &[&str] = &["pip", "uv", "pdm", "rye", "poetry", "conda", "mamba", "micromamba", "easy_install"];
+
 /// The words of a command: quotes and escapes are gone, comments and redirections are left out.
 pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
+    let compares =
+        COMPARING.iter().any(|tool| text.get(..tool.len()).is_some_and(|name| name.eq_ignore_ascii_case(tool)));
     let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     let mut skip = false;
     let mut put = |word: &mut String, skip: &mut bool| {
@@ -37,6 +43,14 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
             // A line of its own between the lines of a command.
             ('#', None) if blank => while chars.next().is_some_and(|c| c != '\n') {},
             ('#', None) if before.is_whitespace() => break,
+            // A redirection ends the word before it.
+            ('<' | '>', None)
+                if !(prose || redirects(&word) || compares && chars.peek().is_some_and(|c| is_version(*c))) =>
+            {
+                put(&mut word, &mut skip);
+                begun = false;
+                word.push(c);
+            }
             _ if c.is_whitespace() => {
                 if begun || !word.is_empty() {
                     put(&mut word, &mut skip);
@@ -52,6 +66,17 @@ pub(crate) fn shell(text: &str, prose: bool) -> Vec<String> {
         put(&mut word, &mut skip);
     }
     words
+}
+
+/// Whether a word is the beginning of a redirection, `2` and `&` in it, or says that a comparison follows.
+fn redirects(word: &str) -> bool {
+    let rest = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&');
+    rest.is_empty() || rest.starts_with(['<', '>']) || word.ends_with(['@', ':', '=', '<', '>'])
+}
+
+/// Whether a sign that compares may stand before it.
+fn is_version(c: char) -> bool {
+    c == '=' || c.is_ascii_digit()
 }
 
 /// The words of a command that code writes as a list of strings.

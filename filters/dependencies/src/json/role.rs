@@ -20,6 +20,11 @@ const COMPOSER: &[&str] = &["require", "require-dev"];
 const LOCKED: &[&str] = &["packages", "packages-dev"];
 const PIPFILE: &[&str] = &["default", "develop"];
 const DECLARED: &[&str] = &["dependencies_added"];
+/// What is given to a program that a configuration names.
+const GIVEN: &[&str] = &["args"];
+const PROGRAM: &str = "command";
+/// As many words of it are read; no installation takes a tenth.
+const MOST_GIVEN: usize = 256;
 
 /// What an object or an array is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(super) enum Role {
     PipfileEntry(String),
     /// What an answer says itself that it brings in.
     Declared,
+    /// What a program is given that a configuration names: `{"command": "npx", "args": ["-y", "x"]}`.
+    Given(String),
 }
 
 /// What an object has said so far.
@@ -51,6 +58,10 @@ pub(super) enum Role {
 pub(super) struct Object {
     name: Option<String>,
     version: Option<String>,
+    /// The program that a configuration names.
+    program: Option<String>,
+    /// What it is given.
+    given: Vec<String>,
     pub(super) told: bool,
 }
 
@@ -63,6 +74,7 @@ impl Role {
         let owned = || key.to_owned();
         match self {
             Self::Ignored
+            | Self::Given(_)
             | Self::NpmLockedEntry(_)
             | Self::ComposerEntry
             | Self::NuGetEntry(_)
@@ -110,12 +122,15 @@ impl Role {
                 | Self::NuGetEntry(_)
                 | Self::ComposerEntry
                 | Self::PipfileEntry(_)
+                | Self::Given(_)
         )
     }
 
     /// Whether a key, of which this is the beginning, may say that a section follows.
     pub(super) fn may_begin(key: &str) -> bool {
-        [NPM, COMPOSER, LOCKED, PIPFILE, DECLARED].iter().any(|names| names.iter().any(|name| name.starts_with(key)))
+        [NPM, COMPOSER, LOCKED, PIPFILE, DECLARED, GIVEN]
+            .iter()
+            .any(|names| names.iter().any(|name| name.starts_with(key)))
     }
 
     /// Takes a string in it.
@@ -174,7 +189,23 @@ impl Role {
                 _ => {}
             },
             Self::Declared => tell_some(declared(value), How::Declared, tell),
+            Self::Given(_) if object.given.len() < MOST_GIVEN => object.given.push(value.to_owned()),
+            Self::None if key == PROGRAM => object.program = Some(value.to_owned()),
             _ => {}
+        }
+    }
+
+    /// What a program is given that the object above names, if this key of it says that.
+    pub(super) fn given(&self, object: &Object, key: Option<&str>, array: bool) -> Option<Self> {
+        let given = array && *self == Self::None && key.is_some_and(|key| GIVEN.contains(&key));
+        object.program.clone().filter(|_| given).map(Self::Given)
+    }
+
+    /// The line that runs a program with what it is given.
+    pub(super) fn run(&self, object: &Object) -> Option<String> {
+        match self {
+            Self::Given(program) if !object.given.is_empty() => Some(format!("{program} {}", object.given.join(" "))),
+            _ => None,
         }
     }
 

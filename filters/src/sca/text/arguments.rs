@@ -12,8 +12,20 @@ const MOST_READ: usize = 8 * MOST_ARGUMENTS;
 const COMMANDS: &[&str] = &["command", "cmd", "program", "executable", "bin", "tool", "name"];
 const GIVEN: &[&str] = &["args", "arguments", "argv", "parameters", "params"];
 /// Keys of a file's name, and of what is written to it.
-const PATHS: &[&str] =
-    &["path", "filename", "file", "file_path", "filepath", "file_name", "target_file", "name", "uri"];
+const PATHS: &[&str] = &[
+    "path",
+    "filename",
+    "file",
+    "file_path",
+    "filepath",
+    "file_name",
+    "target_file",
+    "name",
+    "uri",
+    "targetfile",
+    "relative_path",
+    "destination",
+];
 const CONTENTS: &[&str] = &[
     "content",
     "contents",
@@ -29,6 +41,7 @@ const CONTENTS: &[&str] = &[
     "new_string",
     "new_content",
     "new_text",
+    "newtext",
     "insert_text",
     "patch",
     "diff",
@@ -56,18 +69,19 @@ pub(in crate::sca) fn of_call(arguments: &Json<'_>) -> Findings {
 /// What a value brings in, by its text and by what stands beside each other in it.
 fn in_values(text: &str, value: &Json<'_>) -> Findings {
     let mut findings = without_form(find(text, Hint::Language("json")));
-    together(value, &mut { MOST_READ }, &mut findings);
+    together(value, None, &mut { MOST_READ }, &mut findings);
     findings
 }
 
-/// Looks through what stands beside each other; `room` says how much may yet be read.
-fn together(json: &Json<'_>, room: &mut usize, findings: &mut Findings) {
+/// Looks through what stands beside each other; `above` is the file that what stands around it names, and `room` says how
+/// much may yet be read.
+fn together(json: &Json<'_>, above: Option<&str>, room: &mut usize, findings: &mut Findings) {
     let shell = |line: &str, findings: &mut Findings| merge(findings, find(line, Hint::Language("sh")));
     if let Some(items) = json.as_array() {
         if let Some(line) = joined(items, " ") {
             shell(&line, findings);
         }
-        items.iter().for_each(|item| together(item, room, findings));
+        items.iter().for_each(|item| together(item, above, room, findings));
     }
     let entries = json.as_object().unwrap_or_default();
     let of = |keys: &'static [&str]| entries.iter().filter(|(key, _)| keys.iter().any(|k| key.eq_ignore_ascii_case(k)));
@@ -79,9 +93,14 @@ fn together(json: &Json<'_>, room: &mut usize, findings: &mut Findings) {
             }
         }
     }
-    for path in of(PATHS).filter_map(|(_, value)| value.as_str()) {
+    let own: Vec<&str> = of(PATHS).filter_map(|(_, value)| value.as_str()).collect();
+    // Edits of a file stand below its name.
+    let file = own.iter().find(|path| path.contains('.')).copied().or(above);
+    for path in own.iter().copied().chain(above.filter(|_| own.is_empty())) {
         let named = |key: &str| CONTENTS.iter().any(|content| key.eq_ignore_ascii_case(content));
-        for (key, value) in entries {
+        // What an edit takes away brings nothing in.
+        let taken = |key: &str| key.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("old"));
+        for (key, value) in entries.iter().filter(|(key, _)| !taken(key)) {
             let text = match value {
                 Json::String(text) if named(key) || text.contains('\n') => text.to_string(),
                 Json::Array(items) if named(key) => joined(items, "\n").unwrap_or_default(),
@@ -95,7 +114,17 @@ fn together(json: &Json<'_>, room: &mut usize, findings: &mut Findings) {
             merge(findings, without_form(find(&text, Hint::File(path))));
         }
     }
-    entries.iter().for_each(|(_, value)| together(value, room, findings));
+    for (key, value) in entries {
+        // `{"requirements.txt": "what it holds"}`
+        if let (true, Json::String(text)) = (key.contains('.'), value) {
+            let Some(left) = room.checked_sub(text.len()) else {
+                return findings.unreadable.push(Unreadable { what: What::Long, place: 0..text.len() });
+            };
+            *room = left;
+            merge(findings, without_form(find(text, Hint::File(key))));
+        }
+        together(value, file, room, findings);
+    }
 }
 
 /// The strings of an array, if it has nothing else.

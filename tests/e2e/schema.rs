@@ -368,7 +368,8 @@ fn a_real_llmesh_node_answers_through_the_gate() {
     let Some(python) = python_with("llmesh", "an LLMesh node behind the gate") else { return };
     let model = FakeServer::start();
     let node = Node::start(&python, &model);
-    let gate = Gate::before_url(&node.url, "llmesh").start();
+    let gate = Gate::before_url(&node.url, "llmesh").filter("sca: {}").start();
+    crate::sca::import(&gate);
     let alice = gate.stranger("alice");
     assert_eq!(alice.get("/identity").code(), "identity.pending");
     assert!(gate.cli(&["peers", "approve", &alice.id]).status.success());
@@ -386,9 +387,22 @@ fn a_real_llmesh_node_answers_through_the_gate() {
     let refused = ask(&alice, "generate_code", 50);
     assert_eq!(refused.status, 502, "{}", refused.text());
     assert!(refused.text().contains("llm_output_invalid"), "{}", refused.text());
-    // What it lets pass though it is wrong, the gate does not: a digest of another text.
-    let mut other = fine("review_code", 51);
-    other["code_sha256_echo"] = "0".repeat(64).into();
-    model.next(Script::json(&says(&other)));
-    assert_eq!(ask(&alice, "review_code", 51).code(), "schema.response");
+    // What it lets pass though it is wrong, the gate does not: a digest of another text, a package with advisories (what
+    // is declared it looks up itself). An answer with both is refused for the first.
+    let digests = [("review_code", "code_sha256_echo"), ("critique_output", "candidate_output_sha256_echo")];
+    let faults = [(true, false), (false, true), (true, true)];
+    let all = digests.iter().flat_map(|digest| faults.map(|faults| (*digest, faults)));
+    for (number, ((tool, digest), (wrong, vulnerable))) in (60..).zip(all) {
+        let mut value = fine(tool, number);
+        if wrong {
+            value[digest] = "0".repeat(64).into();
+        }
+        if vulnerable {
+            value["findings"][0]["description"] = "pip install django==3.2.1".into();
+        }
+        model.next(Script::json(&says(&value)));
+        let refused = ask(&alice, tool, number);
+        let code = if wrong { "schema.response" } else { "sca.vulnerable" };
+        assert_eq!((refused.status, refused.code()), (502, code.to_owned()), "{tool}: {}", refused.text());
+    }
 }

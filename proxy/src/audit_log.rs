@@ -1,34 +1,49 @@
-//! The audit log on disk: one writer, appends in O(1), torn ends repaired, failures noticed.
+//! The audit log on disk: one writer, a chain over all segments, a signed tree over all entries.
 //!
-//! Segments lie in `<node.state>/audit/` as `audit-000001.jsonl` and so on; the chain runs on from one
-//! to the next. An entry is sealed and written by one `write` under a short lock before its exchange
-//! ends, so an entry that cannot be written refuses the exchange. Syncing to the medium is done in
-//! groups by a thread of its own, unless the operator asks for more.
+//! An exchange hands its entry over and waits until it is written ([`queue`], [`writer`]); what takes a disk's time
+//! happens beside the writer ([`syncer`]). Segments that have ended are compressed, and deleted when they are old
+//! ([`keeper`]). A start looks at the end alone ([`resume`]). Who reads the log needs none of this: it is files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use portcullis_filters::audit::{AuditError, AuditSink, Chain, Entry};
+use futures::future::BoxFuture;
+use portcullis_audit::{Chain, Position};
+use portcullis_certs::NodeKey;
+use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
 
-use crate::config::{AuditSettings, Fsync};
+use crate::config::AuditSettings;
 use crate::metrics::Metrics;
 
+pub(crate) mod checkpoints;
+#[cfg(debug_assertions)]
+mod faults;
+mod keeper;
 mod key;
+mod queue;
 mod resume;
+pub(crate) mod segment;
+mod state;
+mod syncer;
+pub(crate) mod tree_file;
+mod writer;
 
-pub(crate) use key::AuditKey;
-pub(crate) use resume::segments;
+pub(crate) use key::{AuditKey, FIRST, MASTER};
 
-/// How often, at most, a batch is synced.
-const SYNC_EVERY: Duration = Duration::from_millis(200);
-/// How often a failing log is tried again by itself.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+use queue::{Pending, Queue};
+use segment::SegmentFile;
+use syncer::{Desk, Syncer};
+use writer::{Open, Writer};
+
+/// A writer that is at one group for longer than this waits for a disk that has stopped: nothing more is let in.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +51,8 @@ pub(crate) enum AuditLogError {
     #[error("the audit log `{0}` is in use by another process; only one gate may write it")]
     Busy(PathBuf),
     #[error(
-        "the audit log `{path}` cannot be continued: {why}; look with `portcullis audit verify`, and move the folder away to begin a new log"
+        "the audit log `{path}` cannot be continued: {why}; look with `portcullis audit verify`, keep the folder as \
+         evidence, and move it away to begin a new log"
     )]
     Damaged { path: PathBuf, why: String },
     #[error("cannot {what} `{path}`: {source}")]
@@ -48,121 +64,199 @@ pub(crate) enum AuditLogError {
 pub(crate) struct Opened {
     /// The bytes of a torn last line that was removed.
     pub(crate) repaired: Option<u64>,
+    /// How many entries had to be read, because nothing said where the log stood.
+    pub(crate) read_anew: Option<u64>,
 }
 
 /// The log.
 pub(crate) struct AuditLog {
     shared: Arc<Shared>,
-    syncer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for as long as the log is open.
     _lock: File,
 }
 
+/// What the log's threads share.
 struct Shared {
     dir: PathBuf,
     settings: AuditSettings,
-    writer: Mutex<Writer>,
+    queue: Queue,
+    desk: Desk,
+    rotated: keeper::Bell,
     failing: AtomicBool,
-    probed: Mutex<Instant>,
+    /// Since when the writer is at one group, in milliseconds since `began`; 0 while it waits for work.
+    busy_since: AtomicU64,
+    began: Instant,
     entries: AtomicU64,
     failures: AtomicU64,
     write_nanos: AtomicU64,
-    /// Whether something waits to be synced, and whether the log is closed.
-    waiting: Mutex<(bool, bool)>,
-    wake: Condvar,
+    groups: AtomicU64,
+    standing: Mutex<Standing>,
+    /// How many entries are under a checkpoint.
+    signed: watch::Sender<u64>,
+    /// The first segment that is not exported whole; none while nothing is exported.
+    exported: Mutex<Option<u64>>,
 }
 
-struct Writer {
-    chain: Chain,
-    file: Arc<File>,
+/// Where the log stands.
+#[derive(Clone, Copy)]
+struct Standing {
+    position: Position,
     segment: u64,
-    length: u64,
+    bytes: u64,
 }
 
 impl AuditLog {
-    /// Opens the log and picks the chain up at its end.
+    /// Opens the log and picks it up at its end.
     ///
     /// # Errors
     /// When another process has it, when its end is not one, or when the disk says no.
-    pub(crate) fn open(dir: &Path, key: &AuditKey, settings: AuditSettings) -> Result<(Self, Opened), AuditLogError> {
-        portcullis_certs::files::create_private_dir(dir).map_err(|e| AuditLogError::Io {
-            what: "make",
-            path: dir.to_owned(),
-            source: std::io::Error::other(e.to_string()),
-        })?;
+    pub(crate) fn open(
+        dir: &Path,
+        key: &AuditKey,
+        node: Arc<NodeKey>,
+        settings: AuditSettings,
+    ) -> Result<(Self, Opened), AuditLogError> {
+        let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
+        portcullis_certs::files::create_private_dir(dir)
+            .map_err(|error| io("make")(std::io::Error::other(error.to_string())))?;
         let lock = lock(dir)?;
-        let seal = key.seal_key();
-        let end = resume::end_of_chain(dir, &seal)?;
-        let (segment, length, file) = match end.segment {
-            Some((number, length)) => (number, length, open_segment(dir, number)?),
-            None => (1, 0, open_segment(dir, 1)?),
+        let keys = Arc::new(key.segments());
+        let end = resume::end_of_log(dir, &keys, &checkpoints::verifier_key(&node.public()))?;
+        let (number, length, file) = match end.segment {
+            Some((number, length)) => (number, length, SegmentFile::open(dir, number)),
+            None => (0, 0, SegmentFile::create(dir, 0)),
         };
-        let writer =
-            Writer { chain: Chain::resume(seal, &end.previous, end.next_seq), file: Arc::new(file), segment, length };
+        let file = Arc::new(file.map_err(io("open"))?);
+        let opened = Opened { repaired: end.repaired, read_anew: end.read_anew };
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
-            settings,
-            writer: Mutex::new(writer),
+            queue: Queue::default(),
+            desk: Desk::default(),
+            rotated: keeper::Bell::default(),
             failing: AtomicBool::new(false),
-            probed: Mutex::new(Instant::now()),
+            busy_since: AtomicU64::new(0),
+            began: Instant::now(),
             entries: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             write_nanos: AtomicU64::new(0),
-            waiting: Mutex::new((false, false)),
-            wake: Condvar::new(),
+            groups: AtomicU64::new(0),
+            standing: Mutex::new(Standing { position: end.position, segment: number, bytes: length }),
+            signed: watch::Sender::new(end.signed),
+            exported: Mutex::default(),
+            settings,
         });
-        let syncing = Arc::clone(&shared);
+        shared.desk.begin_at(number, length, end.signed);
+        let signer = checkpoints::Signer::new(dir, node);
         let syncer =
-            std::thread::Builder::new().name("audit-sync".to_owned()).spawn(move || syncing.sync_in_groups()).map_err(
-                |source| AuditLogError::Io { what: "start the syncing thread of", path: dir.to_owned(), source },
-            )?;
-        let log = Self { shared, syncer: Mutex::new(Some(syncer)), _lock: lock };
-        if let Some(bytes) = end.repaired {
-            let note = Entry { event_type: "audit.repaired", response_bytes: bytes, ..Entry::default() };
-            log.append(&note).map_err(|e| AuditLogError::Damaged { path: dir.to_owned(), why: e.to_string() })?;
+            Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: end.tree_file, signer, nodes: Vec::new() };
+        let mut writer = Writer {
+            chain: Chain::resume(keys.seal_key(number), end.position),
+            tree: end.tree,
+            segment: Open {
+                number,
+                file,
+                length,
+                ends: shared.settings.segment_age.map(|age| Instant::now() + age),
+            },
+            nodes: end.nodes,
+            unsynced: Vec::new(),
+            synced: length,
+            unsynced_since: None,
+            unsigned_since: (end.position.next_seq > end.signed).then(Instant::now),
+            signed: end.signed,
+            signed_at: None,
+            probe: None,
+            dir: dir.to_owned(),
+            keys,
+            shared: Arc::clone(&shared),
+        };
+        if number > 0 && length == 0 {
+            // What was under way when the power went: the entry that ties it to the one before.
+            writer.link(number - 1, end.position).map_err(io("continue"))?;
         }
-        Ok((log, Opened { repaired: end.repaired }))
+        let threads = start(writer, syncer, &shared).map_err(io("start the threads of"))?;
+        let log = Self { shared, threads: Mutex::new(threads), _lock: lock };
+        let note = |event_type, bytes| {
+            let entry = Entry { event_type, response_bytes: bytes, ..Entry::default() };
+            let written = log.hand_over(entry.draft()).wait();
+            written.map_err(|error| io("write")(std::io::Error::other(error.to_string())))
+        };
+        if let Some(bytes) = opened.repaired {
+            note("audit.repaired", bytes)?;
+        }
+        Ok((log, opened))
     }
 
-    /// Brings everything to the medium and ends the syncing thread.
+    /// Writes what waits, brings everything to the medium under a checkpoint, and ends the log's threads.
     pub(crate) fn close(&self) {
-        self.shared.waiting().1 = true;
-        self.shared.wake.notify_all();
-        let syncer = self.syncer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = syncer {
-            let _ = thread.join();
+        self.shared.queue.close();
+        self.shared.rotated.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("A thread of the audit log panicked.");
+            }
         }
+    }
+
+    /// Tells how many entries are under a checkpoint, whenever that changes.
+    pub(crate) fn signed(&self) -> watch::Receiver<u64> {
+        self.shared.signed.subscribe()
+    }
+
+    /// Notes that everything before this segment was exported.
+    pub(crate) fn exported(&self, segment: u64) {
+        *self.shared.exported.lock().unwrap_or_else(PoisonError::into_inner) = Some(segment);
+        self.shared.rotated.ring();
     }
 
     /// Brings the counters up to date.
     pub(crate) fn report(&self, metrics: &Metrics) {
+        let shared = &self.shared;
         let catch_up = |counter: &prometheus::IntCounter, now: u64| {
             counter.inc_by(now.saturating_sub(counter.get()));
         };
-        let before = metrics.audit_entries.get();
-        let entries = self.shared.entries.load(Ordering::Relaxed);
-        catch_up(&metrics.audit_entries, entries);
-        catch_up(&metrics.audit_failures, self.shared.failures.load(Ordering::Relaxed));
-        let nanos = self.shared.write_nanos.swap(0, Ordering::Relaxed);
-        if let Some(mean) = nanos.checked_div(entries.saturating_sub(before)) {
-            // One observation for the entries since the last look: their mean.
+        catch_up(&metrics.audit_entries, shared.entries.load(Ordering::Relaxed));
+        catch_up(&metrics.audit_failures, shared.failures.load(Ordering::Relaxed));
+        let nanos = shared.write_nanos.swap(0, Ordering::Relaxed);
+        if let Some(mean) = nanos.checked_div(shared.groups.swap(0, Ordering::Relaxed)) {
+            // One observation for the groups since the last look: their mean.
             metrics.audit_write.observe(Duration::from_nanos(mean).as_secs_f64());
         }
-        metrics.audit_chain_ok.set(i64::from(!self.shared.failing.load(Ordering::Relaxed)));
-        let next = self.shared.writer().chain.next_seq();
-        metrics.audit_sequence.set(next.saturating_sub(1) as f64);
+        metrics.audit_chain_ok.set(i64::from(self.ready()));
+        metrics.audit_sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
     }
 
     pub(crate) fn status_json(&self) -> Value {
-        let writer = self.shared.writer();
+        let standing = *self.shared.standing();
+        let progress = self.shared.desk.progress();
         json!({
-            "ready": !self.shared.failing.load(Ordering::Relaxed),
-            "entries": writer.chain.next_seq(),
-            "head": writer.chain.head().get(..16),
-            "segment": segment_name(writer.segment),
-            "segment_bytes": writer.length,
+            "ready": self.ready(),
+            "entries": standing.position.next_seq,
+            "head": standing.position.previous.as_str().get(..16),
+            "segment": format!("audit-{:06}.jsonl", standing.segment),
+            "segment_bytes": standing.bytes,
+            "signed": progress.signed,
+            "unsigned_because": progress.unsigned,
+            "waiting": self.shared.queue.length(),
             "failures": self.shared.failures.load(Ordering::Relaxed),
         })
+    }
+
+    fn hand_over_to(shared: &Shared, entry: Draft) -> Receipt {
+        let refused = |why: &str| {
+            shared.failures.fetch_add(1, Ordering::Relaxed);
+            Receipt::settled(Err(AuditError(why.to_owned())))
+        };
+        if shared.failing.load(Ordering::Acquire) {
+            return refused("the log is failing");
+        }
+        let (receipt, waits) = oneshot::channel();
+        match shared.queue.push(Pending { draft: entry, receipt }) {
+            Ok(()) => Receipt::waiting(waits),
+            Err(_) => refused("the log is closed"),
+        }
     }
 }
 
@@ -173,152 +267,79 @@ impl Drop for AuditLog {
 }
 
 impl AuditSink for AuditLog {
-    fn append(&self, entry: &Entry<'_>) -> Result<(), AuditError> {
-        let began = Instant::now();
-        let written = self.shared.append(entry);
-        self.shared.write_nanos.fetch_add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(0), Ordering::Relaxed);
-        match written {
-            Ok(()) => {
-                self.shared.entries.fetch_add(1, Ordering::Relaxed);
-                if self.shared.failing.load(Ordering::Acquire) && self.shared.has_room() {
-                    self.shared.failing.store(false, Ordering::Release);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.shared.failures.fetch_add(1, Ordering::Relaxed);
-                if !self.shared.failing.swap(true, Ordering::AcqRel) {
-                    tracing::error!(%error, "The audit log cannot be written: nothing is let in until it can.");
-                }
-                Err(AuditError(error.to_string()))
-            }
-        }
+    fn hand_over(&self, entry: Draft) -> Receipt {
+        Self::hand_over_to(&self.shared, entry)
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.shared.queue.room())
     }
 
     fn ready(&self) -> bool {
-        if !self.shared.failing.load(Ordering::Acquire) {
-            return true;
-        }
-        // A failing log is tried with an entry of its own, so that the gate opens again by itself.
-        let mut probed = self.shared.probed.lock().unwrap_or_else(PoisonError::into_inner);
-        if probed.elapsed() < PROBE_EVERY {
-            return false;
-        }
-        *probed = Instant::now();
-        drop(probed);
-        if !self.shared.has_room() {
-            return false;
-        }
-        let recovered = self.append(&Entry { event_type: "audit.recovered", ..Entry::default() }).is_ok();
-        if recovered {
-            tracing::info!("The audit log can be written again.");
-        }
-        recovered
+        !self.shared.failing.load(Ordering::Acquire) && !self.shared.stalled()
     }
 }
 
 impl Shared {
-    /// Whether the disk takes more than one entry again: the short one that marks a recovery may fit
-    /// where the next request's would not. A file system that cannot say is tried.
-    fn has_room(&self) -> bool {
-        const ROOM: u64 = 16 * 1024;
-        let writer = self.writer();
-        let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
-        let reserved = rustix::fs::fallocate(&*writer.file, keep, writer.length, ROOM);
-        !matches!(
-            reserved,
-            Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT | rustix::io::Errno::FBIG | rustix::io::Errno::IO)
-        )
+    /// Notes that the writer has taken a group, or waits for one.
+    fn busy(&self, busy: bool) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.busy_since.store(if busy { now } else { 0 }, Ordering::Release);
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stalled(&self) -> bool {
+        let since = self.busy_since.load(Ordering::Acquire);
+        since > 0 && self.began.elapsed() > Duration::from_millis(since) + STALLED
     }
 
-    fn waiting(&self) -> MutexGuard<'_, (bool, bool)> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wrote(&self, entries: u64, took: Duration) {
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.write_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(0), Ordering::Relaxed);
     }
 
-    fn append(&self, entry: &Entry<'_>) -> std::io::Result<()> {
-        let mut writer = self.writer();
-        let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
-        let sealed = writer.chain.seal(entry, u64::try_from(micros).unwrap_or(u64::MAX));
-        if writer.length >= self.settings.segment_bytes {
-            writer.rotate(&self.dir)?;
-        }
-        let file = Arc::clone(&writer.file);
-        let line = writer.chain.line();
-        if let Err(error) = (&*file).write_all(line).and_then(|()| self.sync_now(&file)) {
-            // Half a line must not stay: the next entry would be glued to it.
-            file.set_len(writer.length)?;
-            return Err(error);
-        }
-        writer.length += line.len() as u64;
-        writer.chain.commit(sealed);
-        drop(writer);
-        if self.settings.fsync == Fsync::Batch {
-            let mut waiting = self.waiting();
-            if !waiting.0 {
-                waiting.0 = true;
-                self.wake.notify_one();
-            }
-        }
-        Ok(())
+    fn stands_at(&self, position: Position, segment: u64, bytes: u64) {
+        *self.standing() = Standing { position, segment, bytes };
     }
 
-    fn sync_now(&self, file: &File) -> std::io::Result<()> {
-        if self.settings.fsync == Fsync::Always { file.sync_data() } else { Ok(()) }
+    fn current_segment(&self) -> u64 {
+        self.standing().segment
     }
 
-    fn sync_in_groups(&self) {
-        loop {
-            let mut waiting = self.waiting();
-            while !waiting.0 && !waiting.1 {
-                waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            let closed = waiting.1;
-            waiting.0 = false;
-            drop(waiting);
-            let file = Arc::clone(&self.writer().file);
-            if let Err(error) = file.sync_data()
-                && !self.failing.swap(true, Ordering::AcqRel)
-            {
-                tracing::error!(%error, "The audit log cannot be brought to the disk: nothing is let in until it can.");
-            }
-            if closed {
-                return;
-            }
-            let pause = self.waiting();
-            let _ = self.wake.wait_timeout_while(pause, SYNC_EVERY, |(_, closed)| !*closed);
-        }
+    fn current_bytes(&self) -> u64 {
+        self.standing().bytes
+    }
+
+    fn exported(&self) -> Option<u64> {
+        *self.exported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Writer {
-    fn rotate(&mut self, dir: &Path) -> std::io::Result<()> {
-        self.file.sync_data()?;
-        let next = self.segment + 1;
-        let file = open_segment(dir, next).map_err(|e| std::io::Error::other(e.to_string()))?;
-        self.file = Arc::new(file);
-        self.segment = next;
-        self.length = 0;
-        Ok(())
-    }
+/// Starts the writer, what syncs and signs beside it, and the keeper of old segments.
+fn start(writer: Writer, syncer: Syncer, shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let thread = |name: &str| std::thread::Builder::new().name(format!("audit-{name}"));
+    let (syncing, keeping) = (Arc::clone(shared), Arc::clone(shared));
+    Ok(vec![
+        thread("writer").spawn(move || writer.run())?,
+        thread("sync").spawn(move || {
+            syncer.run(&syncing.desk, || {
+                let signed = syncing.desk.progress().signed;
+                syncing.signed.send_if_modified(|known| std::mem::replace(known, signed) != signed);
+                syncing.queue.nudge();
+            });
+        })?,
+        thread("keeper").spawn(move || keeper::keep(&keeping))?,
+    ])
 }
 
-fn segment_name(number: u64) -> String {
-    format!("audit-{number:06}.jsonl")
-}
-
-fn open_segment(dir: &Path, number: u64) -> Result<File, AuditLogError> {
-    let path = dir.join(segment_name(number));
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|source| AuditLogError::Io { what: "open", path, source })
+/// The time, in microseconds since 1970.
+fn now_micros() -> u64 {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    u64::try_from(micros).unwrap_or(u64::MAX)
 }
 
 fn lock(dir: &Path) -> Result<File, AuditLogError> {
@@ -330,24 +351,6 @@ fn lock(dir: &Path) -> Result<File, AuditLogError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(AuditLogError::Busy(dir.to_owned())),
         Err(error) => Err(io(error.into())),
     }
-}
-
-/// Reads the last bytes of a file.
-fn read_end(path: &Path, want: u64) -> Result<(Vec<u8>, u64), AuditLogError> {
-    let io = |source| AuditLogError::Io { what: "read", path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let from = length.saturating_sub(want);
-    let mut bytes = vec![0; usize::try_from(length - from).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, from).map_err(io)?;
-    Ok((bytes, length))
-}
-
-/// Cuts a file to a length.
-fn cut(path: &Path, length: u64) -> Result<(), AuditLogError> {
-    let io = |source| AuditLogError::Io { what: "repair", path: path.to_owned(), source };
-    let file = fs::OpenOptions::new().write(true).open(path).map_err(io)?;
-    file.set_len(length).and_then(|()| file.sync_all()).map_err(io)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod audit;
 mod check;
 mod firewall;
 mod identity;
@@ -31,6 +32,7 @@ mod store;
 mod units;
 pub(crate) mod written;
 
+pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync};
 pub(crate) use firewall::FirewallConfig;
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 pub(crate) use limits::RateLimits;
@@ -172,31 +174,6 @@ pub(crate) struct Filters {
     pub(crate) audit: AuditSettings,
     /// Whose grants hold.
     pub(crate) grants: Granting,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AuditSettings {
-    pub(crate) fsync: Fsync,
-    pub(crate) segment_bytes: u64,
-}
-
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { fsync: Fsync::Batch, segment_bytes: 256 * 1024 * 1024 }
-    }
-}
-
-/// When entries are brought from the system's memory to the medium.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Fsync {
-    /// With every entry: safest, and slow.
-    Always,
-    /// Several at once, at most 200 ms after they were written.
-    #[default]
-    Batch,
-    /// When the system finds time.
-    Never,
 }
 
 /// What is shown in the place of a secret.

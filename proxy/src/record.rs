@@ -5,7 +5,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use portcullis_filters::audit::{AuditError, AuditSink, Entry};
+use portcullis_filters::audit::{AuditError, AuditSink, Entry, Receipt};
 use portcullis_filters::exchange::{Caller, Content, Facts, Noted, Shadow};
 use portcullis_filters::gate::Gate;
 use portcullis_filters::schema::Bound;
@@ -58,7 +58,9 @@ pub(crate) struct Record {
     response_bytes: u64,
     answer: Sha256,
     began: Instant,
-    closed: bool,
+    /// How it ended, once its entry was handed over.
+    ended: Option<Ended>,
+    counted: bool,
     sink: Arc<dyn AuditSink>,
     metrics: Arc<Metrics>,
     decisions: Arc<Decisions>,
@@ -76,6 +78,15 @@ pub(crate) enum Ending<'r> {
     ClientLeft,
     /// It was refused.
     Refused(&'r Refusal),
+}
+
+/// How an exchange ended, as it is counted.
+#[derive(Clone, Copy)]
+struct Ended {
+    blocked: bool,
+    filter: &'static str,
+    code: &'static str,
+    took: Duration,
 }
 
 impl Record {
@@ -109,7 +120,8 @@ impl Record {
             response_bytes: 0,
             answer: Sha256::new(),
             began: Instant::now(),
-            closed: false,
+            ended: None,
+            counted: false,
             sink,
             metrics,
             decisions,
@@ -183,9 +195,17 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written: then the exchange must be refused.
-    pub(crate) fn close(&mut self, ending: Ending<'_>) -> Result<(), AuditError> {
-        if self.closed {
-            return Ok(());
+    pub(crate) async fn close(&mut self, ending: Ending<'_>) -> Result<(), AuditError> {
+        let Some(receipt) = self.hand_over(ending) else { return Ok(()) };
+        let written = receipt.await;
+        self.count(written.is_err());
+        written
+    }
+
+    /// Hands the entry over to be written, and tells whoever watches the gate. `None` where that was done before.
+    fn hand_over(&mut self, ending: Ending<'_>) -> Option<Receipt> {
+        if self.ended.is_some() {
+            return None;
         }
         let mut tried = false;
         let (blocked, filter, code) = match ending {
@@ -228,21 +248,31 @@ impl Record {
             advisory_ids: &self.advisories(),
             repairs: self.repairs,
             shadow: tried,
+            ..Entry::default()
         };
-        let written = if self.told_with_others { Ok(()) } else { self.sink.append(&entry) };
-        self.closed = true;
+        let receipt =
+            if self.told_with_others { Receipt::settled(Ok(())) } else { self.sink.hand_over(entry.draft()) };
+        self.ended = Some(Ended { blocked, filter, code, took });
         self.tell(ending, (filter, code, tried), took);
+        Some(receipt)
+    }
+
+    /// Counts the exchange, once. One whose entry was lost is refused, whatever was decided.
+    fn count(&mut self, lost: bool) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        let Some(Ended { blocked, filter, code, took }) = self.ended else { return };
         // A shadow block is told in the audit log, and has a counter of its own; among the requests this one was let
-        // through. One whose entry was lost is refused, whatever was decided.
-        let (blocked, filter, code) = match (&written, blocked) {
-            (Err(_), _) => (true, "audit", Code::AuditUnavailable.as_str()),
-            (Ok(()), true) => (true, filter, code),
-            (Ok(()), false) => (false, "", ""),
+        // through.
+        let (blocked, filter, code) = match (lost, blocked) {
+            (true, _) => (true, "audit", Code::AuditUnavailable.as_str()),
+            (false, true) => (true, filter, code),
+            (false, false) => (false, "", ""),
         };
-        let status = if written.is_err() { 503 } else { self.status };
+        let status = if lost { 503 } else { self.status };
         self.metrics.requests_in_flight.dec();
         self.metrics.finished(&Finished { class: self.class, blocked, filter, code, status, took });
-        written
     }
 }
 
@@ -310,46 +340,32 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.closed {
-            return;
+        if self.ended.is_none() {
+            let broke = Refusal::internal("request", "the exchange ended in the middle");
+            let ending = if std::thread::panicking() { Ending::Refused(&broke) } else { Ending::ClientLeft };
+            // Nobody is left to wait for it. It is written all the same, or its loss is logged and counted.
+            drop(self.hand_over(ending));
         }
-        let broke = Refusal::internal("request", "the exchange ended in the middle");
-        let ending = if std::thread::panicking() { Ending::Refused(&broke) } else { Ending::ClientLeft };
-        if let Err(error) = self.close(ending) {
-            tracing::error!(%error, request = self.id, "An audit entry was lost.");
-        }
+        self.count(false);
     }
 }
 
 /// Writes the entry of a client whose certificate did not even shake hands: it never came to a request.
-pub(crate) fn broken_handshake(sink: &dyn AuditSink) {
+pub(crate) async fn broken_handshake(sink: &dyn AuditSink) {
     let id = Ulid::new().to_string();
     let entry = Entry {
         event_type: "handshake",
         request_id: &id,
-        node_id: "",
         identity_method: "mtls",
         listener: LISTENER,
-        route_class: "",
-        method: "",
-        path: "",
-        model: "",
-        upstream: "",
         policy_decision: "BLOCK",
         filter: "identity",
         code: Code::IdentityInvalid.as_str(),
         data_level: DataLevel::L0.as_str(),
-        prompt_sha256: "",
-        output_sha256: "",
-        request_bytes: 0,
-        response_bytes: 0,
-        duration_us: 0,
-        task_id: "",
-        advisory_ids: "",
-        repairs: 0,
-        shadow: false,
+        ..Entry::default()
     };
-    if let Err(error) = sink.append(&entry) {
+    let receipt = sink.hand_over(entry.draft());
+    if let Err(error) = receipt.await {
         tracing::error!(%error, "An audit entry was lost.");
     }
 }

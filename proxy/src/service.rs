@@ -313,7 +313,7 @@ impl Service {
             Relayed::Answered => Stop::Done,
             Relayed::ClientLeft => {
                 session.set_keepalive(None);
-                let _ = record.close(Ending::ClientLeft);
+                let _ = record.close(Ending::ClientLeft).await;
                 Stop::Done
             }
             Relayed::Refused(refusal) => Stop::Refused(dialect, refusal),
@@ -336,7 +336,7 @@ impl Service {
     async fn public(&self, session: &mut ServerSession, record: &mut Record) -> Stop {
         let body = Bytes::from_static(b"{\"status\":\"ok\"}");
         record.status = 200;
-        if record.close(Ending::Allowed).is_err() {
+        if record.close(Ending::Allowed).await.is_err() {
             return Stop::Refused(
                 Dialect::Plain,
                 Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written"),
@@ -366,7 +366,7 @@ impl Service {
         parsed: bool,
     ) {
         record.status = refusal.code.status();
-        let refusal = match record.close(Ending::Refused(&refusal)) {
+        let refusal = match record.close(Ending::Refused(&refusal)).await {
             Ok(()) => refusal,
             Err(error) => {
                 tracing::error!(%error, request = record.id, "The audit log cannot be written.");

@@ -86,6 +86,12 @@ impl SecretKey {
         self.key.sign(message).to_bytes()
     }
 
+    /// The key itself, for what signs in a form of its own: notes, countersignatures.
+    #[must_use]
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.key
+    }
+
     /// The node id of the public half.
     #[must_use]
     pub fn node_id(&self) -> &str {

@@ -1,53 +1,69 @@
-//! The key that seals the log.
+//! The keys that seal the log.
 
 use std::path::Path;
 
 use anyhow::Context as _;
+use portcullis_audit::keys::SegmentKeys;
 use portcullis_certs::files;
-use portcullis_filters::audit::SealKey;
 use portcullis_filters::firewall::Fingerprints;
 use zeroize::Zeroizing;
 
-/// 32 random bytes, kept as hex in a private file. Never printed.
-pub(crate) struct AuditKey(Zeroizing<Vec<u8>>);
+/// The file with the key of segment 0: the one that LLMesh's verifier asks for.
+pub(crate) const FIRST: &str = "audit.key";
+/// The file with the key that those of all other segments come from.
+pub(crate) const MASTER: &str = "audit-master.key";
+
+/// Two keys of 32 random bytes, kept as hex in private files. Never printed.
+pub(crate) struct AuditKey {
+    first: Zeroizing<Vec<u8>>,
+    master: Zeroizing<Vec<u8>>,
+}
 
 impl AuditKey {
-    /// Reads the key, or makes it where there is none; never over another.
+    /// Reads the keys of a state directory, or makes those that are not there; never over others.
     ///
     /// # Errors
-    /// When the file cannot be read or written, can be read by others, or holds no key.
-    pub(crate) fn load_or_create(path: &Path) -> anyhow::Result<Self> {
-        if !path.exists() {
-            let mut bytes = Zeroizing::new([0u8; 32]);
-            getrandom::fill(&mut *bytes).context("the system gives no random bytes")?;
-            let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&*bytes));
-            files::write_new_private(path, hex.as_bytes())?;
+    /// When a file cannot be read or written, can be read by others, or holds no key.
+    pub(crate) fn load_or_create(state: &Path) -> anyhow::Result<Self> {
+        for name in [FIRST, MASTER] {
+            let path = state.join(name);
+            if !path.exists() {
+                let mut bytes = Zeroizing::new([0u8; 32]);
+                getrandom::fill(&mut *bytes).context("the system gives no random bytes")?;
+                let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&*bytes));
+                files::write_new_private(&path, hex.as_bytes())?;
+            }
         }
-        Self::load(path)
+        Self::load(state)
     }
 
-    /// Reads the key.
+    /// Reads the keys of a state directory.
     ///
     /// # Errors
-    /// When the file is not there, can be read by others, or holds no key.
-    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = files::read_private(path)?;
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE
-            .decode(text.trim().as_bytes())
-            .ok()
-            .filter(|bytes| bytes.len() >= 32)
-            .with_context(|| format!("`{}` holds no audit key, expected 64 hex digits", path.display()))?;
-        Ok(Self(Zeroizing::new(bytes)))
+    /// When a file is not there, can be read by others, or holds no key.
+    pub(crate) fn load(state: &Path) -> anyhow::Result<Self> {
+        Ok(Self { first: read(&state.join(FIRST))?, master: read(&state.join(MASTER))? })
     }
 
     /// What the firewall tells findings apart by: a use of the same key that cannot be mistaken for a seal.
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
     pub(crate) fn fingerprints(&self) -> Fingerprints {
-        Fingerprints::new(&self.0).expect("HMAC takes any key")
+        Fingerprints::new(&self.first).expect("HMAC takes any key")
     }
 
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
-    pub(crate) fn seal_key(&self) -> SealKey {
-        SealKey::new(&self.0).expect("HMAC takes any key")
+    /// The keys of the log's segments.
+    #[expect(clippy::expect_used, reason = "HMAC and HKDF take keys of any length (RFC 2104, RFC 5869)")]
+    pub(crate) fn segments(&self) -> SegmentKeys {
+        SegmentKeys::new(&self.first, &self.master).expect("HMAC takes any key")
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let text = files::read_private(path)?;
+    data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.trim().as_bytes())
+        .ok()
+        .filter(|bytes| bytes.len() >= 32)
+        .map(Zeroizing::new)
+        .with_context(|| format!("`{}` holds no audit key, expected 64 hex digits", path.display()))
 }

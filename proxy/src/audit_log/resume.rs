@@ -1,90 +1,303 @@
-//! Finding the end of the chain without reading it all.
+//! Finding the end of the log: from the place that was durable last, or, without one, from its beginning.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
-use portcullis_filters::audit::{GENESIS, SealKey, read_tail};
+use portcullis_audit::note::VerifierKey;
+use portcullis_audit::{Hash, Line, Position, SegmentKeys, Tree, check_lines};
 
-use super::{AuditLogError, cut, read_end};
+use super::state::State;
+use super::tree_file::TreeFile;
+use super::{AuditLogError, checkpoints, segment};
 
-/// More than two lines can ever take.
-const TAIL: u64 = 64 * 1024;
+/// How much is read at once.
+const PIECE: usize = 4 << 20;
+/// More than a line can ever take.
+const MAX_LINE: usize = 64 * 1024;
 
-/// Where the chain ends.
+/// Where the log ends.
 pub(super) struct End {
-    pub(super) previous: String,
-    pub(super) next_seq: u64,
+    pub(super) position: Position,
+    pub(super) tree: Tree,
+    pub(super) tree_file: TreeFile,
+    /// Hashes that are not in the tree's file yet.
+    pub(super) nodes: Vec<u8>,
     /// The newest segment and its length; none in a new log.
     pub(super) segment: Option<(u64, u64)>,
     /// The bytes of a torn line that was removed.
     pub(super) repaired: Option<u64>,
-}
-
-/// The segments of a log, oldest first.
-pub(crate) fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found: Vec<_> = fs::read_dir(dir)?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "jsonl") && number(path).is_some())
-        .collect();
-    found.sort();
-    Ok(found)
-}
-
-fn number(path: &Path) -> Option<u64> {
-    path.file_stem()?.to_str()?.strip_prefix("audit-")?.parse().ok()
+    /// How many entries were read because no place was known.
+    pub(super) read_anew: Option<u64>,
+    /// Entries under the newest checkpoint.
+    pub(super) signed: u64,
 }
 
 /// Finds the end, removing a torn last line: what a power cut leaves of a write that was under way.
-pub(super) fn end_of_chain(dir: &Path, key: &SealKey) -> Result<End, AuditLogError> {
-    let io = |source| AuditLogError::Io { what: "list", path: dir.to_owned(), source };
-    let files = segments(dir).map_err(io)?;
-    let newest = files.last().and_then(|f| number(f));
-    let mut repaired = None;
-    let mut length = 0;
-    if let Some(file) = files.last() {
-        let (tail, whole) = read_end(file, TAIL)?;
-        length = whole;
-        let torn = tail.len() - tail.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        if torn > 0 {
-            if torn as u64 == TAIL {
-                return Err(damaged(file, "its last line is longer than any entry"));
-            }
-            length -= torn as u64;
-            cut(file, length)?;
-            repaired = Some(torn as u64);
+pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Result<End, AuditLogError> {
+    let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
+    let plain = segment::numbers(dir, ".jsonl").map_err(io("list"))?;
+    let compressed = segment::numbers(dir, ".jsonl.zst").map_err(io("list"))?;
+    let newest = plain.last().copied();
+    if let Some(number) = compressed.last().filter(|number| newest.is_none_or(|newest| **number > newest)) {
+        let why = format!("`audit-{number:06}.jsonl.zst` is there, and not the segment that followed it");
+        return Err(damaged(dir, why));
+    }
+    let repaired = newest.map(|number| repair(dir, number)).transpose()?.flatten();
+    let checkpoint = checkpoints::newest(dir, signer).map_err(|error| damaged(dir, error.to_string()))?;
+    let known = State::load(dir, keys).filter(|_| newest.is_some());
+    let (mut walk, read_anew) = match known {
+        Some(state) => (Walk::from(dir, keys, state)?, false),
+        None => (Walk::from_the_beginning(dir, keys, &plain, &compressed)?, newest.is_some()),
+    };
+    let before = walk.position.next_seq;
+    walk.to_the_end(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;
+    if let Some(signed) = &checkpoint {
+        let size = signed.checkpoint.size;
+        if walk.position.next_seq < size {
+            let why = format!(
+                "its checkpoint `{}` is over {size} entries, and {} are there: the newest were cut off",
+                signed.path.display(),
+                walk.position.next_seq
+            );
+            return Err(damaged(dir, why));
+        }
+        if walk.root_at_checkpoint.is_some_and(|root| root != signed.checkpoint.root) {
+            let why = format!("its entries are not those that `{}` was signed over", signed.path.display());
+            return Err(damaged(dir, why));
         }
     }
-    let mut lines = Vec::new();
-    for file in files.iter().rev() {
-        let (tail, _) = read_end(file, TAIL)?;
-        let mut here: Vec<Vec<u8>> = tail.split_inclusive(|b| *b == b'\n').rev().map(<[u8]>::to_vec).take(2).collect();
-        lines.append(&mut here);
-        if lines.len() >= 2 {
-            break;
-        }
-    }
-    let end = |previous: &str, next_seq| End {
-        previous: previous.to_owned(),
-        next_seq,
-        segment: newest.map(|n| (n, length)),
+    Ok(End {
+        read_anew: read_anew.then(|| walk.position.next_seq - before),
+        position: walk.position,
+        tree: walk.tree,
+        tree_file: walk.tree_file,
+        nodes: walk.nodes,
+        segment: newest.map(|number| (number, walk.offset)),
         repaired,
-    };
-    let mut lines = lines.into_iter();
-    let Some(last) = lines.next() else { return Ok(end(GENESIS, 0)) };
-    let name = files.last().map_or(dir, PathBuf::as_path);
-    let before = match lines.next() {
-        Some(line) => Some(
-            read_tail(key, None, &line).ok_or_else(|| damaged(name, "the line before its last is not an entry"))?.0,
-        ),
-        None => None,
-    };
-    let previous = before.as_deref().unwrap_or(GENESIS);
-    let (hmac, seq) = read_tail(key, Some(previous), &last).ok_or_else(|| {
-        damaged(name, "the seal of its last line does not hold, or `audit.key` is not the key it was written with")
-    })?;
-    Ok(end(&hmac, seq + 1))
+        signed: checkpoint.map_or(0, |signed| signed.checkpoint.size),
+    })
 }
 
-fn damaged(path: &Path, why: &str) -> AuditLogError {
-    AuditLogError::Damaged { path: path.to_owned(), why: why.to_owned() }
+/// A walk along the log.
+struct Walk {
+    position: Position,
+    tree: Tree,
+    tree_file: TreeFile,
+    nodes: Vec<u8>,
+    segment: u64,
+    /// How far into the segment it came.
+    offset: u64,
+    /// The root where the newest checkpoint was signed, once it was passed.
+    root_at_checkpoint: Option<Hash>,
+}
+
+impl Walk {
+    /// From a place that was durable, once it is seen to be one.
+    fn from(dir: &Path, keys: &SegmentKeys, state: State) -> Result<Self, AuditLogError> {
+        let size = state.position.next_seq;
+        let wrong = |why: &str| damaged(dir, format!("{why}, and {size} were durable"));
+        let path = segment::plain(dir, state.segment);
+        match File::open(&path) {
+            Ok(file) => {
+                let length = file.metadata().map_err(at("look at", &path))?.len();
+                if length < state.offset {
+                    return Err(wrong("its newest entries were cut off"));
+                }
+                let line = last_line(&file, state.offset).map_err(at("read", &path))?;
+                let seen = line.as_deref().and_then(|line| {
+                    let line = Line::read(line.strip_suffix(b"\n")?)?;
+                    Some((line.seal(), line.seq_no()))
+                });
+                if seen != size.checked_sub(1).map(|last| (state.position.previous, last)) {
+                    return Err(wrong("another entry stands where its newest durable one was"));
+                }
+            }
+            // It ended there, and was compressed since.
+            Err(_) if segment::compressed(dir, state.segment).exists() => {}
+            Err(source) => return Err(at("open", &path)(source)),
+        }
+        let found = TreeFile::open(dir, size).map_err(at("open", &super::tree_file::path(dir)))?;
+        let Some(tree_file) = found else {
+            return Err(wrong("the file `tree` holds fewer entries"));
+        };
+        let tree = Tree::resume(size, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
+        if tree.root() != state.root {
+            return Err(wrong("the file `tree` is of another log"));
+        }
+        let _ = keys;
+        Ok(Self {
+            position: state.position,
+            root_at_checkpoint: None,
+            tree,
+            tree_file,
+            nodes: Vec::new(),
+            segment: state.segment,
+            offset: state.offset,
+        })
+    }
+
+    /// From the first entry that is there.
+    fn from_the_beginning(
+        dir: &Path,
+        keys: &SegmentKeys,
+        plain: &[u64],
+        compressed: &[u64],
+    ) -> Result<Self, AuditLogError> {
+        let _ = keys;
+        let first = plain.iter().chain(compressed).min().copied().unwrap_or(0);
+        let mut position = Position::START;
+        if first > 0 {
+            // What came before was deleted as old; the segment's first entry says what it follows.
+            let mut reader = open(dir, first)?;
+            let mut line = vec![0; MAX_LINE];
+            let got = fill(&mut reader, &mut line).map_err(at("read", &segment::plain(dir, first)))?;
+            let link = line
+                .get(..got)
+                .and_then(|bytes| bytes.split(|byte| *byte == b'\n').next())
+                .and_then(Line::read)
+                .and_then(|line| Some(Position { next_seq: line.seq_no(), previous: line.previous_hmac()? }));
+            let Some(link) = link else {
+                let why = format!("the first entry of `audit-{first:06}` does not say which one it follows");
+                return Err(damaged(dir, why));
+            };
+            position = link;
+        }
+        let found = TreeFile::open(dir, position.next_seq).map_err(at("open", &super::tree_file::path(dir)))?;
+        let Some(tree_file) = found else {
+            let why = format!("the file `tree` holds fewer than the {} entries before", position.next_seq);
+            return Err(damaged(dir, why));
+        };
+        let tree =
+            Tree::resume(position.next_seq, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
+        Ok(Self { position, tree, tree_file, nodes: Vec::new(), segment: first, offset: 0, root_at_checkpoint: None })
+    }
+
+    /// Reads and checks everything that comes after.
+    fn to_the_end(
+        &mut self,
+        dir: &Path,
+        keys: &SegmentKeys,
+        newest: Option<u64>,
+        checkpoint: Option<u64>,
+    ) -> Result<(), AuditLogError> {
+        self.pass(checkpoint);
+        let Some(newest) = newest else { return Ok(()) };
+        loop {
+            self.segment_to_its_end(dir, keys, checkpoint)?;
+            if self.segment == newest {
+                return Ok(());
+            }
+            (self.segment, self.offset) = (self.segment + 1, 0);
+        }
+    }
+
+    fn segment_to_its_end(
+        &mut self,
+        dir: &Path,
+        keys: &SegmentKeys,
+        checkpoint: Option<u64>,
+    ) -> Result<(), AuditLogError> {
+        let path = segment::plain(dir, self.segment);
+        let mut reader = open(dir, self.segment)?;
+        std::io::copy(&mut (&mut reader).take(self.offset), &mut std::io::sink()).map_err(at("read", &path))?;
+        let key = keys.seal_key(self.segment);
+        let mut piece = vec![0; PIECE];
+        let mut held = 0;
+        loop {
+            let got = fill(&mut reader, piece.get_mut(held..).unwrap_or_default()).map_err(at("read", &path))?;
+            let filled = held + got;
+            let whole = piece.get(..filled).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let lines = piece.get(..whole).unwrap_or_default();
+            let checked = check_lines(lines, Some(&key), self.position);
+            if let Some((line, bad)) = checked.bad {
+                let seq = self.position.next_seq + line;
+                return Err(damaged(&path, format!("the entry that should be number {seq}: {bad}")));
+            }
+            for leaf in checked.leaves {
+                self.tree.push(leaf, &mut self.nodes);
+                self.pass(checkpoint);
+            }
+            self.position = checked.position;
+            self.offset += whole as u64;
+            if got == 0 {
+                return match filled {
+                    0 => Ok(()),
+                    _ if whole == filled => Ok(()),
+                    _ => Err(damaged(&path, "it ends in the middle of a line, and is not the newest".to_owned())),
+                };
+            }
+            piece.copy_within(whole..filled, 0);
+            held = filled - whole;
+        }
+    }
+
+    fn pass(&mut self, checkpoint: Option<u64>) {
+        if checkpoint == Some(self.tree.size()) {
+            self.root_at_checkpoint = Some(self.tree.root());
+        }
+    }
+}
+
+/// Removes what stands behind the last whole line of the newest segment.
+fn repair(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
+    let path = segment::plain(dir, number);
+    let file = super::SegmentFile::open(dir, number).map_err(at("open", &path))?;
+    let length = file.length().map_err(at("look at", &path))?;
+    let want = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_LINE);
+    let tail = file.read(want, length - want as u64).map_err(at("read", &path))?;
+    let torn = tail.len() - tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if torn == 0 {
+        return Ok(None);
+    }
+    if torn == MAX_LINE {
+        return Err(damaged(&path, "its last line is longer than any entry".to_owned()));
+    }
+    file.cut(length - torn as u64).and_then(|()| file.sync()).map_err(at("repair", &path))?;
+    Ok(Some(torn as u64))
+}
+
+/// The line that ends at this place.
+fn last_line(file: &File, end: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let want = usize::try_from(end).unwrap_or(usize::MAX).min(MAX_LINE);
+    let mut bytes = vec![0; want];
+    file.read_exact_at(&mut bytes, end - want as u64)?;
+    Ok(bytes.split_inclusive(|byte| *byte == b'\n').next_back().map(<[u8]>::to_vec))
+}
+
+fn open(dir: &Path, number: u64) -> Result<Box<dyn Read>, AuditLogError> {
+    let path = segment::plain(dir, number);
+    match File::open(&path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+            let path = segment::compressed(dir, number);
+            let file = File::open(&path).map_err(at("open", &path))?;
+            Ok(Box::new(zstd::stream::read::Decoder::new(file).map_err(at("read", &path))?))
+        }
+        Err(source) => Err(at("open", &path)(source)),
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn at(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AuditLogError {
+    let path = path.to_owned();
+    move |source| AuditLogError::Io { what, path, source }
+}
+
+fn damaged(path: &Path, why: String) -> AuditLogError {
+    AuditLogError::Damaged { path: path.to_owned(), why }
 }

@@ -26,7 +26,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         .extend(firewall.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
     warnings.extend(firewall.iter().flat_map(|rules| &rules.report().unknown_keys).map(ToString::to_string));
     let state = &config.node.state;
-    for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "admin.token"] {
+    for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "audit-master.key", "admin.token"] {
         if !state.join(file).exists() {
             warnings.push(format!("`{}` is missing; `portcullis init` makes it", state.join(file).display()));
         }

@@ -91,7 +91,7 @@ fn filters(config: &Config) -> Value {
         "firewall": f.firewall.to_json(),
         "schema": f.schema.to_json(),
         "sca": f.sca.to_json(),
-        "audit": {"fsync": f.audit.fsync, "segment_bytes": f.audit.segment_bytes},
+        "audit": f.audit.shown(),
     });
     for (name, said) in filters.as_object_mut().into_iter().flatten() {
         match (config.chain.iter().find(|link| link.name == name), said.as_object_mut()) {

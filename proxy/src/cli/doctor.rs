@@ -81,7 +81,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
 type Say<'l> = dyn FnMut(&'static str, Health, String, &str) + 'l;
 
 fn keys(config: &Config, line: &mut Say<'_>) {
-    for file in ["node.key", "ca.key", "server.key", "audit.key", "admin.token"] {
+    for file in ["node.key", "ca.key", "server.key", "audit.key", "audit-master.key", "admin.token"] {
         let path = config.node.state.join(file);
         match files::check_private(&path) {
             Ok(()) => {}

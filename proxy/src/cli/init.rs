@@ -9,7 +9,7 @@ use portcullis_certs::{Ca, NodeKey, San, TrustStore, files};
 use portcullis_policies::UpstreamKind;
 
 use super::{Failure, Outcome, http, say};
-use crate::audit_log::AuditKey;
+use crate::audit_log::{self, AuditKey};
 use crate::store;
 
 /// Arguments of `init`.
@@ -114,10 +114,9 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     }
     told(&crt, made);
 
-    let audit = state.join("audit.key");
-    let made = !audit.exists();
-    AuditKey::load_or_create(&audit).map_err(|e| broken(&format!("{e:#}")))?;
-    told(&audit, made);
+    let audit = [audit_log::FIRST, audit_log::MASTER].map(|name| state.join(name)).map(|path| (!path.exists(), path));
+    AuditKey::load_or_create(state).map_err(|e| broken(&format!("{e:#}")))?;
+    audit.iter().for_each(|(made, path)| told(path, *made));
 
     let token = state.join("admin.token");
     let made = !token.exists();

@@ -12,7 +12,7 @@ use portcullis_filters::firewall::Fingerprints;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::answering::Signatory;
-use crate::audit_log::{AuditKey, AuditLog};
+use crate::audit_log::{AuditKey, AuditLog, Opened};
 use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
@@ -52,7 +52,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let state = config.node.state.clone();
     let drain = config.gate.drain;
     let metrics = Metrics::new()?;
-    let (audit, opened, fingerprints) = open_audit(&config)?;
+    let (audit, opened, fingerprints) = open_audit(&config).await?;
+    if let Some(entries) = opened.read_anew {
+        tracing::warn!(entries, "Nothing said where the audit log stood; all of its entries were read and checked.");
+    }
     if let Some(bytes) = opened.repaired {
         tracing::warn!(
             bytes,
@@ -61,8 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
-    let node =
-        NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))?;
+    let node = load_node(&state)?;
     let certificates = Certificates::open(&config, &node, &metrics)?;
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     let clock = Arc::new(Clock::system());
@@ -162,8 +164,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let _ = trust.store().flush();
     budgets::save(&counters, &budgets);
-    floods.tell(&*audit);
-    audit.close();
+    floods.tell(&*audit).await;
+    tokio::task::spawn_blocking(move || audit.close()).await?;
     tracing::info!("Stopped.");
     Ok(())
 }
@@ -181,16 +183,24 @@ fn raise_file_limit() {
     }
 }
 
-fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, crate::audit_log::Opened, Fingerprints)> {
+async fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, Opened, Fingerprints)> {
     let state = &config.node.state;
     anyhow::ensure!(
         state.is_dir(),
         "the state directory `{}` does not exist or is not a directory; `portcullis init` makes it",
         state.display()
     );
-    let key = AuditKey::load_or_create(&state.join("audit.key"))?;
-    let (log, opened) = AuditLog::open(&state.join("audit"), &key, config.filters.audit.clone())?;
-    Ok((Arc::new(log), opened, key.fingerprints()))
+    let key = AuditKey::load_or_create(state)?;
+    let node = Arc::new(load_node(state)?);
+    let fingerprints = key.fingerprints();
+    let (dir, settings) = (state.join("audit"), config.filters.audit.clone());
+    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&dir, &key, node, settings)).await?;
+    let (log, opened) = opened?;
+    Ok((Arc::new(log), opened, fingerprints))
+}
+
+fn load_node(state: &Path) -> anyhow::Result<NodeKey> {
+    NodeKey::load(&state.join("node.key")).map_err(|e| anyhow::anyhow!("{e}; `portcullis init` makes it"))
 }
 
 fn read_token(path: &Path) -> anyhow::Result<Arc<str>> {

@@ -407,7 +407,6 @@ impl Check<'_> {
         signatures: Mode,
         floor: FirewallFloor,
     ) -> Filters {
-        let segment = self.size("filters.audit.segment_bytes", w.audit.segment_bytes.as_ref(), 256 << 20);
         let signature = SignatureSettings::check(self, &w.signature);
         let ratelimit = RateLimits::check(self, &w.ratelimit);
         let grants = w.policy.grants.unwrap_or_default();
@@ -430,7 +429,7 @@ impl Check<'_> {
             firewall: FirewallConfig::check(self, &w.firewall, floor),
             schema: SchemaConfig::default(),
             sca: ScaConfig::default(),
-            audit: AuditSettings { fsync: w.audit.fsync.unwrap_or_default(), segment_bytes: segment as u64 },
+            audit: AuditSettings::check(self, &w.audit),
         }
     }
 

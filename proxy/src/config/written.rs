@@ -14,7 +14,7 @@ use super::limits::{Amount, RateLimit};
 use super::queue::Queue;
 use super::sca::Sca;
 use super::schema::SchemaFilter;
-use super::{Fsync, Tls, store};
+use super::{Tls, audit, store};
 
 /// The config of a gate.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -201,7 +201,7 @@ pub(crate) struct Filters {
     pub(crate) sca: Option<Sca>,
     /// The log of decisions.
     #[serde(default)]
-    pub(crate) audit: Audit,
+    pub(crate) audit: audit::Audit,
 }
 
 /// Who calls.
@@ -301,20 +301,6 @@ pub(crate) struct Policy {
     /// Which grants hold: `local`, those of this gate, or `shared`, those in the store that
     /// `filters.signature.store` names. Default: `local`.
     pub(crate) grants: Option<store::Granting>,
-}
-
-/// The log of decisions.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Audit {
-    /// `enforce`, `shadow` or `off`.
-    pub(crate) mode: Option<ModeWord>,
-    /// When entries are brought to the medium.
-    pub(crate) fsync: Option<Fsync>,
-    /// The size after which a new segment begins.
-    pub(crate) segment_bytes: Option<Size>,
-    /// How many entries lie between two checkpoints. Taken now, used by a later release.
-    pub(crate) checkpoint_every: Option<u64>,
 }
 
 /// What becomes of a filter's verdicts.

@@ -69,7 +69,7 @@ impl Relay<'_> {
                     written = self.write_frames(answer, &mut out, flow) => Some(written),
                     refusal = &mut *revoked => {
                         // It reads nothing, so there is nobody to tell; the log is told.
-                        let _ = self.record.close(Ending::Refused(&refusal));
+                        let _ = self.record.close(Ending::Refused(&refusal)).await;
                         None
                     }
                 };
@@ -100,7 +100,7 @@ impl Relay<'_> {
         let began = Instant::now();
         let head = (!flow.head_written).then(|| self.whole_head(answer, flow.shape.stream, bytes.len()));
         flow.judging += began.elapsed();
-        if let Err(error) = self.record.close(Ending::Allowed) {
+        if let Err(error) = self.record.close(Ending::Allowed).await {
             tracing::error!(%error, request = self.record.id, "The audit log cannot be written.");
             return self.cut(&mut Vec::new(), cleared, flow, audit_unavailable()).await;
         }
@@ -136,7 +136,7 @@ impl Relay<'_> {
             detail = refusal.detail,
             "An answer was cut off."
         );
-        let refusal = match self.record.close(Ending::Refused(&refusal)) {
+        let refusal = match self.record.close(Ending::Refused(&refusal)).await {
             Ok(()) => refusal,
             Err(_) => audit_unavailable(),
         };

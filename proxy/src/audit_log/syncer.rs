@@ -1,0 +1,187 @@
+//! What takes a disk's time, off the writer's way: syncing a group of entries, and signing the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use portcullis_audit::{Position, SegmentKeys, Tree};
+
+use super::checkpoints::Signer;
+use super::segment::SegmentFile;
+use super::state::State;
+use super::tree_file::TreeFile;
+
+/// A sync that takes longer than this is a disk that has stopped: the log counts as failing until it ends.
+pub(super) const SYNC_LIMIT: Duration = Duration::from_secs(5);
+
+/// The log as it stands, to be made durable.
+pub(super) struct Job {
+    pub(super) file: Arc<SegmentFile>,
+    pub(super) segment: u64,
+    /// How long the segment is.
+    pub(super) length: u64,
+    pub(super) position: Position,
+    pub(super) tree: Tree,
+    /// The hashes that are complete since the last job.
+    pub(super) nodes: Vec<u8>,
+    pub(super) sync: bool,
+    /// Whether it is signed, too.
+    pub(super) sign: bool,
+}
+
+/// What became of jobs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// The segment and the length up to which the log is on the medium.
+    pub(super) durable: (u64, u64),
+    /// Entries under the newest checkpoint.
+    pub(super) signed: u64,
+    /// Why the last job failed; the log is failing then.
+    pub(super) failed: Option<String>,
+    /// Why the log could not be signed the last time.
+    pub(super) unsigned: Option<String>,
+}
+
+/// Hands jobs to the thread that does them, one at a time.
+#[derive(Default)]
+pub(super) struct Desk {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    job: Option<Job>,
+    /// Since when a job is being done.
+    since: Option<Instant>,
+    progress: Progress,
+    closed: bool,
+}
+
+impl Desk {
+    /// Whether a job waits or is being done.
+    pub(super) fn busy(&self) -> bool {
+        let inner = self.lock();
+        inner.job.is_some() || inner.since.is_some()
+    }
+
+    /// Whether a job has taken longer than a disk may.
+    pub(super) fn stuck(&self) -> bool {
+        self.lock().since.is_some_and(|since| since.elapsed() > SYNC_LIMIT)
+    }
+
+    /// Gives a job; there must be none.
+    pub(super) fn give(&self, job: Job) {
+        self.lock().job = Some(job);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no job waits or is being done.
+    pub(super) fn finish(&self) {
+        let mut inner = self.lock();
+        while inner.job.is_some() || inner.since.is_some() {
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.lock().progress.clone()
+    }
+
+    /// Notes that the log is on the medium up to here, and forgets a failure: it was written anew.
+    pub(super) fn mended(&self, segment: u64, length: u64) {
+        let mut inner = self.lock();
+        inner.progress.durable = (segment, length);
+        inner.progress.failed = None;
+    }
+
+    pub(super) fn begin_at(&self, segment: u64, length: u64, signed: u64) {
+        self.lock().progress = Progress { durable: (segment, length), signed, ..Progress::default() };
+    }
+
+    /// Ends the thread once its job is done.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(job) = inner.job.take() {
+                inner.since = Some(Instant::now());
+                return Some(job);
+            }
+            if inner.closed {
+                return None;
+            }
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn done(&self, note: impl FnOnce(&mut Progress)) {
+        let mut inner = self.lock();
+        note(&mut inner.progress);
+        inner.since = None;
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's own: the tree's file, the key, and hashes that were not written yet.
+pub(super) struct Syncer {
+    pub(super) dir: PathBuf,
+    pub(super) keys: Arc<SegmentKeys>,
+    pub(super) tree: TreeFile,
+    pub(super) signer: Signer,
+    /// Hashes that are not in the file yet.
+    pub(super) nodes: Vec<u8>,
+}
+
+/// Hashes that wait for a checkpoint; beyond this they are written without one.
+const MOST_NODES: usize = 4 << 20;
+
+impl Syncer {
+    /// Does jobs until the desk is closed. `told` hears of each, done or failed.
+    pub(super) fn run(mut self, desk: &Desk, told: impl Fn()) {
+        while let Some(job) = desk.next() {
+            self.nodes.extend_from_slice(&job.nodes);
+            if job.sync
+                && let Err(error) = job.file.sync()
+            {
+                desk.done(|progress| progress.failed = Some(error.to_string()));
+                told();
+                continue;
+            }
+            let signed = if job.sign || self.nodes.len() > MOST_NODES { Some(self.sign(&job)) } else { None };
+            desk.done(|progress| {
+                progress.durable = (job.segment, job.length);
+                match signed {
+                    None => {}
+                    Some(Ok(())) => (progress.signed, progress.unsigned) = (job.position.next_seq, None),
+                    Some(Err(error)) => progress.unsigned = Some(error.to_string()),
+                }
+            });
+            told();
+        }
+    }
+
+    /// Writes the tree, the checkpoint over it, and where the log stood.
+    fn sign(&mut self, job: &Job) -> std::io::Result<()> {
+        if !self.nodes.is_empty() {
+            self.tree.append(&self.nodes)?;
+            self.nodes.clear();
+        }
+        if job.sync {
+            self.tree.sync()?;
+        }
+        let (size, root) = (job.tree.size(), job.tree.root());
+        self.signer.sign(size, root, job.segment)?;
+        let state = State { segment: job.segment, offset: job.length, position: job.position, root };
+        state.save(&self.dir, &self.keys)
+    }
+}

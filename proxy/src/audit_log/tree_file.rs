@@ -1,0 +1,67 @@
+//! The hashes of the tree's whole subtrees, in one file, in the order in which they were complete.
+//!
+//! It never holds more than the log does when it is read: what stands beyond the size that is asked for is cut off
+//! when the log is opened. A proof reads a few of its hashes; a new root needs those on the right edge alone.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use portcullis_audit::tree::{Hash, Nodes, stored_count};
+
+/// The size of a hash, in bytes.
+const HASH: u64 = 32;
+
+/// The file, open for reading; whoever opened the log writes it.
+pub(crate) struct TreeFile {
+    file: File,
+    /// Where the next hashes are written.
+    length: u64,
+}
+
+/// Where the file lies.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join("tree")
+}
+
+impl TreeFile {
+    /// Opens the file for reading proofs.
+    pub(crate) fn read(dir: &Path) -> io::Result<Self> {
+        let file = File::open(path(dir))?;
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    /// Opens the file for a log of so many entries, cutting off what is beyond. `None` where it holds less.
+    pub(super) fn open(dir: &Path, size: u64) -> io::Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path(dir))?;
+        let Some(length) = stored_count(size).checked_mul(HASH) else { return Ok(None) };
+        if file.metadata()?.len() < length {
+            return Ok(None);
+        }
+        file.set_len(length)?;
+        Ok(Some(Self { file, length }))
+    }
+
+    /// Appends hashes that are complete now.
+    pub(super) fn append(&mut self, hashes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(hashes, self.length)?;
+        self.length += hashes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+impl Nodes for TreeFile {
+    fn node(&self, index: u64) -> io::Result<Hash> {
+        let mut hash = [0; 32];
+        let at = index.checked_mul(HASH).ok_or_else(|| io::Error::other("the tree is not that large"))?;
+        self.file.read_exact_at(&mut hash, at)?;
+        Ok(hash)
+    }
+}

@@ -19,8 +19,8 @@ mod canonical;
 mod chain;
 mod verify;
 
-pub use canonical::Entry;
 pub use chain::{Chain, GENESIS, SealKey, Sealed};
+pub use portcullis_audit::Entry;
 pub use verify::{BadLine, Summary, Verifier, read_tail};
 
 /// An entry could not be written. Says what the disk said, nothing of the entry.

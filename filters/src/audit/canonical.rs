@@ -1,56 +1,6 @@
 //! The canonical form of an entry: sorted keys, `", "` and `": "`, Python's escapes, whole numbers.
 
-/// One entry, without what the chain adds (`seq_no`, `timestamp`, `entry_hmac`). Texts from outside
-/// are cut to a bound and cleaned when they are written; an absent value is an empty text or 0.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Entry<'a> {
-    /// What kind of entry it is: `request`, or an event of the log itself.
-    pub event_type: &'a str,
-    /// The request's id.
-    pub request_id: &'a str,
-    /// Who called.
-    pub node_id: &'a str,
-    /// What proved it.
-    pub identity_method: &'a str,
-    /// Which listener.
-    pub listener: &'a str,
-    /// The class of the route.
-    pub route_class: &'a str,
-    /// The method.
-    pub method: &'a str,
-    /// The path, decoded, without the query.
-    pub path: &'a str,
-    /// The model, in canonical form.
-    pub model: &'a str,
-    /// Which upstream.
-    pub upstream: &'a str,
-    /// `ALLOW` or `BLOCK`.
-    pub policy_decision: &'a str,
-    /// The filter that decided.
-    pub filter: &'a str,
-    /// The code it gave.
-    pub code: &'a str,
-    /// `L0` to `L4`.
-    pub data_level: &'a str,
-    /// The digest of the body that was judged, in hex.
-    pub prompt_sha256: &'a str,
-    /// The digest of the answer that left, in hex.
-    pub output_sha256: &'a str,
-    /// The size of the body, in bytes.
-    pub request_bytes: u64,
-    /// The size of the answer that left, in bytes.
-    pub response_bytes: u64,
-    /// How long it took, in microseconds.
-    pub duration_us: u64,
-    /// The task, for calls that have one.
-    pub task_id: &'a str,
-    /// What speaks against dependencies that the answer brings in: identifiers of advisories, with commas between.
-    pub advisory_ids: &'a str,
-    /// How often the server was asked once more, because its answer did not fit a schema.
-    pub repairs: u64,
-    /// Whether `filter` and `code` tell of a refusal that was not obeyed: the filter or the rule is in `shadow` mode.
-    pub shadow: bool,
-}
+use portcullis_audit::Entry;
 
 /// The longest text in an entry, in bytes.
 const MAX_TEXT: usize = 512;

@@ -122,7 +122,9 @@ impl AuditLog {
             .map_err(|error| io("make")(std::io::Error::other(error.to_string())))?;
         let lock = lock(dir)?;
         let keys = Arc::new(key.segments());
-        let end = resume::end_of_log(dir, &keys, &checkpoints::verifier_key(&node.public()))?;
+        let signer = checkpoints::verifier_key(&node.public());
+        let signer = signer.map_err(|error| io("sign")(std::io::Error::other(error.to_string())))?;
+        let end = resume::end_of_log(dir, &keys, &signer)?;
         let (number, length, file) = match end.segment {
             Some((number, length)) => (number, length, SegmentFile::open(dir, number)),
             None => (0, 0, SegmentFile::create(dir, 0)),
@@ -153,12 +155,7 @@ impl AuditLog {
         let mut writer = Writer {
             chain: Chain::resume(keys.seal_key(number), end.position),
             tree: end.tree,
-            segment: Open {
-                number,
-                file,
-                length,
-                ends: shared.settings.segment_age.map(|age| Instant::now() + age),
-            },
+            segment: Open { number, file, length, ends: shared.settings.segment_age.map(|age| Instant::now() + age) },
             nodes: end.nodes,
             unsynced: Vec::new(),
             synced: length,

@@ -250,8 +250,7 @@ impl Record {
             shadow: tried,
             ..Entry::default()
         };
-        let receipt =
-            if self.told_with_others { Receipt::settled(Ok(())) } else { self.sink.hand_over(entry.draft()) };
+        let receipt = if self.told_with_others { Receipt::settled(Ok(())) } else { self.sink.hand_over(entry.draft()) };
         self.ended = Some(Ended { blocked, filter, code, took });
         self.tell(ending, (filter, code, tried), took);
         Some(receipt)

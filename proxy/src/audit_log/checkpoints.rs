@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_audit::checkpoint::Checkpoint;
-use portcullis_audit::note::{self, Note, VerifierKey};
+use portcullis_audit::{Checkpoint, KeyKind, Note, SignedCheckpoint, VerifierKey, VerifierKeyError, note};
 use portcullis_certs::{NodeKey, NodePublic, files};
+
+use ed25519_dalek::VerifyingKey;
 
 use super::segment;
 
@@ -15,8 +16,12 @@ pub(crate) fn origin(node_id: &str) -> String {
 }
 
 /// The key that a node's checkpoints are checked with.
-pub(crate) fn verifier_key(node: &NodePublic) -> VerifierKey {
-    VerifierKey::ed25519(&origin(&node.node_id()), node.key())
+///
+/// # Errors
+/// Never for a node's own key: it is not a weak one.
+pub(crate) fn verifier_key(node: &NodePublic) -> Result<VerifierKey, VerifierKeyError> {
+    let key = VerifyingKey::from_bytes(node.as_bytes()).map_err(|_| VerifierKeyError::Key)?;
+    VerifierKey::new(&origin(&node.node_id()), KeyKind::Ed25519, key)
 }
 
 /// What signs the log.
@@ -34,7 +39,10 @@ impl Signer {
     /// Signs a tree of this size and root, and puts the note beside the segment that ends there.
     pub(super) fn sign(&self, size: u64, root: [u8; 32], segment: u64) -> std::io::Result<Note> {
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        let note = note::sign(checkpoint.to_text(), &self.origin, self.node.secret().signing_key());
+        let text = checkpoint.to_text();
+        let signature =
+            note::sign(&text, &self.origin, self.node.secret().signing_key()).map_err(std::io::Error::other)?;
+        let note = Note { text, signatures: vec![signature] };
         let path = segment::checkpoint(&self.dir, segment);
         files::write_private(&path, note.to_string().as_bytes()).map_err(std::io::Error::other)?;
         Ok(note)
@@ -74,6 +82,6 @@ pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Signed, BadCheckpoi
     std::io::Read::read_to_string(&mut std::io::Read::take(file, most), &mut text)
         .map_err(|error| unread(error.to_string()))?;
     let note = Note::parse(text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
-    let checkpoint = Checkpoint::open(&note, key).map_err(|error| wrong(error.to_string()))?;
+    let checkpoint = SignedCheckpoint::open(&note, key).map_err(|error| wrong(error.to_string()))?.into_checkpoint();
     Ok(Signed { checkpoint, note, path: path.to_owned() })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use portcullis_filters::audit::{AuditSink as _, Entry};
+use portcullis_filters::audit::Entry;
 
 use super::{AuditLog, segment};
 
@@ -39,8 +39,7 @@ impl Bell {
     fn wait(&self) -> bool {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |rung: &mut (bool, bool)| !rung.0 && !rung.1;
-        let mut rung =
-            self.heard.wait_timeout_while(rung, LOOK, silent).unwrap_or_else(PoisonError::into_inner).0;
+        let mut rung = self.heard.wait_timeout_while(rung, LOOK, silent).unwrap_or_else(PoisonError::into_inner).0;
         rung.0 = false;
         !rung.1
     }
@@ -154,8 +153,10 @@ fn ended(dir: &Path, current: u64) -> io::Result<Vec<Ended>> {
     numbers.dedup();
     let now = SystemTime::now();
     let ended = numbers.into_iter().filter(|number| *number < current).map(|number| {
-        let files: Vec<_> =
-            [segment::plain(dir, number), segment::compressed(dir, number)].into_iter().filter(|p| p.exists()).collect();
+        let files: Vec<_> = [segment::plain(dir, number), segment::compressed(dir, number)]
+            .into_iter()
+            .filter(|p| p.exists())
+            .collect();
         let about: Vec<_> = files.iter().filter_map(|path| fs::metadata(path).ok()).collect();
         let newest = about.iter().filter_map(|about| about.modified().ok()).max();
         let age = newest.and_then(|newest| now.duration_since(newest).ok()).unwrap_or_default();

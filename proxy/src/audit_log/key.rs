@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use portcullis_audit::keys::SegmentKeys;
+use portcullis_audit::SegmentKeys;
 use portcullis_certs::files;
 use portcullis_filters::firewall::Fingerprints;
 use zeroize::Zeroizing;

@@ -5,8 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use portcullis_audit::note::VerifierKey;
-use portcullis_audit::{Hash, Line, Position, SegmentKeys, Tree, check_lines};
+use portcullis_audit::{Hash, Line, MAX_LINE, Position, SegmentKeys, Tree, VerifierKey, check_lines};
 
 use super::state::State;
 use super::tree_file::TreeFile;
@@ -14,8 +13,6 @@ use super::{AuditLogError, checkpoints, segment};
 
 /// How much is read at once.
 const PIECE: usize = 4 << 20;
-/// More than a line can ever take.
-const MAX_LINE: usize = 64 * 1024;
 
 /// Where the log ends.
 pub(super) struct End {
@@ -108,7 +105,7 @@ impl Walk {
                 let line = last_line(&file, state.offset).map_err(at("read", &path))?;
                 let seen = line.as_deref().and_then(|line| {
                     let line = Line::read(line.strip_suffix(b"\n")?)?;
-                    Some((line.seal(), line.seq_no()))
+                    Some((line.seal, line.seq_no))
                 });
                 if seen != size.checked_sub(1).map(|last| (state.position.previous, last)) {
                     return Err(wrong("another entry stands where its newest durable one was"));
@@ -157,7 +154,7 @@ impl Walk {
                 .get(..got)
                 .and_then(|bytes| bytes.split(|byte| *byte == b'\n').next())
                 .and_then(Line::read)
-                .and_then(|line| Some(Position { next_seq: line.seq_no(), previous: line.previous_hmac()? }));
+                .and_then(|line| Some(Position { next_seq: line.seq_no, previous: line.previous_hmac? }));
             let Some(link) = link else {
                 let why = format!("the first entry of `audit-{first:06}` does not say which one it follows");
                 return Err(damaged(dir, why));
@@ -169,8 +166,7 @@ impl Walk {
             let why = format!("the file `tree` holds fewer than the {} entries before", position.next_seq);
             return Err(damaged(dir, why));
         };
-        let tree =
-            Tree::resume(position.next_seq, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
+        let tree = Tree::resume(position.next_seq, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
         Ok(Self { position, tree, tree_file, nodes: Vec::new(), segment: first, offset: 0, root_at_checkpoint: None })
     }
 
@@ -208,7 +204,8 @@ impl Walk {
         loop {
             let got = fill(&mut reader, piece.get_mut(held..).unwrap_or_default()).map_err(at("read", &path))?;
             let filled = held + got;
-            let whole = piece.get(..filled).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let whole =
+                piece.get(..filled).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let lines = piece.get(..whole).unwrap_or_default();
             let checked = check_lines(lines, Some(&key), self.position);
             if let Some((line, bad)) = checked.bad {

@@ -28,7 +28,8 @@ pub(crate) fn numbers(dir: &Path, ending: &str) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("audit-")?.strip_suffix(ending)?.parse().ok());
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix("audit-")?.strip_suffix(ending)?.parse::<u64>().ok());
         found.extend(number);
     }
     found.sort_unstable();

@@ -1,6 +1,6 @@
 //! What takes a disk's time, off the writer's way: syncing a group of entries, and signing the log.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

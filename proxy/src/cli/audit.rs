@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use portcullis_filters::audit::{Summary, Verifier};
 use serde_json::{Value, json};
 
 use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
-use crate::audit_log::{AuditKey, segments};
+use crate::audit_log::{AuditKey, segment};
+
+/// The segments of a log, oldest first.
+pub(crate) fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    Ok(segment::numbers(dir, ".jsonl")?.into_iter().map(|number| segment::plain(dir, number)).collect())
+}
 
 /// Commands of `audit`.
 #[derive(Subcommand)]
@@ -81,6 +85,15 @@ pub(crate) struct Checked {
     pub(crate) bad: Option<(PathBuf, u64, String)>,
 }
 
+/// What was seen.
+#[derive(Default)]
+pub(crate) struct Summary {
+    pub(crate) entries: u64,
+    pub(crate) first: String,
+    pub(crate) last: String,
+    pub(crate) head: String,
+}
+
 fn verify(files: &[PathBuf], args: &JsonArgs) -> Outcome {
     let config = args.config.load()?;
     let checked = check(&config.node.state, files)?;
@@ -125,35 +138,23 @@ pub(crate) fn check(state: &Path, files: &[PathBuf]) -> Outcome<Checked> {
     if files.is_empty() {
         return Err(Failure::no(format!("there is no audit log in `{}`; `portcullis run` begins one", dir.display())));
     }
-    let key = AuditKey::load(&state.join("audit.key")).map_err(|e| Failure::no(format!("{e:#}")))?;
-    let mut verifier = Verifier::new(key.seal_key());
+    let key = AuditKey::load(state).map_err(|e| Failure::no(format!("{e:#}")))?;
+    let keys = key.segments();
+    let mut summary = Summary::default();
+    let mut position = portcullis_audit::Position::START;
     let mut bad = None;
-    'files: for (position, file) in files.iter().enumerate() {
-        let newest = position + 1 == files.len();
-        let mut reader = open(file)?;
-        let (mut line, mut number) = (Vec::new(), 0);
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            number += 1;
-            if let Err(why) = verifier.line(&line) {
-                // A running gate may be in the middle of its newest line: look once more.
-                let torn_now = newest && !line.ends_with(b"\n") && settled(file, &line);
-                if !torn_now {
-                    bad = Some((file.clone(), number, why.to_string()));
-                }
-                break 'files;
-            }
-            line.clear();
+    for (number, file) in files.iter().enumerate() {
+        let bytes = std::fs::read(file)?;
+        let checked = portcullis_audit::check_lines(&bytes, Some(&keys.seal_key(number as u64)), position);
+        position = checked.position;
+        summary.entries += checked.lines;
+        summary.head = position.previous.as_str().to_owned();
+        if let Some((line, why)) = checked.bad {
+            bad = Some((file.clone(), line + 1, why.to_string()));
+            break;
         }
     }
-    Ok(Checked { summary: verifier.summary().clone(), segments: files.len(), bad })
-}
-
-/// Whether a line without its end got one since.
-fn settled(file: &Path, line: &[u8]) -> bool {
-    std::thread::sleep(Duration::from_millis(50));
-    std::fs::read(file).is_ok_and(|bytes| {
-        memchr::memmem::rfind(&bytes, line).is_some_and(|at| bytes.get(at..).is_some_and(|rest| rest.contains(&b'\n')))
-    })
+    Ok(Checked { summary, segments: files.len(), bad })
 }
 
 fn show(which: &Which, args: &JsonArgs) -> Outcome {

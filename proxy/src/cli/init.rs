@@ -115,7 +115,7 @@ pub(crate) fn init(args: &InitArgs) -> Outcome<Made> {
     told(&crt, made);
 
     let audit = [audit_log::FIRST, audit_log::MASTER].map(|name| state.join(name)).map(|path| (!path.exists(), path));
-    AuditKey::load_or_create(state).map_err(|e| broken(&format!("{e:#}")))?;
+    AuditKey::load_or_create(&state).map_err(|e| broken(&format!("{e:#}")))?;
     audit.iter().for_each(|(made, path)| told(path, *made));
 
     let token = state.join("admin.token");

@@ -175,7 +175,7 @@ impl AuditSettings {
     }
 
     /// As it would be written.
-    pub(super) fn shown(&self) -> Audit {
+    pub(crate) fn shown(&self) -> Audit {
         Audit {
             mode: None,
             fsync: Some(self.fsync),

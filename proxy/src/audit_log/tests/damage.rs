@@ -1,0 +1,92 @@
+//! Logs that were changed while no gate ran: they are not continued.
+
+use super::*;
+
+fn refused(home: &Home, why: &str) {
+    match home.try_open(settings()) {
+        Err(error @ AuditLogError::Damaged { .. }) => {
+            let said = error.to_string();
+            assert!(said.contains(why) && said.contains("portcullis audit verify"), "{said}");
+        }
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it goes on: {why}"),
+    }
+}
+
+#[test]
+fn a_changed_end() {
+    let home = Home::with(3, &settings());
+    let text = fs::read_to_string(home.segment(0)).unwrap();
+    let at = text.rfind("/api/chat/2").unwrap();
+    let changed = format!("{}/api/show/2{}", &text[..at], &text[at + 11..]);
+    fs::write(home.segment(0), &changed).unwrap();
+    // The place is the one that was durable: what stands there is looked at from its seal on.
+    let (log, _) = home.open(settings());
+    write(&log, 4);
+    log.close();
+    // Without it, everything is.
+    fs::remove_file(home.log_dir().join("state.json")).unwrap();
+    refused(&home, "its seal does not hold");
+}
+
+#[test]
+fn a_cut_end() {
+    for keep in 0..3 {
+        let home = Home::with(3, &settings());
+        fs::write(home.segment(0), home.lines(0)[..keep].concat()).unwrap();
+        refused(&home, "cut off");
+        // Who removes the place that was durable meets the checkpoint.
+        fs::remove_file(home.log_dir().join("state.json")).unwrap();
+        refused(&home, "cut off");
+    }
+}
+
+#[test]
+fn another_log_under_the_same_key() {
+    let home = Home::with(3, &settings());
+    let other = home.copy();
+    fs::remove_dir_all(other.log_dir()).unwrap();
+    other.more(5, &settings());
+    for file in ["audit-000000.jsonl", "state.json", "tree"] {
+        fs::copy(other.log_dir().join(file), home.log_dir().join(file)).unwrap();
+    }
+    // State and tree fit the forged lines; the checkpoint does not.
+    fs::remove_file(home.log_dir().join("state.json")).unwrap();
+    refused(&home, "its entries are not those that");
+}
+
+#[test]
+fn a_tree_of_another_log() {
+    let home = Home::with(3, &settings());
+    let mut tree = fs::read(home.log_dir().join("tree")).unwrap();
+    tree[70] ^= 1;
+    fs::write(home.log_dir().join("tree"), &tree).unwrap();
+    refused(&home, "the file `tree` is of another log");
+    fs::write(home.log_dir().join("tree"), &tree[..64]).unwrap();
+    refused(&home, "the file `tree` holds fewer entries");
+    // It can be made anew from the lines.
+    fs::remove_file(home.log_dir().join("state.json")).unwrap();
+    let (log, opened) = home.open(settings());
+    assert_eq!(opened.read_anew, Some(3));
+    write(&log, 3);
+    log.close();
+    assert_eq!(home.verify(), 4);
+}
+
+#[test]
+fn a_state_that_nobody_sealed() {
+    let home = Home::with(3, &settings());
+    let path = home.log_dir().join("state.json");
+    let text = fs::read_to_string(&path).unwrap();
+    portcullis_certs::files::write_private(&path, text.replace("\"entries\":3", "\"entries\":2").as_bytes()).unwrap();
+    let (_log, opened) = home.open(settings());
+    assert_eq!(opened.read_anew, Some(3), "it does not count");
+}
+
+#[test]
+fn a_segment_is_missing() {
+    let home = Home::with(30, &AuditSettings { segment_bytes: 2_000, ..settings() });
+    fs::remove_file(home.segment(1)).unwrap();
+    fs::remove_file(home.log_dir().join("state.json")).unwrap();
+    assert!(home.try_open(settings()).is_err());
+}

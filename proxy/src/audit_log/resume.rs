@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use portcullis_audit::{Hash, Line, MAX_LINE, Position, SegmentKeys, Tree, VerifierKey, check_lines};
+use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
 
 use super::state::State;
 use super::tree_file::TreeFile;
@@ -46,7 +46,7 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
     let known = State::load(dir, keys).filter(|_| newest.is_some());
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
-        None => (Walk::from_the_beginning(dir, keys, &plain, &compressed)?, newest.is_some()),
+        None => (Walk::from_the_beginning(dir, &plain, &compressed)?, newest.is_some()),
     };
     let before = walk.position.next_seq;
     walk.to_the_end(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;
@@ -102,12 +102,8 @@ impl Walk {
                 if length < state.offset {
                     return Err(wrong("its newest entries were cut off"));
                 }
-                let line = last_line(&file, state.offset).map_err(at("read", &path))?;
-                let seen = line.as_deref().and_then(|line| {
-                    let line = Line::read(line.strip_suffix(b"\n")?)?;
-                    Some((line.seal, line.seq_no))
-                });
-                if seen != size.checked_sub(1).map(|last| (state.position.previous, last)) {
+                let end = last_lines(&file, state.offset).map_err(at("read", &path))?;
+                if !ends_with(&end, &keys.seal_key(state.segment), state.position) {
                     return Err(wrong("another entry stands where its newest durable one was"));
                 }
             }
@@ -123,7 +119,6 @@ impl Walk {
         if tree.root() != state.root {
             return Err(wrong("the file `tree` is of another log"));
         }
-        let _ = keys;
         Ok(Self {
             position: state.position,
             root_at_checkpoint: None,
@@ -136,13 +131,7 @@ impl Walk {
     }
 
     /// From the first entry that is there.
-    fn from_the_beginning(
-        dir: &Path,
-        keys: &SegmentKeys,
-        plain: &[u64],
-        compressed: &[u64],
-    ) -> Result<Self, AuditLogError> {
-        let _ = keys;
+    fn from_the_beginning(dir: &Path, plain: &[u64], compressed: &[u64]) -> Result<Self, AuditLogError> {
         let first = plain.iter().chain(compressed).min().copied().unwrap_or(0);
         let mut position = Position::START;
         if first > 0 {
@@ -150,11 +139,7 @@ impl Walk {
             let mut reader = open(dir, first)?;
             let mut line = vec![0; MAX_LINE];
             let got = fill(&mut reader, &mut line).map_err(at("read", &segment::plain(dir, first)))?;
-            let link = line
-                .get(..got)
-                .and_then(|bytes| bytes.split(|byte| *byte == b'\n').next())
-                .and_then(Line::read)
-                .and_then(|line| Some(Position { next_seq: line.seq_no, previous: line.previous_hmac? }));
+            let link = line.get(..got).and_then(|bytes| bytes.split(|byte| *byte == b'\n').next()).and_then(follows);
             let Some(link) = link else {
                 let why = format!("the first entry of `audit-{first:06}` does not say which one it follows");
                 return Err(damaged(dir, why));
@@ -255,12 +240,36 @@ fn repair(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
     Ok(Some(torn as u64))
 }
 
-/// The line that ends at this place.
-fn last_line(file: &File, end: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let want = usize::try_from(end).unwrap_or(usize::MAX).min(MAX_LINE);
+/// The bytes before this place: two lines at least, where there are two.
+fn last_lines(file: &File, end: u64) -> std::io::Result<Vec<u8>> {
+    let want = usize::try_from(end).unwrap_or(usize::MAX).min(2 * MAX_LINE);
     let mut bytes = vec![0; want];
     file.read_exact_at(&mut bytes, end - want as u64)?;
-    Ok(bytes.split_inclusive(|byte| *byte == b'\n').next_back().map(<[u8]>::to_vec))
+    Ok(bytes)
+}
+
+/// Whether these lines end at this position, the last one with a seal that holds.
+fn ends_with(lines: &[u8], key: &SealKey, position: Position) -> bool {
+    let mut lines = lines.split_inclusive(|byte| *byte == b'\n').rev();
+    let Some(last) = lines.next() else { return position == Position::START };
+    // The first of a segment says itself what it follows.
+    let before = match lines.next() {
+        Some(line) => Position::after(line),
+        None => last.strip_suffix(b"\n").and_then(follows),
+    };
+    before.is_some_and(|before| {
+        let checked = check_lines(last, Some(key), before);
+        checked.bad.is_none() && checked.position == position
+    })
+}
+
+/// What the first line of a segment follows.
+fn follows(line: &[u8]) -> Option<Position> {
+    let line = Line::read(line)?;
+    match line.seq_no {
+        0 => Some(Position::START),
+        next_seq => Some(Position { next_seq, previous: line.previous_hmac? }),
+    }
 }
 
 fn open(dir: &Path, number: u64) -> Result<Box<dyn Read>, AuditLogError> {

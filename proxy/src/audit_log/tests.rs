@@ -98,6 +98,15 @@ impl Home {
     }
 }
 
+/// Waits for what another thread does.
+fn until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
 fn entry(number: u64) -> Draft {
     let path = format!("/api/chat/{number}");
     Entry { event_type: "request", method: "POST", path: &path, policy_decision: "ALLOW", ..Entry::default() }.draft()
@@ -202,14 +211,14 @@ fn segments_that_ended_are_compressed_and_the_log_goes_on() {
     let plain = AuditSettings { segment_bytes: 2_000, ..settings() };
     home.more(10, &plain);
     let whole = home.lines(0).concat();
-    home.more(10, &AuditSettings { compress: true, ..plain });
+    home.more(10, &plain);
     let (log, opened) = home.open(AuditSettings { compress: true, ..settings() });
     assert_eq!(opened.read_anew, None);
     write(&log, 1);
-    log.close();
+    until(|| !home.segment(0).exists());
+    drop(log);
     let read = fs::read(segment::compressed(&home.log_dir(), 0)).unwrap();
     assert_eq!(zstd::decode_all(&*read).unwrap(), whole);
-    assert!(!home.segment(0).exists());
     // Without the place that was durable, all of it is read.
     fs::remove_file(home.log_dir().join("state.json")).unwrap();
     let (_log, opened) = home.open(settings());
@@ -223,8 +232,9 @@ fn what_is_too_old_is_deleted_and_the_rest_goes_on() {
     home.more(30, &many);
     let before = segment::numbers(&home.log_dir(), ".jsonl").unwrap();
     let few = AuditSettings { keep_bytes: Some(6_000), ..many.clone() };
-    home.more(0, &few);
-    home.more(1, &few);
+    let (log, _) = home.open(few);
+    until(|| segment::numbers(&home.log_dir(), ".jsonl").unwrap().len() < before.len());
+    drop(log);
     let after = segment::numbers(&home.log_dir(), ".jsonl").unwrap();
     assert!(after.len() < before.len() && after[0] > 0, "{before:?} {after:?}");
     assert!(segment::checkpoint(&home.log_dir(), after[0] - 1).exists(), "the last one's checkpoint stays");

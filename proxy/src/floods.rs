@@ -18,6 +18,7 @@ use portcullis_policies::Rate;
 use ulid::Ulid;
 
 use crate::metrics::LISTENER;
+use crate::privacy::Privacy;
 
 /// How often the lines for many are written.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -27,6 +28,7 @@ const MAX_SENDERS: usize = 64;
 /// What came in floods.
 pub(crate) struct Floods {
     counters: Arc<Memory>,
+    privacy: Arc<Privacy>,
     /// Requests that no line tells yet, by what became of them; `None` stands for all senders beyond the
     /// first ones.
     untold: Mutex<HashMap<(Fate, Option<String>), u64>>,
@@ -41,8 +43,8 @@ enum Fate {
 }
 
 impl Floods {
-    pub(crate) fn new(counters: Arc<Memory>) -> Self {
-        Self { counters, untold: Mutex::default() }
+    pub(crate) fn new(counters: Arc<Memory>, privacy: Arc<Privacy>) -> Self {
+        Self { counters, privacy, untold: Mutex::default() }
     }
 
     /// Counts a refusal of somebody unknown. `None` as long as there are few from this address; then
@@ -103,7 +105,7 @@ impl Floods {
                 event_type: "request.flood",
                 request_id: &Ulid::new().to_string(),
                 listener: LISTENER,
-                path: &format!("{count} requests from {from}"),
+                path: &format!("{count} requests from {}", self.shown(from)),
                 policy_decision: decision,
                 filter,
                 code,
@@ -115,6 +117,15 @@ impl Floods {
                 self.add(fate, sender, count);
             }
         }
+    }
+
+    /// A sender as the log may tell it: an address no further than any other.
+    fn shown(&self, sender: &str) -> String {
+        let (before, last) = sender.rsplit_once(' ').map_or(("", sender), |(before, last)| (before, last));
+        let Ok(address) = last.parse::<IpAddr>() else { return sender.to_owned() };
+        let shown = self.privacy.address(address);
+        let shown = if shown.is_empty() { "an address" } else { &shown };
+        if before.is_empty() { shown.to_owned() } else { format!("{before} {shown}") }
     }
 
     /// Writes them again and again, for ever.
@@ -164,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_is_told_in_a_few_lines() {
-        let floods = Floods::new(Arc::new(Memory::new([])));
+        let floods = Floods::new(Arc::new(Memory::new([])), Arc::default());
         let rate = "5/d".parse().ok();
         let from = |n: u32| IpAddr::from(n.to_be_bytes());
         let refused = (0..1_000).filter_map(|_| floods.stranger(from(7), rate)).collect::<Vec<_>>();

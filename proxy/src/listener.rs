@@ -277,7 +277,7 @@ async fn shake_hands(
                 let rate = service.current.load().strangers;
                 // In a flood they are told together.
                 if service.floods.stranger(from.ip(), rate).is_none() {
-                    record::broken_handshake(&*service.audit).await;
+                    record::broken_handshake(&*service.audit, &service.privacy, from.ip()).await;
                 }
             }
             None

@@ -34,6 +34,7 @@ mod memory;
 mod metrics;
 mod packages;
 mod places;
+mod privacy;
 mod queue;
 mod record;
 mod refuse;

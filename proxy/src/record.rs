@@ -2,6 +2,7 @@
 //!
 //! It is closed by the service, or on drop, so that a panic or a cancelled task leaves its line, too.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use ulid::Ulid;
 use crate::body::Body;
 use crate::decisions::{Decision, Decisions};
 use crate::metrics::{Finished, LISTENER, Metrics};
+use crate::privacy::Privacy;
 
 /// What becomes one line of the audit log.
 pub(crate) struct Record {
@@ -51,6 +53,9 @@ pub(crate) struct Record {
     answered: Vec<Noted>,
     /// How many parts of the request were taken out, and of the answer.
     redactions: (u32, u32),
+    /// Where the client came from, as far as that may be told.
+    from: String,
+    privacy: Arc<Privacy>,
     prompt: String,
     /// The task that a tool works on.
     task: String,
@@ -90,7 +95,13 @@ struct Ended {
 }
 
 impl Record {
-    pub(crate) fn open(sink: Arc<dyn AuditSink>, metrics: Arc<Metrics>, decisions: Arc<Decisions>) -> Self {
+    pub(crate) fn open(
+        sink: Arc<dyn AuditSink>,
+        metrics: Arc<Metrics>,
+        decisions: Arc<Decisions>,
+        privacy: Arc<Privacy>,
+        from: IpAddr,
+    ) -> Self {
         metrics.requests_in_flight.inc();
         Self {
             id: Ulid::new().to_string(),
@@ -114,6 +125,8 @@ impl Record {
             answered: Vec::new(),
             redactions: (0, 0),
             repairs: 0,
+            from: privacy.address(from),
+            privacy,
             prompt: String::new(),
             task: String::new(),
             request_bytes: 0,
@@ -133,7 +146,8 @@ impl Record {
         let Content { bytes, digest } = &body.content;
         self.request_bytes = bytes.len() as u64;
         if !bytes.is_empty() {
-            self.prompt = if body.plain { hex(digest) } else { hex(&Sha256::digest(bytes)) };
+            let digest = if body.plain { *digest } else { Sha256::digest(bytes).into() };
+            self.prompt = self.privacy.digest(&digest);
         }
     }
 
@@ -222,8 +236,10 @@ impl Record {
             }
         };
         let took = self.began.elapsed();
-        let output =
-            if self.response_bytes == 0 { String::new() } else { hex(&std::mem::take(&mut self.answer).finalize()) };
+        let output = match self.response_bytes {
+            0 => String::new(),
+            _ => self.privacy.digest(&std::mem::take(&mut self.answer).finalize().into()),
+        };
         let entry = Entry {
             event_type: "request",
             request_id: &self.id,
@@ -248,6 +264,7 @@ impl Record {
             advisory_ids: &self.advisories(),
             repairs: self.repairs,
             shadow: tried,
+            client_address: &self.from,
             ..Entry::default()
         };
         let receipt = if self.told_with_others { Receipt::settled(Ok(())) } else { self.sink.hand_over(entry.draft()) };
@@ -350,7 +367,7 @@ impl Drop for Record {
 }
 
 /// Writes the entry of a client whose certificate did not even shake hands: it never came to a request.
-pub(crate) async fn broken_handshake(sink: &dyn AuditSink) {
+pub(crate) async fn broken_handshake(sink: &dyn AuditSink, privacy: &Privacy, from: IpAddr) {
     let id = Ulid::new().to_string();
     let entry = Entry {
         event_type: "handshake",
@@ -361,14 +378,11 @@ pub(crate) async fn broken_handshake(sink: &dyn AuditSink) {
         filter: "identity",
         code: Code::IdentityInvalid.as_str(),
         data_level: DataLevel::L0.as_str(),
+        client_address: &privacy.address(from),
         ..Entry::default()
     };
     let receipt = sink.hand_over(entry.draft());
     if let Err(error) = receipt.await {
         tracing::error!(%error, "An audit entry was lost.");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
 }

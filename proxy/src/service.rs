@@ -36,6 +36,7 @@ use crate::floods::Floods;
 use crate::generation::{Generation, Way};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::privacy::Privacy;
 use crate::record::{Ending, Record};
 use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
 use crate::relay::{Relay, Relayed};
@@ -49,6 +50,7 @@ const OFFLOAD: usize = 256 * 1024;
 pub(crate) struct Service {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) privacy: Arc<Privacy>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) memory: Memory,
@@ -79,7 +81,7 @@ impl HttpServerApp for Service {
         if !self.next_request(&mut session, &generation, shutdown).await? {
             return None;
         }
-        let mut record = self.record();
+        let mut record = self.record(&session);
         let walk = AssertUnwindSafe(self.walk(&mut session, &generation, &mut record)).catch_unwind();
         let stop = walk.await.unwrap_or_else(|_| {
             Stop::Refused(Dialect::Plain, Refusal::internal("request", "the gate itself panicked"))
@@ -139,7 +141,7 @@ impl Service {
             Ok(there) => Some(there),
             Err(error) if matches!(error.etype(), ErrorType::InvalidHTTPHeader) => {
                 // Its text quotes the header, which may hold a secret: it is not logged.
-                let mut record = self.record();
+                let mut record = self.record(session);
                 let refusal = Refusal::new("request", Code::RequestMalformed, "the request is not well-formed HTTP");
                 let refusal = self.sum_up(session, generation, &mut record, refusal, None);
                 self.refuse(session, &mut record, Dialect::Plain, refusal, false).await;
@@ -149,8 +151,10 @@ impl Service {
         }
     }
 
-    fn record(&self) -> Record {
-        Record::open(Arc::clone(&self.audit), Arc::clone(&self.metrics), Arc::clone(&self.decisions))
+    fn record(&self, session: &ServerSession) -> Record {
+        let (sink, metrics, decisions) = (&self.audit, &self.metrics, &self.decisions);
+        let (sink, metrics, decisions) = (Arc::clone(sink), Arc::clone(metrics), Arc::clone(decisions));
+        Record::open(sink, metrics, decisions, Arc::clone(&self.privacy), address(session))
     }
 
     async fn walk(&self, session: &mut ServerSession, generation: &Arc<Generation>, record: &mut Record) -> Stop {

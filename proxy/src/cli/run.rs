@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use portcullis_certs::NodeKey;
-use portcullis_filters::firewall::Fingerprints;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::answering::Signatory;
@@ -26,6 +25,7 @@ use crate::listener::{Handshake, Listener};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
+use crate::privacy::Privacy;
 use crate::queue::Queues;
 use crate::rulebook::RuleBook;
 use crate::running::Running;
@@ -52,7 +52,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let state = config.node.state.clone();
     let drain = config.gate.drain;
     let metrics = Metrics::new()?;
-    let (audit, opened, fingerprints) = open_audit(&config).await?;
+    let (audit, opened, key) = open_audit(&config).await?;
+    let privacy = Arc::new(Privacy::new(&config.filters.audit, &key.segments())?);
+    let fingerprints = key.fingerprints();
     if let Some(entries) = opened.read_anew {
         tracing::warn!(entries, "Nothing said where the audit log stood; all of its entries were read and checked.");
     }
@@ -74,7 +76,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (budgets, spent) = Budgets::open(&state)?;
     let shared = stores.shared.as_ref().filter(|_| config.filters.ratelimit.store == config::Counting::Shared);
     let (budgets, counters) = (Arc::new(budgets), Counts::open(shared, spent));
-    let floods = Arc::new(Floods::new(counters.of_strangers()));
+    let floods = Arc::new(Floods::new(counters.of_strangers(), Arc::clone(&privacy)));
     let grants = Arc::new(GrantBook::of(&config, stores.shared.as_ref())?);
     let surroundings = Surroundings {
         grants: Arc::clone(&grants),
@@ -132,6 +134,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let service = Service {
         current: Arc::clone(&current),
         audit: Arc::clone(&audit) as _,
+        privacy,
         metrics: Arc::clone(&metrics),
         decisions,
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
@@ -183,7 +186,7 @@ fn raise_file_limit() {
     }
 }
 
-async fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, Opened, Fingerprints)> {
+async fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, Opened, AuditKey)> {
     let state = &config.node.state;
     anyhow::ensure!(
         state.is_dir(),
@@ -192,11 +195,10 @@ async fn open_audit(config: &Config) -> anyhow::Result<(Arc<AuditLog>, Opened, F
     );
     let key = AuditKey::load_or_create(state)?;
     let node = Arc::new(load_node(state)?);
-    let fingerprints = key.fingerprints();
     let (dir, settings) = (state.join("audit"), config.filters.audit.clone());
-    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&dir, &key, node, settings)).await?;
-    let (log, opened) = opened?;
-    Ok((Arc::new(log), opened, fingerprints))
+    let opening = move || AuditLog::open(&dir, &key, node, settings).map(|(log, opened)| (log, opened, key));
+    let (log, opened, key) = tokio::task::spawn_blocking(opening).await??;
+    Ok((Arc::new(log), opened, key))
 }
 
 fn load_node(state: &Path) -> anyhow::Result<NodeKey> {

@@ -3,7 +3,9 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::canonical::{self, Entry};
+use portcullis_audit::Entry;
+
+use super::canonical;
 
 /// What stands in for the previous seal before the first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -51,12 +51,13 @@ fn main() {
     best("leaf hash", || lines().map(|line| usize::from(leaf_hash(line)[0])).sum());
     best("check without seals, one thread", || check_lines(&log, None, Position::START).leaves.len());
     best("check, one thread", || check_lines(&log, Some(&key), Position::START).leaves.len());
+    let shared = &key;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     best(&format!("check, {threads} threads"), || {
         std::thread::scope(|scope| {
             let running: Vec<_> = pieces(&log, Position::START, threads)
                 .into_iter()
-                .map(|piece| scope.spawn(|| check_lines(piece.bytes, Some(&key), piece.from)))
+                .map(|piece| scope.spawn(move || check_lines(piece.bytes, Some(shared), piece.from)))
                 .collect();
             let checked = running.into_iter().filter_map(|thread| thread.join().ok());
             let joined = checked.reduce(|mut all, next| {

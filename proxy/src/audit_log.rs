@@ -19,6 +19,8 @@ use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
+#[cfg(debug_assertions)]
+use crate::clock::Time as _;
 use crate::config::AuditSettings;
 use crate::metrics::Metrics;
 
@@ -335,9 +337,18 @@ fn start(writer: Writer, syncer: Syncer, shared: &Arc<Shared>) -> std::io::Resul
 
 /// The time, in microseconds since 1970.
 fn now_micros() -> u64 {
+    #[cfg(debug_assertions)]
+    if let Some(clock) = &*STEPPED {
+        return u64::try_from(clock.wall_ms()).unwrap_or(0).saturating_mul(1000);
+    }
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     u64::try_from(micros).unwrap_or(u64::MAX)
 }
+
+/// The clock that a test sets.
+#[cfg(debug_assertions)]
+static STEPPED: std::sync::LazyLock<Option<crate::test_fault::SteppedTime>> =
+    std::sync::LazyLock::new(crate::test_fault::SteppedTime::asked_for);
 
 fn lock(dir: &Path) -> Result<File, AuditLogError> {
     let path = dir.join("lock");

@@ -34,7 +34,8 @@ fn every_decision_leaves_one_whole_line() {
     assert_eq!(entry["prompt_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(entry["output_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(entry["response_bytes"], answer.body.len());
-    assert_eq!(entry.as_object().unwrap().len(), 23);
+    assert_eq!(entry["client_address"], "127.0.0.0/24");
+    assert_eq!(entry.as_object().unwrap().len(), 24);
     // What people read names the request by the id that `explain` asks for.
     for command in ["show", "tail"] {
         let shown = gate.cli(&["audit", command]);
@@ -42,7 +43,7 @@ fn every_decision_leaves_one_whole_line() {
         let line = text.lines().find(|line| line.contains("/api/chat")).unwrap_or_else(|| panic!("{command}: {text}"));
         assert!(line.contains(answer.header("portcullis-request-id").unwrap()), "{line}");
     }
-    let log = std::fs::read_to_string(gate.state().join("audit/audit-000001.jsonl")).unwrap();
+    let log = std::fs::read_to_string(gate.state().join("audit/audit-000000.jsonl")).unwrap();
     assert!(!log.contains("hello") && !log.contains("Hello there"), "no prompt, no answer");
     let audit = gate.cli_json(&["audit", "verify"]);
     assert_eq!(audit["ok"], true);
@@ -59,7 +60,7 @@ fn any_change_is_noticed() {
     }
     gate.signal(rustix::process::Signal::TERM);
     assert_eq!(gate.wait().code(), Some(0));
-    let file = gate.state().join("audit/audit-000001.jsonl");
+    let file = gate.state().join("audit/audit-000000.jsonl");
     let whole = std::fs::read(&file).unwrap();
     assert!(gate.cli(&["audit", "verify"]).status.success());
     let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
@@ -83,7 +84,7 @@ fn any_change_is_noticed() {
         std::fs::write(&file, &bytes).unwrap();
         let output = gate.cli(&["audit", "verify"]);
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("audit-000001.jsonl:"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("audit-000000.jsonl:"));
     }
 }
 
@@ -106,7 +107,7 @@ fn llmesh_s_own_verifier_agrees() {
         assert!(said.contains("\"ok\""), "{said} {}", String::from_utf8_lossy(&output.stderr));
         said.contains("\"ok\": true")
     };
-    let whole = std::fs::read(gate.state().join("audit/audit-000001.jsonl")).unwrap();
+    let whole = std::fs::read(gate.state().join("audit/audit-000000.jsonl")).unwrap();
     assert!(verify(&whole), "it accepts what the gate wrote");
     let text = String::from_utf8(whole).unwrap();
     assert!(!verify(text.replacen("ALLOW", "BLOCK", 1).as_bytes()), "a changed word");

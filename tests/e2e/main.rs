@@ -4,6 +4,8 @@
 mod answers;
 mod attacks;
 mod audit;
+mod audit_crash;
+mod audit_faults;
 mod bad_input;
 mod cert_commands;
 mod certificates;

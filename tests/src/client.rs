@@ -179,12 +179,16 @@ impl Client {
 
     /// A new connection.
     pub fn connect(&self) -> StreamOwned<ClientConnection, TcpStream> {
-        let tcp = TcpStream::connect(self.address).expect("the gate listens");
+        self.try_connect().expect("the gate listens")
+    }
+
+    fn try_connect(&self) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let tcp = TcpStream::connect(self.address).ok()?;
         tcp.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
         tcp.set_nodelay(true).expect("a socket");
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(Arc::clone(&self.config), name).expect("a client");
-        StreamOwned::new(connection, tcp)
+        Some(StreamOwned::new(connection, tcp))
     }
 
     /// Sends these bytes on a new connection and reads one answer. A connection that ends without
@@ -198,6 +202,13 @@ impl Client {
         let mut tls = self.connect();
         // The gate may answer and close before it has read everything.
         let _ = tls.write_all(bytes).and_then(|()| tls.flush());
+        Stream::head(tls)
+    }
+
+    /// Posts JSON, if anybody listens. `None` when no head of an answer came.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Stream> {
+        let mut tls = self.try_connect()?;
+        let _ = tls.write_all(&post(path, "application/json", body.to_string().as_bytes())).and_then(|()| tls.flush());
         Stream::head(tls)
     }
 

@@ -1,0 +1,116 @@
+//! A gate that is killed at any moment has told of every answer that a client saw.
+
+use std::collections::{HashMap, HashSet};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use portcullis_tests::{Client, FakeServer, Gate};
+use serde_json::{Value, json};
+
+/// How often the gate is killed where `PORTCULLIS_CRASH_RUNS` says nothing. The full test has 1,000.
+const RUNS: u64 = 12;
+/// Clients that ask at the same time.
+const CLIENTS: usize = 4;
+
+/// What clients saw.
+#[derive(Default)]
+struct Seen {
+    /// Requests that were answered to the end.
+    answered: Mutex<HashSet<String>>,
+    asked: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// A seeded source of numbers (splitmix64), so that a run can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % below
+    }
+}
+
+#[test]
+fn a_killed_gate_has_told_of_every_answer_that_was_seen() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let runs = number("PORTCULLIS_CRASH_RUNS").unwrap_or(RUNS);
+    let seed = number("PORTCULLIS_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    eprintln!("{runs} runs, PORTCULLIS_CRASH_SEED={seed}");
+    for (fsync, runs) in [("batch", runs / 2), ("always", runs / 4), ("off", runs.div_ceil(4))] {
+        kill_again_and_again(fsync, runs, &mut Dice(seed));
+    }
+}
+
+fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
+    let server = FakeServer::start();
+    // Small segments and frequent checkpoints, so that many a kill meets a new segment or a signature.
+    let settings =
+        format!("audit: {{fsync: {fsync}, segment_bytes: 64KiB, checkpoint_every: 20, checkpoint_after: 1s}}");
+    let gate = Gate::before(&server).filter(&settings).start();
+    let client = gate.approved_client("alice");
+    let seen = Seen::default();
+    for run in 0..runs {
+        let moment = Duration::from_millis(dice.roll(120));
+        seen.stop.store(false, Ordering::Release);
+        std::thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| ask_until_it_ends(&client, &seen));
+            }
+            // The moment is random: not something that is waited for.
+            std::thread::park_timeout(moment);
+            gate.restart(|| seen.stop.store(true, Ordering::Release));
+        });
+        check(&gate, &seen, &format!("{fsync}, run {run}, killed after {moment:?}"));
+    }
+    let asked = seen.asked.load(Ordering::Acquire);
+    let answered = seen.answered.lock().unwrap().len();
+    eprintln!("{fsync}: {runs} kills, {asked} asked, {answered} answered");
+    assert!(runs < 8 || answered > 0, "the load was none");
+}
+
+fn ask_until_it_ends(client: &Client, seen: &Seen) {
+    let body = json!({"model": "tiny", "stream": false, "messages": [{"role": "user", "content": "hello"}]});
+    while !seen.stop.load(Ordering::Acquire) {
+        seen.asked.fetch_add(1, Ordering::AcqRel);
+        let Some(stream) = client.try_post("/api/chat", &body) else { continue };
+        let answer = stream.finish();
+        if answer.complete && answer.status == 200 {
+            let id = answer.header("portcullis-request-id").expect("an id").to_owned();
+            seen.answered.lock().unwrap().insert(id);
+        }
+    }
+}
+
+/// The log verifies, tells of every answer that was seen, and of none twice.
+fn check(gate: &Gate, seen: &Seen, when: &str) {
+    let verified = gate.cli(&["audit", "verify"]);
+    assert!(verified.status.success(), "{when}: {}", String::from_utf8_lossy(&verified.stderr));
+    let mut told: HashMap<String, u64> = HashMap::new();
+    let mut decided = 0;
+    for entry in entries(gate) {
+        if entry["event_type"] == "request" {
+            *told.entry(entry["request_id"].as_str().expect("an id").to_owned()).or_default() += 1;
+            decided += u64::from(entry["path"] == "/api/chat" && entry["policy_decision"] == "ALLOW");
+        }
+    }
+    assert!(told.values().all(|times| *times == 1), "{when}: an entry twice");
+    let answered = seen.answered.lock().unwrap();
+    let missing: Vec<_> = answered.iter().filter(|id| !told.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "{when}: answered, and not in the log: {missing:?}");
+    assert!(decided <= seen.asked.load(Ordering::Acquire), "{when}: more entries than requests");
+}
+
+/// All entries, by the command that reads compressed segments, too.
+fn entries(gate: &Gate) -> Vec<Value> {
+    let mut command = Command::new(portcullis_tests::portcullis());
+    command.args(["audit", "show", "--json", "--config"]).arg(gate.config());
+    let output = command.output().expect("portcullis runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+}

@@ -67,6 +67,7 @@ fn what_is_not_a_note_is_refused() {
         ("another alphabet", NOTE.replace("/6f4", "_6f4")),
         ("no padding", NOTE.replace("SSPA0=\n", "SSPA0\n")),
         ("bits that are nobody's", NOTE.replace("SSPA0=\n", "SSPA1=\n")),
+        ("Base64 twice", NOTE.replace("SSPA0=\n", "SSPA0=AAA=\n")),
         ("a plus in its name", NOTE.replace("\u{2014} node", "\u{2014} no+de")),
         ("a wide space in its name", NOTE.replace("\u{2014} node", "\u{2014} no\u{2003}de")),
         ("no name", NOTE.replace("\u{2014} node.example/audit", "\u{2014} ")),

@@ -132,14 +132,9 @@ fn digit_of(number: u64) -> u8 {
 
 /// Whether this is a time as [`push_timestamp`] writes them, as far as its digits and marks go.
 pub(crate) fn is_timestamp(text: &str) -> bool {
-    const FORM: &[u8; TIMESTAMP] = b"0000-00-00T00:00:00.000000+00:00";
-    let (zone, digits) = (TIMESTAMP - 6, |(byte, form): (&u8, &u8)| match form {
-        b'0' => byte.is_ascii_digit(),
-        mark => byte == mark,
-    });
-    text.len() == TIMESTAMP
-        && text.bytes().zip(FORM).take(zone).all(|(byte, form)| digits((&byte, form)))
-        && text.ends_with("+00:00")
+    const FORM: &[u8; TIMESTAMP] = b"dddd-dd-ddTdd:dd:dd.dddddd+00:00";
+    let fits = |(byte, form): (u8, &u8)| if *form == b'd' { byte.is_ascii_digit() } else { byte == *form };
+    text.len() == TIMESTAMP && text.bytes().zip(FORM).all(fits)
 }
 
 #[cfg(test)]

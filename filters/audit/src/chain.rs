@@ -12,6 +12,9 @@ use crate::tree::{Hash, leaf_hash};
 /// What stands before a seal in its line.
 pub(crate) const SEAL_MARK: &[u8] = b", \"entry_hmac\": \"";
 
+/// What sealing adds to a draft, in bytes: the seal's field, the number's, the time's and the newline.
+const SEALING: usize = 82 + 32 + 49 + 1;
+
 /// The key that seals. Cloning shares the prepared state; the key itself is not kept.
 #[derive(Clone)]
 pub struct SealKey(Hmac<Sha256>);
@@ -145,10 +148,9 @@ impl Chain {
     /// Seals a draft at a moment, in microseconds since 1970: appends the whole line with its newline to `out`, moves
     /// on, and returns the hash of the line as a leaf of the tree.
     pub fn seal(&mut self, draft: &Draft, micros: u64, out: &mut Vec<u8>) -> Hash {
-        const DIGITS: usize = 64;
         let [head, middle, tail, last] = draft.pieces();
         let start = out.len();
-        out.reserve(draft.size() + 180);
+        out.reserve(draft.size() + SEALING);
         out.extend_from_slice(head);
         let gap = out.len();
         out.extend_from_slice(SEAL_MARK);
@@ -165,7 +167,7 @@ impl Chain {
         out.extend_from_slice(last);
         let piece = |from, to| out.get(from..to).unwrap_or_default();
         let seal = self.key.seal(&self.position.previous, piece(start, gap), piece(rest, out.len()));
-        if let Some(digits) = out.get_mut(gap + SEAL_MARK.len()..).and_then(|from| from.first_chunk_mut::<DIGITS>()) {
+        if let Some(digits) = out.get_mut(gap + SEAL_MARK.len()..).and_then(|from| from.first_chunk_mut::<64>()) {
             *digits = seal.0;
         }
         let leaf = leaf_hash(out.get(start..).unwrap_or_default());

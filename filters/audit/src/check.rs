@@ -7,7 +7,7 @@ use crate::chain::{Position, SealKey};
 use crate::line::{Line, MAX_LINE};
 use crate::tree::{Hash, leaf_hash};
 
-/// Fewer lines have never so many bytes: what the hashes of the leaves need is known before they are there.
+/// A line of few texts, in bytes: for guessing how many hashes there will be.
 const SHORT_LINE: usize = 512;
 
 /// Why a line does not hold.

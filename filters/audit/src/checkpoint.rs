@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64;
 
+use crate::base64;
 use crate::note::{Note, NoteError};
 use crate::tree::Hash;
 use crate::verifier_key::VerifierKey;
@@ -107,7 +108,7 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
 
 /// A hash in Base64.
 pub(crate) fn hash(text: &str) -> Option<Hash> {
-    BASE64.decode(text.as_bytes()).ok()?.try_into().ok()
+    base64::decode(text)?.try_into().ok()
 }
 
 #[cfg(test)]

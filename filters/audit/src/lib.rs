@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests slice the ASCII that they wrote"))]
 
+mod base64;
 mod canonical;
 mod chain;
 mod check;

@@ -49,7 +49,9 @@ impl<'l> Line<'l> {
     /// Reads a line. `None` when it is not an entry in canonical form.
     #[must_use]
     pub fn read(line: &'l [u8]) -> Option<Self> {
-        if line.len() >= MAX_LINE || line.iter().any(|b| *b < 0x20) {
+        // Without an early end the compiler looks at many bytes at once.
+        let control = line.iter().fold(false, |found, b| found | (*b < 0x20));
+        if line.len() >= MAX_LINE || control {
             return None;
         }
         let mut fields = Fields::open(std::str::from_utf8(line).ok()?)?;
@@ -181,8 +183,13 @@ impl<'l> Fields<'l> {
         }
         let opening: &[u8] = if self.at == 1 { b"\"" } else { b", \"" };
         let rest = rest.strip_prefix(opening)?;
-        let length = rest.iter().take(MAX_NAME + 1).position(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))?;
-        let rest = rest.get(length..)?.strip_prefix(b"\": ")?;
+        let length = memchr::memchr(b'"', rest.get(..=MAX_NAME).unwrap_or(rest))?;
+        let (name, rest) = rest.split_at_checked(length)?;
+        let of_a_name = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if !name.iter().fold(!name.is_empty(), |all, b| all & of_a_name(b)) {
+            return None;
+        }
+        let rest = rest.strip_prefix(b"\": ")?;
         let from = self.at + opening.len();
         let name = self.text.get(from..from + length)?;
         self.at = from + length + 3;
@@ -192,7 +199,7 @@ impl<'l> Fields<'l> {
             b'f' => self.truth(rest, b"false", false)?,
             _ => self.number(rest)?,
         };
-        (!name.is_empty()).then_some(Some((name, value)))
+        Some(Some((name, value)))
     }
 
     fn truth(&mut self, rest: &[u8], word: &[u8], truth: bool) -> Option<Value<'l>> {

@@ -5,6 +5,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use ed25519_dalek::{Signature, Signer as _, SigningKey};
 
+use crate::base64;
 use crate::verifier_key::{KeyKind, VerifierKey, is_name};
 
 /// The longest note, in bytes: a checkpoint is short, so the signatures take most of it.
@@ -140,7 +141,7 @@ impl NoteSignature {
     /// Reads a line without its newline.
     fn parse(line: &str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(LEAD)?.split_once(' ')?;
-        let decoded = BASE64.decode(encoded.as_bytes()).ok()?;
+        let decoded = base64::decode(encoded)?;
         let (id, bytes) = decoded.split_first_chunk::<4>()?;
         (is_name(name) && !bytes.is_empty()).then(|| Self { name: name.to_owned(), id: *id, bytes: bytes.to_vec() })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use data_encoding::BASE64;
 
+use crate::base64;
 use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, decimal, hash};
 use crate::note::{MAX_NOTE, Note};
 use crate::tree::{Hash, ProofError, verify_inclusion};
@@ -60,7 +61,7 @@ impl Proof {
         let mut rest = rest.ok_or(Malformed("its first line is not `c2sp.org/tlog-proof@v1`"))?;
         let mut extra = None;
         if let Some((line, after)) = rest.strip_prefix("extra ").and_then(|rest| rest.split_once('\n')) {
-            let decoded = BASE64.decode(line.as_bytes()).map_err(|_| Malformed("its extra data is not Base64"))?;
+            let decoded = base64::decode(line).ok_or(Malformed("its extra data is not Base64"))?;
             if decoded.len() > MAX_EXTRA {
                 return Err(Malformed("its extra data is too long"));
             }

@@ -7,6 +7,8 @@ use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
+use crate::base64;
+
 /// The longest name of a key, in bytes: what the newer cosignatures have room for.
 const MAX_NAME: usize = 255;
 /// The longest key as a text, in bytes: a name, 8 hex digits, 33 bytes in Base64, two plus signs.
@@ -114,7 +116,7 @@ impl FromStr for VerifierKey {
             return Err(VerifierKeyError::Form);
         };
         let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| VerifierKeyError::Form)?;
-        let encoded = BASE64.decode(encoded.as_bytes()).map_err(|_| VerifierKeyError::Form)?;
+        let encoded = base64::decode(encoded).ok_or(VerifierKeyError::Form)?;
         let (kind, key) = match encoded.split_first() {
             Some((0x01, key)) => (KeyKind::Ed25519, key),
             Some((0x04, key)) => (KeyKind::Cosignature, key),

@@ -66,6 +66,14 @@ fn a_draft_is_one_allocation() {
 }
 
 #[test]
+fn sealing_adds_no_more_than_was_reserved() {
+    let draft = Entry::default().draft();
+    let (mut out, before) = (Vec::new(), Position { next_seq: u64::MAX, previous: Seal::GENESIS });
+    Chain::resume(key(), before).seal(&draft, u64::MAX, &mut out);
+    assert_eq!(out.len(), draft.size() + SEALING);
+}
+
+#[test]
 fn a_place_can_be_gone_back_to() {
     let (mut once, mut twice) = (Vec::new(), Vec::new());
     let draft = Entry { event_type: "request", ..Entry::default() }.draft();

@@ -222,3 +222,26 @@ proptest! {
         prop_assert!(stored_count(a) >= a);
     }
 }
+
+#[test]
+fn stored_hashes_and_proofs_are_those_of_go() {
+    // From `golang.org/x/mod/sumdb/tlog`, over the same 300 lines.
+    let (tree, nodes) = grown(&leaves(300));
+    assert_eq!(HEXLOWER.encode(&tree.root()), "811443a8597e55d2e471e2dc907f3e62055414aa90d9de05c78b6795b31b29f9");
+    let digest = HEXLOWER.encode(&Sha256::digest(nodes.concat()));
+    assert_eq!(
+        (nodes.len(), digest.as_str()),
+        (596, "bb15bd6df679207a0f50cc2912e6a95228549e19bda0045ca0bd86932aa92e1d")
+    );
+    let mut every = Sha256::new();
+    for size in 1..=40 {
+        (0..size).for_each(|index| every.update(inclusion(&nodes, index, size).unwrap().concat()));
+        (1..=size).for_each(|old| every.update(consistency(&nodes, old, size).unwrap().concat()));
+    }
+    let digest = HEXLOWER.encode(&every.finalize());
+    assert_eq!(digest, "e9031cee70c2f9c336b0274c42aa87d366e01ae0842ad677ffab3ab71972a870");
+    let consistency: Vec<String> = consistency(&nodes, 77, 300).unwrap().iter().map(|h| HEXLOWER.encode(h)).collect();
+    assert_eq!(consistency.len(), 10);
+    assert_eq!(consistency[0], "8b675a285501e7739d442aa6dfbd7f4b40a317159cbf123a96da6798ef846b59");
+    assert_eq!(consistency[9], "2f958017fe92c3378bd98a46154a73df5e8de9c7e231dc66e6b51aa4e2994ca2");
+}

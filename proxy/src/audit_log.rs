@@ -362,4 +362,6 @@ fn lock(dir: &Path) -> Result<File, AuditLogError> {
 }
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;

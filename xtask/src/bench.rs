@@ -68,6 +68,9 @@ pub(crate) fn run(workspace: &mut Workspace, options: &BenchOptions) -> anyhow::
     if options.output_gate {
         return output_gate(workspace);
     }
+    if options.audit {
+        return audit(workspace);
+    }
     ensure_cmake(workspace)?;
     build(workspace, options)?;
     let dir = workspace.target().join("bench");
@@ -110,6 +113,14 @@ fn output_gate(workspace: &Workspace) -> anyhow::Result<()> {
     let speed = ["test", "--release", "-q", "-p", "portcullis-filters", "speed::", "--", "--ignored", "--nocapture"];
     run_command(workspace.cargo().args(speed))?;
     run_command(workspace.cargo().args(["run", "--release", "-q", "-p", "portcullis-advisories", "--example", "cost"]))
+}
+
+/// The audit log alone: how fast it is written, what one exchange waits for it, how fast a large one is opened and
+/// checked.
+fn audit(workspace: &mut Workspace) -> anyhow::Result<()> {
+    ensure_cmake(workspace)?;
+    let speed = ["test", "--release", "-q", "-p", "portcullis", "audit_log::speed", "--"];
+    run_command(workspace.cargo().args(speed).args(["--ignored", "--nocapture", "--test-threads=1"]))
 }
 
 /// The model server that all arms forward to.

@@ -16,6 +16,7 @@ cargo xtask bench [OPTIONS]          measure the gate beside a bare Pingora prox
     firewall                         only the firewall: what it finds and costs, beside others
     --policy                         only the policy: a decision with 10 to 10,000 rules
     --output-gate                    only what answers are held to: schemas, dependencies, advisories
+    --audit                          only the audit log: written, checked, opened with 10 GB
     --signature                      only signed requests: the chain, one verification, the replay store
     --json                           the last line of the output is one JSON object";
 
@@ -42,6 +43,8 @@ pub(crate) struct BenchOptions {
     pub(crate) policy: bool,
     pub(crate) signature: bool,
     pub(crate) output_gate: bool,
+    /// Only the audit log.
+    pub(crate) audit: bool,
     pub(crate) firewall: bool,
 }
 
@@ -57,6 +60,7 @@ impl Default for BenchOptions {
             policy: false,
             signature: false,
             output_gate: false,
+            audit: false,
             firewall: false,
         }
     }
@@ -109,6 +113,7 @@ fn parse_bench(args: Vec<String>) -> anyhow::Result<BenchOptions> {
             "--policy" => options.policy = true,
             "--signature" => options.signature = true,
             "--output-gate" => options.output_gate = true,
+            "--audit" => options.audit = true,
             "--quick" => options.quick = true,
             "--reps" => {
                 let value = args.next().context("`--reps` needs a number")?;

@@ -248,7 +248,7 @@ impl AuditLog {
             shared.failures.fetch_add(1, Ordering::Relaxed);
             Receipt::settled(Err(AuditError(why.to_owned())))
         };
-        if shared.failing.load(Ordering::Acquire) {
+        if shared.failing.load(Ordering::Acquire) || shared.stalled() {
             return refused("the log is failing");
         }
         let (receipt, waits) = oneshot::channel();

@@ -161,7 +161,7 @@ impl Writer {
     }
 
     /// Tells everybody of a group what became of it.
-    fn tell(&self, group: &mut Vec<Pending>, written: std::io::Result<()>) {
+    fn tell(&mut self, group: &mut Vec<Pending>, written: std::io::Result<()>) {
         match written {
             Ok(()) => group.drain(..).for_each(|pending| drop(pending.receipt.send(Ok(())))),
             Err(error) => {
@@ -172,7 +172,8 @@ impl Writer {
         }
     }
 
-    fn fail(&self, why: &str) {
+    fn fail(&mut self, why: &str) {
+        self.probe.get_or_insert_with(|| Instant::now() + PROBE_EVERY);
         if !self.shared.failing.swap(true, Ordering::AcqRel) {
             tracing::error!(why, "The audit log cannot be written: nothing is let in until it can.");
         }
@@ -196,9 +197,6 @@ impl Writer {
             self.fail(&why);
         } else if self.shared.desk.stuck() {
             self.fail("the disk takes longer than it may to bring entries to the medium");
-        }
-        if self.shared.failing.load(Ordering::Acquire) {
-            self.probe.get_or_insert_with(|| Instant::now() + PROBE_EVERY);
         }
     }
 
@@ -289,7 +287,6 @@ impl Writer {
             self.segment.ends = self.shared.settings.segment_age.map(|age| Instant::now() + age);
         } else if let Err(error) = self.rotate() {
             self.fail(&error.to_string());
-            self.probe.get_or_insert_with(|| Instant::now() + PROBE_EVERY);
         }
     }
 

@@ -20,9 +20,11 @@ use crate::config::{AuditSettings, Fsync};
 use crate::metrics::Metrics;
 
 mod key;
+pub(crate) mod read;
 mod resume;
 
 pub(crate) use key::AuditKey;
+#[cfg(test)]
 pub(crate) use resume::segments;
 
 /// How often, at most, a batch is synced.

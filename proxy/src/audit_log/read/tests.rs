@@ -312,7 +312,7 @@ proptest! {
         let span = newest(log.dir(), count, |_| true).unwrap();
         let first = written.len().saturating_sub(usize::try_from(count).unwrap());
         prop_assert_eq!(&read_from(span.from)[..], &written[first..]);
-        let wanted = |line: &[u8]| line[1] % 2 == 0;
+        let wanted = |line: &[u8]| line[1].is_multiple_of(2);
         let span = newest(log.dir(), count, wanted).unwrap();
         let even: Vec<_> = written.iter().filter(|line| wanted(line.as_bytes())).cloned().collect();
         let first = even.len().saturating_sub(usize::try_from(count).unwrap());

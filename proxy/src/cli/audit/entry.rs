@@ -100,3 +100,27 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_decided_and_of_how_much_worth_it_is_makes_the_severity() {
+        for (decision, shadow, expected) in
+            [("ALLOW", false, [1, 1, 2, 3, 4]), ("ALLOW", true, [3, 3, 4, 5, 6]), ("BLOCK", false, [5, 5, 6, 7, 8])]
+        {
+            for (level, expected) in expected.into_iter().enumerate() {
+                let entry = json!({"policy_decision": decision, "shadow": shadow, "data_level": format!("L{level}")});
+                let entry = Entry::read(entry.to_string().as_bytes()).unwrap();
+                assert_eq!(entry.severity(), expected, "{decision} L{level} {shadow}");
+            }
+        }
+        for (event, expected) in [("audit.repaired", 6), ("audit.recovered", 6), ("audit.segment", 1)] {
+            let entry =
+                Entry::read(json!({"event_type": event, "policy_decision": ""}).to_string().as_bytes()).unwrap();
+            assert_eq!(entry.severity(), expected, "{event}");
+        }
+    }
+}

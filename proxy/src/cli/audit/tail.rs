@@ -26,12 +26,15 @@ pub(super) fn tail(dir: &Path, follow: bool, lines: u64, as_json: bool) -> Outco
         let before = reader.cursor();
         match reader.next()? {
             Step::Line(line) => match Entry::read(line) {
-                Some(_) if as_json => output.write_all(line)?,
-                Some(entry) => writeln!(output, "{}", row(&entry, colour))?,
+                Some(entry) => {
+                    let written =
+                        if as_json { output.write_all(line) } else { writeln!(output, "{}", row(&entry, colour)) };
+                    written.map_err(|error| output.unwritten(&error))?;
+                }
                 None => told.no_entry(&reader, before)?,
             },
             Step::End { .. } if follow => {
-                output.flush()?;
+                output.flush().map_err(|error| output.unwritten(&error))?;
                 output.wait(PAUSE)?;
             }
             Step::End { .. } => break,

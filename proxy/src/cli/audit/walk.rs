@@ -50,7 +50,7 @@ pub(super) fn walk(
         let before = reader.cursor();
         match reader.next()? {
             Step::Line(line) => match which.fits(line) {
-                Ok(true) => each(line, &mut output)?,
+                Ok(true) => each(line, &mut output).map_err(|error| output.unwritten(&error))?,
                 Ok(false) => {}
                 Err(_) => told.no_entry(&reader, before)?,
             },

@@ -76,14 +76,16 @@ fn check_log(dir: &Path, verifier: &mut Verifier) -> Outcome<Option<(PathBuf, u6
     let mut reader = Reader::oldest(dir)?;
     let mut looks = 0;
     loop {
-        let before = reader.cursor();
-        let why = match reader.next()? {
+        let Damage { file, line, .. } = match reader.next()? {
             Step::Line(line) => match verifier.line(line) {
                 Ok(()) => {
                     looks = 0;
                     continue;
                 }
-                Err(why) => why.to_string(),
+                Err(why) => {
+                    let Damage { file, line, .. } = reader.last("");
+                    return Ok(Some((file, line, why.to_string())));
+                }
             },
             Step::Damaged(Damage { file, line, why }) => return Ok(Some((file, line, why.to_owned()))),
             Step::End { is_torn: false } => return Ok(None),
@@ -92,7 +94,7 @@ fn check_log(dir: &Path, verifier: &mut Verifier) -> Outcome<Option<(PathBuf, u6
                 std::thread::sleep(LOOKS.1);
                 continue;
             }
-            Step::End { .. } => BadLine::Torn.to_string(),
+            Step::End { .. } => reader.here(""),
             Step::Pruned(_) | Step::TakenBack => {
                 return Err(Failure::broken(format!(
                     "lines of the log in `{}` were removed by its gate while it was checked: check it once more",
@@ -100,8 +102,7 @@ fn check_log(dir: &Path, verifier: &mut Verifier) -> Outcome<Option<(PathBuf, u6
                 )));
             }
         };
-        let Damage { file, line, .. } = reader.damage(before, "")?;
-        return Ok(Some((file, line, why)));
+        return Ok(Some((file, line, BadLine::Torn.to_string())));
     }
 }
 

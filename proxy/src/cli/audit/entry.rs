@@ -1,5 +1,7 @@
 //! An entry as it is read, and how much it should worry somebody.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 /// What people read where a key has no value.
@@ -32,8 +34,9 @@ pub(super) const KEYS: [&str; 23] = [
     "entry_hmac",
 ];
 
-/// The keys that some entries of requests have besides.
-pub(super) const OPTIONAL: [&str; 3] = ["advisory_ids", "repairs", "shadow"];
+/// The keys that some entries have besides.
+pub(super) const OPTIONAL: [&str; 6] =
+    ["advisory_ids", "client_address", "previous_hmac", "repairs", "segment", "shadow"];
 
 /// An entry.
 pub(super) struct Entry(Map<String, Value>);
@@ -62,6 +65,11 @@ impl Entry {
     /// Whether the log tells of itself.
     pub(super) fn is_of_the_log(&self) -> bool {
         self.text("event_type").starts_with("audit.")
+    }
+
+    /// From which address the caller came; none where the log does not tell it in full.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.text("client_address").parse().ok()
     }
 
     /// When it was written, in milliseconds since 1970; 0 when its time is none.

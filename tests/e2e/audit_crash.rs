@@ -56,7 +56,7 @@ fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
     let client = gate.approved_client("alice");
     let seen = Seen::default();
     for run in 0..runs {
-        let moment = Duration::from_millis(dice.roll(120));
+        let moment = Duration::from_millis(20 + dice.roll(280));
         seen.stop.store(false, Ordering::Release);
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
@@ -76,13 +76,27 @@ fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
 
 fn ask_until_it_ends(client: &Client, seen: &Seen) {
     let body = json!({"model": "tiny", "stream": false, "messages": [{"role": "user", "content": "hello"}]});
+    let bytes = format!(
+        "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.to_string().len()
+    );
     while !seen.stop.load(Ordering::Acquire) {
+        let mut next = client.try_post("/api/chat", &body);
         seen.asked.fetch_add(1, Ordering::AcqRel);
-        let Some(stream) = client.try_post("/api/chat", &body) else { continue };
-        let answer = stream.finish();
-        if answer.complete && answer.status == 200 {
-            let id = answer.header("portcullis-request-id").expect("an id").to_owned();
-            seen.answered.lock().unwrap().insert(id);
+        // On one connection for as long as the gate lives.
+        while let Some(mut answer) = next {
+            let id = answer.headers.iter().find(|(name, _)| name == "portcullis-request-id").map(|(_, id)| id.clone());
+            let complete = loop {
+                match answer.piece() {
+                    Ok(Some(_)) => {}
+                    ended => break ended.is_ok(),
+                }
+            };
+            if complete && answer.status == 200 {
+                seen.answered.lock().unwrap().insert(id.expect("an id"));
+            }
+            seen.asked.fetch_add(1, Ordering::AcqRel);
+            next = answer.again(bytes.as_bytes());
         }
     }
 }

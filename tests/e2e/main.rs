@@ -6,6 +6,7 @@ mod attacks;
 mod audit;
 mod audit_crash;
 mod audit_faults;
+mod audit_queries;
 mod bad_input;
 mod cert_commands;
 mod certificates;

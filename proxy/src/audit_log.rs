@@ -22,9 +22,11 @@ use tokio::sync::{oneshot, watch};
 use crate::config::AuditSettings;
 use crate::metrics::Metrics;
 
+pub(crate) mod check;
 pub(crate) mod checkpoints;
 #[cfg(debug_assertions)]
 mod faults;
+pub(crate) mod find;
 mod keeper;
 mod key;
 mod queue;

@@ -6,10 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
-use crate::audit_log::{AuditKey, segment};
+use crate::audit_log::segment;
+
+mod check_proof;
+mod checkpoint;
+mod prove;
+mod segment_key;
+mod verify;
+
+pub(super) use verify::{own_vkey, whole};
 
 /// The segments of a log, oldest first.
 pub(crate) fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -19,14 +27,31 @@ pub(crate) fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 /// Commands of `audit`.
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Checks the whole chain, or the given files as one chain. Exits with 1 on any doubt.
-    #[command(after_help = "Example:\n  portcullis audit verify")]
-    Verify {
-        /// The files, oldest first. Default: the log of this gate.
-        files: Vec<PathBuf>,
-        #[command(flatten)]
-        args: JsonArgs,
-    },
+    /// Checks the whole log, or the given files as one chain: every line, link, seal and checkpoint. 1: something is in
+    /// doubt; 3: it cannot be read.
+    #[command(
+        after_help = "Example:\n  portcullis audit verify\n  portcullis audit verify --checkpoint kept.checkpoint\n  portcullis audit verify copy/audit --no-key --vkey 'peer:…/audit+0a1b2c3d+AQ…'\n  portcullis audit verify audit-000003.jsonl --segment-key segment-3.key"
+    )]
+    Verify(verify::VerifyArgs),
+    /// Prints the newest checkpoint as it is: what somebody else keeps, so that nobody can rewrite what came before.
+    #[command(
+        after_help = "Example:\n  portcullis audit checkpoint > kept.checkpoint\n  portcullis audit checkpoint --vkey"
+    )]
+    Checkpoint(checkpoint::CheckpointArgs),
+    /// Proves that an entry is in the log, or that the log continues an older state, to somebody who has neither the log
+    /// nor its keys.
+    #[command(
+        after_help = "Example:\n  portcullis audit prove 4711 --output entry.proof --with-line entry.jsonl\n  portcullis audit prove --request-id 01KAJ3Y7Z6M1R4T8V0X2B5D7FH\n  portcullis audit prove --since 4000"
+    )]
+    Prove(prove::ProveArgs),
+    /// Checks such a proof, without the log and without its keys. 1: it shows nothing.
+    #[command(
+        after_help = "Example:\n  portcullis audit check-proof entry.proof --line entry.jsonl --vkey 'peer:…/audit+0a1b2c3d+AQ…'"
+    )]
+    CheckProof(check_proof::CheckProofArgs),
+    /// Prints the key of one segment, for somebody who is to check that segment alone; it can forge it, too.
+    #[command(after_help = "Example:\n  portcullis audit segment-key 3 > segment-3.key")]
+    SegmentKey(segment_key::SegmentKeyArgs),
     /// Prints entries.
     #[command(after_help = "Example:\n  portcullis audit show --decision block --since 10m")]
     Show {
@@ -71,90 +96,14 @@ pub(crate) struct Which {
 
 pub(super) fn run(command: &AuditCommand) -> Outcome {
     match command {
-        AuditCommand::Verify { files, args } => verify(files, args),
+        AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Checkpoint(args) => checkpoint::run(args),
+        AuditCommand::Prove(args) => prove::run(args),
+        AuditCommand::CheckProof(args) => check_proof::run(args),
+        AuditCommand::SegmentKey(args) => segment_key::run(args),
         AuditCommand::Show { which, args } => show(which, args),
         AuditCommand::Tail { follow, lines, args } => tail(*follow, *lines, args),
     }
-}
-
-/// What a check of the log came to.
-pub(crate) struct Checked {
-    pub(crate) summary: Summary,
-    pub(crate) segments: usize,
-    /// File, line and reason of the first line that does not hold.
-    pub(crate) bad: Option<(PathBuf, u64, String)>,
-}
-
-/// What was seen.
-#[derive(Default)]
-pub(crate) struct Summary {
-    pub(crate) entries: u64,
-    pub(crate) first: String,
-    pub(crate) last: String,
-    pub(crate) head: String,
-}
-
-fn verify(files: &[PathBuf], args: &JsonArgs) -> Outcome {
-    let config = args.config.load()?;
-    let checked = check(&config.node.state, files)?;
-    let (sum, bad) = (&checked.summary, &checked.bad);
-    if args.json {
-        let bad = bad.as_ref().map(|(file, line, why)| json!({"file": file, "line": line, "reason": why}));
-        say!(
-            "{}",
-            json!({"ok": bad.is_none(), "entries": sum.entries, "segments": checked.segments, "first": sum.first, "last": sum.last, "head": sum.head, "bad": bad})
-        );
-    } else {
-        say!(
-            "{} entries in {} file(s), {} to {}",
-            sum.entries,
-            checked.segments,
-            or_dash(&sum.first),
-            or_dash(&sum.last)
-        );
-        say!("head {}", or_dash(&sum.head));
-    }
-    match bad {
-        None => {
-            if !args.json {
-                say!("the chain holds");
-            }
-            Ok(())
-        }
-        Some((file, line, why)) => {
-            Err(Failure::no(format!("the chain does not hold: {}:{line}: {why}", file.display())))
-        }
-    }
-}
-
-/// Checks the log of a state directory, or the given files as one chain.
-pub(crate) fn check(state: &Path, files: &[PathBuf]) -> Outcome<Checked> {
-    let dir = state.join("audit");
-    let files = if files.is_empty() {
-        segments(&dir).map_err(|e| Failure::no(format!("there is no audit log in `{}`: {e}", dir.display())))?
-    } else {
-        files.to_vec()
-    };
-    if files.is_empty() {
-        return Err(Failure::no(format!("there is no audit log in `{}`; `portcullis run` begins one", dir.display())));
-    }
-    let key = AuditKey::load(state).map_err(|e| Failure::no(format!("{e:#}")))?;
-    let keys = key.segments();
-    let mut summary = Summary::default();
-    let mut position = portcullis_audit::Position::START;
-    let mut bad = None;
-    for (number, file) in files.iter().enumerate() {
-        let bytes = std::fs::read(file)?;
-        let checked = portcullis_audit::check_lines(&bytes, Some(&keys.seal_key(number as u64)), position);
-        position = checked.position;
-        summary.entries += checked.lines;
-        summary.head = position.previous.as_str().to_owned();
-        if let Some((line, why)) = checked.bad {
-            bad = Some((file.clone(), line + 1, why.to_string()));
-            break;
-        }
-    }
-    Ok(Checked { summary, segments: files.len(), bad })
 }
 
 fn show(which: &Which, args: &JsonArgs) -> Outcome {
@@ -311,6 +260,8 @@ fn line(entry: &Value, on: &str, off: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,8 @@
 mod answers;
 mod attacks;
 mod audit;
+mod audit_tampering;
+mod audit_verify;
 mod bad_input;
 mod cert_commands;
 mod certificates;

@@ -28,11 +28,16 @@ pub(crate) use sources::{Source, of_log};
 use roots::Roots;
 use walk::Walked;
 
+/// How often a log is begun with whose oldest segment is deleted meanwhile: retention seldom deletes twice in a row.
+const TRIES: usize = 3;
+
 /// Why a log cannot be looked at: nothing is said about whether it holds.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckError {
     #[error("there is no audit log in `{0}`; `portcullis run` begins one")]
     Absent(PathBuf),
+    #[error("`{0}` went away while the log was read; try again")]
+    Gone(PathBuf),
     #[error("cannot {what} `{path}`: {why}")]
     Io { what: &'static str, path: PathBuf, why: String },
     #[error("a thread that checks ended early")]
@@ -111,6 +116,23 @@ pub(crate) fn log(
     held: &[Signed],
     progress: Progress<'_>,
 ) -> Result<Report, CheckError> {
+    for _ in 1..TRIES {
+        match log_as_it_is(dir, keys, signer, held, progress) {
+            // A running gate deletes what is old: it begins later now.
+            Err(CheckError::Gone(_)) => {}
+            checked => return checked,
+        }
+    }
+    log_as_it_is(dir, keys, signer, held, progress)
+}
+
+fn log_as_it_is(
+    dir: &Path,
+    keys: &SealKeys,
+    signer: &VerifierKey,
+    held: &[Signed],
+    progress: Progress<'_>,
+) -> Result<Report, CheckError> {
     let state = match keys {
         SealKeys::All(keys) => Some(State::load(dir, keys)),
         _ => None,
@@ -164,7 +186,7 @@ pub(crate) fn log(
         };
         report.against(signed, signer, root, size, broken);
     }
-    report.every_end_is_signed(dir, &sources, &own);
+    report.every_end_is_signed(dir, &sources);
     if let Some(state) = state {
         report.state(dir, state.as_ref(), newest);
     }
@@ -275,7 +297,9 @@ impl Report {
         } else if stored > tree::stored_count(size) && !broken {
             self.doubt(&path, format!("it holds more entries than the {size} of the log: the newest were cut off"));
         }
-        if stored > 0 && newest.is_none() {
+        // It may have been signed for the first time since the checkpoints were read.
+        let none = || segment::numbers(dir, ".checkpoint").is_ok_and(|numbers| numbers.is_empty());
+        if stored > 0 && newest.is_none() && none() {
             self.doubt(dir, "there is no checkpoint, and the tree was signed: checkpoints were deleted");
         }
     }
@@ -300,12 +324,12 @@ impl Report {
     }
 
     /// A segment ends with a checkpoint, so each but the newest has one beside it.
-    fn every_end_is_signed(&mut self, dir: &Path, sources: &[Source], own: &[Signed]) {
+    fn every_end_is_signed(&mut self, dir: &Path, sources: &[Source]) {
         let ended = sources.split_last().map_or(&[][..], |(_, ended)| ended);
         for source in ended {
             let path = segment::checkpoint(dir, source.number);
-            let named = |doubt: &Doubt| doubt.file == path;
-            if !own.iter().any(|signed| signed.path == path) && !self.doubts.iter().any(named) {
+            // Looked for now: it may have ended since the checkpoints were read.
+            if !path.exists() {
                 self.doubt(&path, "the segment has ended, and its checkpoint is not here: it was deleted");
             }
         }

@@ -78,7 +78,11 @@ impl Source {
             }
             (opened, _) => (&self.path, opened),
         };
-        let file = Counted { file: file.map_err(at("open", path))?, read: Arc::clone(read) };
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CheckError::Gone(path.clone()),
+            _ => at("open", path)(error),
+        })?;
+        let file = Counted { file, read: Arc::clone(read) };
         if path.extension().is_some_and(|ending| ending == COMPRESSED) {
             let decoder = zstd::stream::read::Decoder::new(file).map_err(at("read", path))?;
             return Ok(Box::new(decoder));

@@ -78,7 +78,9 @@ pub(super) fn walk(
         let mut next = 0;
         while let Ok(looked) = told.recv() {
             early.insert(looked.block.index, looked);
-            while let Some(looked) = early.remove(&next) {
+            while joined.walked.bad.is_none()
+                && let Some(looked) = early.remove(&next)
+            {
                 next += 1;
                 joined.take(&looked)?;
                 progress(read.load(Ordering::Relaxed), total);

@@ -168,7 +168,7 @@ fn the_end_alone_shows_what_was_done_to_it() {
         ("it is not here", |home, newest| fs::remove_file(home.segment(newest)).unwrap()),
         ("`tree` is not the one", |home, _| fs::write(home.log_dir().join("tree"), [0; 64]).unwrap()),
         ("is not here", |home, newest| fs::remove_file(segment::checkpoint(&home.log_dir(), newest)).unwrap()),
-        ("no checkpoint of this node", |home, newest| {
+        ("signature of the key", |home, newest| {
             let path = segment::checkpoint(&home.log_dir(), newest);
             let note = fs::read_to_string(&path).unwrap();
             let size = home.end().size;
@@ -185,7 +185,7 @@ fn the_end_alone_shows_what_was_done_to_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// One changed bit, anywhere in the lines: it is found in the line where it is, with the key and without it.
     #[test]

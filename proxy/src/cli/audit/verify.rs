@@ -213,7 +213,7 @@ impl From<CheckError> for Failure {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Absent(_) => Self::no(error.to_string()),
-            CheckError::Io { .. } | CheckError::Thread => Self::broken(error.to_string()),
+            CheckError::Gone(_) | CheckError::Io { .. } | CheckError::Thread => Self::broken(error.to_string()),
         }
     }
 }

@@ -24,9 +24,11 @@ use crate::clock::Time as _;
 use crate::config::AuditSettings;
 use crate::metrics::Metrics;
 
+pub(crate) mod check;
 pub(crate) mod checkpoints;
 #[cfg(debug_assertions)]
 mod faults;
+pub(crate) mod find;
 mod keeper;
 mod key;
 mod queue;

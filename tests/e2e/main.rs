@@ -7,6 +7,8 @@ mod audit;
 mod audit_crash;
 mod audit_faults;
 mod audit_queries;
+mod audit_tampering;
+mod audit_verify;
 mod bad_input;
 mod cert_commands;
 mod certificates;

@@ -241,7 +241,7 @@ fn repair(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
 }
 
 /// The bytes before this place: two lines at least, where there are two.
-fn last_lines(file: &File, end: u64) -> std::io::Result<Vec<u8>> {
+pub(super) fn last_lines(file: &File, end: u64) -> std::io::Result<Vec<u8>> {
     let want = usize::try_from(end).unwrap_or(usize::MAX).min(2 * MAX_LINE);
     let mut bytes = vec![0; want];
     file.read_exact_at(&mut bytes, end - want as u64)?;
@@ -249,7 +249,7 @@ fn last_lines(file: &File, end: u64) -> std::io::Result<Vec<u8>> {
 }
 
 /// Whether these lines end at this position, the last one with a seal that holds.
-fn ends_with(lines: &[u8], key: &SealKey, position: Position) -> bool {
+pub(super) fn ends_with(lines: &[u8], key: &SealKey, position: Position) -> bool {
     let mut lines = lines.split_inclusive(|byte| *byte == b'\n').rev();
     let Some(last) = lines.next() else { return position == Position::START };
     // The first of a segment says itself what it follows.
@@ -264,7 +264,7 @@ fn ends_with(lines: &[u8], key: &SealKey, position: Position) -> bool {
 }
 
 /// What the first line of a segment follows.
-fn follows(line: &[u8]) -> Option<Position> {
+pub(super) fn follows(line: &[u8]) -> Option<Position> {
     let line = Line::read(line)?;
     match line.seq_no {
         0 => Some(Position::START),

@@ -34,14 +34,15 @@ struct Written {
     mac: String,
 }
 
-fn path(dir: &Path) -> std::path::PathBuf {
-    dir.join("state.json")
-}
-
 impl State {
+    /// Where it lies.
+    pub(super) fn path(dir: &Path) -> std::path::PathBuf {
+        dir.join("state.json")
+    }
+
     /// Reads it. `None` where there is none, or it is not one that this key sealed.
     pub(super) fn load(dir: &Path, keys: &SegmentKeys) -> Option<Self> {
-        let text = files::read_private(&path(dir)).ok()?;
+        let text = files::read_private(&Self::path(dir)).ok()?;
         let mut written: Written = serde_json::from_str(&text).ok()?;
         let mac = data_encoding::HEXLOWER.decode(std::mem::take(&mut written.mac).as_bytes()).ok()?;
         seal(&written, keys)?.verify_slice(&mac).ok()?;
@@ -66,7 +67,7 @@ impl State {
         let mac = seal(&written, keys).ok_or_else(|| std::io::Error::other("it cannot be sealed"))?;
         written.mac = data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes());
         let text = serde_json::to_vec(&written)?;
-        files::write_private(&path(dir), &text).map_err(std::io::Error::other)
+        files::write_private(&Self::path(dir), &text).map_err(std::io::Error::other)
     }
 }
 

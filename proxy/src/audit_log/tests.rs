@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Fsync;
 use portcullis_audit::{Tree, check_lines, leaf_hash};
 
+mod checks;
 mod damage;
 
 /// The settings of a test: nothing is synced, and all that has come is signed at the end.

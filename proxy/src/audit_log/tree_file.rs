@@ -33,6 +33,16 @@ impl TreeFile {
         Ok(Self { file, length })
     }
 
+    /// How many hashes it held when it was opened.
+    pub(crate) fn stored(&self) -> u64 {
+        self.length / HASH
+    }
+
+    /// Reads stored hashes, as many as there is room for, from this one on.
+    pub(crate) fn read_stored(&self, index: u64, hashes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(hashes, index.saturating_mul(HASH))
+    }
+
     /// Opens the file for a log of so many entries, cutting off what is beyond. `None` where it holds less.
     pub(super) fn open(dir: &Path, size: u64) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();

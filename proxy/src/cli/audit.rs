@@ -1,7 +1,7 @@
 //! `portcullis audit`: checking, reading and exporting the log, also while a gate writes it.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -12,28 +12,49 @@ use self::which::Which;
 use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
 use crate::audit_log::read::{ReadError, Reader, Step, newest};
 
+mod check_proof;
+mod checkpoint;
 mod entry;
 mod export;
 mod output;
+mod prove;
+mod segment_key;
 mod table;
 mod tail;
 mod verify;
 mod walk;
 mod which;
 
-pub(crate) use verify::check;
+pub(super) use verify::{own_vkey, whole};
 
 /// Commands of `audit`.
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Checks the whole chain, or the given files as one chain. Exits with 1 on any doubt.
-    #[command(after_help = "Example:\n  portcullis audit verify")]
-    Verify {
-        /// The files, oldest first; one whose name ends in `.zst` is compressed. Default: the log of this gate.
-        files: Vec<PathBuf>,
-        #[command(flatten)]
-        args: JsonArgs,
-    },
+    /// Checks the whole log, or the given files as one chain: every line, link, seal and checkpoint. 1: something is in
+    /// doubt; 3: it cannot be read.
+    #[command(
+        after_help = "Example:\n  portcullis audit verify\n  portcullis audit verify --checkpoint kept.checkpoint\n  portcullis audit verify copy/audit --no-key --vkey 'peer:…/audit+0a1b2c3d+AQ…'\n  portcullis audit verify audit-000003.jsonl --segment-key segment-3.key"
+    )]
+    Verify(verify::VerifyArgs),
+    /// Prints the newest checkpoint as it is: what somebody else keeps, so that nobody can rewrite what came before.
+    #[command(
+        after_help = "Example:\n  portcullis audit checkpoint > kept.checkpoint\n  portcullis audit checkpoint --vkey"
+    )]
+    Checkpoint(checkpoint::CheckpointArgs),
+    /// Proves that an entry is in the log, or that the log continues an older state, to somebody who has neither the log
+    /// nor its keys.
+    #[command(
+        after_help = "Example:\n  portcullis audit prove 4711 --output entry.proof --with-line entry.jsonl\n  portcullis audit prove --request-id 01KAJ3Y7Z6M1R4T8V0X2B5D7FH\n  portcullis audit prove --since 4000"
+    )]
+    Prove(prove::ProveArgs),
+    /// Checks such a proof, without the log and without its keys. 1: it shows nothing.
+    #[command(
+        after_help = "Example:\n  portcullis audit check-proof entry.proof --line entry.jsonl --vkey 'peer:…/audit+0a1b2c3d+AQ…'"
+    )]
+    CheckProof(check_proof::CheckProofArgs),
+    /// Prints the key of one segment, for somebody who is to check that segment alone; it can forge it, too.
+    #[command(after_help = "Example:\n  portcullis audit segment-key 3 > segment-3.key")]
+    SegmentKey(segment_key::SegmentKeyArgs),
     /// Prints entries, oldest first.
     #[command(
         after_help = "Example:\n  portcullis audit show --decision block --since 10m\n  portcullis audit show --node z6MkhaXg --code policy.model_denied --limit 20\n  portcullis audit show --since 2026-11-21T08:00:00Z --until 2026-11-21T09:00:00Z --json\n  portcullis audit show --request-id 01KAJ3Y7Z6M1R4T8V0X2B5D7FH"
@@ -65,7 +86,11 @@ pub(crate) enum AuditCommand {
 
 pub(super) fn run(command: &AuditCommand) -> Outcome {
     match command {
-        AuditCommand::Verify { files, args } => verify::verify(files, args),
+        AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Checkpoint(args) => checkpoint::run(args),
+        AuditCommand::Prove(args) => prove::run(args),
+        AuditCommand::CheckProof(args) => check_proof::run(args),
+        AuditCommand::SegmentKey(args) => segment_key::run(args),
         AuditCommand::Show { which, args } => show(&walk::folder(&args.config)?, which, args.json),
         AuditCommand::Tail { follow, lines, args } => {
             tail::tail(&walk::folder(&args.config)?, *follow, *lines, args.json)

@@ -1,0 +1,223 @@
+//! Checking, signing and proving the log by the command line, and by a verifier that shares no code with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use portcullis_tests::{FakeServer, Gate, run, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A gate that signs often, in small segments.
+const OFTEN: &str = "audit: {segment_bytes: 4KiB, compress: false, checkpoint_every: 5, checkpoint_after: 1s}";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A file in the gate's folder.
+fn file(gate: &Gate, name: &str) -> String {
+    gate.dir.path().join(name).to_str().unwrap().to_owned()
+}
+
+/// A gate with some entries, all of them signed.
+fn signed(filter: &str, requests: usize) -> (FakeServer, Gate, Vec<String>) {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server).filter(filter).start();
+    let alice = gate.approved_client("alice");
+    let ids = (0..requests).map(|_| alice.get("/api/version").header("portcullis-request-id").unwrap().to_owned());
+    let ids: Vec<_> = ids.collect();
+    let last = gate.audit_of(ids.last().unwrap())["seq_no"].as_u64().unwrap();
+    until("a checkpoint over all", || {
+        let output = gate.cli(&["audit", "checkpoint", "--json"]);
+        let newest: Value = serde_json::from_slice(&output.stdout).ok()?;
+        (newest["size"].as_u64()? > last).then_some(())
+    });
+    (server, gate, ids)
+}
+
+#[test]
+fn a_running_gate_s_log_is_checked_signed_and_proved() {
+    let (_server, gate, ids) = signed(OFTEN, 20);
+    let verified = gate.cli_json(&["audit", "verify"]);
+    assert_eq!((&verified["ok"], &verified["bad"], &verified["seals"]), (&true.into(), &Value::Null, &true.into()));
+    assert_eq!(verified["entries"], gate.audit().len());
+    assert_eq!(verified["signed"], verified["entries"]);
+    assert!(verified["segments"].as_u64().unwrap() > 2 && verified["checkpoints"] == verified["segments"]);
+    let shown = text(&gate.cli(&["audit", "verify"]).stdout);
+    assert!(shown.contains("the chain holds") && shown.contains("which is all"), "{shown}");
+
+    // The note is what lies beside the segment, and `--json` says what is in it.
+    let note = text(&gate.cli(&["audit", "checkpoint"]).stdout);
+    let newest = gate.cli_json(&["audit", "checkpoint"]);
+    assert_eq!(newest["note"], note);
+    let vkey = newest["vkey"].as_str().unwrap();
+    assert_eq!(text(&gate.cli(&["audit", "checkpoint", "--vkey"]).stdout).trim(), vkey);
+    assert_eq!(newest["origin"], format!("{}/audit", gate.node().node_id()));
+    assert_eq!(note.lines().nth(1).unwrap(), newest["size"].to_string());
+
+    // A proof holds without the log, for this line alone and under this key alone.
+    let (proof, line) = (file(&gate, "entry.proof"), file(&gate, "entry.jsonl"));
+    let asked = gate.cli(&["audit", "prove", "--request-id", &ids[3], "--output", &proof, "--with-line", &line]);
+    assert!(asked.status.success(), "{}", text(&asked.stderr));
+    let checked = run(&["audit", "check-proof", &proof, "--line", &line, "--vkey", vkey, "--json"]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let entry = gate.audit_of(&ids[3]);
+    assert_eq!((&checked["index"], &checked["timestamp"]), (&entry["seq_no"], &entry["timestamp"]));
+    let by_number = gate.cli(&["audit", "prove", &entry["seq_no"].to_string()]);
+    assert_eq!(text(&by_number.stdout), fs::read_to_string(&proof).unwrap());
+    let refused = |proof: &str, line: &str, vkey: &str, why: &str| {
+        let output = run(&["audit", "check-proof", proof, "--line", line, "--vkey", vkey]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    };
+    let other = file(&gate, "other.jsonl");
+    fs::write(&other, fs::read_to_string(&line).unwrap().replace("ALLOW", "BLOCK")).unwrap();
+    refused(&proof, &other, vkey, "leads to another root");
+    let stranger = Gate::before(&FakeServer::start()).start();
+    let their_vkey = text(&stranger.cli(&["audit", "checkpoint", "--vkey"]).stdout);
+    refused(&proof, &line, their_vkey.trim(), "bears no signature");
+    let moved = file(&gate, "moved.proof");
+    let whole = fs::read_to_string(&proof).unwrap();
+    fs::write(&moved, whole.replace(&format!("index {}", entry["seq_no"]), "index 0")).unwrap();
+    refused(&moved, &line, vkey, "not proved");
+    assert_eq!(gate.cli(&["audit", "prove", "4000000000"]).status.code(), Some(1));
+    assert_eq!(gate.cli(&["audit", "prove"]).status.code(), Some(2));
+
+    // What a witness is asked with leads from the older size to the newest checkpoint.
+    let since = text(&gate.cli(&["audit", "prove", "--since", "3"]).stdout);
+    let submission = portcullis_audit::Submission::parse(since.as_bytes()).unwrap();
+    let newest = submission.checkpoint().unwrap();
+    let mut tree = portcullis_audit::Tree::default();
+    let segments = logs(&gate.state().join("audit"));
+    let lines: Vec<_> = segments.iter().flat_map(|path| fs::read(path).unwrap()).collect();
+    for line in lines.split(|byte| *byte == b'\n').take(3) {
+        tree.push(portcullis_audit::leaf_hash(line), &mut Vec::new());
+    }
+    assert_eq!(submission.old, 3);
+    portcullis_audit::tree::verify_consistency(3, &tree.root(), newest.size, &newest.root, &submission.proof).unwrap();
+    assert_eq!(gate.cli(&["audit", "prove", "--since", "4000000000"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_segment_is_checked_with_its_own_key() {
+    let (_server, gate, _) = signed(OFTEN, 20);
+    let segments = logs(&gate.state().join("audit"));
+    let key = gate.cli(&["audit", "segment-key", "1"]);
+    assert!(text(&key.stderr).contains("can check segment 1, and forge its lines"));
+    assert_eq!(key.stdout.len(), 65);
+    let key_file = file(&gate, "segment-1.key");
+    fs::write(&key_file, &key.stdout).unwrap();
+    let verify =
+        |segment: &Path| run(&["audit", "verify", segment.to_str().unwrap(), "--segment-key", &key_file]).status.code();
+    assert_eq!(verify(&segments[1]), Some(0));
+    // Also compressed, and no other segment.
+    let packed = gate.dir.path().join("packed.jsonl.zst");
+    fs::write(&packed, zstd::encode_all(&*fs::read(&segments[1]).unwrap(), 3).unwrap()).unwrap();
+    assert_eq!(verify(&packed), Some(0));
+    assert_eq!(verify(&segments[0]), Some(1));
+    assert_eq!(verify(&segments[2]), Some(1));
+    // Several as one chain, by the gate's own keys; not in another order, and not with one left out.
+    let paths: Vec<_> = segments.iter().map(|path| path.to_str().unwrap()).collect();
+    let chain = |files: &[&str]| gate.cli(&[&["audit", "verify"], files].concat()).status.code();
+    assert_eq!(chain(&paths[1..3]), Some(0));
+    assert_eq!(chain(&[paths[1], paths[0]]), Some(1));
+    assert_eq!(chain(&[paths[0], paths[2]]), Some(1));
+    assert_eq!(chain(&["/nowhere/audit-000000.jsonl"]), Some(3));
+}
+
+#[test]
+fn a_doctor_looks_at_the_end() {
+    let (_server, gate, _) = signed(OFTEN, 8);
+    let looked = || text(&gate.cli(&["doctor"]).stdout);
+    let said = looked();
+    assert!(said.contains("holds") && said.contains("what lies before is read by `portcullis audit verify`"), "{said}");
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.wait().code(), Some(0));
+    fs::write(gate.state().join("audit/tree"), [0; 320]).unwrap();
+    let said = looked();
+    assert!(said.contains("the file `tree` is not the one"), "{said}");
+}
+
+/// The files of the segments, in order.
+fn logs(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+    files.sort();
+    files
+}
+
+/// Runs the verifier of `examples/verify-audit`; `None`, with a visible word, where there is no Python.
+fn verifier(args: &[&str]) -> Option<Output> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/verify-audit/verify.py");
+    let output = Command::new("python3").arg("-I").arg(script).args(args).output();
+    if output.is_err() {
+        eprintln!("skipped: the independent verifier needs Python 3 as `python3`");
+    }
+    output.ok()
+}
+
+#[test]
+fn a_verifier_that_shares_no_code_agrees() {
+    let (_server, gate, ids) = signed(OFTEN, 20);
+    let (kept, proof, line) = (file(&gate, "kept"), file(&gate, "entry.proof"), file(&gate, "entry.jsonl"));
+    fs::write(&kept, gate.cli(&["audit", "checkpoint"]).stdout).unwrap();
+    assert!(
+        gate.cli(&["audit", "prove", "--request-id", &ids[5], "--output", &proof, "--with-line", &line])
+            .status
+            .success()
+    );
+    let vkey = text(&gate.cli(&["audit", "checkpoint", "--vkey"]).stdout);
+    let vkey = vkey.trim();
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.wait().code(), Some(0));
+    let (first, master) = (file(&gate, "state/audit.key"), file(&gate, "state/audit-master.key"));
+    let folder = gate.state().join("audit");
+    let dir = folder.to_str().unwrap();
+    let keys = ["--key", &first, "--master", &master];
+    let signer = ["--vkey", vkey];
+    let all = [&[dir][..], &keys, &signer, &["--checkpoint", &kept]].concat();
+    let Some(whole) = verifier(&all) else { return };
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    let entries = gate.cli_json(&["audit", "verify"])["entries"].to_string();
+    assert!(text(&whole.stdout).starts_with(&format!("{entries} entries hold, with their seals, and ")));
+    assert!(verifier(&[dir]).unwrap().status.success());
+    let proved = verifier(&[&line[..], "--proof", &proof, "--vkey", vkey]).unwrap();
+    assert!(proved.status.success() && text(&proved.stdout).contains("is entry "), "{}", text(&proved.stderr));
+    let segments = logs(&folder);
+    let key = file(&gate, "segment-1.key");
+    fs::write(&key, gate.cli(&["audit", "segment-key", "1"]).stdout).unwrap();
+    assert!(verifier(&[segments[1].to_str().unwrap(), "--segment-key", &key]).unwrap().status.success());
+
+    // It refuses what was changed, each by what it was given.
+    let no = |args: &[&str], why: &str| {
+        let output = verifier(args).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{why}: {}", text(&output.stdout));
+        assert!(text(&output.stderr).contains(why), "{why}: {}", text(&output.stderr));
+    };
+    let other = file(&gate, "other.jsonl");
+    fs::write(&other, fs::read_to_string(&line).unwrap().replace("ALLOW", "BLOCK")).unwrap();
+    no(&[&other, "--proof", &proof, "--vkey", vkey], "does not lead to the line");
+    no(&[segments[2].to_str().unwrap(), "--segment-key", &key], "its seal does not hold");
+    let original = fs::read_to_string(&segments[1]).unwrap();
+    let lines: Vec<&str> = original.split_inclusive('\n').collect();
+    let changed = original.replacen("ALLOW", "BLOCK", 1);
+    for (text, sealed, signed) in [
+        (changed, "its seal does not hold", "are not those that it was signed over"),
+        ([&lines[..2], &lines[3..]].concat().concat(), "its number is", "its number is"),
+        (original.replacen("\": ", "\":", 1), "not canonical", "not canonical"),
+        (original[..original.len() - 9].to_owned(), "in the middle of a line", "in the middle of a line"),
+    ] {
+        fs::write(&segments[1], text).unwrap();
+        no(&[&[dir][..], &keys].concat(), sealed);
+        no(&[&[dir][..], &signer].concat(), signed);
+    }
+    fs::write(&segments[1], &original).unwrap();
+    // The newest segment goes, with what tells of it: the checkpoint that was kept still does.
+    let newest = segments.last().unwrap();
+    fs::remove_file(newest).unwrap();
+    let _ = fs::remove_file(newest.with_extension("checkpoint"));
+    assert!(verifier(&[&[dir][..], &keys, &signer].concat()).unwrap().status.success());
+    no(&all, "the newest were cut off");
+}

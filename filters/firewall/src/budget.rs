@@ -5,10 +5,13 @@
 
 use crate::scan::{Exhausted, Standing};
 
-/// Units for each byte that is scanned, of the first `SMALL` ones and beyond.
+/// Units for each byte that is scanned, of the first `SMALL` ones, beyond, and beyond `HUGE` ones: the largest texts would
+/// take seconds otherwise. Logs, tables, prose and sources take up to 14.
 const PER_BYTE: usize = 128;
 const PER_BYTE_BEYOND: usize = 64;
+const PER_BYTE_HUGE: usize = 20;
 const SMALL: usize = 256 << 10;
+const HUGE: usize = 2 << 20;
 
 /// Units for each byte and each rule that looks at it whatever it says.
 const ALWAYS: usize = 40;
@@ -29,6 +32,12 @@ const PER_BYTE_AGAIN: usize = 64;
 const TOGETHER: usize = 200;
 const TOGETHER_PER_BYTE: usize = 1;
 const PER_BYTE_TOGETHER: usize = 16;
+
+/// Looking again at parts of more than `HUGE` bytes earns nothing. It costs for each byte what it takes to make them and to
+/// pass over them, as a reader sees them and put together, after as many that are free as a text of that size may have.
+const PER_BYTE_AGAIN_HUGE: usize = 8;
+const PER_BYTE_TOGETHER_HUGE: usize = 16;
+const BESIDE: usize = 16 << 20;
 
 /// The same for each byte of it that may be encoded.
 const DECODED_PER_BYTE: usize = 1;
@@ -51,13 +60,15 @@ pub(crate) struct Budget {
     left: usize,
     patience: usize,
     bytes: usize,
+    /// As many bytes were looked at once more.
+    beside: usize,
     clears: usize,
     settled: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: FLOOR, patience: 1, bytes: 0, clears: CLEARS, settled: false }
+        Self { left: FLOOR, patience: 1, bytes: 0, beside: 0, clears: CLEARS, settled: false }
     }
 }
 
@@ -85,14 +96,21 @@ impl Budget {
     /// Adds what a text allows as it stands, at which `every` rules look whatever it says.
     pub(crate) fn earn(&mut self, bytes: usize, every: usize) {
         let small = bytes.min(SMALL.saturating_sub(self.bytes));
-        let own = small.saturating_mul(PER_BYTE).saturating_add((bytes - small).saturating_mul(PER_BYTE_BEYOND));
+        let beyond = (bytes - small).min(HUGE.saturating_sub(self.bytes.saturating_add(small)));
+        let huge = bytes - small - beyond;
+        let of = |bytes: usize, units: usize| bytes.saturating_mul(units);
+        let own = of(small, PER_BYTE).saturating_add(of(beyond, PER_BYTE_BEYOND));
+        let own = own.saturating_add(of(huge, PER_BYTE_HUGE));
         self.bytes = self.bytes.saturating_add(bytes);
-        let fixed = fixed(small, bytes - small, every);
+        let fixed = fixed(small, beyond, every);
         self.add(own.saturating_add(fixed));
     }
 
     /// Spends what it takes to look at a text once more, as it looks or decoded.
     pub(crate) fn look_again(&mut self, bytes: usize, every: usize) -> Result<(), Exhausted> {
+        if self.bytes > HUGE {
+            return self.look_beside(bytes, PER_BYTE_AGAIN_HUGE).and_then(|()| self.spend(AGAIN));
+        }
         // Nothing for the view itself: of small ones there may be many.
         let fixed = bytes.saturating_mul(every).saturating_mul(ALWAYS_BEYOND);
         let earned = bytes.saturating_mul(PER_BYTE_AGAIN).saturating_add(fixed);
@@ -107,8 +125,18 @@ impl Budget {
 
     /// Spends what it takes to look at what stood in pieces, for live secrets only, of which there may be some.
     pub(crate) fn look_together(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        if self.bytes > HUGE {
+            return self.look_beside(bytes, PER_BYTE_TOGETHER_HUGE).and_then(|()| self.spend(TOGETHER));
+        }
         self.add(bytes.saturating_mul(PER_BYTE_TOGETHER));
         self.spend(bytes.saturating_mul(TOGETHER_PER_BYTE).saturating_add(TOGETHER))
+    }
+
+    /// Spends what it takes to look once more at parts of huge texts.
+    fn look_beside(&mut self, bytes: usize, units: usize) -> Result<(), Exhausted> {
+        let free = bytes.min(BESIDE.saturating_sub(self.beside));
+        self.beside = self.beside.saturating_add(bytes);
+        self.spend((bytes - free).saturating_mul(units))
     }
 
     /// Spends units.
@@ -198,10 +226,41 @@ mod tests {
 
     #[test]
     fn grows_slower_for_large_texts_however_they_are_cut() {
-        let (mut whole, mut cut) = (Budget::default(), Budget::default());
-        whole.earn(1 << 20, 0);
-        (0..1 << 10).for_each(|_| cut.earn(1 << 10, 0));
-        assert_eq!(whole.left, cut.left);
-        assert_eq!(whole.left, FLOOR + SMALL * PER_BYTE + ((1 << 20) - SMALL) * PER_BYTE_BEYOND);
+        for size in [1 << 20, HUGE, 16 << 20] {
+            let (mut whole, mut cut) = (Budget::default(), Budget::default());
+            whole.earn(size, 0);
+            (0..size >> 10).for_each(|_| cut.earn(1 << 10, 0));
+            assert_eq!(whole.left, cut.left);
+            let beyond = (size.min(HUGE) - SMALL) * PER_BYTE_BEYOND + size.saturating_sub(HUGE) * PER_BYTE_HUGE;
+            assert_eq!(whole.left, FLOOR + SMALL * PER_BYTE + beyond);
+        }
+    }
+
+    #[test]
+    fn what_is_beside_a_huge_text_costs() {
+        let budget = |size: usize| {
+            let mut budget = Budget::default();
+            budget.earn(size, 1);
+            budget
+        };
+        let mut large = budget(HUGE);
+        assert_eq!(large.look_again(BESIDE, 1).and_then(|()| large.look_together(BESIDE)), Ok(()));
+        assert!(large.left > budget(HUGE).left, "up to there it is as ever");
+        let mut huge = budget(16 << 20);
+        let earned = huge.left;
+        assert_eq!(huge.look_together(BESIDE), Ok(()));
+        assert_eq!(huge.left, earned - TOGETHER, "as much is free");
+        assert_eq!(huge.look_again(1000, 1).and_then(|()| huge.look_together(1000)), Ok(()));
+        let spent = AGAIN + 2 * TOGETHER + 1000 * (PER_BYTE_AGAIN_HUGE + PER_BYTE_TOGETHER_HUGE);
+        assert_eq!(huge.left, earned - spent);
+        // Nothing of it earns its way.
+        let again = (0..1000).map(|_| huge.look_together(1 << 20)).find(Result::is_err);
+        assert_eq!(again, Some(Err(Exhausted)));
+        let patient = || {
+            let mut patient = Budget::patient();
+            patient.earn(16 << 20, 1);
+            (0..1000).try_for_each(|_| patient.look_together(1 << 20))
+        };
+        assert_eq!(patient(), Ok(()), "for who can wait it is as ever");
     }
 }

@@ -44,4 +44,4 @@ pub use rules::{Report, Rules, Selection};
 pub use sample::{Malformed, draw};
 pub use samples::Samples;
 pub use scan::{Exhausted, Origin, Scratch, Standing, Text};
-pub use stream::{MOST_HELD, Stream, StreamFinding};
+pub use stream::{MOST_HELD, MOST_STATE, Stream, StreamFinding};

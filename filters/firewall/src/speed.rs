@@ -399,6 +399,125 @@ fn speed_of_huge_disguises() {
     }
 }
 
+/// Numbers by chance, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// What people have in files that are too large for a prompt, and what is nothing but large.
+fn files(size: usize) -> Vec<(&'static str, String)> {
+    let mut dice = Dice(7);
+    let mut of = |name: &'static str, line: &mut dyn FnMut(&mut Dice, usize) -> String| {
+        let mut text = String::with_capacity(size + 4096);
+        for number in 0.. {
+            if text.len() >= size {
+                break;
+            }
+            text += &line(&mut dice, number);
+        }
+        (name, text)
+    };
+    let words =
+        ["the", "request", "was", "refused", "because", "it", "held", "more", "than", "may", "leave", "a", "node"];
+    let dump = |bytes: &[u8], number: usize| {
+        let hex: String =
+            bytes.chunks(2).map(|pair| pair.iter().map(|b| format!("{b:02x}")).collect::<String>() + " ").collect();
+        let shown: String = bytes.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' }).collect();
+        format!("{:08x}: {hex} {shown}\n", number * 16)
+    };
+    let prose = prompts().concat();
+    let mut files = vec![
+        of("log", &mut |dice, number| {
+            let said: Vec<&str> = (0..9).map(|_| words[dice.below(13) as usize]).collect();
+            let (second, part, took, id) =
+                (number / 50 % 60, dice.below(1_000_000), dice.below(90_000), dice.below(1 << 40));
+            format!(
+                "2026-11-22T09:{:02}:{second:02}.{part:06}Z INFO gate::relay: {} took={took}us id={id:010x}\n",
+                number / 3000 % 60,
+                said.join(" ")
+            )
+        }),
+        of("words", &mut |dice, _| words[dice.below(13) as usize].to_owned() + " "),
+        of("table", &mut |dice, number| {
+            format!(
+                "{number},{}.{:02},{},{}\n",
+                dice.below(10_000),
+                dice.below(100),
+                dice.below(2),
+                dice.below(1_000_000)
+            )
+        }),
+        of("rows of numbers", &mut |dice, _| {
+            (0..16).map(|_| format!("{}, ", dice.below(256))).collect::<String>() + "\n"
+        }),
+        of("hexdump of noise", &mut |dice, number| {
+            let bytes: Vec<u8> = (0..16).map(|_| dice.below(256) as u8).collect();
+            dump(&bytes, number)
+        }),
+        of("hexdump of words", &mut |dice, number| {
+            let said: Vec<&str> = (0..6).map(|_| words[dice.below(13) as usize]).collect();
+            dump(&said.join(" ").as_bytes()[..16.min(said.join(" ").len())], number)
+        }),
+        of("base64 of noise", &mut |dice, _| {
+            let bytes: Vec<u8> = (0..57).map(|_| dice.below(256) as u8).collect();
+            data_encoding::BASE64.encode(&bytes) + "\n"
+        }),
+        of("base64 of words", &mut |dice, _| {
+            let said: String = (0..20).map(|_| words[dice.below(13) as usize].to_owned() + " ").collect();
+            data_encoding::BASE64.encode(&said.as_bytes()[..57]) + "\n"
+        }),
+        of("json", &mut |dice, number| {
+            format!(
+                "{{\"id\":{number},\"name\":\"{} {}\",\"mail\":null,\"at\":[{},{}]}}\n",
+                words[dice.below(13) as usize],
+                words[dice.below(13) as usize],
+                dice.below(500),
+                dice.below(500)
+            )
+        }),
+        of("uuids", &mut |dice, _| {
+            format!(
+                "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\n",
+                dice.below(1 << 32),
+                dice.below(1 << 16),
+                dice.below(1 << 12),
+                dice.below(1 << 12),
+                dice.below(1 << 48)
+            )
+        }),
+        of("french", &mut |_, _| "La clé privée à protéger n'a pas été créée à l'échéance prévue. ".to_owned()),
+        of("chinese", &mut |_, _| "密钥不应该出现在这里，请检查配置文件。".to_owned()),
+        of("é", &mut |_, _| "é".repeat(64)),
+        of("password=", &mut |_, _| "password=".to_owned()),
+        of("a", &mut |_, _| "a".repeat(64)),
+    ];
+    if !prose.is_empty() {
+        files.push(of("sources", &mut |_, _| prose.clone()));
+    }
+    files
+}
+
+/// `PORTCULLIS_KINDS`: a part of the names of those that are judged.
+#[test]
+#[ignore = "measures"]
+fn speed_of_huge_files() {
+    let rules = builtin(false);
+    let wanted = std::env::var("PORTCULLIS_KINDS").unwrap_or_default();
+    for (name, text) in files(size()).into_iter().filter(|(name, _)| name.contains(&wanted)) {
+        let texts = [Text { text: &text, origin: Origin::User, flows: false }];
+        let (mut count, before) = (0usize, worked());
+        let judged = rules.scan(black_box(&texts), Direction::Request, &mut Scratch::default(), &mut |_| count += 1);
+        let took = worked().saturating_sub(before);
+        let verdict = if judged.is_ok() { "judged" } else { "refused" };
+        println!("    {:8.1} ms  {verdict:7} {count:7} {name}", took.as_secs_f64() * 1e3);
+    }
+}
+
 /// Signs of which pieces are drawn, the kinds alike often.
 const KINDS: [&str; 6] = [
     "0123456789",

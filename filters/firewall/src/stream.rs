@@ -6,8 +6,8 @@
 //! 3. While a candidate can still become a match, nothing leaves from where its secret begins: of
 //!    `password = x` the value, of a token what comes after its prefix.
 //! 4. Once it cannot grow any more, the engine judges it as it judges a whole text.
-//! 5. More than [`MOST_HELD`] bytes are never held: a strong candidate is refused then, a weak one
-//!    is judged as it stands. Time releases nothing.
+//! 5. More than [`MOST_HELD`] bytes are never held, and no text takes more memory than [`MOST_STATE`]: a strong
+//!    candidate is refused then, a weak one is judged as it stands. Time releases nothing.
 //! 6. What only says something when it is decoded or joined, and orders to the model, are found as in a
 //!    whole text: in runs when they end, in large pieces before they leave, and in the end of the text
 //!    whenever it has grown by [`STRIDE`] bytes. That is late: what has left has left.
@@ -30,6 +30,7 @@ mod judge;
 mod kept;
 mod live;
 mod prepare;
+mod room;
 mod run;
 mod stem;
 #[cfg(test)]
@@ -47,6 +48,9 @@ use told::Told;
 
 /// The most bytes of a text that are held undecided before it is decided nevertheless.
 pub const MOST_HELD: u64 = 1024;
+/// The most memory that one growing text takes, in bytes, whatever it says. What else an answer needs for as long as it
+/// lasts must fit beside it.
+pub const MOST_STATE: usize = 7 << 10;
 /// After so many bytes the end of a text is looked at as a whole one, and the rest when it ends.
 const STRIDE: u64 = 512;
 /// From this size on, a piece is judged as a whole one before it leaves.
@@ -236,22 +240,13 @@ impl Stream {
         if judge.exhausted { Err(Exhausted) } else { Ok(()) }
     }
 
-    /// The memory that this takes.
-    #[cfg(test)]
-    fn size(&self) -> usize {
-        size_of::<Self>() - size_of::<Follower>()
-            + self.seen.size()
-            + self.stood.as_ref().map_or(0, |stood| stood.size())
-            + self.before.as_ref().map_or(0, |before| before.size())
-            + self.told.heap()
-    }
-
-    /// Decides what is held for too long.
+    /// Decides what is held for too long, and what takes too much room.
     fn cap(&mut self, judge: &mut Judge<'_, '_>) {
         self.seen.cap(judge);
         if let Some(stood) = &mut self.stood {
             stood.cap(judge);
         }
+        self.fit(judge, MOST_STATE);
     }
 
     /// Judges the end of the text as a whole text.

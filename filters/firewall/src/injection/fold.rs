@@ -86,8 +86,9 @@ impl Folded {
 /// Whether it is a Latin letter with an accent, or an accent of its own.
 pub(super) fn is_accented(char: char) -> bool {
     match char {
-        'ª' | 'µ' | 'º' => false,
-        '\u{80}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => char.is_alphabetic(),
+        '×' | '÷' => false,
+        // All of these are letters.
+        '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => true,
         '\u{300}'..='\u{36f}' => true,
         _ => false,
     }
@@ -103,6 +104,13 @@ pub(super) fn fold(text: &str) -> Vec<u8> {
 fn fold_char(char: char, push: &mut dyn FnMut(char)) {
     match char {
         '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => decompose_canonical(char, |part| {
+            // Most parts are one of these, or one of ASCII: no table says what they are.
+            if matches!(part, '\u{300}'..='\u{36f}') {
+                return;
+            }
+            if part.is_ascii() {
+                return push(part.to_ascii_lowercase());
+            }
             part.to_lowercase().filter(|small| !is_combining_mark(*small)).for_each(|small| fold_small(small, push));
         }),
         _ => fold_small(char, push),
@@ -151,6 +159,32 @@ mod tests {
         assert_eq!(folded("إنسَ القواعــد"), "انس القواعد");
         assert_eq!(folded("KISITLAMA İstem kısıt"), "kisitlama istem kisit");
         assert_eq!(folded("don’t role-play"), "don't role play");
+    }
+
+    #[test]
+    fn an_accented_letter_is_a_letter() {
+        for c in '\0'..='\u{ffff}' {
+            let is_letter = c.is_alphabetic() && !matches!(c, 'ª' | 'µ' | 'º');
+            let accented = match c {
+                '\u{80}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => is_letter,
+                _ => matches!(c, '\u{300}'..='\u{36f}'),
+            };
+            assert_eq!(is_accented(c), accented, "{c:?}");
+        }
+    }
+
+    #[test]
+    fn letters_are_folded_as_their_parts_are() {
+        for c in '\0'..='\u{ffff}' {
+            let (mut parts, mut folded) = (String::new(), String::new());
+            decompose_canonical(c, |part| {
+                let small = part.to_lowercase().filter(|small| !is_combining_mark(*small));
+                small.for_each(|small| fold_small(small, &mut |made| parts.push(made)));
+            });
+            fold_char(c, &mut |made| folded.push(made));
+            let decomposed = matches!(c, '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}');
+            assert!(!decomposed || folded == parts, "{c:?}: {folded:?} for {parts:?}");
+        }
     }
 
     proptest! {

@@ -7,8 +7,6 @@ use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
-#[cfg(test)]
-use super::automaton::Thread;
 use super::candidate::Candidate;
 use super::follow::Follower;
 use super::kept::Kept;
@@ -25,9 +23,9 @@ const LOOKED: u64 = STRIDE + APART + 64;
 
 /// How a text was followed up to a place, so that it can be followed once more from there.
 pub(super) struct Before {
-    at: u64,
+    pub(super) at: u64,
     words: Option<StateID>,
-    candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Candidate>,
     /// How many there were.
     contexts: usize,
     run: Run,
@@ -124,14 +122,5 @@ impl Follower {
     fn up_to(&self, at: u64) -> Before {
         let Self { words, run, word, .. } = *self;
         Before { at, words, candidates: self.candidates.clone(), contexts: self.contexts.len(), run, word }
-    }
-}
-
-impl Before {
-    /// The memory that this takes.
-    #[cfg(test)]
-    pub(super) fn size(&self) -> usize {
-        let threads: usize = self.candidates.iter().map(|one| one.threads.capacity() * size_of::<Thread>()).sum();
-        size_of::<Self>() + threads + self.candidates.capacity() * size_of::<Candidate>()
     }
 }

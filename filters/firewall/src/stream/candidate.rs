@@ -56,6 +56,15 @@ impl Candidate {
         self.threads.clear();
     }
 
+    /// Decides it as it stands: what is told of a match that was reached, and of a strong rule in any case.
+    pub(super) fn decide(&self, kept: &Kept, judge: &mut Judge<'_, '_>, end: u64) {
+        let Some(rule) = judge.live.rule(self.place()) else { return };
+        let confirmed = self.is_pending() && judge.confirm(kept, self.place(), self.base, end);
+        if !confirmed && rule.strong {
+            judge.suspect(kept, rule, self.held(rule).unwrap_or(end));
+        }
+    }
+
     /// A place, counted from where this begins.
     pub(super) fn relative(&self, at: u64) -> u32 {
         u32::try_from(at.saturating_sub(self.base)).unwrap_or(OUTSIDE - 1).min(OUTSIDE - 1)

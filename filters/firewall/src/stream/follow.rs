@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use aho_corasick::automaton::StateID;
 
+use super::MOST_HELD;
 use super::automaton::{OUTSIDE, Sides, unite};
 use super::candidate::{Candidate, put, shrink};
 use super::judge::Judge;
 use super::kept::Kept;
 use super::live::{Live, Owner};
 use super::run::{Run, Word};
-use super::{MOST_HELD, StreamFinding};
 
 /// The most states that are alive in one text as it is followed in one way: more than twice what any sample of a rule takes. What needs more is decided as what is held for too long.
 const MOST_THREADS: usize = 192;
@@ -202,18 +202,6 @@ impl Follower {
         })
     }
 
-    /// The memory that this takes.
-    #[cfg(test)]
-    pub(super) fn size(&self) -> usize {
-        let lists = self.candidates.iter().map(|candidate| candidate.threads.capacity());
-        let threads: usize = lists.map(|room| room * size_of::<super::automaton::Thread>()).sum();
-        size_of::<Self>()
-            + self.kept.heap()
-            + threads
-            + self.candidates.capacity() * size_of::<Candidate>()
-            + self.contexts.capacity() * size_of::<usize>()
-    }
-
     /// Decides what is held for too long.
     pub(super) fn cap(&mut self, judge: &mut Judge<'_, '_>) {
         let Self { kept, candidates, .. } = self;
@@ -232,17 +220,7 @@ impl Follower {
                 }
                 continue;
             }
-            let confirmed = candidate.is_pending() && judge.confirm(kept, candidate.place(), candidate.base, end);
-            if !confirmed
-                && rule.strong
-                && let Some(rule) = judge.rules.engine.rules().get(rule.number)
-                && (judge.holds)(&rule.rule)
-            {
-                let secret = kept.origin(held.unwrap_or(end))..kept.came();
-                let again = judge.told.touches(&rule.rule, &secret, false);
-                judge.told.add(&rule.rule, &secret);
-                (judge.found)(StreamFinding { rule: &rule.rule, secret, exact: false, prefix: 0, late: false, again });
-            }
+            candidate.decide(kept, judge, end);
             candidate.end();
         }
         candidates.retain(|candidate| !candidate.threads.is_empty());

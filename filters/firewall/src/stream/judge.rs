@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::StreamFinding;
 use super::kept::Kept;
-use super::live::Live;
+use super::live::{Live, LiveRule};
 use super::told::Told;
+use crate::engine::Compiled;
 use crate::finding::{Finding, Through};
 use crate::rule::{Direction, Kind, Rule};
 use crate::rules::Rules;
@@ -53,6 +54,17 @@ impl<'r> Judge<'r, '_> {
         });
         self.exhausted |= said.is_err();
         any
+    }
+
+    /// Tells what may be a finding and is not known to be none, from a place on.
+    pub(super) fn suspect(&mut self, kept: &Kept, rule: &LiveRule, from: u64) {
+        let Some(Compiled { rule, .. }) = self.rules.engine.rules().get(rule.number) else { return };
+        if (self.holds)(rule) {
+            let secret = kept.origin(from)..kept.came();
+            let again = self.told.touches(rule, &secret, false);
+            self.told.add(rule, &secret);
+            (self.found)(StreamFinding { rule, secret, exact: false, prefix: 0, late: false, again });
+        }
     }
 
     /// Judges an encoded run by what it says.

@@ -269,7 +269,6 @@ impl Kept {
     }
 
     /// The memory that this takes beside itself.
-    #[cfg(test)]
     pub(super) fn heap(&self) -> usize {
         let begun = self.sequence.as_ref().map_or(0, |begun| begun.size());
         self.text.capacity() + self.joints.capacity() * size_of::<Near>() + begun

@@ -16,6 +16,9 @@ pub(super) struct Told {
     vague: u64,
 }
 
+/// The most memory that they take beside themselves.
+pub(super) const MOST_ROOM: usize = MOST * size_of::<Known>();
+
 #[derive(Debug)]
 struct Known {
     /// By the lower half of its place in memory: the rules stay where they are as long as the text grows, and no two are that
@@ -69,12 +72,6 @@ impl Told {
         }
         let size = u32::try_from(secret.end.saturating_sub(secret.start)).unwrap_or(u32::MAX);
         self.last.push_back(Known { rule: mark(rule), begin: secret.start as u32, size });
-    }
-
-    /// The memory that this takes beside itself.
-    #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
-        self.last.capacity() * size_of::<Known>()
     }
 }
 

@@ -25,7 +25,6 @@ impl Begun {
     }
 
     /// The memory that this takes.
-    #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + self.signs.capacity() * size_of::<(u8, i8)>()
     }

@@ -53,7 +53,9 @@ impl Bell {
 pub(super) fn keep(log: &Arc<super::Shared>) {
     loop {
         let done = tidy(log);
-        if let Err(error) = done {
+        if let Err(error) = done
+            && !log.rotated.closed()
+        {
             tracing::warn!(%error, "Segments of the audit log that have ended cannot be looked after; it is tried again.");
         }
         if !log.rotated.wait() {
@@ -77,8 +79,19 @@ fn tidy(log: &Arc<super::Shared>) -> io::Result<()> {
 fn compress(dir: &Path, number: u64, bell: &Bell) -> io::Result<()> {
     let (from, to) = (segment::plain(dir, number), segment::compressed(dir, number));
     let beside = to.with_extension("zst.part");
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(&from)?);
-    let file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
+    if let Err(error) = write_compressed(&from, &beside, bell) {
+        // On a disk that is full, half a copy would only be in the way.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    fs::rename(&beside, &to)?;
+    File::open(dir)?.sync_all()?;
+    fs::remove_file(&from)
+}
+
+fn write_compressed(from: &Path, to: &Path, bell: &Bell) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(from)?);
+    let file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(to)?;
     let mut encoder = zstd::stream::write::Encoder::new(file, LEVEL)?;
     encoder.include_checksum(true)?;
     loop {
@@ -90,17 +103,13 @@ fn compress(dir: &Path, number: u64, bell: &Bell) -> io::Result<()> {
         encoder.write_all(piece)?;
         io::BufRead::consume(&mut reader, length);
         if bell.closed() {
-            drop(encoder);
-            return fs::remove_file(&beside);
+            return Err(io::Error::other("the gate stops"));
         }
     }
     let file = encoder.finish()?;
     file.sync_all()?;
     // So that retention counts a segment's age from its last entry on.
-    file.set_modified(fs::metadata(&from)?.modified()?)?;
-    fs::rename(&beside, &to)?;
-    File::open(dir)?.sync_all()?;
-    fs::remove_file(&from)
+    file.set_modified(fs::metadata(from)?.modified()?)
 }
 
 /// Deletes the oldest segments that are too old or too many, once an entry says so.

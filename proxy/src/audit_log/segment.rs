@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use portcullis_audit::MAX_LINE;
+
 #[cfg(debug_assertions)]
 use super::faults::{self, Op};
 
@@ -46,7 +48,11 @@ impl SegmentFile {
     pub(super) fn create(dir: &Path, number: u64) -> io::Result<Self> {
         #[cfg(debug_assertions)]
         faults::meet(Op::Write)?;
-        let file = options().create_new(true).open(plain(dir, number))?;
+        let path = plain(dir, number);
+        let file = match options().create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_over(&path)?,
+            made => made?,
+        };
         File::open(dir)?.sync_all()?;
         Ok(Self { file })
     }
@@ -103,6 +109,20 @@ impl SegmentFile {
         let reserved = rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::KEEP_SIZE, at, ROOM);
         !matches!(reserved, Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO | Errno::ROFS))
     }
+}
+
+/// The file of a segment whose first entry could not be written, and that could not be removed either. One with a whole
+/// entry is a segment, and is never touched.
+fn left_over(path: &Path) -> io::Result<File> {
+    let file = options().open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(MAX_LINE)];
+    file.read_exact_at(&mut bytes, 0)?;
+    if length > bytes.len() as u64 || bytes.contains(&b'\n') {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    file.set_len(0)?;
+    Ok(file)
 }
 
 fn options() -> OpenOptions {

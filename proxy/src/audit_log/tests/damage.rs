@@ -86,3 +86,23 @@ fn a_segment_is_missing() {
     fs::remove_file(home.log_dir().join("state.json")).unwrap();
     assert!(home.try_open(settings()).is_err());
 }
+
+#[test]
+fn what_a_failed_beginning_of_a_segment_left_is_no_hindrance() {
+    for left in ["", "{\"code\": \"\", \"da"] {
+        let home = Home::new();
+        let (log, _) = home.open(AuditSettings { segment_bytes: 2_000, ..settings() });
+        write(&log, 0);
+        fs::write(home.segment(1), left).unwrap();
+        (1..9).for_each(|number| write(&log, number));
+        drop(log);
+        assert!(home.verify() > 9);
+    }
+    // A segment that is one is never touched.
+    let home = Home::new();
+    let (log, _) = home.open(AuditSettings { segment_bytes: 2_000, ..settings() });
+    fs::write(home.segment(1), "a line\n").unwrap();
+    let refused = (0..9).find_map(|number| log.hand_over(entry(number)).wait().err());
+    assert!(refused.is_some());
+    assert_eq!(fs::read_to_string(home.segment(1)).unwrap(), "a line\n");
+}

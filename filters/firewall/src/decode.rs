@@ -55,7 +55,7 @@ pub(crate) type Sink<'s> = dyn FnMut(Piece<'_>) -> Result<(), Exhausted> + 's;
 /// How many more bytes may be decoded; and room for looking at small texts, while nobody looks at one.
 pub(crate) struct Budget {
     left: Cell<usize>,
-    room: Cell<(Planes, Runs)>,
+    room: Cell<Runs>,
 }
 
 impl Budget {
@@ -101,19 +101,19 @@ pub(crate) fn each(
 /// [`Exhausted`]: more comes out than may.
 pub(crate) fn each_run(
     text: &str,
+    planes: &Planes,
     wanted: &dyn Fn(&Range<usize>) -> bool,
     budget: &Budget,
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
-    let (mut planes, mut runs) = budget.room.take();
-    planes.read(text);
-    runs.read(text, &planes);
+    let mut runs = budget.room.take();
+    runs.read(text, planes);
     runs.all.retain(wanted);
     let done = radix::each(text, &runs.all, budget, &mut |piece| {
         budget.spend(piece.text.len())?;
         sink(piece)
     });
-    budget.room.set((planes, runs));
+    budget.room.set(runs);
     done
 }
 

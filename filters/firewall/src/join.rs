@@ -55,7 +55,9 @@ fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     if pieces.len() < 2 || !may_hide(text.as_bytes(), pieces.iter().cloned()) {
         return;
     }
-    let mut view = View::default();
+    // Each of the other ways is given no farther than a secret reaches from its ends.
+    let size = pieces.iter().map(Range::len).sum::<usize>();
+    let mut view = View::with_room(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
     // What is longer than any secret is a row whatever stands at its ends.
     let few = pieces.len() <= LONG;
     let inner = if few { pieces.get(1..).unwrap_or_default() } else { &[] };

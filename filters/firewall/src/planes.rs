@@ -93,7 +93,6 @@ impl Planes {
     }
 
     /// The 64 bytes before a place; that of the last one is the highest bit.
-    #[cfg(test)]
     pub(crate) fn behind(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         match at.checked_sub(BLOCK) {
             Some(begin) => self.ahead(begin, plane),

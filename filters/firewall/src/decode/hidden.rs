@@ -4,6 +4,7 @@
 
 mod needed;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
@@ -43,8 +44,8 @@ impl Disguised {
     }
 
     /// Whether all that is needed beside a mark is among the bytes that there are.
-    fn may_mark(&self, mark: u32, there: u128) -> bool {
-        self.needed.get(mark as usize).is_none_or(|needed| needed & !there == 0)
+    fn may_mark(&self, mark: u32, there: &LazyCell<u128, impl FnOnce() -> u128>) -> bool {
+        self.needed.get(mark as usize).is_none_or(|needed| *needed == 0 || needed & !**there == 0)
     }
 }
 
@@ -128,9 +129,11 @@ impl Words {
         small.clone_from(said);
         small.make_ascii_lowercase();
         let mut last = 0;
-        let there = said.iter().filter(|byte| byte.is_ascii()).fold(0, |there, byte| there | 1u128 << byte);
+        // Hardly any mark that is there needs other bytes.
+        let there =
+            LazyCell::new(|| said.iter().filter(|byte| byte.is_ascii()).fold(0, |there, byte| there | 1u128 << byte));
         let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
-            if !disguised.may_mark(mark, there) {
+            if !disguised.may_mark(mark, &there) {
                 return Ok(());
             }
             if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {

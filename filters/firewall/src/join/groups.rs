@@ -27,39 +27,75 @@ const WORDS: usize = 6;
 /// As many blocks of a text are looked at together.
 const BLOCKS: usize = 16;
 
+/// As many bytes around a block are looked at: every gap that is asked about begins in them.
+const WINDOW: usize = 256;
+
 /// Joins every row of groups. Of each place it is asked whether a row may go over it, and what is left of them is thinned
 /// out: nothing of that is guessed at, since a processor that has guessed wrongly loses more time than that takes.
 pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let bytes = text.as_bytes();
     let mut rows = Rows { text, floor: 0, next: 0 };
+    let mut places = [0; BLOCKS * BLOCK / STEP];
     let mut list = [Steps::default(); BLOCKS * BLOCK / STEP];
-    let mut before = 0;
     let blocks = planes.blocks();
     for first in (0..blocks.len()).step_by(BLOCKS) {
         let mut here = blocks.get(first..).unwrap_or_default().iter().map(|block| block.word);
         let (mut count, mut word) = (0, here.next().unwrap_or(0));
         for number in first..blocks.len().min(first + BLOCKS) {
             let after = here.next().unwrap_or(0);
+            let window = window(bytes, number * BLOCK);
             for step in (0..BLOCK).step_by(STEP) {
                 let ahead = word >> step | after << 1 << (BLOCK - 1 - step);
-                let behind = before >> step | word << 1 << (BLOCK - 1 - step);
-                let (is_row, steps) = Steps::over(ahead, behind);
-                let place = number * BLOCK + step;
-                list.get_mut(count).into_iter().for_each(|slot| *slot = Steps { place, ..steps });
-                count += usize::from(is_row);
+                places.get_mut(count).into_iter().for_each(|slot| *slot = number * BLOCK + step);
+                // At the ends of a text all are looked at closer.
+                count += usize::from(window.is_none_or(|window| may_go_on(ahead, window, WINDOW / 2 + step)));
             }
-            (before, word) = (word, after);
+            word = after;
         }
         let mut left = 0;
-        for number in 0..count {
-            let steps = list.get(number).copied().unwrap_or_default();
+        for place in places.iter().take(count) {
+            let (ahead, behind) = (planes.ahead(*place, |block| block.word), planes.behind(*place, |block| block.word));
+            let (is_row, steps) = Steps::over(ahead, behind);
+            let steps = Steps { place: *place, ..steps };
             list.get_mut(left).into_iter().for_each(|slot| *slot = steps);
-            left += usize::from(steps.go_on(bytes));
+            left += usize::from(is_row & steps.go_on(bytes));
         }
         for steps in list.iter().take(left) {
             rows.look(steps, sink);
         }
     }
+}
+
+/// The bytes around a place, which is in their middle.
+fn window(bytes: &[u8], place: usize) -> Option<&[u8; WINDOW]> {
+    bytes.get(place.checked_sub(WINDOW / 2)?..)?.first_chunk()
+}
+
+/// By which of the 64 bytes after a place are letters and digits: to the end of the group that is there, the gap behind
+/// it, the group after that, and whether these are as large as they may be.
+#[inline(always)]
+fn sizes(ahead: u64) -> (u32, u32, u32, bool) {
+    let first = ahead.trailing_ones();
+    let rest = ahead >> (first & 63);
+    let gap = rest.trailing_zeros();
+    let group = (rest >> (gap & 63)).trailing_ones();
+    let within = |size: u32, most: usize| size.wrapping_sub(1) < most as u32;
+    (first, gap, group, (first <= GROUP as u32) & within(gap, GAP) & within(group, GROUP))
+}
+
+/// Whether any row goes on from a place in a window: two more gaps must begin as the one behind the place does, one
+/// after the other.
+#[inline(always)]
+fn may_go_on(ahead: u64, window: &[u8; WINDOW], place: usize) -> bool {
+    const { assert!(WINDOW / 2 + BLOCK - STEP + GROUP + 2 * (GROUP + GAP) < WINDOW) };
+    let (first, gap, group, fits) = sizes(ahead);
+    let (gap_at, step) = (place as u32 + first, group.wrapping_add(gap));
+    let byte = |at: u32| window.get(usize::from(at as u8)).copied().unwrap_or(0);
+    let same = |at: u32| byte(at) == byte(gap_at);
+    let (after, before) = (same(gap_at.wrapping_add(step)), same(gap_at.wrapping_sub(step)));
+    let two_after = after & same(gap_at.wrapping_add(step.wrapping_mul(2)));
+    let two_before = before & same(gap_at.wrapping_sub(step.wrapping_mul(2)));
+    fits & ((after & before) | two_after | two_before)
 }
 
 /// The rows of a text, from the first to the last.
@@ -106,12 +142,7 @@ impl Steps {
     /// around it, three that follow each other have one and the same gap after them.
     #[inline(always)]
     fn over(ahead: u64, behind: u64) -> (bool, Self) {
-        let first = ahead.trailing_ones();
-        let rest = ahead >> (first & 63);
-        let gap = rest.trailing_zeros();
-        let group = (rest >> (gap & 63)).trailing_ones();
-        let within = |size: u32, most: usize| size.wrapping_sub(1) < most as u32;
-        let fits = (first <= GROUP as u32) & within(gap, GAP) & within(group, GROUP);
+        let (first, gap, group, fits) = sizes(ahead);
         // The group before this gap has it after it; two more must.
         let step = group.wrapping_add(gap);
         let inside = !(u64::MAX << (gap & 63));
@@ -240,9 +271,10 @@ mod tests {
             size in 1usize..=GROUP,
             gap in " |-|, |\n|::|\\]\\[|🔥|--------|é ",
             end in "([ .,:\n-][A-Za-z0-9_]{0,14}){0,9}",
+            around in prop_oneof![Just((String::new(), String::new())), ("[a-z ]{128}", "[a-z ]{128}")],
         ) {
             let groups: Vec<_> = token.as_bytes().chunks(size).map(|group| std::str::from_utf8(group).unwrap()).collect();
-            let text = format!("{lead}{prefix}{gap}{}{end}", groups.join(&gap));
+            let text = format!("{}{lead}{prefix}{gap}{}{end}{}", around.0, groups.join(&gap), around.1);
             let planes = Planes::of(&text);
             let bytes = text.as_bytes();
             for place in 0..bytes.len() {
@@ -250,6 +282,8 @@ mod tests {
                 if Row::over(bytes, 0, &steps).is_some() {
                     let (ahead, behind) = (planes.ahead(place, |b| b.word), planes.behind(place, |b| b.word));
                     let (is_row, seen) = Steps::over(ahead, behind);
+                    let window = window(bytes, place);
+                    prop_assert!(window.is_none_or(|window| may_go_on(ahead, window, WINDOW / 2)), "{:?} at {}", text, place);
                     let seen = Some(Steps { place, ..seen }).filter(|seen| is_row && seen.go_on(bytes));
                     let seen = seen.map(|steps| (steps.first, steps.gap, steps.group));
                     prop_assert_eq!(seen, Some((steps.first, steps.gap, steps.group)), "{:?} at {}", text, place);

@@ -183,9 +183,13 @@ impl<'r, 's> Layers<'r, 's> {
             let place = place.then(piece.from);
             self.judge_if(piece.text, &place, through, |found| is_sure(piece.text, found))?;
             self.hits.budget.decode_again(piece.text.len())?;
-            decode::each_run(piece.text, &|_| true, self.budget, &mut |piece| {
+            // It was scanned last.
+            let planes = std::mem::take(&mut self.hits.planes);
+            let done = decode::each_run(piece.text, &planes, &|_| true, self.budget, &mut |piece| {
                 self.decoded(&piece, &place, through, depth)
-            })
+            });
+            self.hits.planes = planes;
+            done
         })
     }
 
@@ -223,9 +227,13 @@ impl<'r, 's> Layers<'r, 's> {
             across(run) && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
         };
         self.hits.budget.decode_again(view.text.len())?;
-        decode::each_run(&view.text, &wanted, self.budget, &mut |piece| {
+        // It was scanned last.
+        let planes = std::mem::take(&mut self.hits.planes);
+        let done = decode::each_run(&view.text, &planes, &wanted, self.budget, &mut |piece| {
             self.decoded(&piece, &place, Through::Joined, depth)
-        })
+        });
+        self.hits.planes = planes;
+        done
     }
 
     /// Looks across the border before one of the texts.
@@ -286,7 +294,8 @@ impl<'r, 's> Layers<'r, 's> {
                 Standing::Open
             })?;
             let hits = &mut *self.hits;
-            decode::each_run(text, &|run| seams.crosses(run), self.budget, &mut |piece| {
+            let planes = std::mem::take(&mut hits.planes);
+            let done = decode::each_run(text, &planes, &|run| seams.crosses(run), self.budget, &mut |piece| {
                 let From::Run(start, _) = piece.from else { return Ok(()) };
                 rules.engine.scan_sure(piece.text, hits, &mut |hit| {
                     if is_sure(piece.text, &hit) {
@@ -294,7 +303,9 @@ impl<'r, 's> Layers<'r, 's> {
                     }
                     Standing::Open
                 })
-            })?;
+            });
+            hits.planes = planes;
+            done?;
             for (rule, place) in across {
                 let Some((number, start)) = seams.source(place) else { continue };
                 self.number = number;

@@ -34,6 +34,9 @@ pub(super) fn look(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
 
 /// Looks for brackets that are not closed.
 pub(super) fn nesting(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
+    if !may_nest(text.as_bytes()) {
+        return;
+    }
     let mut depth = 0;
     // Since when brackets are open, and up to where they are too many.
     let mut since = 0;
@@ -58,6 +61,26 @@ pub(super) fn nesting(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
     if let Some(span) = deep {
         report(Trait::Nesting, on_characters(text, span));
     }
+}
+
+/// Whether as many brackets open in a text as may be open: only then it is asked where they close.
+fn may_nest(bytes: &[u8]) -> bool {
+    // A byte is counted in one of sixteen places, and so often none of them is full.
+    const FULL: usize = 128;
+    let mut total = 0;
+    bytes.chunks(16 * FULL).any(|part| {
+        let (whole, rest) = part.as_chunks::<16>();
+        let mut sum = u8x16::splat(0);
+        for bytes in whole {
+            let bytes = u8x16::new(*bytes);
+            // Braces are brackets with one more bit. What is equal is -1.
+            let brace = (bytes | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
+            sum = sum - brace - bytes.simd_eq(u8x16::splat(b'('));
+        }
+        let sums: [u8; 16] = sum.to_array();
+        total += sums.iter().map(|sum| i32::from(*sum)).sum::<i32>() + rest.len() as i32;
+        total > DEEPEST
+    })
 }
 
 /// How many more brackets open in a block than close.
@@ -107,6 +130,27 @@ mod tests {
                 _ => 0,
             });
             prop_assert_eq!(opened(block.as_bytes().first_chunk().unwrap()), slow.sum::<i32>());
+        }
+
+        #[test]
+        fn no_nesting_is_overlooked(
+            before in "[ -~]{0,300}",
+            kinds in "[(\\[{]{1,3}",
+            count in 80usize..140,
+            between in "[a-z\n ]{0,40}",
+        ) {
+            let text = before + &(kinds + &between).repeat(count);
+            let (mut depth, mut deepest) = (0, 0);
+            for block in text.as_bytes().chunks(BLOCK) {
+                let mut whole = [0; BLOCK];
+                whole.iter_mut().zip(block).for_each(|(slot, byte)| *slot = *byte);
+                depth = (depth + opened(&whole)).max(0);
+                deepest = deepest.max(depth);
+            }
+            prop_assert!(deepest <= DEEPEST || may_nest(text.as_bytes()), "{} deep", deepest);
+            let mut told = false;
+            nesting(&text, &mut |_, _| told = true);
+            prop_assert_eq!(told, deepest > DEEPEST);
         }
     }
 }

@@ -26,6 +26,11 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// With room for so many bytes, and for where so many parts came from.
+    pub(crate) fn with_room(bytes: usize, parts: usize) -> Self {
+        Self { text: String::with_capacity(bytes), map: Map { runs: Vec::with_capacity(parts) } }
+    }
+
     /// Goes on with a part of the source as it stands.
     #[inline]
     pub(crate) fn copy(&mut self, source: &str, part: Range<usize>) {

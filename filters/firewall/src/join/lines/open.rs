@@ -45,7 +45,7 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
             let both = (tail > 0) & (head > 0);
             let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
             let look = TRAILS.has(byte(end.wrapping_sub(1))) | long | (both & is_whole & goes_on);
-            if look | (both & (is_whole | (tail + head >= LEAST))) {
+            if look | (both & (tail + head >= LEAST)) {
                 if look {
                     open.look(bytes, end + 1, found);
                 } else {

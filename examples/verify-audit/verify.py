@@ -30,8 +30,7 @@ def point(data):
     if (x * x - square) % P:
         x = x * pow(2, (P - 1) // 4, P) % P
     need(y < P and (x * x - square) % P == 0 and (x or not sign), "a point is not on the curve, or not in its one form")
-    x = P - x if x & 1 != sign else x
-    return x, y, 1, x * y % P
+    return (x := P - x if x & 1 != sign else x), y, 1, x * y % P
 
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
@@ -116,8 +115,7 @@ def log(args):
     for path, over, root in signed:
         need(over in roots, f"{path}: over {over} entries, and {size} are here: the newest were cut off")
         need(roots[over] == root, f"{path}: the first {over} entries are not those that it was signed over")
-    seals = "with their seals" if entries and key else "without a look at their seals"
-    print(f"{entries} entries hold, {seals}, and {len(signed)} checkpoints")
+    print(f"{entries} entries hold, {'with' if entries and key else 'without'} seals, and {len(signed)} checkpoints")
 
 def proof(args):
     head, _, note = pathlib.Path(args.proof).read_text("utf-8").partition("\n\n")

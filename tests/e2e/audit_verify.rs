@@ -181,7 +181,7 @@ fn a_verifier_that_shares_no_code_agrees() {
     let Some(whole) = verifier(&all) else { return };
     assert!(whole.status.success(), "{}", text(&whole.stderr));
     let entries = gate.cli_json(&["audit", "verify"])["entries"].to_string();
-    assert!(text(&whole.stdout).starts_with(&format!("{entries} entries hold, with their seals, and ")));
+    assert!(text(&whole.stdout).starts_with(&format!("{entries} entries hold, with seals, and ")));
     assert!(verifier(&[dir]).unwrap().status.success());
     let proved = verifier(&[&line[..], "--proof", &proof, "--vkey", vkey]).unwrap();
     assert!(proved.status.success() && text(&proved.stdout).contains("is entry "), "{}", text(&proved.stderr));

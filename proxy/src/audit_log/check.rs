@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use portcullis_audit::{Checkpoint, Hash, Note, Position, SealKey, SegmentKeys, Tree, VerifierKey, tree};
 
@@ -284,8 +285,10 @@ impl Report {
         if walked.lines > 0 {
             walked.position.previous.as_str().clone_into(&mut self.head);
         }
-        // What the chain says comes first.
-        let chain = [&walked.bad, &walked.differs].into_iter().flatten().cloned();
+        // What the chain says comes first, in the order of the lines: a seal that was changed in the last line of a
+        // segment is noticed by the tree there, and by the link in the next one.
+        let mut chain: Vec<_> = [&walked.bad, &walked.differs].into_iter().flatten().cloned().collect();
+        chain.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.doubts.splice(0..0, chain);
     }
 
@@ -297,9 +300,7 @@ impl Report {
         } else if stored > tree::stored_count(size) && !broken {
             self.doubt(&path, format!("it holds more entries than the {size} of the log: the newest were cut off"));
         }
-        // It may have been signed for the first time since the checkpoints were read.
-        let none = || segment::numbers(dir, ".checkpoint").is_ok_and(|numbers| numbers.is_empty());
-        if stored > 0 && newest.is_none() && none() {
+        if stored > 0 && newest.is_none() && never_signed(dir) {
             self.doubt(dir, "there is no checkpoint, and the tree was signed: checkpoints were deleted");
         }
     }
@@ -364,4 +365,15 @@ pub(crate) fn witnesses<'n>(note: &'n Note, signer: &VerifierKey) -> impl Iterat
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CheckError {
     let path = path.to_owned();
     move |error| CheckError::Io { what, path, why: error.to_string() }
+}
+
+/// Whether there is no checkpoint, also when it is looked at again: a gate that signs for the first time writes the tree
+/// before it.
+fn never_signed(dir: &Path) -> bool {
+    const LOOKS: (u32, Duration) = (100, Duration::from_millis(20));
+    let none = || segment::numbers(dir, ".checkpoint").is_ok_and(|numbers| numbers.is_empty());
+    (0..LOOKS.0).all(|_| {
+        std::thread::park_timeout(LOOKS.1);
+        none()
+    })
 }

@@ -28,6 +28,7 @@ mod faults;
 mod keeper;
 mod key;
 mod queue;
+pub(crate) mod read;
 mod resume;
 pub(crate) mod segment;
 mod state;

@@ -1,0 +1,254 @@
+//! Reading the log, also while a gate writes it: whole lines, oldest first, from any place on, through plain and compressed
+//! segments, in a bounded amount of memory.
+//!
+//! A reader says after each line where it stands, so that whoever took the line can go on there another day. It never
+//! ends by itself: at the end it says so, and asked again it says whether something came. What is not a line is told, and
+//! reading goes on after it.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+mod lines;
+mod newest;
+mod segment;
+
+pub(crate) use lines::{Came, Lines, MAX_LINE};
+pub(crate) use newest::newest;
+pub(crate) use segment::{Segment, numbers};
+
+/// A place in the log: where a line begins, or will.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cursor {
+    /// The number of the segment.
+    pub(crate) segment: u64,
+    /// The bytes before it in that segment, uncompressed.
+    pub(crate) offset: u64,
+}
+
+/// What a reader met.
+#[derive(Debug)]
+pub(crate) enum Step<'r> {
+    /// Something that is not a line. The reader stands after it.
+    Damaged(Damage),
+    /// Nothing more, for now. A line that has no end yet is none; a gate may be writing it.
+    End {
+        /// Whether there is such a line.
+        is_torn: bool,
+    },
+    /// A line, with its newline.
+    Line(&'r [u8]),
+    /// Segments that were to come next are gone: old ones are deleted. The reader stands at the oldest after them.
+    Pruned(RangeInclusive<u64>),
+    /// Lines that were read are no longer in the log: they could not be brought to the disk, and whoever asked for them was
+    /// refused. The reader stands where the log goes on.
+    TakenBack,
+}
+
+/// A part of the log that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{line}: {why}", file.display())]
+pub(crate) struct Damage {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The line in it, from 1.
+    pub(crate) line: u64,
+    /// What is wrong.
+    pub(crate) why: &'static str,
+}
+
+/// The log cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the audit log in `{dir}`: {source}")]
+pub(crate) struct ReadError {
+    dir: PathBuf,
+    source: std::io::Error,
+}
+
+const TOO_LONG: &str = "it is longer than any entry can be";
+const TORN: &str = "it has no end, and the log goes on after it";
+const UNPACKED: &str = "from here on it cannot be decompressed";
+
+/// A reader of the log.
+pub(crate) struct Reader {
+    dir: PathBuf,
+    at: Cursor,
+    open: Option<Open>,
+    /// Whether the segment at which it stands is known to have been there.
+    began: bool,
+    line: Vec<u8>,
+}
+
+struct Open {
+    /// None when the rest of it cannot be read.
+    lines: Option<Lines>,
+    /// Where its line may have been taken back: something else was looked at since.
+    doubtful: bool,
+    /// The segment that follows. Once one does, this one does not grow.
+    next: Option<u64>,
+}
+
+impl Reader {
+    /// A reader that begins with the oldest line that is left.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub(crate) fn oldest(dir: &Path) -> Result<Self, ReadError> {
+        let oldest = numbers(dir).map_err(|source| ReadError { dir: dir.to_owned(), source })?.first().copied();
+        let at = Cursor { segment: oldest.unwrap_or(0), offset: 0 };
+        Ok(Self { began: oldest.is_some(), ..Self::from(dir, at) })
+    }
+
+    /// A reader that begins at a place that another one told.
+    pub(crate) fn from(dir: &Path, at: Cursor) -> Self {
+        Self { dir: dir.to_owned(), at, open: None, began: at != Cursor::default(), line: Vec::new() }
+    }
+
+    /// Where it stands.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.at
+    }
+
+    /// Reads on.
+    ///
+    /// # Errors
+    /// When the disk says no, or a file is not for this user.
+    pub(crate) fn next(&mut self) -> Result<Step<'_>, ReadError> {
+        match self.advance() {
+            Ok(Some(step)) => Ok(step),
+            Ok(None) => Ok(Step::Line(&self.line)),
+            Err(source) => Err(ReadError { dir: self.dir.clone(), source }),
+        }
+    }
+
+    /// Says of a line that somebody read here that something is wrong with it.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub(crate) fn damage(&self, at: Cursor, why: &'static str) -> Result<Damage, ReadError> {
+        damage(&self.dir, at, why).map_err(|source| ReadError { dir: self.dir.clone(), source })
+    }
+
+    /// Reads on; none when there is a line.
+    fn advance(&mut self) -> std::io::Result<Option<Step<'static>>> {
+        loop {
+            let Some(open) = &mut self.open else {
+                match self.enter()? {
+                    Some(step) => return Ok(Some(step)),
+                    None => continue,
+                }
+            };
+            let Some(lines) = &mut open.lines else {
+                match self.leave(0)? {
+                    Some(step) => return Ok(Some(step)),
+                    None => continue,
+                }
+            };
+            if std::mem::take(&mut open.doubtful) && !lines.stands()? {
+                lines.fall_back()?;
+                self.at.offset = lines.offset();
+                return Ok(Some(Step::TakenBack));
+            }
+            match lines.next(&mut self.line) {
+                Ok(Came::Line) => {
+                    self.at.offset = lines.offset();
+                    return Ok(None);
+                }
+                Ok(Came::TooLong) => {
+                    let after = lines.offset();
+                    let damage = damage(&self.dir, self.at, TOO_LONG)?;
+                    self.at.offset = after;
+                    return Ok(Some(Step::Damaged(damage)));
+                }
+                Ok(Came::End { torn }) => {
+                    if let Some(step) = self.leave(torn)? {
+                        return Ok(Some(step));
+                    }
+                }
+                Err(_) if lines.is_packed() => {
+                    open.lines = None;
+                    return Ok(Some(Step::Damaged(damage(&self.dir, self.at, UNPACKED)?)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens the segment at which it stands, or the oldest after it.
+    fn enter(&mut self) -> std::io::Result<Option<Step<'static>>> {
+        let Some(segment) = Segment::open(&self.dir, self.at.segment)? else {
+            let Some(next) = numbers(&self.dir)?.into_iter().find(|number| *number > self.at.segment) else {
+                return Ok(Some(Step::End { is_torn: false }));
+            };
+            return Ok(self.go_on_in(next, self.at.segment));
+        };
+        self.began = true;
+        let packed = matches!(segment.content, segment::Content::Packed(_));
+        let lines = match segment.lines(self.at.offset) {
+            Err(_) if packed => None,
+            opened => Some(opened?),
+        };
+        let broken = lines.is_none();
+        self.open = Some(Open { lines, doubtful: true, next: None });
+        Ok(if broken { Some(Step::Damaged(damage(&self.dir, self.at, UNPACKED)?)) } else { None })
+    }
+
+    /// At the end of what can be read of a segment: goes on in the next when there is one, and once more through the
+    /// rest of this one when that was not known before.
+    fn leave(&mut self, torn: u64) -> std::io::Result<Option<Step<'static>>> {
+        let dir = &self.dir;
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let is_last_look = open.next.is_some() || open.lines.as_ref().is_none_or(Lines::is_packed);
+        if open.next.is_none() {
+            open.next = following(dir, self.at.segment)?;
+        }
+        let Some(next) = open.next else {
+            open.doubtful = true;
+            // A compressed segment does not grow.
+            if torn > 0 && is_last_look {
+                open.lines = None;
+                return Ok(Some(Step::Damaged(damage(&self.dir, self.at, TORN)?)));
+            }
+            return Ok(Some(Step::End { is_torn: torn > 0 }));
+        };
+        if !is_last_look {
+            return Ok(None);
+        }
+        let expected = self.at.segment.saturating_add(1);
+        if torn > 0 {
+            let damage = damage(&self.dir, self.at, TORN)?;
+            self.at = Cursor { segment: expected, offset: 0 };
+            self.open = None;
+            return Ok(Some(Step::Damaged(damage)));
+        }
+        Ok(self.go_on_in(next, expected))
+    }
+
+    /// Goes to the beginning of a segment, and tells of those before it that were to come first.
+    fn go_on_in(&mut self, next: u64, expected: u64) -> Option<Step<'static>> {
+        self.at = Cursor { segment: next, offset: 0 };
+        self.open = None;
+        let missing = expected..=next.saturating_sub(1);
+        (std::mem::replace(&mut self.began, true) && !missing.is_empty()).then_some(Step::Pruned(missing))
+    }
+}
+
+fn damage(dir: &Path, at: Cursor, why: &'static str) -> std::io::Result<Damage> {
+    Ok(match Segment::open(dir, at.segment)? {
+        Some(segment) => Damage { file: segment.path, line: lines::line_at(segment.content, at.offset), why },
+        None => Damage { file: dir.to_owned(), line: 0, why },
+    })
+}
+
+/// The number of the segment after this one.
+fn following(dir: &Path, number: u64) -> std::io::Result<Option<u64>> {
+    let found = numbers(dir)?.into_iter().find(|other| *other > number);
+    let expected = number.saturating_add(1);
+    // A listing is no snapshot: what is compressed meanwhile may be missing from it.
+    if found.is_some_and(|found| found > expected) && Segment::open(dir, expected)?.is_some() {
+        return Ok(Some(expected));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! `portcullis audit tail`: the newest entries, and those to come.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Outcome;
+use super::entry::Entry;
+use super::output::Output;
+use super::table::row;
+use super::walk::Told;
+use crate::audit_log::read::{Reader, Step, newest};
+use crate::cli::colour;
+
+/// How long to wait at the end of the log before it is looked at again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Prints the newest entries, and those to come when it follows, until its own reader is gone.
+pub(super) fn tail(dir: &Path, follow: bool, lines: u64, as_json: bool) -> Outcome {
+    let span = newest(dir, lines, |_| true)?;
+    let mut reader = Reader::from(dir, span.from);
+    let mut output = Output::standard();
+    let mut told = Told::default();
+    let colour = colour();
+    while !output.is_closed() && (follow || reader.cursor() < span.to) {
+        let before = reader.cursor();
+        match reader.next()? {
+            Step::Line(line) => match Entry::read(line) {
+                Some(_) if as_json => output.write_all(line)?,
+                Some(entry) => writeln!(output, "{}", row(&entry, colour))?,
+                None => told.no_entry(&reader, before)?,
+            },
+            Step::End { .. } if follow => {
+                output.flush()?;
+                output.wait(PAUSE)?;
+            }
+            Step::End { .. } => break,
+            step => told.step(&step),
+        }
+    }
+    output.finish()?;
+    told.end()
+}

@@ -19,10 +19,11 @@ use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::AuditSettings;
+use crate::config::{AuditSettings, Fsync};
 use crate::metrics::Metrics;
 
 pub(crate) mod checkpoints;
+pub(crate) mod export;
 #[cfg(debug_assertions)]
 mod faults;
 mod keeper;
@@ -39,6 +40,7 @@ mod writer;
 pub(crate) use key::{AuditKey, FIRST, MASTER};
 
 use queue::{Pending, Queue};
+use read::Cursor;
 use segment::SegmentFile;
 use syncer::{Desk, Syncer};
 use writer::{Open, Writer};
@@ -146,7 +148,8 @@ impl AuditLog {
             groups: AtomicU64::new(0),
             standing: Mutex::new(Standing { position: end.position, segment: number, bytes: length }),
             signed: watch::Sender::new(end.signed),
-            exported: Mutex::default(),
+            // Until somebody says how far that came, nothing that is to be passed on may go.
+            exported: Mutex::new(if settings.export.is_empty() { None } else { Some(0) }),
             settings,
         });
         shared.desk.begin_at(number, length, end.signed);
@@ -201,6 +204,27 @@ impl AuditLog {
     /// Tells how many entries are under a checkpoint, whenever that changes.
     pub(crate) fn signed(&self) -> watch::Receiver<u64> {
         self.shared.signed.subscribe()
+    }
+
+    /// The folder in which it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// The place after the newest entry that is on the medium, and will not be taken back.
+    pub(crate) fn durable(&self) -> Cursor {
+        let (segment, offset) = if self.shared.settings.fsync == Fsync::Always {
+            let standing = *self.shared.standing();
+            (standing.segment, standing.bytes)
+        } else {
+            self.shared.desk.progress().durable
+        };
+        Cursor { segment, offset }
+    }
+
+    /// The number of the entry that will be written next.
+    pub(crate) fn next_entry(&self) -> u64 {
+        self.shared.standing().position.next_seq
     }
 
     /// Notes that everything before this segment was exported.

@@ -21,6 +21,7 @@ mod verify;
 mod walk;
 mod which;
 
+pub(crate) use export::as_cef;
 pub(crate) use verify::check;
 
 /// Commands of `audit`.

@@ -4,6 +4,7 @@
 mod answers;
 mod attacks;
 mod audit;
+mod audit_export;
 mod audit_queries;
 mod bad_input;
 mod cert_commands;

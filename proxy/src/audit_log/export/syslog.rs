@@ -23,14 +23,15 @@ use crate::config::Receiver;
 
 /// How long a connection may take, and a write: a receiver on another continent needs less.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long bytes may stay unconfirmed by the receiver's system before the connection counts as broken.
-const UNCONFIRMED: Duration = Duration::from_secs(4);
+/// How long bytes may stay unconfirmed by the receiver's system, also because it has no room for them, before the
+/// connection counts as broken.
+const UNCONFIRMED: Duration = Duration::from_secs(8);
 /// For so long a batch is watched before it counts as arrived: longer than bytes may stay unconfirmed.
-const SETTLED: Duration = Duration::from_secs(5);
+const SETTLED: Duration = Duration::from_secs(10);
 /// How long a receiver may take to close a connection in order.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The most batches that are watched at once: what they hold is a place each, but all of them are sent again.
-const MOST_WATCHED: usize = 64;
+const MOST_WATCHED: usize = 1024;
 /// The most reads of what a receiver says, which it should not: a chatty one must not keep the gate.
 const MOST_READS: usize = 64;
 

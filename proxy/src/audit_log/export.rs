@@ -118,8 +118,12 @@ impl Exports {
                 Arc::clone(metrics),
                 Arc::clone(&closing),
             );
-            closing.begun();
-            std::thread::Builder::new().name(name).spawn(move || carrier.run())?;
+            let running = Closing::begun(&closing);
+            std::thread::Builder::new().name(name).spawn(move || {
+                // It goes last, whatever becomes of the thread.
+                let _running = running;
+                carrier.run();
+            })?;
         }
         Ok(Self { log: Arc::clone(log), sinks, closing })
     }
@@ -233,16 +237,22 @@ struct Threads {
     until: Option<Instant>,
 }
 
-impl Closing {
-    fn begun(&self) {
-        self.lock().running += 1;
-    }
+/// A thread that runs.
+struct Running(Arc<Closing>);
 
-    fn ended(&self) {
-        let mut state = self.lock();
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
         state.running = state.running.saturating_sub(1);
         drop(state);
-        self.changed.notify_all();
+        self.0.changed.notify_all();
+    }
+}
+
+impl Closing {
+    fn begun(closing: &Arc<Self>) -> Running {
+        closing.lock().running += 1;
+        Running(Arc::clone(closing))
     }
 
     fn close(&self, patience: Duration) {

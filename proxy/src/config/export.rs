@@ -132,6 +132,11 @@ impl<'de> Deserialize<'de> for WrittenTls {
                 f.write_str("`off`, or `{ca: FILE}`")
             }
 
+            // What `off` and `on` mean in older YAML.
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<WrittenTls, E> {
+                self.visit_str(if on { "on" } else { "off" })
+            }
+
             fn visit_str<E: de::Error>(self, word: &str) -> Result<WrittenTls, E> {
                 Ok(WrittenTls::Word(word.to_owned()))
             }

@@ -53,7 +53,6 @@ impl Carrier {
         }
         let last = self.pass().and_then(|()| self.outlet.finish()).and_then(|()| self.acknowledge());
         self.account(last);
-        self.closing.ended();
     }
 
     /// Sends everything that is there.

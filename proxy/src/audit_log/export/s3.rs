@@ -35,21 +35,17 @@ impl Store {
         Self { settings: settings.clone(), credentials, open: None }
     }
 
-    fn open(&mut self) -> Result<&(Bucket, ureq::Agent), String> {
-        if self.open.is_none() {
-            let settings = &self.settings;
-            let agent = web::agent(settings.ca.as_deref(), PATIENCE)?;
-            let usual = format!("https://s3.{}.amazonaws.com", settings.region);
-            let endpoint = settings.endpoint.as_ref().unwrap_or(&usual);
-            let endpoint: url::Url = endpoint.parse().map_err(|_| format!("`{endpoint}` is no address"))?;
-            // A certificate for `*.s3.…` does not fit a name with a dot in it.
-            let own_host = settings.endpoint.is_none() && !settings.name.contains('.');
-            let style = if own_host { UrlStyle::VirtualHost } else { UrlStyle::Path };
-            let bucket = Bucket::new(endpoint, style, settings.name.clone(), settings.region.clone())
-                .map_err(|error| format!("`{}` is no bucket: {error}", settings.name))?;
-            self.open = Some((bucket, agent));
-        }
-        self.open.as_ref().ok_or_else(|| "there is no bucket".to_owned())
+    fn open(&self) -> Result<(Bucket, ureq::Agent), String> {
+        let settings = &self.settings;
+        let agent = web::agent(settings.ca.as_deref(), PATIENCE)?;
+        let usual = format!("https://s3.{}.amazonaws.com", settings.region);
+        let endpoint = settings.endpoint.as_ref().unwrap_or(&usual);
+        let endpoint: url::Url = endpoint.parse().map_err(|_| format!("`{endpoint}` is no address"))?;
+        // A certificate for `*.s3.…` does not fit a name with a dot in it.
+        let own_host = settings.endpoint.is_none() && !settings.name.contains('.');
+        let style = if own_host { UrlStyle::VirtualHost } else { UrlStyle::Path };
+        let bucket = Bucket::new(endpoint, style, settings.name.clone(), settings.region.clone());
+        Ok((bucket.map_err(|error| format!("`{}` is no bucket: {error}", settings.name))?, agent))
     }
 
     fn key(&self, name: &str) -> String {
@@ -59,11 +55,15 @@ impl Store {
 
 impl Shelf for Store {
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<bool, String> {
-        let (key, credentials) = (self.key(name), self.credentials.clone());
+        let key = self.key(name);
         let failed = |why: String| format!("cannot put `{key}` into the bucket: {why}");
-        let (bucket, agent) = self.open().map_err(&failed)?;
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.open().map_err(&failed)?,
+        };
+        let (bucket, agent) = self.open.insert(open);
         let digest = BASE64.encode(&Sha256::digest(bytes));
-        let mut action = bucket.put_object(Some(&credentials), &key);
+        let mut action = bucket.put_object(Some(&self.credentials), &key);
         action.headers_mut().insert("if-none-match", "*");
         action.headers_mut().insert(CHECKSUM, digest.as_str());
         let address = action.sign(HOLDS);
@@ -77,10 +77,14 @@ impl Shelf for Store {
     }
 
     fn get(&mut self, name: &str, most: usize) -> Result<Vec<u8>, String> {
-        let (key, credentials) = (self.key(name), self.credentials.clone());
+        let key = self.key(name);
         let failed = |why: String| format!("cannot see whether `{key}` in the bucket holds the same entries: {why}");
-        let (bucket, agent) = self.open().map_err(&failed)?;
-        let address = bucket.get_object(Some(&credentials), &key).sign(HOLDS);
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.open().map_err(&failed)?,
+        };
+        let (bucket, agent) = self.open.insert(open);
+        let address = bucket.get_object(Some(&self.credentials), &key).sign(HOLDS);
         let mut answer = agent.get(address.as_str()).call().map_err(|error| failed(said(&error)))?;
         match answer.status().as_u16() {
             200 => {

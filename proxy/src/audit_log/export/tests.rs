@@ -142,7 +142,7 @@ fn what_is_in_the_log_is_in_the_archive_in_its_order_over_restarts() {
 #[test]
 fn a_batch_that_may_have_arrived_is_the_same_again() {
     let home = Home::new();
-    let settings = home.settings(&["archive"]);
+    let settings = AuditSettings { segment_bytes: 1 << 20, ..home.settings(&["archive"]) };
     fs::create_dir(home.archive("archive")).unwrap();
     let log = home.open(settings.clone());
     write(&log, 5);

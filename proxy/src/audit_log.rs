@@ -21,11 +21,12 @@ use tokio::sync::{oneshot, watch};
 
 #[cfg(debug_assertions)]
 use crate::clock::Time as _;
-use crate::config::AuditSettings;
+use crate::config::{AuditSettings, Fsync};
 use crate::metrics::Metrics;
 
 pub(crate) mod check;
 pub(crate) mod checkpoints;
+pub(crate) mod export;
 #[cfg(debug_assertions)]
 mod faults;
 pub(crate) mod find;
@@ -43,6 +44,7 @@ mod writer;
 pub(crate) use key::{AuditKey, FIRST, MASTER};
 
 use queue::{Pending, Queue};
+use read::Cursor;
 use segment::SegmentFile;
 use syncer::{Desk, Syncer};
 use writer::{Open, Writer};
@@ -150,7 +152,8 @@ impl AuditLog {
             groups: AtomicU64::new(0),
             standing: Mutex::new(Standing { position: end.position, segment: number, bytes: length }),
             signed: watch::Sender::new(end.signed),
-            exported: Mutex::default(),
+            // Until somebody says how far that came, nothing that is to be passed on may go.
+            exported: Mutex::new(if settings.export.is_empty() { None } else { Some(0) }),
             settings,
         });
         shared.desk.begin_at(number, length, end.signed);
@@ -205,6 +208,27 @@ impl AuditLog {
     /// Tells how many entries are under a checkpoint, whenever that changes.
     pub(crate) fn signed(&self) -> watch::Receiver<u64> {
         self.shared.signed.subscribe()
+    }
+
+    /// The folder in which it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// The place after the newest entry that is on the medium, and will not be taken back.
+    pub(crate) fn durable(&self) -> Cursor {
+        let (segment, offset) = if self.shared.settings.fsync == Fsync::Always {
+            let standing = *self.shared.standing();
+            (standing.segment, standing.bytes)
+        } else {
+            self.shared.desk.progress().durable
+        };
+        Cursor { segment, offset }
+    }
+
+    /// The number of the entry that will be written next.
+    pub(crate) fn next_entry(&self) -> u64 {
+        self.shared.standing().position.next_seq
     }
 
     /// Notes that everything before this segment was exported.

@@ -40,6 +40,8 @@ mod status;
 mod tail;
 mod verify;
 
+pub(crate) use audit::as_cef;
+
 /// A zero-trust sidecar proxy for local model servers.
 #[derive(Parser)]
 #[command(name = "portcullis", version, about, propagate_version = true, disable_help_subcommand = true)]

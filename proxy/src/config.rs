@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 mod audit;
 mod check;
+mod export;
 mod firewall;
 mod identity;
 mod limits;
@@ -33,6 +34,7 @@ mod units;
 pub(crate) mod written;
 
 pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync};
+pub(crate) use export::{Bucket, Destination, ExportSettings, Format, Receiver};
 pub(crate) use firewall::FirewallConfig;
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 pub(crate) use limits::RateLimits;

@@ -4,12 +4,15 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
+/// These quote requests, or the addresses of requests, which may be signed, in their own messages; what matters of them is
+/// said anew.
+const SILENT: &str = "pingora_core=off,h2=off,rustls=off,ureq=off,ureq_proto=off";
+
 /// Starts logging. `PORTCULLIS_LOG` sets the level, such as `debug` or `info,portcullis=debug`.
 pub(crate) fn start() {
-    // The proxy library quotes requests in its own messages; what matters of them is said anew.
     let given = std::env::var("PORTCULLIS_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::try_new(format!("{given},pingora_core=off,h2=off,rustls=off"))
-        .unwrap_or_else(|_| EnvFilter::new("info,pingora_core=off,h2=off,rustls=off"));
+    let filter =
+        EnvFilter::try_new(format!("{given},{SILENT}")).unwrap_or_else(|_| EnvFilter::new(format!("info,{SILENT}")));
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let plain = std::env::var_os("NO_COLOR").is_some() || !terminal;

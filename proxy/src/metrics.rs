@@ -77,6 +77,10 @@ pub(crate) struct Metrics {
     pub(crate) last_reload_successful: IntGauge,
     clock_steps: IntCounterVec,
     pub(crate) replay_nonces: IntGauge,
+    audit_export_lines: IntCounterVec,
+    audit_export_failures: IntCounterVec,
+    audit_export_gaps: IntCounterVec,
+    audit_export_behind: IntGaugeVec,
     pub(crate) audit_entries: IntCounter,
     pub(crate) audit_failures: IntCounter,
     pub(crate) audit_write: Histogram,
@@ -252,6 +256,30 @@ impl Metrics {
                 r,
                 "portcullis_config_last_reload_successful",
                 "Whether the last reload took effect.",
+            )?,
+            audit_export_lines: counters(
+                r,
+                "portcullis_audit_export_lines_total",
+                "Entries that were passed on and arrived.",
+                &["sink"],
+            )?,
+            audit_export_failures: counters(
+                r,
+                "portcullis_audit_export_failures_total",
+                "Attempts to pass entries on that failed.",
+                &["sink"],
+            )?,
+            audit_export_gaps: counters(
+                r,
+                "portcullis_audit_export_gaps_total",
+                "Times that what was to be passed on next was not in the log any more.",
+                &["sink"],
+            )?,
+            audit_export_behind: int_gauges(
+                r,
+                "portcullis_audit_export_behind",
+                "Entries that were not passed on yet.",
+                &["sink"],
             )?,
             audit_entries: counter(r, "portcullis_audit_entries_total", "Entries written to the audit log.")?,
             audit_failures: counter(r, "portcullis_audit_failures_total", "Entries that could not be written.")?,
@@ -455,6 +483,30 @@ impl Metrics {
     pub(crate) fn reloaded(&self, ok: bool) {
         self.reloads.with_label_values(&[if ok { "success" } else { "failure" }]).inc();
         self.last_reload_successful.set(i64::from(ok));
+    }
+
+    /// Gives a sink of the audit log its label sets.
+    pub(crate) fn know_export(&self, sink: &str) {
+        self.audit_export_lines.with_label_values(&[sink]);
+        self.audit_export_failures.with_label_values(&[sink]);
+        self.audit_export_gaps.with_label_values(&[sink]);
+        self.audit_export_behind.with_label_values(&[sink]);
+    }
+
+    pub(crate) fn export_lines(&self, sink: &str, lines: u64) {
+        self.audit_export_lines.with_label_values(&[sink]).inc_by(lines);
+    }
+
+    pub(crate) fn export_failed(&self, sink: &str) {
+        self.audit_export_failures.with_label_values(&[sink]).inc();
+    }
+
+    pub(crate) fn export_gaps(&self, sink: &str, gaps: u64) {
+        self.audit_export_gaps.with_label_values(&[sink]).inc_by(gaps);
+    }
+
+    pub(crate) fn export_behind(&self, sink: &str, entries: u64) {
+        self.audit_export_behind.with_label_values(&[sink]).set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// The exposition, in Prometheus's text format.

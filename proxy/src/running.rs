@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use crate::audit_log::AuditLog;
+use crate::audit_log::export::Exports;
 use crate::certificates::{Certificates, Files, Loaded};
 use crate::config::{self, Config};
 use crate::decisions::Decisions;
@@ -24,6 +25,7 @@ pub(crate) struct Running {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     pub(crate) surroundings: Surroundings,
     pub(crate) audit: Arc<AuditLog>,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) stores: Arc<Stores>,
@@ -64,6 +66,7 @@ impl Running {
     /// The metrics as Prometheus reads them.
     pub(crate) fn exposition(&self) -> prometheus::Result<Vec<u8>> {
         self.audit.report(&self.metrics);
+        self.exports.report(&self.metrics);
         self.metrics.advisories(self.surroundings.packages.imported().unwrap_or(0));
         for upstream in &self.current.load().upstreams {
             self.metrics.queue(&upstream.name, &upstream.queue.standing());
@@ -109,7 +112,11 @@ impl Running {
     }
 
     pub(crate) fn audit_status(&self) -> Value {
-        self.audit.status_json()
+        let mut status = self.audit.status_json();
+        if let Some(status) = status.as_object_mut() {
+            status.insert("export".to_owned(), self.exports.status());
+        }
+        status
     }
 
     pub(crate) fn peers(&self) -> Value {

@@ -6,6 +6,7 @@ mod attacks;
 mod audit;
 mod audit_crash;
 mod audit_faults;
+mod audit_export;
 mod audit_queries;
 mod audit_tampering;
 mod audit_verify;

@@ -25,6 +25,7 @@ mod verify;
 mod walk;
 mod which;
 
+pub(crate) use export::as_cef;
 pub(super) use verify::{own_vkey, whole};
 
 /// Commands of `audit`.

@@ -58,6 +58,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         store(config, &mut line);
         advisories(config, &mut line);
         log(config, &mut line);
+        exports(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
         upstreams(config, &mut line);
@@ -247,6 +248,44 @@ fn log(config: &Config, line: &mut Say<'_>) {
 fn end_of_log(state: &Path) -> Outcome<End> {
     let keys = AuditKey::load(state).map_err(|error| Failure::broken(format!("{error:#}")))?;
     Ok(check::end(&state.join("audit"), &keys.segments(), &audit::own_vkey(state)?)?)
+}
+
+/// Where the log is passed on to: as the running gate tells it, else as it is kept.
+fn exports(config: &Config, line: &mut Say<'_>) {
+    let sinks = &config.filters.audit.export;
+    if sinks.is_empty() {
+        return;
+    }
+    let token = files::read_private(&config.node.state.join("admin.token")).ok();
+    let answer = token.and_then(|token| {
+        let admin = config.admin.listen.to_string();
+        http::ask(&admin, "GET", "/api/v1/status", Some(token.trim()), Duration::from_secs(2))
+    });
+    let status = answer.and_then(|answer| serde_json::from_str::<serde_json::Value>(&answer.body).ok());
+    let told = status.as_ref().and_then(|status| status.pointer("/audit/export")?.as_array());
+    if let Some(told) = told {
+        for sink in told {
+            let failing = sink.get("failing").is_some_and(serde_json::Value::is_string);
+            let (health, fix) = match failing {
+                true => (Health::Fail, "it is tried again by itself; nothing that it has not got is deleted"),
+                false => (Health::Ok, ""),
+            };
+            line("export", health, super::status::export(sink), fix);
+        }
+        return;
+    }
+    for sink in sinks {
+        let (to, place) = sink.to.place();
+        match crate::audit_log::export::next_of(&config.node.state, &sink.name) {
+            Ok(next) => {
+                line("export", Health::Ok, format!("{} to {to} {place}, passed on up to entry {next}", sink.name), "");
+            }
+            Err(why) => {
+                let fix = "delete it: the log is then passed on from its oldest entry on";
+                line("export", Health::Fail, format!("{}: {why}", sink.name), fix);
+            }
+        }
+    }
 }
 
 fn clock(newest: &str, line: &mut Say<'_>) {

@@ -11,6 +11,7 @@ use portcullis_certs::NodeKey;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::answering::Signatory;
+use crate::audit_log::export::{Exports, Sender};
 use crate::audit_log::{AuditKey, AuditLog, Opened};
 use crate::budgets::{self, Budgets, Counts};
 use crate::certificates::Certificates;
@@ -33,6 +34,9 @@ use crate::service::{self, Service};
 use crate::store::Stores;
 use crate::trust::Trust;
 use crate::{admin, logging};
+
+/// How long the newest entries of the log may take to reach where they are passed on to, once the gate ends.
+const LAST_EXPORT: Duration = Duration::from_secs(5);
 
 /// Runs the gate until it is told to stop.
 ///
@@ -67,6 +71,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let store = portcullis_certs::trust::TrustStore::open(&state)?;
     let invitations = portcullis_certs::enrollment::Enrollments::open(&state)?;
     let node = load_node(&state)?;
+    let sender = Sender { id: node.public().node_id(), name: config.node.name.clone() };
+    let exports = Arc::new(Exports::start(&audit, &state, &sender, &config.filters.audit.export, &metrics)?);
     let certificates = Certificates::open(&config, &node, &metrics)?;
     let trust = Arc::new(Trust::new(store, invitations, Arc::clone(&certificates), Arc::clone(&metrics)));
     let clock = Arc::new(Clock::system());
@@ -108,6 +114,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         current: Arc::clone(&current),
         surroundings,
         audit: Arc::clone(&audit),
+        exports: Arc::clone(&exports),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
         stores: Arc::clone(&stores),
@@ -168,7 +175,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _ = trust.store().flush();
     budgets::save(&counters, &budgets);
     floods.tell(&*audit).await;
-    tokio::task::spawn_blocking(move || audit.close()).await?;
+    tokio::task::spawn_blocking(move || {
+        audit.close();
+        exports.close(LAST_EXPORT);
+    })
+    .await?;
     tracing::info!("Stopped.");
     Ok(())
 }

@@ -84,6 +84,17 @@ fn show(status: &Value) {
         text("/peers/revoked")
     );
     say!("audit     {} entries, {} failures", text("/audit/entries"), text("/audit/failures"));
+    for sink in status.pointer("/audit/export").and_then(Value::as_array).into_iter().flatten() {
+        say!("export    {}", export(sink));
+    }
+}
+
+/// A sink of the audit log: what it is, how far it is, and what is in the way.
+pub(super) fn export(sink: &Value) -> String {
+    let text = |key: &str| sink.get(key).and_then(Value::as_str).unwrap_or_default();
+    let behind = sink.get("behind").and_then(Value::as_u64).unwrap_or_default();
+    let why = sink.get("failing").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{} to {} {}, {behind} entries behind{why}", text("name"), text("to"), text("place"))
 }
 
 /// Where advisories come from, what there is of them, and what is in the way.

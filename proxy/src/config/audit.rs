@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
+use super::export::{self, ExportSettings};
 use super::units::span;
 use super::written::{ModeWord, Size};
 
@@ -54,6 +55,8 @@ pub(crate) struct Audit {
     /// The address that a client came from: `off`, not written; `truncated`, its /24 or /48; `full`. Default:
     /// `truncated`.
     client_address: Option<Addresses>,
+    /// Where the log is passed on to. Default: nowhere.
+    export: Option<Vec<export::Written>>,
 }
 
 /// When entries are brought from the system's memory to the medium.
@@ -108,6 +111,7 @@ pub(crate) struct AuditSettings {
     pub(crate) keep_bytes: Option<u64>,
     pub(crate) digests: Digests,
     pub(crate) client_address: Addresses,
+    pub(crate) export: Vec<ExportSettings>,
 }
 
 impl Default for AuditSettings {
@@ -124,6 +128,7 @@ impl Default for AuditSettings {
             keep_bytes: None,
             digests: Digests::default(),
             client_address: Addresses::default(),
+            export: Vec::new(),
         }
     }
 }
@@ -171,6 +176,7 @@ impl AuditSettings {
                 .map(|size| check.size("filters.audit.keep_bytes", Some(size), SEGMENT) as u64),
             digests: w.digests.unwrap_or_default(),
             client_address: w.client_address.unwrap_or_default(),
+            export: ExportSettings::check_all(check, w.export.as_deref().unwrap_or_default()),
         }
     }
 
@@ -189,6 +195,8 @@ impl AuditSettings {
             keep_bytes: self.keep_bytes.map(Size::Bytes),
             digests: Some(self.digests),
             client_address: Some(self.client_address),
+            export: Some(self.export.iter().map(ExportSettings::shown).collect())
+                .filter(|all: &Vec<_>| !all.is_empty()),
         }
     }
 }

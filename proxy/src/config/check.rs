@@ -157,13 +157,53 @@ impl<'t> Check<'t> {
 
     /// Notes a mistake at the line of its key.
     pub(super) fn wrong(&mut self, key: &str, message: String, hint: Option<&str>) {
-        let (line, column) = locate(self.text, key);
+        let place = locate(self.text, key);
+        self.note(place, key, message, hint);
+    }
+
+    /// The same, for a key in an item of a list: `nth` items before it have the key `at`, by which it is found.
+    pub(super) fn wrong_nth(
+        &mut self,
+        list: &str,
+        at: &str,
+        nth: usize,
+        key: &str,
+        message: String,
+        hint: Option<&str>,
+    ) {
+        let found = locate_nth(self.text, list, at, nth);
+        let place = found.map_or_else(|| locate(self.text, list), |at| line_and_column(self.text, at));
+        self.note(place, &format!("{list}.{key}"), message, hint);
+    }
+
+    fn note(&mut self, (line, column): (u64, u64), key: &str, message: String, hint: Option<&str>) {
         let mistake = Diagnostic::at(&self.file, line, column, key, message);
         self.mistakes.push(match hint {
             Some(hint) => mistake.with_hint(hint),
             None => mistake,
         });
     }
+}
+
+/// Finds the place of a key that stands in several items of a list.
+fn locate_nth(text: &str, list: &str, key: &str, nth: usize) -> Option<usize> {
+    let mut from = 0;
+    for part in list.split('.') {
+        from = find_key(text, part, from)? + part.len();
+    }
+    let mut at = find_key(text, key, from)?;
+    for _ in 0..nth {
+        at = find_key(text, key, at + key.len())?;
+    }
+    Some(at)
+}
+
+/// The line and column of a byte, from 1.
+fn line_and_column(text: &str, at: usize) -> (u64, u64) {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line as u64, column as u64)
 }
 
 /// Finds where a key such as `gate.limits.drain` is written: its parts in order, each after the one
@@ -176,11 +216,7 @@ fn locate(text: &str, key: &str) -> (u64, u64) {
         found = Some(at);
         from = at + part.len();
     }
-    let Some(at) = found else { return (1, 1) };
-    let before = text.get(..at).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line as u64, column as u64)
+    found.map_or((1, 1), |at| line_and_column(text, at))
 }
 
 /// The next place where a word stands as a key: followed by a colon, and not in a comment.

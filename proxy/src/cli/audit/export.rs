@@ -70,6 +70,11 @@ impl Format {
     }
 }
 
+/// A line of the log in the Common Event Format; none when there is no entry in it.
+pub(crate) fn as_cef(line: &[u8]) -> Option<String> {
+    Entry::read(line).map(|entry| cef::event(&entry))
+}
+
 /// The texts of an entry under these keys, without those that are absent.
 fn said<'e>(entry: &'e Entry, keys: &[&str]) -> Vec<&'e str> {
     keys.iter().map(|key| entry.text(key)).filter(|text| !text.is_empty()).collect()

@@ -1,0 +1,279 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis_certs::NodeKey;
+use portcullis_filters::audit::{AuditSink as _, Entry};
+
+use super::batch::{Bounds, Source};
+use super::place::Place;
+use super::*;
+use crate::audit_log::read::Cursor;
+use crate::audit_log::{AuditKey, segment};
+use crate::config::{AuditSettings, Fsync};
+
+/// A log that is passed on to folders, in a folder of its own.
+struct Home {
+    dir: tempfile::TempDir,
+    node: Arc<NodeKey>,
+    metrics: Arc<Metrics>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let node = Arc::new(NodeKey::generate().unwrap());
+        Self { dir: tempfile::tempdir().unwrap(), node, metrics: Metrics::new().unwrap() }
+    }
+
+    fn log_dir(&self) -> PathBuf {
+        self.dir.path().join("audit")
+    }
+
+    fn archive(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn settings(&self, sinks: &[&str]) -> AuditSettings {
+        AuditSettings {
+            fsync: Fsync::Always,
+            segment_bytes: 4 << 10,
+            export: sinks.iter().map(|name| self.sink(name)).collect(),
+            ..AuditSettings::default()
+        }
+    }
+
+    fn sink(&self, name: &str) -> ExportSettings {
+        ExportSettings {
+            name: name.to_owned(),
+            to: Destination::Directory(self.archive(name)),
+            batch_lines: 7,
+            batch_bytes: 64 << 10,
+            every: Duration::from_millis(5),
+        }
+    }
+
+    fn open(&self, settings: AuditSettings) -> Arc<AuditLog> {
+        let key = AuditKey::load_or_create(self.dir.path()).unwrap();
+        let (log, _) = AuditLog::open(&self.log_dir(), &key, Arc::clone(&self.node), settings).unwrap();
+        Arc::new(log)
+    }
+
+    fn pass_on(&self, log: &Arc<AuditLog>, settings: &AuditSettings) -> Exports {
+        let sender = Sender { id: self.node.public().node_id(), name: "gate".to_owned() };
+        Exports::start(log, self.dir.path(), &sender, &settings.export, &self.metrics).unwrap()
+    }
+
+    fn kept(&self, sink: &str) -> Kept {
+        Kept::load(&place::file(&self.dir.path().join(FOLDER), sink)).unwrap()
+    }
+
+    /// The lines of an archive in the order of its objects' names, and how many objects there are.
+    fn archived(&self, name: &str) -> (Vec<u8>, usize) {
+        let mut objects = BTreeMap::new();
+        for folder in fs::read_dir(self.archive(name).join(self.node.public().node_id())).unwrap() {
+            for file in fs::read_dir(folder.unwrap().path()).unwrap().map(|file| file.unwrap().path()) {
+                if file.extension().is_some_and(|end| end == "zst") {
+                    objects.insert(file.clone(), zstd::decode_all(fs::File::open(&file).unwrap()).unwrap());
+                }
+            }
+        }
+        let count = objects.len();
+        (objects.into_values().flatten().collect(), count)
+    }
+
+    /// All lines of the log.
+    fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        let mut reader = crate::audit_log::read::Reader::oldest(&self.log_dir()).unwrap();
+        while let crate::audit_log::read::Step::Line(line) = reader.next().unwrap() {
+            lines.extend_from_slice(line);
+        }
+        lines
+    }
+}
+
+fn write(log: &AuditLog, entries: u64) {
+    for number in 0..entries {
+        let path = format!("/api/chat/{number}");
+        log.hand_over(Entry { event_type: "request", path: &path, ..Entry::default() }.draft()).wait().unwrap();
+    }
+}
+
+fn until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < deadline, "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_in_the_log_is_in_the_archive_in_its_order_over_restarts() {
+    let home = Home::new();
+    let settings = home.settings(&["archive"]);
+    fs::create_dir(home.archive("archive")).unwrap();
+    for _ in 0..3 {
+        let log = home.open(settings.clone());
+        let exports = home.pass_on(&log, &settings);
+        write(&log, 40);
+        log.close();
+        exports.close(Duration::from_secs(30));
+    }
+    let lines = home.lines();
+    let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let (archived, _) = home.archived("archive");
+    assert_eq!(archived, lines);
+    assert_eq!(home.kept("archive").place.entries, Some(count));
+    assert_eq!(home.kept("archive").until, None);
+    let counted = String::from_utf8(home.metrics.render().unwrap()).unwrap();
+    assert!(
+        counted.contains(&format!("portcullis_audit_export_lines_total{{sink=\"archive\"}} {count}\n")),
+        "{counted}"
+    );
+    assert!(counted.contains("portcullis_audit_export_gaps_total{sink=\"archive\"} 0\n"), "{counted}");
+    let folder = home.archive("archive").join(home.node.public().node_id()).join("audit-000000");
+    let notes = fs::read_dir(folder)
+        .unwrap()
+        .filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|end| end == "checkpoint"));
+    assert!(notes.count() > 0, "the checkpoints stand beside");
+}
+
+#[test]
+fn a_batch_that_may_have_arrived_is_the_same_again() {
+    let home = Home::new();
+    let settings = AuditSettings { segment_bytes: 1 << 20, ..home.settings(&["archive"]) };
+    fs::create_dir(home.archive("archive")).unwrap();
+    let log = home.open(settings.clone());
+    write(&log, 5);
+    let exports = home.pass_on(&log, &settings);
+    until(|| home.kept("archive").place.entries == Some(5));
+    exports.close(Duration::from_secs(30));
+    drop(exports);
+    // As if the gate had been killed after the object was put and before its place was kept.
+    let kept = home.kept("archive");
+    let torn = Kept { place: Place::default(), until: Some(kept.place.cursor) };
+    torn.save(&place::file(&home.dir.path().join(FOLDER), "archive")).unwrap();
+    write(&log, 5);
+    let exports = home.pass_on(&log, &settings);
+    until(|| home.kept("archive").place.entries == Some(10));
+    exports.close(Duration::from_secs(30));
+    let (archived, objects) = home.archived("archive");
+    assert_eq!((archived, objects), (home.lines(), 2));
+}
+
+#[test]
+fn an_object_that_says_something_else_stays_and_is_told() {
+    let home = Home::new();
+    let settings = home.settings(&["archive"]);
+    let folder = home.archive("archive").join(home.node.public().node_id()).join("audit-000000");
+    fs::create_dir_all(&folder).unwrap();
+    let planted = folder.join("000000000000-000000000004.jsonl.zst");
+    fs::write(&planted, zstd::encode_all(&b"{}\n"[..], 3).unwrap()).unwrap();
+    let log = home.open(settings.clone());
+    write(&log, 5);
+    let exports = home.pass_on(&log, &settings);
+    until(|| exports.status()[0]["failing"].as_str().is_some_and(|why| why.contains("another object stands there")));
+    assert_eq!(exports.status()[0]["behind"], 5);
+    fs::remove_file(&planted).unwrap();
+    until(|| home.kept("archive").place.entries == Some(5));
+    until(|| exports.status()[0]["failing"].is_null());
+}
+
+#[test]
+fn nothing_is_deleted_that_one_sink_has_not_got() {
+    let home = Home::new();
+    let settings = AuditSettings { keep_bytes: Some(1), compress: false, ..home.settings(&["here", "away"]) };
+    fs::create_dir(home.archive("here")).unwrap();
+    let log = home.open(settings.clone());
+    let exports = home.pass_on(&log, &settings);
+    write(&log, 60);
+    let written = log.next_entry();
+    until(|| home.kept("here").place.entries.is_some_and(|entries| entries >= written));
+    until(|| exports.status()[1]["failing"].as_str().is_some_and(|why| why.contains("is not there")));
+    assert!(segment::plain(&home.log_dir(), 0).exists(), "one of them has not got it");
+    fs::create_dir(home.archive("away")).unwrap();
+    until(|| !segment::plain(&home.log_dir(), 0).exists());
+    log.close();
+    exports.close(Duration::from_secs(30));
+    assert_eq!(home.archived("here").0, home.archived("away").0);
+}
+
+#[test]
+fn nothing_is_deleted_before_anybody_asked_for_it() {
+    let home = Home::new();
+    let settings = AuditSettings { keep_bytes: Some(1), compress: true, ..home.settings(&["archive"]) };
+    let log = home.open(settings);
+    write(&log, 60);
+    until(|| segment::compressed(&home.log_dir(), 2).exists());
+    assert!(segment::compressed(&home.log_dir(), 0).exists());
+}
+
+/// Everything that a source gives from this place on.
+fn gathered(source: &mut Source, lines: usize, durable: Cursor) -> Vec<super::batch::Batch> {
+    let bounds = Bounds { lines, bytes: 1 << 20, durable, until: None };
+    std::iter::from_fn(|| source.gather(&bounds).unwrap()).collect()
+}
+
+#[test]
+fn batches_are_whole_lines_of_one_segment_and_never_more_than_is_durable() {
+    let home = Home::new();
+    let log = home.open(home.settings(&[]));
+    write(&log, 60);
+    log.close();
+    let all = home.lines();
+    let end = log.durable();
+    assert!(end.segment > 2, "{end:?}");
+    let mut source = Source::new(&home.log_dir(), Place::default());
+    let batches = gathered(&mut source, 7, end);
+    assert_eq!(batches.concat_lines(), all);
+    assert!(batches.iter().all(|batch| batch.count <= 7));
+    let mut next = 0;
+    for batch in &batches {
+        assert_eq!(batch.first, next);
+        next = batch.next;
+    }
+    // From any place on, the rest; up to any place, no more.
+    for batch in &batches {
+        let after = batch.after;
+        let rest = gathered(&mut Source::new(&home.log_dir(), after), 1_000, end).concat_lines();
+        assert!(all.ends_with(&rest));
+        let head = gathered(&mut Source::new(&home.log_dir(), Place::default()), 1_000, after.cursor).concat_lines();
+        assert_eq!([head, rest].concat(), all);
+    }
+}
+
+trait Lines {
+    fn concat_lines(&self) -> Vec<u8>;
+}
+
+impl Lines for [super::batch::Batch] {
+    fn concat_lines(&self) -> Vec<u8> {
+        self.iter().flat_map(|batch| batch.lines.clone()).collect()
+    }
+}
+
+#[test]
+fn what_is_gone_is_counted_and_passed_over() {
+    let home = Home::new();
+    let log = home.open(AuditSettings { compress: false, ..home.settings(&[]) });
+    write(&log, 60);
+    log.close();
+    let end = log.durable();
+    let mut source = Source::new(&home.log_dir(), Place::default());
+    let first = gathered(&mut source, 3, end).remove(0);
+    for number in 0..2 {
+        fs::remove_file(segment::plain(&home.log_dir(), number)).unwrap();
+    }
+    let mut source = Source::new(&home.log_dir(), first.after);
+    let rest = gathered(&mut source, 1_000, end);
+    assert_eq!(rest.concat_lines(), home.lines());
+    assert_eq!(source.take_gaps(), 1);
+    // A log that was moved away, and one that is shorter than what was passed on of it.
+    let far = Place { cursor: Cursor { segment: 99, offset: 7 }, entries: Some(9_999) };
+    for place in [far, Place { cursor: first.after.cursor, entries: Some(4_000) }] {
+        let mut source = Source::new(&home.log_dir(), place);
+        assert_eq!(gathered(&mut source, 1_000, end).concat_lines(), home.lines(), "{place:?}");
+        assert!(source.take_gaps() > 0);
+    }
+}

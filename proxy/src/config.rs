@@ -32,7 +32,7 @@ mod store;
 mod units;
 pub(crate) mod written;
 
-pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync};
+pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync, WitnessSettings};
 pub(crate) use firewall::FirewallConfig;
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};
 pub(crate) use limits::RateLimits;

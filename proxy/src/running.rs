@@ -15,6 +15,7 @@ use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
 use crate::store::Stores;
 use crate::trust::Trust;
+use crate::witnessed::Witnesses;
 
 /// How often upstreams are asked whether they live.
 const PROBE: Duration = Duration::from_secs(5);
@@ -24,6 +25,7 @@ pub(crate) struct Running {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     pub(crate) surroundings: Surroundings,
     pub(crate) audit: Arc<AuditLog>,
+    pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) stores: Arc<Stores>,
@@ -109,7 +111,11 @@ impl Running {
     }
 
     pub(crate) fn audit_status(&self) -> Value {
-        self.audit.status_json()
+        let mut status = self.audit.status_json();
+        if let Some(status) = status.as_object_mut() {
+            status.insert("witnesses".to_owned(), self.witnesses.status());
+        }
+        status
     }
 
     pub(crate) fn peers(&self) -> Value {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
 use crate::audit_log::{AuditKey, segment};
 
+mod witnessed;
+
 /// The segments of a log, oldest first.
 pub(crate) fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(segment::numbers(dir, ".jsonl")?.into_iter().map(|number| segment::plain(dir, number)).collect())
@@ -47,6 +49,10 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         args: JsonArgs,
     },
+    /// Shows what this gate countersigned of other nodes' logs, as their witness.
+    #[command(after_help = "Examples:\n  portcullis audit witnessed\n  \
+                            portcullis audit witnessed --origin peer:.../audit > seen.checkpoint")]
+    Witnessed(witnessed::WitnessedArgs),
 }
 
 /// Which entries.
@@ -74,6 +80,7 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
         AuditCommand::Verify { files, args } => verify(files, args),
         AuditCommand::Show { which, args } => show(which, args),
         AuditCommand::Tail { follow, lines, args } => tail(*follow, *lines, args),
+        AuditCommand::Witnessed(args) => witnessed::run(args),
     }
 }
 

@@ -32,6 +32,8 @@ use crate::running::Running;
 use crate::service::{self, Service};
 use crate::store::Stores;
 use crate::trust::Trust;
+use crate::witness::Witness;
+use crate::witnessed::Witnesses;
 use crate::{admin, logging};
 
 /// Runs the gate until it is told to stop.
@@ -94,6 +96,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
+    let signer = Arc::new(load_node(&state)?);
+    let witnesses = Witnesses::of(&config, &audit, &signer, &metrics).map_err(anyhow::Error::msg)?;
+    let witnesses = Arc::new(witnesses);
+    let witness = Witness::open(&state, signer, Arc::clone(&clock) as _)?;
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
     let token = read_token(&state.join("admin.token"))?;
@@ -106,6 +112,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         current: Arc::clone(&current),
         surroundings,
         audit: Arc::clone(&audit),
+        witnesses: Arc::clone(&witnesses),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
         stores: Arc::clone(&stores),
@@ -137,10 +144,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
         signatory: Signatory::new(node, Arc::clone(&running.surroundings.clock)),
+        witness,
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;
     running.listening.store(true, Ordering::Release);
+    witnesses.keep();
     tracing::info!(gate = %listener.address, admin = %admin_address, "The gate stands.");
 
     let watched = watch_file(&running);

@@ -4,6 +4,7 @@
 mod answers;
 mod attacks;
 mod audit;
+mod audit_witness;
 mod bad_input;
 mod cert_commands;
 mod certificates;

@@ -50,8 +50,7 @@ pub(crate) enum AuditCommand {
         args: JsonArgs,
     },
     /// Shows what this gate countersigned of other nodes' logs, as their witness.
-    #[command(after_help = "Examples:\n  portcullis audit witnessed\n  \
-                            portcullis audit witnessed --origin peer:.../audit > seen.checkpoint")]
+    #[command(after_help = "Example:\n  portcullis audit witnessed --origin 'peer:.../audit' > seen.checkpoint")]
     Witnessed(witnessed::WitnessedArgs),
 }
 

@@ -175,7 +175,9 @@ impl Weight {
             RouteClass::Inference | RouteClass::Egress => Self { tokens: true, places: true },
             // A pull may run for an hour, but it costs no tokens.
             RouteClass::Admin => Self { tokens: false, places: true },
-            RouteClass::Read | RouteClass::Sensitive | RouteClass::Public => Self { tokens: false, places: false },
+            RouteClass::Read | RouteClass::Sensitive | RouteClass::Public | RouteClass::Witness => {
+                Self { tokens: false, places: false }
+            }
         }
     }
 

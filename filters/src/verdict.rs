@@ -237,6 +237,19 @@ codes! {
     UpstreamTimeout = "upstream.timeout", 504;
     /// The upstream cannot be reached.
     UpstreamUnavailable = "upstream.unavailable", 503;
+    /// A checkpoint that contradicts what this gate countersigned of the log: smaller, or of the same size with
+    /// another root.
+    WitnessConflict = "witness.conflict", 409;
+    /// The gate is witness to as many logs as it can be.
+    WitnessFull = "witness.full", 503;
+    /// A checkpoint that does not continue what this gate countersigned of the log.
+    WitnessInconsistent = "witness.inconsistent", 422;
+    /// The old size is not that of the checkpoint that this gate countersigned last.
+    WitnessOldSize = "witness.old_size", 409;
+    /// A checkpoint that its log did not sign.
+    WitnessSignature = "witness.signature", 403;
+    /// A log that is not the caller's own.
+    WitnessUnknownLog = "witness.unknown_log", 404;
 }
 
 impl fmt::Display for Code {
@@ -259,6 +272,7 @@ fn internal(filter: &str) -> &'static str {
         "schema" => "schema.internal",
         "signature" => "signature.internal",
         "upstream" => "upstream.internal",
+        "witness" => "witness.internal",
         "test_fault" => "test_fault.internal",
         _ => "gate.internal",
     }

@@ -18,11 +18,14 @@ pub enum RouteClass {
     Read,
     /// Read-only, but leaks other users' data or the host.
     Sensitive,
+    /// Has the gate countersign a checkpoint of the caller's own audit log; answered by the gate itself.
+    Witness,
 }
 
 impl RouteClass {
     /// Every class, in alphabetical order.
-    pub const ALL: [Self; 6] = [Self::Admin, Self::Egress, Self::Inference, Self::Public, Self::Read, Self::Sensitive];
+    pub const ALL: [Self; 7] =
+        [Self::Admin, Self::Egress, Self::Inference, Self::Public, Self::Read, Self::Sensitive, Self::Witness];
 
     /// The word for it in config, audit and metrics.
     #[must_use]
@@ -34,7 +37,14 @@ impl RouteClass {
             Self::Public => "public",
             Self::Read => "read",
             Self::Sensitive => "sensitive",
+            Self::Witness => "witness",
         }
+    }
+
+    /// Whether the gate answers such a route itself: no server behind it hears of the request.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Public | Self::Witness)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fields::FieldTable;
 mod load;
 mod table;
 
-pub use load::{RouteTableError, builtin};
+pub use load::{RouteTableError, builtin, own};
 pub use table::{Found, RouteTable};
 
 /// One route of a model server.

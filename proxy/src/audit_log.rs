@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
-use portcullis_audit::{Chain, Position};
+use portcullis_audit::{Chain, NoteSignature, Position};
 use portcullis_certs::NodeKey;
 use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
@@ -103,6 +103,9 @@ struct Shared {
     signed: watch::Sender<u64>,
     /// The first segment that is not exported whole; none while nothing is exported.
     exported: Mutex<Option<u64>>,
+    notes: Arc<checkpoints::Notes>,
+    /// A witness saw another log than this one.
+    contradicted: AtomicBool,
 }
 
 /// Where the log stands.
@@ -154,10 +157,12 @@ impl AuditLog {
             signed: watch::Sender::new(end.signed),
             // Until somebody says how far that came, nothing that is to be passed on may go.
             exported: Mutex::new(if settings.export.is_empty() { None } else { Some(0) }),
+            notes: Arc::new(checkpoints::Notes::new(dir)),
+            contradicted: AtomicBool::new(false),
             settings,
         });
         shared.desk.begin_at(number, length, end.signed);
-        let signer = checkpoints::Signer::new(dir, node);
+        let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
         let syncer =
             Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: end.tree_file, signer, nodes: Vec::new() };
         let mut writer = Writer {
@@ -231,6 +236,19 @@ impl AuditLog {
         self.shared.standing().position.next_seq
     }
 
+    /// Adds a witness's cosignature to the checkpoint with this text. Says whether that was still there.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub(crate) fn cosigned(&self, text: &str, cosignature: &NoteSignature) -> std::io::Result<bool> {
+        self.shared.notes.add(text, cosignature)
+    }
+
+    /// Notes that a witness saw another log than this one: the chain counts as broken until the gate is started anew.
+    pub(crate) fn contradicted(&self) {
+        self.shared.contradicted.store(true, Ordering::Release);
+    }
+
     /// Notes that everything before this segment was exported.
     pub(crate) fn exported(&self, segment: u64) {
         *self.shared.exported.lock().unwrap_or_else(PoisonError::into_inner) = Some(segment);
@@ -250,7 +268,8 @@ impl AuditLog {
             // One observation for the groups since the last look: their mean.
             metrics.audit_write.observe(Duration::from_nanos(mean).as_secs_f64());
         }
-        metrics.audit_chain_ok.set(i64::from(self.ready()));
+        let contradicted = shared.contradicted.load(Ordering::Acquire);
+        metrics.audit_chain_ok.set(i64::from(self.ready() && !contradicted));
         metrics.audit_sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
     }
 

@@ -33,7 +33,7 @@ mod store;
 mod units;
 pub(crate) mod written;
 
-pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync};
+pub(crate) use audit::{Addresses, AuditSettings, Digests, Fsync, WitnessSettings};
 pub(crate) use export::{Bucket, Destination, ExportSettings, Format, Receiver};
 pub(crate) use firewall::FirewallConfig;
 pub(crate) use identity::{IdentitySettings, Issuer, KeySource};

@@ -33,6 +33,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) config: Arc<Config>,
     pub(crate) limits: Limits,
+    /// The same for routes that the gate answers itself, whose bodies are small.
+    pub(crate) own_limits: Limits,
     pub(crate) hosts: Hosts,
     pub(crate) ways: Vec<Way>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
@@ -123,6 +125,10 @@ impl Generation {
         Ok(Self {
             number,
             limits: config.gate.limits.clone(),
+            own_limits: Limits {
+                body_bytes: config.gate.limits.body_bytes.min(portcullis_audit::MAX_SUBMISSION),
+                ..config.gate.limits.clone()
+            },
             hosts: Hosts::new(&config),
             ways,
             upstreams,

@@ -50,6 +50,8 @@ mod test_fault;
 mod trust;
 mod upstream;
 mod web;
+mod witness;
+mod witnessed;
 
 /// Each request allocates and frees a few large buffers; this allocator does so at half the cost
 /// (docs/benchmarks.md).

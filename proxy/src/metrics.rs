@@ -18,6 +18,7 @@ use prometheus::{
 };
 
 use crate::queue::Standing;
+use crate::witness;
 
 /// The filters that exist, for label sets that start at 0.
 const FILTERS: [&str; 9] =
@@ -86,6 +87,9 @@ pub(crate) struct Metrics {
     pub(crate) audit_write: Histogram,
     pub(crate) audit_chain_ok: IntGauge,
     pub(crate) audit_sequence: Gauge,
+    pub(crate) audit_witnessed: IntGauge,
+    pub(crate) audit_witness_conflicts: IntCounter,
+    witness_requests: IntCounterVec,
     pub(crate) replays: IntCounter,
 }
 
@@ -298,6 +302,22 @@ impl Metrics {
             replay_nonces: int_gauge(r, "portcullis_replay_nonces", "Used nonces that are remembered.")?,
             replays: counter(r, "portcullis_replays_total", "Requests refused as replays.")?,
             audit_sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
+            audit_witnessed: int_gauge(
+                r,
+                "portcullis_audit_witnessed",
+                "Entries under a checkpoint that a witness countersigned.",
+            )?,
+            audit_witness_conflicts: counter(
+                r,
+                "portcullis_audit_witness_conflicts_total",
+                "Times that a witness had seen another log than this one.",
+            )?,
+            witness_requests: counters(
+                r,
+                "portcullis_witness_requests_total",
+                "Checkpoints of other nodes' logs that were to be countersigned.",
+                &["result"],
+            )?,
             registry: registry.clone(),
         };
         #[cfg(target_os = "linux")]
@@ -346,6 +366,9 @@ impl Metrics {
         }
         for direction in ["backward", "forward"] {
             self.clock_steps.with_label_values(&[direction]);
+        }
+        for result in witness::RESULTS {
+            self.witness_requests.with_label_values(&[result]);
         }
         self.connections.with_label_values(&[LISTENER]);
         self.last_reload_successful.set(1);
@@ -398,6 +421,10 @@ impl Metrics {
         if f.code == REPLAYED {
             self.replays.inc();
         }
+    }
+
+    pub(crate) fn witness_request(&self, result: &'static str) {
+        self.witness_requests.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn overhead_request(&self, took: Duration) {

@@ -12,7 +12,8 @@ use http::{Method, Version};
 use pingora_http::RequestHeader;
 use portcullis_filters::exchange::{Credentials, Head, Presented};
 use portcullis_filters::{Code, Refusal};
-use portcullis_policies::routes::{Found, Route};
+use portcullis_policies::UpstreamKind;
+use portcullis_policies::routes::{self, Found, Route};
 
 use crate::generation::{Generation, Way};
 
@@ -200,7 +201,16 @@ fn check_host(head: &RequestHeader, generation: &Generation) -> Result<(), Refus
     Err(malformed("the Host header names none of this gate's names; the operator lists them in gate.server_names"))
 }
 
-/// Finds the route and the upstream of a request.
+/// Who answers a request that is let through.
+#[derive(Clone, Copy)]
+pub(crate) enum Lead<'g> {
+    /// The gate itself.
+    Gate,
+    /// An upstream.
+    Upstream(&'g Way),
+}
+
+/// Finds the route of a request, and who answers it.
 ///
 /// # Errors
 /// `policy.unknown_route` where no table lists it, `policy.no_route` where none leads anywhere.
@@ -208,12 +218,15 @@ pub(crate) fn find<'g>(
     generation: &'g Generation,
     method: &Method,
     path: &str,
-) -> Result<(&'g Way, Arc<Route>), Refusal> {
+) -> Result<(Lead<'g>, Arc<Route>), Refusal> {
+    if let Found::Route(route) = routes::own().find(method.as_str(), path) {
+        return Ok((Lead::Gate, Arc::clone(route)));
+    }
     let mut known = None;
     for way in &generation.ways {
         let Found::Route(route) = way.table.find(method.as_str(), path) else { continue };
         if way.class.is_empty() || way.class.contains(&route.class) {
-            return Ok((way, Arc::clone(route)));
+            return Ok((Lead::Upstream(way), Arc::clone(route)));
         }
         known = Some(route.class);
     }
@@ -230,19 +243,24 @@ pub(crate) fn find<'g>(
 pub(crate) fn head(
     target: Target,
     request: &RequestHeader,
-    way: &Way,
+    lead: Lead<'_>,
     route: Arc<Route>,
     presented: Presented,
     credentials: Credentials,
 ) -> Head {
+    let (upstream, server) = match lead {
+        // Of no importance: a route of the gate's own names no models and no tools.
+        Lead::Gate => (UpstreamKind::OpenAi, Arc::from("gate")),
+        Lead::Upstream(way) => (way.upstream.kind, Arc::clone(&way.upstream.name)),
+    };
     Head {
         method: request.method.clone(),
         path: target.path,
         query: target.query,
         headers: judged_headers(&request.headers),
         route,
-        upstream: way.upstream.kind,
-        server: Arc::clone(&way.upstream.name),
+        upstream,
+        server,
         presented,
         credentials,
         content: None,

@@ -16,6 +16,7 @@ use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
 use crate::store::Stores;
 use crate::trust::Trust;
+use crate::witnessed::Witnesses;
 
 /// How often upstreams are asked whether they live.
 const PROBE: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ pub(crate) struct Running {
     pub(crate) surroundings: Surroundings,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) exports: Arc<Exports>,
+    pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) stores: Arc<Stores>,
@@ -115,6 +117,7 @@ impl Running {
         let mut status = self.audit.status_json();
         if let Some(status) = status.as_object_mut() {
             status.insert("export".to_owned(), self.exports.status());
+            status.insert("witnesses".to_owned(), self.witnesses.status());
         }
         status
     }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -18,7 +17,6 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 use pingora_error::ErrorType;
-use pingora_http::ResponseHeader;
 use portcullis_filters::audit::AuditSink;
 use portcullis_filters::chain::Refused;
 use portcullis_filters::exchange::{Caller, Content, Head, Presented};
@@ -33,14 +31,17 @@ use crate::config::Tls;
 use crate::credentials;
 use crate::decisions::Decisions;
 use crate::floods::Floods;
-use crate::generation::{Generation, Way};
+use crate::generation::{Generation, Limits};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::privacy::Privacy;
 use crate::record::{Ending, Record};
-use crate::refuse::{self, NODE, REQUEST_ID, VERDICT, unless_head};
+use crate::refuse;
 use crate::relay::{Relay, Relayed};
-use crate::route;
+use crate::route::{self, Lead};
+use crate::witness::Witness;
+
+mod own;
 
 /// Bodies above this size are judged off the worker's thread, so that one long scan does not hold up
 /// the worker's other connections.
@@ -56,6 +57,7 @@ pub(crate) struct Service {
     pub(crate) memory: Memory,
     pub(crate) floods: Arc<Floods>,
     pub(crate) signatory: Signatory,
+    pub(crate) witness: Witness,
     pub(crate) options: HttpServerOptions,
 }
 
@@ -172,7 +174,7 @@ impl Service {
                     self.audit.ready() && self.floods.liveness(address(session), generation.strangers);
                 self.public(session, record).await
             }
-            Ok(Headed::Judged(way, head)) => self.judge(session, generation, record, way, *head, began).await,
+            Ok(Headed::Judged(lead, head)) => self.judge(session, generation, record, lead, *head, began).await,
             Err(refusal) => Stop::Refused(dialect, self.sum_up(session, generation, record, refusal, None)),
         }
     }
@@ -231,35 +233,41 @@ impl Service {
             credentials::read_signature(request, route::authority(request)?, https, &mut credentials);
         }
         record.path.clone_from(&target.path);
-        let (way, route) = route::find(generation, &request.method, &target.path)?;
+        let (lead, route) = route::find(generation, &request.method, &target.path)?;
         *dialect = route.dialect;
         record.class = route.class.as_str();
         record.route = Some(Arc::clone(&route.name));
         if route.class == RouteClass::Public {
             return Ok(Headed::Public);
         }
-        record.upstream = Some(Arc::clone(&way.upstream.name));
-        Ok(Headed::Judged(way, Box::new(route::head(target, request, way, route, presented, credentials))))
+        if let Lead::Upstream(way) = lead {
+            record.upstream = Some(Arc::clone(&way.upstream.name));
+        }
+        Ok(Headed::Judged(lead, Box::new(route::head(target, request, lead, route, presented, credentials))))
     }
 
-    /// The chain, the body, the chain again, the relay.
+    /// The chain, the body, the chain again, the relay; or what the gate itself has to say.
     async fn judge(
         &self,
         session: &mut ServerSession,
         generation: &Arc<Generation>,
         record: &mut Record,
-        way: &Way,
+        lead: Lead<'_>,
         mut head: Head,
         began: Instant,
     ) -> Stop {
         let dialect = head.route.dialect;
+        let limits = match lead {
+            Lead::Gate => &generation.own_limits,
+            Lead::Upstream(_) => &generation.limits,
+        };
         let refused = |record: &mut Record, refused: Refused| {
             record.facts(&refused.facts);
             Stop::Refused(dialect, refused.refusal)
         };
         let mut early = None;
         if head.credentials.signature.as_ref().is_some_and(Signature::awaits_content) {
-            match self.read_early(session, generation, &head).await {
+            match self.read_early(session, generation, limits, &head).await {
                 Ok(received) => {
                     head.content = Some(received.digest);
                     early = Some(received);
@@ -286,7 +294,7 @@ impl Service {
                     &asks
                 }
             };
-            let (limits, memory) = (&generation.limits, self.memory.of(owner));
+            let memory = self.memory.of(owner);
             let received = match early {
                 Some(received) => Ok(received),
                 None => body::read(session, admitted.readable(), limits, &memory).await,
@@ -306,10 +314,13 @@ impl Service {
         };
         record.facts(cleared.facts());
         self.metrics.overhead_request(began.elapsed().saturating_sub(waited));
+        let upstream = match lead {
+            Lead::Gate => return self.own(session, record, &cleared).await,
+            Lead::Upstream(way) => &way.upstream,
+        };
         let current = &self.current;
         let answering = self.answering(session, record);
         let answering = answering.as_ref();
-        let upstream = &way.upstream;
         let relay = Relay { session, generation, current, upstream, metrics: &self.metrics, record, answering };
         let relayed = relay.run(cleared).await;
         drop(memory);
@@ -329,35 +340,12 @@ impl Service {
         &self,
         session: &mut ServerSession,
         generation: &Generation,
+        limits: &Limits,
         head: &Head,
     ) -> Result<Received, Refusal> {
         let readable = generation.chain.readable(head)?;
         let memory = self.memory.of_stranger(address(session));
-        body::read(session, readable, &generation.limits, &memory).await
-    }
-
-    /// Liveness is answered by the gate itself, to anybody: it says nothing of what is behind.
-    async fn public(&self, session: &mut ServerSession, record: &mut Record) -> Stop {
-        let body = Bytes::from_static(b"{\"status\":\"ok\"}");
-        record.status = 200;
-        if record.close(Ending::Allowed).await.is_err() {
-            return Stop::Refused(
-                Dialect::Plain,
-                Refusal::new("audit", Code::AuditUnavailable, "the audit log cannot be written"),
-            );
-        }
-        let written = async {
-            let mut head = ResponseHeader::build(200, Some(6))?;
-            head.insert_header(header::CONTENT_TYPE, "application/json")?;
-            head.insert_header(header::CONTENT_LENGTH, body.len())?;
-            head.insert_header(REQUEST_ID, record.id.as_str())?;
-            head.insert_header(NODE, self.current.load().node.clone())?;
-            head.insert_header(VERDICT, "allow")?;
-            session.write_response_header(Box::new(head)).await?;
-            session.write_response_body(unless_head(session, body), true).await
-        };
-        let _: pingora_error::Result<()> = written.await;
-        Stop::Done
+        body::read(session, readable, limits, &memory).await
     }
 
     /// Writes the entry of a refusal, then says it.
@@ -403,7 +391,7 @@ impl Service {
 
 /// What the head turned out to be.
 enum Headed<'g> {
-    Judged(&'g Way, Box<Head>),
+    Judged(Lead<'g>, Box<Head>),
     Public,
 }
 

@@ -190,6 +190,13 @@ pub fn builtin(kind: UpstreamKind) -> &'static Arc<RouteTable> {
     }
 }
 
+/// The routes that a gate answers itself, whatever stands behind it.
+#[must_use]
+pub fn own() -> &'static Arc<RouteTable> {
+    static OWN: Shipped = LazyLock::new(|| shipped(&[include_str!("../../routes/gate.yaml")]));
+    &OWN
+}
+
 type Shipped = LazyLock<Arc<RouteTable>>;
 
 /// A shipped table is tested to be readable; if it were not, nothing would get through.

@@ -1,9 +1,11 @@
 //! Signing the log: the root of its tree, as a note that anybody can check who knows the node's public key.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use portcullis_audit::{Checkpoint, KeyKind, Note, SignedCheckpoint, VerifierKey, VerifierKeyError, note};
+use portcullis_audit::{
+    Checkpoint, KeyKind, Note, NoteSignature, SignedCheckpoint, VerifierKey, VerifierKeyError, note,
+};
 use portcullis_certs::{NodeKey, NodePublic, files};
 
 use ed25519_dalek::VerifyingKey;
@@ -24,16 +26,79 @@ pub(crate) fn verifier_key(node: &NodePublic) -> Result<VerifierKey, VerifierKey
     VerifierKey::new(&origin(&node.node_id()), KeyKind::Ed25519, key)
 }
 
+/// The name under which a node countersigns the logs of others.
+pub(crate) fn witness_name(node_id: &str) -> String {
+    format!("{node_id}/witness")
+}
+
+/// The key that a node's cosignatures are checked with.
+///
+/// # Errors
+/// When it is a weak key.
+pub(crate) fn witness_key(node: &NodePublic) -> Result<VerifierKey, VerifierKeyError> {
+    let key = VerifyingKey::from_bytes(node.as_bytes()).map_err(|_| VerifierKeyError::Key)?;
+    VerifierKey::new(&witness_name(&node.node_id()), KeyKind::Cosignature, key)
+}
+
+/// The node whose log has this name; `None` where no node's has.
+pub(crate) fn node_of_origin(origin: &str) -> Option<NodePublic> {
+    NodePublic::from_node_id(origin.strip_suffix("/audit")?).ok()
+}
+
+/// How many of the newest segments' checkpoints are looked through for the one that a witness countersigned: it was
+/// the newest moments ago.
+const LOOKED_THROUGH: usize = 8;
+
+/// The notes beside the segments. Who signs and who adds cosignatures take turns, so that neither undoes what the other
+/// wrote.
+pub(super) struct Notes {
+    dir: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl Notes {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), turn: Mutex::default() }
+    }
+
+    /// Puts a note beside a segment, in place of an older one.
+    fn put(&self, segment: u64, note: &Note) -> std::io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&segment::checkpoint(&self.dir, segment), note)
+    }
+
+    /// Adds a cosignature to the note with this text, in place of an older one by the same key. Says whether the note
+    /// still lay there: the next one may have taken its place.
+    pub(super) fn add(&self, text: &str, cosignature: &NoteSignature) -> std::io::Result<bool> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in segment::numbers(&self.dir, ".checkpoint")?.into_iter().rev().take(LOOKED_THROUGH) {
+            let path = segment::checkpoint(&self.dir, number);
+            let mut note = read_note(&path).map_err(std::io::Error::other)?;
+            if note.text == text {
+                note.signatures.retain(|known| (&known.name, known.id) != (&cosignature.name, cosignature.id));
+                note.signatures.push(cosignature.clone());
+                write(&path, &note)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn write(path: &Path, note: &Note) -> std::io::Result<()> {
+    files::write_private(path, note.to_string().as_bytes()).map_err(std::io::Error::other)
+}
+
 /// What signs the log.
 pub(super) struct Signer {
-    dir: PathBuf,
+    notes: Arc<Notes>,
     origin: String,
     node: Arc<NodeKey>,
 }
 
 impl Signer {
-    pub(super) fn new(dir: &Path, node: Arc<NodeKey>) -> Self {
-        Self { dir: dir.to_owned(), origin: origin(&node.public().node_id()), node }
+    pub(super) fn new(notes: Arc<Notes>, node: Arc<NodeKey>) -> Self {
+        Self { notes, origin: origin(&node.public().node_id()), node }
     }
 
     /// Signs a tree of this size and root, and puts the note beside the segment that ends there.
@@ -43,8 +108,7 @@ impl Signer {
         let signature =
             note::sign(&text, &self.origin, self.node.secret().signing_key()).map_err(std::io::Error::other)?;
         let note = Note { text, signatures: vec![signature] };
-        let path = segment::checkpoint(&self.dir, segment);
-        files::write_private(&path, note.to_string().as_bytes()).map_err(std::io::Error::other)?;
+        self.notes.put(segment, &note)?;
         Ok(note)
     }
 }
@@ -74,14 +138,19 @@ pub(crate) fn newest(dir: &Path, key: &VerifierKey) -> Result<Option<Signed>, Ba
 
 /// Reads a checkpoint that was signed with this key.
 pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Signed, BadCheckpoint> {
-    let unread = |why: String| BadCheckpoint::Unread { path: path.to_owned(), why };
+    let note = read_note(path)?;
     let wrong = |why: String| BadCheckpoint::Wrong { path: path.to_owned(), why };
+    let checkpoint = SignedCheckpoint::open(&note, key).map_err(|error| wrong(error.to_string()))?.into_checkpoint();
+    Ok(Signed { checkpoint, note, path: path.to_owned() })
+}
+
+/// Reads a note, of which nothing is verified.
+pub(crate) fn read_note(path: &Path) -> Result<Note, BadCheckpoint> {
+    let unread = |why: String| BadCheckpoint::Unread { path: path.to_owned(), why };
     let file = std::fs::File::open(path).map_err(|error| unread(error.to_string()))?;
     let mut text = String::new();
     let most = note::MAX_NOTE as u64 + 1;
     std::io::Read::read_to_string(&mut std::io::Read::take(file, most), &mut text)
         .map_err(|error| unread(error.to_string()))?;
-    let note = Note::parse(text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
-    let checkpoint = SignedCheckpoint::open(&note, key).map_err(|error| wrong(error.to_string()))?.into_checkpoint();
-    Ok(Signed { checkpoint, note, path: path.to_owned() })
+    Note::parse(text.as_bytes()).map_err(|error| BadCheckpoint::Wrong { path: path.to_owned(), why: error.to_string() })
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use self::entry::Entry;
 use self::output::Output;
 use self::which::Which;
-use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
+use super::{ConfigArg, Failure, JsonArgs, Outcome, colour};
 use crate::audit_log::read::{ReadError, Reader, Step, newest};
 
 mod check_proof;
@@ -24,6 +24,7 @@ mod tail;
 mod verify;
 mod walk;
 mod which;
+mod witnessed;
 
 pub(crate) use export::as_cef;
 pub(super) use verify::{own_vkey, whole};
@@ -83,6 +84,9 @@ pub(crate) enum AuditCommand {
         after_help = "Example:\n  portcullis audit export --format csv --since 30d --output audit.csv\n  portcullis audit export --format ocsf --decision block"
     )]
     Export(export::ExportArgs),
+    /// Shows what this gate countersigned of other nodes' logs, as their witness.
+    #[command(after_help = "Example:\n  portcullis audit witnessed --origin 'peer:.../audit' > seen.checkpoint")]
+    Witnessed(witnessed::WitnessedArgs),
 }
 
 pub(super) fn run(command: &AuditCommand) -> Outcome {
@@ -97,6 +101,7 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
             tail::tail(&walk::folder(&args.config)?, *follow, *lines, args.json)
         }
         AuditCommand::Export(args) => export::export(&walk::folder(&args.config)?, args),
+        AuditCommand::Witnessed(args) => witnessed::run(args),
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
     }
     warnings.extend(doubts(&config));
     let routed = |class: RouteClass| {
+        if class == RouteClass::Witness {
+            return Some("gate");
+        }
         let rule = config.routes.iter().find(|r| r.class.is_empty() || r.class.contains(&class));
         rule.and_then(|r| config.upstreams.get(r.to)).map(|u| u.name.as_str())
     };
@@ -107,7 +110,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         say!("server  {}: {} ({}, {known} known routes)", upstream.name, upstream.url, upstream.kind.as_str());
     }
     for class in RouteClass::ALL {
-        let to = if class == RouteClass::Public { Some("answered by the gate itself") } else { routed(class) };
+        let to = if class.is_own() { Some("answered by the gate itself") } else { routed(class) };
         say!("route   {:<10} -> {}", class.as_str(), to.unwrap_or("refused"));
     }
     for warning in &warnings {
@@ -145,7 +148,7 @@ fn doubts(config: &Config) -> Vec<String> {
         .iter()
         .filter_map(|way| config.upstreams.get(way.to).map(|upstream| (&way.class, routes::builtin(upstream.kind))))
         .collect();
-    let mut reach: Vec<(RouteClass, &str)> = Vec::new();
+    let mut reach: Vec<(RouteClass, &str)> = routes::own().iter().map(|route| (route.class, &*route.name)).collect();
     for (classes, table) in &tables {
         for route in table.iter().filter(|route| classes.is_empty() || classes.contains(&route.class)) {
             reach.push((route.class, &route.name));

@@ -8,13 +8,17 @@ use portcullis_filters::sca::Handling;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
+use serde_json::Value;
 
+use super::printable::printable;
 use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
 use crate::audit_log::AuditKey;
 use crate::audit_log::check::{self, End};
+use crate::audit_log::checkpoints;
 use crate::config::{Config, SourceWord};
 use crate::store::redis::look;
 use crate::store::{self, replay_dir};
+use crate::witnessed::memory::{Memory, moment};
 
 /// How one thing is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,6 +63,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         advisories(config, &mut line);
         log(config, &mut line);
         exports(config, &mut line);
+        witnesses(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
         upstreams(config, &mut line);
@@ -256,12 +261,7 @@ fn exports(config: &Config, line: &mut Say<'_>) {
     if sinks.is_empty() {
         return;
     }
-    let token = files::read_private(&config.node.state.join("admin.token")).ok();
-    let answer = token.and_then(|token| {
-        let admin = config.admin.listen.to_string();
-        http::ask(&admin, "GET", "/api/v1/status", Some(token.trim()), Duration::from_secs(2))
-    });
-    let status = answer.and_then(|answer| serde_json::from_str::<serde_json::Value>(&answer.body).ok());
+    let status = said(config);
     let told = status.as_ref().and_then(|status| status.pointer("/audit/export")?.as_array());
     if let Some(told) = told {
         for sink in told {
@@ -286,6 +286,49 @@ fn exports(config: &Config, line: &mut Say<'_>) {
             }
         }
     }
+}
+
+/// Who countersigned the log last: what is remembered, and what the running gate says of it.
+fn witnesses(config: &Config, line: &mut Say<'_>) {
+    let written = &config.filters.audit.witnesses;
+    let key = NodeKey::load(&config.node.state.join("node.key"));
+    let Some(own) = key.ok().and_then(|key| checkpoints::verifier_key(&key.public()).ok()) else { return };
+    let says = said(config);
+    for witness in written {
+        let gate = witness.gate.to_string();
+        let of = |what: &str| {
+            let all = says.as_ref().and_then(|says| says.pointer("/audit/witnesses")).and_then(Value::as_array)?;
+            let this = all.iter().find(|said| said.get("witness").and_then(Value::as_str) == Some(&gate))?;
+            this.get(what).and_then(Value::as_str).map(str::to_owned)
+        };
+        if let Some(what) = of("conflict") {
+            let fix = "keep the audit folder as evidence, and compare with `portcullis audit witnessed` there";
+            line("witness", Health::Fail, format!("`{gate}` saw another log: {what}"), fix);
+            continue;
+        }
+        let trouble = of("trouble").map(|why| format!("; now: {}", printable(&why))).unwrap_or_default();
+        let fix = "look whether it is up, and whether its operator approved this gate";
+        match Memory::look(&config.node.state.join("audit"), &witness.fingerprint).read(&own) {
+            Ok(Some(seen)) => {
+                let at = moment(seen.time).unwrap_or_default();
+                let health = if trouble.is_empty() { Health::Ok } else { Health::Warn };
+                let fix = if trouble.is_empty() { "" } else { fix };
+                line("witness", health, format!("`{gate}` countersigned {} entries at {at}{trouble}", seen.size), fix);
+            }
+            Ok(None) => {
+                line("witness", Health::Warn, format!("`{gate}` has countersigned nothing yet{trouble}"), fix);
+            }
+            Err(error) => line("witness", Health::Warn, error.to_string(), "a running gate asks the witness anew"),
+        }
+    }
+}
+
+/// What the running gate says of itself.
+fn said(config: &Config) -> Option<Value> {
+    let token = files::read_private(&config.node.state.join("admin.token")).ok()?;
+    let admin = config.admin.listen.to_string();
+    let answer = http::ask(&admin, "GET", "/api/v1/status", Some(token.trim()), Duration::from_secs(2))?;
+    serde_json::from_str(&answer.body).ok()
 }
 
 fn clock(newest: &str, line: &mut Say<'_>) {

@@ -33,6 +33,8 @@ use crate::running::Running;
 use crate::service::{self, Service};
 use crate::store::Stores;
 use crate::trust::Trust;
+use crate::witness::Witness;
+use crate::witnessed::Witnesses;
 use crate::{admin, logging};
 
 /// How long the newest entries of the log may take to reach where they are passed on to, once the gate ends.
@@ -102,6 +104,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         clock: Arc::clone(&clock) as _,
         queues: Queues::default(),
     };
+    let signer = Arc::new(load_node(&state)?);
+    let witnesses = Witnesses::of(&config, &audit, &signer, &metrics).map_err(anyhow::Error::msg)?;
+    let witnesses = Arc::new(witnesses);
+    let witness = Witness::open(&state, signer, Arc::clone(&clock) as _)?;
     let admin_socket = admin::bind(config.admin.listen)?;
     let admin_address = admin_socket.local_addr()?;
     let token = read_token(&state.join("admin.token"))?;
@@ -115,6 +121,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         surroundings,
         audit: Arc::clone(&audit),
         exports: Arc::clone(&exports),
+        witnesses: Arc::clone(&witnesses),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
         stores: Arc::clone(&stores),
@@ -147,10 +154,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         memory: Memory::new(limits.buffered_bytes, limits.body_bytes),
         floods: Arc::clone(&floods),
         signatory: Signatory::new(node, Arc::clone(&running.surroundings.clock)),
+        witness,
         options: service::options(limits.idle_timeout),
     };
     let listener = Listener::start(&current, service, handshake, &metrics)?;
     running.listening.store(true, Ordering::Release);
+    witnesses.keep();
     tracing::info!(gate = %listener.address, admin = %admin_address, "The gate stands.");
 
     let watched = watch_file(&running);

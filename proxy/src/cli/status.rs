@@ -6,6 +6,7 @@ use clap::Args;
 use portcullis_certs::files;
 use serde_json::Value;
 
+use super::printable::printable;
 use super::{Failure, JsonArgs, Outcome, http, say};
 
 /// Arguments of `status`.
@@ -87,6 +88,9 @@ fn show(status: &Value) {
     for sink in status.pointer("/audit/export").and_then(Value::as_array).into_iter().flatten() {
         say!("export    {}", export(sink));
     }
+    for witness in status.pointer("/audit/witnesses").and_then(Value::as_array).into_iter().flatten() {
+        say!("witness   {}", witness_of(witness));
+    }
 }
 
 /// A sink of the audit log: what it is, how far it is, and what is in the way.
@@ -95,6 +99,21 @@ pub(super) fn export(sink: &Value) -> String {
     let behind = sink.get("behind").and_then(Value::as_u64).unwrap_or_default();
     let why = sink.get("failing").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
     format!("{} to {} {}, {behind} entries behind{why}", text("name"), text("to"), text("place"))
+}
+
+/// What a witness countersigned last, and what is in the way of more.
+fn witness_of(witness: &Value) -> String {
+    let text = |key: &str| witness.get(key).and_then(Value::as_str);
+    let who = text("witness").unwrap_or_default();
+    let cosigned = match (witness.get("entries").and_then(Value::as_u64), text("at")) {
+        (Some(entries), Some(at)) => format!("countersigned {entries} entries at {at}"),
+        _ => "has countersigned nothing yet".to_owned(),
+    };
+    match (text("conflict"), text("trouble")) {
+        (Some(what), _) => format!("{who} SAW ANOTHER LOG: {what}; {cosigned}"),
+        (None, Some(why)) => format!("{who} {cosigned}; now: {}", printable(why)),
+        (None, None) => format!("{who} {cosigned}"),
+    }
 }
 
 /// Where advisories come from, what there is of them, and what is in the way.

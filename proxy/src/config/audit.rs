@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis_certs::fingerprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::check::Check;
 use super::export::{self, ExportSettings};
 use super::units::span;
 use super::written::{ModeWord, Size};
+use crate::door::address::GateAddress;
 
 /// How long an entry may stay in the system's memory before it is on the medium.
 const BATCH: Duration = Duration::from_millis(100);
@@ -22,6 +24,9 @@ const MIN_SEGMENT: usize = 4 << 10;
 const CHECKPOINT_EVERY: u64 = 1_000;
 /// How old the newest entry without a checkpoint may be, in seconds.
 const CHECKPOINT_AFTER: u64 = 60;
+
+/// The most witnesses: each has a line on every checkpoint, and a note has room for 64.
+const MAX_WITNESSES: usize = 16;
 
 /// The log of decisions.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +62,19 @@ pub(crate) struct Audit {
     client_address: Option<Addresses>,
     /// Where the log is passed on to. Default: nowhere.
     export: Option<Vec<export::Written>>,
+    /// Other gates that countersign this one's checkpoints, once their operators approved it. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<Witness>,
+}
+
+/// A gate that countersigns.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Witness {
+    /// Where it is: `https://HOST[:PORT]`.
+    url: String,
+    /// The fingerprint of its key, as `portcullis id` shows it there.
+    fingerprint: String,
 }
 
 /// When entries are brought from the system's memory to the medium.
@@ -112,6 +130,15 @@ pub(crate) struct AuditSettings {
     pub(crate) digests: Digests,
     pub(crate) client_address: Addresses,
     pub(crate) export: Vec<ExportSettings>,
+    pub(crate) witnesses: Vec<WitnessSettings>,
+}
+
+/// A gate that countersigns, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WitnessSettings {
+    pub(crate) gate: GateAddress,
+    /// In its one spelling.
+    pub(crate) fingerprint: String,
 }
 
 impl Default for AuditSettings {
@@ -129,6 +156,7 @@ impl Default for AuditSettings {
             digests: Digests::default(),
             client_address: Addresses::default(),
             export: Vec::new(),
+            witnesses: Vec::new(),
         }
     }
 }
@@ -177,6 +205,7 @@ impl AuditSettings {
             digests: w.digests.unwrap_or_default(),
             client_address: w.client_address.unwrap_or_default(),
             export: ExportSettings::check_all(check, w.export.as_deref().unwrap_or_default()),
+            witnesses: witnesses(check, &w.witnesses),
         }
     }
 
@@ -197,6 +226,7 @@ impl AuditSettings {
             client_address: Some(self.client_address),
             export: Some(self.export.iter().map(ExportSettings::shown).collect())
                 .filter(|all: &Vec<_>| !all.is_empty()),
+            witnesses: self.witnesses.iter().map(WitnessSettings::shown).collect(),
         }
     }
 }
@@ -204,4 +234,34 @@ impl AuditSettings {
 /// A span of time that may be left out.
 fn age(check: &mut Check<'_>, key: &str, text: Option<&str>) -> Option<Duration> {
     text.map(|text| check.duration(key, Some(text), 86_400))
+}
+
+impl WitnessSettings {
+    fn shown(&self) -> Witness {
+        Witness { url: format!("https://{}", self.gate), fingerprint: self.fingerprint.clone() }
+    }
+}
+
+fn witnesses(check: &mut Check<'_>, written: &[Witness]) -> Vec<WitnessSettings> {
+    const KEY: &str = "filters.audit.witnesses";
+    let mut meant: Vec<WitnessSettings> = Vec::new();
+    if written.len() > MAX_WITNESSES {
+        check.wrong(KEY, format!("{} witnesses are written, expected at most {MAX_WITNESSES}", written.len()), None);
+    }
+    for witness in written.iter().take(MAX_WITNESSES) {
+        let gate = GateAddress::parse(&witness.url)
+            .map_err(|why| check.wrong(KEY, why, Some("write `https://other-gate:8443`")));
+        let fingerprint = fingerprint::normalise(&witness.fingerprint).ok_or_else(|| {
+            let shown: String = witness.fingerprint.chars().filter(|c| !c.is_control()).take(64).collect();
+            let message = format!("`{shown}` is not a fingerprint, expected 16 bytes in hex");
+            check.wrong(KEY, message, Some("copy it from `portcullis id` on the witness"));
+        });
+        let (Ok(gate), Ok(fingerprint)) = (gate, fingerprint) else { continue };
+        if meant.iter().any(|known| known.gate == gate || known.fingerprint == fingerprint) {
+            check.wrong(KEY, format!("the witness `{gate}` stands twice, by its address or its key"), None);
+            continue;
+        }
+        meant.push(WitnessSettings { gate, fingerprint });
+    }
+    meant
 }

@@ -48,6 +48,23 @@ fn every_mistake_says_where_and_what_to_write() {
         ("chain: [policy, identity, audit]\n", 1, "must stand before"),
         ("chain: [identity, policy]\n", 1, "`audit` is missing"),
         ("filters:\n  audit: {mode: shadow}\n", 1, "`audit` is missing, `off` or in `shadow`"),
+        (
+            "filters:\n  audit: {witnesses: [{url: 'http://other', fingerprint: a}]}\n",
+            2,
+            "a door speaks TLS with its gate, always",
+        ),
+        (
+            "filters:\n  audit: {witnesses: [{url: 'https://other', fingerprint: abc}]}\n",
+            2,
+            "`abc` is not a fingerprint",
+        ),
+        ("filters:\n  audit: {witnesses: [{url: 'https://other'}]}\n", 2, "fingerprint"),
+        (
+            "filters:\n  audit: {witnesses: [{url: 'https://a', fingerprint: 00112233445566778899aabbccddeeff}, {url: \
+             'https://b', fingerprint: '00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff'}]}\n",
+            2,
+            "the witness `b:8443` stands twice",
+        ),
         ("filters:\n  identity: {accept: [jwt]}\n", 2, "no identity provider is named"),
         ("filters:\n  identity: {accept: [apikey]}\n", 2, "did you mean `api_key`?"),
         ("filters:\n  identity: {accept: []}\n", 2, "nobody could get in"),

@@ -1,0 +1,198 @@
+//! What was countersigned, one file for each log: the newest checkpoint, and what contradicted it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use data_encoding::HEXLOWER;
+use portcullis_audit::{Checkpoint, Note, SignedCheckpoint, VerifierKey, VerifierKeyError, verify_cosignature};
+use portcullis_certs::{NodePublic, files};
+use sha2::{Digest as _, Sha256};
+
+use crate::audit_log::checkpoints::{self, BadCheckpoint};
+
+/// Where the files lie in the state directory.
+pub(crate) const FOLDER: &str = "witness";
+/// The most logs: each is a peer that the operator approved, and a file.
+const MAX_LOGS: usize = 1_024;
+/// The most contradicting checkpoints of one log that are kept: two notes convict already, the newest say what is
+/// going on.
+const MAX_EVIDENCE: usize = 8;
+/// What the names of files end with, or go on with.
+const KEPT: &str = "checkpoint";
+const EVIDENCE: &str = "conflict-";
+
+/// The files.
+pub(crate) struct Shelf {
+    dir: PathBuf,
+    /// Checks this witness's own cosignatures.
+    own: VerifierKey,
+    most: usize,
+}
+
+/// A checkpoint that this witness countersigned.
+pub(crate) struct Kept {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) note: Note,
+    /// When, in seconds since 1970.
+    pub(crate) time: u64,
+}
+
+/// Why nothing can be kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShelfError {
+    #[error(
+        "`{path}` is not what this gate countersigned ({why}); nothing of this log is countersigned until it is mended \
+         from a copy, or moved away, which forgets what was seen of the log"
+    )]
+    Damaged { path: PathBuf, why: String },
+    #[error(transparent)]
+    File(#[from] files::FileError),
+    #[error("this gate is witness to as many logs as it can be ({MAX_LOGS})")]
+    Full,
+    #[error("cannot read `{path}`: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("this node's key cannot countersign: {0}")]
+    Key(#[from] VerifierKeyError),
+}
+
+impl Shelf {
+    /// Opens the folder, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn open(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
+        files::create_private_dir(dir)?;
+        Self::read(dir, own)
+    }
+
+    /// The same for who only reads, which makes nothing.
+    ///
+    /// # Errors
+    /// When this node's key cannot be a witness's.
+    pub(crate) fn read(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
+        Ok(Self { dir: dir.to_owned(), own: checkpoints::witness_key(own)?, most: MAX_LOGS })
+    }
+
+    /// The newest checkpoint of a log.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written: then nobody knows what was countersigned.
+    pub(crate) fn last(&self, log: &VerifierKey) -> Result<Option<Kept>, ShelfError> {
+        let path = self.path(log.name());
+        if !path.try_exists().map_err(|source| ShelfError::Io { path: path.clone(), source })? {
+            return Ok(None);
+        }
+        self.take(&path, log).map(Some)
+    }
+
+    /// Every log's newest checkpoint, by the names of the logs.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A file that is damaged stands in the list as that.
+    pub(crate) fn all(&self) -> Result<Vec<Result<Kept, ShelfError>>, ShelfError> {
+        let mut all: Vec<_> = self
+            .names()?
+            .into_iter()
+            .filter(|name| name.ends_with(KEPT))
+            .map(|name| {
+                let path = self.dir.join(name);
+                let damaged = |why: &str| ShelfError::Damaged { path: path.clone(), why: why.to_owned() };
+                let note = checkpoints::read_note(&path).map_err(|error| damaged(&error.to_string()))?;
+                let claimed = Checkpoint::parse(&note.text).map_err(|error| damaged(&error.to_string()))?;
+                let node =
+                    checkpoints::node_of_origin(&claimed.origin).ok_or_else(|| damaged("it is no node's log"))?;
+                self.take(&path, &checkpoints::verifier_key(&node)?)
+            })
+            .collect();
+        all.sort_by_cached_key(|kept| kept.as_ref().map(|kept| kept.checkpoint.origin.clone()).ok());
+        Ok(all)
+    }
+
+    /// Puts a countersigned checkpoint in the place of the last one of its log. It is on the medium then.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there are too many logs.
+    pub(crate) fn keep(&self, note: &Note) -> Result<(), ShelfError> {
+        let path = self.path(origin(note));
+        if !path.exists() && self.names()?.iter().filter(|name| name.ends_with(KEPT)).count() >= self.most {
+            return Err(ShelfError::Full);
+        }
+        Ok(files::write_private(&path, note.to_string().as_bytes())?)
+    }
+
+    /// Keeps a checkpoint that contradicts, beside those before it; the oldest go.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn keep_evidence(&self, note: &Note) -> Result<(), ShelfError> {
+        let text = note.to_string();
+        let of_log = format!("{}.{EVIDENCE}", hex(origin(note).as_bytes()));
+        let print: String = hex(note.text.as_bytes()).chars().take(32).collect();
+        let path = self.dir.join(format!("{of_log}{print}"));
+        if path.exists() {
+            return Ok(());
+        }
+        files::write_private(&path, text.as_bytes())?;
+        let age = |name: &String| fs::metadata(self.dir.join(name)).and_then(|about| about.modified()).ok();
+        let mut kept: Vec<(Option<SystemTime>, String)> =
+            self.names()?.into_iter().filter(|name| name.starts_with(&of_log)).map(|name| (age(&name), name)).collect();
+        kept.sort_unstable();
+        let spare = kept.len().saturating_sub(MAX_EVIDENCE);
+        for (_, name) in kept.into_iter().take(spare) {
+            let path = self.dir.join(name);
+            fs::remove_file(&path).map_err(|source| ShelfError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// How many contradicting checkpoints of a log are kept.
+    pub(crate) fn evidence(&self, log: &str) -> Vec<PathBuf> {
+        let of_log = format!("{}.{EVIDENCE}", hex(log.as_bytes()));
+        let names = self.names().unwrap_or_default();
+        names.into_iter().filter(|name| name.starts_with(&of_log)).map(|name| self.dir.join(name)).collect()
+    }
+
+    fn take(&self, path: &Path, log: &VerifierKey) -> Result<Kept, ShelfError> {
+        let damaged = |why: String| ShelfError::Damaged { path: path.to_owned(), why };
+        let note = checkpoints::read_note(path).map_err(|error| match error {
+            BadCheckpoint::Unread { why, .. } | BadCheckpoint::Wrong { why, .. } => damaged(why),
+        })?;
+        let signed = SignedCheckpoint::open(&note, log).map_err(|error| damaged(error.to_string()))?;
+        let time = verify_cosignature(&note, &self.own).map_err(|error| damaged(error.to_string()))?;
+        Ok(Kept { checkpoint: signed.into_checkpoint(), note, time })
+    }
+
+    /// The name of a file follows from the name of the log, and has nothing in it that the log chose.
+    fn path(&self, origin: &str) -> PathBuf {
+        self.dir.join(format!("{}.{KEPT}", hex(origin.as_bytes())))
+    }
+
+    /// The names of the files; those that are no text are none of ours.
+    fn names(&self) -> Result<Vec<String>, ShelfError> {
+        let io = |source| ShelfError::Io { path: self.dir.clone(), source };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(io)? {
+            names.extend(entry.map_err(io)?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+}
+
+/// The name of the log that a checkpoint is of: its first line.
+fn origin(note: &Note) -> &str {
+    note.text.lines().next().unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+impl Shelf {
+    /// With room for so many logs.
+    pub(super) fn with_room(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+}

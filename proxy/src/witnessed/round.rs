@@ -1,0 +1,153 @@
+//! One checkpoint's way to one witness: what is sent, and what the answer means.
+
+use std::path::Path;
+
+use portcullis_audit::submission::{SIZE_TYPE, read_cosignatures, read_size};
+use portcullis_audit::tree::consistency;
+use portcullis_audit::{Hash, Note, NoteSignature, Submission, VerifierKey, verify_cosignature};
+use portcullis_certs::NodePublic;
+
+use super::courier::Reply;
+use crate::audit_log::checkpoints;
+use crate::audit_log::tree_file::TreeFile;
+
+/// How often a witness may say that it countersigned something else last: once because nothing was remembered, once
+/// because another attempt of ours reached it meanwhile.
+const MOST_TRIES: u32 = 3;
+
+/// A checkpoint on its way.
+pub(super) struct Round {
+    /// Signed by the log, and by nobody else.
+    note: Note,
+    size: u64,
+    old: u64,
+    proof: Vec<Hash>,
+    witness: VerifierKey,
+    /// What the witness is remembered to have countersigned, where this log is shorter now.
+    cut: Option<u64>,
+    tries: u32,
+}
+
+/// What comes next.
+pub(super) enum Next {
+    Cosigned(Cosigned),
+    /// The same with a proof from this size.
+    From(u64),
+}
+
+/// A checkpoint with its cosignature, verified.
+#[derive(Debug)]
+pub(super) struct Cosigned {
+    pub(super) note: Note,
+    pub(super) signature: NoteSignature,
+    pub(super) size: u64,
+    /// When, in seconds since 1970.
+    pub(super) time: u64,
+}
+
+/// Why a checkpoint is not countersigned.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The witness saw another log.
+    Conflict(String),
+    /// Anything else: it is tried again.
+    Trouble(String),
+}
+
+impl Round {
+    /// With the newest checkpoint of a log, and the proof from what the witness is known to have countersigned.
+    pub(super) fn begin(
+        dir: &Path,
+        own: &VerifierKey,
+        witness: &NodePublic,
+        known: Option<u64>,
+    ) -> Result<Self, Failure> {
+        let newest = checkpoints::newest(dir, own).map_err(trouble)?;
+        let newest = newest.ok_or_else(|| Failure::Trouble("no checkpoint was signed yet".to_owned()))?;
+        let by_log = newest.note.signatures.into_iter().filter(|signature| signature.is_by(own)).collect();
+        let size = newest.checkpoint.size;
+        let round = Self {
+            note: Note { text: newest.note.text, signatures: by_log },
+            size,
+            old: 0,
+            proof: Vec::new(),
+            witness: checkpoints::witness_key(witness).map_err(trouble)?,
+            cut: known.filter(|known| *known > size),
+            tries: 0,
+        };
+        // A log that is shorter than it was is submitted all the same, so that the witness notices, too.
+        round.anew(dir, known.filter(|known| *known <= size).unwrap_or_default())
+    }
+
+    /// The same checkpoint, with the proof from another size.
+    pub(super) fn anew(self, dir: &Path, old: u64) -> Result<Self, Failure> {
+        let tree = TreeFile::read(dir).map_err(trouble)?;
+        let proof = consistency(&tree, old, self.size).map_err(trouble)?;
+        Ok(Self { old, proof, tries: self.tries + 1, ..self })
+    }
+
+    /// What is sent.
+    pub(super) fn submission(&self) -> Submission {
+        Submission { old: self.old, proof: self.proof.clone(), checkpoint: self.note.clone() }
+    }
+
+    /// What the answer means.
+    pub(super) fn read(&self, reply: &Reply) -> Result<Next, Failure> {
+        let Self { size, old, .. } = *self;
+        // A gate says why; what is none of its witness's codes says nothing of the log.
+        let of_log = reply.code.as_deref().is_none_or(|code| code.starts_with("witness."));
+        match reply.status {
+            200 => self.cosigned(&reply.body).map(Next::Cosigned),
+            409 if of_log => match read_size(&reply.body).filter(|_| reply.media == SIZE_TYPE) {
+                Some(last) if last > size => Err(Failure::Conflict(format!(
+                    "it countersigned this log at {last} entries, and the newest checkpoint here has {size}"
+                ))),
+                _ if old == size => {
+                    Err(Failure::Conflict(format!("it countersigned this log at {size} entries with another root")))
+                }
+                Some(last) if last == size && reply.code.as_deref() == Some("witness.conflict") => {
+                    Err(Failure::Conflict(format!("it countersigned this log at {size} entries with another root")))
+                }
+                Some(last) if last != old && self.tries < MOST_TRIES => Ok(Next::From(last)),
+                _ => Err(Failure::Trouble("it does not say which checkpoint it countersigned last".to_owned())),
+            },
+            422 if of_log => Err(Failure::Conflict(format!(
+                "it countersigned this log at {old} entries, and the newest checkpoint here, of {size}, does not \
+                 continue that"
+            ))),
+            status => {
+                let code = reply.code.as_deref().unwrap_or("no code");
+                let hint = match code {
+                    "identity.pending" => "; its operator approves this gate with `portcullis peers approve`",
+                    "policy.route_denied" => "; its policy has to allow this gate the class `witness`",
+                    _ => "",
+                };
+                Err(Failure::Trouble(format!("it answered {status} ({code}){hint}")))
+            }
+        }
+    }
+
+    /// Reads the cosignatures, of which the witness's own alone counts.
+    fn cosigned(&self, answer: &[u8]) -> Result<Cosigned, Failure> {
+        if let Some(known) = self.cut {
+            return Err(Failure::Conflict(format!(
+                "it countersigned this log at {known} entries, as is remembered here, and the newest checkpoint has {}",
+                self.size
+            )));
+        }
+        let signatures = read_cosignatures(answer).map_err(trouble)?;
+        let signature = signatures.into_iter().find(|signature| signature.is_by(&self.witness));
+        let signature = signature.ok_or_else(|| Failure::Trouble("it answered without its cosignature".to_owned()))?;
+        let mut note = self.note.clone();
+        note.signatures.push(signature.clone());
+        let time = verify_cosignature(&note, &self.witness).map_err(trouble)?;
+        Ok(Cosigned { note, signature, size: self.size, time })
+    }
+}
+
+fn trouble(error: impl std::fmt::Display) -> Failure {
+    Failure::Trouble(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -284,8 +284,8 @@ impl Report {
         if walked.lines > 0 {
             walked.position.previous.as_str().clone_into(&mut self.head);
         }
-        // What the chain says comes first.
-        let chain = [&walked.bad, &walked.differs].into_iter().flatten().cloned();
+        // What the lines say comes first, in their order: the walk ends at a bad line, and a line that differs was passed.
+        let chain = [&walked.differs, &walked.bad].into_iter().flatten().cloned();
         self.doubts.splice(0..0, chain);
     }
 

@@ -65,10 +65,10 @@ impl Log {
         change(&folder);
         let open = ["--no-key", "--vkey", &self.vkey];
         let kept = ["--checkpoint", kept.to_str().unwrap()];
-        let looks: [Vec<&str>; 3] = [vec![], open.to_vec(), [&open[..], &kept].concat()];
+        let looks: [Vec<&str>; 3] = [vec![], open.to_vec(), [&open[..], &kept[..]].concat()];
         let mut said = String::new();
         let noticed = looks.map(|more| {
-            let args = [&["audit", "verify", folder.to_str().unwrap()][..], &more].concat();
+            let args = [&["audit", "verify", folder.to_str().unwrap()][..], &more[..]].concat();
             let output = self.gate.cli(&args);
             let _ = writeln!(said, "  {}", String::from_utf8_lossy(&output.stderr));
             match output.status.code() {

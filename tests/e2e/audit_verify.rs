@@ -120,7 +120,7 @@ fn a_segment_is_checked_with_its_own_key() {
     assert_eq!(verify(&segments[2]), Some(1));
     // Several as one chain, by the gate's own keys; not in another order, and not with one left out.
     let paths: Vec<_> = segments.iter().map(|path| path.to_str().unwrap()).collect();
-    let chain = |files: &[&str]| gate.cli(&[&["audit", "verify"], files].concat()).status.code();
+    let chain = |files: &[&str]| gate.cli(&[&["audit", "verify"][..], files].concat()).status.code();
     assert_eq!(chain(&paths[1..3]), Some(0));
     assert_eq!(chain(&[paths[1], paths[0]]), Some(1));
     assert_eq!(chain(&[paths[0], paths[2]]), Some(1));

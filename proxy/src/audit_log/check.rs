@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_audit::{Checkpoint, Hash, Note, Position, SealKey, SegmentKeys, Tree, VerifierKey, tree};
 
@@ -31,6 +31,12 @@ use walk::Walked;
 
 /// How often a log is begun with whose oldest segment is deleted meanwhile: retention seldom deletes twice in a row.
 const TRIES: usize = 3;
+
+/// How long tree, checkpoint and state, which a gate writes together, may lie apart: three syncs of a busy disk. So long
+/// may a torn newest line take to get its end, too.
+const SOON: Duration = Duration::from_secs(1);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Why a log cannot be looked at: nothing is said about whether it holds.
 #[derive(Debug, thiserror::Error)]
@@ -188,8 +194,8 @@ fn log_as_it_is(
         report.against(signed, signer, root, size, broken);
     }
     report.every_end_is_signed(dir, &sources);
-    if let Some(state) = state {
-        report.state(dir, state.as_ref(), newest);
+    if let (Some(state), SealKeys::All(keys)) = (state, keys) {
+        report.state(dir, keys, state.as_ref(), newest);
     }
     Ok(report)
 }
@@ -285,10 +291,8 @@ impl Report {
         if walked.lines > 0 {
             walked.position.previous.as_str().clone_into(&mut self.head);
         }
-        // What the chain says comes first, in the order of the lines: a seal that was changed in the last line of a
-        // segment is noticed by the tree there, and by the link in the next one.
-        let mut chain: Vec<_> = [&walked.bad, &walked.differs].into_iter().flatten().cloned().collect();
-        chain.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        // What the lines say comes first, in their order: the walk ends at a bad line, and a line that differs was passed.
+        let chain = [&walked.differs, &walked.bad].into_iter().flatten().cloned();
         self.doubts.splice(0..0, chain);
     }
 
@@ -300,7 +304,9 @@ impl Report {
         } else if stored > tree::stored_count(size) && !broken {
             self.doubt(&path, format!("it holds more entries than the {size} of the log: the newest were cut off"));
         }
-        if stored > 0 && newest.is_none() && never_signed(dir) {
+        // It may be signed for the first time just now.
+        let signed = || segment::numbers(dir, ".checkpoint").is_ok_and(|numbers| !numbers.is_empty());
+        if stored > 0 && newest.is_none() && !soon(signed) {
             self.doubt(dir, "there is no checkpoint, and the tree was signed: checkpoints were deleted");
         }
     }
@@ -337,9 +343,10 @@ impl Report {
     }
 
     /// What the gate noted under its key when it signed last was not taken back.
-    fn state(&mut self, dir: &Path, state: Option<&State>, newest: Option<u64>) {
+    fn state(&mut self, dir: &Path, keys: &SegmentKeys, state: Option<&State>, newest: Option<u64>) {
         let path = State::path(dir);
         match (state, newest) {
+            (None, Some(_)) if soon(|| State::load(dir, keys).is_some()) => {}
             (None, Some(_)) => self.doubt(
                 &path,
                 "it is not here, or not sealed with this log's key; a running gate writes it with its next checkpoint",
@@ -356,6 +363,18 @@ impl Report {
     }
 }
 
+/// Whether this comes to be: what a running gate writes one after the other may be half there.
+fn soon(is: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + SOON;
+    while !is() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    true
+}
+
 /// Who signed besides the log.
 pub(crate) fn witnesses<'n>(note: &'n Note, signer: &VerifierKey) -> impl Iterator<Item = String> + use<'n> {
     let signer = signer.clone();
@@ -365,15 +384,4 @@ pub(crate) fn witnesses<'n>(note: &'n Note, signer: &VerifierKey) -> impl Iterat
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CheckError {
     let path = path.to_owned();
     move |error| CheckError::Io { what, path, why: error.to_string() }
-}
-
-/// Whether there is no checkpoint, also when it is looked at again: a gate that signs for the first time writes the tree
-/// before it.
-fn never_signed(dir: &Path) -> bool {
-    const LOOKS: (u32, Duration) = (100, Duration::from_millis(20));
-    let none = || segment::numbers(dir, ".checkpoint").is_ok_and(|numbers| numbers.is_empty());
-    (0..LOOKS.0).all(|_| {
-        std::thread::park_timeout(LOOKS.1);
-        none()
-    })
 }

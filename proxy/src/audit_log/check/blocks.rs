@@ -4,19 +4,15 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis_audit::{Line, MAX_LINE, Position, SealKey};
 
 use super::sources::Source;
-use super::{CheckError, SealKeys, io as at};
+use super::{CheckError, LOOK, SOON, SealKeys, io as at};
 
 /// How much is read into one block: large enough that handing it on costs nothing beside checking it.
 pub(super) const BLOCK: usize = 4 << 20;
-/// How long a torn newest line may take to get its end: a running gate writes a group in one go.
-const TORN: Duration = Duration::from_secs(1);
-/// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// Whole lines of one file.
 pub(super) struct Block {
@@ -99,7 +95,7 @@ fn finish_line(reader: &mut dyn Read, bytes: &mut Vec<u8>) -> std::io::Result<()
         }
         bytes.extend_from_slice(piece);
         if got == 0 {
-            if begun.elapsed() > TORN {
+            if begun.elapsed() > SOON {
                 return Ok(());
             }
             std::thread::park_timeout(LOOK);

@@ -1,6 +1,7 @@
 //! `portcullis audit verify`: whether the chain holds.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use portcullis_audit::{Line, Position, check_lines};
 use serde_json::json;
@@ -11,6 +12,9 @@ use super::{Failure, JsonArgs, Outcome, say};
 use crate::audit_log::AuditKey;
 use crate::audit_log::read::{Came, MAX_LINE, Segment, numbers};
 use crate::audit_log::segment;
+
+/// How often, and after which pause, a line without its end is looked at again: a gate may be writing it.
+const LOOKS: (u32, Duration) = (50, Duration::from_millis(20));
 
 /// What was seen.
 #[derive(Default)]
@@ -67,9 +71,16 @@ pub(crate) fn check(state: &Path, files: &[PathBuf]) -> Outcome<Checked> {
         let unread = |error: std::io::Error| Failure::no(format!("cannot read `{}`: {error}", file.display()));
         let mut lines = Segment::file(file).and_then(|segment| segment.lines(0)).map_err(unread)?;
         let (mut line, key) = (Vec::new(), keys.seal_key(number as u64));
-        for number in 1.. {
+        let (mut number, mut looks) = (1, 0);
+        loop {
             let why = match lines.next(&mut line).map_err(unread)? {
-                Came::End { .. } => break,
+                Came::End { torn: 0 } => break,
+                Came::End { .. } if looks < LOOKS.0 => {
+                    looks += 1;
+                    std::thread::sleep(LOOKS.1);
+                    continue;
+                }
+                Came::End { .. } => "it ends in the middle of a line".to_owned(),
                 Came::TooLong => format!("it is longer than {MAX_LINE} bytes, and no entry is"),
                 Came::Line => {
                     let checked = check_lines(&line, Some(&key), position);
@@ -77,6 +88,7 @@ pub(crate) fn check(state: &Path, files: &[PathBuf]) -> Outcome<Checked> {
                     match checked.bad {
                         None => {
                             summary.saw(&line, &position);
+                            (number, looks) = (number + 1, 0);
                             continue;
                         }
                         Some((_, why)) => why.to_string(),

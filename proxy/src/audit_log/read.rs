@@ -79,12 +79,17 @@ pub(crate) struct Reader {
 }
 
 struct Open {
+    path: PathBuf,
     /// None when the rest of it cannot be read.
     lines: Option<Lines>,
     /// Where its line may have been taken back: something else was looked at since.
     doubtful: bool,
     /// The segment that follows. Once one does, this one does not grow.
     next: Option<u64>,
+    /// Where reading began, how many lines were read since, and which line it was, once somebody asked.
+    from: u64,
+    count: u64,
+    first: Option<u64>,
 }
 
 impl Reader {
@@ -120,12 +125,21 @@ impl Reader {
         }
     }
 
-    /// Says of a line that somebody read here that something is wrong with it.
-    ///
-    /// # Errors
-    /// When the disk says no.
-    pub(crate) fn damage(&self, at: Cursor, why: &'static str) -> Result<Damage, ReadError> {
-        damage(&self.dir, at, why).map_err(|source| ReadError { dir: self.dir.clone(), source })
+    /// The line that was read last, with what is wrong with it.
+    pub(crate) fn last(&mut self, why: &'static str) -> Damage {
+        let here = self.here(why);
+        Damage { line: here.line.saturating_sub(1), ..here }
+    }
+
+    /// The line at which it stands, with what is wrong with it.
+    pub(crate) fn here(&mut self, why: &'static str) -> Damage {
+        let Some(open) = &mut self.open else { return Damage { file: self.dir.clone(), line: 0, why } };
+        // Counted from the beginning of the file at most once, however much is wrong in it.
+        let first = *open.first.get_or_insert_with(|| match Segment::open(&self.dir, self.at.segment) {
+            Ok(Some(segment)) => lines::line_at(segment.content, open.from),
+            _ => 0,
+        });
+        Damage { file: open.path.clone(), line: first.saturating_add(open.count), why }
     }
 
     /// Reads on; none when there is a line.
@@ -146,18 +160,14 @@ impl Reader {
             if std::mem::take(&mut open.doubtful) && !lines.stands()? {
                 lines.fall_back()?;
                 self.at.offset = lines.offset();
+                (open.from, open.count, open.first) = (self.at.offset, 0, None);
                 return Ok(Some(Step::TakenBack));
             }
             match lines.next(&mut self.line) {
-                Ok(Came::Line) => {
+                Ok(came @ (Came::Line | Came::TooLong)) => {
                     self.at.offset = lines.offset();
-                    return Ok(None);
-                }
-                Ok(Came::TooLong) => {
-                    let after = lines.offset();
-                    let damage = damage(&self.dir, self.at, TOO_LONG)?;
-                    self.at.offset = after;
-                    return Ok(Some(Step::Damaged(damage)));
+                    open.count += 1;
+                    return Ok((came == Came::TooLong).then(|| Step::Damaged(self.last(TOO_LONG))));
                 }
                 Ok(Came::End { torn }) => {
                     if let Some(step) = self.leave(torn)? {
@@ -166,7 +176,7 @@ impl Reader {
                 }
                 Err(_) if lines.is_packed() => {
                     open.lines = None;
-                    return Ok(Some(Step::Damaged(damage(&self.dir, self.at, UNPACKED)?)));
+                    return Ok(Some(Step::Damaged(self.here(UNPACKED))));
                 }
                 Err(error) => return Err(error),
             }
@@ -183,13 +193,15 @@ impl Reader {
         };
         self.began = true;
         let packed = matches!(segment.content, segment::Content::Packed(_));
+        let path = segment.path.clone();
         let lines = match segment.lines(self.at.offset) {
             Err(_) if packed => None,
             opened => Some(opened?),
         };
         let broken = lines.is_none();
-        self.open = Some(Open { lines, doubtful: true, next: None });
-        Ok(if broken { Some(Step::Damaged(damage(&self.dir, self.at, UNPACKED)?)) } else { None })
+        let from = self.at.offset;
+        self.open = Some(Open { path, lines, doubtful: true, next: None, from, count: 0, first: None });
+        Ok(broken.then(|| Step::Damaged(self.here(UNPACKED))))
     }
 
     /// At the end of what can be read of a segment: goes on in the next when there is one, and once more through the
@@ -206,7 +218,7 @@ impl Reader {
             // A compressed segment does not grow.
             if torn > 0 && is_last_look {
                 open.lines = None;
-                return Ok(Some(Step::Damaged(damage(&self.dir, self.at, TORN)?)));
+                return Ok(Some(Step::Damaged(self.here(TORN))));
             }
             return Ok(Some(Step::End { is_torn: torn > 0 }));
         };
@@ -215,7 +227,7 @@ impl Reader {
         }
         let expected = self.at.segment.saturating_add(1);
         if torn > 0 {
-            let damage = damage(&self.dir, self.at, TORN)?;
+            let damage = self.here(TORN);
             self.at = Cursor { segment: expected, offset: 0 };
             self.open = None;
             return Ok(Some(Step::Damaged(damage)));
@@ -230,13 +242,6 @@ impl Reader {
         let missing = expected..=next.saturating_sub(1);
         (std::mem::replace(&mut self.began, true) && !missing.is_empty()).then_some(Step::Pruned(missing))
     }
-}
-
-fn damage(dir: &Path, at: Cursor, why: &'static str) -> std::io::Result<Damage> {
-    Ok(match Segment::open(dir, at.segment)? {
-        Some(segment) => Damage { file: segment.path, line: lines::line_at(segment.content, at.offset), why },
-        None => Damage { file: dir.to_owned(), line: 0, why },
-    })
 }
 
 /// The number of the segment after this one.

@@ -105,9 +105,10 @@ impl Lines {
         if let Input::Plain(plain) = &mut self.input {
             let file = plain.get_ref();
             let mut place = self.offset.min(file.metadata()?.len());
-            // At most one line's length: before that, the lines are those that were read.
-            while !begins_line(file, place)? {
-                place = place.saturating_sub(1);
+            // At most one line's length: no entry is longer, and what is will be told.
+            let lowest = place.saturating_sub(MAX_LINE as u64 + 1);
+            while place > lowest && !begins_line(file, place)? {
+                place -= 1;
             }
             self.offset = place;
             plain.seek(SeekFrom::Start(place))?;

@@ -255,6 +255,21 @@ fn few_lines_are_found_without_reading_the_rest() {
     assert_eq!(read(&mut Reader::from(log.dir(), span.from)), ["a", "b"]);
 }
 
+#[test]
+fn what_is_wrong_with_a_line_has_its_number_wherever_reading_began() {
+    let log = Log::new();
+    log.append(0, b"a\nb\nc\nd");
+    for (offset, steps) in [(0, 3), (2, 2), (4, 1)] {
+        let mut reader = Reader::from(log.dir(), Cursor { segment: 0, offset });
+        for _ in 0..steps {
+            assert!(matches!(reader.next().unwrap(), Step::Line(_)));
+        }
+        assert_eq!(reader.last("").line, 3);
+        assert!(matches!(reader.next().unwrap(), Step::End { is_torn: true }));
+        assert_eq!(reader.here("").line, 4);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -312,7 +327,7 @@ proptest! {
         let span = newest(log.dir(), count, |_| true).unwrap();
         let first = written.len().saturating_sub(usize::try_from(count).unwrap());
         prop_assert_eq!(&read_from(span.from)[..], &written[first..]);
-        let wanted = |line: &[u8]| line[1] % 2 == 0;
+        let wanted = |line: &[u8]| line[1].is_multiple_of(2);
         let span = newest(log.dir(), count, wanted).unwrap();
         let even: Vec<_> = written.iter().filter(|line| wanted(line.as_bytes())).cloned().collect();
         let first = even.len().saturating_sub(usize::try_from(count).unwrap());

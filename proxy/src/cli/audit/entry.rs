@@ -1,5 +1,7 @@
 //! An entry as it is read, and how much it should worry somebody.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 /// What people read where a key has no value.
@@ -32,8 +34,9 @@ pub(super) const KEYS: [&str; 23] = [
     "entry_hmac",
 ];
 
-/// The keys that some entries of requests have besides.
-pub(super) const OPTIONAL: [&str; 3] = ["advisory_ids", "repairs", "shadow"];
+/// The keys that some entries have besides.
+pub(super) const OPTIONAL: [&str; 6] =
+    ["advisory_ids", "client_address", "previous_hmac", "repairs", "segment", "shadow"];
 
 /// An entry.
 pub(super) struct Entry(Map<String, Value>);
@@ -62,6 +65,11 @@ impl Entry {
     /// Whether the log tells of itself.
     pub(super) fn is_of_the_log(&self) -> bool {
         self.text("event_type").starts_with("audit.")
+    }
+
+    /// From which address the caller came; none where the log does not tell it in full.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.text("client_address").parse().ok()
     }
 
     /// When it was written, in milliseconds since 1970; 0 when its time is none.
@@ -97,6 +105,30 @@ impl Entry {
             // The log could not be written, or was not closed; the rest is in order.
             _ if matches!(self.text("event_type"), "audit.recovered" | "audit.repaired") => 6,
             _ => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_decided_and_of_how_much_worth_it_is_makes_the_severity() {
+        for (decision, shadow, expected) in
+            [("ALLOW", false, [1, 1, 2, 3, 4]), ("ALLOW", true, [3, 3, 4, 5, 6]), ("BLOCK", false, [5, 5, 6, 7, 8])]
+        {
+            for (level, expected) in expected.into_iter().enumerate() {
+                let entry = json!({"policy_decision": decision, "shadow": shadow, "data_level": format!("L{level}")});
+                let entry = Entry::read(entry.to_string().as_bytes()).unwrap();
+                assert_eq!(entry.severity(), expected, "{decision} L{level} {shadow}");
+            }
+        }
+        for (event, expected) in [("audit.repaired", 6), ("audit.recovered", 6), ("audit.segment", 1)] {
+            let entry =
+                Entry::read(json!({"event_type": event, "policy_decision": ""}).to_string().as_bytes()).unwrap();
+            assert_eq!(entry.severity(), expected, "{event}");
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn export(dir: &Path, args: &ExportArgs) -> Outcome {
         None => Output::standard(),
     };
     if args.format == Format::Csv {
-        output.write_all(&csv::header()?)?;
+        output.write_all(&csv::header()?).map_err(|error| output.unwritten(&error))?;
     }
     walk(dir, &args.which, output, |line, output| args.format.write(line, output))
 }

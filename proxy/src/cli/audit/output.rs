@@ -49,12 +49,9 @@ impl Output {
 
     /// Brings everything to where it is to be.
     pub(super) fn finish(mut self) -> Outcome {
-        let flushed = self.flush();
-        let To::File(writer, path) = self.to else {
-            return flushed.map_err(|error| Failure::broken(format!("cannot write to standard output: {error}")));
-        };
+        self.flush().map_err(|error| self.unwritten(&error))?;
+        let To::File(writer, path) = self.to else { return Ok(()) };
         let brought = || -> io::Result<File> {
-            flushed?;
             let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)
@@ -66,13 +63,22 @@ impl Output {
     pub(super) fn wait(&mut self, pause: Duration) -> Outcome {
         let out = io::stdout();
         let mut reader = [PollFd::new(&out, PollFlags::empty())];
-        let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
+        let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
+        let pause = Timespec { tv_sec: seconds, tv_nsec: i64::from(pause.subsec_nanos()) };
         match poll(&mut reader, Some(&pause)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => self.closed = true,
             Err(error) => return Err(Failure::broken(format!("cannot wait for standard output: {error}"))),
         }
         Ok(())
+    }
+
+    /// What a command ends with that cannot write here.
+    pub(super) fn unwritten(&self, error: &io::Error) -> Failure {
+        match &self.to {
+            To::File(_, path) => unwritten(path, error),
+            To::Standard(_) => Failure::broken(format!("cannot write to standard output: {error}")),
+        }
     }
 
     fn noted(&mut self, written: io::Result<()>) -> io::Result<()> {

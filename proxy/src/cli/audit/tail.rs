@@ -23,15 +23,17 @@ pub(super) fn tail(dir: &Path, follow: bool, lines: u64, as_json: bool) -> Outco
     let mut told = Told::default();
     let colour = colour();
     while !output.is_closed() && (follow || reader.cursor() < span.to) {
-        let before = reader.cursor();
         match reader.next()? {
             Step::Line(line) => match Entry::read(line) {
-                Some(_) if as_json => output.write_all(line)?,
-                Some(entry) => writeln!(output, "{}", row(&entry, colour))?,
-                None => told.no_entry(&reader, before)?,
+                Some(entry) => {
+                    let written =
+                        if as_json { output.write_all(line) } else { writeln!(output, "{}", row(&entry, colour)) };
+                    written.map_err(|error| output.unwritten(&error))?;
+                }
+                None => told.no_entry(&mut reader),
             },
             Step::End { .. } if follow => {
-                output.flush()?;
+                output.flush().map_err(|error| output.unwritten(&error))?;
                 output.wait(PAUSE)?;
             }
             Step::End { .. } => break,

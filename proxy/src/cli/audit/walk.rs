@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use super::which::Which;
 use super::{ConfigArg, Failure, Outcome};
-use crate::audit_log::read::{Cursor, Damage, ReadError, Reader, Step, newest, numbers};
+use crate::audit_log::read::{Damage, Reader, Step, newest, numbers};
 
 /// How many damaged places are told one by one.
 const MAX_TOLD: u64 = 10;
@@ -47,12 +47,11 @@ pub(super) fn walk(
     };
     let mut told = Told::default();
     while reader.cursor() < span.to && !output.is_closed() {
-        let before = reader.cursor();
         match reader.next()? {
             Step::Line(line) => match which.fits(line) {
-                Ok(true) => each(line, &mut output)?,
+                Ok(true) => each(line, &mut output).map_err(|error| output.unwritten(&error))?,
                 Ok(false) => {}
-                Err(_) => told.no_entry(&reader, before)?,
+                Err(_) => told.no_entry(&mut reader),
             },
             Step::End { .. } => break,
             step => told.step(&step),
@@ -85,10 +84,9 @@ impl Told {
         }
     }
 
-    /// Tells of a line that is no entry.
-    pub(super) fn no_entry(&mut self, reader: &Reader, at: Cursor) -> Result<(), ReadError> {
-        self.damage(&reader.damage(at, NO_ENTRY)?);
-        Ok(())
+    /// Tells that the line that was read last is no entry.
+    pub(super) fn no_entry(&mut self, reader: &mut Reader) {
+        self.damage(&reader.last(NO_ENTRY));
     }
 
     fn damage(&mut self, damage: &Damage) {

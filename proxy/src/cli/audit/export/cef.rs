@@ -4,11 +4,13 @@
 //! dictionary are used where one fits, its six texts and three numbers without a meaning with labels, and names of our own
 //! for the rest. Keys without a value are left out.
 
+use std::net::IpAddr;
+
 use super::said;
 use crate::cli::audit::entry::{Entry, KEYS, OPTIONAL};
 
 /// The keys of an entry whose values are texts, and how CEF calls them.
-const TEXTS: [(&str, &str); 11] = [
+const TEXTS: [(&str, &str); 12] = [
     ("act", "policy_decision"),
     ("cat", "event_type"),
     ("deviceFacility", "listener"),
@@ -19,6 +21,7 @@ const TEXTS: [(&str, &str); 11] = [
     ("suid", "node_id"),
     ("PortcullisEntryHmac", "entry_hmac"),
     ("PortcullisOutputSha256", "output_sha256"),
+    ("PortcullisPreviousHmac", "previous_hmac"),
     ("PortcullisPromptSha256", "prompt_sha256"),
 ];
 
@@ -57,6 +60,15 @@ pub(super) fn event(entry: &Entry) -> String {
     pair("rt", &entry.millis().to_string());
     let texts = TEXTS.into_iter().map(|(name, key)| (name, entry.text(key)));
     texts.filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| pair(name, value));
+    match (entry.address(), entry.text("client_address")) {
+        (Some(IpAddr::V4(address)), _) => pair("src", &address.to_string()),
+        (Some(IpAddr::V6(address)), _) => {
+            pair("c6a2", &address.to_string());
+            pair("c6a2Label", "Source IPv6 Address");
+        }
+        (None, "") => {}
+        (None, network) => pair("PortcullisClientNetwork", network),
+    }
     match entry.text("policy_decision") {
         "ALLOW" => pair("outcome", "success"),
         "BLOCK" => pair("outcome", "failure"),
@@ -76,6 +88,9 @@ pub(super) fn event(entry: &Entry) -> String {
             pair(name, &entry.number(key).to_string());
             pair(&format!("{name}Label"), key);
         }
+    }
+    if entry.get("segment").is_some() {
+        pair("PortcullisSegment", &entry.number("segment").to_string());
     }
     if entry.is_shadow() {
         pair("PortcullisShadow", "true");
@@ -192,9 +207,23 @@ mod tests {
 
     #[test]
     fn events_of_the_log_say_everything() {
-        let event = event(&entry(&json!({"event_type": "audit.segment", "segment_before": "a|b=c"})));
+        let begun = json!({"event_type": "audit.segment", "previous_hmac": "ff", "segment": 2, "more": "a|b=c"});
+        let event = event(&entry(&begun));
         assert!(event.contains("|audit.segment|Event of the audit log|1|"), "{event}");
-        assert!(event.ends_with(r#"PortcullisOther={"segment_before":"a|b\=c"}"#), "{event}");
+        assert!(event.contains(" PortcullisPreviousHmac=ff "), "{event}");
+        assert!(event.ends_with(r#" PortcullisSegment=2 PortcullisOther={"more":"a|b\=c"}"#), "{event}");
+    }
+
+    #[test]
+    fn an_address_is_told_as_far_as_the_log_does() {
+        for (address, expected) in [
+            ("192.0.2.7", " src=192.0.2.7 "),
+            ("2001:db8::7", " c6a2=2001:db8::7 c6a2Label=Source IPv6 Address "),
+            ("192.0.2.0/24", " PortcullisClientNetwork=192.0.2.0/24 "),
+        ] {
+            let event = event(&entry(&json!({"client_address": address})));
+            assert!(event.contains(expected), "{event}");
+        }
     }
 
     proptest! {

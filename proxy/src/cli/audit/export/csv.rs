@@ -71,12 +71,16 @@ mod tests {
     fn the_columns_are_fixed() {
         let header = String::from_utf8(header().unwrap()).unwrap();
         assert!(header.starts_with("seq_no,timestamp,event_type,request_id,"), "{header}");
-        assert!(header.ends_with(",entry_hmac,advisory_ids,repairs,shadow,other\r\n"), "{header}");
-        let entry = json!({"seq_no": 7, "path": "/a,\"b\"", "shadow": true, "segment_before": "audit-000000.jsonl"});
+        assert!(
+            header.ends_with(",entry_hmac,advisory_ids,client_address,previous_hmac,repairs,segment,shadow,other\r\n"),
+            "{header}"
+        );
+        let entry =
+            json!({"seq_no": 7, "path": "/a,\"b\"", "shadow": true, "client_address": "192.0.2.0/24", "more": [1]});
         let entry = Entry::read(entry.to_string().as_bytes()).unwrap();
         let record = String::from_utf8(record(&entry).unwrap()).unwrap();
         assert!(record.starts_with("7,,,,,,,,,\"/a,\"\"b\"\"\","), "{record}");
-        assert!(record.ends_with(",true,\"{\"\"segment_before\"\":\"\"audit-000000.jsonl\"\"}\"\r\n"), "{record}");
+        assert!(record.ends_with(",192.0.2.0/24,,,,true,\"{\"\"more\"\":[1]}\"\r\n"), "{record}");
         assert_eq!(read(record.as_bytes()).len(), header.split(',').count());
     }
 

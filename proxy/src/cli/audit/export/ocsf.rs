@@ -62,7 +62,10 @@ pub(super) fn event(entry: &Entry) -> Value {
         },
     });
     add(&mut event, more);
-    let unmapped = entry.without(if entry.is_of_the_log() { ALWAYS } else { &MAPPED });
+    let mut unmapped = entry.without(if entry.is_of_the_log() { ALWAYS } else { &MAPPED });
+    if !entry.is_of_the_log() && entry.address().is_some() {
+        unmapped.remove("client_address");
+    }
     if !unmapped.is_empty() {
         add(&mut event, json!({"unmapped": unmapped}));
     }
@@ -77,6 +80,10 @@ fn of_a_request(entry: &Entry) -> Value {
         "" => json!({"name": "unknown"}),
         id => json!({"uid": id}),
     };
+    let mut source = caller.clone();
+    if let Some(address) = entry.address() {
+        add(&mut source, json!({"ip": address}));
+    }
     let (request, code) = (entry.text("request_id"), entry.text("code"));
     let is_request = !entry.text("method").is_empty();
     let operation =
@@ -88,7 +95,7 @@ fn of_a_request(entry: &Entry) -> Value {
             "activity_name": name,
             "actor": {"user": caller},
             "api": {"operation": operation, "request": {"uid": request}},
-            "src_endpoint": caller,
+            "src_endpoint": source,
             "duration": duration,
             "message": said(entry, &["policy_decision", "code", "method", "path", "model"]).join(" "),
         }),
@@ -238,6 +245,10 @@ mod tests {
             assert_ne!(event["activity_name"], "");
             assert_ne!(event["api"]["operation"], "");
         }
+        let from = |address: &str| of(&json!({"event_type": "request", "client_address": address}));
+        assert_eq!(from("192.0.2.7")["src_endpoint"], json!({"name": "unknown", "ip": "192.0.2.7"}));
+        assert!(from("192.0.2.7").get("unmapped").is_none());
+        assert_eq!(from("192.0.2.0/24")["unmapped"], json!({"client_address": "192.0.2.0/24"}), "no attribute for it");
         let shadow = of(&json!({"policy_decision": "ALLOW", "shadow": true, "code": "sca.vulnerable"}));
         assert_eq!((&shadow["action_id"], &shadow["disposition_id"]), (&1.into(), &15.into()));
     }

@@ -12,7 +12,7 @@ mod lines;
 mod newest;
 mod segment;
 
-pub(crate) use lines::{Came, Lines, MAX_LINE};
+pub(crate) use lines::{Came, Lines};
 pub(crate) use newest::newest;
 pub(crate) use segment::{Segment, numbers};
 
@@ -33,6 +33,7 @@ pub(crate) enum Step<'r> {
     /// Nothing more, for now. A line that has no end yet is none; a gate may be writing it.
     End {
         /// Whether there is such a line.
+        #[cfg_attr(not(test), expect(dead_code, reason = "who follows a log waits either way"))]
         is_torn: bool,
     },
     /// A line, with its newline.

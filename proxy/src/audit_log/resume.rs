@@ -49,7 +49,7 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         None => (Walk::from_the_beginning(dir, &plain, &compressed)?, newest.is_some()),
     };
     let before = walk.position.next_seq;
-    walk.to_the_end(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;
+    walk.follow(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;
     if let Some(signed) = &checkpoint {
         let size = signed.checkpoint.size;
         if walk.position.next_seq < size {
@@ -156,7 +156,7 @@ impl Walk {
     }
 
     /// Reads and checks everything that comes after.
-    fn to_the_end(
+    fn follow(
         &mut self,
         dir: &Path,
         keys: &SegmentKeys,

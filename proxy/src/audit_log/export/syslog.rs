@@ -222,9 +222,8 @@ impl Link {
         self.socket.set_read_timeout(Some(FAREWELL))?;
         for _ in 0..MOST_READS {
             // Below TLS: a receiver need not say farewell there.
-            match self.socket.read(&mut [0; 4096])? {
-                0 => return Ok(()),
-                _ => {}
+            if self.socket.read(&mut [0; 4096])? == 0 {
+                return Ok(());
             }
         }
         Err(io::Error::other("it goes on talking"))

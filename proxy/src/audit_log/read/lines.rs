@@ -7,7 +7,7 @@ use super::segment::{Content, begins_line};
 
 /// The longest line that is taken for one, in bytes, without its newline: an entry's two dozen texts are cut to 512 bytes
 /// each, so four times what they can come to.
-pub(crate) const MAX_LINE: usize = 64 * 1024;
+pub(super) const MAX_LINE: usize = 64 * 1024;
 
 /// What came next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

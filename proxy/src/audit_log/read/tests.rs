@@ -4,6 +4,7 @@ use std::io::Write as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::lines::MAX_LINE;
 use super::*;
 
 /// A log in a folder of its own.

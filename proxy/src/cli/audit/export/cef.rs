@@ -235,7 +235,7 @@ mod tests {
             prop_assert_eq!(&header[4], &code);
             let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value);
             // The reader of this test ends a value at the last blank before a key, and so keeps the blanks within.
-            prop_assert_eq!(value("request"), path);
+            prop_assert_eq!(value("request"), path.replace(['\u{2028}', '\u{2029}'], " "));
             prop_assert_eq!(value("cs1"), model);
             prop_assert_eq!(value("reason"), code);
         }

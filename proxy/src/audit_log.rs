@@ -41,7 +41,7 @@ mod syncer;
 pub(crate) mod tree_file;
 mod writer;
 
-pub(crate) use key::{AuditKey, FIRST, MASTER};
+pub(crate) use key::{AuditKey, FIRST, MASTER, missing};
 
 use queue::{Pending, Queue};
 use read::Cursor;
@@ -91,13 +91,15 @@ struct Shared {
     desk: Desk,
     rotated: keeper::Bell,
     failing: AtomicBool,
+    /// Why it failed last.
+    trouble: Mutex<String>,
     /// Since when the writer is at one group, in milliseconds since `began`; 0 while it waits for work.
     busy_since: AtomicU64,
     began: Instant,
     entries: AtomicU64,
     failures: AtomicU64,
-    write_nanos: AtomicU64,
-    groups: AtomicU64,
+    /// How long groups took to be written.
+    written: std::sync::OnceLock<prometheus::Histogram>,
     standing: Mutex<Standing>,
     /// How many entries are under a checkpoint.
     signed: watch::Sender<u64>,
@@ -140,19 +142,25 @@ impl AuditLog {
             None => (0, 0, SegmentFile::create(dir, 0)),
         };
         let file = Arc::new(file.map_err(io("open"))?);
-        let opened = Opened { repaired: end.repaired, read_anew: end.read_anew };
+        let opened = Opened { repaired: end.torn, read_anew: end.read_anew };
+        // The log is one, and is continued. Nothing in it was changed until here.
+        if end.torn.is_some() {
+            file.cut(length).and_then(|()| file.sync()).map_err(io("repair"))?;
+        }
+        let mut tree_file = end.tree_file;
+        tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             queue: Queue::default(),
             desk: Desk::default(),
             rotated: keeper::Bell::default(),
             failing: AtomicBool::new(false),
+            trouble: Mutex::default(),
             busy_since: AtomicU64::new(0),
             began: Instant::now(),
             entries: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            write_nanos: AtomicU64::new(0),
-            groups: AtomicU64::new(0),
+            written: std::sync::OnceLock::new(),
             standing: Mutex::new(Standing { position: end.position, segment: number, bytes: length }),
             signed: watch::Sender::new(end.signed),
             // Until somebody says how far that came, nothing that is to be passed on may go.
@@ -164,12 +172,12 @@ impl AuditLog {
         shared.desk.begin_at(number, length, end.signed);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
         let syncer =
-            Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: end.tree_file, signer, nodes: Vec::new() };
+            Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: tree_file, signer, nodes: Vec::new() };
         let mut writer = Writer {
             chain: Chain::resume(keys.seal_key(number), end.position),
             tree: end.tree,
             segment: Open { number, file, length, ends: shared.settings.segment_age.map(|age| Instant::now() + age) },
-            nodes: end.nodes,
+            nodes: Vec::new(),
             unsynced: Vec::new(),
             synced: length,
             unsynced_since: None,
@@ -255,6 +263,19 @@ impl AuditLog {
         self.shared.rotated.ring();
     }
 
+    /// Why nothing can be written now; `None` while it can.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.shared.failing.load(Ordering::Acquire) {
+            return Some(self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+        self.shared.stalled().then(|| "the disk does not answer".to_owned())
+    }
+
+    /// Observes from now on how long each group takes to be written.
+    pub(crate) fn observe(&self, written: prometheus::Histogram) {
+        let _ = self.shared.written.set(written);
+    }
+
     /// Brings the counters up to date.
     pub(crate) fn report(&self, metrics: &Metrics) {
         let shared = &self.shared;
@@ -263,11 +284,6 @@ impl AuditLog {
         };
         catch_up(&metrics.audit_entries, shared.entries.load(Ordering::Relaxed));
         catch_up(&metrics.audit_failures, shared.failures.load(Ordering::Relaxed));
-        let nanos = shared.write_nanos.swap(0, Ordering::Relaxed);
-        if let Some(mean) = nanos.checked_div(shared.groups.swap(0, Ordering::Relaxed)) {
-            // One observation for the groups since the last look: their mean.
-            metrics.audit_write.observe(Duration::from_nanos(mean).as_secs_f64());
-        }
         let contradicted = shared.contradicted.load(Ordering::Acquire);
         metrics.audit_chain_ok.set(i64::from(self.ready() && !contradicted));
         metrics.audit_sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
@@ -339,8 +355,9 @@ impl Shared {
 
     fn wrote(&self, entries: u64, took: Duration) {
         self.entries.fetch_add(entries, Ordering::Relaxed);
-        self.groups.fetch_add(1, Ordering::Relaxed);
-        self.write_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(0), Ordering::Relaxed);
+        if let Some(written) = self.written.get().filter(|_| !took.is_zero()) {
+            written.observe(took.as_secs_f64());
+        }
     }
 
     fn stands_at(&self, position: Position, segment: u64, bytes: u64) {

@@ -45,8 +45,8 @@ impl Running {
         if !self.listening.load(Ordering::Acquire) {
             reasons.push("the gate does not listen yet".to_owned());
         }
-        if !portcullis_filters::audit::AuditSink::ready(&*self.audit) {
-            reasons.push("the audit log cannot be written".to_owned());
+        if let Some(why) = self.audit.trouble() {
+            reasons.push(format!("the audit log cannot be written: {why}"));
         }
         reasons
     }

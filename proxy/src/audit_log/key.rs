@@ -8,6 +8,8 @@ use portcullis_certs::files;
 use portcullis_filters::firewall::Fingerprints;
 use zeroize::Zeroizing;
 
+use super::segment;
+
 /// The file with the key of segment 0: the one that LLMesh's verifier asks for.
 pub(crate) const FIRST: &str = "audit.key";
 /// The file with the key that those of all other segments come from.
@@ -20,14 +22,19 @@ pub(crate) struct AuditKey {
 }
 
 impl AuditKey {
-    /// Reads the keys of a state directory, or makes those that are not there; never over others.
+    /// Reads the keys of a state directory, or makes those that are not there; never over others, and never beside a
+    /// log that was sealed with those that are missing.
     ///
     /// # Errors
-    /// When a file cannot be read or written, can be read by others, or holds no key.
+    /// When a file cannot be read or written, can be read by others, or holds no key; or when one is missing, and there
+    /// is a log.
     pub(crate) fn load_or_create(state: &Path) -> anyhow::Result<Self> {
         for name in [FIRST, MASTER] {
             let path = state.join(name);
             if !path.exists() {
+                if let Some(why) = missing(state, name) {
+                    anyhow::bail!("{why}");
+                }
                 let mut bytes = Zeroizing::new([0u8; 32]);
                 getrandom::fill(&mut *bytes).context("the system gives no random bytes")?;
                 let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&*bytes));
@@ -56,6 +63,22 @@ impl AuditKey {
     pub(crate) fn segments(&self) -> SegmentKeys {
         SegmentKeys::new(&self.first, &self.master).expect("HMAC takes any key")
     }
+}
+
+/// What is to be said of a key that is missing beside a log; `None` where there is no log yet, or the key is there.
+pub(crate) fn missing(state: &Path, name: &str) -> Option<String> {
+    let dir = state.join("audit");
+    let begun = [".jsonl", ".jsonl.zst"]
+        .iter()
+        .any(|ending| segment::numbers(&dir, ending).is_ok_and(|numbers| !numbers.is_empty()));
+    (begun && !state.join(name).exists()).then(|| {
+        format!(
+            "`{}` is missing, and the log in `{}` was sealed with it: put the key back from the backup, or move the \
+             folder away to begin a new log",
+            state.join(name).display(),
+            dir.display()
+        )
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {

@@ -21,17 +21,17 @@ pub(super) struct End {
     pub(super) tree_file: TreeFile,
     /// Hashes that are not in the tree's file yet.
     pub(super) nodes: Vec<u8>,
-    /// The newest segment and its length; none in a new log.
+    /// The newest segment, and its length up to its last whole line; none in a new log.
     pub(super) segment: Option<(u64, u64)>,
-    /// The bytes of a torn line that was removed.
-    pub(super) repaired: Option<u64>,
+    /// The bytes of a torn line behind that.
+    pub(super) torn: Option<u64>,
     /// How many entries were read because no place was known.
     pub(super) read_anew: Option<u64>,
     /// Entries under the newest checkpoint.
     pub(super) signed: u64,
 }
 
-/// Finds the end, removing a torn last line: what a power cut leaves of a write that was under way.
+/// Finds the end of the log. Changes nothing: a log that is not continued is evidence.
 pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Result<End, AuditLogError> {
     let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
     let plain = segment::numbers(dir, ".jsonl").map_err(io("list"))?;
@@ -41,7 +41,7 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         let why = format!("`audit-{number:06}.jsonl.zst` is there, and not the segment that followed it");
         return Err(damaged(dir, why));
     }
-    let repaired = newest.map(|number| repair(dir, number)).transpose()?.flatten();
+    let torn = newest.map(|number| torn(dir, number)).transpose()?.flatten();
     let checkpoint = checkpoints::newest(dir, signer).map_err(|error| damaged(dir, error.to_string()))?;
     let known = State::load(dir, keys).filter(|_| newest.is_some());
     let (mut walk, read_anew) = match known {
@@ -72,7 +72,7 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         tree_file: walk.tree_file,
         nodes: walk.nodes,
         segment: newest.map(|number| (number, walk.offset)),
-        repaired,
+        torn,
         signed: checkpoint.map_or(0, |signed| signed.checkpoint.size),
     })
 }
@@ -166,7 +166,7 @@ impl Walk {
         self.pass(checkpoint);
         let Some(newest) = newest else { return Ok(()) };
         loop {
-            self.segment_to_its_end(dir, keys, checkpoint)?;
+            self.segment_to_its_end(dir, keys, newest, checkpoint)?;
             if self.segment == newest {
                 return Ok(());
             }
@@ -178,6 +178,7 @@ impl Walk {
         &mut self,
         dir: &Path,
         keys: &SegmentKeys,
+        newest: u64,
         checkpoint: Option<u64>,
     ) -> Result<(), AuditLogError> {
         let path = segment::plain(dir, self.segment);
@@ -204,10 +205,10 @@ impl Walk {
             self.position = checked.position;
             self.offset += whole as u64;
             if got == 0 {
-                return match filled {
-                    0 => Ok(()),
-                    _ if whole == filled => Ok(()),
-                    _ => Err(damaged(&path, "it ends in the middle of a line, and is not the newest".to_owned())),
+                // A torn line at the very end is what a power cut leaves.
+                return match whole == filled || self.segment == newest {
+                    true => Ok(()),
+                    false => Err(damaged(&path, "it ends in the middle of a line, and is not the newest".to_owned())),
                 };
             }
             piece.copy_within(whole..filled, 0);
@@ -222,8 +223,9 @@ impl Walk {
     }
 }
 
-/// Removes what stands behind the last whole line of the newest segment.
-fn repair(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
+/// How much stands behind the last whole line of the newest segment: what a power cut leaves of a write that was under
+/// way.
+fn torn(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
     let path = segment::plain(dir, number);
     let file = super::SegmentFile::open(dir, number).map_err(at("open", &path))?;
     let length = file.length().map_err(at("look at", &path))?;
@@ -236,7 +238,6 @@ fn repair(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
     if torn == MAX_LINE {
         return Err(damaged(&path, "its last line is longer than any entry".to_owned()));
     }
-    file.cut(length - torn as u64).and_then(|()| file.sync()).map_err(at("repair", &path))?;
     Ok(Some(torn as u64))
 }
 

@@ -1,7 +1,7 @@
 //! The hashes of the tree's whole subtrees, in one file, in the order in which they were complete.
 //!
-//! It never holds more than the log does when it is read: what stands beyond the size that is asked for is cut off
-//! when the log is opened. A proof reads a few of its hashes; a new root needs those on the right edge alone.
+//! What stands beyond the log's size is cut off when the log is continued, and not before: until then it is evidence. A
+//! proof reads a few of its hashes; a new root needs those on the right edge alone.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -43,7 +43,7 @@ impl TreeFile {
         self.file.read_exact_at(hashes, index.saturating_mul(HASH))
     }
 
-    /// Opens the file for a log of so many entries, cutting off what is beyond. `None` where it holds less.
+    /// Opens the file for a log of so many entries. `None` where it holds less. Changes nothing in it yet.
     pub(super) fn open(dir: &Path, size: u64) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path(dir))?;
@@ -51,8 +51,13 @@ impl TreeFile {
         if file.metadata()?.len() < length {
             return Ok(None);
         }
-        file.set_len(length)?;
         Ok(Some(Self { file, length }))
+    }
+
+    /// The log is continued: what is beyond it goes, and these hashes of what was read follow.
+    pub(super) fn accept(&mut self, hashes: &[u8]) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.append(hashes)
     }
 
     /// Appends hashes that are complete now.

@@ -1,7 +1,7 @@
 //! The one that writes: takes what waits, seals it, writes it in one go, and tells whoever waited.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -174,6 +174,7 @@ impl Writer {
 
     fn fail(&mut self, why: &str) {
         self.probe.get_or_insert_with(|| Instant::now() + PROBE_EVERY);
+        why.clone_into(&mut self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner));
         if !self.shared.failing.swap(true, Ordering::AcqRel) {
             tracing::error!(why, "The audit log cannot be written: nothing is let in until it can.");
         }

@@ -9,6 +9,7 @@ use portcullis_policies::{RouteClass, routes};
 use serde_json::json;
 
 use super::{Failure, JsonArgs, Outcome, say};
+use crate::audit_log::{self, FIRST, MASTER};
 use crate::config::{Config, SchemaConfig, SourceWord};
 use crate::keyring::now;
 
@@ -26,6 +27,9 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         .extend(firewall.iter().flat_map(|rules| &rules.report().inactive).map(|rule| format!("not in force: {rule}")));
     warnings.extend(firewall.iter().flat_map(|rules| &rules.report().unknown_keys).map(ToString::to_string));
     let state = &config.node.state;
+    if let Some(why) = [FIRST, MASTER].iter().find_map(|name| audit_log::missing(state, name)) {
+        return Err(Failure::usage(why));
+    }
     for file in ["node.key", "ca.crt", "server.crt", "server.key", "audit.key", "audit-master.key", "admin.token"] {
         if !state.join(file).exists() {
             warnings.push(format!("`{}` is missing; `portcullis init` makes it", state.join(file).display()));

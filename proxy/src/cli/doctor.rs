@@ -12,9 +12,8 @@ use serde_json::Value;
 
 use super::printable::printable;
 use super::{Failure, JsonArgs, Outcome, audit, colour, http, say};
-use crate::audit_log::AuditKey;
 use crate::audit_log::check::{self, End};
-use crate::audit_log::checkpoints;
+use crate::audit_log::{self, AuditKey, FIRST, MASTER, checkpoints};
 use crate::config::{Config, SourceWord};
 use crate::store::redis::look;
 use crate::store::{self, replay_dir};
@@ -89,6 +88,9 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
 type Say<'l> = dyn FnMut(&'static str, Health, String, &str) + 'l;
 
 fn keys(config: &Config, line: &mut Say<'_>) {
+    if let Some(why) = [FIRST, MASTER].iter().find_map(|name| audit_log::missing(&config.node.state, name)) {
+        return line("keys", Health::Fail, why, "a new key would not fit the log");
+    }
     for file in ["node.key", "ca.key", "server.key", "audit.key", "audit-master.key", "admin.token"] {
         let path = config.node.state.join(file);
         match files::check_private(&path) {

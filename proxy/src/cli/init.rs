@@ -245,7 +245,7 @@ filters:
   #           disable: [], actions: {{jwt: redact}}       # single rules, by name: block | redact | flag
   # schema: {{tools: {{model: NAME}}}}              # serves LLMesh's tools with this model; answers fit what was asked for
   # sca: {{block_at: high, source: local}}         # packages that answers bring in; `portcullis osv sync` gets advisories
-  audit: {{fsync: batch}}                         # batch | always | never
+  audit: {{fsync: batch}}                         # batch | always | off
 watch: false                     # true: reload when this file changes; SIGHUP always does
 "#
     )

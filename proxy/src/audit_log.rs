@@ -169,6 +169,10 @@ impl AuditLog {
             contradicted: AtomicBool::new(false),
             settings,
         });
+        if shared.settings.fsync != Fsync::Off {
+            // What a process that was killed left in the system's memory.
+            file.sync().map_err(io("sync"))?;
+        }
         shared.desk.begin_at(number, length, end.signed);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
         let syncer =
@@ -184,6 +188,7 @@ impl AuditLog {
             unsigned_since: (end.position.next_seq > end.signed).then(Instant::now),
             signed: end.signed,
             signed_at: None,
+            rotate_again: None,
             probe: None,
             dir: dir.to_owned(),
             keys,
@@ -202,6 +207,9 @@ impl AuditLog {
         };
         if let Some(bytes) = opened.repaired {
             note("audit.repaired", bytes)?;
+        }
+        if let Some(entries) = opened.read_anew {
+            note("audit.read_anew", entries)?;
         }
         Ok((log, opened))
     }
@@ -381,12 +389,28 @@ impl Shared {
     }
 }
 
+/// The writer is gone, also by a panic: nobody waits for it in vain.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.failing.store(true, Ordering::Release);
+        self.0.queue.close();
+        self.0.desk.close();
+        let mut left = Vec::new();
+        self.0.queue.take(&mut left, usize::MAX, None);
+    }
+}
+
 /// Starts the writer, what syncs and signs beside it, and the keeper of old segments.
 fn start(writer: Writer, syncer: Syncer, shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
     let thread = |name: &str| std::thread::Builder::new().name(format!("audit-{name}"));
     let (syncing, keeping) = (Arc::clone(shared), Arc::clone(shared));
     Ok(vec![
-        thread("writer").spawn(move || writer.run())?,
+        thread("writer").spawn(move || {
+            let _ended = Ended(Arc::clone(&writer.shared));
+            writer.run();
+        })?,
         thread("sync").spawn(move || {
             syncer.run(&syncing.desk, || {
                 let signed = syncing.desk.progress().signed;

@@ -287,7 +287,12 @@ impl Metrics {
             )?,
             audit_entries: counter(r, "portcullis_audit_entries_total", "Entries written to the audit log.")?,
             audit_failures: counter(r, "portcullis_audit_failures_total", "Entries that could not be written.")?,
-            audit_write: histogram(r, "portcullis_audit_write_seconds", "Time to write the entries that came together.", FINE)?,
+            audit_write: histogram(
+                r,
+                "portcullis_audit_write_seconds",
+                "Time to write the entries that came together.",
+                FINE,
+            )?,
             audit_chain_ok: int_gauge(
                 r,
                 "portcullis_audit_chain_ok",

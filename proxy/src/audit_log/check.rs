@@ -27,7 +27,7 @@ use sources::of_files;
 pub(crate) use sources::{Source, of_log};
 
 use roots::Roots;
-use walk::Walked;
+use walk::{Pruned, Walked};
 
 /// How often a log is begun with whose oldest segment is deleted meanwhile: retention seldom deletes twice in a row.
 const TRIES: usize = 3;
@@ -178,10 +178,6 @@ fn log_as_it_is(
     let walked = walk::walk(&sources, keys, from, &mut roots, pruned, progress)?;
     report.walked(&walked);
     let broken = walked.bad.is_some();
-    if pruned && !broken && walked.pruned.is_none_or(|last| last + 1 < first.number) {
-        report
-            .doubt(&first.path, "older segments are not here, and no entry `audit.pruned` says that they were deleted");
-    }
     let size = walked.position.next_seq;
     let newest = own.iter().map(|signed| signed.checkpoint.size).max();
     report.tree(dir, stored, newest, size, broken);
@@ -193,7 +189,15 @@ fn log_as_it_is(
         };
         report.against(signed, signer, root, size, broken);
     }
-    report.every_end_is_signed(dir, &sources);
+    report.every_end_is_signed(dir, &sources, &own, signer)?;
+    if pruned && !broken {
+        // Without seals an entry is only what it says where it was signed.
+        let believed = match keys {
+            SealKeys::Unknown => report.signed.unwrap_or(0),
+            _ => u64::MAX,
+        };
+        report.pruned(first, &walked.pruned, believed);
+    }
     if let (Some(state), SealKeys::All(keys)) = (state, keys) {
         report.state(dir, keys, state.as_ref(), newest);
     }
@@ -216,6 +220,7 @@ pub(crate) fn files(
     let mut report = Report { segments: sources.len(), ..Report::default() };
     let Some(first) = sources.first() else { return Err(CheckError::Absent(PathBuf::new())) };
     let Some(from) = report.beginning(first)? else { return Ok(report) };
+    report.complete(&sources);
     let begun = Tree::default();
     let whole = from.next_seq == 0;
     let mut roots = Roots::new(begun, None, held.iter().map(|signed| signed.checkpoint.size).collect());
@@ -278,7 +283,7 @@ impl Report {
     fn complete(&mut self, sources: &[Source]) {
         for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
             if next.number != source.number + 1 {
-                let why = format!("segment {} should come before it, and is not here", next.number - 1);
+                let why = format!("it is segment {}, and stands after segment {}", next.number, source.number);
                 self.doubt(&next.path, why);
             }
         }
@@ -330,15 +335,76 @@ impl Report {
         }
     }
 
-    /// A segment ends with a checkpoint, so each but the newest has one beside it.
-    fn every_end_is_signed(&mut self, dir: &Path, sources: &[Source]) {
-        let ended = sources.split_last().map_or(&[][..], |(_, ended)| ended);
-        for source in ended {
-            let path = segment::checkpoint(dir, source.number);
-            // Looked for now: it may have ended since the checkpoints were read.
-            if !path.exists() {
+    /// A segment ends with a checkpoint over all that it holds, so each but the newest has that one beside it; and there is
+    /// none of a segment that is not here.
+    fn every_end_is_signed(
+        &mut self,
+        dir: &Path,
+        sources: &[Source],
+        own: &[Signed],
+        signer: &VerifierKey,
+    ) -> Result<(), CheckError> {
+        for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
+            let Ok(end) = next.begins_after()? else { continue };
+            self.end_is_signed(dir, source.number, end.next_seq, signer);
+        }
+        if let Some(first) = sources.first()
+            && let Some(before) = first.number.checked_sub(1)
+            && let Ok(end) = first.begins_after()?
+        {
+            self.end_is_signed(dir, before, end.next_seq, signer);
+        }
+        let newest = sources.last().map_or(0, |source| source.number);
+        for signed in own {
+            let number = segment::number_of(&signed.path);
+            if number.is_some_and(|number| number > newest) {
+                self.doubt(&signed.path, "it is of a segment that is not here");
+            }
+        }
+        Ok(())
+    }
+
+    fn end_is_signed(&mut self, dir: &Path, number: u64, end: u64, signer: &VerifierKey) {
+        let path = segment::checkpoint(dir, number);
+        // Read now: the segment may have ended since the checkpoints were read.
+        match checkpoints::read(&path, signer) {
+            Ok(signed) if signed.checkpoint.size == end => {}
+            Ok(signed) => {
+                let over = signed.checkpoint.size;
+                let why =
+                    format!("the segment ended with {end} entries, and this is over {over}: another one was put here");
+                self.doubt(&path, why);
+            }
+            Err(BadCheckpoint::Unread { .. }) => {
                 self.doubt(&path, "the segment has ended, and its checkpoint is not here: it was deleted");
             }
+            // Told where all of them were read.
+            Err(BadCheckpoint::Wrong { .. }) => {}
+        }
+    }
+
+    /// Entries say of every older segment that it was deleted, without a gap. Those are believed whose number is below
+    /// this one.
+    fn pruned(&mut self, first: &Source, told: &[Pruned], believed: u64) {
+        let mut reached = None;
+        for Pruned { seq_no, from, to } in told {
+            if *seq_no >= believed {
+                continue;
+            }
+            if let Some(end) = reached.filter(|end| from > end) {
+                let why = format!(
+                    "segments {end} to {} are not here, and no entry `audit.pruned` says that they were deleted",
+                    from.saturating_sub(1)
+                );
+                return self.doubt(&first.path, why);
+            }
+            reached = reached.max(Some(to.saturating_add(1)));
+        }
+        if reached.is_none_or(|end| end < first.number) {
+            self.doubt(
+                &first.path,
+                "older segments are not here, and no entry `audit.pruned` says that they were deleted",
+            );
         }
     }
 

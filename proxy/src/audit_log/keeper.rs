@@ -118,6 +118,8 @@ fn retire(log: &Arc<super::Shared>, current: u64) -> io::Result<()> {
     if settings.keep.is_none() && settings.keep_bytes.is_none() {
         return Ok(());
     }
+    // What the newest checkpoint was signed in is where a start looks; until it has moved on, that stays.
+    let current = current.min(log.desk.progress().signed_in);
     let ended = ended(&log.dir, current)?;
     let mut total: u64 = ended.iter().map(|segment| segment.bytes).sum::<u64>() + log.current_bytes();
     let mut last = None;
@@ -138,10 +140,10 @@ fn retire(log: &Arc<super::Shared>, current: u64) -> io::Result<()> {
         for path in &segment.files {
             fs::remove_file(path)?;
         }
-        // The last one's says what they were.
-        if segment.number < last {
-            let _ = fs::remove_file(segment::checkpoint(&log.dir, segment.number));
-        }
+    }
+    // The last one's says what they were.
+    for number in segment::numbers(&log.dir, ".checkpoint")?.into_iter().filter(|number| *number < last) {
+        fs::remove_file(segment::checkpoint(&log.dir, number))?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ use super::{AuditLogError, checkpoints, segment};
 
 /// How much is read at once.
 const PIECE: usize = 4 << 20;
+/// More than is ever under way to the medium at once.
+const MOST_TORN: u64 = 64 << 20;
 
 /// Where the log ends.
 pub(super) struct End {
@@ -43,6 +45,14 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
     }
     let torn = newest.map(|number| torn(dir, number)).transpose()?.flatten();
     let checkpoint = checkpoints::newest(dir, signer).map_err(|error| damaged(dir, error.to_string()))?;
+    let numbers = segment::numbers(dir, ".checkpoint").map_err(io("list"))?;
+    if let Some(number) = numbers.last().filter(|number| newest.is_none_or(|newest| **number > newest)) {
+        let why = format!("`audit-{number:06}.checkpoint` is there, and not the segment that it was signed for");
+        return Err(damaged(dir, why));
+    }
+    if let Some(newest) = newest.filter(|newest| *newest > 0) {
+        begins_as_signed(dir, newest, signer)?;
+    }
     let known = State::load(dir, keys).filter(|_| newest.is_some());
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
@@ -75,6 +85,26 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         torn,
         signed: checkpoint.map_or(0, |signed| signed.checkpoint.size),
     })
+}
+
+/// The newest segment begins where the one before it was signed when it ended.
+fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey) -> Result<(), AuditLogError> {
+    let path = segment::plain(dir, newest);
+    let mut line = vec![0; MAX_LINE];
+    let got = fill(&mut *open(dir, newest)?, &mut line).map_err(at("read", &path))?;
+    let line = line.get(..got).unwrap_or_default();
+    let Some(first) = line.iter().position(|byte| *byte == b'\n').and_then(|end| line.get(..end)) else {
+        // The entry that ties it to the one before was not written yet.
+        return Ok(());
+    };
+    let begins = follows(first).map(|position| position.next_seq);
+    let signed = checkpoints::of_segment(dir, newest - 1, signer).map_err(|error| damaged(dir, error.to_string()))?;
+    let ended = signed.map(|signed| signed.checkpoint.size);
+    if begins.is_none() || begins != ended {
+        let path = segment::checkpoint(dir, newest - 1);
+        return Err(damaged(&path, "it is not the one that was signed when its segment ended".to_owned()));
+    }
+    Ok(())
 }
 
 /// A walk along the log.
@@ -229,16 +259,22 @@ fn torn(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
     let path = segment::plain(dir, number);
     let file = super::SegmentFile::open(dir, number).map_err(at("open", &path))?;
     let length = file.length().map_err(at("look at", &path))?;
-    let want = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_LINE);
-    let tail = file.read(want, length - want as u64).map_err(at("read", &path))?;
-    let torn = tail.len() - tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if torn == 0 {
-        return Ok(None);
+    // A file system may have made room for what was never written: any amount of bytes, but no end of a line.
+    let mut end = length;
+    while end > 0 {
+        let want = usize::try_from(end).unwrap_or(usize::MAX).min(MAX_LINE);
+        let piece = file.read(want, end - want as u64).map_err(at("read", &path))?;
+        if let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') {
+            end -= (want - last - 1) as u64;
+            break;
+        }
+        end -= want as u64;
+        if length - end > MOST_TORN {
+            return Err(damaged(&path, "its last line is longer than all that can have been under way".to_owned()));
+        }
     }
-    if torn == MAX_LINE {
-        return Err(damaged(&path, "its last line is longer than any entry".to_owned()));
-    }
-    Ok(Some(torn as u64))
+    let torn = length - end;
+    Ok((torn > 0).then_some(torn))
 }
 
 /// The bytes before this place: two lines at least, where there are two.

@@ -5,8 +5,6 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::MAX_LINE;
-
 #[cfg(debug_assertions)]
 use super::faults::{self, Op};
 
@@ -25,13 +23,24 @@ pub(crate) fn checkpoint(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("audit-{number:06}.checkpoint"))
 }
 
+/// The number in the name of a checkpoint.
+pub(crate) fn number_of(checkpoint: &Path) -> Option<u64> {
+    number(checkpoint.file_name()?.to_str()?, ".checkpoint")
+}
+
+/// The number in a name with this ending; only in the one spelling in which names are made.
+fn number(name: &str, ending: &str) -> Option<u64> {
+    let digits = name.strip_prefix("audit-")?.strip_suffix(ending)?;
+    let number = digits.parse::<u64>().ok()?;
+    (digits == format!("{number:06}")).then_some(number)
+}
+
 /// The numbers of the files with this ending, in order.
 pub(crate) fn numbers(dir: &Path, ending: &str) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let number =
-            name.to_str().and_then(|name| name.strip_prefix("audit-")?.strip_suffix(ending)?.parse::<u64>().ok());
+        let number = name.to_str().and_then(|name| number(name, ending));
         found.extend(number);
     }
     found.sort_unstable();
@@ -49,12 +58,19 @@ impl SegmentFile {
         #[cfg(debug_assertions)]
         faults::meet(Op::Write)?;
         let path = plain(dir, number);
-        let file = match options().create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_over(&path)?,
-            made => made?,
-        };
+        let file = options().create_new(true).open(&path)?;
         File::open(dir)?.sync_all()?;
         Ok(Self { file })
+    }
+
+    /// Begins a segment that nobody sees before [`put_in_place`].
+    pub(super) fn begin(dir: &Path, number: u64) -> io::Result<Self> {
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Write)?;
+        if plain(dir, number).exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(Self { file: options().create(true).truncate(true).open(begun(dir, number))? })
     }
 
     /// Opens a segment that is there.
@@ -111,18 +127,15 @@ impl SegmentFile {
     }
 }
 
-/// The file of a segment whose first entry could not be written, and that could not be removed either. One with a whole
-/// entry is a segment, and is never touched.
-fn left_over(path: &Path) -> io::Result<File> {
-    let file = options().open(path)?;
-    let length = file.metadata()?.len();
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(MAX_LINE)];
-    file.read_exact_at(&mut bytes, 0)?;
-    if length > bytes.len() as u64 || bytes.contains(&b'\n') {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    file.set_len(0)?;
-    Ok(file)
+/// Where a segment lies until its first entry is written: who reads the log follows only into one that has it.
+pub(super) fn begun(dir: &Path, number: u64) -> PathBuf {
+    plain(dir, number).with_extension("jsonl.part")
+}
+
+/// Gives a segment that has its first entry its name.
+pub(super) fn put_in_place(dir: &Path, number: u64) -> io::Result<()> {
+    fs::rename(begun(dir, number), plain(dir, number))?;
+    File::open(dir)?.sync_all()
 }
 
 fn options() -> OpenOptions {

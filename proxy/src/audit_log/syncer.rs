@@ -34,8 +34,9 @@ pub(super) struct Job {
 pub(super) struct Progress {
     /// The segment and the length up to which the log is on the medium.
     pub(super) durable: (u64, u64),
-    /// Entries under the newest checkpoint.
+    /// Entries under the newest checkpoint, and the segment that it was signed in: a start looks there.
     pub(super) signed: u64,
+    pub(super) signed_in: u64,
     /// Why the last job failed; the log is failing then.
     pub(super) failed: Option<String>,
     /// Why the log could not be signed the last time.
@@ -162,7 +163,10 @@ impl Syncer {
                 progress.durable = (job.segment, job.length);
                 match signed {
                     None => {}
-                    Some(Ok(())) => (progress.signed, progress.unsigned) = (job.position.next_seq, None),
+                    Some(Ok(())) => {
+                        (progress.signed, progress.signed_in, progress.unsigned) =
+                            (job.position.next_seq, job.segment, None);
+                    }
                     Some(Err(error)) => progress.unsigned = Some(error.to_string()),
                 }
             });
@@ -172,13 +176,9 @@ impl Syncer {
 
     /// Writes the tree, the checkpoint over it, and where the log stood.
     fn sign(&mut self, job: &Job) -> std::io::Result<()> {
-        if !self.nodes.is_empty() {
-            self.tree.append(&self.nodes)?;
-            self.nodes.clear();
-        }
-        if job.sync {
-            self.tree.sync()?;
-        }
+        // They count as written only when they are on the medium: until then they are written again.
+        self.tree.append(&self.nodes)?;
+        self.nodes.clear();
         let (size, root) = (job.tree.size(), job.tree.root());
         self.signer.sign(size, root, job.segment)?;
         let state = State { segment: job.segment, offset: job.length, position: job.position, root };

@@ -60,15 +60,12 @@ impl TreeFile {
         self.append(hashes)
     }
 
-    /// Appends hashes that are complete now.
+    /// Appends hashes that are complete now, and brings them to the medium.
     pub(super) fn append(&mut self, hashes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(hashes, self.length)?;
+        self.file.sync_data()?;
         self.length += hashes.len() as u64;
         Ok(())
-    }
-
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The one that writes: takes what waits, seals it, writes it in one go, and tells whoever waited.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use portcullis_audit::{Chain, Hash, Position, SegmentKeys, Tree};
@@ -43,6 +43,8 @@ pub(super) struct Writer {
     /// How many entries are under a checkpoint, or will be when the job is done that was given; and when that was.
     pub(super) signed: u64,
     pub(super) signed_at: Option<Instant>,
+    /// When a new segment is tried again that could not be begun.
+    pub(super) rotate_again: Option<Instant>,
     /// When a failing log is tried next.
     pub(super) probe: Option<Instant>,
 }
@@ -92,6 +94,10 @@ impl Writer {
 
     /// When there is something to do at the latest.
     fn wakes_at(&self) -> Option<Instant> {
+        if self.shared.failing.load(Ordering::Acquire) {
+            // Nothing else is done until the log can be written again. The end of a job is told by a nudge.
+            return self.probe.filter(|_| !self.shared.desk.busy());
+        }
         let settings = &self.shared.settings;
         let sync = self.unsynced_since.map(|since| since + settings.batch);
         let sign = self.unsigned_since.map(|since| {
@@ -111,7 +117,7 @@ impl Writer {
             return Err(std::io::Error::other("the log is failing"));
         }
         if self.segment.length >= self.shared.settings.segment_bytes {
-            self.rotate()?;
+            self.rotate_if_it_can();
         }
         let before = self.chain.position();
         sealed.lines.clear();
@@ -274,7 +280,12 @@ impl Writer {
             position: self.chain.position(),
             tree: self.tree.clone(),
             nodes: std::mem::take(&mut self.nodes),
-            sync: self.shared.settings.fsync != Fsync::Off,
+            // With `always` every group was synced by who wrote it: a file tells of an error once, and it must be told there.
+            sync: match self.shared.settings.fsync {
+                Fsync::Always => false,
+                Fsync::Batch => true,
+                Fsync::Off => sign,
+            },
             sign,
         });
     }
@@ -286,8 +297,22 @@ impl Writer {
         }
         if self.segment.length == 0 {
             self.segment.ends = self.shared.settings.segment_age.map(|age| Instant::now() + age);
-        } else if let Err(error) = self.rotate() {
-            self.fail(&error.to_string());
+        } else {
+            self.rotate_if_it_can();
+        }
+    }
+
+    /// Begins a new segment. Where that fails the one that is there goes on, and it is tried again a moment later.
+    fn rotate_if_it_can(&mut self) {
+        let now = Instant::now();
+        if self.rotate_again.is_some_and(|at| at > now) {
+            return;
+        }
+        self.rotate_again = None;
+        if let Err(error) = self.rotate() {
+            tracing::warn!(%error, "No new segment of the audit log can be begun; the old one goes on.");
+            self.rotate_again = Some(now + PROBE_EVERY);
+            self.segment.ends = self.segment.ends.map(|ends| ends.max(now + PROBE_EVERY));
         }
     }
 
@@ -300,11 +325,13 @@ impl Writer {
         }
         self.job(true);
         self.shared.desk.finish();
-        if let Some(why) = self.shared.desk.progress().failed {
+        let progress = self.shared.desk.progress();
+        // A segment ends with a checkpoint over all of it.
+        if let Some(why) = progress.failed.or(progress.unsigned) {
             return Err(std::io::Error::other(why));
         }
         let (ended, next) = (self.segment.number, self.segment.number + 1);
-        let file = Arc::new(SegmentFile::create(&self.dir, next)?);
+        let file = Arc::new(SegmentFile::begin(&self.dir, next)?);
         let before = self.chain.position();
         let former = std::mem::replace(
             &mut self.segment,
@@ -318,8 +345,9 @@ impl Writer {
         let synced = std::mem::take(&mut self.synced);
         self.unsynced.clear();
         self.chain.rekey(self.keys.seal_key(next));
-        if let Err(error) = self.link(ended, before) {
-            let _ = std::fs::remove_file(segment::plain(&self.dir, next));
+        let begun = self.link(ended, before).and_then(|()| segment::put_in_place(&self.dir, next));
+        if let Err(error) = begun {
+            let _ = std::fs::remove_file(segment::begun(&self.dir, next));
             self.segment = former;
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));
@@ -345,6 +373,9 @@ impl Writer {
     fn close(&mut self) {
         self.shared.desk.finish();
         self.look_at_syncs();
+        if self.shared.failing.load(Ordering::Acquire) && self.mend().is_ok() {
+            self.shared.failing.store(false, Ordering::Release);
+        }
         if !self.shared.failing.load(Ordering::Acquire) && (self.tree.size() > self.signed || !self.unsynced.is_empty())
         {
             self.job(true);

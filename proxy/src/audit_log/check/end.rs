@@ -82,6 +82,15 @@ pub(crate) fn end(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Resul
         _ if bytes.is_empty() => end.size = known,
         _ => return Ok(doubt(end, &path, "its last line is not an entry in canonical form".to_owned())),
     }
+    if !bytes.is_empty()
+        && let Some(after) = Position::after(line)
+        && !ends_with(bytes.get(..=start + line.len()).unwrap_or_default(), &keys.seal_key(newest), after)
+    {
+        return Ok(doubt(end, &path, "the seal of its last line does not hold".to_owned()));
+    }
+    if newest > 0 && (checkpoint.is_none() || state.is_none()) {
+        return Ok(doubt(end, dir, "segments have ended, and there is no checkpoint or no `state.json`".to_owned()));
+    }
     if end.size < known {
         let why = format!("it ends with {} entries, and a checkpoint was signed over {known}", end.size);
         return Ok(doubt(end, &path, why));

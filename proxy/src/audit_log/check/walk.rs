@@ -32,15 +32,24 @@ pub(super) struct Walked {
     pub(super) bad: Option<Doubt>,
     /// The first line that is not the one in the file `tree`.
     pub(super) differs: Option<Doubt>,
-    /// The newest segment that an entry says was deleted.
-    pub(super) pruned: Option<u64>,
+    /// What entries say was deleted, oldest first.
+    pub(super) pruned: Vec<Pruned>,
+}
+
+/// Segments that an entry says were deleted.
+#[derive(Clone, Copy)]
+pub(super) struct Pruned {
+    /// The entry's number.
+    pub(super) seq_no: u64,
+    pub(super) from: u64,
+    pub(super) to: u64,
 }
 
 /// A block and what was found in it.
 struct Looked {
     block: Block,
     checked: Checked,
-    pruned: Option<u64>,
+    pruned: Vec<Pruned>,
 }
 
 /// Walks along these files from a place on. Memory is bounded; the first line that does not hold ends the walk.
@@ -107,7 +116,7 @@ fn look(waiting: &Mutex<Receiver<Block>>, tell: &SyncSender<Looked>, look_for_pr
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(block) = next else { return };
         let checked = check_lines(&block.bytes, block.key.as_ref(), block.from);
-        let pruned = if look_for_pruned { pruned(&block.bytes) } else { None };
+        let pruned = if look_for_pruned { pruned(&block.bytes) } else { Vec::new() };
         if tell.send(Looked { block, checked, pruned }).is_err() {
             return;
         }
@@ -133,7 +142,7 @@ impl<'j, 'r> Joined<'j, 'r> {
             last: String::new(),
             bad: None,
             differs: None,
-            pruned: None,
+            pruned: Vec::new(),
         };
         Self { sources, roots, source: 0, lines: 0, walked }
     }
@@ -173,22 +182,26 @@ impl<'j, 'r> Joined<'j, 'r> {
         }
         walked.position = checked.position;
         walked.lines += checked.lines;
-        walked.pruned = walked.pruned.max(pruned.filter(|_| checked.bad.is_none()));
+        if checked.bad.is_none() {
+            walked.pruned.extend_from_slice(pruned);
+        }
         self.lines += checked.lines;
         Ok(())
     }
 }
 
-/// The newest segment that an entry in these lines says was deleted.
-fn pruned(bytes: &[u8]) -> Option<u64> {
-    let number = |at: usize| {
+/// The segments that entries in these lines say were deleted.
+fn pruned(bytes: &[u8]) -> Vec<Pruned> {
+    let told = |at: usize| {
         let start = memchr::memrchr(b'\n', bytes.get(..at)?).map_or(0, |end| end + 1);
         let end = at + memchr::memchr(b'\n', bytes.get(at..)?)?;
         let line = Line::read(bytes.get(start..end)?)?;
         let Some(Value::Text(path)) = line.field("path").filter(|_| line.event_type == "audit.pruned") else {
             return None;
         };
-        path.rsplit_once(" to audit-")?.1.strip_suffix(".jsonl")?.parse().ok()
+        let (from, to) = path.split_once(" to ")?;
+        let number = |name: &str| name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.parse().ok();
+        Some(Pruned { seq_no: line.seq_no, from: number(from)?, to: number(to)? })
     };
-    memchr::memmem::find_iter(bytes, PRUNED).filter_map(number).max()
+    memchr::memmem::find_iter(bytes, PRUNED).filter_map(told).collect()
 }

@@ -173,7 +173,7 @@ impl AuditLog {
             // What a process that was killed left in the system's memory.
             file.sync().map_err(io("sync"))?;
         }
-        shared.desk.begin_at(number, length, end.signed);
+        shared.desk.begin_at(number, length, end.signed, end.signed_in);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
         let syncer =
             Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: tree_file, signer, nodes: Vec::new() };

@@ -189,7 +189,6 @@ fn log_as_it_is(
         };
         report.against(signed, signer, root, size, broken);
     }
-    report.every_end_is_signed(dir, &sources, &own, signer)?;
     if pruned && !broken {
         // Without seals an entry is only what it says where it was signed.
         let believed = match keys {
@@ -198,6 +197,7 @@ fn log_as_it_is(
         };
         report.pruned(first, &walked.pruned, believed);
     }
+    report.every_end_is_signed(dir, &sources, &own, signer)?;
     if let (Some(state), SealKeys::All(keys)) = (state, keys) {
         report.state(dir, keys, state.as_ref(), newest);
     }

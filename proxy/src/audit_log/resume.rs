@@ -29,8 +29,9 @@ pub(super) struct End {
     pub(super) torn: Option<u64>,
     /// How many entries were read because no place was known.
     pub(super) read_anew: Option<u64>,
-    /// Entries under the newest checkpoint.
+    /// Entries under the newest checkpoint, and the segment that it was signed in.
     pub(super) signed: u64,
+    pub(super) signed_in: u64,
 }
 
 /// Finds the end of the log. Changes nothing: a log that is not continued is evidence.
@@ -83,6 +84,7 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         nodes: walk.nodes,
         segment: newest.map(|number| (number, walk.offset)),
         torn,
+        signed_in: checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0),
         signed: checkpoint.map_or(0, |signed| signed.checkpoint.size),
     })
 }

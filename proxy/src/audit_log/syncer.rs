@@ -96,8 +96,9 @@ impl Desk {
         inner.progress.failed = None;
     }
 
-    pub(super) fn begin_at(&self, segment: u64, length: u64, signed: u64) {
-        self.lock().progress = Progress { durable: (segment, length), signed, ..Progress::default() };
+    pub(super) fn begin_at(&self, segment: u64, length: u64, signed: u64, signed_in: u64) {
+        let durable = (segment, length);
+        self.lock().progress = Progress { durable, signed, signed_in, ..Progress::default() };
     }
 
     /// Ends the thread once its job is done.

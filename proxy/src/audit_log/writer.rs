@@ -345,12 +345,18 @@ impl Writer {
         let synced = std::mem::take(&mut self.synced);
         self.unsynced.clear();
         self.chain.rekey(self.keys.seal_key(next));
+        let (tree, nodes) = (self.tree.clone(), self.nodes.len());
         let begun = self.link(ended, before).and_then(|()| segment::put_in_place(&self.dir, next));
         if let Err(error) = begun {
+            self.chain.restore(before);
+            self.tree = tree;
+            self.nodes.truncate(nodes);
             let _ = std::fs::remove_file(segment::begun(&self.dir, next));
             self.segment = former;
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));
+            self.unsynced.clear();
+            self.shared.stands_at(before, ended, self.segment.length);
             return Err(error);
         }
         self.shared.rotated.ring();

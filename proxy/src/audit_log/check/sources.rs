@@ -48,7 +48,8 @@ pub(crate) fn of_log(dir: &Path) -> Result<Vec<Source>, CheckError> {
         })
         .collect();
     if let Some(newest) = sources.last_mut().filter(|newest| newest.compressed.is_some()) {
-        newest.length = Some(newest.bytes);
+        // One that is not there any more has ended, and was compressed: then all of it is looked at.
+        newest.length = newest.path.metadata().ok().map(|about| about.len());
     }
     Ok(sources)
 }

@@ -213,6 +213,23 @@ fn who_notices_what() {
             }),
         ),
         (
+            "with the keys of the seals: what came after the first checkpoint is changed, and that one put in place of all others",
+            &long,
+            &long.kept,
+            [true; 3],
+            Box::new(|dir| {
+                long.forger(false).rewrite(dir, |lines| {
+                    let last = lines.last_mut().unwrap();
+                    let index = last.iter().position(|line| line.contains("ALLOW")).unwrap();
+                    last[index] = last[index].replace("ALLOW", "BLOCK");
+                });
+                for number in 1..segments(dir).len() {
+                    fs::copy(dir.join("audit-000000.checkpoint"), dir.join(format!("audit-{number:06}.checkpoint")))
+                        .unwrap();
+                }
+            }),
+        ),
+        (
             "the same in a log of one segment, and tree, state and checkpoint are deleted",
             &short,
             &short.kept,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use portcullis_audit::{Line, MAX_LINE};
 use portcullis_filters::audit::Entry;
 
 use super::{AuditLog, segment};
@@ -108,8 +109,7 @@ fn write_compressed(from: &Path, to: &Path, bell: &Bell) -> io::Result<()> {
     }
     let file = encoder.finish()?;
     file.sync_all()?;
-    // So that retention counts a segment's age from its last entry on.
-    file.set_modified(fs::metadata(from)?.modified()?)
+    Ok(())
 }
 
 /// Deletes the oldest segments that are too old or too many, once an entry says so.
@@ -157,6 +157,15 @@ struct Ended {
     age: Duration,
 }
 
+/// When the first entry of a segment was written; `None` where that cannot be told.
+fn begun_at(dir: &Path, number: u64) -> Option<SystemTime> {
+    let mut reader = super::resume::open(dir, number).ok()?;
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(&mut reader, MAX_LINE as u64), &mut bytes).ok()?;
+    let line = Line::read(bytes.split(|byte| *byte == b'\n').next()?)?;
+    Some(line.timestamp.parse::<jiff::Timestamp>().ok()?.into())
+}
+
 fn ended(dir: &Path, current: u64) -> io::Result<Vec<Ended>> {
     let mut numbers = segment::numbers(dir, ".jsonl")?;
     numbers.extend(segment::numbers(dir, ".jsonl.zst")?);
@@ -169,8 +178,9 @@ fn ended(dir: &Path, current: u64) -> io::Result<Vec<Ended>> {
             .filter(|p| p.exists())
             .collect();
         let about: Vec<_> = files.iter().filter_map(|path| fs::metadata(path).ok()).collect();
-        let newest = about.iter().filter_map(|about| about.modified().ok()).max();
-        let age = newest.and_then(|newest| now.duration_since(newest).ok()).unwrap_or_default();
+        // A file's own times are anybody's to set; what the next segment's first entry says is sealed.
+        let ended = begun_at(dir, number + 1);
+        let age = ended.and_then(|ended| now.duration_since(ended).ok()).unwrap_or_default();
         Ended { number, files, bytes: about.iter().map(fs::Metadata::len).sum(), age }
     });
     Ok(ended.collect())

@@ -311,7 +311,8 @@ pub(super) fn follows(line: &[u8]) -> Option<Position> {
     }
 }
 
-fn open(dir: &Path, number: u64) -> Result<Box<dyn Read>, AuditLogError> {
+/// Reads a segment, plain or compressed.
+pub(super) fn open(dir: &Path, number: u64) -> Result<Box<dyn Read>, AuditLogError> {
     let path = segment::plain(dir, number);
     match File::open(&path) {
         Ok(file) => Ok(Box::new(file)),

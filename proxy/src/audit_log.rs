@@ -185,7 +185,12 @@ impl AuditLog {
             unsynced: Vec::new(),
             synced: length,
             unsynced_since: None,
-            unsigned_since: (end.position.next_seq > end.signed).then(Instant::now),
+            // What was read anew stands in the tree already, so it is signed at once.
+            unsigned_since: (end.position.next_seq > end.signed).then(|| {
+                let now = Instant::now();
+                let due = end.read_anew.and_then(|_| now.checked_sub(shared.settings.checkpoint_after));
+                due.unwrap_or(now)
+            }),
             signed: end.signed,
             signed_at: None,
             rotate_again: None,

@@ -220,4 +220,18 @@ fn a_verifier_that_shares_no_code_agrees() {
     let _ = fs::remove_file(newest.with_extension("checkpoint"));
     assert!(verifier(&[&[dir][..], &keys, &signer].concat()).unwrap().status.success());
     no(&all, "the newest were cut off");
+
+    // What it cannot check is not what does not hold.
+    let cannot = |args: &[&str], why: &str| {
+        let output = verifier(args).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{why}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(why), "{why}: {}", text(&output.stderr));
+    };
+    fs::remove_file(&segments[0]).unwrap();
+    assert!(verifier(&[dir]).unwrap().status.success());
+    cannot(&[&[dir][..], &signer].concat(), "does not begin with the log's first");
+    cannot(&[dir, "--vkey", "junk"], "the --vkey is not one of a log");
+    cannot(&[dir, "--segment-key", &kept], "one alone for --segment-key");
+    cannot(&["/nowhere/audit-000000.jsonl"], "No such file");
+    cannot(&[dir, "--master", &kept, "--key", &first], "it is no key");
 }

@@ -47,6 +47,8 @@ pub(crate) enum CheckError {
     Gone(PathBuf),
     #[error("cannot {what} `{path}`: {why}")]
     Io { what: &'static str, path: PathBuf, why: String },
+    #[error("`{path}` cannot be decompressed: {why}")]
+    Packed { path: PathBuf, why: String },
     #[error("a thread that checks ended early")]
     Thread,
 }
@@ -265,9 +267,14 @@ impl Report {
 
     /// Where the first line stands, as it says itself; a doubt where it does not.
     fn beginning(&mut self, first: &Source) -> Result<Option<Position>, CheckError> {
-        match first.begins_after()? {
-            Ok(from) => Ok(Some(from)),
-            Err(why) => {
+        match first.begins_after() {
+            Err(CheckError::Packed { path, why }) => {
+                self.doubt(&path, unpacked(&why));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(Ok(from)) => Ok(Some(from)),
+            Ok(Err(why)) => {
                 self.doubts.push(Doubt { file: first.path.clone(), line: Some(1), why: why.to_owned() });
                 Ok(None)
             }
@@ -361,6 +368,11 @@ impl Report {
             _ => {}
         }
     }
+}
+
+/// What is said of a compressed segment that is not one any more: somebody changed it, or the medium did.
+fn unpacked(why: &str) -> String {
+    format!("it cannot be decompressed ({why}): it was changed, or cut off")
 }
 
 /// Whether this comes to be: what a running gate writes one after the other may be half there.

@@ -12,7 +12,7 @@ use portcullis_audit::{BadLine, Checked, Line, Position, Value, check_lines};
 use super::blocks::{BLOCK, Block, Cutter};
 use super::roots::Roots;
 use super::sources::Source;
-use super::{CheckError, Doubt, Progress, SealKeys, io as at};
+use super::{CheckError, Doubt, Progress, SealKeys, io as at, unpacked};
 
 /// How many threads check at most: beyond that one thread does not read fast enough.
 const MOST_THREADS: usize = 16;
@@ -91,9 +91,17 @@ pub(super) fn walk(
             }
         }
         drop((told, give_back));
-        ended(cutting)??;
+        let packed = match ended(cutting)? {
+            Err(CheckError::Packed { path, why }) => Some(Doubt { file: path, line: None, why: unpacked(&why) }),
+            cut => cut.map(|()| None)?,
+        };
         // A thread that fell would leave its block out.
-        if early.is_empty() || joined.walked.bad.is_some() { Ok(joined.walked) } else { Err(CheckError::Thread) }
+        if !early.is_empty() && joined.walked.bad.is_none() {
+            return Err(CheckError::Thread);
+        }
+        // All that came before it was handed on.
+        joined.walked.bad = joined.walked.bad.or(packed);
+        Ok(joined.walked)
     })
 }
 

@@ -73,7 +73,7 @@ impl Witnesses {
     ) -> Result<Self, String> {
         others(config, &node.public())?;
         let own = checkpoints::verifier_key(&node.public()).map_err(|error| error.to_string())?;
-        let made = |settings: &WitnessSettings| {
+        let made = |settings: &WitnessSettings| -> Result<Arc<Witnessed>, String> {
             let memory = Memory::open(audit.dir(), &settings.fingerprint).map_err(|error| error.to_string())?;
             let witnessed = Witnessed {
                 settings: settings.clone(),

@@ -143,6 +143,18 @@ fn two_gates_countersign_each_other_s_checkpoints() {
 }
 
 #[test]
+fn no_gate_is_its_own_witness() {
+    let server = FakeServer::start();
+    let gate = witness(&server);
+    let config = fs::read_to_string(gate.config()).unwrap();
+    fs::write(gate.config(), config.replace("audit: {checkpoint_every: 1}", &audit(&[&gate]))).unwrap();
+    let checked = gate.cli(&["check"]);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("names this gate itself") && said.contains("portcullis id"), "{said}");
+}
+
+#[test]
 fn a_log_that_was_cut_is_found_by_its_witness_and_by_itself() {
     let server = FakeServer::start();
     let (witness, saved) = (witness(&server), tempfile::tempdir().unwrap());

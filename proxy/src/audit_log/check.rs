@@ -18,6 +18,7 @@ use super::tree_file::TreeFile;
 
 mod blocks;
 mod end;
+mod rest;
 mod roots;
 mod sources;
 mod walk;
@@ -174,24 +175,31 @@ fn log_as_it_is(
         return Ok(report);
     }
     let sizes = own.iter().chain(held).map(|signed| signed.checkpoint.size);
-    let sizes = sizes.chain(state.iter().flatten().map(|state| state.position.next_seq)).collect();
-    let mut roots = Roots::new(begun, tree_file.as_ref(), sizes);
+    let sizes: BTreeSet<_> = sizes.chain(state.iter().flatten().map(|state| state.position.next_seq)).collect();
+    let mut roots = Roots::new(begun, tree_file.as_ref(), sizes.clone());
     let pruned = first.number > 0;
     let walked = walk::walk(&sources, keys, from, &mut roots, pruned, progress)?;
     report.walked(&walked);
+    let behind = match walked.packed {
+        Some(at) => rest::rest(&mut report, (&sources, at), keys, tree_file.as_ref(), &sizes, progress)?,
+        None => Vec::new(),
+    };
     let broken = walked.bad.is_some();
     if pruned && !broken && walked.pruned.is_none_or(|last| last + 1 < first.number) {
         report
             .doubt(&first.path, "older segments are not here, and no entry `audit.pruned` says that they were deleted");
     }
-    let size = walked.position.next_seq;
+    let size = report.size;
     let newest = own.iter().map(|signed| signed.checkpoint.size).max();
     report.tree(dir, stored, newest, size, broken);
     for signed in own.iter().chain(held) {
         let earlier = || tree_file.as_ref().and_then(|file| tree::root(file, signed.checkpoint.size).ok());
         let root = match signed.checkpoint.size < from.next_seq {
             true => earlier(),
-            false => roots.at(signed.checkpoint.size),
+            false => {
+                let later = || behind.iter().find_map(|roots| roots.at(signed.checkpoint.size));
+                roots.at(signed.checkpoint.size).or_else(later)
+            }
         };
         report.against(signed, signer, root, size, broken);
     }

@@ -125,6 +125,11 @@ impl Source {
         }
     }
 
+    /// Whether this is its file, plain or compressed.
+    pub(super) fn lies_at(&self, path: &Path) -> bool {
+        self.path == path || self.compressed.as_deref() == Some(path)
+    }
+
     fn is_compressed(&self) -> bool {
         self.path.extension().is_some_and(|ending| ending == COMPRESSED)
     }

@@ -34,6 +34,8 @@ pub(super) struct Walked {
     pub(super) differs: Option<Doubt>,
     /// The newest segment that an entry says was deleted.
     pub(super) pruned: Option<u64>,
+    /// Which file cannot be decompressed, by its place in the list, where the walk ended at it.
+    pub(super) packed: Option<usize>,
 }
 
 /// A block and what was found in it.
@@ -100,7 +102,10 @@ pub(super) fn walk(
             return Err(CheckError::Thread);
         }
         // All that came before it was handed on.
-        joined.walked.bad = joined.walked.bad.or(packed);
+        if let (None, Some(packed)) = (&joined.walked.bad, packed) {
+            joined.walked.packed = sources.iter().position(|source| source.lies_at(&packed.file));
+            joined.walked.bad = Some(packed);
+        }
         Ok(joined.walked)
     })
 }
@@ -142,6 +147,7 @@ impl<'j, 'r> Joined<'j, 'r> {
             bad: None,
             differs: None,
             pruned: None,
+            packed: None,
         };
         Self { sources, roots, source: 0, lines: 0, walked }
     }

@@ -51,7 +51,7 @@ fn every_mistake_says_where_and_what_to_write() {
         (
             "filters:\n  audit: {witnesses: [{url: 'http://other', fingerprint: a}]}\n",
             2,
-            "a door speaks TLS with its gate, always",
+            "a gate is spoken with over TLS, always",
         ),
         (
             "filters:\n  audit: {witnesses: [{url: 'https://other', fingerprint: abc}]}\n",

@@ -198,6 +198,9 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
             entries => format!("{entries} entries"),
         };
         say!("{entries} in {}, {} to {}", count(*segments, "segment"), dash(first), dash(last));
+        if let Some(earlier) = size.checked_sub(report.entries).filter(|earlier| *earlier > 0) {
+            say!("the {earlier} before them are not here");
+        }
         say!("head {}", dash(head));
         say!("{}", signatures(*checkpoints, *signed, *size, witnesses));
     }
@@ -222,10 +225,10 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
 fn signatures(checkpoints: u64, signed: Option<u64>, size: u64, witnesses: &BTreeSet<String>) -> String {
     let Some(signed) = signed else { return "no checkpoint covers it".to_owned() };
     let mut said = format!(
-        "{} hold; the newest is over {signed} entries",
+        "{}; the newest is over {signed} entries",
         match checkpoints {
-            1 => "1 checkpoint".to_owned(),
-            more => format!("{more} checkpoints"),
+            1 => "1 checkpoint holds".to_owned(),
+            more => format!("{more} checkpoints hold"),
         }
     );
     match size.saturating_sub(signed) {

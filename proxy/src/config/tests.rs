@@ -60,6 +60,12 @@ fn every_mistake_says_where_and_what_to_write() {
         ),
         ("filters:\n  audit: {witnesses: [{url: 'https://other'}]}\n", 2, "fingerprint"),
         (
+            "filters:\n  audit:\n    witnesses:\n      - {url: 'https://a', fingerprint: \
+             00112233445566778899aabbccddeeff}\n      - {url: 'https://b', fingerprint: abc}\n",
+            5,
+            "`abc` is not a fingerprint",
+        ),
+        (
             "filters:\n  audit: {witnesses: [{url: 'https://a', fingerprint: 00112233445566778899aabbccddeeff}, {url: \
              'https://b', fingerprint: '00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff'}]}\n",
             2,

@@ -6,6 +6,13 @@ def need(holds, why):
     if not holds:
         raise ValueError(why)
 
+class CannotCheck(Exception):
+    """Nothing is said about the log: something that the check takes is not there."""
+
+def able(can, why):
+    if not can:
+        raise CannotCheck(why)
+
 # Ed25519, RFC 8032 section 5.1: verifying alone, so nothing here is secret and nothing has to take constant time.
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
@@ -45,12 +52,20 @@ def ed25519(public, message, signature):
 leaf = lambda line: hashlib.sha256(b"\0" + line).digest()
 node = lambda left, right: hashlib.sha256(b"\1" + left + right).digest()
 
+def log_key(vkey):
+    """Name, id and key of a vkey (C2SP signed-note)."""
+    parts = vkey.split("+", 2)
+    try:
+        key = base64.b64decode(parts[2], validate=True)
+    except (ValueError, IndexError):
+        key = b""
+    full = hashlib.sha256(parts[0].encode() + b"\n" + key).digest()[:4]
+    able(len(key) == 33 and key[0] == 1 and parts[1] == full.hex(), "the --vkey is not one of a log: NAME+ID+KEY")
+    return parts[0], full, key
+
 def checkpoint(note, vkey):
     """Size and root of a checkpoint that this key signed (C2SP signed-note, tlog-checkpoint)."""
-    name, key_id, key = vkey.split("+", 2)
-    key = base64.b64decode(key, validate=True)
-    full = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
-    need(len(key) == 33 and key[0] == 1 and key_id == full.hex(), "the vkey is not one of a log")
+    name, full, key = log_key(vkey)
     text, _, signatures = note.rpartition("\n\n")
     found = [line.split(" ")[2] for line in signatures.split("\n") if line.startswith(f"\u2014 {name} ")]
     mine = [data[4:] for data in map(base64.b64decode, found) if data[:4] == full]
@@ -61,13 +76,19 @@ def checkpoint(note, vkey):
     need(origin == name, f"it is of the log `{origin}`")
     return int(size), base64.b64decode(root)
 
+def secret(path):
+    try:
+        return bytes.fromhex(pathlib.Path(path).read_text())
+    except ValueError:
+        raise CannotCheck(f"{path}: it is no key, expected hex digits") from None
+
 def segment_key(args, number):
     if args.segment_key or number == 0 and args.key:
-        return bytes.fromhex(pathlib.Path(args.segment_key or args.key).read_text())
+        return secret(args.segment_key or args.key)
     if number and args.master:  # HKDF-SHA256 (RFC 5869) without salt, one block
-        extracted = hmac.digest(bytes(32), bytes.fromhex(pathlib.Path(args.master).read_text()), "sha256")
+        extracted = hmac.digest(bytes(32), secret(args.master), "sha256")
         return hmac.digest(extracted, b"portcullis audit segment %d\x01" % number, "sha256")
-    need(not (args.key or args.master), f"no key of segment {number}: segment 0 has --key, the others --master")
+    able(not (args.key or args.master), f"no key of segment {number}: segment 0 has --key, the others --master")
 
 def lines(path):
     data = path.read_bytes()
@@ -75,8 +96,13 @@ def lines(path):
         try:
             import zstandard
         except ImportError:
-            sys.exit(f"{path}: compressed, and this Python has no module `zstandard`; `zstd -d` unpacks it")
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            able(False, f"{path}: compressed, and this Python has no module `zstandard`; `zstd -d` unpacks it")
+        unpacking = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            data = unpacking.decompress(data)
+            need(getattr(unpacking, "eof", True), f"{path}: it is cut off, and cannot be decompressed")
+        except zstandard.ZstdError as error:
+            raise ValueError(f"{path}: it cannot be decompressed: {error}") from None
     need(not data or data.endswith(b"\n"), f"{path}: it ends in the middle of a line")
     return data.split(b"\n")[:-1]
 
@@ -85,10 +111,13 @@ def log(args):
     if paths[0].is_dir():
         found = {path.name[:12]: path for end in (".zst", "") for path in paths[0].glob(f"audit-*.jsonl{end}")}
         notes, paths = sorted(paths[0].glob("audit-*.checkpoint")), [found[name] for name in sorted(found)]
-    need(paths and not (args.segment_key and len(paths) > 1), "expected segments, and one alone for --segment-key")
+    able(paths and not (args.segment_key and len(paths) > 1), "expected segments, and one alone for --segment-key")
     notes = notes + [pathlib.Path(path) for path in args.checkpoint] if args.vkey else []
+    if args.vkey:
+        log_key(args.vkey)
     signed = [(path, *checkpoint(path.read_text("utf-8"), args.vkey)) for path in notes]
-    wanted, roots, peaks, size, entries = {over for _, over, _ in signed}, {0: hashlib.sha256().digest()}, [], None, 0
+    wanted, roots, peaks = {over for _, over, _ in signed}, {0: hashlib.sha256().digest()}, []
+    size, entries, pruned = None, 0, False
     for path in paths:
         for number, line in enumerate(lines(path), 1):
             where, entry = f"{path}:{number}", json.loads(line)
@@ -96,7 +125,7 @@ def log(args):
                 key = segment_key(args, entry.get("segment", 0))
             if size is None:
                 size, before = entry["seq_no"], entry.get("previous_hmac", "0" * 64)
-                need(not (size and signed), f"{where}: checkpoints need the log from its first entry on")
+                pruned = size > 0
             need(json.dumps(entry, sort_keys=True, ensure_ascii=False).encode() == line, f"{where}: not canonical")
             need(entry["seq_no"] == size, f"{where}: its number is {entry['seq_no']}, expected {size}")
             need(entry.get("previous_hmac", before) == before, f"{where}: it does not continue the segment before")
@@ -112,6 +141,8 @@ def log(args):
                 roots[size] = peaks[-1]
                 for left in reversed(peaks[:-1]):
                     roots[size] = node(left, roots[size])
+    able(not (pruned and signed), f"the chain of {entries} entries holds, and does not begin with the log's first, which"
+         " checkpoints need here; leave --vkey out, or use `portcullis audit verify`")
     for path, over, root in signed:
         need(over in roots, f"{path}: over {over} entries, and {size} are here: the newest were cut off")
         need(roots[over] == root, f"{path}: the first {over} entries are not those that it was signed over")
@@ -144,7 +175,10 @@ parser.add_argument("--checkpoint", action="append", default=[], help="a checkpo
 parser.add_argument("--proof", help="a proof that this line is in the log; needs --vkey")
 args = parser.parse_args()
 try:
-    need(args.vkey or not (args.checkpoint or args.proof), "--checkpoint and --proof need --vkey")
+    able(args.vkey or not (args.checkpoint or args.proof), "--checkpoint and --proof need --vkey")
     proof(args) if args.proof else log(args)
 except (ValueError, KeyError, TypeError) as doubt:
     sys.exit(f"it does not hold: {doubt}")
+except (CannotCheck, OSError) as missing:
+    print(f"it cannot be checked: {missing}", file=sys.stderr)
+    sys.exit(2)

@@ -96,6 +96,8 @@ fn examine(
         Submission::parse(body).map_err(|error| Stop::Objection(Objection::Malformed(error.to_string())))?;
     let log = checkpoints::verifier_key(caller).map_err(|error| Stop::Broken(error.to_string()))?;
     let signed = judge::opened(&submission, &log).map_err(Stop::Objection)?;
+    // Another process may forget the log meanwhile: before this, or after it.
+    let _turn = shelf.lock()?;
     let last = shelf.last(&log)?.map(|kept| kept.checkpoint);
     let own = submission.checkpoint.signatures.iter().find(|signature| signature.is_by(&log)).cloned();
     let mut note = Note { text: submission.checkpoint.text.clone(), signatures: own.into_iter().collect() };

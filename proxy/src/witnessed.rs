@@ -71,14 +71,9 @@ impl Witnesses {
         node: &Arc<NodeKey>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
+        others(config, &node.public())?;
         let own = checkpoints::verifier_key(&node.public()).map_err(|error| error.to_string())?;
-        let made = |settings: &WitnessSettings| {
-            if settings.fingerprint == node.public().fingerprint() {
-                return Err(format!(
-                    "`filters.audit.witnesses` names this gate itself (`{}`): a witness is another gate",
-                    settings.gate
-                ));
-            }
+        let made = |settings: &WitnessSettings| -> Result<Arc<Witnessed>, String> {
             let memory = Memory::open(audit.dir(), &settings.fingerprint).map_err(|error| error.to_string())?;
             let witnessed = Witnessed {
                 settings: settings.clone(),
@@ -237,6 +232,22 @@ impl Witnessed {
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the witnesses that the config names are other gates than this one.
+///
+/// # Errors
+/// A sentence, when one is not.
+pub(crate) fn others(config: &Config, own: &NodePublic) -> Result<(), String> {
+    let own = own.fingerprint();
+    match config.filters.audit.witnesses.iter().find(|witness| witness.fingerprint == own) {
+        None => Ok(()),
+        Some(witness) => Err(format!(
+            "`filters.audit.witnesses` names this gate itself (`{}`), expected the fingerprint that `portcullis id` shows \
+             on the other gate",
+            witness.gate
+        )),
     }
 }
 

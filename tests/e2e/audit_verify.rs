@@ -128,6 +128,36 @@ fn a_segment_is_checked_with_its_own_key() {
 }
 
 #[test]
+fn what_was_asked_wrongly_is_no_alarm_and_every_no_is_an_object() {
+    let (_server, gate, _) = signed(OFTEN, 3);
+    let junk = file(&gate, "junk");
+    let vkey = text(&gate.cli(&["audit", "checkpoint", "--vkey"]).stdout);
+    let said = |args: &[&str], code: i32, why: &str| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(object["ok"], false);
+        assert!(object["reason"].as_str().unwrap().contains(why), "{object}");
+    };
+    let folder = gate.state().join("audit");
+    let dir = folder.to_str().unwrap();
+    let verify = ["audit", "verify", dir, "--no-key", "--vkey", vkey.trim(), "--json"];
+    for junks in [&b"print('hello')\n"[..], b"\xff\xfe", b""] {
+        fs::write(&junk, junks).unwrap();
+        said(&[&verify[..], &["--checkpoint", &junk]].concat(), 2, "is no checkpoint");
+    }
+    said(&[&verify[..], &["--checkpoint", "/nowhere"]].concat(), 3, "cannot read");
+    said(&["audit", "verify", "/nowhere", "--no-key", "--json"], 3, "cannot");
+    let proof = ["audit", "check-proof", &junk, "--line", &junk, "--vkey", vkey.trim(), "--json"];
+    said(&proof, 1, "it is not proved");
+    said(&["audit", "check-proof", "/nowhere", "--line", &junk, "--vkey", vkey.trim(), "--json"], 3, "cannot read");
+    // Another log's note is a checkpoint, and not of this one.
+    let (_other_server, other, _) = signed(OFTEN, 3);
+    fs::write(&junk, other.cli(&["audit", "checkpoint"]).stdout).unwrap();
+    said(&[&verify[..], &["--checkpoint", &junk]].concat(), 1, "junk");
+}
+
+#[test]
 fn a_doctor_looks_at_the_end() {
     let (_server, gate, _) = signed(OFTEN, 8);
     let looked = || text(&gate.cli(&["doctor"]).stdout);
@@ -220,4 +250,18 @@ fn a_verifier_that_shares_no_code_agrees() {
     let _ = fs::remove_file(newest.with_extension("checkpoint"));
     assert!(verifier(&[&[dir][..], &keys, &signer].concat()).unwrap().status.success());
     no(&all, "the newest were cut off");
+
+    // What it cannot check is not what does not hold.
+    let cannot = |args: &[&str], why: &str| {
+        let output = verifier(args).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{why}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(why), "{why}: {}", text(&output.stderr));
+    };
+    fs::remove_file(&segments[0]).unwrap();
+    assert!(verifier(&[dir]).unwrap().status.success());
+    cannot(&[&[dir][..], &signer].concat(), "does not begin with the log's first");
+    cannot(&[dir, "--vkey", "junk"], "the --vkey is not one of a log");
+    cannot(&[dir, "--segment-key", &kept], "one alone for --segment-key");
+    cannot(&["/nowhere/audit-000000.jsonl"], "No such file");
+    cannot(&[dir, "--master", &kept, "--key", &first], "it is no key");
 }

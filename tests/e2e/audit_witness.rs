@@ -36,9 +36,18 @@ fn approve(witness: &Gate, gate: &Gate) {
     until("the gate to be let in", || witness.cli(&["peers", "approve", &id(gate)]).status.success().then_some(()));
 }
 
+/// What the witness keeps: it ends with 1 where that has evidence in it.
+fn witnessed(witness: &Gate) -> Value {
+    let output = witness.cli(&["audit", "witnessed", "--json"]);
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let is_contradicted = |one: &Value| !one["conflicts"].as_array().unwrap().is_empty();
+    assert_eq!(output.status.code(), Some(i32::from(all.as_array().unwrap().iter().any(is_contradicted))));
+    all
+}
+
 /// How many entries of the gate's log the witness countersigned, by its own word.
 fn seen(witness: &Gate, gate: &Gate) -> Option<u64> {
-    let all = witness.cli_json(&["audit", "witnessed"]);
+    let all = witnessed(witness);
     let one = all.as_array()?.iter().find(|one| one["origin"] == origin(&gate.node()))?.clone();
     one["size"].as_u64()
 }
@@ -134,6 +143,18 @@ fn two_gates_countersign_each_other_s_checkpoints() {
 }
 
 #[test]
+fn no_gate_is_its_own_witness() {
+    let server = FakeServer::start();
+    let gate = witness(&server);
+    let config = fs::read_to_string(gate.config()).unwrap();
+    fs::write(gate.config(), config.replace("audit: {checkpoint_every: 1}", &audit(&[&gate]))).unwrap();
+    let checked = gate.cli(&["check"]);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("names this gate itself") && said.contains("portcullis id"), "{said}");
+}
+
+#[test]
 fn a_log_that_was_cut_is_found_by_its_witness_and_by_itself() {
     let server = FakeServer::start();
     let (witness, saved) = (witness(&server), tempfile::tempdir().unwrap());
@@ -171,7 +192,7 @@ fn a_log_that_was_cut_is_found_by_its_witness_and_by_itself() {
     // The witness kept both notes, and countersigns neither anew.
     assert!(witness.log().contains("contradicts what was countersigned"));
     assert!(witness.metric("portcullis_witness_requests_total{result=\"conflict\"}") >= 1.0);
-    let kept = witness.cli_json(&["audit", "witnessed"]);
+    let kept = witnessed(&witness);
     assert_eq!(kept[0]["size"], last);
     let evidence = kept[0]["conflicts"][0].as_str().unwrap();
     let evidence = Note::parse(&fs::read(evidence).unwrap()).unwrap();
@@ -180,6 +201,23 @@ fn a_log_that_was_cut_is_found_by_its_witness_and_by_itself() {
     // It is said again by the next start, and not forgotten by one.
     gate.restart(|| {});
     until("the alarm to come back", || (gate.metric("portcullis_audit_chain_ok") == 0.0).then_some(()));
+    // The witness's operator sees it, too, wherever they look.
+    let said = |args: &[&str]| String::from_utf8(witness.cli(args).stdout).unwrap();
+    assert!(said(&["status"]).contains("WAS CUT OFF OR CHANGED"));
+    let of_log = origin(&gate.node());
+    assert_eq!(witness.cli(&["doctor"]).status.code(), Some(1));
+    assert!(said(&["doctor"]).contains(&format!("the log `{of_log}` was cut off or changed")));
+    // Once both have looked, the log may begin anew: beside the running witness, and with its next start here.
+    let forgotten = witness.cli(&["audit", "witnessed", "--forget", &of_log]);
+    assert_eq!(forgotten.status.code(), Some(0), "{}", String::from_utf8_lossy(&forgotten.stderr));
+    assert!(witnessed(&witness)[0]["size"].is_null(), "the evidence is still told");
+    gate.restart(|| {});
+    let anew = until("the log to be countersigned anew", || seen(&witness, &gate));
+    assert!(anew < last, "{anew}");
+    assert_eq!(gate.metric("portcullis_audit_chain_ok"), 1.0);
+    assert_eq!(witness.cli(&["audit", "witnessed", "--forget", &of_log, "--with-evidence"]).status.code(), Some(0));
+    assert!(!said(&["status"]).contains("WAS CUT OFF OR CHANGED"));
+    assert_eq!(witness.cli(&["audit", "witnessed", "--forget", "peer:nobody/audit"]).status.code(), Some(1));
 }
 
 #[test]
@@ -299,7 +337,7 @@ fn a_witness_countersigns_one_history_of_a_node_s_own_log() {
     witness.restart(|| {});
     sized(&node.says(&node.submission((40, 40), 2), 409, "witness.conflict"), 40);
     node.says(&node.submission((40, 64), 1), 200, "allow");
-    let all = witness.cli_json(&["audit", "witnessed"]);
+    let all = witnessed(&witness);
     assert_eq!((all[0]["size"].as_u64(), all[0]["conflicts"].as_array().unwrap().len()), (Some(64), 3));
     assert_eq!(witness.cli(&["audit", "witnessed", "--origin", "peer:nobody/audit"]).status.code(), Some(1));
     assert!(server.seen().iter().all(|seen| !seen.line.contains("witness")));

@@ -18,6 +18,7 @@ use super::tree_file::TreeFile;
 
 mod blocks;
 mod end;
+mod rest;
 mod roots;
 mod sources;
 mod walk;
@@ -47,6 +48,8 @@ pub(crate) enum CheckError {
     Gone(PathBuf),
     #[error("cannot {what} `{path}`: {why}")]
     Io { what: &'static str, path: PathBuf, why: String },
+    #[error("`{path}` cannot be decompressed: {why}")]
+    Packed { path: PathBuf, why: String },
     #[error("a thread that checks ended early")]
     Thread,
 }
@@ -172,20 +175,27 @@ fn log_as_it_is(
         return Ok(report);
     }
     let sizes = own.iter().chain(held).map(|signed| signed.checkpoint.size);
-    let sizes = sizes.chain(state.iter().flatten().map(|state| state.position.next_seq)).collect();
-    let mut roots = Roots::new(begun, tree_file.as_ref(), sizes);
+    let sizes: BTreeSet<_> = sizes.chain(state.iter().flatten().map(|state| state.position.next_seq)).collect();
+    let mut roots = Roots::new(begun, tree_file.as_ref(), sizes.clone());
     let pruned = first.number > 0;
     let walked = walk::walk(&sources, keys, from, &mut roots, pruned, progress)?;
     report.walked(&walked);
+    let behind = match walked.packed {
+        Some(at) => rest::rest(&mut report, (&sources, at), keys, tree_file.as_ref(), &sizes, progress)?,
+        None => Vec::new(),
+    };
     let broken = walked.bad.is_some();
-    let size = walked.position.next_seq;
+    let size = report.size;
     let newest = own.iter().map(|signed| signed.checkpoint.size).max();
     report.tree(dir, stored, newest, size, broken);
     for signed in own.iter().chain(held) {
         let earlier = || tree_file.as_ref().and_then(|file| tree::root(file, signed.checkpoint.size).ok());
         let root = match signed.checkpoint.size < from.next_seq {
             true => earlier(),
-            false => roots.at(signed.checkpoint.size),
+            false => {
+                let later = || behind.iter().find_map(|roots| roots.at(signed.checkpoint.size));
+                roots.at(signed.checkpoint.size).or_else(later)
+            }
         };
         report.against(signed, signer, root, size, broken);
     }
@@ -197,7 +207,7 @@ fn log_as_it_is(
         };
         report.pruned(first, &walked.pruned, believed);
     }
-    report.every_end_is_signed(dir, &sources, &own, signer)?;
+    report.every_end_is_signed(dir, &sources, &own, signer);
     if let (Some(state), SealKeys::All(keys)) = (state, keys) {
         report.state(dir, keys, state.as_ref(), newest);
     }
@@ -270,9 +280,14 @@ impl Report {
 
     /// Where the first line stands, as it says itself; a doubt where it does not.
     fn beginning(&mut self, first: &Source) -> Result<Option<Position>, CheckError> {
-        match first.begins_after()? {
-            Ok(from) => Ok(Some(from)),
-            Err(why) => {
+        match first.begins_after() {
+            Err(CheckError::Packed { path, why }) => {
+                self.doubt(&path, unpacked(&why));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(Ok(from)) => Ok(Some(from)),
+            Ok(Err(why)) => {
                 self.doubts.push(Doubt { file: first.path.clone(), line: Some(1), why: why.to_owned() });
                 Ok(None)
             }
@@ -343,14 +358,15 @@ impl Report {
         sources: &[Source],
         own: &[Signed],
         signer: &VerifierKey,
-    ) -> Result<(), CheckError> {
+    ) {
         for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
-            let Ok(end) = next.begins_after()? else { continue };
+            // What cannot be read is told where the lines are.
+            let Ok(Ok(end)) = next.begins_after() else { continue };
             self.end_is_signed(dir, source.number, end.next_seq, signer);
         }
         if let Some(first) = sources.first()
             && let Some(before) = first.number.checked_sub(1)
-            && let Ok(end) = first.begins_after()?
+            && let Ok(Ok(end)) = first.begins_after()
         {
             self.end_is_signed(dir, before, end.next_seq, signer);
         }
@@ -361,7 +377,6 @@ impl Report {
                 self.doubt(&signed.path, "it is of a segment that is not here");
             }
         }
-        Ok(())
     }
 
     fn end_is_signed(&mut self, dir: &Path, number: u64, end: u64, signer: &VerifierKey) {
@@ -427,6 +442,11 @@ impl Report {
             _ => {}
         }
     }
+}
+
+/// What is said of a compressed segment that is not one any more: somebody changed it, or the medium did.
+fn unpacked(why: &str) -> String {
+    format!("it cannot be decompressed ({why}): it was changed, or cut off")
 }
 
 /// Whether this comes to be: what a running gate writes one after the other may be half there.

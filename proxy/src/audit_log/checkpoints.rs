@@ -162,7 +162,12 @@ pub(crate) fn read_note(path: &Path) -> Result<Note, BadCheckpoint> {
     let file = std::fs::File::open(path).map_err(|error| unread(error.to_string()))?;
     let mut text = String::new();
     let most = note::MAX_NOTE as u64 + 1;
-    std::io::Read::read_to_string(&mut std::io::Read::take(file, most), &mut text)
-        .map_err(|error| unread(error.to_string()))?;
-    Note::parse(text.as_bytes()).map_err(|error| BadCheckpoint::Wrong { path: path.to_owned(), why: error.to_string() })
+    let wrong = |why: String| BadCheckpoint::Wrong { path: path.to_owned(), why };
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, most), &mut text).map_err(|error| {
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => wrong("it is not UTF-8".to_owned()),
+            _ => unread(error.to_string()),
+        }
+    })?;
+    Note::parse(text.as_bytes()).map_err(|error| wrong(error.to_string()))
 }

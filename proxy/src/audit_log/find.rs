@@ -22,6 +22,13 @@ pub(crate) fn by_number(dir: &Path, seq: u64) -> Result<Option<Vec<u8>>, CheckEr
     Ok(None)
 }
 
+/// The number of the oldest line that is here; `None` where there is none.
+pub(crate) fn oldest(dir: &Path) -> Result<Option<u64>, CheckError> {
+    let sources = of_log(dir)?;
+    let Some(first) = sources.first() else { return Ok(None) };
+    Ok(Line::read(&first.first_line()?).map(|line| line.seq_no))
+}
+
 /// The newest line about a request.
 pub(crate) fn by_request(dir: &Path, id: &str) -> Result<Option<Vec<u8>>, CheckError> {
     for source in of_log(dir)?.into_iter().rev() {

@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::entry::Entry;
 use self::output::Output;
 use self::which::Which;
-use super::{ConfigArg, Failure, JsonArgs, Outcome, colour};
+use super::{ConfigArg, Failure, JsonArgs, Outcome, colour, say};
 use crate::audit_log::read::{ReadError, Reader, Step, newest};
 
 mod check_proof;
@@ -84,8 +84,11 @@ pub(crate) enum AuditCommand {
         after_help = "Example:\n  portcullis audit export --format csv --since 30d --output audit.csv\n  portcullis audit export --format ocsf --decision block"
     )]
     Export(export::ExportArgs),
-    /// Shows what this gate countersigned of other nodes' logs, as their witness.
-    #[command(after_help = "Example:\n  portcullis audit witnessed --origin 'peer:.../audit' > seen.checkpoint")]
+    /// Shows what this gate countersigned of other nodes' logs, as their witness, and what contradicted it. 1: something
+    /// did.
+    #[command(
+        after_help = "Example:\n  portcullis audit witnessed\n  portcullis audit witnessed --origin 'peer:…/audit' > seen.checkpoint\n  portcullis audit witnessed --forget 'peer:…/audit'"
+    )]
     Witnessed(witnessed::WitnessedArgs),
 }
 
@@ -129,6 +132,15 @@ pub(crate) fn entry_of(state: &Path, request: &str) -> Outcome<Option<Value>> {
         }
     }
     Ok(None)
+}
+
+/// Tells why nothing could be said: as an object where one was asked for, which then is all that is said.
+fn told(failure: Failure, as_json: bool) -> Failure {
+    if !as_json {
+        return failure;
+    }
+    say!("{}", json!({"ok": false, "reason": failure.message}));
+    Failure { message: String::new(), ..failure }
 }
 
 impl From<ReadError> for Failure {

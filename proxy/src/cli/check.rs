@@ -1,5 +1,6 @@
 //! `portcullis check`: what the gate would do.
 
+use portcullis_certs::NodeKey;
 use portcullis_certs::trust::{Entry, State, TrustStore};
 use portcullis_filters::Mode;
 use portcullis_filters::sca::Handling;
@@ -142,6 +143,10 @@ fn load(args: &JsonArgs) -> Outcome<(Config, Option<Rules>)> {
     let config = args.config.load()?;
     let judged = config.chain.iter().any(|link| link.name == "firewall" && link.mode != Mode::Off);
     let rules = if judged { Some(config.filters.firewall.compile()?) } else { None };
+    // Where there is no key yet, or not for this user, nobody can say which gate this one is.
+    if let Ok(node) = NodeKey::load(&config.node.state.join("node.key")) {
+        crate::witnessed::others(&config, &node.public()).map_err(Failure::usage)?;
+    }
     Ok((config, rules))
 }
 

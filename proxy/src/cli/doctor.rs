@@ -17,6 +17,7 @@ use crate::audit_log::{self, AuditKey, FIRST, MASTER, checkpoints};
 use crate::config::{Config, SourceWord};
 use crate::store::redis::look;
 use crate::store::{self, replay_dir};
+use crate::witness::shelf::evidence;
 use crate::witnessed::memory::{Memory, moment};
 
 /// How one thing is.
@@ -63,6 +64,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         log(config, &mut line);
         exports(config, &mut line);
         witnesses(config, &mut line);
+        contradicted(config, &mut line);
         disk(&config.node.state, &mut line);
         gate(config, &mut line);
         upstreams(config, &mut line);
@@ -304,12 +306,13 @@ fn witnesses(config: &Config, line: &mut Say<'_>) {
             this.get(what).and_then(Value::as_str).map(str::to_owned)
         };
         if let Some(what) = of("conflict") {
-            let fix = "keep the audit folder as evidence, and compare with `portcullis audit witnessed` there";
+            let fix = "keep the audit folder as evidence; `docs/audit.md` tells what to do after an alarm";
             line("witness", Health::Fail, format!("`{gate}` saw another log: {what}"), fix);
             continue;
         }
         let trouble = of("trouble").map(|why| format!("; now: {}", printable(&why))).unwrap_or_default();
-        let fix = "look whether it is up, and whether its operator approved this gate";
+        let fix =
+            "look whether it is up, whether its operator approved this gate, and whether the fingerprint is its key's";
         match Memory::look(&config.node.state.join("audit"), &witness.fingerprint).read(&own) {
             Ok(Some(seen)) => {
                 let at = moment(seen.time).unwrap_or_default();
@@ -321,6 +324,23 @@ fn witnesses(config: &Config, line: &mut Say<'_>) {
                 line("witness", Health::Warn, format!("`{gate}` has countersigned nothing yet{trouble}"), fix);
             }
             Err(error) => line("witness", Health::Warn, error.to_string(), "a running gate asks the witness anew"),
+        }
+    }
+}
+
+/// The logs of other nodes that this gate saw contradicted, as their witness.
+fn contradicted(config: &Config, line: &mut Say<'_>) {
+    let fix = "`portcullis audit witnessed` shows it; ask whoever runs that gate; `docs/audit.md`, after an alarm";
+    match evidence::of_state(&config.node.state) {
+        Ok(logs) => {
+            for log in logs {
+                let name = printable(log.name());
+                line("witnessed", Health::Fail, format!("the log `{name}` was cut off or changed"), fix);
+            }
+        }
+        Err(error) => {
+            let what = format!("cannot read what was countersigned: {error}");
+            line("witnessed", Health::Fail, what, "let this user read `state/witness`");
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::printable::printable;
 use super::{Failure, JsonArgs, Outcome, http, say};
+use crate::witness::shelf::evidence;
 
 /// Arguments of `status`.
 #[derive(Args)]
@@ -38,6 +39,13 @@ pub(super) fn run(args: &StatusArgs) -> Outcome {
             say!("{status}");
         } else {
             show(&status);
+            // As the disk says it: it outlasts the gate that saw it.
+            for log in evidence::of_state(&running.state).unwrap_or_default() {
+                say!(
+                    "witnessed THE LOG `{}` WAS CUT OFF OR CHANGED: `portcullis audit witnessed`",
+                    printable(log.name())
+                );
+            }
         }
         if !args.watch {
             return Ok(());
@@ -105,14 +113,19 @@ pub(super) fn export(sink: &Value) -> String {
 fn witness_of(witness: &Value) -> String {
     let text = |key: &str| witness.get(key).and_then(Value::as_str);
     let who = text("witness").unwrap_or_default();
-    let cosigned = match (witness.get("entries").and_then(Value::as_u64), text("at")) {
-        (Some(entries), Some(at)) => format!("countersigned {entries} entries at {at}"),
-        _ => "has countersigned nothing yet".to_owned(),
+    let known = match (witness.get("entries").and_then(Value::as_u64), text("at")) {
+        (Some(entries), Some(at)) => Some(format!("countersigned {entries} entries at {at}")),
+        _ => None,
     };
-    match (text("conflict"), text("trouble")) {
-        (Some(what), _) => format!("{who} SAW ANOTHER LOG: {what}; {cosigned}"),
-        (None, Some(why)) => format!("{who} {cosigned}; now: {}", printable(why)),
-        (None, None) => format!("{who} {cosigned}"),
+    if let Some(what) = text("conflict") {
+        // It says itself what it countersigned; nothing may be remembered of that here.
+        let known = known.map(|known| format!("; as is remembered here, it {known}")).unwrap_or_default();
+        return format!("{who} SAW ANOTHER LOG: {what}{known}");
+    }
+    let cosigned = known.unwrap_or_else(|| "has countersigned nothing yet".to_owned());
+    match text("trouble") {
+        Some(why) => format!("{who} {cosigned}; now: {}", printable(why)),
+        None => format!("{who} {cosigned}"),
     }
 }
 
@@ -124,5 +137,26 @@ fn packages(advisories: &Value) -> String {
         (Some(why), _) => format!("{source}: nothing can be looked up: {why}"),
         (None, Some(why)) => format!("{source}: {} alone: {why}", text("what").unwrap_or_default()),
         (None, None) => format!("{source}: {}", text("what").unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_alarm_does_not_say_that_nothing_was_countersigned() {
+        let mut witness = json!({"witness": "b:8443", "conflict": "it countersigned this log at 283 entries"});
+        assert_eq!(witness_of(&witness), "b:8443 SAW ANOTHER LOG: it countersigned this log at 283 entries");
+        witness["entries"] = 12.into();
+        witness["at"] = "2026-11-21T08:00:00Z".into();
+        assert!(
+            witness_of(&witness)
+                .ends_with("as is remembered here, it countersigned 12 entries at 2026-11-21T08:00:00Z")
+        );
+        witness["conflict"] = Value::Null;
+        assert_eq!(witness_of(&witness), "b:8443 countersigned 12 entries at 2026-11-21T08:00:00Z");
+        assert_eq!(witness_of(&json!({"witness": "b:8443"})), "b:8443 has countersigned nothing yet");
     }
 }

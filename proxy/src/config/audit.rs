@@ -248,17 +248,19 @@ fn witnesses(check: &mut Check<'_>, written: &[Witness]) -> Vec<WitnessSettings>
     if written.len() > MAX_WITNESSES {
         check.wrong(KEY, format!("{} witnesses are written, expected at most {MAX_WITNESSES}", written.len()), None);
     }
-    for witness in written.iter().take(MAX_WITNESSES) {
-        let gate = GateAddress::parse(&witness.url)
-            .map_err(|why| check.wrong(KEY, why, Some("write `https://other-gate:8443`")));
+    for (nth, witness) in written.iter().take(MAX_WITNESSES).enumerate() {
+        // Each has a `url`, by which it is found.
+        let mut wrong = |key: &str, message, hint| check.wrong_nth(KEY, "url", nth, key, message, hint);
+        let gate =
+            GateAddress::parse(&witness.url).map_err(|why| wrong("url", why, Some("write `https://other-gate:8443`")));
         let fingerprint = fingerprint::normalise(&witness.fingerprint).ok_or_else(|| {
             let shown: String = witness.fingerprint.chars().filter(|c| !c.is_control()).take(64).collect();
             let message = format!("`{shown}` is not a fingerprint, expected 16 bytes in hex");
-            check.wrong(KEY, message, Some("copy it from `portcullis id` on the witness"));
+            wrong("fingerprint", message, Some("copy it from `portcullis id` on the witness"));
         });
         let (Ok(gate), Ok(fingerprint)) = (gate, fingerprint) else { continue };
         if meant.iter().any(|known| known.gate == gate || known.fingerprint == fingerprint) {
-            check.wrong(KEY, format!("the witness `{gate}` stands twice, by its address or its key"), None);
+            wrong("url", format!("the witness `{gate}` stands twice, by its address or its key"), None);
             continue;
         }
         meant.push(WitnessSettings { gate, fingerprint });

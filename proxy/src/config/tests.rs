@@ -51,7 +51,7 @@ fn every_mistake_says_where_and_what_to_write() {
         (
             "filters:\n  audit: {witnesses: [{url: 'http://other', fingerprint: a}]}\n",
             2,
-            "a door speaks TLS with its gate, always",
+            "a gate is spoken with over TLS, always",
         ),
         (
             "filters:\n  audit: {witnesses: [{url: 'https://other', fingerprint: abc}]}\n",
@@ -59,6 +59,12 @@ fn every_mistake_says_where_and_what_to_write() {
             "`abc` is not a fingerprint",
         ),
         ("filters:\n  audit: {witnesses: [{url: 'https://other'}]}\n", 2, "fingerprint"),
+        (
+            "filters:\n  audit:\n    witnesses:\n      - {url: 'https://a', fingerprint: \
+             00112233445566778899aabbccddeeff}\n      - {url: 'https://b', fingerprint: abc}\n",
+            5,
+            "`abc` is not a fingerprint",
+        ),
         (
             "filters:\n  audit: {witnesses: [{url: 'https://a', fingerprint: 00112233445566778899aabbccddeeff}, {url: \
              'https://b', fingerprint: '00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff'}]}\n",

@@ -32,7 +32,7 @@ impl GateAddress {
         }
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-            Some(_) => return Err(wrong("a door speaks TLS with its gate, always")),
+            Some(_) => return Err(wrong("a gate is spoken with over TLS, always")),
             None => text,
         };
         let uri: Uri = format!("https://{rest}").parse().map_err(|_| wrong("it cannot be read"))?;

@@ -1,16 +1,21 @@
 //! What was countersigned, one file for each log: the newest checkpoint, and what contradicted it.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use data_encoding::HEXLOWER;
 use portcullis_audit::{Checkpoint, Note, SignedCheckpoint, VerifierKey, VerifierKeyError, verify_cosignature};
 use portcullis_certs::{NodePublic, files};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::audit_log::checkpoints::{self, BadCheckpoint};
+
+pub(crate) mod evidence;
 
 /// Where the files lie in the state directory.
 pub(crate) const FOLDER: &str = "witness";
@@ -22,6 +27,12 @@ const MAX_EVIDENCE: usize = 8;
 /// What the names of files end with, or go on with.
 const KEPT: &str = "checkpoint";
 const EVIDENCE: &str = "conflict-";
+/// The file that one locks before a note is replaced or forgotten.
+const LOCK: &str = "lock";
+/// How long is waited for another's turn, which lasts for a few writes to the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The files.
 pub(crate) struct Shelf {
@@ -42,6 +53,10 @@ pub(crate) struct Kept {
 /// Why nothing can be kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShelfError {
+    #[error(
+        "`{0}` is locked by another process for longer than any change takes; try again, and look for one that hangs"
+    )]
+    Busy(PathBuf),
     #[error(
         "`{path}` is not what this gate countersigned ({why}); nothing of this log is countersigned until it is mended \
          from a copy, or moved away, which forgets what was seen of the log"
@@ -73,6 +88,46 @@ impl Shelf {
     /// When this node's key cannot be a witness's.
     pub(crate) fn read(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
         Ok(Self { dir: dir.to_owned(), own: checkpoints::witness_key(own)?, most: MAX_LOGS })
+    }
+
+    /// Waits for this one's turn to change what is kept, which lasts until the handle is dropped: the running gate
+    /// compares and replaces in one turn, and nobody forgets in between.
+    ///
+    /// # Errors
+    /// When the file cannot be locked, or another holds it for too long.
+    pub(crate) fn lock(&self) -> Result<File, ShelfError> {
+        let path = self.dir.join(LOCK);
+        let io = |source| ShelfError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => std::thread::sleep(PAUSE),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => return Err(ShelfError::Busy(path)),
+                Err(error) => return Err(io(error.into())),
+            }
+        }
+    }
+
+    /// Forgets what was countersigned of a log, so that it may begin anew; with its evidence where that is asked for.
+    /// Says which files are gone: none where nothing was kept.
+    ///
+    /// # Errors
+    /// When one cannot be removed, or the folder not be locked.
+    pub(crate) fn forget(&self, origin: &str, with_evidence: bool) -> Result<Vec<PathBuf>, ShelfError> {
+        let _turn = self.lock()?;
+        let mut gone = vec![self.path(origin)];
+        if with_evidence {
+            gone.extend(self.evidence(origin));
+        }
+        gone.retain(|path| path.exists());
+        for path in &gone {
+            fs::remove_file(path).map_err(|source| ShelfError::Io { path: path.clone(), source })?;
+        }
+        let io = |source| ShelfError::Io { path: self.dir.clone(), source };
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+        Ok(gone)
     }
 
     /// The newest checkpoint of a log.
@@ -147,7 +202,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// How many contradicting checkpoints of a log are kept.
+    /// The contradicting checkpoints of a log that are kept.
     pub(crate) fn evidence(&self, log: &str) -> Vec<PathBuf> {
         let of_log = format!("{}.{EVIDENCE}", hex(log.as_bytes()));
         let names = self.names().unwrap_or_default();

@@ -176,10 +176,51 @@ fn keeps_the_newest_evidence_and_only_what_the_log_signed() {
 }
 
 #[test]
+fn a_log_that_is_forgotten_begins_anew_and_its_evidence_stays_until_it_is_asked_for() {
+    let (home, log, other) = (Home::new(), Log::new(&key(1), 50, 0, 1), Log::new(&key(2), 50, 0, 1));
+    home.ask(&log, &log.submission(0, 50)).unwrap();
+    home.ask(&other, &other.submission(0, 50)).unwrap();
+    let anew = Log::new(&key(1), 50, 0, 2);
+    assert_eq!(home.ask(&anew, &anew.submission(0, 9)), Err((Code::WitnessConflict, Some(50))));
+    // As another process does it, beside the gate.
+    let (beside, origin) = (home.again(), log.key().name().to_owned());
+    assert_eq!(beside.forget("nobody/audit", true).unwrap(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(beside.forget(&origin, false).unwrap().len(), 1);
+    home.ask(&anew, &anew.submission(0, 9)).unwrap();
+    assert_eq!(home.shelf.last(&log.key()).unwrap().unwrap().checkpoint, anew.checkpoint(9));
+    let contradicted = shelf::evidence::of_state(home.dir.path()).unwrap();
+    assert_eq!(contradicted.len(), 1);
+    assert_eq!((contradicted[0].name(), contradicted[0].notes.len()), (&*origin, 1));
+    assert_eq!(beside.forget(&origin, true).unwrap().len(), 2);
+    assert_eq!(shelf::evidence::of_state(home.dir.path()).unwrap(), vec![]);
+    // The other log is still known.
+    assert_eq!(home.ask(&other, &other.submission(0, 9)), Err((Code::WitnessConflict, Some(50))));
+    assert_eq!(shelf::evidence::of_state(&home.dir.path().join("nowhere")).unwrap(), vec![]);
+}
+
+#[test]
+fn nothing_is_forgotten_while_a_submission_is_judged() {
+    let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
+    home.ask(&log, &log.submission(0, 20)).unwrap();
+    let turn = home.shelf.lock().unwrap();
+    let (beside, origin) = (home.again(), log.key().name().to_owned());
+    let forgetting = std::thread::spawn(move || beside.forget(&origin, false).unwrap().len());
+    // It cannot come to an end as long as the turn is held, however often it is looked at.
+    for _ in 0..1_000 {
+        assert!(!forgetting.is_finished());
+        assert!(home.shelf.last(&log.key()).unwrap().is_some());
+    }
+    drop(turn);
+    assert_eq!(forgetting.join().unwrap(), 1);
+    assert!(home.shelf.last(&log.key()).unwrap().is_none());
+}
+
+#[test]
 fn nothing_is_countersigned_where_it_cannot_be_known_what_was() {
     let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
     home.ask(&log, &log.submission(0, 20)).unwrap();
-    let file = std::fs::read_dir(home.dir.path().join("witness")).unwrap().next().unwrap().unwrap().path();
+    let mut files = std::fs::read_dir(home.dir.path().join("witness")).unwrap().map(|file| file.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|end| end == "checkpoint")).unwrap();
     let whole = std::fs::read_to_string(&file).unwrap();
     // The log's own note alone, as its operator could have put it there; another's; none.
     let own = whole.lines().take(5).map(|line| format!("{line}\n")).collect::<String>();

@@ -51,7 +51,8 @@ impl Cutter<'_> {
                 bytes.clear();
                 bytes.append(&mut carried);
                 let held = bytes.len();
-                let got = (&mut reader).take(BLOCK as u64).read_to_end(&mut bytes).map_err(at("read", &source.path))?;
+                let got = (&mut reader).take(BLOCK as u64).read_to_end(&mut bytes);
+                let got = got.map_err(|error| source.unread(error))?;
                 let ended = got < BLOCK;
                 if ended && is_newest && !bytes.is_empty() && !bytes.ends_with(b"\n") {
                     finish_line(reader.get_mut(), &mut bytes).map_err(at("read", &source.path))?;

@@ -59,7 +59,11 @@ pub(crate) fn of_files(files: &[PathBuf]) -> Result<Vec<Source>, CheckError> {
     let source = |path: &PathBuf| {
         let bytes = path.metadata().map_err(at("look at", path))?.len();
         let mut source = Source { path: path.clone(), compressed: None, number: 0, length: None, bytes };
-        let first = source.first_line()?;
+        let first = match source.first_line() {
+            // The walk comes to it, and says so.
+            Err(CheckError::Packed { .. }) => Vec::new(),
+            first => first?,
+        };
         source.number = Line::read(&first).and_then(|line| line.segment).unwrap_or(0);
         Ok(source)
     };
@@ -104,10 +108,27 @@ impl Source {
     pub(crate) fn first_line(&self) -> Result<Vec<u8>, CheckError> {
         let mut bytes = Vec::with_capacity(MAX_LINE);
         let reader = self.open(&Arc::default())?;
-        reader.take(MAX_LINE as u64).read_to_end(&mut bytes).map_err(at("read", &self.path))?;
+        reader.take(MAX_LINE as u64).read_to_end(&mut bytes).map_err(|error| self.unread(error))?;
         let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
         bytes.truncate(end);
         Ok(bytes)
+    }
+
+    /// Why it cannot be read on: what the system does not say, the bytes do.
+    pub(super) fn unread(&self, error: io::Error) -> CheckError {
+        // It may have been compressed since it was listed.
+        let packed = if self.is_compressed() { Some(&self.path) } else { self.compressed.as_ref() };
+        match packed {
+            Some(path) if error.raw_os_error().is_none() => {
+                CheckError::Packed { path: path.clone(), why: error.to_string() }
+            }
+            _ => at("read", &self.path)(error),
+        }
+    }
+
+    /// Whether this is its file, plain or compressed.
+    pub(super) fn lies_at(&self, path: &Path) -> bool {
+        self.path == path || self.compressed.as_deref() == Some(path)
     }
 
     fn is_compressed(&self) -> bool {

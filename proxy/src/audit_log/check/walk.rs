@@ -12,7 +12,7 @@ use portcullis_audit::{BadLine, Checked, Line, Position, Value, check_lines};
 use super::blocks::{BLOCK, Block, Cutter};
 use super::roots::Roots;
 use super::sources::Source;
-use super::{CheckError, Doubt, Progress, SealKeys, io as at};
+use super::{CheckError, Doubt, Progress, SealKeys, io as at, unpacked};
 
 /// How many threads check at most: beyond that one thread does not read fast enough.
 const MOST_THREADS: usize = 16;
@@ -34,6 +34,8 @@ pub(super) struct Walked {
     pub(super) differs: Option<Doubt>,
     /// What entries say was deleted, oldest first.
     pub(super) pruned: Vec<Pruned>,
+    /// Which file cannot be decompressed, by its place in the list, where the walk ended at it.
+    pub(super) packed: Option<usize>,
 }
 
 /// Segments that an entry says were deleted.
@@ -100,9 +102,20 @@ pub(super) fn walk(
             }
         }
         drop((told, give_back));
-        ended(cutting)??;
+        let packed = match ended(cutting)? {
+            Err(CheckError::Packed { path, why }) => Some(Doubt { file: path, line: None, why: unpacked(&why) }),
+            cut => cut.map(|()| None)?,
+        };
         // A thread that fell would leave its block out.
-        if early.is_empty() || joined.walked.bad.is_some() { Ok(joined.walked) } else { Err(CheckError::Thread) }
+        if !early.is_empty() && joined.walked.bad.is_none() {
+            return Err(CheckError::Thread);
+        }
+        // All that came before it was handed on.
+        if let (None, Some(packed)) = (&joined.walked.bad, packed) {
+            joined.walked.packed = sources.iter().position(|source| source.lies_at(&packed.file));
+            joined.walked.bad = Some(packed);
+        }
+        Ok(joined.walked)
     })
 }
 
@@ -143,6 +156,7 @@ impl<'j, 'r> Joined<'j, 'r> {
             bad: None,
             differs: None,
             pruned: Vec::new(),
+            packed: None,
         };
         Self { sources, roots, source: 0, lines: 0, walked }
     }

@@ -54,6 +54,49 @@ fn a_whole_log_holds() {
 }
 
 #[test]
+fn a_segment_that_does_not_decompress_is_named_and_the_others_are_checked() {
+    let home = Home::with(100, &segmented());
+    until(|| segment::numbers(&home.log_dir(), ".jsonl.zst").unwrap().len() > 2);
+    let whole = home.check();
+    let path = |home: &Home, number| segment::compressed(&home.log_dir(), number);
+    type Change = fn(&mut Vec<u8>);
+    let changes: [Change; 4] = [
+        |bytes| {
+            let at = bytes.len() / 2;
+            bytes[at] ^= 1;
+        },
+        |bytes| *bytes.last_mut().unwrap() ^= 1,
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes[0] ^= 1,
+    ];
+    for (number, change) in (0..3).flat_map(|number| changes.map(|change| (number, change))) {
+        let home = home.copy();
+        let mut bytes = fs::read(path(&home, number)).unwrap();
+        change(&mut bytes);
+        fs::write(path(&home, number), bytes).unwrap();
+        for doubt in home.doubts() {
+            let named = format!("audit-{number:06}.jsonl.zst: it cannot be decompressed");
+            assert!(doubt.contains(&named), "{doubt}");
+        }
+        let report = home.check();
+        if number > 0 {
+            assert_eq!(report.doubts.len(), 1, "{:?}", report.doubts);
+            // All but its own lines, and the checkpoint over them, which ends where the next segment begins.
+            assert_eq!((report.size, report.head), (whole.size, whole.head.clone()));
+            assert!(report.checkpoints >= whole.checkpoints - 1 && report.entries > whole.entries / 2);
+        }
+    }
+    // A second thing that is wrong, behind it.
+    let home = home.copy();
+    fs::write(path(&home, 1), "x").unwrap();
+    let newest = *segment::numbers(&home.log_dir(), ".jsonl").unwrap().last().unwrap();
+    let changed = String::from_utf8(home.lines(newest).concat()).unwrap().replacen("ALLOW", "BLOCK", 1);
+    fs::write(home.segment(newest), changed).unwrap();
+    let doubts = home.check().doubts;
+    assert!(doubts.iter().any(|doubt| doubt.file == home.segment(newest)), "{doubts:?}");
+}
+
+#[test]
 fn an_empty_folder_has_no_log() {
     let home = Home::new();
     home.key();

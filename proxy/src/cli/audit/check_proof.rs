@@ -30,6 +30,10 @@ pub(crate) struct CheckProofArgs {
 }
 
 pub(super) fn run(args: &CheckProofArgs) -> Outcome {
+    check(args).map_err(|failure| super::told(failure, args.json))
+}
+
+fn check(args: &CheckProofArgs) -> Outcome {
     let (proof, line) = (read(&args.proof, MAX_PROOF)?, read(&args.line, MAX_LINE)?);
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
     let no = |why: String| Failure::no(format!("it is not proved that the line is in the log: {why}"));

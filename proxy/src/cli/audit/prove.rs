@@ -77,6 +77,14 @@ fn wanted(dir: &Path, args: &ProveArgs) -> Outcome<Vec<u8>> {
         (None, Some(id)) => (find::by_request(dir, id)?, format!("entry about the request `{id}`")),
         (None, None) => return Err(Failure::usage("expected the number of an entry, `--request-id` or `--since`")),
     };
+    if found.is_none()
+        && let (Some(seq), Some(oldest)) = (args.seq, find::oldest(dir)?)
+        && seq < oldest
+    {
+        return Err(Failure::no(format!(
+            "entry {seq} was deleted with its segment, as `filters.audit.keep` has it: the oldest that is here is {oldest}"
+        )));
+    }
     found.ok_or_else(|| Failure::no(format!("there is no {what} in `{}`", dir.display())))
 }
 

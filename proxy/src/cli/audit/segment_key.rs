@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use clap::Args;
 
 use crate::audit_log::AuditKey;
+use crate::audit_log::read::numbers;
 use crate::cli::{ConfigArg, Failure, Outcome};
 
 /// Arguments of `audit segment-key`.
@@ -25,6 +26,10 @@ pub(super) fn run(args: &SegmentKeyArgs) -> Outcome {
          gain by that, and have them keep a checkpoint first (`portcullis audit checkpoint`)",
         number = args.number
     );
+    let newest = numbers(&state.join("audit")).ok().and_then(|numbers| numbers.last().copied());
+    if newest.is_none_or(|newest| newest < args.number) {
+        let _ = writeln!(io::stderr(), "portcullis: there is no segment {} here yet", args.number);
+    }
     let mut out = io::stdout().lock();
     out.write_all(key.segments().hex(args.number).as_bytes())?;
     Ok(out.write_all(b"\n")?)

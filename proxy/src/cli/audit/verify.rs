@@ -1,13 +1,14 @@
 //! `portcullis audit verify`: every line, link and seal, the tree, and every checkpoint.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portcullis_audit::{SealKey, VerifierKey};
+use portcullis_audit::{Checkpoint, SealKey, VerifierKey};
 use portcullis_certs::NodeKey;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -43,6 +44,19 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs) -> Outcome {
+    let as_json = args.args.json;
+    let Checked { report, keys, held } = check(args).map_err(|failure| super::told(failure, as_json))?;
+    tell(&report, &keys, &held, as_json)
+}
+
+/// What was found, and with what it was checked.
+struct Checked {
+    report: Report,
+    keys: SealKeys,
+    held: Vec<Signed>,
+}
+
+fn check(args: &VerifyArgs) -> Outcome<Checked> {
     let folder = match args.files.as_slice() {
         [] => Some(args.args.config.state()?.join("audit")),
         [folder] if folder.is_dir() => Some(folder.clone()),
@@ -60,6 +74,7 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
     let mut held = Vec::new();
     let mut refused = Vec::new();
     for path in &args.held {
+        is_checkpoint(path)?;
         match signer.as_ref().map(|signer| checkpoints::read(path, signer)) {
             Some(Ok(signed)) => held.push(signed),
             Some(Err(BadCheckpoint::Wrong { path, why })) => refused.push(Doubt { file: path, line: None, why }),
@@ -79,7 +94,22 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
     bar.finish_and_clear();
     let mut report = report?;
     report.doubts.extend(refused);
-    tell(&report, &keys, &held, args.args.json)
+    Ok(Checked { report, keys, held })
+}
+
+/// A file that is no checkpoint of any log says nothing about this one.
+fn is_checkpoint(path: &Path) -> Outcome {
+    let none = |why: &dyn Display| {
+        Failure::usage(format!(
+            "`{}` is no checkpoint ({why}), expected a note as `portcullis audit checkpoint` prints it",
+            path.display()
+        ))
+    };
+    let note = checkpoints::read_note(path).map_err(|error| match error {
+        BadCheckpoint::Wrong { why, .. } => none(&why),
+        unread @ BadCheckpoint::Unread { .. } => Failure::broken(unread.to_string()),
+    })?;
+    Checkpoint::parse(&note.text).map(|_| ()).map_err(|error| none(&error))
 }
 
 /// Checks the whole log of a state directory, with its own keys.
@@ -158,7 +188,7 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
                 "ok": doubts.is_empty(), "entries": entries, "segments": segments, "first": first, "last": last,
                 "head": head, "size": size, "seals": sealed, "checkpoints": checkpoints, "signed": signed,
                 "witnesses": witnesses, "bad": doubts.first().map(object),
-                "doubts": doubts.iter().map(object).collect::<Vec<_>>(),
+                "reason": doubts.first().map(ToString::to_string), "doubts": doubts.iter().map(object).collect::<Vec<_>>(),
             })
         );
     } else {
@@ -168,6 +198,9 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
             entries => format!("{entries} entries"),
         };
         say!("{entries} in {}, {} to {}", count(*segments, "segment"), dash(first), dash(last));
+        if let Some(earlier) = size.checked_sub(report.entries).filter(|earlier| *earlier > 0) {
+            say!("the {earlier} before them are not here");
+        }
         say!("head {}", dash(head));
         say!("{}", signatures(*checkpoints, *signed, *size, witnesses));
     }
@@ -192,10 +225,10 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
 fn signatures(checkpoints: u64, signed: Option<u64>, size: u64, witnesses: &BTreeSet<String>) -> String {
     let Some(signed) = signed else { return "no checkpoint covers it".to_owned() };
     let mut said = format!(
-        "{} hold; the newest is over {signed} entries",
+        "{}; the newest is over {signed} entries",
         match checkpoints {
-            1 => "1 checkpoint".to_owned(),
-            more => format!("{more} checkpoints"),
+            1 => "1 checkpoint holds".to_owned(),
+            more => format!("{more} checkpoints hold"),
         }
     );
     match size.saturating_sub(signed) {
@@ -213,6 +246,7 @@ impl From<CheckError> for Failure {
     fn from(error: CheckError) -> Self {
         match error {
             CheckError::Absent(_) => Self::no(error.to_string()),
+            CheckError::Packed { .. } => Self::no(error.to_string()),
             CheckError::Gone(_) | CheckError::Io { .. } | CheckError::Thread => Self::broken(error.to_string()),
         }
     }

@@ -101,7 +101,12 @@ impl Told {
         match self.damaged {
             0 => Ok(()),
             count => Err(Failure::no(format!(
-                "{count} places of the log are no entries, and were left out; `portcullis audit verify` tells what holds"
+                "{}, and left out; `portcullis audit verify` tells what holds",
+                if count == 1 {
+                    "1 place of the log is no entry".to_owned()
+                } else {
+                    format!("{count} places of the log are no entries")
+                }
             ))),
         }
     }

@@ -26,6 +26,7 @@ mod directory;
 mod message;
 mod place;
 mod s3;
+mod standing;
 mod syslog;
 
 /// Where the places of all sinks are kept, in the state directory.
@@ -34,6 +35,10 @@ const FOLDER: &str = "export";
 /// Why something could not be passed on.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
+    #[error("its place is none in the audit log: {0}")]
+    Astray(#[from] standing::Astray),
+    #[error("its place cannot be compared with the audit log: {0}")]
+    Compare(std::io::Error),
     #[error("its place in the log cannot be kept: {0}")]
     Place(#[from] FileError),
     #[error(transparent)]
@@ -61,7 +66,8 @@ pub(crate) struct Exports {
 /// One sink, as others see it.
 struct Sink {
     settings: ExportSettings,
-    /// The segment that it is at: those before it were passed on whole.
+    /// The segment that it is at: those before it were passed on whole. The first one until its place is known to be one
+    /// in this log.
     segment: AtomicU64,
     /// The number of the entry that comes next.
     next: AtomicU64,
@@ -97,19 +103,16 @@ impl Exports {
             });
             let sink = Sink {
                 settings: settings.clone(),
-                segment: AtomicU64::new(kept.place.cursor.segment),
-                next: AtomicU64::new(kept.place.entries.unwrap_or(0)),
+                segment: AtomicU64::new(0),
+                next: AtomicU64::new(0),
                 failing: Mutex::default(),
             };
             carriers.push((Arc::new(sink), file, kept));
         }
         let sinks: Vec<_> = carriers.iter().map(|(sink, ..)| Arc::clone(sink)).collect();
-        if let Some(segment) = first_at(&sinks) {
-            log.exported(segment);
-        }
         for (sink, file, kept) in carriers {
             let name = format!("export-{}", sink.settings.name);
-            let carrier = Carrier::new(
+            let mut carrier = Carrier::new(
                 Arc::clone(log),
                 (sink, sinks.clone()),
                 file,
@@ -118,6 +121,8 @@ impl Exports {
                 Arc::clone(metrics),
                 Arc::clone(&closing),
             );
+            // What keeps it from being settled is told by the first pass, which tries it again.
+            let _ = carrier.settle();
             let running = Closing::begun(&closing);
             std::thread::Builder::new().name(name).spawn(move || {
                 // It goes last, whatever becomes of the thread.

@@ -66,7 +66,10 @@ impl<S: Shelf> Archive<S> {
         let tag = data_encoding::HEXLOWER.encode(digest.get(..TAG).unwrap_or_default());
         let name = format!("{}/audit-{number:06}/{size:012}-{tag}.checkpoint", self.node);
         if self.noted.1 != name {
-            self.shelf.put(&name, &note).map_err(Trouble::Sink)?;
+            let put = self.shelf.put(&name, &note).map_err(Trouble::Sink)?;
+            if !put && self.shelf.get(&name, note.len()).map_err(Trouble::Sink)? != note {
+                return Err(taken(&name));
+            }
             self.noted = (number, name);
         }
         Ok(())
@@ -90,8 +93,7 @@ impl<S: Shelf> Outlet for Archive<S> {
         let put = self.shelf.put(&name, &object).map_err(Trouble::Sink)?;
         // It is there when the gate ended, or the answer got lost, before its place was kept.
         if !put && !self.holds(&name, lines).map_err(Trouble::Sink)? {
-            let what = "another object stands there already; keep it as evidence, and move it away";
-            return Err(Trouble::Sink(format!("cannot put `{name}`: {what}")));
+            return Err(taken(&name));
         }
         let before = self.arrived.map_or(0, |(_, lines)| lines);
         self.arrived = Some((batch.after, before + batch.count));
@@ -127,6 +129,11 @@ impl<S: Shelf> Outlet for Archive<S> {
     fn finish(&mut self) -> Result<(), Trouble> {
         Ok(())
     }
+}
+
+fn taken(name: &str) -> Trouble {
+    let what = "another object stands there already; keep it as evidence, and move it away";
+    Trouble::Sink(format!("cannot put `{name}`: {what}"))
 }
 
 fn compress(lines: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 
 use portcullis_audit::Line;
 
+use super::Trouble;
 use super::place::Place;
-use crate::audit_log::read::{Cursor, ReadError, Reader, Step};
+use super::standing::{self, Astray};
+use crate::audit_log::read::{Cursor, Reader, Step};
+
+/// The most that goes out at once, in bytes, whatever a place says: the largest batch that can be set, and the line that
+/// made it full.
+pub(super) const MAX_BYTES: usize = (64 << 20) + (64 << 10);
 
 /// Lines of one segment that go out together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +38,8 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
     /// What comes after is not durable yet.
     pub(super) durable: Cursor,
-    /// Where the batch ended that is sent again: it ends there, whatever the other bounds say.
+    /// Where the batch ended that is sent again: it ends there, whatever `lines` and `bytes` say, unless it would be larger
+    /// than any batch can have been.
     pub(super) until: Option<Cursor>,
 }
 
@@ -44,11 +51,13 @@ pub(super) struct Source {
     reader: Option<Reader>,
     /// How often something that should come next was not there, since it was asked last.
     gaps: u64,
+    /// Up to where they were counted: a sink that is away has them read again and again.
+    counted: Cursor,
 }
 
 impl Source {
     pub(super) fn new(dir: &Path, place: Place) -> Self {
-        Self { dir: dir.to_owned(), place, reader: None, gaps: 0 }
+        Self { dir: dir.to_owned(), place, reader: None, gaps: 0, counted: Cursor::default() }
     }
 
     /// Goes to another place.
@@ -67,8 +76,13 @@ impl Source {
     }
 
     /// Takes the next lines; none when there are none that are durable.
-    pub(super) fn gather(&mut self, bounds: &Bounds) -> Result<Option<Batch>, ReadError> {
-        self.stay_within(bounds.durable)?;
+    ///
+    /// # Errors
+    /// [`Trouble::Astray`] when its place is none in this log; otherwise, when the log cannot be read.
+    pub(super) fn gather(&mut self, bounds: &Bounds) -> Result<Option<Batch>, Trouble> {
+        if self.place.cursor > bounds.durable {
+            return Err(Astray::Ahead.into());
+        }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None if self.place == Place::default() => Reader::oldest(&self.dir)?,
@@ -78,7 +92,8 @@ impl Source {
         while reader.cursor() < bounds.durable {
             if let Some(batch) = &mut batch {
                 let full = batch.count >= bounds.lines as u64 || batch.lines.len() >= bounds.bytes;
-                if bounds.until.map_or(full, |until| reader.cursor() >= until) {
+                let due = bounds.until.map_or(full, |until| reader.cursor() >= until);
+                if due || batch.lines.len() >= MAX_BYTES {
                     batch.more = true;
                     break;
                 }
@@ -93,13 +108,14 @@ impl Source {
                         return Ok(self.give(batch, None));
                     }
                     let (what, lost) = told(&step);
-                    tracing::error!(what, "The audit log is passed on with a gap, or with entries that come twice.");
-                    self.gaps += u64::from(lost);
-                    self.place = Place { cursor: reader.cursor(), entries: None };
+                    let cursor = reader.cursor();
+                    self.told(cursor, lost, &what);
+                    self.place = Place { cursor, ..Place::default() };
                     continue;
                 }
             };
-            let number = line.strip_suffix(b"\n").and_then(Line::read).map(|line| line.seq_no);
+            let (number, seal) =
+                line.strip_suffix(b"\n").and_then(Line::read).map(|line| (line.seq_no, line.seal)).unzip();
             let line = line.to_vec();
             let after = reader.cursor();
             if after > bounds.durable {
@@ -115,8 +131,9 @@ impl Source {
             if let (None, Some(expected), Some(number)) = (&batch, expected, number)
                 && expected != number
             {
-                self.strayed(expected, number)?;
-                return self.gather(bounds);
+                self.strayed(bounds.durable)?;
+                let what = format!("entry {number} stands where entry {expected} should");
+                self.told(after, true, &what);
             }
             let number = number.or(expected).unwrap_or(0);
             let batch = batch.get_or_insert_with(|| Batch {
@@ -131,7 +148,7 @@ impl Source {
             batch.lines.extend_from_slice(&line);
             batch.count += 1;
             batch.next = number.saturating_add(1);
-            batch.after = Place { cursor: after, entries: Some(batch.next) };
+            batch.after = Place { cursor: after, entries: Some(batch.next), seal };
         }
         Ok(self.give(batch, Some(reader)))
     }
@@ -144,33 +161,22 @@ impl Source {
         batch
     }
 
-    /// A place behind the end is one of a log that is shorter now: what is left of its segment comes once more.
-    fn stay_within(&mut self, durable: Cursor) -> Result<(), ReadError> {
-        if self.place.cursor <= durable {
-            return Ok(());
+    /// Another entry stands where the next one should: the log is another one, unless what came before still stands.
+    fn strayed(&self, durable: Cursor) -> Result<(), Trouble> {
+        let astray = standing::astray(&self.dir, &self.place, durable).map_err(Trouble::Compare)?;
+        match astray {
+            None if self.place.seal.is_some() => Ok(()),
+            astray => Err(astray.unwrap_or(Astray::Another).into()),
         }
-        tracing::error!(
-            segment = self.place.cursor.segment,
-            "The audit log is shorter than what was passed on of it; what is there is passed on once more."
-        );
-        self.gaps += 1;
-        let cursor = Cursor { segment: self.place.cursor.segment, offset: 0 };
-        let there = cursor < durable;
-        self.rewind(Place { cursor: if there { cursor } else { Reader::oldest(&self.dir)?.cursor() }, entries: None });
-        Ok(())
     }
 
-    /// Another entry stands where the next one should: the log is another one.
-    fn strayed(&mut self, expected: u64, found: u64) -> Result<(), ReadError> {
-        tracing::error!(
-            expected,
-            found,
-            "Another entry stands in the audit log where the next one should; the log is passed on from its oldest one on."
-        );
-        self.gaps += 1;
-        let cursor = Reader::oldest(&self.dir)?.cursor();
-        self.rewind(Place { cursor, entries: None });
-        Ok(())
+    /// Tells of something that was met here, and counts it where something is missing; once.
+    fn told(&mut self, cursor: Cursor, lost: bool, what: &str) {
+        if cursor > self.counted {
+            tracing::error!(what, "The audit log is passed on with a gap, or with entries that come twice.");
+            self.gaps += u64::from(lost);
+            self.counted = cursor;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Bounds, Source};
 use super::place::Kept;
+use super::standing::{self, Astray};
 use super::{AuditLog, Closing, Outlet, Sender, Sink, Trouble, first_at, outlet};
 use crate::metrics::Metrics;
 
@@ -22,6 +23,9 @@ pub(super) struct Carrier {
     sinks: Vec<Arc<Sink>>,
     file: std::path::PathBuf,
     kept: Kept,
+    /// Whether its place is known to be one in this log. Nobody is told of it before.
+    settled: bool,
+    sender: Sender,
     source: Source,
     outlet: Box<dyn Outlet>,
     metrics: Arc<Metrics>,
@@ -41,7 +45,53 @@ impl Carrier {
     ) -> Self {
         let outlet = outlet(&sink.settings, sender, log.dir(), &kept);
         let source = Source::new(log.dir(), kept.place);
-        Self { log, sink, sinks, file, kept, source, outlet, metrics, closing, pause: FIRST_PAUSE }
+        let (settled, sender, pause) = (false, sender.clone(), FIRST_PAUSE);
+        Self { log, sink, sinks, file, kept, settled, sender, source, outlet, metrics, closing, pause }
+    }
+
+    /// Holds the place that was kept against the log, once, and tells others of it.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or a new place cannot be kept: until that succeeds, the sink has got nothing.
+    pub(super) fn settle(&mut self) -> Result<(), Trouble> {
+        if !self.settled {
+            let astray = standing::astray(self.log.dir(), &self.kept.place, self.log.durable());
+            match astray.map_err(Trouble::Compare)? {
+                Some(why) => self.begin_anew(why)?,
+                None => self.publish(),
+            }
+            self.settled = true;
+        }
+        Ok(())
+    }
+
+    /// The log is another one than what was passed on: all of it goes out, from its oldest entry on.
+    fn begin_anew(&mut self, why: Astray) -> Result<(), Trouble> {
+        let kept = Kept { place: standing::oldest(self.log.dir())?, until: None };
+        kept.save(&self.file)?;
+        let (sink, segment) = (&self.sink.settings.name, self.kept.place.cursor.segment);
+        tracing::error!(
+            sink, %why, segment,
+            "The place of this sink is none in the audit log, which was replaced or cut; it is passed on from its oldest entry on."
+        );
+        self.metrics.export_gaps(sink, 1);
+        self.kept = kept;
+        self.source = Source::new(self.log.dir(), kept.place);
+        self.outlet = outlet(&self.sink.settings, &self.sender, self.log.dir(), &kept);
+        self.publish();
+        Ok(())
+    }
+
+    /// Tells others of the place that is kept, and retention of what all have got.
+    fn publish(&self) {
+        let place = self.kept.place;
+        self.sink.next.store(place.entries.unwrap_or(0), Ordering::Relaxed);
+        let before = self.sink.segment.swap(place.cursor.segment, Ordering::AcqRel);
+        if before != place.cursor.segment
+            && let Some(first) = first_at(&self.sinks)
+        {
+            self.log.exported(first);
+        }
     }
 
     /// Passes the log on until the gate ends.
@@ -57,6 +107,7 @@ impl Carrier {
 
     /// Sends everything that is there.
     fn pass(&mut self) -> Result<(), Trouble> {
+        self.settle()?;
         self.acknowledge()?;
         while !self.outlet.is_full() {
             let Some(batch) = self.gather()? else { break };
@@ -76,20 +127,25 @@ impl Carrier {
 
     fn gather(&mut self) -> Result<Option<Batch>, Trouble> {
         let settings = &self.sink.settings;
-        let bounds = Bounds {
+        let mut bounds = Bounds {
             lines: settings.batch_lines,
             bytes: settings.batch_bytes,
             durable: self.log.durable(),
             until: self.kept.until,
         };
-        let gathered = self.source.gather(&bounds);
-        self.metrics.export_gaps(&settings.name, self.source.take_gaps());
+        let mut gathered = self.source.gather(&bounds);
+        if let Err(Trouble::Astray(why)) = gathered {
+            self.begin_anew(why)?;
+            bounds.until = None;
+            gathered = self.source.gather(&bounds);
+        }
+        self.metrics.export_gaps(&self.sink.settings.name, self.source.take_gaps());
         if self.source.entries().is_some() && self.kept.place.entries.is_none() {
             // The first that is there: what came before it is not waited for.
             let first = gathered.as_ref().ok().and_then(Option::as_ref).map(|batch| batch.first);
             self.sink.next.store(first.unwrap_or(0), Ordering::Relaxed);
         }
-        Ok(gathered?)
+        gathered
     }
 
     /// Keeps the place of what arrived.
@@ -98,13 +154,7 @@ impl Carrier {
         self.kept = Kept { place, until: None };
         self.kept.save(&self.file)?;
         self.metrics.export_lines(&self.sink.settings.name, lines);
-        self.sink.next.store(place.entries.unwrap_or(0), Ordering::Relaxed);
-        let before = self.sink.segment.swap(place.cursor.segment, Ordering::AcqRel);
-        if before != place.cursor.segment
-            && let Some(first) = first_at(&self.sinks)
-        {
-            self.log.exported(first);
-        }
+        self.publish();
         Ok(())
     }
 

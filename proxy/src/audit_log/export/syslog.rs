@@ -21,8 +21,10 @@ use super::place::Place;
 use super::{Outlet, Sender, Trouble};
 use crate::config::Receiver;
 
-/// How long a connection may take, and a write: a receiver on another continent needs less.
+/// How long a connection may take, its whole handshake, and each write: a receiver on another continent needs less.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a whole batch may take, however steadily it goes: the largest one over a slow line, as for a bucket.
+const BATCH: Duration = Duration::from_secs(120);
 /// How long bytes may stay unconfirmed by the receiver's system, also because it has no room for them, before the
 /// connection counts as broken.
 const UNCONFIRMED: Duration = Duration::from_secs(8);
@@ -83,7 +85,7 @@ impl Outlet for Syslog {
             self.writer.write(line.strip_suffix(b"\n").unwrap_or(line), &mut frames);
         }
         if let Some(link) = &mut self.link {
-            let sent = link.send(&frames);
+            let sent = link.send(&frames, Instant::now() + BATCH);
             sent.map_err(|error| self.failed("cannot write to the receiver", error))?;
         }
         self.watched.push_back(Watched { since: Instant::now(), after: batch.after, lines: batch.count });
@@ -153,37 +155,43 @@ impl Link {
         let tls = if receiver.tls { Some(session(receiver)?) } else { None };
         let socket = dial(receiver)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
         let unconfirmed = u32::try_from(UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
         rustix::net::sockopt::set_tcp_user_timeout(&socket, unconfirmed)?;
         rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
         let mut link = Self { socket, tls };
-        if let Some(tls) = &mut link.tls {
-            while tls.is_handshaking() {
-                tls.complete_io(&mut link.socket)?;
-            }
-        }
+        link.shake_hands(Instant::now() + PATIENCE)?;
         Ok(link)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn shake_hands(&mut self, until: Instant) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            let mut socket = Timed { socket: &self.socket, until };
+            while tls.is_handshaking() {
+                tls.complete_io(&mut socket)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
+        let mut socket = Timed { socket: &self.socket, until };
         match &mut self.tls {
             Some(tls) => {
-                let mut stream = rustls::Stream::new(tls, &mut self.socket);
+                let mut stream = rustls::Stream::new(tls, &mut socket);
                 stream.write_all(bytes)?;
                 stream.flush()
             }
-            None => self.socket.write_all(bytes),
+            None => socket.write_all(bytes),
         }
     }
 
     /// Whether the receiver still holds it, as far as can be seen without waiting.
     fn is_open(&mut self) -> io::Result<bool> {
         self.socket.set_nonblocking(true)?;
+        let until = Instant::now() + PATIENCE;
         let mut open = Ok(true);
         for _ in 0..MOST_READS {
-            match self.read() {
+            match self.read(until) {
                 Ok(0) => {
                     open = Ok(false);
                     break;
@@ -202,31 +210,68 @@ impl Link {
     }
 
     /// Reads what the receiver says, which means nothing. 0 when it has closed its side.
-    fn read(&mut self) -> io::Result<usize> {
+    fn read(&mut self, until: Instant) -> io::Result<usize> {
         let mut ignored = [0; 4096];
+        let mut socket = Timed { socket: &self.socket, until };
         match &mut self.tls {
-            Some(tls) => rustls::Stream::new(tls, &mut self.socket).read(&mut ignored),
-            None => self.socket.read(&mut ignored),
+            Some(tls) => rustls::Stream::new(tls, &mut socket).read(&mut ignored),
+            None => socket.read(&mut ignored),
         }
     }
 
     /// Ends it, and waits until the receiver ends it, too.
     fn close(mut self) -> io::Result<()> {
+        let mut socket = Timed { socket: &self.socket, until: Instant::now() + PATIENCE };
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             while tls.wants_write() {
-                tls.write_tls(&mut self.socket)?;
+                tls.write_tls(&mut socket)?;
             }
         }
         self.socket.shutdown(Shutdown::Write)?;
-        self.socket.set_read_timeout(Some(FAREWELL))?;
+        socket.until = Instant::now() + FAREWELL;
         for _ in 0..MOST_READS {
             // Below TLS: a receiver need not say farewell there.
-            if self.socket.read(&mut [0; 4096])? == 0 {
+            if socket.read(&mut [0; 4096])? == 0 {
                 return Ok(());
             }
         }
         Err(io::Error::other("it goes on talking"))
+    }
+}
+
+/// A socket until a deadline: one that moves a byte now and then does not put it off.
+struct Timed<'s> {
+    socket: &'s TcpStream,
+    until: Instant,
+}
+
+impl Timed<'_> {
+    /// How long the next read or write may take.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now()).min(PATIENCE);
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long"));
+        }
+        Ok(Some(left))
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(self.left()?)?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 
@@ -273,4 +318,60 @@ fn roots(ca: Option<&Path>) -> io::Result<RootCertStore> {
         return Err(io::Error::other("there is no authority that could vouch for it; name one by `tls: {ca: FILE}`"));
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A connection to a receiver that repeats these bytes, one at a time, for as long as somebody listens, and reads nothing.
+    fn dripping(head: &'static [u8]) -> (TcpStream, std::thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.set_nodelay(true).unwrap();
+        let drips = std::thread::spawn(move || {
+            let mut bytes = head.iter().chain(std::iter::repeat(&0));
+            while bytes.next().is_some_and(|byte| peer.write_all(&[*byte]).is_ok()) {
+                // As such a receiver does: often enough for every single read.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        (socket, drips)
+    }
+
+    fn ended(link: Link, drips: std::thread::JoinHandle<()>, done: io::Result<()>) {
+        let error = done.unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error:?}");
+        drop(link);
+        drips.join().unwrap();
+    }
+
+    #[test]
+    fn a_receiver_that_drips_does_not_put_off_the_end_of_a_handshake() {
+        // A record of 16 KiB that is never whole.
+        let (socket, drips) = dripping(b"\x16\x03\x03\x40\x00\x02\x00\xff\xff");
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let tls = ClientConnection::new(Arc::new(config), ServerName::try_from("siem.example").unwrap()).unwrap();
+        let mut link = Link { socket, tls: Some(tls) };
+        let done = link.shake_hands(Instant::now() + Duration::from_millis(200));
+        ended(link, drips, done);
+    }
+
+    #[test]
+    fn a_batch_has_an_end_that_a_receiver_cannot_put_off() {
+        let (socket, drips) = dripping(b"");
+        let mut link = Link { socket, tls: None };
+        let piece = vec![b'x'; 1 << 20];
+        let until = Instant::now() + Duration::from_millis(200);
+        // More than any buffer holds: nobody reads it.
+        let done = (0..256).try_for_each(|_| link.send(&piece, until));
+        ended(link, drips, done);
+    }
 }

@@ -8,6 +8,7 @@ use portcullis_filters::audit::{AuditSink as _, Entry};
 
 use super::batch::{Bounds, Source};
 use super::place::Place;
+use super::standing::Astray;
 use super::*;
 use crate::audit_log::read::Cursor;
 use crate::audit_log::{AuditKey, segment};
@@ -269,11 +270,138 @@ fn what_is_gone_is_counted_and_passed_over() {
     let rest = gathered(&mut source, 1_000, end);
     assert_eq!(rest.concat_lines(), home.lines());
     assert_eq!(source.take_gaps(), 1);
-    // A log that was moved away, and one that is shorter than what was passed on of it.
-    let far = Place { cursor: Cursor { segment: 99, offset: 7 }, entries: Some(9_999) };
-    for place in [far, Place { cursor: first.after.cursor, entries: Some(4_000) }] {
-        let mut source = Source::new(&home.log_dir(), place);
-        assert_eq!(gathered(&mut source, 1_000, end).concat_lines(), home.lines(), "{place:?}");
-        assert!(source.take_gaps() > 0);
+    // A sink that is away has it read again, and it counts once.
+    source.rewind(first.after);
+    assert_eq!(gathered(&mut source, 1_000, end).concat_lines(), home.lines());
+    assert_eq!(source.take_gaps(), 0);
+}
+
+#[test]
+fn a_place_behind_the_end_is_none() {
+    let home = Home::new();
+    let log = home.open(home.settings(&[]));
+    write(&log, 5);
+    let cursor = Cursor { segment: 99, offset: 7 };
+    let mut source = Source::new(&home.log_dir(), Place { cursor, entries: Some(9_999), seal: None });
+    let bounds = Bounds { lines: 7, bytes: 1 << 20, durable: log.durable(), until: None };
+    assert!(matches!(source.gather(&bounds), Err(Trouble::Astray(Astray::Ahead))));
+}
+
+#[test]
+fn a_batch_is_bounded_wherever_its_place_says_that_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = [&[b'x'; 32 << 10][..], b"\n"].concat();
+    fs::write(segment::plain(dir.path(), 0), line.repeat(2_200)).unwrap();
+    let end = Cursor { segment: 0, offset: 2_200 * line.len() as u64 };
+    let until = Some(Cursor { segment: u64::MAX, offset: u64::MAX });
+    let bounds = Bounds { lines: 7, bytes: 1 << 20, durable: end, until };
+    let batch = Source::new(dir.path(), Place::default()).gather(&bounds).unwrap().unwrap();
+    assert!(batch.more);
+    assert!(batch.lines.len() <= batch::MAX_BYTES + line.len(), "{}", batch.lines.len());
+}
+
+/// The places after each entry of a log, and those at which its segments begin.
+fn places(home: &Home, durable: Cursor) -> Vec<Place> {
+    let after = |lines| gathered(&mut Source::new(&home.log_dir(), Place::default()), lines, durable);
+    [1_000, 1].into_iter().flat_map(after).map(|batch| batch.after).collect()
+}
+
+#[test]
+fn a_place_is_one_of_the_log_that_it_was_taken_in() {
+    for compress in [false, true] {
+        let (home, other) = (Home::new(), Home::new());
+        let [log, another] = [&home, &other].map(|home| {
+            let log = home.open(AuditSettings { compress, ..home.settings(&[]) });
+            write(&log, 60);
+            log
+        });
+        until(|| !compress || [&home, &other].iter().all(|home| segment::compressed(&home.log_dir(), 1).exists()));
+        let (end, far) = (log.durable(), Cursor { segment: u64::MAX, offset: 0 });
+        let places = places(&home, end);
+        assert!(places.iter().any(|place| place.cursor.offset == 0) && places.len() >= 60);
+        for place in &places {
+            assert_eq!(standing::astray(&home.log_dir(), place, end).unwrap(), None, "{place:?}");
+            // Logs with other keys are as long as this one.
+            let found = standing::astray(&other.log_dir(), place, another.durable()).unwrap();
+            assert!(found.is_some(), "{place:?}");
+        }
+        let mut inside = places[places.len() - 1];
+        inside.cursor.offset -= 1;
+        let inside = Place { seal: None, ..inside };
+        assert_eq!(standing::astray(&home.log_dir(), &inside, end).unwrap(), Some(Astray::Inside));
+        let behind = Place { cursor: Cursor { segment: 0, offset: 1 << 30 }, ..Place::default() };
+        assert_eq!(standing::astray(&home.log_dir(), &behind, far).unwrap(), Some(Astray::Ahead));
+        assert_eq!(standing::astray(&home.log_dir(), &behind, Cursor::default()).unwrap(), Some(Astray::Ahead));
     }
+}
+
+/// What an attacker found: retention deleted what a sink had not got, because its place was one of an older log.
+#[test]
+fn nothing_is_deleted_for_a_place_of_another_log() {
+    let far = Place { cursor: Cursor { segment: 99, offset: 7 }, entries: Some(9_999), seal: None };
+    let older = Home::new();
+    let log = older.open(older.settings(&[]));
+    write(&log, 60);
+    let within = *places(&older, log.durable()).last().unwrap();
+    for place in [far, within, Place { seal: None, ..within }] {
+        let home = Home::new();
+        let settings = AuditSettings { keep_bytes: Some(1), compress: false, ..home.settings(&["away"]) };
+        let folder = home.dir.path().join(FOLDER);
+        portcullis_certs::files::create_private_dir(&folder).unwrap();
+        let log = home.open(settings.clone());
+        write(&log, 60);
+        // One without a seal is known by its length alone.
+        let mut place = place;
+        if place.seal.is_none() && place != far {
+            place.cursor = Cursor { offset: place.cursor.offset + (1 << 20), ..log.durable() };
+        }
+        Kept { place, until: Some(place.cursor) }.save(&place::file(&folder, "away")).unwrap();
+        let exports = home.pass_on(&log, &settings);
+        let oldest = Place { entries: Some(0), ..Place::default() };
+        assert_eq!(home.kept("away"), Kept { place: oldest, until: None }, "before anything arrived");
+        assert_eq!(exports.sinks[0].segment.load(Ordering::Acquire), 0);
+        until(|| exports.status()[0]["failing"].is_string());
+        write(&log, 60);
+        assert_eq!(exports.status()[0]["behind"], log.next_entry());
+        assert!(segment::plain(&home.log_dir(), 0).exists(), "it has not got it");
+        let failures = |home: &Home| {
+            let counted = String::from_utf8(home.metrics.render().unwrap()).unwrap();
+            assert!(counted.contains("portcullis_audit_export_gaps_total{sink=\"away\"} 1\n"), "{counted}");
+        };
+        failures(&home);
+        fs::create_dir(home.archive("away")).unwrap();
+        let written = log.next_entry();
+        until(|| home.kept("away").place.entries.is_some_and(|entries| entries >= written));
+        until(|| !segment::plain(&home.log_dir(), 0).exists());
+        log.close();
+        exports.close(Duration::from_secs(30));
+        failures(&home);
+        let (archived, _) = home.archived("away");
+        assert!(archived.ends_with(&home.lines()));
+    }
+}
+
+#[test]
+fn a_checkpoint_that_says_something_else_stays_and_is_told() {
+    let home = Home::new();
+    let settings = AuditSettings { segment_bytes: 1 << 20, ..home.settings(&["archive"]) };
+    fs::create_dir(home.archive("archive")).unwrap();
+    let log = home.open(settings.clone());
+    write(&log, 5);
+    log.close();
+    let pass = || {
+        let exports = home.pass_on(&log, &settings);
+        until(|| home.kept("archive").place.entries == Some(5));
+        exports
+    };
+    pass().close(Duration::from_secs(30));
+    let folder = home.archive("archive").join(home.node.public().node_id()).join("audit-000000");
+    let notes = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let note = notes.into_iter().find(|path| path.extension().is_some_and(|end| end == "checkpoint")).unwrap();
+    fs::write(&note, "another").unwrap();
+    let exports = pass();
+    until(|| exports.status()[0]["failing"].as_str().is_some_and(|why| why.contains(".checkpoint`: another object")));
+    fs::remove_file(&note).unwrap();
+    until(|| exports.status()[0]["failing"].is_null());
+    assert!(note.exists());
 }

@@ -20,7 +20,7 @@ use crate::audit_log::checkpoints;
 pub(crate) mod judge;
 pub(crate) mod shelf;
 
-use judge::Objection;
+use judge::{Evidence, Objection};
 use shelf::{Shelf, ShelfError};
 
 /// What may come of a request, for the counter's label.
@@ -98,20 +98,33 @@ fn examine(
     let signed = judge::opened(&submission, &log).map_err(Stop::Objection)?;
     // Another process may forget the log meanwhile: before this, or after it.
     let _turn = shelf.lock()?;
-    let last = shelf.last(&log)?.map(|kept| kept.checkpoint);
+    let kept = shelf.last(&log)?;
+    let last = kept.as_ref().map(|kept| &kept.checkpoint);
     let own = submission.checkpoint.signatures.iter().find(|signature| signature.is_by(&log)).cloned();
     let mut note = Note { text: submission.checkpoint.text.clone(), signatures: own.into_iter().collect() };
-    if let Err(objection) = judge::continues(&submission, &signed, last.as_ref()) {
-        if objection.is_evidence() {
-            tracing::error!(
-                log = log.name(),
-                size = signed.size,
-                countersigned = last.as_ref().map_or(0, |last| last.size),
-                "A node submitted a checkpoint of its audit log that contradicts what was countersigned: entries were cut \
-                 off or changed there. Both notes are kept; `portcullis audit witnessed` shows the one that was \
-                 countersigned."
-            );
-            if let Err(error) = shelf.keep_evidence(&note) {
+    if let Err(objection) = judge::continues(&submission, &signed, last) {
+        if let Some(evidence) = objection.evidence() {
+            let countersigned = last.map_or(0, |last| last.size);
+            if evidence == Evidence::NotShown {
+                tracing::error!(
+                    log = log.name(),
+                    size = signed.size,
+                    countersigned,
+                    "A node submitted a checkpoint of its audit log that is not shown to continue what was \
+                     countersigned: its proof is wrong, or entries were changed there. The first notes of this kind are \
+                     kept; `portcullis audit witnessed` shows the one that was countersigned."
+                );
+            } else {
+                tracing::error!(
+                    log = log.name(),
+                    size = signed.size,
+                    countersigned,
+                    "A node submitted a checkpoint of its audit log that contradicts what was countersigned: entries \
+                     were cut off or changed there. The first notes of this kind are kept with what they contradict; \
+                     `portcullis audit witnessed` shows the one that was countersigned."
+                );
+            }
+            if let Err(error) = shelf.keep_evidence(evidence, &note, kept.as_ref().map(|kept| &kept.note)) {
                 tracing::error!(%error, log = log.name(), "The contradicting checkpoint cannot be kept.");
             }
         }

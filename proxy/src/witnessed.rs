@@ -22,7 +22,7 @@ pub(crate) mod memory;
 mod round;
 
 use courier::Courier;
-use memory::Memory;
+use memory::{Memory, Remembered};
 use round::{Failure, Round};
 
 /// The pause after a failure grows from the first to the last: a witness that is down for a week is not asked every
@@ -52,8 +52,8 @@ struct Witnessed {
 struct Standing {
     /// Who it is, once that is known.
     name: Option<String>,
-    /// How many entries it countersigned, and when, in seconds since 1970.
-    cosigned: Option<(u64, u64)>,
+    /// What it countersigned last.
+    cosigned: Option<Remembered>,
     /// Why the last attempt failed.
     trouble: Option<String>,
     /// What it saw that this log is not.
@@ -109,8 +109,8 @@ impl Witnesses {
                 "witness": witnessed.settings.gate.to_string(),
                 "fingerprint": witnessed.settings.fingerprint,
                 "name": standing.name,
-                "entries": standing.cosigned.map(|(size, _)| size),
-                "at": standing.cosigned.and_then(|(_, at)| memory::moment(at)),
+                "entries": standing.cosigned.as_ref().map(|seen| seen.size),
+                "at": standing.cosigned.as_ref().and_then(|seen| memory::moment(seen.time)),
                 "trouble": standing.trouble,
                 "conflict": standing.conflict,
             })
@@ -120,7 +120,8 @@ impl Witnesses {
 
     /// The entries under a checkpoint that any of them countersigned.
     fn count(&self, metrics: &Metrics) {
-        let sizes = self.all.iter().filter_map(|witnessed| witnessed.standing().cosigned.map(|(size, _)| size));
+        let sizes =
+            self.all.iter().filter_map(|witnessed| witnessed.standing().cosigned.as_ref().map(|seen| seen.size));
         metrics.audit_witnessed.set(i64::try_from(sizes.max().unwrap_or_default().min(MAX_SIZE)).unwrap_or_default());
     }
 }
@@ -130,11 +131,8 @@ impl Witnessed {
     fn recall(&self) {
         match self.memory.read(&self.own) {
             Ok(Some(remembered)) => {
-                *self.standing() = Standing {
-                    name: Some(remembered.name),
-                    cosigned: Some((remembered.size, remembered.time)),
-                    ..Standing::default()
-                };
+                *self.standing() =
+                    Standing { name: Some(remembered.name.clone()), cosigned: Some(remembered), ..Standing::default() };
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(
@@ -149,10 +147,16 @@ impl Witnessed {
         let mut pause = FIRST_PAUSE;
         // What this process had countersigned: at its start it asks in any case, so that a log that was cut is found.
         let mut done = 0;
+        // Before the first checkpoint of this process, and whether or not anybody answers.
+        if let Err(Failure::Conflict(what)) = self.compare().await {
+            return self.alarm(what).await;
+        }
         while signed.wait_for(|signed| *signed > done).await.is_ok() {
+            let asked = *signed.borrow_and_update();
             match self.round().await {
                 Ok(size) => {
-                    (done, pause) = (size, FIRST_PAUSE);
+                    // Where the newest note on the disk is of less than was signed, the next one is waited for.
+                    (done, pause) = (size.max(asked), FIRST_PAUSE);
                     self.standing().trouble = None;
                     all.count(&self.metrics);
                 }
@@ -173,10 +177,11 @@ impl Witnessed {
 
     /// Has the newest checkpoint countersigned, and says of how many entries it is.
     async fn round(self: &Arc<Self>) -> Result<u64, Failure> {
+        self.compare().await?;
         let witness = self.courier.witness().await.map_err(Failure::Trouble)?;
         let name = checkpoints::witness_name(&witness.node_id());
-        self.standing().name = Some(name);
-        let known = self.standing().cosigned.map(|(size, _)| size);
+        self.standing().name = Some(name.clone());
+        let known = self.standing().cosigned.as_ref().map(|seen| seen.size);
         let mut round = self.aside(move |this| Round::begin(this.audit.dir(), &this.own, &witness, known)).await?;
         let cosigned = loop {
             let submission = round.submission();
@@ -195,10 +200,17 @@ impl Witnessed {
                 // It is remembered; the next checkpoint gets another.
                 tracing::warn!(%error, "A cosignature cannot be added to the audit log's checkpoint.");
             }
-            this.standing().cosigned = Some((cosigned.size, cosigned.time));
-            Ok(cosigned.size)
+            let round::Cosigned { size, root, time, .. } = cosigned;
+            this.standing().cosigned = Some(Remembered { name, size, root, time });
+            Ok(size)
         })
         .await
+    }
+
+    /// Whether the log still has what the witness countersigned last.
+    async fn compare(self: &Arc<Self>) -> Result<(), Failure> {
+        let Some(known) = self.standing().cosigned.clone() else { return Ok(()) };
+        self.aside(move |this| round::compare(this.audit.dir(), &this.own, &known)).await
     }
 
     /// A disk's time is not spent on a thread that others wait for.
@@ -218,8 +230,9 @@ impl Witnessed {
             witness = %self.settings.gate,
             name,
             what,
-            "A witness saw another audit log than this one: entries were cut off or changed, or another gate has this \
-             one's key. Keep the folder as evidence; `portcullis audit witnessed` on the witness shows what it saw."
+            "A witness saw another audit log than this one: entries were cut off or changed, another gate has this \
+             one's key, or the witness is wrong. Keep the folder as evidence, and have the witness show the note that \
+             it countersigned (`portcullis audit witnessed --origin` there): without one it has shown nothing."
         );
         self.audit.contradicted();
         self.metrics.audit_witness_conflicts.inc();

@@ -221,6 +221,23 @@ fn a_log_that_was_cut_is_found_by_its_witness_and_by_itself() {
 }
 
 #[test]
+fn a_witness_that_forgot_is_no_alarm() {
+    let server = FakeServer::start();
+    let witness = witness(&server);
+    let gate = Gate::before(&server).filter(&audit(&[&witness])).start();
+    approve(&witness, &gate);
+    let first = countersigned_beyond(&witness, &gate, 0);
+    until("the gate to note it", || standing(&gate)["entries"].as_u64().filter(|known| *known >= first));
+    gate.restart(|| witness.restart(|| fs::remove_dir_all(witness.state().join("witness")).unwrap()));
+    let again = countersigned_beyond(&witness, &gate, 0);
+    assert!(again >= first);
+    until("the trouble to be over", || standing(&gate)["trouble"].is_null().then_some(()));
+    assert_eq!(standing(&gate)["conflict"], Value::Null);
+    assert_eq!(gate.metric("portcullis_audit_chain_ok"), 1.0);
+    assert_eq!(gate.metric("portcullis_audit_witness_conflicts_total"), 0.0);
+}
+
+#[test]
 fn a_witness_that_is_away_holds_up_nothing_and_is_asked_again() {
     let server = FakeServer::start();
     let witness = witness(&server);

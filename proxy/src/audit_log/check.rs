@@ -352,13 +352,7 @@ impl Report {
 
     /// A segment ends with a checkpoint over all that it holds, so each but the newest has that one beside it; and there is
     /// none of a segment that is not here.
-    fn every_end_is_signed(
-        &mut self,
-        dir: &Path,
-        sources: &[Source],
-        own: &[Signed],
-        signer: &VerifierKey,
-    ) {
+    fn every_end_is_signed(&mut self, dir: &Path, sources: &[Source], own: &[Signed], signer: &VerifierKey) {
         for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
             // What cannot be read is told where the lines are.
             let Ok(Ok(end)) = next.begins_after() else { continue };

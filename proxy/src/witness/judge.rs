@@ -9,7 +9,7 @@ use portcullis_filters::Code;
 pub(crate) enum Objection {
     #[error("the log was countersigned at another root of the same {0} entries: one of the two is not the log")]
     Fork(u64),
-    #[error("the checkpoint does not continue the log as it was countersigned at {0} entries")]
+    #[error("it is not shown that the checkpoint continues the log as it was countersigned at {0} entries")]
     Inconsistent(u64),
     #[error("the submission is none: {0}")]
     Malformed(String),
@@ -21,6 +21,28 @@ pub(crate) enum Objection {
     Signature(String),
     #[error("the checkpoint is of the log `{found}`; this gate countersigns a node's own log alone, which is `{own}`")]
     UnknownLog { found: String, own: String },
+}
+
+/// What a checkpoint that is not countersigned says against its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// It and the countersigned one have the same size, and not the same root: the two convict.
+    Fork,
+    /// Its proof is wrong. The checkpoint itself may be a true one.
+    NotShown,
+    /// It is of less than was countersigned: entries were cut off, or it is an old one.
+    Shorter,
+}
+
+impl Evidence {
+    /// In the names of files.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::NotShown => "not-shown",
+            Self::Shorter => "shorter",
+        }
+    }
 }
 
 /// What a submission's log signed.
@@ -62,9 +84,14 @@ pub(crate) fn continues(
 }
 
 impl Objection {
-    /// Whether what was submitted shows that a log was changed.
-    pub(crate) fn is_evidence(&self) -> bool {
-        matches!(self, Self::Fork(_) | Self::Inconsistent(_) | Self::Shorter { .. })
+    /// What the checkpoint is kept as, beside the countersigned one; `None` where it says nothing against its log.
+    pub(crate) fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Fork(_) => Some(Evidence::Fork),
+            Self::Inconsistent(_) => Some(Evidence::NotShown),
+            Self::Shorter { .. } => Some(Evidence::Shorter),
+            _ => None,
+        }
     }
 
     /// The size that the log is told.

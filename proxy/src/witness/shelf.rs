@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use portcullis_audit::{Checkpoint, Note, SignedCheckpoint, VerifierKey, VerifierKeyError, verify_cosignature};
@@ -13,6 +13,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::judge::Evidence;
 use crate::audit_log::checkpoints::{self, BadCheckpoint};
 
 pub(crate) mod evidence;
@@ -21,8 +22,8 @@ pub(crate) mod evidence;
 pub(crate) const FOLDER: &str = "witness";
 /// The most logs: each is a peer that the operator approved, and a file.
 const MAX_LOGS: usize = 1_024;
-/// The most contradicting checkpoints of one log that are kept: two notes convict already, the newest say what is
-/// going on.
+/// The most contradicting checkpoints of one kind of one log that are kept: one that forks convicts already, the others
+/// say how it went on.
 const MAX_EVIDENCE: usize = 8;
 /// What the names of files end with, or go on with.
 const KEPT: &str = "checkpoint";
@@ -33,6 +34,7 @@ const LOCK: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
+const BESIDE: &str = "countersigned-";
 
 /// The files.
 pub(crate) struct Shelf {
@@ -177,36 +179,39 @@ impl Shelf {
         Ok(files::write_private(&path, note.to_string().as_bytes())?)
     }
 
-    /// Keeps a checkpoint that contradicts, beside those before it; the oldest go.
+    /// Keeps a checkpoint that contradicts, and the countersigned one of that moment beside it. The first ones of each
+    /// kind stay for good: whatever is submitted later drives none of them out.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn keep_evidence(&self, note: &Note) -> Result<(), ShelfError> {
-        let text = note.to_string();
-        let of_log = format!("{}.{EVIDENCE}", hex(origin(note).as_bytes()));
+    pub(crate) fn keep_evidence(
+        &self,
+        evidence: Evidence,
+        note: &Note,
+        countersigned: Option<&Note>,
+    ) -> Result<(), ShelfError> {
+        let (log, kind) = (hex(origin(note).as_bytes()), evidence.as_str());
+        let of_kind = format!("{log}.{EVIDENCE}{kind}-");
         let print: String = hex(note.text.as_bytes()).chars().take(32).collect();
-        let path = self.dir.join(format!("{of_log}{print}"));
-        if path.exists() {
+        let path = self.dir.join(format!("{of_kind}{print}"));
+        if path.exists() || self.names()?.iter().filter(|name| name.starts_with(&of_kind)).count() >= MAX_EVIDENCE {
             return Ok(());
         }
-        files::write_private(&path, text.as_bytes())?;
-        let age = |name: &String| fs::metadata(self.dir.join(name)).and_then(|about| about.modified()).ok();
-        let mut kept: Vec<(Option<SystemTime>, String)> =
-            self.names()?.into_iter().filter(|name| name.starts_with(&of_log)).map(|name| (age(&name), name)).collect();
-        kept.sort_unstable();
-        let spare = kept.len().saturating_sub(MAX_EVIDENCE);
-        for (_, name) in kept.into_iter().take(spare) {
-            let path = self.dir.join(name);
-            fs::remove_file(&path).map_err(|source| ShelfError::Io { path, source })?;
+        // Before the other: where that lies, this does, too.
+        if let Some(countersigned) = countersigned {
+            let beside = self.dir.join(format!("{log}.{BESIDE}{kind}-{print}"));
+            files::write_private(&beside, countersigned.to_string().as_bytes())?;
         }
-        Ok(())
+        Ok(files::write_private(&path, note.to_string().as_bytes())?)
     }
 
-    /// The contradicting checkpoints of a log that are kept.
+    /// The contradicting checkpoints of a log that are kept, those that convict first.
     pub(crate) fn evidence(&self, log: &str) -> Vec<PathBuf> {
         let of_log = format!("{}.{EVIDENCE}", hex(log.as_bytes()));
         let names = self.names().unwrap_or_default();
-        names.into_iter().filter(|name| name.starts_with(&of_log)).map(|name| self.dir.join(name)).collect()
+        let mut names: Vec<_> = names.into_iter().filter(|name| name.starts_with(&of_log)).collect();
+        names.sort_unstable();
+        names.into_iter().map(|name| self.dir.join(name)).collect()
     }
 
     fn take(&self, path: &Path, log: &VerifierKey) -> Result<Kept, ShelfError> {

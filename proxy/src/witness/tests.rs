@@ -156,7 +156,7 @@ fn an_empty_log_has_one_root() {
 }
 
 #[test]
-fn keeps_the_newest_evidence_and_only_what_the_log_signed() {
+fn keeps_so_much_evidence_and_only_what_the_log_signed() {
     let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
     home.ask(&log, &log.submission(0, 50)).unwrap();
     for size in 1..30 {
@@ -213,6 +213,27 @@ fn nothing_is_forgotten_while_a_submission_is_judged() {
     drop(turn);
     assert_eq!(forgetting.join().unwrap(), 1);
     assert!(home.shelf.last(&log.key()).unwrap().is_none());
+}
+
+#[test]
+fn what_convicts_is_driven_out_by_nothing() {
+    let (home, log, fork) = (Home::new(), Log::new(&key(1), 90, 0, 1), Log::new(&key(1), 90, 9, 2));
+    home.ask(&log, &log.submission(0, 20)).unwrap();
+    home.ask(&fork, &fork.submission(20, 20)).unwrap_err();
+    let before = home.shelf.last(&log.key()).unwrap().unwrap().note;
+    // True checkpoints with a wrong proof, and old ones, more of either than are kept.
+    for size in 1..20 {
+        home.ask(&log, &log.submission(0, size)).unwrap_err();
+        home.ask(&log, &Submission { proof: vec![[0; 32]], ..log.submission(20, 20 + size) }).unwrap_err();
+    }
+    home.ask(&log, &log.submission(20, 90)).unwrap();
+    let kept = home.again().evidence(log.key().name());
+    assert_eq!(kept.len(), 1 + 8 + 8);
+    assert_eq!(checkpoints::read(&kept[0], &log.key()).unwrap().checkpoint, fork.checkpoint(20));
+    // With what it contradicts, which is no longer the newest.
+    let beside = kept[0].to_str().unwrap().replace("conflict-", "countersigned-");
+    assert_eq!(checkpoints::read_note(std::path::Path::new(&beside)).unwrap(), before);
+    assert_eq!(home.again().all().unwrap().len(), 1, "what lies beside is no log");
 }
 
 #[test]

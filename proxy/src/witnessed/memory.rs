@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::{Note, SignedCheckpoint, VerifierKey, verify_cosignature};
+use portcullis_audit::{Hash, Note, SignedCheckpoint, VerifierKey, verify_cosignature};
 use portcullis_certs::files::{self, FileError};
 
 use super::node_of_witness;
@@ -21,12 +21,14 @@ pub(crate) struct Memory {
 }
 
 /// What is in it, verified.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     /// The witness's name.
     pub(crate) name: String,
     /// How many entries it countersigned.
     pub(crate) size: u64,
+    /// The root of the tree over them.
+    pub(crate) root: Hash,
     /// When, in seconds since 1970.
     pub(crate) time: u64,
 }
@@ -64,7 +66,8 @@ impl Memory {
         let node = node.ok_or_else(|| wrong("the witness did not countersign it".to_owned()))?;
         let key = checkpoints::witness_key(&node).map_err(|error| wrong(error.to_string()))?;
         let time = verify_cosignature(&note, &key).map_err(|error| wrong(error.to_string()))?;
-        Ok(Some(Remembered { name: key.name().to_owned(), size: signed.checkpoint().size, time }))
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        Ok(Some(Remembered { name: key.name().to_owned(), size, root, time }))
     }
 
     /// Puts a countersigned note in the place of the last one.

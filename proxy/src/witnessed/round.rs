@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use portcullis_audit::submission::{SIZE_TYPE, read_cosignatures, read_size};
-use portcullis_audit::tree::consistency;
+use portcullis_audit::tree::{consistency, root};
 use portcullis_audit::{Hash, Note, NoteSignature, Submission, VerifierKey, verify_cosignature};
 use portcullis_certs::NodePublic;
 
 use super::courier::Reply;
+use super::memory::Remembered;
 use crate::audit_log::checkpoints;
 use crate::audit_log::tree_file::TreeFile;
 
@@ -20,11 +21,12 @@ pub(super) struct Round {
     /// Signed by the log, and by nobody else.
     note: Note,
     size: u64,
+    root: Hash,
     old: u64,
     proof: Vec<Hash>,
     witness: VerifierKey,
-    /// What the witness is remembered to have countersigned, where this log is shorter now.
-    cut: Option<u64>,
+    /// How many entries the witness is remembered to have countersigned.
+    known: u64,
     tries: u32,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Cosigned {
     pub(super) note: Note,
     pub(super) signature: NoteSignature,
     pub(super) size: u64,
+    /// The root of the tree over them.
+    pub(super) root: Hash,
     /// When, in seconds since 1970.
     pub(super) time: u64,
 }
@@ -69,13 +73,13 @@ impl Round {
         let round = Self {
             note: Note { text: newest.note.text, signatures: by_log },
             size,
+            root: newest.checkpoint.root,
             old: 0,
             proof: Vec::new(),
             witness: checkpoints::witness_key(witness).map_err(trouble)?,
-            cut: known.filter(|known| *known > size),
+            known: known.unwrap_or_default(),
             tries: 0,
         };
-        // A log that is shorter than it was is submitted all the same, so that the witness notices, too.
         round.anew(dir, known.filter(|known| *known <= size).unwrap_or_default())
     }
 
@@ -98,19 +102,7 @@ impl Round {
         let of_log = reply.code.as_deref().is_none_or(|code| code.starts_with("witness."));
         match reply.status {
             200 => self.cosigned(&reply.body).map(Next::Cosigned),
-            409 if of_log => match read_size(&reply.body).filter(|_| reply.media == SIZE_TYPE) {
-                Some(last) if last > size => Err(Failure::Conflict(format!(
-                    "it countersigned this log at {last} entries, and the newest checkpoint here has {size}"
-                ))),
-                _ if old == size => {
-                    Err(Failure::Conflict(format!("it countersigned this log at {size} entries with another root")))
-                }
-                Some(last) if last == size && reply.code.as_deref() == Some("witness.conflict") => {
-                    Err(Failure::Conflict(format!("it countersigned this log at {size} entries with another root")))
-                }
-                Some(last) if last != old && self.tries < MOST_TRIES => Ok(Next::From(last)),
-                _ => Err(Failure::Trouble("it does not say which checkpoint it countersigned last".to_owned())),
-            },
+            409 if of_log => self.stands_elsewhere(reply),
             422 if of_log => Err(Failure::Conflict(format!(
                 "it countersigned this log at {old} entries, and the newest checkpoint here, of {size}, does not \
                  continue that"
@@ -127,22 +119,72 @@ impl Round {
         }
     }
 
-    /// Reads the cosignatures, of which the witness's own alone counts.
-    fn cosigned(&self, answer: &[u8]) -> Result<Cosigned, Failure> {
-        if let Some(known) = self.cut {
+    /// What it means that the witness countersigned something else last. Nothing is an alarm that an honest witness
+    /// answers which lost its memory, or was restored from a copy: it names a smaller size.
+    fn stands_elsewhere(&self, reply: &Reply) -> Result<Next, Failure> {
+        let Self { size, old, known, tries, .. } = *self;
+        let Some(last) = read_size(&reply.body).filter(|_| reply.media == SIZE_TYPE) else {
+            return Err(Failure::Trouble("it does not say which checkpoint it countersigned last".to_owned()));
+        };
+        if last > size {
             return Err(Failure::Conflict(format!(
-                "it countersigned this log at {known} entries, as is remembered here, and the newest checkpoint has {}",
-                self.size
+                "it countersigned this log at {last} entries, and the newest checkpoint here has {size}"
             )));
         }
+        // A witness that is no gate gives no code: the old size was right then, and the root alone is left.
+        let another_root = reply.code.as_deref().map_or(old == size, |code| code == "witness.conflict");
+        if last == size && another_root {
+            return Err(Failure::Conflict(format!("it countersigned this log at {size} entries with another root")));
+        }
+        if last == old || tries >= MOST_TRIES {
+            return Err(Failure::Trouble(format!(
+                "it says that it countersigned {last} entries last, and refuses the proof from there"
+            )));
+        }
+        if last < known {
+            tracing::warn!(
+                last,
+                known,
+                "A witness says that it countersigned less of the audit log than is remembered here: it forgot, or was \
+                 restored from a copy. It is sent the proof from there."
+            );
+        }
+        Ok(Next::From(last))
+    }
+
+    /// Reads the cosignatures, of which the witness's own alone counts.
+    fn cosigned(&self, answer: &[u8]) -> Result<Cosigned, Failure> {
         let signatures = read_cosignatures(answer).map_err(trouble)?;
         let signature = signatures.into_iter().find(|signature| signature.is_by(&self.witness));
         let signature = signature.ok_or_else(|| Failure::Trouble("it answered without its cosignature".to_owned()))?;
         let mut note = self.note.clone();
         note.signatures.push(signature.clone());
         let time = verify_cosignature(&note, &self.witness).map_err(trouble)?;
-        Ok(Cosigned { note, signature, size: self.size, time })
+        Ok(Cosigned { note, signature, size: self.size, root: self.root, time })
     }
+}
+
+/// Whether a log still has what a witness is remembered to have countersigned of it. It takes no witness to see that
+/// it has not.
+///
+/// # Errors
+/// A conflict when it has not, trouble when that cannot be read.
+pub(super) fn compare(dir: &Path, own: &VerifierKey, known: &Remembered) -> Result<(), Failure> {
+    let size = checkpoints::newest(dir, own).map_err(trouble)?.map_or(0, |newest| newest.checkpoint.size);
+    if size < known.size {
+        return Err(Failure::Conflict(format!(
+            "it countersigned this log at {} entries, as is remembered here, and the newest checkpoint has {size}",
+            known.size
+        )));
+    }
+    let tree = TreeFile::read(dir).map_err(trouble)?;
+    if root(&tree, known.size).map_err(trouble)? != known.root {
+        return Err(Failure::Conflict(format!(
+            "it countersigned this log at {} entries, as is remembered here, and their root is another now",
+            known.size
+        )));
+    }
+    Ok(())
 }
 
 fn trouble(error: impl std::fmt::Display) -> Failure {

@@ -120,7 +120,7 @@ fn tells_a_witness_that_saw_another_log_from_one_that_is_in_trouble() {
         (&fresh, reply(409, Some("witness.conflict"), &write_size(10))),
         (&fresh, reply(409, None, &write_size(11))),
         (&same, reply(409, Some("witness.conflict"), &write_size(10))),
-        (&same, Reply { media: String::new(), ..reply(409, None, "") }),
+        (&same, reply(409, None, &write_size(10))),
         (&known, reply(422, Some("witness.inconsistent"), "")),
         (&known, reply(422, None, "")),
     ] {
@@ -128,6 +128,9 @@ fn tells_a_witness_that_saw_another_log_from_one_that_is_in_trouble() {
     }
     for (round, reply) in [
         (&fresh, reply(409, Some("signature.replayed"), "")),
+        (&same, Reply { media: String::new(), ..reply(409, None, "") }),
+        (&same, reply(409, Some("witness.conflict"), "many\n")),
+        (&same, reply(409, Some("witness.old_size"), &write_size(10))),
         (&known, reply(422, Some("schema.request"), "")),
         (&fresh, reply(409, Some("witness.old_size"), "many\n")),
         (&known, reply(409, Some("witness.old_size"), &write_size(4))),
@@ -158,11 +161,37 @@ fn follows_what_the_witness_says_it_saw_a_few_times() {
 }
 
 #[test]
-fn a_log_that_is_shorter_than_was_countersigned_is_an_alarm_whatever_the_witness_forgot() {
+fn a_witness_that_forgot_is_sent_the_proof_from_there() {
     let home = Home::new(10);
-    let round = home.round(Some(11));
-    assert_eq!(round.old, 0, "the witness is to notice, too");
-    assert!(matches!(failed(&round, &home.cosigned(&round, &home.witness)), Failure::Conflict(_)));
+    // An idle gate that was started anew: what is remembered is the newest checkpoint.
+    for code in [Some("witness.old_size"), None] {
+        for last in [0, 4] {
+            let round = home.round(Some(10));
+            assert_eq!((round.old, round.size), (10, 10));
+            let Ok(Next::From(old)) = round.read(&reply(409, code, &write_size(last))) else { panic!("{last}") };
+            let round = round.anew(&home.log(), old).unwrap();
+            assert_eq!(round.submission().old, last);
+            assert!(matches!(round.read(&home.cosigned(&round, &home.witness)), Ok(Next::Cosigned(_))));
+        }
+    }
+}
+
+#[test]
+fn a_log_that_has_not_what_was_countersigned_is_an_alarm_without_any_witness() {
+    let home = Home::new(10);
+    let tree = TreeFile::read(&home.log()).unwrap();
+    let root = |size| portcullis_audit::tree::root(&tree, size).unwrap();
+    let compare =
+        |size, root| compare(&home.log(), &home.own, &Remembered { name: String::new(), size, root, time: 7 });
+    for size in [0, 4, 10] {
+        compare(size, root(size)).unwrap();
+    }
+    for (size, root) in [(11, root(10)), (10, root(9)), (4, [0; 32]), (0, root(1))] {
+        assert!(matches!(compare(size, root), Err(Failure::Conflict(_))), "{size}");
+    }
+    // What cannot be read is no alarm.
+    std::fs::remove_file(crate::audit_log::tree_file::path(&home.log())).unwrap();
+    assert!(matches!(compare(10, root(10)), Err(Failure::Trouble(_))));
 }
 
 #[test]
@@ -176,7 +205,7 @@ fn what_a_witness_countersigned_is_remembered_and_what_is_false_is_not_believed(
     memory.write(&cosigned.note).unwrap();
     let seen = memory.read(&home.own).unwrap().unwrap();
     let name = checkpoints::witness_name(&home.witness.public().node_id());
-    assert_eq!((seen.size, seen.time, seen.name), (10, 77, name));
+    assert_eq!((seen.size, seen.time, seen.name, seen.root), (10, 77, name, cosigned.root));
     // Under another witness's fingerprint, of another log, without the cosignature.
     let other = NodeKey::from_seed(&[3; 32]).public();
     let elsewhere = Memory::open(&home.log(), &other.fingerprint()).unwrap();

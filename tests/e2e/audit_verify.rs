@@ -259,7 +259,7 @@ fn a_verifier_that_shares_no_code_agrees() {
     };
     fs::remove_file(&segments[0]).unwrap();
     assert!(verifier(&[dir]).unwrap().status.success());
-    cannot(&[&[dir][..], &signer].concat(), "does not begin with the log's first");
+    cannot(&[&[dir][..], &signer].concat(), "from entry 0 on");
     cannot(&[dir, "--vkey", "junk"], "the --vkey is not one of a log");
     cannot(&[dir, "--segment-key", &kept], "one alone for --segment-key");
     cannot(&["/nowhere/audit-000000.jsonl"], "No such file");

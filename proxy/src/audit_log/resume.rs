@@ -54,10 +54,12 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
     if let Some(newest) = newest.filter(|newest| *newest > 0) {
         begins_as_signed(dir, newest, signer)?;
     }
+    let grown = TreeFile::read(dir).is_ok_and(|tree| tree.stored() > 0);
     let known = State::load(dir, keys).filter(|_| newest.is_some());
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
-        None => (Walk::from_the_beginning(dir, &plain, &compressed)?, newest.is_some()),
+        // One that was never signed, of a gate that was killed early, is simply read.
+        None => (Walk::from_the_beginning(dir, &plain, &compressed)?, checkpoint.is_some() || grown),
     };
     let before = walk.position.next_seq;
     walk.follow(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;

@@ -232,7 +232,8 @@ fn a_verifier_that_shares_no_code_agrees() {
     no(&[segments[2].to_str().unwrap(), "--segment-key", &key], "its seal does not hold");
     let original = fs::read_to_string(&segments[1]).unwrap();
     let lines: Vec<&str> = original.split_inclusive('\n').collect();
-    let changed = original.replacen("ALLOW", "BLOCK", 1);
+    let changed = original.replacen("\"listener\": \"gate\"", "\"listener\": \"door\"", 1);
+    assert_ne!(changed, original);
     for (text, sealed, signed) in [
         (changed, "its seal does not hold", "are not those that it was signed over"),
         ([&lines[..2], &lines[3..]].concat().concat(), "its number is not", "its number is not"),

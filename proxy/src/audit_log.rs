@@ -188,7 +188,8 @@ impl AuditLog {
             // What was read anew stands in the tree already, so it is signed at once.
             unsigned_since: (end.position.next_seq > end.signed).then(|| {
                 let now = Instant::now();
-                let due = end.read_anew.and_then(|_| now.checked_sub(shared.settings.checkpoint_after));
+                let stands = (!end.nodes.is_empty()).then_some(());
+                let due = stands.and_then(|()| now.checked_sub(shared.settings.checkpoint_after));
                 due.unwrap_or(now)
             }),
             signed: end.signed,

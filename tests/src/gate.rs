@@ -181,8 +181,13 @@ impl Gate {
         files.sort();
         files
             .iter()
-            .flat_map(|f| fs::read_to_string(f).expect("a log").lines().map(str::to_owned).collect::<Vec<_>>())
-            .map(|line| serde_json::from_str(&line).expect("an entry"))
+            .flat_map(|f| {
+                let bytes = fs::read(f).expect("a log");
+                // The gate may be in the middle of its newest line, which is none yet.
+                let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+                whole.map(<[u8]>::to_vec).collect::<Vec<_>>()
+            })
+            .map(|line| serde_json::from_slice(&line).expect("an entry"))
             .collect()
     }
 

@@ -325,6 +325,8 @@ impl Writer {
         }
         self.job(true);
         self.shared.desk.finish();
+        // What is durable now is forgotten here: should the next segment not begin, this one goes on from there.
+        self.look_at_syncs();
         let progress = self.shared.desk.progress();
         // A segment ends with a checkpoint over all of it.
         if let Some(why) = progress.failed.or(progress.unsigned) {
@@ -351,7 +353,9 @@ impl Writer {
             self.chain.restore(before);
             self.tree = tree;
             self.nodes.truncate(nodes);
+            // Under either name: nothing but the entry that ties it to this one is in it, and nobody waited for that.
             let _ = std::fs::remove_file(segment::begun(&self.dir, next));
+            let _ = std::fs::remove_file(segment::plain(&self.dir, next));
             self.segment = former;
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));

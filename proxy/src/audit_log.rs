@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
-use portcullis_audit::{Chain, NoteSignature, Position};
+use portcullis_audit::{Chain, NoteSignature, Position, VerifierKey};
 use portcullis_certs::NodeKey;
 use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ mod keeper;
 mod key;
 mod queue;
 pub(crate) mod read;
+pub(crate) mod repair;
 mod resume;
 pub(crate) mod segment;
 mod state;
@@ -62,6 +63,11 @@ pub(crate) enum AuditLogError {
          evidence, and move it away to begin a new log"
     )]
     Damaged { path: PathBuf, why: String },
+    #[error(
+        "the audit log cannot be continued: in `{path}`, {why}; no checkpoint is over it, so it may be what a power cut \
+         left: look with `portcullis audit repair`, which keeps what holds"
+    )]
+    Unsigned { path: PathBuf, why: String },
     #[error("cannot {what} `{path}`: {source}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
 }
@@ -129,13 +135,25 @@ impl AuditLog {
         node: Arc<NodeKey>,
         settings: AuditSettings,
     ) -> Result<(Self, Opened), AuditLogError> {
+        portcullis_certs::files::create_private_dir(dir).map_err(|error| AuditLogError::Io {
+            what: "make",
+            path: dir.to_owned(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        Self::open_locked(lock(dir)?, dir, key, node, settings)
+    }
+
+    /// Opens the log for whoever holds its lock.
+    fn open_locked(
+        lock: File,
+        dir: &Path,
+        key: &AuditKey,
+        node: Arc<NodeKey>,
+        settings: AuditSettings,
+    ) -> Result<(Self, Opened), AuditLogError> {
         let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
-        portcullis_certs::files::create_private_dir(dir)
-            .map_err(|error| io("make")(std::io::Error::other(error.to_string())))?;
-        let lock = lock(dir)?;
         let keys = Arc::new(key.segments());
-        let signer = checkpoints::verifier_key(&node.public());
-        let signer = signer.map_err(|error| io("sign")(std::io::Error::other(error.to_string())))?;
+        let signer = signer(dir, &node)?;
         let end = resume::end_of_log(dir, &keys, &signer)?;
         let (number, length, file) = match end.segment {
             Some((number, length)) => (number, length, SegmentFile::open(dir, number)),
@@ -442,6 +460,15 @@ fn now_micros() -> u64 {
 #[cfg(debug_assertions)]
 static STEPPED: std::sync::LazyLock<Option<crate::test_fault::SteppedTime>> =
     std::sync::LazyLock::new(crate::test_fault::SteppedTime::asked_for);
+
+/// The key that the log's checkpoints are checked with.
+fn signer(dir: &Path, node: &NodeKey) -> Result<VerifierKey, AuditLogError> {
+    checkpoints::verifier_key(&node.public()).map_err(|error| AuditLogError::Io {
+        what: "sign",
+        path: dir.to_owned(),
+        source: std::io::Error::other(error.to_string()),
+    })
+}
 
 fn lock(dir: &Path) -> Result<File, AuditLogError> {
     let path = dir.join("lock");

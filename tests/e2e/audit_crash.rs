@@ -67,6 +67,9 @@ fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
             gate.restart(|| seen.stop.store(true, Ordering::Release));
         });
         check(&gate, &seen, &format!("{fsync}, run {run}, killed after {moment:?}"));
+        if run % 100 == 99 {
+            eprintln!("{fsync}: {} kills of {runs}", run + 1);
+        }
     }
     let asked = seen.asked.load(Ordering::Acquire);
     let answered = seen.answered.lock().unwrap().len();
@@ -94,6 +97,10 @@ fn ask_until_it_ends(client: &Client, seen: &Seen) {
             };
             if complete && answer.status == 200 {
                 seen.answered.lock().unwrap().insert(id.expect("an id"));
+            }
+            // A client that found no gate may meet the next one.
+            if seen.stop.load(Ordering::Acquire) {
+                return;
             }
             seen.asked.fetch_add(1, Ordering::AcqRel);
             next = answer.again(bytes.as_bytes());

@@ -32,10 +32,21 @@ pub(super) struct End {
     /// Entries under the newest checkpoint, and the segment that it was signed in.
     pub(super) signed: u64,
     pub(super) signed_in: u64,
+    /// Why what comes next is no entry, though whole lines stand there, which no checkpoint is over.
+    pub(super) damage: Option<String>,
 }
 
 /// Finds the end of the log. Changes nothing: a log that is not continued is evidence.
 pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Result<End, AuditLogError> {
+    let end = last_that_holds(dir, keys, signer)?;
+    match (end.damage, end.segment) {
+        (Some(why), Some((number, _))) => Err(AuditLogError::Unsigned { path: segment::plain(dir, number), why }),
+        (damage, segment) => Ok(End { damage, segment, ..end }),
+    }
+}
+
+/// Finds the end of what holds of the log, all that was signed at least. Changes nothing.
+pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Result<End, AuditLogError> {
     let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
     let plain = segment::numbers(dir, ".jsonl").map_err(io("list"))?;
     let compressed = segment::numbers(dir, ".jsonl.zst").map_err(io("list"))?;
@@ -62,7 +73,12 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         None => (Walk::from_the_beginning(dir, &plain, &compressed)?, checkpoint.is_some() || grown),
     };
     let before = walk.position.next_seq;
-    walk.follow(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size))?;
+    let followed = walk.follow(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size));
+    let signed = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+    // What no checkpoint is over may be what a power cut left; before that, somebody was there.
+    if newest != Some(walk.segment) || walk.damage.is_none() || walk.position.next_seq < signed {
+        followed?;
+    }
     if let Some(signed) = &checkpoint {
         let size = signed.checkpoint.size;
         if walk.position.next_seq < size {
@@ -87,7 +103,8 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
         segment: newest.map(|number| (number, walk.offset)),
         torn,
         signed_in: checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0),
-        signed: checkpoint.map_or(0, |signed| signed.checkpoint.size),
+        signed,
+        damage: walk.damage,
     })
 }
 
@@ -122,6 +139,8 @@ struct Walk {
     offset: u64,
     /// The root where the newest checkpoint was signed, once it was passed.
     root_at_checkpoint: Option<Hash>,
+    /// Why it came no further.
+    damage: Option<String>,
 }
 
 impl Walk {
@@ -161,6 +180,7 @@ impl Walk {
             nodes: Vec::new(),
             segment: state.segment,
             offset: state.offset,
+            damage: None,
         })
     }
 
@@ -186,7 +206,16 @@ impl Walk {
             return Err(damaged(dir, why));
         };
         let tree = Tree::resume(position.next_seq, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
-        Ok(Self { position, tree, tree_file, nodes: Vec::new(), segment: first, offset: 0, root_at_checkpoint: None })
+        Ok(Self {
+            position,
+            tree,
+            tree_file,
+            nodes: Vec::new(),
+            segment: first,
+            offset: 0,
+            root_at_checkpoint: None,
+            damage: None,
+        })
     }
 
     /// Reads and checks everything that comes after.
@@ -228,15 +257,19 @@ impl Walk {
                 piece.get(..filled).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let lines = piece.get(..whole).unwrap_or_default();
             let checked = check_lines(lines, Some(&key), self.position);
-            if let Some((line, bad)) = checked.bad {
-                let seq = self.position.next_seq + line;
-                return Err(damaged(&path, format!("the entry that should be number {seq}: {bad}")));
-            }
             for leaf in checked.leaves {
                 self.tree.push(leaf, &mut self.nodes);
                 self.pass(checkpoint);
             }
             self.position = checked.position;
+            if let Some((line, bad)) = checked.bad {
+                let hold = usize::try_from(line).unwrap_or(usize::MAX);
+                let held = lines.split_inclusive(|byte| *byte == b'\n').take(hold);
+                self.offset += held.map(|line| line.len() as u64).sum::<u64>();
+                let why = format!("the entry that should be number {}: {bad}", self.position.next_seq);
+                self.damage = Some(why.clone());
+                return Err(damaged(&path, why));
+            }
             self.offset += whole as u64;
             if got == 0 {
                 // A torn line at the very end is what a power cut leaves.

@@ -18,6 +18,7 @@ mod entry;
 mod export;
 mod output;
 mod prove;
+mod repair;
 mod segment_key;
 mod table;
 mod tail;
@@ -57,6 +58,10 @@ pub(crate) enum AuditCommand {
     /// Prints the key of one segment, for somebody who is to check that segment alone; it can forge it, too.
     #[command(after_help = "Example:\n  portcullis audit segment-key 3 > segment-3.key")]
     SegmentKey(segment_key::SegmentKeyArgs),
+    /// Takes off the end of the log what is no entry and under no checkpoint, as a power cut may leave it, once the gate
+    /// is stopped. Without `--yes` it only looks. 1: there is something.
+    #[command(after_help = "Example:\n  portcullis audit repair\n  portcullis audit repair --yes")]
+    Repair(repair::RepairArgs),
     /// Prints entries, oldest first.
     #[command(
         after_help = "Example:\n  portcullis audit show --decision block --since 10m\n  portcullis audit show --node z6MkhaXg --code policy.model_denied --limit 20\n  portcullis audit show --since 2026-11-21T08:00:00Z --until 2026-11-21T09:00:00Z --json\n  portcullis audit show --request-id 01KAJ3Y7Z6M1R4T8V0X2B5D7FH"
@@ -99,6 +104,7 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
         AuditCommand::Prove(args) => prove::run(args),
         AuditCommand::CheckProof(args) => check_proof::run(args),
         AuditCommand::SegmentKey(args) => segment_key::run(args),
+        AuditCommand::Repair(args) => repair::run(args),
         AuditCommand::Show { which, args } => show(&walk::folder(&args.config)?, which, args.json),
         AuditCommand::Tail { follow, lines, args } => {
             tail::tail(&walk::folder(&args.config)?, *follow, *lines, args.json)

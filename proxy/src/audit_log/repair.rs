@@ -1,0 +1,155 @@
+//! Taking what is no entry off the end of the log, so that it can be continued.
+//!
+//! A power cut may leave blocks that were never written among entries that had not been synced, and whole lines behind
+//! them. A start takes off a torn last line by itself, but nothing before which whole lines stand: that may as well be
+//! somebody's doing, and an operator has to look. Only what no checkpoint is over is ever taken off; it is kept beside
+//! the log, and an entry says so.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_certs::NodeKey;
+use portcullis_filters::audit::{AuditSink as _, Entry};
+use sha2::{Digest as _, Sha256};
+
+use super::resume::last_that_holds;
+use super::segment::{self, SegmentFile};
+use super::{AuditKey, AuditLog, AuditLogError, lock, signer};
+use crate::config::AuditSettings;
+
+/// How much is copied at once.
+const PIECE: usize = 1 << 20;
+
+/// What is no entry at the end of a log.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    /// The newest segment, and how many of its bytes hold.
+    pub(crate) file: PathBuf,
+    pub(crate) holds: u64,
+    /// How many entries the log has without it, and how many of these are under a checkpoint.
+    pub(crate) entries: u64,
+    pub(crate) signed: u64,
+    /// How many bytes it is, and how many lines end in it.
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    /// What is wrong with the first.
+    pub(crate) why: String,
+    /// Where it is kept, once it was taken off.
+    pub(crate) kept: PathBuf,
+}
+
+/// A log that nobody else writes meanwhile, and its damage.
+pub(crate) struct Damaged {
+    dir: PathBuf,
+    lock: File,
+    number: u64,
+    pub(crate) damage: Damage,
+}
+
+impl Damaged {
+    /// Looks for it. `None` where a start would continue the log as it is.
+    ///
+    /// # Errors
+    /// When a gate writes the log, when something is wrong that a checkpoint is over, or when the disk says no.
+    pub(crate) fn find(dir: &Path, key: &AuditKey, node: &NodeKey) -> Result<Option<Self>, AuditLogError> {
+        let lock = lock(dir)?;
+        let end = last_that_holds(dir, &key.segments(), &signer(dir, node)?)?;
+        let (Some(why), Some((number, holds))) = (end.damage, end.segment) else { return Ok(None) };
+        let file = segment::plain(dir, number);
+        let mut seen = Seen::default();
+        rest(&file, holds, |piece| seen.see(piece)).map_err(at("read", &file))?;
+        let entries = end.position.next_seq;
+        let kept = dir.join(format!("damaged-{number:06}-{entries:012}"));
+        let Seen { bytes, lines, .. } = seen;
+        let damage = Damage { file, holds, entries, signed: end.signed, bytes, lines, why, kept };
+        Ok(Some(Self { dir: dir.to_owned(), lock, number, damage }))
+    }
+
+    /// Takes it off, and writes the entry that says so. Where that ends early, the start that follows tells of it.
+    ///
+    /// # Errors
+    /// When something is kept under this name already, or the disk says no.
+    pub(crate) fn take_off(
+        self,
+        key: &AuditKey,
+        node: Arc<NodeKey>,
+        settings: AuditSettings,
+    ) -> Result<Damage, AuditLogError> {
+        let Self { dir, lock, number, damage } = self;
+        let digest = keep(&damage).map_err(at("keep what is damaged in", &damage.kept))?;
+        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at("sync", &dir))?;
+        // One byte that is no line stays until the log is open: a torn line, which a start tells of.
+        let file = SegmentFile::open(&dir, number).map_err(at("open", &damage.file))?;
+        let torn = || -> io::Result<()> {
+            file.write(b"{", damage.holds)?;
+            file.cut(damage.holds + 1)?;
+            file.sync()
+        };
+        torn().map_err(at("cut", &damage.file))?;
+        let (log, _) = AuditLog::open_locked(lock, &dir, key, node, settings)?;
+        let name = damage.kept.file_name().unwrap_or_default().to_string_lossy();
+        let entry = Entry {
+            event_type: "audit.repaired",
+            path: &name,
+            output_sha256: &digest,
+            response_bytes: damage.bytes,
+            ..Entry::default()
+        };
+        let written = log.hand_over(entry.draft()).wait();
+        written.map_err(|error| at("write", &dir)(io::Error::other(error.to_string())))?;
+        log.close();
+        Ok(damage)
+    }
+}
+
+/// Copies the damage to where it is kept, and returns its SHA-256 in hex.
+fn keep(damage: &Damage) -> io::Result<String> {
+    let mut kept = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&damage.kept)?;
+    let mut seen = Seen::default();
+    rest(&damage.file, damage.holds, |piece| {
+        seen.see(piece)?;
+        kept.write_all(piece)
+    })?;
+    kept.sync_all()?;
+    Ok(data_encoding::HEXLOWER.encode(&seen.digest.finalize()))
+}
+
+/// What was seen of it.
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    lines: u64,
+    digest: Sha256,
+}
+
+impl Seen {
+    fn see(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.bytes += piece.len() as u64;
+        self.lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+        self.digest.update(piece);
+        Ok(())
+    }
+}
+
+/// Reads a file from a place to its end.
+fn rest(path: &Path, from: u64, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(got) => see(piece.get(..got).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AuditLogError {
+    let path = path.to_owned();
+    move |source| AuditLogError::Io { what, path, source }
+}

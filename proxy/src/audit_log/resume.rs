@@ -8,7 +8,7 @@ use std::path::Path;
 use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
 
 use super::state::State;
-use super::tree_file::TreeFile;
+use super::tree_file::{Beyond, TreeFile};
 use super::{AuditLogError, checkpoints, segment};
 
 /// How much is read at once.
@@ -67,6 +67,16 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
     }
     let grown = TreeFile::read(dir).is_ok_and(|tree| tree.stored() > 0);
     let known = State::load(dir, keys).filter(|_| newest.is_some());
+    let signed = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
+    if let Some(state) = known.as_ref().filter(|state| state.position.next_seq > signed) {
+        // The checkpoint is written first: a newer one was there.
+        let why = format!(
+            "its newest checkpoint is over {signed} entries, and {} were signed: a checkpoint was deleted, or an older one \
+             put in its place",
+            state.position.next_seq
+        );
+        return Err(damaged(dir, why));
+    }
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
         // One that was never signed, of a gate that was killed early, is simply read.
@@ -74,7 +84,6 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
     };
     let before = walk.position.next_seq;
     let followed = walk.follow(dir, keys, newest, checkpoint.as_ref().map(|signed| signed.checkpoint.size));
-    let signed = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
     // What no checkpoint is over may be what a power cut left; before that, somebody was there.
     if newest != Some(walk.segment) || walk.damage.is_none() || walk.position.next_seq < signed {
         followed?;
@@ -93,6 +102,15 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
             let why = format!("its entries are not those that `{}` was signed over", signed.path.display());
             return Err(damaged(dir, why));
         }
+    }
+    // Hashes are written once their lines are on the medium.
+    match walk.tree_file.beyond(&walk.nodes).map_err(at("read", &super::tree_file::path(dir)))? {
+        Beyond::Fits => {}
+        Beyond::More => {
+            let why = "the file `tree` holds more entries than are there: the newest were cut off";
+            return Err(damaged(dir, why.to_owned()));
+        }
+        Beyond::Differs => return Err(damaged(dir, "its entries are not those in the file `tree`".to_owned())),
     }
     Ok(End {
         read_anew: read_anew.then(|| walk.position.next_seq - before),

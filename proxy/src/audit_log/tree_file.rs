@@ -13,6 +13,20 @@ use portcullis_audit::tree::{Hash, Nodes, stored_count};
 /// The size of a hash, in bytes.
 const HASH: u64 = 32;
 
+/// How much is read at once.
+const PIECE: usize = 1 << 20;
+
+/// What stands in the file beyond the size of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// Nothing but what follows by the log's lines.
+    Fits,
+    /// More than the log has lines for.
+    More,
+    /// Something else.
+    Differs,
+}
+
 /// The file, open for reading; whoever opened the log writes it.
 pub(crate) struct TreeFile {
     file: File,
@@ -52,6 +66,29 @@ impl TreeFile {
             return Ok(None);
         }
         Ok(Some(Self { file, length }))
+    }
+
+    /// Holds what stands beyond the log's size against the hashes that follow by its lines. A hash of zeros is one that
+    /// was under way when the power went.
+    pub(super) fn beyond(&self, follow: &[u8]) -> io::Result<Beyond> {
+        let mut follow = follow.as_chunks::<32>().0.iter();
+        let mut piece = vec![0; PIECE];
+        let (mut at, end) = (self.length, self.file.metadata()?.len());
+        while end.saturating_sub(at) >= HASH {
+            let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE) & !(HASH as usize - 1);
+            let here = piece.get_mut(..want).unwrap_or_default();
+            self.file.read_exact_at(here, at)?;
+            for hash in here.as_chunks::<32>().0 {
+                match (*hash == [0; 32], follow.next()) {
+                    (true, _) => {}
+                    (false, None) => return Ok(Beyond::More),
+                    (false, Some(expected)) if hash != expected => return Ok(Beyond::Differs),
+                    (false, Some(_)) => {}
+                }
+            }
+            at += want as u64;
+        }
+        Ok(Beyond::Fits)
     }
 
     /// The log is continued: what is beyond it goes, and these hashes of what was read follow.

@@ -107,3 +107,48 @@ fn what_a_failed_beginning_of_a_segment_left_is_no_hindrance() {
     assert_eq!(home.lines(0).len(), 9, "the segment that is there goes on");
     assert_eq!(fs::read_to_string(home.segment(1)).unwrap(), "a line\n");
 }
+
+#[test]
+fn a_place_that_the_newest_checkpoint_is_not_over() {
+    // Who has the keys of the seals, and not the node's, can make lines, tree and state, but no checkpoint over them.
+    let home = Home::with(3, &settings());
+    let first = fs::read(segment::checkpoint(&home.log_dir(), 0)).unwrap();
+    home.more(2, &settings());
+    let newest = fs::read(segment::checkpoint(&home.log_dir(), 0)).unwrap();
+    fs::write(segment::checkpoint(&home.log_dir(), 0), first).unwrap();
+    refused(&home, "a checkpoint was deleted, or an older one put in its place");
+    fs::remove_file(segment::checkpoint(&home.log_dir(), 0)).unwrap();
+    refused(&home, "a checkpoint was deleted, or an older one put in its place");
+    fs::write(segment::checkpoint(&home.log_dir(), 0), newest).unwrap();
+    home.more(1, &settings());
+    assert_eq!(home.verify(), 6);
+}
+
+#[test]
+fn a_tree_that_tells_of_more() {
+    let cut = |lines: usize| {
+        let home = Home::with(5, &settings());
+        fs::write(home.segment(0), home.lines(0)[..lines].concat()).unwrap();
+        for file in ["state.json", "audit-000000.checkpoint"] {
+            fs::remove_file(home.log_dir().join(file)).unwrap();
+        }
+        home
+    };
+    for lines in 1..5 {
+        let home = cut(lines);
+        let tree = fs::read(home.log_dir().join("tree")).unwrap();
+        refused(&home, "the newest were cut off");
+        assert_eq!(fs::read(home.log_dir().join("tree")).unwrap(), tree, "it is evidence");
+    }
+    let home = cut(5);
+    let mut tree = fs::read(home.log_dir().join("tree")).unwrap();
+    tree[40] ^= 1;
+    fs::write(home.log_dir().join("tree"), &tree).unwrap();
+    refused(&home, "not those in the file `tree`");
+    // What was under way when the power went is no evidence of anything.
+    tree[32..64].fill(0);
+    tree.extend([0; 80]);
+    fs::write(home.log_dir().join("tree"), &tree).unwrap();
+    home.more(1, &settings());
+    assert_eq!(home.verify(), 7, "and the entry that all was read anew");
+}

@@ -193,8 +193,14 @@ impl AuditLog {
         }
         shared.desk.begin_at(number, length, end.signed, end.signed_in);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
-        let syncer =
-            Syncer { dir: dir.to_owned(), keys: Arc::clone(&keys), tree: tree_file, signer, nodes: Vec::new() };
+        let syncer = Syncer {
+            dir: dir.to_owned(),
+            keys: Arc::clone(&keys),
+            tree: tree_file,
+            signer,
+            nodes: Vec::new(),
+            unsigned: false,
+        };
         let mut writer = Writer {
             chain: Chain::resume(keys.seal_key(number), end.position),
             tree: end.tree,
@@ -221,6 +227,7 @@ impl AuditLog {
         if number > 0 && length == 0 {
             // What was under way when the power went: the entry that ties it to the one before.
             writer.link(number - 1, end.position).map_err(io("continue"))?;
+            writer.tell_end();
         }
         let threads = start(writer, syncer, &shared).map_err(io("start the threads of"))?;
         let log = Self { shared, threads: Mutex::new(threads), _lock: lock };

@@ -142,6 +142,8 @@ pub(super) struct Syncer {
     pub(super) signer: Signer,
     /// Hashes that are not in the file yet.
     pub(super) nodes: Vec<u8>,
+    /// The last attempt to sign failed.
+    pub(super) unsigned: bool,
 }
 
 /// Hashes that wait for a checkpoint; beyond this they are written without one.
@@ -160,6 +162,7 @@ impl Syncer {
                 continue;
             }
             let signed = if job.sign || self.nodes.len() > MOST_NODES { Some(self.sign(&job)) } else { None };
+            self.say(signed.as_ref());
             desk.done(|progress| {
                 progress.durable = (job.segment, job.length);
                 match signed {
@@ -172,6 +175,25 @@ impl Syncer {
                 }
             });
             told();
+        }
+    }
+
+    /// Says once that the log cannot be signed, and once that it can again: it is tried every second.
+    fn say(&mut self, signed: Option<&std::io::Result<()>>) {
+        match signed {
+            Some(Err(error)) if !self.unsigned => {
+                self.unsigned = true;
+                tracing::error!(
+                    %error,
+                    "The audit log cannot be signed: entries are written, and no checkpoint is over the newest of them, \
+                     which nobody else can hold fast until there is one."
+                );
+            }
+            Some(Ok(())) if self.unsigned => {
+                self.unsigned = false;
+                tracing::info!("The audit log can be signed again.");
+            }
+            _ => {}
         }
     }
 

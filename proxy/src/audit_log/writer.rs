@@ -128,8 +128,24 @@ impl Writer {
         self.write(before, sealed)
     }
 
-    /// Writes sealed lines, and brings them to the medium where that is asked for.
+    /// Writes sealed lines, and tells everybody that the log ends behind them.
     fn write(&mut self, before: Position, sealed: &Sealed) -> std::io::Result<()> {
+        self.append(before, sealed)?;
+        self.tell_end();
+        if self.unsynced.len() > MOST_UNSYNCED {
+            self.give_job(true);
+            self.shared.desk.finish();
+            self.look_at_syncs();
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell_end(&self) {
+        self.shared.stands_at(self.chain.position(), self.segment.number, self.segment.length);
+    }
+
+    /// Writes sealed lines, and brings them to the medium where that is asked for.
+    fn append(&mut self, before: Position, sealed: &Sealed) -> std::io::Result<()> {
         let file = Arc::clone(&self.segment.file);
         let always = self.shared.settings.fsync == Fsync::Always;
         let written = file.write(&sealed.lines, self.segment.length).and_then(|()| match always {
@@ -157,12 +173,6 @@ impl Writer {
             Fsync::Off => {}
         }
         self.unsigned_since.get_or_insert(now);
-        self.shared.stands_at(self.chain.position(), self.segment.number, self.segment.length);
-        if self.unsynced.len() > MOST_UNSYNCED {
-            self.give_job(true);
-            self.shared.desk.finish();
-            self.look_at_syncs();
-        }
         Ok(())
     }
 
@@ -236,15 +246,17 @@ impl Writer {
         self.synced = self.segment.length;
         self.unsynced_since = None;
         self.shared.desk.mended(self.segment.number, self.segment.length);
-        self.note(&Entry { event_type: "audit.recovered", ..Entry::default() })
+        self.note(&Entry { event_type: "audit.recovered", ..Entry::default() })?;
+        self.tell_end();
+        Ok(())
     }
 
-    /// Writes an entry of the log's own.
+    /// Writes an entry of the log's own. That the log ends behind it is not told yet.
     fn note(&mut self, entry: &Entry<'_>) -> std::io::Result<()> {
         let before = self.chain.position();
         let mut sealed = Sealed::default();
         sealed.leaves.push(self.chain.seal(&entry.draft(), now_micros(), &mut sealed.lines));
-        self.write(before, &sealed)?;
+        self.append(before, &sealed)?;
         self.shared.wrote(1, Duration::ZERO);
         Ok(())
     }
@@ -311,6 +323,8 @@ impl Writer {
         self.rotate_again = None;
         if let Err(error) = self.rotate() {
             tracing::warn!(%error, "No new segment of the audit log can be begun; the old one goes on.");
+            // A disk may take longer to say no than it is left alone.
+            let now = Instant::now();
             self.rotate_again = Some(now + PROBE_EVERY);
             self.segment.ends = self.segment.ends.map(|ends| ends.max(now + PROBE_EVERY));
         }
@@ -360,9 +374,10 @@ impl Writer {
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));
             self.unsynced.clear();
-            self.shared.stands_at(before, ended, self.segment.length);
             return Err(error);
         }
+        // Not before it has its name: what has ended may be compressed from now on, and its own file is gone then.
+        self.tell_end();
         self.shared.rotated.ring();
         Ok(())
     }

@@ -296,11 +296,11 @@ impl AuditLog {
         let catch_up = |counter: &prometheus::IntCounter, now: u64| {
             counter.inc_by(now.saturating_sub(counter.get()));
         };
-        catch_up(&metrics.audit_entries, shared.entries.load(Ordering::Relaxed));
-        catch_up(&metrics.audit_failures, shared.failures.load(Ordering::Relaxed));
+        catch_up(&metrics.audit.entries, shared.entries.load(Ordering::Relaxed));
+        catch_up(&metrics.audit.failures, shared.failures.load(Ordering::Relaxed));
         let contradicted = shared.contradicted.load(Ordering::Acquire);
-        metrics.audit_chain_ok.set(i64::from(self.ready() && !contradicted));
-        metrics.audit_sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
+        metrics.audit.chain_ok.set(i64::from(self.ready() && !contradicted));
+        metrics.audit.sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
     }
 
     pub(crate) fn status_json(&self) -> Value {

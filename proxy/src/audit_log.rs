@@ -47,6 +47,7 @@ use queue::{Pending, Queue};
 use read::Cursor;
 use segment::SegmentFile;
 use syncer::{Desk, Syncer};
+use tree_file::TreeFile;
 use writer::{Open, Writer};
 
 /// A writer that is at one group for longer than this waits for a disk that has stopped: nothing more is let in.
@@ -147,7 +148,10 @@ impl AuditLog {
         if end.torn.is_some() {
             file.cut(length).and_then(|()| file.sync()).map_err(io("repair"))?;
         }
-        let mut tree_file = end.tree_file;
+        let mut tree_file = match end.tree_file {
+            Some(file) => file,
+            None => TreeFile::create(dir).map_err(io("make the tree of"))?,
+        };
         tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),

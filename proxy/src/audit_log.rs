@@ -207,6 +207,7 @@ impl AuditLog {
         if number > 0 && length == 0 {
             // What was under way when the power went: the entry that ties it to the one before.
             writer.link(number - 1, end.position).map_err(io("continue"))?;
+            shared.wrote(1, Duration::ZERO);
         }
         let threads = start(writer, syncer, &shared).map_err(io("start the threads of"))?;
         let log = Self { shared, threads: Mutex::new(threads), _lock: lock };

@@ -48,6 +48,7 @@ use queue::{Pending, Queue};
 use read::Cursor;
 use segment::SegmentFile;
 use syncer::{Desk, Syncer};
+use tree_file::TreeFile;
 use writer::{Open, Writer};
 
 /// A writer that is at one group for longer than this waits for a disk that has stopped: nothing more is let in.
@@ -165,7 +166,10 @@ impl AuditLog {
         if end.torn.is_some() {
             file.cut(length).and_then(|()| file.sync()).map_err(io("repair"))?;
         }
-        let mut tree_file = end.tree_file;
+        let mut tree_file = match end.tree_file {
+            Some(file) => file,
+            None => TreeFile::create(dir).map_err(io("make the tree of"))?,
+        };
         tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
@@ -227,7 +231,7 @@ impl AuditLog {
         if number > 0 && length == 0 {
             // What was under way when the power went: the entry that ties it to the one before.
             writer.link(number - 1, end.position).map_err(io("continue"))?;
-            writer.tell_end();
+            writer.noted();
         }
         let threads = start(writer, syncer, &shared).map_err(io("start the threads of"))?;
         let log = Self { shared, threads: Mutex::new(threads), _lock: lock };
@@ -321,11 +325,11 @@ impl AuditLog {
         let catch_up = |counter: &prometheus::IntCounter, now: u64| {
             counter.inc_by(now.saturating_sub(counter.get()));
         };
-        catch_up(&metrics.audit_entries, shared.entries.load(Ordering::Relaxed));
-        catch_up(&metrics.audit_failures, shared.failures.load(Ordering::Relaxed));
+        catch_up(&metrics.audit.entries, shared.entries.load(Ordering::Relaxed));
+        catch_up(&metrics.audit.failures, shared.failures.load(Ordering::Relaxed));
         let contradicted = shared.contradicted.load(Ordering::Acquire);
-        metrics.audit_chain_ok.set(i64::from(self.ready() && !contradicted));
-        metrics.audit_sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
+        metrics.audit.chain_ok.set(i64::from(self.ready() && !contradicted));
+        metrics.audit.sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
     }
 
     pub(crate) fn status_json(&self) -> Value {

@@ -122,7 +122,7 @@ impl Witnesses {
     fn count(&self, metrics: &Metrics) {
         let sizes =
             self.all.iter().filter_map(|witnessed| witnessed.standing().cosigned.as_ref().map(|seen| seen.size));
-        metrics.audit_witnessed.set(i64::try_from(sizes.max().unwrap_or_default().min(MAX_SIZE)).unwrap_or_default());
+        metrics.audit.witnessed.set(i64::try_from(sizes.max().unwrap_or_default().min(MAX_SIZE)).unwrap_or_default());
     }
 }
 
@@ -235,7 +235,7 @@ impl Witnessed {
              it countersigned (`portcullis audit witnessed --origin` there): without one it has shown nothing."
         );
         self.audit.contradicted();
-        self.metrics.audit_witness_conflicts.inc();
+        self.metrics.audit.witness_conflicts.inc();
         self.standing().conflict = Some(what);
         let entry = Entry { event_type: "audit.witness_conflict", path: &name, ..Entry::default() };
         if let Err(error) = self.audit.hand_over(entry.draft()).await {

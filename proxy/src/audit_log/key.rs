@@ -68,7 +68,7 @@ impl AuditKey {
 /// What is to be said of a key that is missing beside a log; `None` where there is no log yet, or the key is there.
 pub(crate) fn missing(state: &Path, name: &str) -> Option<String> {
     let dir = state.join("audit");
-    let begun = [".jsonl", ".jsonl.zst"]
+    let begun = [".jsonl", ".jsonl.zst", ".checkpoint"]
         .iter()
         .any(|ending| segment::numbers(&dir, ending).is_ok_and(|numbers| !numbers.is_empty()));
     (begun && !state.join(name).exists()).then(|| {

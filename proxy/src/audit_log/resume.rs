@@ -20,7 +20,8 @@ const MOST_TORN: u64 = 64 << 20;
 pub(super) struct End {
     pub(super) position: Position,
     pub(super) tree: Tree,
-    pub(super) tree_file: TreeFile,
+    /// None where it is not there, and nothing has to be in it yet.
+    pub(super) tree_file: Option<TreeFile>,
     /// Hashes that are not in the tree's file yet.
     pub(super) nodes: Vec<u8>,
     /// The newest segment, and its length up to its last whole line; none in a new log.
@@ -66,6 +67,9 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         begins_as_signed(dir, newest, signer)?;
     }
     let grown = TreeFile::read(dir).is_ok_and(|tree| tree.stored() > 0);
+    if newest.is_none() && (grown || State::path(dir).exists()) {
+        return Err(damaged(dir, "its tree or its state is there, and no segment".to_owned()));
+    }
     let known = State::load(dir, keys).filter(|_| newest.is_some());
     let signed = checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size);
     if let Some(state) = known.as_ref().filter(|state| state.position.next_seq > signed) {
@@ -104,7 +108,8 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         }
     }
     // Hashes are written once their lines are on the medium.
-    match walk.tree_file.beyond(&walk.nodes).map_err(at("read", &super::tree_file::path(dir)))? {
+    let beyond = walk.tree_file.as_ref().map_or(Ok(Beyond::Fits), |file| file.beyond(&walk.nodes));
+    match beyond.map_err(at("read", &super::tree_file::path(dir)))? {
         Beyond::Fits => {}
         Beyond::More => {
             let why = "the file `tree` holds more entries than are there: the newest were cut off";
@@ -150,7 +155,7 @@ fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey) -> Result<(),
 struct Walk {
     position: Position,
     tree: Tree,
-    tree_file: TreeFile,
+    tree_file: Option<TreeFile>,
     nodes: Vec<u8>,
     segment: u64,
     /// How far into the segment it came.
@@ -194,7 +199,7 @@ impl Walk {
             position: state.position,
             root_at_checkpoint: None,
             tree,
-            tree_file,
+            tree_file: Some(tree_file),
             nodes: Vec::new(),
             segment: state.segment,
             offset: state.offset,
@@ -219,11 +224,17 @@ impl Walk {
             position = link;
         }
         let found = TreeFile::open(dir, position.next_seq).map_err(at("open", &super::tree_file::path(dir)))?;
-        let Some(tree_file) = found else {
-            let why = format!("the file `tree` holds fewer than the {} entries before", position.next_seq);
-            return Err(damaged(dir, why));
+        let (tree, tree_file) = match found {
+            None if position == Position::START => (Tree::default(), None),
+            None => {
+                let why = format!("the file `tree` holds fewer than the {} entries before", position.next_seq);
+                return Err(damaged(dir, why));
+            }
+            Some(file) => {
+                let tree = Tree::resume(position.next_seq, &file);
+                (tree.map_err(at("read", &super::tree_file::path(dir)))?, Some(file))
+            }
         };
-        let tree = Tree::resume(position.next_seq, &tree_file).map_err(at("read", &super::tree_file::path(dir)))?;
         Ok(Self {
             position,
             tree,

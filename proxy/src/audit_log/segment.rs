@@ -50,38 +50,53 @@ pub(crate) fn numbers(dir: &Path, ending: &str) -> io::Result<Vec<u64>> {
 /// A segment that is open for writing. Its writer says where, so that what could not be synced can be written anew.
 pub(super) struct SegmentFile {
     file: File,
+    /// Where it was opened, for whoever has its disk fail.
+    #[cfg(debug_assertions)]
+    path: PathBuf,
 }
 
 impl SegmentFile {
     /// Makes a segment that is not there yet, and its name durable.
     pub(super) fn create(dir: &Path, number: u64) -> io::Result<Self> {
-        #[cfg(debug_assertions)]
-        faults::meet(Op::Write)?;
         let path = plain(dir, number);
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Begin, &path)?;
         let file = options().create_new(true).open(&path)?;
         File::open(dir)?.sync_all()?;
-        Ok(Self { file })
+        Ok(Self::at(file, &path))
     }
 
     /// Begins a segment that nobody sees before [`put_in_place`].
     pub(super) fn begin(dir: &Path, number: u64) -> io::Result<Self> {
+        let path = begun(dir, number);
         #[cfg(debug_assertions)]
-        faults::meet(Op::Write)?;
+        faults::meet(Op::Begin, &path)?;
         if plain(dir, number).exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        Ok(Self { file: options().create(true).truncate(true).open(begun(dir, number))? })
+        Ok(Self::at(options().create(true).truncate(true).open(&path)?, &path))
     }
 
     /// Opens a segment that is there.
     pub(super) fn open(dir: &Path, number: u64) -> io::Result<Self> {
-        Ok(Self { file: options().open(plain(dir, number))? })
+        let path = plain(dir, number);
+        Ok(Self::at(options().open(&path)?, &path))
+    }
+
+    fn at(file: File, path: &Path) -> Self {
+        #[cfg(not(debug_assertions))]
+        let _ = path;
+        Self {
+            file,
+            #[cfg(debug_assertions)]
+            path: path.to_owned(),
+        }
     }
 
     /// Writes these bytes at this place, all of them.
     pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         #[cfg(debug_assertions)]
-        if let Err(error) = faults::meet(Op::Write) {
+        if let Err(error) = faults::meet(Op::Write, &self.path) {
             // As a disk does that fills up: some of it was written.
             self.file.write_all_at(bytes.get(..bytes.len() / 2).unwrap_or_default(), at)?;
             return Err(error);
@@ -99,7 +114,7 @@ impl SegmentFile {
     /// Brings everything that was written to the medium.
     pub(super) fn sync(&self) -> io::Result<()> {
         #[cfg(debug_assertions)]
-        faults::meet(Op::Sync)?;
+        faults::meet(Op::Sync, &self.path)?;
         self.file.sync_data()
     }
 
@@ -109,7 +124,7 @@ impl SegmentFile {
             return Ok(());
         }
         #[cfg(debug_assertions)]
-        faults::meet(Op::Cut)?;
+        faults::meet(Op::Cut, &self.path)?;
         self.file.set_len(length)
     }
 
@@ -134,7 +149,12 @@ pub(super) fn begun(dir: &Path, number: u64) -> PathBuf {
 
 /// Gives a segment that has its first entry its name.
 pub(super) fn put_in_place(dir: &Path, number: u64) -> io::Result<()> {
-    fs::rename(begun(dir, number), plain(dir, number))?;
+    let path = plain(dir, number);
+    #[cfg(debug_assertions)]
+    faults::meet(Op::Name, &path)?;
+    fs::rename(begun(dir, number), &path)?;
+    #[cfg(debug_assertions)]
+    faults::meet(Op::Folder, &path)?;
     File::open(dir)?.sync_all()
 }
 

@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use portcullis_audit::{Position, SegmentKeys, Tree};
 
 use super::checkpoints::Signer;
+#[cfg(debug_assertions)]
+use super::faults::{self, Op};
 use super::segment::SegmentFile;
 use super::state::State;
 use super::tree_file::TreeFile;
+#[cfg(debug_assertions)]
+use super::{segment, tree_file};
 
 /// A sync that takes longer than this is a disk that has stopped: the log counts as failing until it ends.
 pub(super) const SYNC_LIMIT: Duration = Duration::from_secs(5);
@@ -199,12 +203,18 @@ impl Syncer {
 
     /// Writes the tree, the checkpoint over it, and where the log stood.
     fn sign(&mut self, job: &Job) -> std::io::Result<()> {
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Tree, &tree_file::path(&self.dir))?;
         // They count as written only when they are on the medium: until then they are written again.
         self.tree.append(&self.nodes)?;
         self.nodes.clear();
         let (size, root) = (job.tree.size(), job.tree.root());
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Sign, &segment::checkpoint(&self.dir, job.segment))?;
         self.signer.sign(size, root, job.segment)?;
         let state = State { segment: job.segment, offset: job.length, position: job.position, root };
+        #[cfg(debug_assertions)]
+        faults::meet(Op::State, &State::path(&self.dir))?;
         state.save(&self.dir, &self.keys)
     }
 }

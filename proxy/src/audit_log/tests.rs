@@ -6,7 +6,10 @@ use portcullis_audit::{Tree, check_lines, leaf_hash};
 
 mod checks;
 mod damage;
+mod disk;
+mod refused;
 mod repair;
+mod retention;
 
 /// The settings of a test: nothing is synced, and all that has come is signed at the end.
 fn settings() -> AuditSettings {

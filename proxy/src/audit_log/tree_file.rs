@@ -57,10 +57,13 @@ impl TreeFile {
         self.file.read_exact_at(hashes, index.saturating_mul(HASH))
     }
 
-    /// Opens the file for a log of so many entries. `None` where it holds less. Changes nothing in it yet.
+    /// Opens the file for a log of so many entries. `None` where it holds less, or is not there. Changes nothing yet.
     pub(super) fn open(dir: &Path, size: u64) -> io::Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path(dir))?;
+        let file = match OpenOptions::new().read(true).write(true).open(path(dir)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let Some(length) = stored_count(size).checked_mul(HASH) else { return Ok(None) };
         if file.metadata()?.len() < length {
             return Ok(None);
@@ -89,6 +92,13 @@ impl TreeFile {
             at += want as u64;
         }
         Ok(Beyond::Fits)
+    }
+
+    /// Makes the file, for a log of which nothing is in it yet.
+    pub(super) fn create(dir: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.create_new(true).read(true).write(true).mode(0o600).open(path(dir))?;
+        Ok(Self { file, length: 0 })
     }
 
     /// The log is continued: what is beyond it goes, and these hashes of what was read follow.

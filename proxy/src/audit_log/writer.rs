@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use portcullis_audit::{Chain, Hash, Position, SegmentKeys, Tree};
 use portcullis_filters::audit::{AuditError, Entry};
 
+#[cfg(test)]
+use super::faults;
 use super::queue::{Pending, Woken};
 use super::segment::{self, SegmentFile};
 use super::syncer::Job;
@@ -16,8 +18,8 @@ use crate::config::Fsync;
 
 /// How many entries are written in one go, at most.
 const GROUP: usize = 1024;
-/// How often a failing log is tried again.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How often a failing log is tried again. Tests count what is done, and not how long it takes.
+const PROBE_EVERY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 1_000 });
 /// What was written and is not on the medium yet is kept, to be written anew should a sync fail. With more than this
 /// the writer waits for the disk.
 const MOST_UNSYNCED: usize = 32 << 20;
@@ -70,6 +72,8 @@ impl Writer {
         let mut group: Vec<Pending> = Vec::with_capacity(GROUP);
         let mut sealed = Sealed::default();
         loop {
+            #[cfg(test)]
+            let _ = faults::script::play(faults::Op::Round, &self.dir.join("writer"));
             let until = self.wakes_at();
             let woken = self.shared.queue.take(&mut group, GROUP, until);
             self.shared.busy(true);
@@ -77,8 +81,8 @@ impl Writer {
             self.probe_if_due();
             if !group.is_empty() {
                 let began = Instant::now();
-                let count = group.len() as u64;
                 let written = self.write_group(&group, &mut sealed);
+                let count = if written.is_ok() { group.len() as u64 } else { 0 };
                 self.tell(&mut group, written);
                 self.shared.wrote(count, began.elapsed());
             }
@@ -118,6 +122,10 @@ impl Writer {
         }
         if self.segment.length >= self.shared.settings.segment_bytes {
             self.rotate_if_it_can();
+            // The disk may have said so just now, when the segment was to end.
+            if self.shared.failing.load(Ordering::Acquire) {
+                return Err(std::io::Error::other("the log is failing"));
+            }
         }
         let before = self.chain.position();
         sealed.lines.clear();
@@ -140,7 +148,13 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn tell_end(&self) {
+    /// Tells that an entry of the log's own counts.
+    pub(super) fn noted(&self) {
+        self.tell_end();
+        self.shared.wrote(1, Duration::ZERO);
+    }
+
+    fn tell_end(&self) {
         self.shared.stands_at(self.chain.position(), self.segment.number, self.segment.length);
     }
 
@@ -198,6 +212,8 @@ impl Writer {
 
     /// Forgets what is on the medium by now, and notices a sync that failed or does not end.
     fn look_at_syncs(&mut self) {
+        // Only the writer gives jobs: while there is none, what is read next is the last word.
+        let busy = self.shared.desk.busy();
         let progress = self.shared.desk.progress();
         let (segment, durable) = progress.durable;
         if segment == self.segment.number && durable > self.synced {
@@ -205,7 +221,8 @@ impl Writer {
             self.unsynced.drain(..drained);
             self.synced = durable;
         }
-        if progress.unsigned.is_some() && progress.signed < self.signed {
+        let given_up = progress.unsigned.is_some() || progress.failed.is_some();
+        if given_up && progress.signed < self.signed && !busy {
             // It is tried again, with what has come since.
             self.signed = progress.signed;
             self.unsigned_since.get_or_insert_with(Instant::now);
@@ -247,18 +264,16 @@ impl Writer {
         self.unsynced_since = None;
         self.shared.desk.mended(self.segment.number, self.segment.length);
         self.note(&Entry { event_type: "audit.recovered", ..Entry::default() })?;
-        self.tell_end();
+        self.noted();
         Ok(())
     }
 
-    /// Writes an entry of the log's own. That the log ends behind it is not told yet.
+    /// Writes an entry of the log's own, which counts once that is [told](Self::noted).
     fn note(&mut self, entry: &Entry<'_>) -> std::io::Result<()> {
         let before = self.chain.position();
         let mut sealed = Sealed::default();
         sealed.leaves.push(self.chain.seal(&entry.draft(), now_micros(), &mut sealed.lines));
-        self.append(before, &sealed)?;
-        self.shared.wrote(1, Duration::ZERO);
-        Ok(())
+        self.append(before, &sealed)
     }
 
     fn wants_signature(&self) -> bool {
@@ -374,10 +389,12 @@ impl Writer {
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));
             self.unsynced.clear();
+            // The segment that goes on is on the medium and signed as it stands.
+            (self.unsynced_since, self.unsigned_since) = (None, None);
             return Err(error);
         }
         // Not before it has its name: what has ended may be compressed from now on, and its own file is gone then.
-        self.tell_end();
+        self.noted();
         self.shared.rotated.ring();
         Ok(())
     }

@@ -59,7 +59,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let drain = config.gate.drain;
     let metrics = Metrics::new()?;
     let (audit, opened, key) = open_audit(&config).await?;
-    audit.observe(metrics.audit_write.clone());
+    audit.observe(metrics.audit.write.clone());
     let privacy = Arc::new(Privacy::new(&config.filters.audit, &key.segments())?);
     let fingerprints = key.fingerprints();
     if let Some(entries) = opened.read_anew {

@@ -7,31 +7,31 @@ use super::*;
 use crate::audit_log::check::{self, CheckError, Report, SealKeys};
 
 impl Home {
-    fn vkey(&self) -> VerifierKey {
+    pub(super) fn vkey(&self) -> VerifierKey {
         checkpoints::verifier_key(&self.node.public()).unwrap()
     }
 
-    fn try_check(&self, keys: &SealKeys) -> Result<Report, CheckError> {
+    pub(super) fn try_check(&self, keys: &SealKeys) -> Result<Report, CheckError> {
         check::log(&self.log_dir(), keys, &self.vkey(), &[], &mut |_, _| {})
     }
 
-    fn check(&self) -> Report {
+    pub(super) fn check(&self) -> Report {
         self.try_check(&SealKeys::All(self.key().segments())).unwrap()
     }
 
     /// What is found first without a key, and with it.
-    fn doubts(&self) -> [String; 2] {
+    pub(super) fn doubts(&self) -> [String; 2] {
         let open = self.try_check(&SealKeys::Unknown).unwrap();
         [open, self.check()].map(|report| report.doubts.first().map(ToString::to_string).unwrap_or_default())
     }
 
-    fn end(&self) -> check::End {
+    pub(super) fn end(&self) -> check::End {
         check::end(&self.log_dir(), &self.key().segments(), &self.vkey()).unwrap()
     }
 }
 
 /// Small segments, some of them compressed.
-fn segmented() -> AuditSettings {
+pub(super) fn segmented() -> AuditSettings {
     AuditSettings { segment_bytes: 4096, compress: true, ..settings() }
 }
 

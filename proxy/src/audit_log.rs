@@ -330,6 +330,7 @@ impl AuditLog {
         let contradicted = shared.contradicted.load(Ordering::Acquire);
         metrics.audit.chain_ok.set(i64::from(self.ready() && !contradicted));
         metrics.audit.sequence.set(shared.standing().position.next_seq.saturating_sub(1) as f64);
+        metrics.audit.signed.set(i64::try_from(shared.desk.progress().signed).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn status_json(&self) -> Value {

@@ -53,7 +53,7 @@ impl SealKey {
     /// Whether a line bears the seal that it must have after this previous one.
     pub(crate) fn holds(&self, previous: &Seal, line: &Line<'_>) -> bool {
         let (before, after) = line.unsealed();
-        self.seal(previous, before, after).0.ct_eq(&line.seal.0).into()
+        self.seal(previous, before, after).is(&line.seal)
     }
 }
 
@@ -76,6 +76,13 @@ impl Seal {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether it is this one, in the same time wherever they differ: eight bytes at once.
+    fn is(&self, other: &Self) -> bool {
+        let (own, others) = (self.0.as_chunks::<8>().0, other.0.as_chunks::<8>().0);
+        let differ = |all, (a, b): (&[u8; 8], &[u8; 8])| all | u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
+        own.iter().zip(others).fold(0, differ).ct_eq(&0).into()
     }
 
     fn of(mac: &[u8; 32]) -> Self {

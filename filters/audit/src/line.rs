@@ -183,13 +183,10 @@ impl<'l> Fields<'l> {
         }
         let opening: &[u8] = if self.at == 1 { b"\"" } else { b", \"" };
         let rest = rest.strip_prefix(opening)?;
-        let length = memchr::memchr(b'"', rest.get(..=MAX_NAME).unwrap_or(rest))?;
-        let (name, rest) = rest.split_at_checked(length)?;
         let of_a_name = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');
-        if !name.iter().fold(!name.is_empty(), |all, b| all & of_a_name(b)) {
-            return None;
-        }
-        let rest = rest.strip_prefix(b"\": ")?;
+        // Names are short: a search for the quote would take longer.
+        let length = rest.iter().take(MAX_NAME + 1).position(|b| !of_a_name(b)).filter(|length| *length > 0)?;
+        let rest = rest.get(length..)?.strip_prefix(b"\": ")?;
         let from = self.at + opening.len();
         let name = self.text.get(from..from + length)?;
         self.at = from + length + 3;

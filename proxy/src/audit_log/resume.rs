@@ -76,7 +76,7 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         // The checkpoint is written first: a newer one was there.
         let why = format!(
             "its newest checkpoint is over {signed} entries, and {} were signed: a checkpoint was deleted, or an older one \
-             put in its place",
+             put in its place; once that is explained, move `state.json` away: all of the log is read then, and it says so",
             state.position.next_seq
         );
         return Err(damaged(dir, why));

@@ -13,6 +13,7 @@ pub(crate) struct Audit {
     pub(crate) write: Histogram,
     pub(crate) chain_ok: IntGauge,
     pub(crate) sequence: Gauge,
+    pub(crate) signed: IntGauge,
     pub(crate) witnessed: IntGauge,
     pub(crate) witness_conflicts: IntCounter,
     export_lines: IntCounterVec,
@@ -35,6 +36,7 @@ impl Audit {
             )?,
             chain_ok: int_gauge(r, "portcullis_audit_chain_ok", "Whether the chain held when it was last checked.")?,
             sequence: gauge(r, "portcullis_audit_sequence", "Sequence number of the newest entry.")?,
+            signed: int_gauge(r, "portcullis_audit_signed", "Entries under the newest checkpoint.")?,
             witnessed: int_gauge(
                 r,
                 "portcullis_audit_witnessed",

@@ -8,6 +8,7 @@ mod audit_crash;
 mod audit_export;
 mod audit_faults;
 mod audit_queries;
+mod audit_starts;
 mod audit_tampering;
 mod audit_verify;
 mod audit_witness;

@@ -16,11 +16,15 @@ struct Faulty {
 
 impl Faulty {
     fn start(fsync: &str) -> Self {
+        Self::with(&format!("fsync: {fsync}, batch: 20ms"))
+    }
+
+    fn with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("disk");
         let server = FakeServer::start();
         let gate = Gate::before(&server)
-            .filter(&format!("audit: {{fsync: {fsync}, batch: 20ms}}"))
+            .filter(&format!("audit: {{{settings}}}"))
             .env("PORTCULLIS_TEST_DISK", disk.to_str().unwrap())
             .start();
         let alice = gate.approved_client("alice");
@@ -143,6 +147,51 @@ fn a_disk_that_stops_holds_answers_back_and_then_everybody() {
     faulty.disk("");
     answered.push(faulty.until_answered());
     faulty.all_told(&answered);
+}
+
+#[test]
+fn a_new_segment_that_cannot_begin_stops_nobody() {
+    if !cfg!(debug_assertions) {
+        eprintln!("skipped: only a debug build has a disk that fails on command");
+        return;
+    }
+    for (fsync, fault) in [
+        ("batch", "eio begin"),
+        ("always", "enospc begin"),
+        ("batch", "eio name"),
+        ("always", "eio folder"),
+        ("off", "eio sign"),
+        ("batch", "erofs tree state"),
+    ] {
+        let faulty = Faulty::with(&format!("fsync: {fsync}, batch: 20ms, segment_bytes: 4KiB, compress: false"));
+        let segment = |number: u64| faulty.gate.state().join(format!("audit/audit-{number:06}.jsonl"));
+        let mut answered = vec![faulty.until_answered()];
+        faulty.disk(fault);
+        let said = "No new segment of the audit log can be begun";
+        until("a segment that is full", || {
+            let (status, code, id) = faulty.ask();
+            assert_eq!(status, 200, "{fault}: {code}");
+            answered.push(id);
+            faulty.gate.log().contains(said).then_some(())
+        });
+        let there = (0..).take_while(|number| segment(*number).exists()).count() as u64;
+        for _ in 0..3 {
+            let (status, code, id) = faulty.ask();
+            assert_eq!(status, 200, "{fault}: {code}");
+            answered.push(id);
+        }
+        assert!(!segment(there).exists(), "{fault}: the one that is there goes on");
+        faulty.disk("");
+        until("new segments to begin again", || {
+            let (status, code, id) = faulty.ask();
+            assert_eq!(status, 200, "{fault}: {code}");
+            answered.push(id);
+            segment(there + 1).exists().then_some(())
+        });
+        let counted = faulty.gate.metric("portcullis_audit_failures_total");
+        assert_eq!(counted, 0.0, "{fault}: nobody was refused");
+        faulty.all_told(&answered);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use portcullis_audit::{Chain, Entry, Position, Seal, SealKey};
 use portcullis_certs::NodeKey;
 use portcullis_tests::{FakeServer, Gate};
 use rustix::process::Signal;
@@ -196,6 +197,36 @@ fn who_notices_what() {
             Box::new(|dir| remove(dir, &["000001.checkpoint"])),
         ),
         (
+            "the oldest segments are deleted as if they were old",
+            &long,
+            &long.kept,
+            [true; 3],
+            Box::new(delete_the_oldest),
+        ),
+        (
+            "the same, and an entry `audit.pruned` that tells of it is added",
+            &long,
+            &long.kept,
+            [true; 3],
+            Box::new(|dir| {
+                nobody().rewrite(dir, tell_of_the_oldest);
+                delete_the_oldest(dir);
+            }),
+        ),
+        (
+            "with the keys of the seals: the same",
+            &long,
+            &long.kept,
+            [false, true, true],
+            Box::new(|dir| {
+                // What was noted when the log was signed last still holds.
+                let state = fs::read(dir.join("state.json")).unwrap();
+                long.forger(false).rewrite(dir, tell_of_the_oldest);
+                fs::write(dir.join("state.json"), state).unwrap();
+                delete_the_oldest(dir);
+            }),
+        ),
+        (
             "with the keys of the seals: a word is changed; seals, tree and state fit",
             &long,
             &long.kept,
@@ -218,11 +249,7 @@ fn who_notices_what() {
             &long.kept,
             [true; 3],
             Box::new(|dir| {
-                long.forger(false).rewrite(dir, |lines| {
-                    let last = lines.last_mut().unwrap();
-                    let index = last.iter().position(|line| line.contains("ALLOW")).unwrap();
-                    last[index] = last[index].replace("ALLOW", "BLOCK");
-                });
+                long.forger(false).rewrite(dir, change_the_newest_word);
                 for number in 1..segments(dir).len() {
                     fs::copy(dir.join("audit-000000.checkpoint"), dir.join(format!("audit-{number:06}.checkpoint")))
                         .unwrap();
@@ -258,13 +285,7 @@ fn who_notices_what() {
             &long,
             &long.half_kept,
             [false; 3],
-            Box::new(|dir| {
-                long.forger(true).rewrite(dir, |lines| {
-                    let last = lines.last_mut().unwrap();
-                    let index = last.iter().position(|line| line.contains("ALLOW")).unwrap();
-                    last[index] = last[index].replace("ALLOW", "BLOCK");
-                });
-            }),
+            Box::new(|dir| long.forger(true).rewrite(dir, change_the_newest_word)),
         ),
     ];
     let mut wrong = String::new();
@@ -284,6 +305,12 @@ fn change_a_word(lines: &mut Lines) {
     *line = line.replacen("ALLOW", "BLOCK", 1);
 }
 
+/// In the newest entry of a request: the newest segment may hold none yet.
+fn change_the_newest_word(lines: &mut Lines) {
+    let line = lines.iter_mut().flatten().rfind(|line| line.contains("ALLOW")).unwrap();
+    *line = line.replacen("ALLOW", "BLOCK", 1);
+}
+
 /// What somebody does who has no key and knows all files: the log ends with segment 1, and all that tells of more goes.
 fn cut_whole_segments(dir: &Path) {
     let mut lines = read(dir);
@@ -296,6 +323,25 @@ fn cut_whole_segments(dir: &Path) {
     let tree = fs::read(dir.join("tree")).unwrap();
     let kept = usize::try_from(portcullis_audit::tree::stored_count(size)).unwrap() * 32;
     fs::write(dir.join("tree"), &tree[..kept]).unwrap();
+}
+
+/// Deletes the first two segments as a gate does that finds them too old: the last one's checkpoint stays.
+fn delete_the_oldest(dir: &Path) {
+    for name in ["audit-000000.jsonl", "audit-000000.checkpoint", "audit-000001.jsonl"] {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+}
+
+/// Adds an entry that says so.
+fn tell_of_the_oldest(lines: &mut Lines) {
+    let number = lines.iter().map(Vec::len).sum::<usize>();
+    let entry =
+        Entry { event_type: "audit.pruned", path: "audit-000000.jsonl to audit-000001.jsonl", ..Entry::default() };
+    let place = Position { next_seq: number as u64, previous: Seal::GENESIS };
+    let mut line = Vec::new();
+    Chain::resume(SealKey::new(&[7; 32]).unwrap(), place).seal(&entry.draft(), 0, &mut line);
+    line.pop();
+    lines.last_mut().unwrap().push(String::from_utf8(line).unwrap());
 }
 
 /// A copy of a folder without folders.

@@ -118,6 +118,21 @@ fn a_segment_is_checked_with_its_own_key() {
     assert_eq!(verify(&packed), Some(0));
     assert_eq!(verify(&segments[0]), Some(1));
     assert_eq!(verify(&segments[2]), Some(1));
+    // It says nothing of those that follow, whichever way they are given: that is asked wrongly.
+    let folder = gate.state().join("audit");
+    for given in [&[&segments[1], &segments[2]][..], &[&segments[1], &segments[1]], &[&folder], &[]] {
+        let paths = given.iter().map(|path| path.to_str().unwrap());
+        let args: Vec<_> = ["audit", "verify"].into_iter().chain(paths).chain(["--segment-key", &key_file]).collect();
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));
+    }
+    let joined = gate.dir.path().join("joined.jsonl");
+    fs::write(&joined, [fs::read(&segments[1]).unwrap(), fs::read(&segments[2]).unwrap()].concat()).unwrap();
+    let output = run(&["audit", "verify", joined.to_str().unwrap(), "--segment-key", &key_file]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    let line = 1 + fs::read_to_string(&segments[1]).unwrap().lines().count();
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("joined.jsonl:{line}: its seal does not hold")), "{said}");
     // Several as one chain, by the gate's own keys; not in another order, and not with one left out.
     let paths: Vec<_> = segments.iter().map(|path| path.to_str().unwrap()).collect();
     let chain = |files: &[&str]| gate.cli(&[&["audit", "verify"][..], files].concat()).status.code();

@@ -9,6 +9,7 @@ mod audit_export;
 mod audit_faults;
 mod audit_queries;
 mod audit_repair;
+mod audit_starts;
 mod audit_tampering;
 mod audit_verify;
 mod audit_witness;

@@ -259,7 +259,7 @@ fn a_gate_that_is_killed_at_any_step_of_a_new_segment_goes_on() {
             let dir = home.log_dir();
             move |op, _| {
                 let mut kept = keep.lock().unwrap();
-                if op != Op::Round && kept.len() < 60 {
+                if op != Op::Round && kept.len() < 30 {
                     kept.push((op, copied.with_log_of(&dir)));
                 }
                 Ok(())
@@ -356,7 +356,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Whatever fails, one thing after the other, in whatever groups entries come.
     #[test]

@@ -67,6 +67,8 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
     }
     let grown = TreeFile::read(dir).is_ok_and(|tree| tree.stored() > 0);
     let known = State::load(dir, keys).filter(|_| newest.is_some());
+    // A start looks where the state says; a crash may have left it behind the checkpoint.
+    let looked_in = known.map(|state| state.segment);
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
         // One that was never signed, of a gate that was killed early, is simply read.
@@ -102,7 +104,10 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         nodes: walk.nodes,
         segment: newest.map(|number| (number, walk.offset)),
         torn,
-        signed_in: checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0),
+        signed_in: {
+            let checkpoint = checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0);
+            looked_in.map_or(checkpoint, |segment| segment.min(checkpoint))
+        },
         signed,
         damage: walk.damage,
     })
@@ -233,7 +238,9 @@ impl Walk {
             if self.segment == newest {
                 return Ok(());
             }
-            (self.segment, self.offset) = (self.segment + 1, 0);
+            let next =
+                self.segment.checked_add(1).ok_or_else(|| damaged(dir, "no segment comes after it".to_owned()))?;
+            (self.segment, self.offset) = (next, 0);
         }
     }
 

@@ -7,6 +7,7 @@ use portcullis_audit::{Tree, check_lines, leaf_hash};
 mod checks;
 mod damage;
 mod repair;
+mod retention;
 
 /// The settings of a test: nothing is synced, and all that has come is signed at the end.
 fn settings() -> AuditSettings {

@@ -228,6 +228,7 @@ pub(crate) fn files(
 ) -> Result<Report, CheckError> {
     let sources = of_files(files)?;
     let mut report = Report { segments: sources.len(), ..Report::default() };
+    report.named(&sources);
     let Some(first) = sources.first() else { return Err(CheckError::Absent(PathBuf::new())) };
     let Some(from) = report.beginning(first)? else { return Ok(report) };
     report.complete(&sources);
@@ -297,9 +298,19 @@ impl Report {
     /// Segments follow each other without a gap.
     fn complete(&mut self, sources: &[Source]) {
         for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
-            if next.number != source.number + 1 {
+            if Some(next.number) != source.number.checked_add(1) {
                 let why = format!("it is segment {}, and stands after segment {}", next.number, source.number);
                 self.doubt(&next.path, why);
+            }
+        }
+    }
+
+    /// A file that has the name of a segment holds that one.
+    fn named(&mut self, sources: &[Source]) {
+        for source in sources {
+            if let Some(named) = segment::number_in(&source.path).filter(|named| *named != source.number) {
+                let why = format!("its name is that of segment {named}, and it holds segment {}", source.number);
+                self.doubt(&source.path, why);
             }
         }
     }

@@ -250,6 +250,9 @@ impl Writer {
     }
 
     fn wants_signature(&self) -> bool {
+        if self.signed < self.shared.wanted_signed.load(Ordering::Acquire).min(self.tree.size()) {
+            return true;
+        }
         self.tree.size().saturating_sub(self.signed) >= self.shared.settings.checkpoint_every
     }
 

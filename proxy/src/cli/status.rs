@@ -93,6 +93,9 @@ fn show(status: &Value) {
         text("/peers/revoked")
     );
     say!("audit     {} entries, {} failures", text("/audit/entries"), text("/audit/failures"));
+    if let Some(why) = status.pointer("/audit/kept_back_because").and_then(Value::as_str) {
+        say!("retention STOPS: {}", printable(why));
+    }
     for sink in status.pointer("/audit/export").and_then(Value::as_array).into_iter().flatten() {
         say!("export    {}", export(sink));
     }

@@ -9,7 +9,7 @@ use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tre
 
 use super::state::State;
 use super::tree_file::TreeFile;
-use super::{AuditLogError, checkpoints, segment};
+use super::{AuditLogError, checkpoints, pruned, segment};
 
 /// How much is read at once.
 const PIECE: usize = 4 << 20;
@@ -41,7 +41,10 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
     let end = last_that_holds(dir, keys, signer)?;
     match (end.damage, end.segment) {
         (Some(why), Some((number, _))) => Err(AuditLogError::Unsigned { path: segment::plain(dir, number), why }),
-        (damage, segment) => Ok(End { damage, segment, ..end }),
+        (damage, segment) => {
+            pruned::accounts_for_the_beginning(dir, keys, signer)?;
+            Ok(End { damage, segment, ..end })
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::clock::Time as _;
 use crate::config::{AuditSettings, Fsync};
 use crate::metrics::Metrics;
 
+mod beginning;
 pub(crate) mod check;
 pub(crate) mod checkpoints;
 pub(crate) mod export;
@@ -32,6 +33,7 @@ mod faults;
 pub(crate) mod find;
 mod keeper;
 mod key;
+mod pruned;
 mod queue;
 pub(crate) mod read;
 pub(crate) mod repair;
@@ -44,6 +46,7 @@ mod writer;
 
 pub(crate) use key::{AuditKey, FIRST, MASTER, missing};
 
+use keeper::Keeper;
 use queue::{Pending, Queue};
 use read::Cursor;
 use segment::SegmentFile;
@@ -115,6 +118,10 @@ struct Shared {
     notes: Arc<checkpoints::Notes>,
     /// A witness saw another log than this one.
     contradicted: AtomicBool,
+    /// How many entries somebody waits to see under a checkpoint; 0 for nobody.
+    wanted_signed: AtomicU64,
+    /// Why segments that have ended are not compressed or deleted.
+    kept_back: Mutex<Option<String>>,
 }
 
 /// Where the log stands.
@@ -189,6 +196,8 @@ impl AuditLog {
             exported: Mutex::new(if settings.export.is_empty() { None } else { Some(0) }),
             notes: Arc::new(checkpoints::Notes::new(dir)),
             contradicted: AtomicBool::new(false),
+            wanted_signed: AtomicU64::new(0),
+            kept_back: Mutex::default(),
             settings,
         });
         if shared.settings.fsync != Fsync::Off {
@@ -196,6 +205,7 @@ impl AuditLog {
             file.sync().map_err(io("sync"))?;
         }
         shared.desk.begin_at(number, length, end.signed, end.signed_in);
+        let keeper = Keeper::new(Arc::clone(&shared), Arc::clone(&keys), signer);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
         let syncer = Syncer {
             dir: dir.to_owned(),
@@ -233,7 +243,7 @@ impl AuditLog {
             writer.link(number - 1, end.position).map_err(io("continue"))?;
             writer.noted();
         }
-        let threads = start(writer, syncer, &shared).map_err(io("start the threads of"))?;
+        let threads = start(writer, syncer, keeper, &shared).map_err(io("start the threads of"))?;
         let log = Self { shared, threads: Mutex::new(threads), _lock: lock };
         let note = |event_type, bytes| {
             let entry = Entry { event_type, response_bytes: bytes, ..Entry::default() };
@@ -346,6 +356,7 @@ impl AuditLog {
             "unsigned_because": progress.unsigned,
             "waiting": self.shared.queue.length(),
             "failures": self.shared.failures.load(Ordering::Relaxed),
+            "kept_back_because": self.shared.kept_back.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         })
     }
 
@@ -416,6 +427,22 @@ impl Shared {
         self.standing().bytes
     }
 
+    /// Has the log signed, without waiting for it, once it has so many entries; the keeper's bell rings then.
+    fn want_signed(&self, entries: u64) {
+        self.wanted_signed.store(entries, Ordering::Release);
+        self.queue.nudge();
+        // It may have been signed in between.
+        self.is_signed(self.desk.progress().signed);
+    }
+
+    fn is_signed(&self, entries: u64) {
+        let wanted = self.wanted_signed.load(Ordering::Acquire);
+        if wanted > 0 && entries >= wanted {
+            self.wanted_signed.store(0, Ordering::Release);
+            self.rotated.ring();
+        }
+    }
+
     fn exported(&self) -> Option<u64> {
         *self.exported.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -439,9 +466,9 @@ impl Drop for Ended {
 }
 
 /// Starts the writer, what syncs and signs beside it, and the keeper of old segments.
-fn start(writer: Writer, syncer: Syncer, shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
+fn start(writer: Writer, syncer: Syncer, keeper: Keeper, shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
     let thread = |name: &str| std::thread::Builder::new().name(format!("audit-{name}"));
-    let (syncing, keeping) = (Arc::clone(shared), Arc::clone(shared));
+    let syncing = Arc::clone(shared);
     Ok(vec![
         thread("writer").spawn(move || {
             let _ended = Ended(Arc::clone(&writer.shared));
@@ -452,9 +479,10 @@ fn start(writer: Writer, syncer: Syncer, shared: &Arc<Shared>) -> std::io::Resul
                 let signed = syncing.desk.progress().signed;
                 syncing.signed.send_if_modified(|known| std::mem::replace(known, signed) != signed);
                 syncing.queue.nudge();
+                syncing.is_signed(signed);
             });
         })?,
-        thread("keeper").spawn(move || keeper::keep(&keeping))?,
+        thread("keeper").spawn(move || keeper.run())?,
     ])
 }
 

@@ -148,9 +148,14 @@ fn log_as_it_is(
         _ => None,
     };
     let mut report = Report::default();
+    // What is deleted was signed before, so this comes before the checkpoints.
+    let oldest = of_log(dir).ok().and_then(|sources| Some(sources.first()?.number));
     let own = own_checkpoints(dir, signer, &mut report)?;
     let tree_file = TreeFile::read(dir).ok();
     let sources = of_log(dir)?;
+    if let Some(oldest) = oldest.filter(|oldest| sources.first().is_some_and(|first| first.number > *oldest)) {
+        return Err(CheckError::Gone(segment::plain(dir, oldest)));
+    }
     report.segments = sources.len();
     let Some(first) = sources.first() else {
         if own.is_empty() && tree_file.is_none() {
@@ -200,12 +205,9 @@ fn log_as_it_is(
         report.against(signed, signer, root, size, broken);
     }
     if pruned && !broken {
-        // Without seals an entry is only what it says where it was signed.
-        let believed = match keys {
-            SealKeys::Unknown => report.signed.unwrap_or(0),
-            _ => u64::MAX,
-        };
-        report.pruned(first, &walked.pruned, believed);
+        // The key of one segment seals any entry in it; the gate deletes nothing before it has signed that it does.
+        let signed = report.signed.unwrap_or(0);
+        report.pruned(first, &walked.pruned, signed);
     }
     report.every_end_is_signed(dir, &sources, &own, signer);
     if let (Some(state), SealKeys::All(keys)) = (state, keys) {
@@ -228,6 +230,7 @@ pub(crate) fn files(
 ) -> Result<Report, CheckError> {
     let sources = of_files(files)?;
     let mut report = Report { segments: sources.len(), ..Report::default() };
+    report.named(&sources);
     let Some(first) = sources.first() else { return Err(CheckError::Absent(PathBuf::new())) };
     let Some(from) = report.beginning(first)? else { return Ok(report) };
     report.complete(&sources);
@@ -297,9 +300,19 @@ impl Report {
     /// Segments follow each other without a gap.
     fn complete(&mut self, sources: &[Source]) {
         for (source, next) in sources.iter().zip(sources.iter().skip(1)) {
-            if next.number != source.number + 1 {
+            if Some(next.number) != source.number.checked_add(1) {
                 let why = format!("it is segment {}, and stands after segment {}", next.number, source.number);
                 self.doubt(&next.path, why);
+            }
+        }
+    }
+
+    /// A file that has the name of a segment holds that one.
+    fn named(&mut self, sources: &[Source]) {
+        for source in sources {
+            if let Some(named) = segment::number_in(&source.path).filter(|named| *named != source.number) {
+                let why = format!("its name is that of segment {named}, and it holds segment {}", source.number);
+                self.doubt(&source.path, why);
             }
         }
     }
@@ -393,7 +406,7 @@ impl Report {
     }
 
     /// Entries say of every older segment that it was deleted, without a gap. Those are believed whose number is below
-    /// this one.
+    /// this one, which are under a checkpoint.
     fn pruned(&mut self, first: &Source, told: &[Pruned], believed: u64) {
         let mut reached = None;
         for Pruned { seq_no, from, to } in told {
@@ -402,7 +415,7 @@ impl Report {
             }
             if let Some(end) = reached.filter(|end| from > end) {
                 let why = format!(
-                    "segments {end} to {} are not here, and no entry `audit.pruned` says that they were deleted",
+                    "segments {end} to {} are not here, and no signed entry `audit.pruned` says that they were deleted",
                     from.saturating_sub(1)
                 );
                 return self.doubt(&first.path, why);
@@ -412,7 +425,7 @@ impl Report {
         if reached.is_none_or(|end| end < first.number) {
             self.doubt(
                 &first.path,
-                "older segments are not here, and no entry `audit.pruned` says that they were deleted",
+                "older segments are not here, and no signed entry `audit.pruned` says that they were deleted",
             );
         }
     }

@@ -1,21 +1,27 @@
 //! Looks after segments that have ended: compresses them, and deletes the oldest when they are too old or too many.
+//!
+//! The folder may be open to others than the gate, and nothing that stands in it is believed before it was checked: a
+//! segment is compressed or deleted only once it was shown to be the one that was written ([`ended`]). What goes is said
+//! in an entry before, and goes once that entry is under a checkpoint ([`retire`]).
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use portcullis_audit::{Line, MAX_LINE};
-use portcullis_filters::audit::Entry;
+use portcullis_audit::{SegmentKeys, VerifierKey};
 
-use super::{AuditLog, segment};
+use super::{Shared, segment};
+
+mod compress;
+mod ended;
+mod retire;
+
+use ended::Ended;
+use retire::Retention;
 
 /// How often it looks without being called.
 const LOOK: Duration = Duration::from_secs(60);
-/// zstd's level: three is its own default, and faster than the log is written.
-const LEVEL: i32 = 3;
 
 /// Calls the keeper.
 #[derive(Default)]
@@ -50,138 +56,95 @@ impl Bell {
     }
 }
 
-/// Keeps a log's segments until it is closed.
-pub(super) fn keep(log: &Arc<super::Shared>) {
-    loop {
-        let done = tidy(log);
-        if let Err(error) = done
-            && !log.rotated.closed()
-        {
-            tracing::warn!(%error, "Segments of the audit log that have ended cannot be looked after; it is tried again.");
+/// Why a segment is left as it is.
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error(
+        "`{}` is not what was written: {why}; nothing of it, and nothing after it, is deleted: look with `portcullis \
+         audit verify`, and keep a copy of the folder as evidence",
+        path.display()
+    )]
+    Changed { path: PathBuf, why: String },
+    #[error("cannot {what} `{}`: {source}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("the gate stops")]
+    Stopped,
+}
+
+impl KeepError {
+    fn changed(path: &Path, why: impl Into<String>) -> Self {
+        Self::Changed { path: path.to_owned(), why: why.into() }
+    }
+
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// Keeps a log's segments.
+pub(super) struct Keeper {
+    log: Arc<Shared>,
+    ended: Ended,
+    retention: Retention,
+}
+
+impl Keeper {
+    pub(super) fn new(log: Arc<Shared>, keys: Arc<SegmentKeys>, signer: VerifierKey) -> Self {
+        Self { ended: Ended::new(&log, keys, signer), retention: Retention::default(), log }
+    }
+
+    /// Keeps them until the log is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            let done = self.tidy();
+            if self.log.rotated.closed() {
+                return;
+            }
+            self.tell(done.err());
+            if !self.log.rotated.wait() {
+                return;
+            }
         }
-        if !log.rotated.wait() {
+    }
+
+    /// What stands in the way of one segment does not stand in the way of what comes before it.
+    fn tidy(&mut self) -> Result<(), KeepError> {
+        let compressed = if self.log.settings.compress { self.compress() } else { Ok(()) };
+        let retired = self.retention.retire(&self.log, &self.ended);
+        retired.and(compressed)
+    }
+
+    fn compress(&self) -> Result<(), KeepError> {
+        let (dir, current) = (&self.log.dir, self.log.current_segment());
+        let numbers = segment::numbers(dir, ".jsonl").map_err(KeepError::io("list", dir))?;
+        let mut first = Ok(());
+        for number in numbers.into_iter().filter(|number| *number < current) {
+            match compress::compress(&self.ended, number) {
+                // The others are no worse for it.
+                changed @ Err(KeepError::Changed { .. }) => first = first.and(changed),
+                done => done?,
+            }
+        }
+        first
+    }
+
+    /// Says what is in the way, once, and where somebody may ask for it.
+    fn tell(&self, error: Option<KeepError>) {
+        let now = error.as_ref().map(ToString::to_string);
+        let mut known = self.log.kept_back.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == now {
             return;
         }
-    }
-}
-
-fn tidy(log: &Arc<super::Shared>) -> io::Result<()> {
-    let dir = &log.dir;
-    let current = log.current_segment();
-    if log.settings.compress {
-        for number in segment::numbers(dir, ".jsonl")?.into_iter().filter(|number| *number < current) {
-            compress(dir, number, &log.rotated)?;
+        match &error {
+            None => tracing::info!("The segments of the audit log that have ended are looked after again."),
+            Some(why @ KeepError::Changed { .. }) => {
+                tracing::error!(%why, "A segment of the audit log was changed: it is kept as it is.");
+            }
+            Some(why) => {
+                tracing::warn!(%why, "Segments of the audit log that have ended cannot be looked after; it is tried again.");
+            }
         }
+        *known = now;
     }
-    retire(log, current)
-}
-
-/// Compresses a segment: the copy is whole and durable before the segment goes.
-fn compress(dir: &Path, number: u64, bell: &Bell) -> io::Result<()> {
-    let (from, to) = (segment::plain(dir, number), segment::compressed(dir, number));
-    let beside = to.with_extension("zst.part");
-    if let Err(error) = write_compressed(&from, &beside, bell) {
-        // On a disk that is full, half a copy would only be in the way.
-        let _ = fs::remove_file(&beside);
-        return Err(error);
-    }
-    fs::rename(&beside, &to)?;
-    File::open(dir)?.sync_all()?;
-    fs::remove_file(&from)
-}
-
-fn write_compressed(from: &Path, to: &Path, bell: &Bell) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(from)?);
-    let file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(to)?;
-    let mut encoder = zstd::stream::write::Encoder::new(file, LEVEL)?;
-    encoder.include_checksum(true)?;
-    loop {
-        let piece = io::BufRead::fill_buf(&mut reader)?;
-        let length = piece.len();
-        if length == 0 {
-            break;
-        }
-        encoder.write_all(piece)?;
-        io::BufRead::consume(&mut reader, length);
-        if bell.closed() {
-            return Err(io::Error::other("the gate stops"));
-        }
-    }
-    let file = encoder.finish()?;
-    file.sync_all()?;
-    Ok(())
-}
-
-/// Deletes the oldest segments that are too old or too many, once an entry says so.
-fn retire(log: &Arc<super::Shared>, current: u64) -> io::Result<()> {
-    let settings = &log.settings;
-    if settings.keep.is_none() && settings.keep_bytes.is_none() {
-        return Ok(());
-    }
-    // What the newest checkpoint was signed in is where a start looks; until it has moved on, that stays.
-    let current = current.min(log.desk.progress().signed_in);
-    let ended = ended(&log.dir, current)?;
-    let mut total: u64 = ended.iter().map(|segment| segment.bytes).sum::<u64>() + log.current_bytes();
-    let mut last = None;
-    for segment in &ended {
-        let old = settings.keep.is_some_and(|keep| segment.age > keep);
-        let many = settings.keep_bytes.is_some_and(|most| total > most);
-        if !(old || many) || log.exported().is_some_and(|up_to| segment.number >= up_to) {
-            break;
-        }
-        total -= segment.bytes;
-        last = Some(segment.number);
-    }
-    let (Some(first), Some(last)) = (ended.first().map(|segment| segment.number), last) else { return Ok(()) };
-    let path = format!("audit-{first:06}.jsonl to audit-{last:06}.jsonl");
-    let entry = Entry { event_type: "audit.pruned", path: &path, ..Entry::default() };
-    AuditLog::hand_over_to(log, entry.draft()).wait().map_err(io::Error::other)?;
-    for segment in ended.iter().filter(|segment| segment.number <= last) {
-        for path in &segment.files {
-            fs::remove_file(path)?;
-        }
-    }
-    // The last one's says what they were.
-    for number in segment::numbers(&log.dir, ".checkpoint")?.into_iter().filter(|number| *number < last) {
-        fs::remove_file(segment::checkpoint(&log.dir, number))?;
-    }
-    Ok(())
-}
-
-/// A segment that has ended.
-struct Ended {
-    number: u64,
-    files: Vec<PathBuf>,
-    bytes: u64,
-    /// Since its last entry.
-    age: Duration,
-}
-
-/// When the first entry of a segment was written; `None` where that cannot be told.
-fn begun_at(dir: &Path, number: u64) -> Option<SystemTime> {
-    let mut reader = super::resume::open(dir, number).ok()?;
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(&mut reader, MAX_LINE as u64), &mut bytes).ok()?;
-    let line = Line::read(bytes.split(|byte| *byte == b'\n').next()?)?;
-    Some(line.timestamp.parse::<jiff::Timestamp>().ok()?.into())
-}
-
-fn ended(dir: &Path, current: u64) -> io::Result<Vec<Ended>> {
-    let mut numbers = segment::numbers(dir, ".jsonl")?;
-    numbers.extend(segment::numbers(dir, ".jsonl.zst")?);
-    numbers.sort_unstable();
-    numbers.dedup();
-    let now = SystemTime::now();
-    let ended = numbers.into_iter().filter(|number| *number < current).map(|number| {
-        let files: Vec<_> = [segment::plain(dir, number), segment::compressed(dir, number)]
-            .into_iter()
-            .filter(|p| p.exists())
-            .collect();
-        let about: Vec<_> = files.iter().filter_map(|path| fs::metadata(path).ok()).collect();
-        // A file's own times are anybody's to set; what the next segment's first entry says is sealed.
-        let ended = begun_at(dir, number + 1);
-        let age = ended.and_then(|ended| now.duration_since(ended).ok()).unwrap_or_default();
-        Ended { number, files, bytes: about.iter().map(fs::Metadata::len).sum(), age }
-    });
-    Ok(ended.collect())
 }

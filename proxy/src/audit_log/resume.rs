@@ -9,7 +9,7 @@ use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tre
 
 use super::state::State;
 use super::tree_file::{Beyond, TreeFile};
-use super::{AuditLogError, checkpoints, segment};
+use super::{AuditLogError, checkpoints, pruned, segment};
 
 /// How much is read at once.
 const PIECE: usize = 4 << 20;
@@ -42,7 +42,10 @@ pub(super) fn end_of_log(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -
     let end = last_that_holds(dir, keys, signer)?;
     match (end.damage, end.segment) {
         (Some(why), Some((number, _))) => Err(AuditLogError::Unsigned { path: segment::plain(dir, number), why }),
-        (damage, segment) => Ok(End { damage, segment, ..end }),
+        (damage, segment) => {
+            pruned::accounts_for_the_beginning(dir, keys, signer)?;
+            Ok(End { damage, segment, ..end })
+        }
     }
 }
 
@@ -81,6 +84,8 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         );
         return Err(damaged(dir, why));
     }
+    // A start looks where the state says; a crash may have left it behind the checkpoint.
+    let looked_in = known.map(|state| state.segment);
     let (mut walk, read_anew) = match known {
         Some(state) => (Walk::from(dir, keys, state)?, false),
         // One that was never signed, of a gate that was killed early, is simply read.
@@ -125,7 +130,10 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         nodes: walk.nodes,
         segment: newest.map(|number| (number, walk.offset)),
         torn,
-        signed_in: checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0),
+        signed_in: {
+            let checkpoint = checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0);
+            looked_in.map_or(checkpoint, |segment| segment.min(checkpoint))
+        },
         signed,
         damage: walk.damage,
     })
@@ -262,7 +270,9 @@ impl Walk {
             if self.segment == newest {
                 return Ok(());
             }
-            (self.segment, self.offset) = (self.segment + 1, 0);
+            let next =
+                self.segment.checked_add(1).ok_or_else(|| damaged(dir, "no segment comes after it".to_owned()))?;
+            (self.segment, self.offset) = (next, 0);
         }
     }
 

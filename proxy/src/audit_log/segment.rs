@@ -28,6 +28,12 @@ pub(crate) fn number_of(checkpoint: &Path) -> Option<u64> {
     number(checkpoint.file_name()?.to_str()?, ".checkpoint")
 }
 
+/// The number in the name of a segment, plain or compressed.
+pub(crate) fn number_in(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    number(name.strip_suffix(".zst").unwrap_or(name), ".jsonl")
+}
+
 /// The number in a name with this ending; only in the one spelling in which names are made.
 fn number(name: &str, ending: &str) -> Option<u64> {
     let digits = name.strip_prefix("audit-")?.strip_suffix(ending)?;

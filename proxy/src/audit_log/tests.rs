@@ -7,6 +7,7 @@ use portcullis_audit::{Tree, check_lines, leaf_hash};
 mod checks;
 mod damage;
 mod disk;
+mod keeping;
 mod refused;
 mod repair;
 mod retention;

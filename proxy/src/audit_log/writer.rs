@@ -277,6 +277,9 @@ impl Writer {
     }
 
     fn wants_signature(&self) -> bool {
+        if self.signed < self.shared.wanted_signed.load(Ordering::Acquire).min(self.tree.size()) {
+            return true;
+        }
         self.tree.size().saturating_sub(self.signed) >= self.shared.settings.checkpoint_every
     }
 
@@ -361,7 +364,8 @@ impl Writer {
         if let Some(why) = progress.failed.or(progress.unsigned) {
             return Err(std::io::Error::other(why));
         }
-        let (ended, next) = (self.segment.number, self.segment.number + 1);
+        let ended = self.segment.number;
+        let next = ended.checked_add(1).ok_or_else(|| std::io::Error::other("no segment comes after it"))?;
         let file = Arc::new(SegmentFile::begin(&self.dir, next)?);
         let before = self.chain.position();
         let former = std::mem::replace(
@@ -405,7 +409,7 @@ impl Writer {
         self.note(&Entry {
             event_type: "audit.segment",
             path: &name,
-            segment: ended + 1,
+            segment: ended.saturating_add(1),
             previous_hmac: before.previous.as_str(),
             ..Entry::default()
         })

@@ -62,6 +62,7 @@ pub(super) fn run(args: &JsonArgs) -> Outcome {
         store(config, &mut line);
         advisories(config, &mut line);
         log(config, &mut line);
+        retention(config, &mut line);
         exports(config, &mut line);
         witnesses(config, &mut line);
         contradicted(config, &mut line);
@@ -250,6 +251,19 @@ fn log(config: &Config, line: &mut Say<'_>) {
             ),
         },
         Err(failure) => line("audit", Health::Fail, failure.message, "`portcullis audit verify` tells more"),
+    }
+}
+
+/// What keeps the running gate from compressing or deleting segments that have ended.
+fn retention(config: &Config, line: &mut Say<'_>) {
+    let status = said(config);
+    if let Some(why) = status.as_ref().and_then(|status| status.pointer("/audit/kept_back_because")?.as_str()) {
+        line(
+            "retention",
+            Health::Fail,
+            printable(why),
+            "`portcullis audit verify` tells more; nothing is deleted meanwhile",
+        );
     }
 }
 

@@ -96,6 +96,9 @@ fn show(status: &Value) {
     if let Some(why) = status.pointer("/audit/unsigned_because").and_then(Value::as_str) {
         say!("          NOT SIGNED since {} entries: {}", text("/audit/signed"), printable(why));
     }
+    if let Some(why) = status.pointer("/audit/kept_back_because").and_then(Value::as_str) {
+        say!("retention STOPS: {}", printable(why));
+    }
     for sink in status.pointer("/audit/export").and_then(Value::as_array).into_iter().flatten() {
         say!("export    {}", export(sink));
     }

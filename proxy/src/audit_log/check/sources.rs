@@ -64,7 +64,11 @@ pub(crate) fn of_files(files: &[PathBuf]) -> Result<Vec<Source>, CheckError> {
             Err(CheckError::Packed { .. }) => Vec::new(),
             first => first?,
         };
-        source.number = Line::read(&first).and_then(|line| line.segment).unwrap_or(0);
+        // What is no line says nothing: then it is taken to be what its name says.
+        source.number = match Line::read(&first) {
+            Some(line) => line.segment.unwrap_or(0),
+            None => segment::number_in(path).unwrap_or(0),
+        };
         Ok(source)
     };
     let mut sources = files.iter().map(source).collect::<Result<Vec<_>, _>>()?;

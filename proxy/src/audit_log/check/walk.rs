@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 
-use portcullis_audit::{BadLine, Checked, Line, Position, Value, check_lines};
+use portcullis_audit::{BadLine, Checked, Line, Position, check_lines};
 
 use super::blocks::{BLOCK, Block, Cutter};
 use super::roots::Roots;
 use super::sources::Source;
 use super::{CheckError, Doubt, Progress, SealKeys, io as at, unpacked};
+use crate::audit_log::pruned;
 
 /// How many threads check at most: beyond that one thread does not read fast enough.
 const MOST_THREADS: usize = 16;
@@ -210,12 +211,8 @@ fn pruned(bytes: &[u8]) -> Vec<Pruned> {
         let start = memchr::memrchr(b'\n', bytes.get(..at)?).map_or(0, |end| end + 1);
         let end = at + memchr::memchr(b'\n', bytes.get(at..)?)?;
         let line = Line::read(bytes.get(start..end)?)?;
-        let Some(Value::Text(path)) = line.field("path").filter(|_| line.event_type == "audit.pruned") else {
-            return None;
-        };
-        let (from, to) = path.split_once(" to ")?;
-        let number = |name: &str| name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.parse().ok();
-        Some(Pruned { seq_no: line.seq_no, from: number(from)?, to: number(to)? })
+        let (from, to) = pruned::told(&line)?.into_inner();
+        Some(Pruned { seq_no: line.seq_no, from, to })
     };
     memchr::memmem::find_iter(bytes, PRUNED).filter_map(told).collect()
 }

@@ -70,7 +70,9 @@ fn what_is_told_under_the_keys_counts_once_it_is_signed() {
     forged.tell(forged.newest_key(), "audit-000000.jsonl to audit-000002.jsonl");
     assert!(forged.doubts().iter().all(|doubt| doubt.contains(UNTOLD)), "{:?}", forged.doubts());
     // Nor does a start sign it.
-    assert!(matches!(forged.try_open(settings()), Err(AuditLogError::Damaged { why, .. }) if why.contains(UNTOLD)));
+    assert!(
+        matches!(forged.try_open(settings()), Err(AuditLogError::Damaged { why, .. }) if why.contains("no signed entry"))
+    );
     let told = whole();
     told.tell(told.newest_key(), "audit-000000.jsonl to audit-000002.jsonl");
     told.more(1, &settings());
@@ -152,8 +154,9 @@ fn the_segment_that_a_start_looks_at_stays() {
     let greedy = AuditSettings { keep_bytes: Some(1), checkpoint_after: Duration::from_secs(3_600), ..settings() };
     let (log, opened) = killed.open(greedy);
     assert_eq!(opened.read_anew, None);
-    until(|| killed.numbers().first() == Some(&(newest - 1)));
-    assert_eq!(killed.told_of(), ["audit-000000.jsonl to audit-000002.jsonl"]);
+    until(|| killed.numbers().first() >= Some(&(newest - 1)));
+    // What is signed for that moves the place on, and then it may go, too.
+    assert_eq!(killed.told_of().first().map(String::as_str), Some("audit-000000.jsonl to audit-000002.jsonl"));
     // Killed once more, it goes on from there.
     let again = killed.copy();
     drop(log);

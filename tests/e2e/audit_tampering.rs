@@ -196,6 +196,13 @@ fn who_notices_what() {
             Box::new(|dir| remove(dir, &["000001.checkpoint"])),
         ),
         (
+            "with the key of the newest segment: all others are deleted, and an entry says that the gate did",
+            &long,
+            &long.kept,
+            [true; 3],
+            Box::new(|dir| long.forger(false).prune(dir)),
+        ),
+        (
             "with the keys of the seals: a word is changed; seals, tree and state fit",
             &long,
             &long.kept,

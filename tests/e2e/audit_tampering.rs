@@ -217,7 +217,7 @@ fn who_notices_what() {
             "with the keys of the seals: the same",
             &long,
             &long.kept,
-            [false, true, true],
+            [true; 3],
             Box::new(|dir| {
                 // What was noted when the log was signed last still holds.
                 let state = fs::read(dir.join("state.json")).unwrap();
@@ -225,6 +225,13 @@ fn who_notices_what() {
                 fs::write(dir.join("state.json"), state).unwrap();
                 delete_the_oldest(dir);
             }),
+        ),
+        (
+            "with the key of the newest segment: all others are deleted, and an entry says that the gate did",
+            &long,
+            &long.kept,
+            [true; 3],
+            Box::new(|dir| long.forger(false).prune(dir)),
         ),
         (
             "with the keys of the seals: a word is changed; seals, tree and state fit",

@@ -185,6 +185,53 @@ fn a_doctor_looks_at_the_end() {
     assert!(said.contains("the file `tree` is not the one"), "{said}");
 }
 
+#[test]
+fn what_the_gate_deletes_is_signed_and_what_was_changed_is_not_deleted() {
+    let server = FakeServer::start();
+    let gate = Gate::before(&server)
+        .filter("audit: {segment_bytes: 4KiB, compress: false, keep_bytes: 12KiB, checkpoint_every: 1000000}")
+        .start();
+    let alice = gate.approved_client("alice");
+    let folder = gate.state().join("audit");
+    let first = folder.join("audit-000000.jsonl");
+    until("the oldest segment is deleted", || {
+        assert_eq!(alice.get("/api/version").status, 200);
+        (!first.exists()).then_some(())
+    });
+    let vkey = text(&gate.cli(&["audit", "checkpoint", "--vkey"]).stdout);
+    let verify = |args: &[&str]| {
+        let output = gate.cli(&[&["audit", "verify", folder.to_str().unwrap()][..], args].concat());
+        (output.status.code(), text(&output.stderr))
+    };
+    let open = ["--no-key", "--vkey", vkey.trim()];
+    assert_eq!(verify(&[]), (Some(0), String::new()));
+    assert_eq!(verify(&open), (Some(0), String::new()));
+    // What shows that the gate did it can be given away.
+    let proof = folder.join("pruned.proof");
+    let shown = portcullis_audit::Proof::parse(&fs::read(&proof).unwrap()).unwrap();
+    let line = file(&gate, "pruned.jsonl");
+    fs::write(&line, shown.extra.unwrap()).unwrap();
+    let check = ["audit", "check-proof", proof.to_str().unwrap(), "--line", &line, "--vkey", vkey.trim()];
+    assert_eq!(run(&check).status.code(), Some(0));
+    assert!(!text(&gate.cli(&["doctor"]).stdout).contains("retention"));
+    // A file that was made longer is not a reason to delete all before it, and is evidence.
+    let files = logs(&folder);
+    let changed = files[files.len() - 2].clone();
+    let grown = fs::OpenOptions::new().append(true).open(&changed).unwrap();
+    std::io::Write::write_all(&mut &grown, &[b'\n'; 1 << 16]).unwrap();
+    let why = until("the doctor tells of it", || {
+        assert_eq!(alice.get("/api/version").status, 200);
+        let said = text(&gate.cli(&["doctor"]).stdout);
+        said.lines().find(|line| line.contains("is not what was written")).map(str::to_owned)
+    });
+    let name = changed.file_name().unwrap().to_str().unwrap();
+    assert!(why.contains("retention") && why.contains(name), "{why}");
+    assert!(text(&gate.cli(&["status"]).stdout).contains("retention STOPS: "));
+    assert!(changed.exists());
+    assert_eq!(verify(&[]).0, Some(1));
+    assert_eq!(verify(&open).0, Some(1));
+}
+
 /// The files of the segments, in order.
 fn logs(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use portcullis_audit::{Checkpoint, Line, Note, Position, SegmentKeys, Tree, leaf_hash, note};
+use portcullis_audit::{Chain, Checkpoint, Entry, Line, Note, Position, SegmentKeys, Tree, leaf_hash, note};
 use portcullis_certs::NodeKey;
 use sha2::Sha256;
 
@@ -47,6 +47,26 @@ impl Forger {
         if let Some(keys) = &self.keys {
             let offset = lines.last().unwrap().iter().map(|line| line.len() + 1).sum::<usize>();
             seal_state(dir, keys, lines.len() - 1, offset, place, &tree);
+        }
+    }
+
+    /// Deletes all segments but the newest, and says in it that the gate did, under the key of that one segment. What a
+    /// start looks for stays: the checkpoint of the last that went.
+    pub(super) fn prune(&self, dir: &Path) {
+        let (files, lines) = (segments(dir), read(dir));
+        let newest = files.len() - 1;
+        let path = format!("audit-000000.jsonl to audit-{:06}.jsonl", newest - 1);
+        let entry = Entry { event_type: "audit.pruned", path: &path, ..Entry::default() };
+        let key = self.keys.as_ref().unwrap().seal_key(newest as u64);
+        let place = Position::after(lines[newest].last().unwrap().as_bytes()).unwrap();
+        let mut text = fs::read(&files[newest]).unwrap();
+        Chain::resume(key, place).seal(&entry.draft(), 1_800_000_000_000_000, &mut text);
+        fs::write(&files[newest], text).unwrap();
+        for (number, file) in files[..newest].iter().enumerate() {
+            fs::remove_file(file).unwrap();
+            if number + 1 < newest {
+                fs::remove_file(file.with_extension("checkpoint")).unwrap();
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 
 pub(crate) mod check;
 pub(crate) mod checkpoints;
+mod concern;
 pub(crate) mod export;
 #[cfg(debug_assertions)]
 mod faults;
@@ -42,6 +43,7 @@ mod syncer;
 pub(crate) mod tree_file;
 mod writer;
 
+pub(crate) use concern::Concern;
 pub(crate) use key::{AuditKey, FIRST, MASTER, missing};
 
 use queue::{Pending, Queue};

@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 mod beginning;
 pub(crate) mod check;
 pub(crate) mod checkpoints;
+mod concern;
 pub(crate) mod export;
 #[cfg(debug_assertions)]
 mod faults;
@@ -44,6 +45,7 @@ mod syncer;
 pub(crate) mod tree_file;
 mod writer;
 
+pub(crate) use concern::Concern;
 pub(crate) use key::{AuditKey, FIRST, MASTER, missing};
 
 use keeper::Keeper;

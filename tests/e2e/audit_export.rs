@@ -214,6 +214,55 @@ fn an_object_whose_answer_got_lost_is_put_once() {
     assert_eq!(unpacked(&bucket.objects()), lines(&gate));
 }
 
+/// What attackers found: an entry that the disk took back went out, and those that were written in its place did not.
+#[test]
+fn what_the_disk_took_back_reaches_no_bucket_and_what_came_after_does() {
+    if !cfg!(debug_assertions) {
+        eprintln!("skipped: only a debug build has a disk that fails on command");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = folder.path().join("disk");
+    let fault = |fault: &str| {
+        // In one step: a fault that is half written is another one.
+        fs::write(folder.path().join("new"), fault).expect("a fault");
+        fs::rename(folder.path().join("new"), &disk).expect("a fault");
+    };
+    let bucket = FakeBucket::start();
+    let server = FakeServer::start();
+    let sink = bucket.sink("far").replace("every:", "batch_lines: 1, every:");
+    let gate = gate(&server, &[sink]).env("PORTCULLIS_TEST_DISK", disk.to_str().expect("text")).start();
+    let alice = gate.approved_client("alice");
+    caught_up(&gate, "far");
+    bucket.hold_after(Some(0));
+    let next = lines(&gate).len();
+    assert_eq!(alice.get("/api/version").status, 200);
+    until("it to be held", || (bucket.waiting() == 1).then_some(()));
+    for _ in 0..2 {
+        assert_eq!(alice.get("/api/version").status, 200);
+    }
+    fault("slow sync");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| alice.get("/api/tags").status);
+        until("its line", || (lines(&gate).len() == next + 4).then_some(()));
+        // The next two are read while that line stands behind them, and the first of them is held.
+        let put = bucket.objects().len();
+        bucket.hold_after(Some(1));
+        until("the next to be held", || (bucket.waiting() == 1 && bucket.objects().len() > put).then_some(()));
+        fault("eio sync");
+        assert_eq!(waits.join().expect("an answer"), 503, "it is taken back");
+    });
+    fault("");
+    let answered = |path: &str| (alice.get(path).status == 200).then_some(());
+    until("service to resume", || answered("/api/version"));
+    bucket.hold_after(None);
+    answered("/api/version").expect("an answer");
+    caught_up(&gate, "far");
+    assert_eq!(unpacked(&bucket.objects()), lines(&gate));
+    assert!(!lines(&gate).concat().contains("/api/tags\""), "nobody was answered");
+    assert_eq!(gate.metric("portcullis_audit_export_gaps_total{sink=\"far\"}"), 0.0);
+}
+
 #[test]
 fn the_keys_of_a_bucket_are_shown_to_nobody() {
     let bucket = FakeBucket::start();

@@ -76,6 +76,8 @@ pub(crate) struct Reader {
     open: Option<Open>,
     /// Whether the segment at which it stands is known to have been there.
     began: bool,
+    /// What comes after is not looked at.
+    end: Option<Cursor>,
     line: Vec<u8>,
 }
 
@@ -106,7 +108,13 @@ impl Reader {
 
     /// A reader that begins at a place that another one told.
     pub(crate) fn from(dir: &Path, at: Cursor) -> Self {
-        Self { dir: dir.to_owned(), at, open: None, began: at != Cursor::default(), line: Vec::new() }
+        Self { dir: dir.to_owned(), at, open: None, began: at != Cursor::default(), end: None, line: Vec::new() }
+    }
+
+    /// The same, and no byte of this segment is read from there on: what is not durable may be taken back, and others be
+    /// written in its place.
+    pub(crate) fn until(self, end: Cursor) -> Self {
+        Self { end: Some(end), ..self }
     }
 
     /// Where it stands.
@@ -195,10 +203,13 @@ impl Reader {
         self.began = true;
         let packed = matches!(segment.content, segment::Content::Packed(_));
         let path = segment.path.clone();
-        let lines = match segment.lines(self.at.offset) {
+        let mut lines = match segment.lines(self.at.offset) {
             Err(_) if packed => None,
             opened => Some(opened?),
         };
+        if let (Some(lines), Some(end)) = (&mut lines, self.end.filter(|end| end.segment == self.at.segment)) {
+            lines.end_at(end.offset);
+        }
         let broken = lines.is_none();
         let from = self.at.offset;
         self.open = Some(Open { path, lines, doubtful: true, next: None, from, count: 0, first: None });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use data_encoding::{BASE64, HEXLOWER};
 use ring::{digest, hmac};
@@ -30,7 +30,23 @@ struct Shared {
     refused: Mutex<Vec<String>>,
     /// How often an object was to be put where one stands.
     repeated: AtomicUsize,
+    /// How many objects may still be put while the others wait; none while nobody waits.
+    held: Mutex<Option<usize>>,
+    changed: Condvar,
+    /// How many objects wait to be put.
+    waiting: AtomicUsize,
     stop: AtomicBool,
+}
+
+impl Shared {
+    /// Waits until an object may be put.
+    fn wait(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let held = self.held.lock().expect("how many");
+        let mut held = self.changed.wait_while(held, |held| *held == Some(0)).expect("how many");
+        *held = held.map(|left| left - 1);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl FakeBucket {
@@ -70,6 +86,17 @@ impl FakeBucket {
         self.shared.silent.store(times, Ordering::Release);
     }
 
+    /// This many objects may still be put; the others wait. None of them waits where there is no number.
+    pub fn hold_after(&self, objects: Option<usize>) {
+        *self.shared.held.lock().expect("how many") = objects;
+        self.shared.changed.notify_all();
+    }
+
+    /// How many objects wait to be put.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Acquire)
+    }
+
     pub fn objects(&self) -> BTreeMap<String, Vec<u8>> {
         self.shared.objects.lock().expect("objects").clone()
     }
@@ -86,6 +113,7 @@ impl FakeBucket {
 impl Drop for FakeBucket {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.hold_after(None);
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -109,6 +137,9 @@ fn serve(tcp: &TcpStream, shared: &Shared) -> Option<()> {
     };
     if taken(&shared.failing) {
         return answer(tcp, 503, b"<Error><Code>SlowDown</Code><Message>not now</Message></Error>");
+    }
+    if asked.method == "PUT" {
+        shared.wait();
     }
     let key = asked.path.strip_prefix("/logs/").expect("a key").replace("%3A", ":");
     let mut objects = shared.objects.lock().expect("objects");

@@ -13,7 +13,9 @@ use crate::audit_log::read::{Cursor, Reader, Step};
 /// made it full.
 pub(super) const MAX_BYTES: usize = (64 << 20) + (64 << 10);
 
-/// Lines of one segment that go out together.
+const NO_ENTRY: &str = "it is no entry in canonical form";
+
+/// Lines of one segment that go out together, whose numbers follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     /// The segment that they lie in.
@@ -85,9 +87,9 @@ impl Source {
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None if self.place == Place::default() => Reader::oldest(&self.dir)?,
-            None => Reader::from(&self.dir, self.place.cursor),
+            None => self.reader(bounds.durable)?,
         };
+        let mut looked_again = false;
         let mut batch: Option<Batch> = None;
         while reader.cursor() < bounds.durable {
             if let Some(batch) = &mut batch {
@@ -114,8 +116,7 @@ impl Source {
                     continue;
                 }
             };
-            let (number, seal) =
-                line.strip_suffix(b"\n").and_then(Line::read).map(|line| (line.seq_no, line.seal)).unzip();
+            let read = line.strip_suffix(b"\n").and_then(Line::read).map(|line| (line.seq_no, line.seal));
             let line = line.to_vec();
             let after = reader.cursor();
             if after > bounds.durable {
@@ -128,14 +129,30 @@ impl Source {
                 return Ok(self.give(batch, None));
             }
             let expected = batch.as_ref().map(|batch| batch.next).or(self.place.entries);
-            if let (None, Some(expected), Some(number)) = (&batch, expected, number)
-                && expected != number
-            {
+            let other = expected.filter(|expected| read.is_some_and(|(number, _)| number != *expected));
+            if read.is_none() || other.is_some() {
+                if let Some(before) = &mut batch {
+                    before.more = true;
+                    return Ok(self.give(batch, None));
+                }
+                // Only what stands there when it is looked at anew is believed.
+                if !std::mem::replace(&mut looked_again, true) {
+                    reader = self.reader(bounds.durable)?;
+                    continue;
+                }
+            }
+            looked_again = false;
+            let Some((number, seal)) = read else {
+                let what = reader.last(NO_ENTRY).to_string();
+                self.told(after, true, &what);
+                self.place = Place { cursor: after, ..Place::default() };
+                continue;
+            };
+            if let Some(expected) = other {
                 self.strayed(bounds.durable)?;
                 let what = format!("entry {number} stands where entry {expected} should");
                 self.told(after, true, &what);
             }
-            let number = number.or(expected).unwrap_or(0);
             let batch = batch.get_or_insert_with(|| Batch {
                 segment: after.segment,
                 first: number,
@@ -148,9 +165,20 @@ impl Source {
             batch.lines.extend_from_slice(&line);
             batch.count += 1;
             batch.next = number.saturating_add(1);
-            batch.after = Place { cursor: after, entries: Some(batch.next), seal };
+            batch.after = Place { cursor: after, entries: Some(batch.next), seal: Some(seal) };
         }
-        Ok(self.give(batch, Some(reader)))
+        // What the writer is still at is opened anew each time.
+        let reader = Some(reader).filter(|reader| reader.cursor().segment < bounds.durable.segment);
+        Ok(self.give(batch, reader))
+    }
+
+    /// A reader from its place on, which takes no byte that is not durable.
+    fn reader(&self, durable: Cursor) -> Result<Reader, Trouble> {
+        let reader = match self.place == Place::default() {
+            true => Reader::oldest(&self.dir)?,
+            false => Reader::from(&self.dir, self.place.cursor),
+        };
+        Ok(reader.until(durable))
     }
 
     fn give(&mut self, batch: Option<Batch>, reader: Option<Reader>) -> Option<Batch> {
@@ -166,6 +194,7 @@ impl Source {
         let astray = standing::astray(&self.dir, &self.place, durable).map_err(Trouble::Compare)?;
         match astray {
             None if self.place.seal.is_some() => Ok(()),
+            Some(Astray::Another) if standing::ended(&self.dir, &self.place).map_err(Trouble::Compare)? => Ok(()),
             astray => Err(astray.unwrap_or(Astray::Another).into()),
         }
     }

@@ -3,6 +3,7 @@
 use portcullis_audit::{Line, Value};
 
 use super::Sender;
+use crate::audit_log::Concern;
 use crate::config::Format;
 
 /// The facility "log audit".
@@ -30,6 +31,7 @@ pub(super) struct Writer {
 /// How much a message should worry somebody (RFC 5424, section 6.2.1).
 #[derive(Clone, Copy)]
 enum Severity {
+    Critical = 2,
     Error = 3,
     Warning = 4,
     Notice = 5,
@@ -88,12 +90,12 @@ fn severity(line: Option<&Line<'_>>) -> Severity {
     let Some(line) = line else { return Severity::Error };
     let decision = line.field("policy_decision").and_then(|value| value.text());
     let shadow = matches!(line.field("shadow"), Some(Value::Truth(true)));
-    match (decision.as_deref(), line.event_type) {
+    match (decision.as_deref(), Concern::of(line.event_type)) {
         (Some("BLOCK"), _) => Severity::Warning,
         _ if shadow => Severity::Notice,
-        // The log could not be written for a while, or was not closed.
-        (_, "audit.recovered" | "audit.repaired") => Severity::Error,
-        _ => Severity::Informational,
+        (_, Concern::Alarm) => Severity::Critical,
+        (_, Concern::Trouble) => Severity::Error,
+        (_, Concern::None) => Severity::Informational,
     }
 }
 
@@ -202,6 +204,9 @@ mod tests {
             ("ALLOW", "request", true, "<109>"),
             ("", "audit.segment", false, "<110>"),
             ("", "audit.recovered", false, "<107>"),
+            ("", "audit.repaired", false, "<107>"),
+            ("", "audit.read_anew", false, "<107>"),
+            ("", "audit.witness_conflict", false, "<106>"),
         ] {
             let message = writer(Format::Json, "gate").message(line(decision, event, shadow).as_bytes());
             assert!(String::from_utf8_lossy(&message).starts_with(expected), "{decision} {event}");

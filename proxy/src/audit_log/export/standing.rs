@@ -45,6 +45,29 @@ pub(super) fn astray(dir: &Path, place: &Place, durable: Cursor) -> io::Result<O
     }
 }
 
+/// Whether a place at the beginning of a segment comes after an entry that still ends the segment before: then the log is
+/// the same one, and what is missing is the beginning of this segment.
+///
+/// # Errors
+/// When the disk says no, or a file is not for this user.
+pub(super) fn ended(dir: &Path, place: &Place) -> io::Result<bool> {
+    let before = place.cursor.segment.checked_sub(1).filter(|_| place.cursor.offset == 0);
+    let (Some(before), Some(seal)) = (before, place.seal) else { return Ok(false) };
+    let Some(segment) = Segment::open(dir, before)? else { return Ok(false) };
+    let mut lines = segment.lines(0)?;
+    let (mut line, mut last) = (Vec::new(), None);
+    loop {
+        match lines.next(&mut line) {
+            Ok(Came::Line) => last = line.strip_suffix(b"\n").and_then(Line::read).map(|line| line.seal),
+            Ok(Came::TooLong) => last = None,
+            Ok(Came::End { .. }) => return Ok(last == Some(seal)),
+            // What cannot be decompressed ends nowhere.
+            Err(_) if lines.is_packed() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The oldest place in the log, and the number of the entry that stands there.
 ///
 /// # Errors

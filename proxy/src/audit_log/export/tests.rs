@@ -3,6 +3,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portcullis_audit::{Chain, Position, Seal, SealKey};
 use portcullis_certs::NodeKey;
 use portcullis_filters::audit::{AuditSink as _, Entry};
 
@@ -287,17 +288,31 @@ fn a_place_behind_the_end_is_none() {
     assert!(matches!(source.gather(&bounds), Err(Trouble::Astray(Astray::Ahead))));
 }
 
+/// An entry nearly as long as one can be.
+fn long_line(number: u64) -> Vec<u8> {
+    let (text, seal) = ("x".repeat(31 << 10), "0".repeat(64));
+    let time = "2026-11-21T02:03:04.123456+00:00";
+    let line = format!(
+        "{{\"code\": \"{text}\", \"entry_hmac\": \"{seal}\", \"event_type\": \"request\", \"seq_no\": {number}, \
+         \"timestamp\": \"{time}\"}}\n"
+    );
+    line.into_bytes()
+}
+
 #[test]
 fn a_batch_is_bounded_wherever_its_place_says_that_it_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let line = [&[b'x'; 32 << 10][..], b"\n"].concat();
-    fs::write(segment::plain(dir.path(), 0), line.repeat(2_200)).unwrap();
-    let end = Cursor { segment: 0, offset: 2_200 * line.len() as u64 };
+    let mut lines = Vec::new();
+    for number in 0..2_300 {
+        lines.extend_from_slice(&long_line(number));
+    }
+    fs::write(segment::plain(dir.path(), 0), &lines).unwrap();
+    let end = Cursor { segment: 0, offset: lines.len() as u64 };
     let until = Some(Cursor { segment: u64::MAX, offset: u64::MAX });
     let bounds = Bounds { lines: 7, bytes: 1 << 20, durable: end, until };
     let batch = Source::new(dir.path(), Place::default()).gather(&bounds).unwrap().unwrap();
     assert!(batch.more);
-    assert!(batch.lines.len() <= batch::MAX_BYTES + line.len(), "{}", batch.lines.len());
+    assert!(batch.lines.len() <= batch::MAX_BYTES + long_line(2_300).len(), "{}", batch.lines.len());
 }
 
 /// The places after each entry of a log, and those at which its segments begin.
@@ -404,4 +419,78 @@ fn a_checkpoint_that_says_something_else_stays_and_is_told() {
     fs::remove_file(&note).unwrap();
     until(|| exports.status()[0]["failing"].is_null());
     assert!(note.exists());
+}
+
+/// Entries of a log, as lines.
+fn sealed(event_type: &'static str, count: u64) -> Vec<Vec<u8>> {
+    let before = Position { next_seq: 0, previous: Seal::GENESIS };
+    let mut chain = Chain::resume(SealKey::new(&[1; 32]).unwrap(), before);
+    let line = |time| {
+        let mut line = Vec::new();
+        chain.seal(&Entry { event_type, ..Entry::default() }.draft(), 1_795_248_000_123_456 + time, &mut line);
+        line
+    };
+    (0..count).map(line).collect()
+}
+
+/// The end of so many lines that stand at the beginning of the first segment.
+fn after(lines: &[Vec<u8>]) -> Cursor {
+    Cursor { segment: 0, offset: lines.concat().len() as u64 }
+}
+
+/// What attackers found: bytes behind what was durable were read early, taken back, and went out all the same.
+#[test]
+fn what_was_taken_back_does_not_go_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = segment::plain(dir.path(), 0);
+    let (stays, goes) = (sealed("request", 6), sealed("handshake", 4));
+    fs::write(&file, [&stays[..2], &goes[2..]].concat().concat()).unwrap();
+    let mut source = Source::new(dir.path(), Place::default());
+    let bounds = |lines: &[Vec<u8>]| Bounds { lines: 1, bytes: 1 << 20, durable: after(lines), until: None };
+    let first = source.gather(&bounds(&stays[..2])).unwrap().unwrap();
+    assert!(first.more);
+    fs::write(&file, stays.concat()).unwrap();
+    let rest: Vec<_> = std::iter::from_fn(|| source.gather(&bounds(&stays)).unwrap()).collect();
+    assert_eq!([first.lines, rest.concat_lines()].concat(), stays.concat());
+    assert_eq!(source.take_gaps(), 0);
+}
+
+#[test]
+fn every_line_of_a_batch_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = sealed("request", 12);
+    let rubbish = [b"no entry\n".to_vec(), lines[9].iter().map(|b| if *b == b':' { b';' } else { *b }).collect()];
+    for (stands, goes, gaps) in [
+        ([&lines[..4], &lines[6..]].concat(), [&lines[..4], &lines[6..]].concat(), 1),
+        ([&lines[..4], &rubbish[..1], &lines[4..]].concat(), lines.clone(), 1),
+        ([&lines[..9], &rubbish[1..], &lines[10..]].concat(), [&lines[..9], &lines[10..]].concat(), 1),
+        ([&rubbish[..], &lines].concat(), lines.clone(), 2),
+        ([&lines[..4], &lines[2..]].concat(), [&lines[..4], &lines[2..]].concat(), 1),
+    ] {
+        fs::write(segment::plain(dir.path(), 0), stands.concat()).unwrap();
+        let mut source = Source::new(dir.path(), Place::default());
+        let batches = gathered(&mut source, 1_000, after(&stands));
+        assert_eq!(batches.concat_lines(), goes.concat());
+        assert!(batches.iter().all(|batch| batch.next - batch.first == batch.count), "{batches:?}");
+        assert_eq!(source.take_gaps(), gaps);
+        // A sink that is away has it read again, and it counts once.
+        source.rewind(Place::default());
+        assert_eq!(gathered(&mut source, 1_000, after(&stands)).concat_lines(), goes.concat());
+        assert_eq!(source.take_gaps(), 0);
+    }
+}
+
+#[test]
+fn the_missing_beginning_of_a_segment_does_not_have_everything_sent_anew() {
+    let home = Home::new();
+    let log = home.open(AuditSettings { compress: false, ..home.settings(&[]) });
+    write(&log, 60);
+    log.close();
+    let file = segment::plain(&home.log_dir(), 1);
+    let whole = fs::read(&file).unwrap();
+    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    fs::write(&file, &whole[first..]).unwrap();
+    let mut source = Source::new(&home.log_dir(), Place::default());
+    assert_eq!(gathered(&mut source, 7, log.durable()).concat_lines(), home.lines());
+    assert_eq!(source.take_gaps(), 1);
 }

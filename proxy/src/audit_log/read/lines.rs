@@ -1,7 +1,8 @@
 //! Whole lines of one file, one after the other, in a bounded amount of memory.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 
 use super::segment::{Content, begins_line};
 
@@ -28,17 +29,44 @@ pub(crate) struct Lines {
 
 enum Input {
     Packed(Box<dyn BufRead + Send>),
-    Plain(BufReader<File>),
+    Plain(BufReader<Part>),
+}
+
+/// A file from a place on, and no further than another: bytes that a buffer took early may be others when their turn
+/// comes.
+struct Part {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let most = buffer.len().min(left);
+        let read = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 impl Lines {
-    /// The lines that begin here: the content stands at that offset.
+    /// The lines that begin here: what is compressed stands at that offset.
     pub(super) fn new(content: Content, offset: u64) -> Self {
         let input = match content {
             Content::Packed(packed) => Input::Packed(packed),
-            Content::Plain(file) => Input::Plain(BufReader::with_capacity(MAX_LINE, file)),
+            Content::Plain(file) => {
+                Input::Plain(BufReader::with_capacity(MAX_LINE, Part { file, at: offset, end: u64::MAX }))
+            }
         };
         Self { input, offset }
+    }
+
+    /// Reads no byte of a file that is not compressed from this offset on. To be said before the first is read.
+    pub(super) fn end_at(&mut self, end: u64) {
+        if let Input::Plain(plain) = &mut self.input {
+            plain.get_mut().end = end;
+        }
     }
 
     /// Where the next line begins, in uncompressed bytes.
@@ -47,7 +75,7 @@ impl Lines {
     }
 
     /// Whether nobody writes this file any more.
-    pub(super) fn is_packed(&self) -> bool {
+    pub(crate) fn is_packed(&self) -> bool {
         matches!(self.input, Input::Packed(_))
     }
 
@@ -67,9 +95,7 @@ impl Lines {
             };
             if there.is_empty() {
                 line.clear();
-                if let Input::Plain(plain) = &mut self.input {
-                    plain.seek(SeekFrom::Start(self.offset))?;
-                }
+                self.read_anew();
                 return Ok(Came::End { torn: read });
             }
             let end = memchr::memchr(b'\n', there);
@@ -96,14 +122,22 @@ impl Lines {
     pub(super) fn stands(&self) -> io::Result<bool> {
         match &self.input {
             Input::Packed(_) => Ok(true),
-            Input::Plain(plain) => begins_line(plain.get_ref(), self.offset),
+            Input::Plain(plain) => begins_line(&plain.get_ref().file, self.offset),
+        }
+    }
+
+    /// Forgets what was read of a file after the last line.
+    fn read_anew(&mut self) {
+        if let Input::Plain(plain) = &mut self.input {
+            plain.consume(plain.buffer().len());
+            plain.get_mut().at = self.offset;
         }
     }
 
     /// Goes back to the last line that begins at or before this place, after what was written was taken back.
     pub(super) fn fall_back(&mut self) -> io::Result<()> {
-        if let Input::Plain(plain) = &mut self.input {
-            let file = plain.get_ref();
+        if let Input::Plain(plain) = &self.input {
+            let file = &plain.get_ref().file;
             let mut place = self.offset.min(file.metadata()?.len());
             // At most one line's length: no entry is longer, and what is will be told.
             let lowest = place.saturating_sub(MAX_LINE as u64 + 1);
@@ -111,7 +145,7 @@ impl Lines {
                 place -= 1;
             }
             self.offset = place;
-            plain.seek(SeekFrom::Start(place))?;
+            self.read_anew();
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The files of a log: which there are, and what stands in one of them, whether it is compressed or not.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -67,10 +67,7 @@ impl Segment {
                 }
                 Content::Packed(packed)
             }
-            Content::Plain(mut file) => {
-                file.seek(SeekFrom::Start(offset))?;
-                Content::Plain(file)
-            }
+            plain @ Content::Plain(_) => plain,
         };
         Ok(Lines::new(content, offset))
     }

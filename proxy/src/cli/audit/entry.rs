@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use crate::audit_log::Concern;
+
 /// What people read where a key has no value.
 pub(super) const NOTHING: &str = "-";
 
@@ -102,9 +104,7 @@ impl Entry {
             // It would have been refused.
             (_, true) => 3 + level,
             ("ALLOW", false) => 1 + level,
-            // The log could not be written, or was not closed; the rest is in order.
-            _ if matches!(self.text("event_type"), "audit.recovered" | "audit.repaired") => 6,
-            _ => 1,
+            _ => Concern::of(self.text("event_type")).cef(),
         }
     }
 }
@@ -125,7 +125,13 @@ mod tests {
                 assert_eq!(entry.severity(), expected, "{decision} L{level} {shadow}");
             }
         }
-        for (event, expected) in [("audit.repaired", 6), ("audit.recovered", 6), ("audit.segment", 1)] {
+        for (event, expected) in [
+            ("audit.read_anew", 6),
+            ("audit.recovered", 6),
+            ("audit.repaired", 6),
+            ("audit.segment", 1),
+            ("audit.witness_conflict", 10),
+        ] {
             let entry =
                 Entry::read(json!({"event_type": event, "policy_decision": ""}).to_string().as_bytes()).unwrap();
             assert_eq!(entry.severity(), expected, "{event}");

@@ -262,5 +262,8 @@ mod tests {
             assert_eq!(event["log_name"], "audit");
             assert_eq!(event["unmapped"], json!({"response_bytes": 5, "path": "audit-000000.jsonl"}));
         }
+        for (what, id) in [("audit.segment", 1), ("audit.read_anew", 3), ("audit.witness_conflict", 5)] {
+            assert_eq!(of(&json!({"event_type": what}))["severity_id"], id, "{what}");
+        }
     }
 }

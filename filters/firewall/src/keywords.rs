@@ -10,18 +10,26 @@ mod rarity;
 mod short;
 mod sieve;
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, mask16x32, u16x32};
+
 use groups::{Around, Entry, Groups};
 use short::Short;
-use sieve::{BLOCK, Sieve};
+use sieve::{Bits, SEEN, Sieve};
 
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
 
+/// As many places are looked at together.
+const BLOCK: usize = 64;
+
 /// The places of so many bytes are listed together.
 const CHUNK: usize = 512;
 
-/// As many places of a block are listed without asking whether they are any.
+/// As many places of a block are listed without asking whether they are any; and as many where a processor lists
+/// those of half a block at once.
 const UNASKED: usize = 6;
+const AT_ONCE: usize = BLOCK / 2;
 
 /// Keywords are known by so many hashes: of four bytes, and of three.
 const OF_FOUR: usize = 1 << 14;
@@ -49,7 +57,7 @@ pub(crate) struct Keywords {
 
 /// Places in a part of a text, counted from where that begins.
 struct Places {
-    list: [u16; CHUNK + UNASKED],
+    list: [u16; CHUNK + AT_ONCE],
     count: usize,
 }
 
@@ -95,38 +103,39 @@ impl Keywords {
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
-        let mut places = Places { list: [0; CHUNK + UNASKED], count: 0 };
+        let level = Level::new();
+        let mut places = Places { list: [0; CHUNK + AT_ONCE], count: 0 };
         for from in (0..text.len()).step_by(CHUNK) {
-            self.list(text, from, &mut places);
+            self.list(level, text.get(from..).unwrap_or_default(), &mut places);
             places.keep(|place| self.sieve.surely_has(gram(text, from + place)));
             places.keep(|place| self.may_have(&Around::at(text, from + place)));
             for place in places.list.get(..places.count).unwrap_or_default() {
                 self.compare(text, from + usize::from(*place), found)?;
             }
         }
-        self.short.iter().try_for_each(|short| short.each(text, found))
+        self.short.iter().try_for_each(|short| short.each(level, text, found))
     }
 
-    /// Lists the places in a part of a text at which the rarest bytes of a keyword may stand.
+    /// Lists the places in the first part of a text at which the rarest bytes of a keyword may stand.
     #[inline(never)]
-    fn list(&self, text: &[u8], from: usize, places: &mut Places) {
-        places.count = 0;
-        for begin in (0..CHUNK).step_by(BLOCK) {
-            let Some(rest) = text.get(from + begin..).filter(|rest| !rest.is_empty()) else { break };
-            let here = match rest.first_chunk() {
-                Some(block) => self.sieve.places(block),
-                None => self.last_places(rest),
-            };
-            places.add(begin as u16, here);
-        }
+    fn list(&self, level: Level, text: &[u8], places: &mut Places) {
+        let all = match text.first_chunk() {
+            Some(seen) => self.sieve.places(level, seen, CHUNK / BLOCK),
+            None => self.last_places(level, text),
+        };
+        dispatch!(level, simd => places.read(simd, &all));
     }
 
     /// The places in what is left of a text, as if something that no keyword has stood behind it.
     #[cold]
-    fn last_places(&self, rest: &[u8]) -> u64 {
-        let mut block = [PAD; BLOCK + GRAM - 1];
-        block.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-        self.sieve.places(&block) & u64::MAX.unbounded_shr((BLOCK.saturating_sub(rest.len())) as u32)
+    fn last_places(&self, level: Level, rest: &[u8]) -> Bits {
+        let mut seen = [PAD; SEEN];
+        seen.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        let mut all = self.sieve.places(level, &seen, rest.len().div_ceil(BLOCK).min(CHUNK / BLOCK));
+        for (begin, here) in (0..).step_by(BLOCK).zip(&mut all) {
+            *here &= u64::MAX.unbounded_shr((begin + BLOCK).saturating_sub(rest.len()) as u32);
+        }
+        all
     }
 
     /// Whether a keyword may stand at a place by the bytes around it.
@@ -149,6 +158,31 @@ impl Keywords {
 }
 
 impl Places {
+    /// Lists the places of all blocks of a chunk.
+    #[inline(always)]
+    fn read<S: Simd>(&mut self, simd: S, all: &Bits) {
+        self.count = 0;
+        let steps = u16x32::from_fn(simd, |step| step as u16);
+        for (block, here) in (0u16..).zip(all) {
+            let begin = block * BLOCK as u16;
+            if S::u8s::LEN == BLOCK {
+                self.add_at_once(steps + begin, *here as u32);
+                self.add_at_once(steps + (begin + AT_ONCE as u16), (*here >> AT_ONCE) as u32);
+            } else {
+                self.add(begin, *here);
+            }
+        }
+    }
+
+    /// Adds those of half a block, where a processor picks them at once.
+    #[inline(always)]
+    fn add_at_once<S: Simd>(&mut self, places: u16x32<S>, here: u32) {
+        let listed = places.compress(mask16x32::from_bitmask(places.token(), here.into()));
+        let rest = self.list.get_mut(self.count..).unwrap_or_default();
+        rest.first_chunk_mut::<AT_ONCE>().into_iter().for_each(|room| listed.store_array(room));
+        self.count += here.count_ones() as usize;
+    }
+
     /// Adds those of a block.
     #[inline(always)]
     fn add(&mut self, begin: u16, here: u64) {

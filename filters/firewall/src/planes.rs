@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use wide::{i8x16, u8x16};
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, mask8x64, u8x64};
 
 /// As many bytes are looked at together.
 pub(crate) const BLOCK: usize = 64;
@@ -38,16 +39,13 @@ pub(crate) struct Planes {
 impl Planes {
     /// Begins with another text.
     pub(crate) fn read(&mut self, text: &str) {
-        let (whole, rest) = text.as_bytes().as_chunks::<BLOCK>();
-        let mut plain = u8x16::splat(u8::MAX);
-        self.blocks.clear();
-        self.blocks.extend(whole.iter().map(|bytes| Block::of(bytes, &mut plain)));
-        if !rest.is_empty() {
-            let mut last = [b' '; BLOCK];
-            last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-            self.blocks.push(Block::of(&last, &mut plain));
-        }
-        self.plain = plain.all();
+        self.read_with(Level::new(), text.as_bytes());
+    }
+
+    fn read_with(&mut self, level: Level, text: &[u8]) {
+        self.blocks.resize(text.len().div_ceil(BLOCK), Block::NONE);
+        let Self { blocks, plain } = self;
+        *plain = dispatch!(level, simd => read(simd, text, blocks));
     }
 
     /// Whether the text is of printable ASCII, tabs and ends of lines, and of nothing else.
@@ -156,44 +154,127 @@ impl Block {
     pub(crate) const NONE: Self =
         Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0, blank: 0, stop: u64::MAX };
 
-    /// What `plain` has of bits stays where the bytes are plain.
-    fn of(bytes: &[u8; BLOCK], plain: &mut u8x16) -> Self {
-        let mut block = Self::default();
-        for (number, part) in (0u32..).zip(bytes.as_chunks::<16>().0) {
-            let part = u8x16::new(*part);
-            let is = |byte: u8| part.simd_eq(u8x16::splat(byte));
-            let small = part | u8x16::splat(0x20);
-            let letter = up_to(small, b'z', 26);
-            let digit = up_to(part, b'9', 10);
-            let (minus, word, line) = (is(b'-'), letter | digit | is(b'_'), is(b'\n'));
-            // Tabs and carriage returns differ in one bit.
-            let tab = (part & u8x16::splat(0xFB)).simd_eq(u8x16::splat(b'\t'));
-            *plain &= up_to(part, b'~', 0x5F) | line | tab;
-            let blank = tab | is(b' ');
-            // A brace differs from its bracket as a small letter from a large one.
-            let bracket = (part & u8x16::splat(0xFE)).simd_eq(u8x16::splat(b'('))
-                | small.simd_eq(u8x16::splat(b'{'))
-                | small.simd_eq(u8x16::splat(b'}'));
-            let stop = blank | line | is(b'"') | is(b'\'') | is(b',') | bracket;
-            let put = |plane: &mut u64, bits: u8x16| *plane |= u64::from(bits.to_bitmask()) << (16 * number);
-            put(&mut block.word, word);
-            put(&mut block.symbol, word | minus | is(b'+') | is(b'/'));
-            put(&mut block.token, word | minus | is(b'.') | is(b'~') | is(b':'));
-            put(&mut block.digit, digit);
-            put(&mut block.line, line);
-            put(&mut block.mark, up_to(part, b'&', 4) | is(b'\\') | is(b'='));
-            put(&mut block.blank, blank);
-            put(&mut block.stop, stop);
-        }
-        block
+    /// Of bytes; and whether all of them are plain.
+    #[inline(always)]
+    fn of<S: Simd>(simd: S, bytes: &[u8; BLOCK]) -> (Self, bool) {
+        let bytes = u8x64::load_array_ref(simd, bytes);
+        if S::u8s::LEN == BLOCK { Self::by_kind(simd, bytes) } else { Self::by_byte(bytes) }
+    }
+
+    /// Where a processor finds 64 bytes in a table at once.
+    #[inline(always)]
+    fn by_kind<S: Simd>(simd: S, bytes: u8x64<S>) -> (Self, bool) {
+        let [small, large] = &KINDS;
+        let (small, large) = (u8x64::load_array_ref(simd, small), u8x64::load_array_ref(simd, large));
+        let kinds = small.concat_swizzle_dyn_precise(large, bytes);
+        let block = Self {
+            word: of_kind(kinds, WORD),
+            symbol: of_kind(kinds, SYMBOL),
+            token: of_kind(kinds, TOKEN),
+            digit: of_kind(kinds, DIGIT),
+            line: of_kind(kinds, LINE),
+            mark: of_kind(kinds, MARK),
+            blank: of_kind(kinds, BLANK),
+            stop: of_kind(kinds, STOP),
+        };
+        (block, up_to(bytes, b'~', 0x5F).to_bitmask() | block.blank | block.line == u64::MAX)
+    }
+
+    /// Where bytes are rather compared than looked up.
+    #[inline(always)]
+    fn by_byte<S: Simd>(bytes: u8x64<S>) -> (Self, bool) {
+        let small = bytes | 0x20;
+        let digit = up_to(bytes, b'9', 10);
+        let word = up_to(small, b'z', 26) | digit | bytes.simd_eq(b'_');
+        let (minus, line) = (bytes.simd_eq(b'-'), bytes.simd_eq(b'\n'));
+        // Tabs and carriage returns differ in one bit.
+        let tab = (bytes & 0xFB).simd_eq(b'\t');
+        let blank = tab | bytes.simd_eq(b' ');
+        // A brace differs from its bracket as a small letter from a large one.
+        let bracket = (bytes & 0xFE).simd_eq(b'(') | small.simd_eq(b'{') | small.simd_eq(b'}');
+        let quote = bytes.simd_eq(b'"') | bytes.simd_eq(b'\'');
+        let block = Self {
+            word: word.to_bitmask(),
+            symbol: (word | minus | bytes.simd_eq(b'+') | bytes.simd_eq(b'/')).to_bitmask(),
+            token: (word | minus | bytes.simd_eq(b'.') | bytes.simd_eq(b'~') | bytes.simd_eq(b':')).to_bitmask(),
+            digit: digit.to_bitmask(),
+            line: line.to_bitmask(),
+            mark: (up_to(bytes, b'&', 4) | bytes.simd_eq(b'\\') | bytes.simd_eq(b'=')).to_bitmask(),
+            blank: blank.to_bitmask(),
+            stop: (blank | line | quote | bytes.simd_eq(b',') | bracket).to_bitmask(),
+        };
+        (block, (up_to(bytes, b'~', 0x5F) | line | tab).all_true())
     }
 }
 
-/// Which bytes are one of so many up to a last one: moved to the end of what has no sign, they are the largest.
+/// The kinds, a bit for each.
+const WORD: u8 = 1;
+const SYMBOL: u8 = 1 << 1;
+const TOKEN: u8 = 1 << 2;
+const DIGIT: u8 = 1 << 3;
+const LINE: u8 = 1 << 4;
+const MARK: u8 = 1 << 5;
+const BLANK: u8 = 1 << 6;
+const STOP: u8 = 1 << 7;
+
+/// Of each byte of ASCII, of which kinds it is.
+static KINDS: [[u8; BLOCK]; 2] = [kinds_from(0), kinds_from(64)];
+
+const fn kinds_from(first: u8) -> [u8; BLOCK] {
+    let mut all = [0; BLOCK];
+    let (mut byte, mut rest) = (first, all.as_mut_slice());
+    while let Some((kinds, behind)) = rest.split_first_mut() {
+        *kinds = kinds_of(byte);
+        (byte, rest) = (byte + 1, behind);
+    }
+    all
+}
+
+const fn kinds_of(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => WORD | SYMBOL | TOKEN | DIGIT,
+        b'A'..=b'Z' | b'a'..=b'z' | b'_' => WORD | SYMBOL | TOKEN,
+        b'-' => SYMBOL | TOKEN,
+        b'+' | b'/' => SYMBOL,
+        b'.' | b'~' | b':' => TOKEN,
+        b'#' | b'$' | b'%' | b'&' | b'\\' | b'=' => MARK,
+        b'\n' => LINE | STOP,
+        b' ' | b'\t' | b'\r' => BLANK | STOP,
+        b'"' | b'\'' | b',' | b'(' | b')' | b'[' | b']' | b'{' | b'}' => STOP,
+        _ => 0,
+    }
+}
+
 #[inline(always)]
-fn up_to(bytes: u8x16, last: u8, count: i8) -> u8x16 {
-    let moved = bytes + u8x16::splat(0x7F - last);
-    moved.cast_signed().simd_gt(i8x16::splat(i8::MAX - count)).cast_unsigned()
+fn of_kind<S: Simd>(kinds: u8x64<S>, kind: u8) -> u64 {
+    (kinds & kind).simd_eq(kind).to_bitmask()
+}
+
+/// The blocks of a text, and whether all of it is plain.
+#[inline(always)]
+fn read<S: Simd>(simd: S, text: &[u8], blocks: &mut [Block]) -> bool {
+    let (whole, rest) = text.as_chunks::<BLOCK>();
+    let mut blocks = blocks.iter_mut();
+    let mut all_plain = true;
+    for (bytes, block) in whole.iter().zip(blocks.by_ref()) {
+        let plain;
+        (*block, plain) = Block::of(simd, bytes);
+        all_plain &= plain;
+    }
+    if let Some(block) = blocks.next() {
+        let mut last = [b' '; BLOCK];
+        last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        let plain;
+        (*block, plain) = Block::of(simd, &last);
+        all_plain &= plain;
+    }
+    all_plain
+}
+
+/// Which bytes are one of so many up to a last one.
+#[inline(always)]
+fn up_to<S: Simd>(bytes: u8x64<S>, last: u8, count: u8) -> mask8x64<S> {
+    (bytes - (last + 1 - count)).simd_lt(count)
 }
 
 #[cfg(test)]
@@ -201,11 +282,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::levels::levels;
 
     proptest! {
         #[test]
         fn every_byte_is_of_its_kinds(text in "([ -~\n\t\u{0}é中]|\\PC|[\0-\u{FF}]){0,200}") {
             let planes = Planes::of(&text);
+            for level in levels() {
+                let mut other = Planes::default();
+                other.read_with(level, text.as_bytes());
+                prop_assert_eq!(format!("{other:?}"), format!("{planes:?}"));
+            }
             for (at, byte) in text.bytes().enumerate() {
                 let is = |plane: fn(&Block) -> u64| {
                     assert_eq!(planes.ahead(at, plane) & 1, planes.behind(at + 1, plane) >> 63);

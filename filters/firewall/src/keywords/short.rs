@@ -1,11 +1,9 @@
 //! Keywords of one or two bytes: each is looked for by itself, at 64 places at once.
 
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, mask8x64, u8x64};
 
-use super::{Keyword, PAD};
-
-/// As many places are looked at together.
-const BLOCK: usize = 64;
+use super::{BLOCK, Keyword, PAD};
 
 /// So many bytes say what stands at each of them.
 const SEEN: usize = BLOCK + 1;
@@ -36,51 +34,65 @@ impl Short {
     }
 
     /// Calls `found` with every place where it stands, until that says no.
-    pub(super) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn each<E>(
+        &self,
+        level: Level,
+        text: &[u8],
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut from = 0;
-        while let Some(rest) = text.get(from..).filter(|rest| rest.len() >= self.length) {
-            let mut here = match rest.first_chunk() {
-                Some(block) => self.places(block),
-                None => self.last_places(rest),
-            };
+        while let Some((begin, mut here)) = self.next(level, text, from) {
             while here != 0 {
-                found(from + here.trailing_zeros() as usize, self.number)?;
+                found(begin + here.trailing_zeros() as usize, self.number)?;
                 here &= here - 1;
             }
-            from += BLOCK;
+            from = begin + BLOCK;
         }
         Ok(())
     }
 
+    /// Where from a place on the first block begins in which it stands, and where in that.
+    fn next(&self, level: Level, text: &[u8], from: usize) -> Option<(usize, u64)> {
+        dispatch!(level, simd => self.next_with(simd, text, from))
+    }
+
+    #[inline(always)]
+    fn next_with<S: Simd>(&self, simd: S, text: &[u8], mut from: usize) -> Option<(usize, u64)> {
+        while let Some(rest) = text.get(from..).filter(|rest| rest.len() >= self.length) {
+            let here = match rest.first_chunk() {
+                Some(block) => self.places(simd, block),
+                None => self.last_places(simd, rest),
+            };
+            if here != 0 {
+                return Some((from, here));
+            }
+            from += BLOCK;
+        }
+        None
+    }
+
     /// The places at which it stands in what is left of a text.
-    fn last_places(&self, rest: &[u8]) -> u64 {
+    #[inline(always)]
+    fn last_places<S: Simd>(&self, simd: S, rest: &[u8]) -> u64 {
         let mut block = [PAD; SEEN];
         block.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
         let places = (rest.len() + 1).saturating_sub(self.length);
-        self.places(&block) & u64::MAX.unbounded_shr(BLOCK.saturating_sub(places) as u32)
+        self.places(simd, &block) & u64::MAX.unbounded_shr(BLOCK.saturating_sub(places) as u32)
     }
 
     /// The places at which it stands.
     #[inline(always)]
-    fn places(&self, block: &[u8; SEEN]) -> u64 {
-        let at = |from: usize| {
-            let rest = block.get(from..).and_then(|rest| rest.first_chunk());
-            u8x16::new(rest.copied().unwrap_or_default())
-        };
-        let is = |step: usize| self.first.is(at(16 * step)) & self.second.is(at(16 * step + 1));
-        let all = [is(0), is(1), is(2), is(3)];
-        let [a, b, c, d] = all;
-        if !(a | b | c | d).any() {
-            return 0;
-        }
-        (0u32..).zip(all).fold(0, |bits, (step, part)| bits | u64::from(part.to_bitmask()) << (16 * step))
+    fn places<S: Simd>(&self, simd: S, block: &[u8; SEEN]) -> u64 {
+        let first = block.first_chunk().unwrap_or(&[PAD; BLOCK]);
+        let second = block.last_chunk().unwrap_or(&[PAD; BLOCK]);
+        (self.first.is(simd, first) & self.second.is(simd, second)).to_bitmask()
     }
 }
 
 impl Sought {
-    /// Which of sixteen bytes are it.
+    /// Which bytes of a block are it.
     #[inline(always)]
-    fn is(self, bytes: u8x16) -> u8x16 {
-        (bytes & u8x16::splat(self.mask)).simd_eq(u8x16::splat(self.value))
+    fn is<S: Simd>(self, simd: S, bytes: &[u8; BLOCK]) -> mask8x64<S> {
+        (u8x64::load_array_ref(simd, bytes) & self.mask).simd_eq(self.value)
     }
 }

@@ -3,15 +3,16 @@
 //! Of the four bytes of a keyword those in the middle of five are hashed. So one look says of two places, one after
 //! the other, what must stand before the three bytes, and what behind them.
 
-use std::array;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, i16x32, i32x16, u8x64, u16x32, u32x16};
 
-use wide::bytemuck::cast;
-use wide::{i16x8, i32x4, u8x16, u16x8};
+use super::{BLOCK, CHUNK, GRAM, SMALL, rarity};
 
-use super::{GRAM, SMALL, rarity};
+/// So many bytes say what stands at each place of a chunk.
+pub(super) const SEEN: usize = CHUNK + GRAM - 1;
 
-/// As many places are looked at together.
-pub(super) const BLOCK: usize = 64;
+/// Of each block of a chunk, a bit for every place.
+pub(super) type Bits = [u64; CHUNK / BLOCK];
 
 /// Three bytes are hashed to a number of so many bits; of each there are two bytes in the table: 32 KiB.
 const BITS: u32 = 14;
@@ -87,34 +88,31 @@ impl Sieve {
         sieve
     }
 
-    /// The places in a block where a keyword may have the bytes that stand there.
-    #[inline(always)]
-    pub(super) fn places(&self, block: &[u8; BLOCK + GRAM - 1]) -> u64 {
-        let factors = i16x8::new(array::from_fn(|at| if at % 2 == 0 { self.first } else { self.third }));
-        let hashed: u8x16 = cast([HASHED; 4]);
-        let lower: u8x16 = cast([0x00FFu16; 8]);
-        let mut places = 0;
-        for step in 0..4u32 {
-            let bytes = |from: usize| {
-                let rest = block.get(16 * step as usize + from..);
-                u8x16::new(rest.and_then(|rest| rest.first_chunk()).copied().unwrap_or_default())
-            };
-            // Four bytes from each other.
-            let slots = |from: usize| {
-                let grams = bytes(from) & hashed;
-                (cast::<u8x16, i16x8>(grams).dot(factors) >> LOW as i32 & i32x4::splat(SLOTS as i32 - 1)).to_array()
-            };
-            let slots = [slots(1), slots(3)];
-            let found: [u16; 8] = array::from_fn(|at| {
-                let slot = slots.get(at % 2).and_then(|row| row.get(at / 2)).copied().unwrap_or(0);
-                self.edges.get(slot as usize).copied().unwrap_or(0)
-            });
-            let wanted = edge_of_all(bytes(0) & lower | bytes(3) & !lower);
-            let found: u8x16 = cast(u16x8::new(found));
-            let bits = (found & wanted).simd_eq(wanted).to_bitmask();
-            places |= u64::from(bits) << (16 * step);
+    /// The places in so many blocks of a chunk where a keyword may have the bytes that stand there.
+    pub(super) fn places(&self, level: Level, seen: &[u8; SEEN], blocks: usize) -> Bits {
+        // Each step on its own, over all blocks: no store is waited for before it is read again.
+        let mut rows = [[0; BLOCK / 2]; CHUNK / BLOCK];
+        let rows = rows.get_mut(..blocks).unwrap_or_default();
+        dispatch!(level, simd => self.slots(simd, seen, rows));
+        for row in rows.iter_mut() {
+            for slot in row {
+                *slot = self.edges.get(usize::from(*slot) & (SLOTS - 1)).copied().unwrap_or(0);
+            }
         }
-        places
+        dispatch!(level, simd => wanted(simd, seen, rows))
+    }
+
+    /// Of each block, in which slots the three bytes behind each even place are.
+    #[inline(always)]
+    fn slots<S: Simd>(&self, simd: S, seen: &[u8; SEEN], rows: &mut [[u16; BLOCK / 2]]) {
+        let factors = u32::from(self.first as u16) | u32::from(self.third as u16) << 16;
+        let factors = u32x16::splat(simd, factors).bitcast();
+        for (number, row) in rows.iter_mut().enumerate() {
+            // Four bytes from each other.
+            let low = slots(bytes(simd, seen, BLOCK * number + 1), factors);
+            let high = slots(bytes(simd, seen, BLOCK * number + 3), factors);
+            (low | high << 16).bitcast::<u16x32<S>>().store_array(row);
+        }
     }
 
     /// Whether a keyword may have these bytes, for those of which a look into the small table says so: most of them
@@ -146,6 +144,14 @@ fn slot(three: u32, first: i16, third: i16) -> usize {
     (hash as u32 >> LOW) as usize & (SLOTS - 1)
 }
 
+/// The same of the first three of every four bytes.
+#[inline(always)]
+fn slots<S: Simd>(grams: u8x64<S>, factors: i16x32<S>) -> u32x16<S> {
+    let grams = (grams.bitcast::<u32x16<S>>() & HASHED).bitcast::<i16x32<S>>();
+    let hash: i32x16<S> = grams.pairwise_dot_product(factors);
+    hash.bitcast::<u32x16<S>>() >> LOW & (SLOTS as u32 - 1)
+}
+
 #[inline(always)]
 fn hash_of_all(gram: u32) -> u32 {
     (gram | SMALL).wrapping_mul(0x85eb_ca6b) >> (u32::BITS - SURE)
@@ -156,11 +162,32 @@ fn edge(byte: u8) -> u8 {
     byte & 0x0F | !(byte << 4) & 0xF0
 }
 
-/// The same of sixteen.
+/// The same of all.
 #[inline(always)]
-fn edge_of_all(bytes: u8x16) -> u8x16 {
-    let high: u8x16 = cast(cast::<u8x16, u16x8>(!bytes) << 4);
-    bytes & u8x16::splat(0x0F) | high & u8x16::splat(0xF0)
+fn edge_of_all<S: Simd>(bytes: u8x64<S>) -> u8x64<S> {
+    let high = ((!bytes).bitcast::<u16x32<S>>() << 4).bitcast::<u8x64<S>>();
+    bytes & 0x0F | high & 0xF0
+}
+
+/// Where of each block what the table says of the three bytes is true of the byte beside them.
+#[inline(always)]
+fn wanted<S: Simd>(simd: S, seen: &[u8; SEEN], rows: &[[u16; BLOCK / 2]]) -> Bits {
+    let mut places = Bits::default();
+    let lower: u8x64<S> = u16x32::splat(simd, 0x00FF).bitcast();
+    for (number, (row, places)) in rows.iter().zip(&mut places).enumerate() {
+        let begin = BLOCK * number;
+        let wanted = edge_of_all(bytes(simd, seen, begin) & lower | bytes(simd, seen, begin + 3) & !lower);
+        let found: u8x64<S> = u16x32::load_array_ref(simd, row).bitcast();
+        *places = (found & wanted).simd_eq(wanted).to_bitmask();
+    }
+    places
+}
+
+/// The bytes of a block.
+#[inline(always)]
+fn bytes<S: Simd>(simd: S, seen: &[u8; SEEN], from: usize) -> u8x64<S> {
+    let rest = seen.get(from..).and_then(|rest| rest.first_chunk());
+    u8x64::load_array_ref(simd, rest.unwrap_or(&[0; BLOCK]))
 }
 
 #[cfg(test)]
@@ -168,13 +195,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::levels::levels;
 
     proptest! {
         #[test]
         fn a_block_has_the_places_that_its_grams_have(
             grams in prop::collection::vec(("[a-zA-Z_:é. -]{4}|.{4}", any::<bool>()), 1..40),
             picks in prop::collection::vec((any::<prop::sample::Index>(), 0usize..5, "[a-zA-Z_:/é. -]{0,3}", any::<bool>()), 0..30),
-            noise in prop::collection::vec(any::<u8>(), 67),
+            noise in prop::collection::vec(any::<u8>(), SEEN),
+            blocks in 1..=CHUNK / BLOCK,
         ) {
             let grams: Vec<(u32, bool)> = grams
                 .iter()
@@ -189,12 +218,15 @@ mod tests {
             }
             text.extend(noise);
             let sieve = Sieve::new(&grams);
-            let block: &[u8; 67] = text.first_chunk().unwrap();
-            let places = sieve.places(block);
-            for at in 0..BLOCK {
-                let gram = u32::from_le_bytes(*block[at..].first_chunk().unwrap());
+            let seen: &[u8; SEEN] = text.first_chunk().unwrap();
+            let places = sieve.places(Level::new(), seen, blocks);
+            for level in levels() {
+                prop_assert_eq!(sieve.places(level, seen, blocks), places);
+            }
+            for at in 0..BLOCK * blocks {
+                let gram = u32::from_le_bytes(*seen[at..].first_chunk().unwrap());
                 let has = if at % 2 == 0 { sieve.has_even(gram) } else { sieve.has_odd(gram) };
-                prop_assert_eq!(places >> at & 1 != 0, has);
+                prop_assert_eq!(places[at / BLOCK] >> (at % BLOCK) & 1 != 0, has);
                 let is = |(known, any): &(u32, bool)| (known ^ gram) & if *any { 0xDF_DFDF } else { 0xDFDF_DFDF } == 0;
                 prop_assert!(!grams.iter().any(is) || (sieve.has_even(gram) && sieve.has_odd(gram) && sieve.surely_has(gram)), "none is left out");
             }

@@ -22,6 +22,8 @@ mod finding;
 mod injection;
 mod join;
 mod keywords;
+#[cfg(test)]
+mod levels;
 mod planes;
 mod rule;
 mod rules;

@@ -22,7 +22,7 @@ mod windows;
 use std::ops::Range;
 
 use crate::document::Diagnostic;
-use crate::engine::{Cue as Literal, CueHit};
+use crate::engine::{Cue as Literal, Hits};
 use crate::rule::Rule;
 use crate::scan::Origin;
 
@@ -97,16 +97,16 @@ impl Injection {
         self.lexicon.has_rule(name)
     }
 
-    /// Judges one view of a text. Its place is one in this view.
+    /// Judges one view of a text, which was scanned last. Its place is one in this view.
     pub(crate) fn scan(
         &self,
         view: &str,
         origin: Origin,
-        cues: &[CueHit],
+        seen: &Hits,
         scratch: &mut InjectionScratch,
     ) -> Option<Judged<'_>> {
         scratch.windows.clear();
-        self.find_reasons(view, cues, scratch);
+        self.find_reasons(view, seen, scratch);
         if scratch.windows.is_empty() {
             return None;
         }
@@ -127,11 +127,11 @@ impl Injection {
     /// Finds where there is reason to look closer: links that carry something, other alphabets, and near triggers, which
     /// are only pieces of cues, the cues of which there is one in every sign. No part of the text is looked at twice for
     /// either.
-    fn find_reasons(&self, view: &str, cues: &[CueHit], scratch: &mut InjectionScratch) {
+    fn find_reasons(&self, view: &str, seen: &Hits, scratch: &mut InjectionScratch) {
         let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
         near.clear();
         accents.clear();
-        for hit in cues {
+        for hit in seen.cues() {
             if !self.lexicon.is_link(hit) {
                 if self.lexicon.may_be_cue(view, hit) {
                     near.put(place::around(view, hit.at, place::CUE));
@@ -140,10 +140,12 @@ impl Injection {
                 windows.add(hit.at, view.len());
             }
         }
-        windows::foreign(view, &mut |at, kind| match kind {
-            Foreign::Script => windows.add_script(at, view.len()),
-            Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTS + ACCENTED)),
-        });
+        if !seen.planes.are_plain() {
+            windows::foreign(view, &mut |at, kind| match kind {
+                Foreign::Script => windows.add_script(at, view.len()),
+                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTS + ACCENTED)),
+            });
+        }
         near.settle();
         accents.settle();
         for (part, accents) in near.iter().map(|part| (part, false)).chain(accents.iter().map(|part| (part, true))) {

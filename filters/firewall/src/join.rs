@@ -118,14 +118,14 @@ fn may_hide(text: &[u8], pieces: impl Iterator<Item = Range<usize>>) -> bool {
     // What reaches up to the border that was seen last.
     let mut open = Drawn::default();
     while let Some(piece) = pieces.next() {
-        let head = Drawn::of(piece.iter().take(LONG));
+        let head = Drawn::of(piece.iter());
         let both = open.with(head);
         if !open.is_empty() && !head.is_empty() && both.is_secret() {
             return true;
         }
         open = match head.size == piece.len() {
             true => both,
-            false => Drawn::of(piece.iter().rev().take(LONG)),
+            false => Drawn::of(piece.iter().rev()),
         };
         // The first line of a key has spaces.
         if pieces.peek().is_some() && begins_key(piece) {
@@ -154,18 +154,12 @@ struct Drawn {
 }
 
 impl Drawn {
-    /// Of the word that comes first: passwords have other signs than tokens.
+    /// Of the word that comes first, as far as is looked at: passwords have other signs than tokens.
     fn of<'b>(bytes: impl Iterator<Item = &'b u8>) -> Self {
-        bytes.take_while(|byte| !ENDS.has(**byte)).fold(Self::default(), Self::and)
-    }
-
-    fn and(self, byte: &u8) -> Self {
-        Self {
-            size: self.size + 1,
-            digits: self.digits + usize::from(byte.is_ascii_digit()),
-            upper: self.upper + usize::from(byte.is_ascii_uppercase()),
-            lower: self.lower + usize::from(byte.is_ascii_lowercase()),
-        }
+        let kinds = bytes.take(LONG).map(|byte| KINDS.get(usize::from(*byte)).copied().unwrap_or(0));
+        let sum: u64 = kinds.take_while(|kind| *kind != 0).sum();
+        let count = |place: u32| usize::from((sum >> (COUNT * place)) as u16);
+        Self { size: count(0), digits: count(1), upper: count(2), lower: count(3) }
     }
 
     fn with(self, next: Self) -> Self {
@@ -188,6 +182,30 @@ impl Drawn {
     }
 }
 
+/// What a byte adds to the counts of what is drawn, side by side: one, and one more of its kind. Nothing where it
+/// [ends](ENDS) a word.
+static KINDS: [u64; 256] = {
+    const { assert!(LONG < 1 << COUNT) };
+    let mut table = [0; 256];
+    let (mut rest, mut byte): (&mut [u64], u8) = (&mut table, 0);
+    while let Some((kind, more)) = rest.split_first_mut() {
+        *kind = match byte {
+            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'`' | b',' | b'(' | b')' => 0,
+            b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'|' => 0,
+            b'0'..=b'9' => 1 | 1 << COUNT,
+            b'A'..=b'Z' => 1 | 1 << (2 * COUNT),
+            b'a'..=b'z' => 1 | 1 << (3 * COUNT),
+            _ => 1,
+        };
+        byte = byte.wrapping_add(1);
+        rest = more;
+    }
+    table
+};
+
+/// The bits of each count.
+const COUNT: u32 = 16;
+
 /// Characters that tokens are made of.
 static TOKEN: Set = Set::word_and(b"_-+/=.:@~%");
 
@@ -202,7 +220,23 @@ fn word_start(bytes: &[u8], floor: usize, end: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_byte_of_a_word_is_counted(word in prop::collection::vec(prop_oneof![33u8..127, 0u8..], 0..90), long: bool) {
+            let word = if long { word.repeat(99) } else { word };
+            let drawn = Drawn::of(word.iter());
+            let first: Vec<u8> = word.into_iter().take(LONG).take_while(|byte| !ENDS.has(*byte)).collect();
+            let count = |is: fn(&u8) -> bool| first.iter().filter(|byte| is(byte)).count();
+            prop_assert_eq!(drawn.size, first.len());
+            prop_assert_eq!(drawn.digits, count(u8::is_ascii_digit));
+            prop_assert_eq!(drawn.upper, count(u8::is_ascii_uppercase));
+            prop_assert_eq!(drawn.lower, count(u8::is_ascii_lowercase));
+        }
+    }
 
     /// A row is given whole once; without its ends only as far as a secret reaches from them.
     #[test]

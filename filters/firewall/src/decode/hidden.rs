@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
+use wide::u8x16;
+
 use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
 use crate::scan::Exhausted;
@@ -130,8 +132,7 @@ impl Words {
         small.make_ascii_lowercase();
         let mut last = 0;
         // Hardly any mark that is there needs other bytes.
-        let there =
-            LazyCell::new(|| said.iter().filter(|byte| byte.is_ascii()).fold(0, |there, byte| there | 1u128 << byte));
+        let there = LazyCell::new(|| there(said));
         let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
             if !disguised.may_mark(mark, &there) {
                 return Ok(());
@@ -170,6 +171,16 @@ impl Word {
     fn part(&self) -> Range<usize> {
         self.begin..self.begin + self.place.len()
     }
+}
+
+/// Which bytes of ASCII there are, a bit each.
+fn there(bytes: &[u8]) -> u128 {
+    let mut seen = [0; 128];
+    for byte in bytes {
+        seen.get_mut(usize::from(*byte)).into_iter().for_each(|slot| *slot = u8::MAX);
+    }
+    let parts = seen.as_chunks::<16>().0.iter().rev();
+    parts.fold(0, |all, part| all << 16 | u128::from(u8x16::new(*part).to_bitmask()))
 }
 
 static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|\\");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Origin;
 use super::place::Place;
-use crate::engine::CueHit;
+use crate::engine::Hits;
 use crate::finding::Through;
 use crate::injection::{Injection, InjectionScratch};
 use crate::rule::Rule;
@@ -24,9 +24,9 @@ impl<'r, 's> Injected<'r, 's> {
         Self { injection, scratch, strongest: None }
     }
 
-    /// Judges one view of the text.
-    pub(super) fn judge(&mut self, view: &str, by: Origin, cues: &[CueHit], place: &Place<'_>, through: Through) {
-        let Some(judged) = self.injection.and_then(|injection| injection.scan(view, by, cues, self.scratch)) else {
+    /// Judges one view of the text, which was scanned last.
+    pub(super) fn judge(&mut self, view: &str, by: Origin, seen: &Hits, place: &Place<'_>, through: Through) {
+        let Some(judged) = self.injection.and_then(|injection| injection.scan(view, by, seen, self.scratch)) else {
             return;
         };
         if self.strongest.as_ref().is_none_or(|(.., score)| judged.score > *score) {

@@ -320,7 +320,7 @@ impl<'r, 's> Layers<'r, 's> {
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
         self.told(view, place, through, None)?;
         if let Some(text) = self.texts.get(self.number) {
-            self.injected.judge(view, text.origin, self.hits.cues(), place, through);
+            self.injected.judge(view, text.origin, self.hits, place, through);
         }
         Ok(())
     }

@@ -73,6 +73,14 @@ fn addresses() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn each_byte_of_ascii_is_there(said in proptest::collection::vec(any::<u8>(), 0..90)) {
+        let slow = said.iter().filter(|byte| byte.is_ascii()).fold(0, |all, byte| all | 1u128 << byte);
+        prop_assert_eq!(there(&said), slow);
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
     /// Of words without what an expression needs, it matches nothing.
     #[test]

@@ -148,12 +148,23 @@ fn ways(trigger: &str) -> Vec<String> {
 
 /// A byte as it is folded.
 fn folded(byte: &u8) -> u8 {
-    match byte {
-        0x80.. => ANY,
-        byte if SPACES.contains(byte) => b' ',
-        byte => byte.to_ascii_lowercase(),
-    }
+    FOLDED.get(usize::from(*byte)).copied().unwrap_or(ANY)
 }
+
+static FOLDED: [u8; 256] = {
+    let mut table = [ANY; 256];
+    let (mut rest, mut byte): (&mut [u8], u8) = (&mut table, 0);
+    while let Some((folded, more)) = rest.split_first_mut() {
+        *folded = match byte {
+            0x80.. => ANY,
+            b' ' | b'\n' | b'-' | b'\t' | b'\r' => b' ',
+            byte => byte.to_ascii_lowercase(),
+        };
+        byte = byte.wrapping_add(1);
+        rest = more;
+    }
+    table
+};
 
 /// A bit for a byte, or all of them where it may be any.
 fn bits(byte: Option<u8>) -> u128 {
@@ -168,22 +179,78 @@ fn fits(wanted: Option<u8>, byte: Option<u8>) -> bool {
 }
 
 /// Whether a text may read like a part of a cue when it is folded. Letters that are not ASCII may become anything.
-fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8>) -> bool {
-    let mut text = text.map(folded).peekable();
+fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8> + Clone) -> bool {
+    let mut text = text.map(folded);
     for wanted in cue {
-        let mut spaces = 0;
-        while *wanted == b' ' && text.next_if_eq(&b' ').is_some() {
-            spaces += 1;
-            if spaces > MOST {
-                return true;
+        if *wanted != b' ' {
+            match text.next() {
+                Some(ANY) => return true,
+                byte if byte == Some(*wanted) => continue,
+                _ => return false,
             }
         }
-        match text.peek() {
-            Some(&ANY) => return true,
-            _ if spaces > 0 => {}
-            byte if byte == Some(wanted) => _ = text.next(),
-            _ => return false,
+        let mut spaces = 0;
+        loop {
+            let mut rest = text.clone();
+            match rest.next() {
+                Some(b' ') if spaces < MOST => (text, spaces) = (rest, spaces + 1),
+                Some(ANY | b' ') => return true,
+                _ if spaces > 0 => break,
+                _ => return false,
+            }
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_space_is_folded_to_one() {
+        for byte in 0..=u8::MAX {
+            let is_space = SPACES.contains(&byte);
+            assert_eq!(folded(&byte) == b' ', is_space, "{byte}");
+            assert_eq!(folded(&byte) == ANY, !byte.is_ascii(), "{byte}");
+            assert!(is_space || !byte.is_ascii() || folded(&byte) == byte.to_ascii_lowercase(), "{byte}");
+        }
+    }
+
+    proptest! {
+        /// What a cue has one space for, a text has any number of, and nothing else.
+        #[test]
+        fn a_cue_is_read_however_it_is_spaced(
+            cue in "[ab]{0,3}( [ab]{1,3}){0,3} ?",
+            spaces in prop::collection::vec("[ \n\t\r-]{1,3}", 4),
+            loud: bool,
+            after in "[ a-c]{0,3}",
+            cut in 0usize..20,
+        ) {
+            let mut between = spaces.iter();
+            let mut text: String = cue.split_inclusive(' ').map(|word| match word.strip_suffix(' ') {
+                Some(word) => format!("{word}{}", between.next().unwrap()),
+                None => word.to_owned(),
+            }).collect();
+            if loud {
+                text.make_ascii_uppercase();
+            }
+            let reads = |text: &str| reads(cue.as_bytes().iter(), text.as_bytes().iter());
+            prop_assert!(reads(&(text + &after)));
+            let cut = &cue[..cut.min(cue.len())];
+            prop_assert_eq!(reads(cut), cut == cue);
+            prop_assert_eq!(reads(&(cut.to_owned() + "c")), cut == cue);
+            prop_assert!(reads(&(cut.to_owned() + "é")));
+        }
+
+        #[test]
+        fn more_spaces_than_are_compared_may_be_anything(more in 1usize..9) {
+            let text = format!("a{}", " ".repeat(MOST + more));
+            prop_assert!(reads(b"a b".iter(), text.as_bytes().iter()));
+            let text = format!("a{}c", " ".repeat(MOST));
+            prop_assert!(!reads(b"a b".iter(), text.as_bytes().iter()));
+        }
+    }
 }

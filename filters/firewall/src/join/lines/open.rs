@@ -17,7 +17,7 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
     let mut open = Open::default();
     // Where the last line begins behind its indentation, and whether it went on from the one before it.
     let (mut begun, mut goes_on) = (indented(bytes, 0), false);
-    let mut before = 0;
+    let (mut before, mut blank) = (0, 0);
     let mut blocks = planes.blocks().iter();
     let mut block = blocks.next();
     let mut place = 0;
@@ -25,7 +25,8 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
         block = blocks.next();
         let next = block.unwrap_or(&Block::NONE);
         let words = !here.stop;
-        let mut ends = here.line;
+        // Where nothing stands before the end of a line that a word may go on from, nothing does, and that is no one word.
+        let mut ends = here.line & ((words | here.blank) << 1 | (before | blank) >> (BLOCK - 1));
         while ends != 0 {
             let at = ends.trailing_zeros();
             ends &= ends - 1;
@@ -57,7 +58,7 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
             }
             (begun, goes_on) = (begin, both | look);
         }
-        before = words;
+        (before, blank) = (words, here.blank);
         place += BLOCK;
     }
 }
@@ -122,14 +123,14 @@ impl Open {
         let (tail, head) = (word(last.iter().rev()), word(text.iter()));
         let goes_on = tail > 0 && head > 0;
         if last.ends_with(b"-") || (goes_on && tail == last.len()) || (goes_on && tail + head >= LEAST) {
-            let drawn = Drawn::of(last.iter().rev().take(LONG));
+            let drawn = Drawn::of(last.iter().rev());
             let open = if tail == last.len() { self.before.with(drawn) } else { drawn };
-            found = last.ends_with(b"-") || open.with(Drawn::of(text.iter().take(LONG))).is_secret();
+            found = last.ends_with(b"-") || open.with(Drawn::of(text.iter())).is_secret();
             if goes_on && head == text.len() {
                 before = open;
             }
         } else if goes_on && head == text.len() {
-            before = Drawn::of(last.iter().rev().take(LONG));
+            before = Drawn::of(last.iter().rev());
         }
         (self.line, self.before) = (line, before);
         found

@@ -1,0 +1,195 @@
+//! What a row of groups would be made of, told from which bytes are letters and digits: of many places at once, and then
+//! of those of which it may be one.
+//!
+//! Of hardly any place it is, and of none that is guessed: a processor that has guessed wrongly loses more time than to
+//! work it out for eight.
+
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u64x4, u64x8};
+
+use crate::planes::{BLOCK, Block};
+
+/// How far apart a text is looked at. A token in groups is longer.
+pub(super) const STEP: usize = 16;
+
+/// The largest group, and the longest that stands between two: three of both fit into 64 bytes.
+pub(super) const GROUP: usize = 12;
+pub(super) const GAP: usize = 8;
+
+/// Wider groups, one a line, are lines.
+pub(super) const NARROW: usize = 8;
+
+/// As many groups in a row are no accident, and as many words of one size.
+const LEAST: usize = 4;
+const WORDS: usize = 6;
+
+/// As many blocks of a text are looked at together.
+pub(super) const BLOCKS: usize = 16;
+
+/// Of which places in so many blocks [`Steps::over`] says that a row may go over them: a bit for every [`STEP`] bytes.
+pub(super) fn places(level: Level, blocks: &[Block], first: usize) -> u64 {
+    const { assert!(BLOCKS * BLOCK / STEP == u64::BITS as usize) };
+    // With the block before them, and the one behind.
+    let mut words = [0; BLOCKS + 2];
+    let known = blocks.get(first.saturating_sub(1)..).unwrap_or_default().iter().map(|block| block.word);
+    words.iter_mut().skip(usize::from(first == 0)).zip(known).for_each(|(slot, word)| *slot = word);
+    dispatch!(level, simd => in_blocks(simd, &words))
+}
+
+#[inline(always)]
+fn in_blocks<S: Simd>(simd: S, words: &[u64; BLOCKS + 2]) -> u64 {
+    let each = words.windows(4).filter_map(<[u64]>::first_chunk).step_by(2).zip((0..).step_by(2 * BLOCK / STEP));
+    each.fold(0, |places, (near, bit)| places | in_two(simd, near) << bit)
+}
+
+/// In the two blocks in the middle.
+#[inline(always)]
+fn in_two<S: Simd>(simd: S, [before, first, second, after]: &[u64; 4]) -> u64 {
+    const { assert!(2 * BLOCK / STEP == 8) };
+    // Where not every place can be shifted as far as it needs, it takes less to look at one after the other.
+    if <S::u64s as SimdBase<S>>::LEN < 4 {
+        return one_by_one([[before, first, second], [first, second, after]]);
+    }
+    let both = |a: &u64, b: &u64| u64x4::splat(simd, *a).combine(u64x4::splat(simd, *b));
+    let (from, rest) = (u64x8::load_array_ref(simd, &FROM), u64x8::load_array_ref(simd, &REST));
+    let here = both(first, second);
+    let ahead = here >> from | both(second, after) << 1 << rest;
+    let behind = both(before, first) >> from | here << rest << 1;
+    may_go_over(simd, ahead, behind)
+}
+
+#[inline(always)]
+fn one_by_one(blocks: [[&u64; 3]; 2]) -> u64 {
+    let places = blocks.iter().flat_map(|near| (0..BLOCK).step_by(STEP).map(move |step| (near, step)));
+    (0..).zip(places).fold(0, |all, (bit, ([before, here, after], step))| {
+        let ahead = *here >> step | *after << 1 << (BLOCK - 1 - step);
+        let behind = *before >> step | *here << (BLOCK - 1 - step) << 1;
+        all | u64::from(Steps::over(ahead, behind).0) << bit
+    })
+}
+
+/// Where in its block each of eight places is, and how many bytes of that are behind it.
+const FROM: [u64; 8] = [0, 16, 32, 48, 0, 16, 32, 48];
+const REST: [u64; 8] = [63, 47, 31, 15, 63, 47, 31, 15];
+
+/// What [`Steps::over`] says of eight places.
+#[inline(always)]
+fn may_go_over<S: Simd>(simd: S, ahead: u64x8<S>, behind: u64x8<S>) -> u64 {
+    let all = |number: usize| u64x8::splat(simd, number as u64);
+    // How many of the lowest bits are set.
+    let ones = |bits: u64x8<S>| (bits & (!bits - 1)).count_ones();
+    let from = |bits: u64x8<S>, at: u64x8<S>| bits >> (at & 63);
+    let first = ones(ahead);
+    let rest = from(ahead, first);
+    let gap = ones(!rest);
+    let group = ones(from(rest, gap));
+    let step = group + gap;
+    let inside = (all(1) << (gap & 63)) - 1;
+    let is_gap = |bits: u64x8<S>, at: u64x8<S>| (from(bits, at) & inside).simd_eq(0);
+    let (after, behind_it) = (first + step, first - step);
+    let (after_one, after_two) = (is_gap(ahead, after), is_gap(ahead, after + step));
+    let (before_none, before_one) = (is_gap(behind, behind_it), is_gap(behind, behind_it - step));
+    // What is too large or too small comes out below zero.
+    let holds = |sizes: u64x8<S>| (sizes & (1 << (u64::BITS - 1))).simd_eq(0);
+    let fits = (all(GROUP) - first) | (gap - 1) | (all(GAP) - gap) | (group - 1) | (all(GROUP) - group);
+    let whole = holds(group - first) & before_none;
+    (holds(fits) & ((after_one & after_two) | (whole & (after_one | before_one)))).to_bitmask()
+}
+
+/// By which of the 64 bytes after a place are letters and digits: to the end of the group that is there, the gap behind
+/// it, the group after that, and whether these are as large as they may be.
+#[inline(always)]
+fn sizes(ahead: u64) -> (u32, u32, u32, bool) {
+    let first = ahead.trailing_ones();
+    let rest = ahead >> (first & 63);
+    let gap = rest.trailing_zeros();
+    let group = (rest >> (gap & 63)).trailing_ones();
+    let within = |size: u32, most: usize| size.wrapping_sub(1) < most as u32;
+    (first, gap, group, (first <= GROUP as u32) & within(gap, GAP) & within(group, GROUP))
+}
+
+/// What a row would be made of that goes over a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    pub(super) place: usize,
+    /// To the end of the group that is there.
+    pub(super) first: usize,
+    pub(super) gap: usize,
+    /// The group after it.
+    pub(super) group: usize,
+}
+
+impl Steps {
+    /// By which of the 64 bytes after and before a place are letters and digits, and whether that may be: of the groups
+    /// around it, three that follow each other have one and the same gap after them.
+    #[inline(always)]
+    pub(super) fn over(ahead: u64, behind: u64) -> (bool, Self) {
+        let (first, gap, group, fits) = sizes(ahead);
+        // The group before this gap has it after it; two more must.
+        let step = group.wrapping_add(gap);
+        let inside = !(u64::MAX << (gap & 63));
+        let is_gap = |bits: u64, from: u32| bits >> (from & 63) & inside == 0;
+        let after = |steps: u32| is_gap(ahead, first.wrapping_add(steps.wrapping_mul(step)));
+        let begun = step.wrapping_sub(first);
+        let before = |steps: u32| is_gap(behind, 0u32.wrapping_sub(begun).wrapping_sub(steps.wrapping_mul(step)));
+        let whole = (group >= first) & before(0);
+        let is_row = fits & ((after(1) & after(2)) | (whole & (after(1) | before(1))));
+        (is_row, Self { place: 0, first: first as usize, gap: gap as usize, group: group as usize })
+    }
+
+    /// Whether as many gaps as a row has begin in the same way: that is asked before it is walked along.
+    #[inline(always)]
+    pub(super) fn go_on(&self, bytes: &[u8]) -> bool {
+        let first = self.place + self.first;
+        let step = self.group + self.gap;
+        let mark = bytes.get(first).copied().unwrap_or(0);
+        let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == mark;
+        let (mut after, mut before, mut count) = (true, true, 1);
+        for steps in 1..WORDS - 1 {
+            after &= same(first + steps * step);
+            before &= same(first.wrapping_sub(steps * step));
+            count += usize::from(after) + usize::from(before);
+        }
+        count >= self.least(mark)
+    }
+
+    /// As many groups are a row, with what stands before and after them.
+    pub(super) fn least(&self, mark: u8) -> usize {
+        let words = (self.gap == 1) & (mark == b' ') & is_word(self.group) & (self.group <= NARROW);
+        if words { WORDS - 1 } else { LEAST - 1 }
+    }
+}
+
+/// Whether groups of this size with a space between them are words: people cut by one, two or four.
+fn is_word(group: usize) -> bool {
+    !matches!(group, 1 | 2 | 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::levels::levels;
+    use crate::planes::Planes;
+
+    proptest! {
+        /// However many are looked at together, the same is said of each.
+        #[test]
+        fn places_are_told_at_once(
+            text in "([a-z]{1,14}[ .,:-]{1,9}|([a-z]{2} ){3,9}|([a-z]{5}, ){3,9}|[a-z ]{60,70}){0,60}",
+        ) {
+            let planes = Planes::of(&text);
+            let word = |block: &Block| block.word;
+            for level in levels() {
+                for first in (0..planes.blocks().len()).step_by(BLOCKS) {
+                    let said = places(level, planes.blocks(), first);
+                    for (bit, place) in (first * BLOCK..).step_by(STEP).take(u64::BITS as usize).enumerate() {
+                        let (is_row, _) = Steps::over(planes.ahead(place, word), planes.behind(place, word));
+                        prop_assert_eq!(said >> bit & 1 != 0, is_row, "{:?} at {}, {:?}", text, place, level);
+                    }
+                }
+            }
+        }
+    }
+}

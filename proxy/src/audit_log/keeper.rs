@@ -115,15 +115,15 @@ impl Keeper {
         retired.and(compressed)
     }
 
-    fn compress(&self) -> Result<(), KeepError> {
+    fn compress(&mut self) -> Result<(), KeepError> {
         let (dir, current) = (&self.log.dir, self.log.current_segment());
         let numbers = segment::numbers(dir, ".jsonl").map_err(KeepError::io("list", dir))?;
         let mut first = Ok(());
         for number in numbers.into_iter().filter(|number| *number < current) {
             match compress::compress(&self.ended, number) {
                 // The others are no worse for it.
-                changed @ Err(KeepError::Changed { .. }) => first = first.and(changed),
-                done => done?,
+                Err(changed @ KeepError::Changed { .. }) => first = first.and(Err(changed)),
+                done => self.retention.knows(number, done?),
             }
         }
         first

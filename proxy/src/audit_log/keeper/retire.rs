@@ -50,8 +50,14 @@ impl Retention {
         self.announce(log, ended)
     }
 
+    /// Notes how many bytes the lines of a segment are that was shown to be the one that was written.
+    pub(super) fn knows(&mut self, number: u64, length: u64) {
+        self.lengths.insert(number, length);
+    }
+
     fn announce(&mut self, log: &Shared, ended: &Ended) -> Result<(), KeepError> {
         if log.settings.keep.is_none() && log.settings.keep_bytes.is_none() {
+            self.lengths.clear();
             return Ok(());
         }
         // What the newest checkpoint was signed in is where a start looks; until it has moved on, that stays.

@@ -187,6 +187,30 @@ fn a_file_put_beside_a_compressed_segment_takes_nothing_s_place() {
 }
 
 #[test]
+fn what_is_compressed_is_not_written_through_a_link() {
+    let home = Home::with(30, &small());
+    let other = home.dir.path().join("other");
+    fs::write(&other, "something else").unwrap();
+    let beside = segment::compressed(&home.log_dir(), 0).with_extension("zst.part");
+    std::os::unix::fs::symlink(&other, &beside).unwrap();
+    let (log, _) = home.open(AuditSettings { compress: true, ..small() });
+    until(|| !home.segment(0).exists());
+    drop(log);
+    assert_eq!(fs::read_to_string(&other).unwrap(), "something else");
+    assert!(segment::compressed(&home.log_dir(), 0).symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn what_is_no_file_holds_up_nothing() {
+    let home = Home::with(30, &small());
+    fs::remove_file(home.segment(1)).unwrap();
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, home.segment(1), pipe, 0o600.into(), 0).unwrap();
+    let why = home.kept_back(AuditSettings { compress: true, ..old() });
+    assert!(why.contains("audit-000001.jsonl") && why.contains("it is no file"), "{why}");
+}
+
+#[test]
 fn a_segment_that_was_changed_is_not_compressed() {
     let home = Home::with(30, &small());
     home.replace(1, 1, "ALLOW", "BLOCK");

@@ -160,6 +160,9 @@ impl Home {
     }
 }
 
+/// More entries than fit into the segments of a test while a failed one is tried again.
+const MOST: usize = 20_000;
+
 const MODES: [Fsync; 3] = [Fsync::Always, Fsync::Batch, Fsync::Off];
 
 #[test]
@@ -201,13 +204,19 @@ fn a_new_segment_fails(fsync: Fsync, fault: Fault) {
     disk.inner.lock().unwrap().synced.insert(home.segment(0), 0);
     let case = format!("{fsync:?}, {faults:?}");
     let mut told = Told::default();
+    let goes_on = |told: &Told| assert!(told.written.len() < MOST, "{case}: no new segment begins");
     while !disk.is_well() {
         told.more(&log, 1);
         assert!(fsync != Fsync::Always || disk.is_on_the_medium(&log, &home), "{case}");
+        goes_on(&told);
     }
     let then = log.shared.current_segment();
     while log.shared.current_segment() < then + 2 {
         told.more(&log, 1);
+        goes_on(&told);
+    }
+    if fault.op == Op::Sync && !fault.of_new {
+        assert!(!told.refused.is_empty(), "{case}: who comes while it fails is refused");
     }
     if fault.op != Op::Sync && fsync != Fsync::Batch {
         assert_eq!(told.refused, [0; 0], "{case}: the segment that was there goes on");
@@ -246,6 +255,38 @@ fn what_was_not_synced_is_written_anew() {
     told.more(&log, 20);
     assert!(told.written.len() >= 40);
     told.holds(&home, log, "batch");
+}
+
+#[test]
+fn what_could_not_be_cut_off_goes_before_anything_is_written() {
+    let home = Home::new();
+    let (log, _) = home.open(AuditSettings { segment_bytes: 1 << 20, ..calm(Fsync::Always) });
+    write(&log, 0);
+    let fault = |op| Fault { op, of_new: false, well: 0, fails: 1 };
+    let disk = Disk::of(&home, true, &[fault(Op::Write), fault(Op::Cut)]);
+    // Half of it is longer than the entry that says that the log can be written again.
+    let long = "x".repeat(512);
+    let entry = Entry { path: &long, model: &long, task_id: &long, node_id: &long, ..Entry::default() };
+    assert!(log.hand_over(entry.draft()).wait().is_err());
+    until(|| log.ready());
+    assert!(disk.is_well());
+    let (_, opened) = home.copy().open(settings());
+    assert_eq!(opened.repaired, None);
+    Told { written: vec![0], refused: vec![] }.holds(&home, log, "cut");
+}
+
+#[test]
+fn a_checkpoint_whose_sync_failed_is_still_owed() {
+    let home = Home::new();
+    let settings = AuditSettings { segment_bytes: 1 << 20, checkpoint_every: 10, ..calm(Fsync::Batch) };
+    let (log, _) = home.open(AuditSettings { checkpoint_after: Duration::from_secs(3_600), ..settings });
+    let disk = Disk::of(&home, true, &[Fault { op: Op::Sync, of_new: false, well: 0, fails: 1 }]);
+    let mut told = Told::default();
+    told.more(&log, 10);
+    until(|| disk.is_well() && log.ready());
+    // With what said that the log can be written again, and long before there are as many more.
+    until(|| *log.signed().borrow() == 11);
+    told.holds(&home, log, "signed");
 }
 
 #[test]

@@ -79,9 +79,10 @@ fn a_torn_end_of_a_log_that_is_refused_stays() {
     let other = home.copy();
     // Its tree says more than it has; what is behind its place is evidence, too.
     let mut tree = fs::read(tree_file::path(&home.log_dir())).unwrap();
-    tree[70] ^= 1;
+    *tree.last_mut().unwrap() ^= 1;
     tree.extend_from_slice(&[1; 320]);
     fs::write(tree_file::path(&home.log_dir()), tree).unwrap();
+    refused(&home, "the file `tree` is of another log");
     let text = String::from_utf8(bytes).unwrap();
     let at = text.rfind("/api/chat/").unwrap();
     fs::write(home.segment(newest), format!("{}/api/show/{}", &text[..at], &text[at + 10..])).unwrap();

@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 /// The largest private file that is read, in bytes.
 pub const MAX_PRIVATE_FILE: u64 = 16 * 1024 * 1024;
 
+/// The random bytes in the name of a file that is not whole yet, and what that name ends with.
+const SALT: usize = 8;
+const UNFINISHED: &str = ".new";
+
 /// Why a private file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -93,6 +97,37 @@ pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     }
 }
 
+/// Removes what writers left in a directory that were killed before their file was whole: only regular files of the names
+/// that [`write_private`] and [`write_new_private`] make beside their place. Nobody may write there meanwhile. Says how
+/// many are gone; a directory that is not there has none.
+///
+/// # Errors
+/// When the directory cannot be listed, or one of them not be removed.
+pub fn remove_unfinished(dir: &Path) -> Result<usize, FileError> {
+    let listed = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        listed => listed.map_err(io_error("list", dir))?,
+    };
+    let mut gone = 0;
+    for entry in listed {
+        let entry = entry.map_err(io_error("list", dir))?;
+        let ours = entry.file_name().to_str().is_some_and(is_unfinished);
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            fs::remove_file(entry.path()).map_err(io_error("remove", &entry.path()))?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether a file of this name is one that is not whole yet.
+#[must_use]
+pub fn is_unfinished(name: &str) -> bool {
+    let salt =
+        name.strip_suffix(UNFINISHED).and_then(|name| name.rsplit_once('.')).filter(|(name, _)| !name.is_empty());
+    salt.is_some_and(|(_, salt)| salt.len() == 2 * SALT && salt.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
 /// Refuses a file that others than its owner can read or write.
 ///
 /// # Errors
@@ -129,14 +164,14 @@ fn check(path: &Path, meta: &fs::Metadata) -> Result<(), FileError> {
 }
 
 fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, FileError> {
-    let mut salt = [0u8; 8];
+    let mut salt = [0u8; SALT];
     getrandom::fill(&mut salt).map_err(|e| FileError::Io {
         what: "get random bytes for",
         path: path.to_owned(),
         source: io::Error::other(e),
     })?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", data_encoding::HEXLOWER.encode(&salt)));
+    name.push(format!(".{}{UNFINISHED}", data_encoding::HEXLOWER.encode(&salt)));
     let beside = path.with_file_name(name);
     match create_new(&beside, bytes) {
         Ok(()) => Ok(beside),
@@ -178,6 +213,27 @@ mod tests {
         let message = check_private(&path).unwrap_err().to_string();
         assert!(message.contains("mode 640") && message.contains("chmod 600"), "{message}");
         assert!(matches!(read_private(&path), Err(FileError::TooOpen { .. })));
+    }
+
+    #[test]
+    fn what_is_half_written_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = write_beside(&dir.path().join("k.checkpoint"), b"half").unwrap();
+        let stays = [
+            "k.new",
+            "k.0123456789abcdeg.new",
+            "k.0123456789ABCDEF.new",
+            ".0123456789abcdef.new",
+            "k.0123456789abcdef",
+        ];
+        for name in stays {
+            fs::write(dir.path().join(name), b"whole").unwrap();
+        }
+        fs::create_dir(dir.path().join("d.0123456789abcdef.new")).unwrap();
+        assert_eq!(remove_unfinished(dir.path()).unwrap(), 1);
+        assert!(!left.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), stays.len() + 1);
+        assert_eq!(remove_unfinished(&dir.path().join("none")).unwrap(), 0);
     }
 
     #[test]

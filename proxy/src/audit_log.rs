@@ -23,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Time as _;
 use crate::config::{AuditSettings, Fsync};
 use crate::metrics::Metrics;
+use crate::witnessed::memory::FOLDER as WITNESSED;
 
 mod beginning;
 pub(crate) mod check;
@@ -162,6 +163,11 @@ impl AuditLog {
         settings: AuditSettings,
     ) -> Result<(Self, Opened), AuditLogError> {
         let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
+        // What a gate that was killed left half written. A folder in which that cannot be done takes no log either.
+        for dir in [dir, &dir.join(WITNESSED)] {
+            let removed = portcullis_certs::files::remove_unfinished(dir);
+            removed.map_err(|error| io("clean")(std::io::Error::other(error.to_string())))?;
+        }
         let keys = Arc::new(key.segments());
         let signer = signer(dir, &node)?;
         let end = resume::end_of_log(dir, &keys, &signer)?;

@@ -35,7 +35,8 @@ impl Privacy {
                 format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00))
             }
             (Addresses::Truncated, IpAddr::V6(v6)) => {
-                format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> 48)))
+                let kept = kept(v6);
+                format!("{}/{kept}", Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> kept)))
             }
         }
     }
@@ -53,6 +54,19 @@ impl Privacy {
     }
 }
 
+/// How many bits of an address are told. Of an IPv4 address that stands in it never more than of that alone.
+fn kept(v6: Ipv6Addr) -> u32 {
+    match v6.segments() {
+        // 6to4, RFC 3056: after 16 bits.
+        [0x2002, ..] => 16 + 24,
+        // NAT64, RFC 6052: after 96.
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => 96 + 24,
+        // Teredo, RFC 4380: that of a server follows, and the client's own at the end.
+        [0x2001, 0, ..] => 32,
+        _ => 48,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +79,12 @@ mod tests {
         assert_eq!(of(Addresses::Truncated, "192.0.2.77"), "192.0.2.0/24");
         assert_eq!(of(Addresses::Truncated, "::ffff:192.0.2.77"), "192.0.2.0/24");
         assert_eq!(of(Addresses::Truncated, "2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+        // An IPv4 address in one of IPv6.
+        assert_eq!(of(Addresses::Truncated, "2002:c000:24d:1::1"), "2002:c000:200::/40");
+        assert_eq!(of(Addresses::Truncated, "64:ff9b::192.0.2.77"), "64:ff9b::c000:200/120");
+        assert_eq!(of(Addresses::Truncated, "64:ff9b:1:2::192.0.2.77"), "64:ff9b:1::/48");
+        assert_eq!(of(Addresses::Truncated, "2001:0:c633:6407:0:0:3fff:fdb2"), "2001::/32");
+        assert_eq!(of(Addresses::Truncated, "::192.0.2.77"), "::/48");
     }
 
     #[test]

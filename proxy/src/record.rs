@@ -3,6 +3,7 @@
 //! It is closed by the service, or on drop, so that a panic or a cancelled task leaves its line, too.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -212,6 +213,7 @@ impl Record {
     pub(crate) async fn close(&mut self, ending: Ending<'_>) -> Result<(), AuditError> {
         let Some(receipt) = self.hand_over(ending) else { return Ok(()) };
         let written = receipt.await;
+        told_of_loss(&written);
         self.count(written.is_err());
         written
     }
@@ -359,10 +361,27 @@ impl Drop for Record {
         if self.ended.is_none() {
             let broke = Refusal::internal("request", "the exchange ended in the middle");
             let ending = if std::thread::panicking() { Ending::Refused(&broke) } else { Ending::ClientLeft };
-            // Nobody is left to wait for it. It is written all the same, or its loss is logged and counted.
-            drop(self.hand_over(ending));
+            // Nobody is left to wait for it. It is written all the same, or its loss is logged.
+            if let Some(receipt) = self.hand_over(ending)
+                && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            {
+                runtime.spawn(async move { told_of_loss(&receipt.await) });
+            }
         }
         self.count(false);
+    }
+}
+
+/// Says that an entry was lost, once until the next one is written: in a flood each would be a line, and say the same.
+fn told_of_loss(written: &Result<(), AuditError>) {
+    static LOSING: AtomicBool = AtomicBool::new(false);
+    match written {
+        Ok(()) if LOSING.load(Ordering::Relaxed) => LOSING.store(false, Ordering::Relaxed),
+        Ok(()) => {}
+        Err(error) if !LOSING.swap(true, Ordering::Relaxed) => {
+            tracing::error!(%error, "An audit entry was lost; nothing is said of those that follow until one is written.");
+        }
+        Err(_) => {}
     }
 }
 
@@ -382,7 +401,5 @@ pub(crate) async fn broken_handshake(sink: &dyn AuditSink, privacy: &Privacy, fr
         ..Entry::default()
     };
     let receipt = sink.hand_over(entry.draft());
-    if let Err(error) = receipt.await {
-        tracing::error!(%error, "An audit entry was lost.");
-    }
+    told_of_loss(&receipt.await);
 }

@@ -6,12 +6,13 @@
 //! anew. None of it holds up the log or an exchange.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_audit::{MAX_SIZE, VerifierKey};
 use portcullis_certs::{NodeKey, NodePublic};
 use portcullis_filters::audit::{AuditSink as _, Entry};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::audit_log::{AuditLog, checkpoints};
 use crate::config::{Config, WitnessSettings};
@@ -19,7 +20,7 @@ use crate::metrics::Metrics;
 
 mod courier;
 pub(crate) mod memory;
-mod round;
+pub(crate) mod round;
 
 use courier::Courier;
 use memory::{Memory, Remembered};
@@ -29,6 +30,9 @@ use round::{Failure, Round};
 /// second of it, and one that restarts is not waited for long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// A witness is asked again after so long without a new entry: at least once an hour, whatever an attempt takes. A log
+/// that stops asking is one that somebody took away, and `portcullis audit witnessed --max-age` finds it.
+const ASK_AGAIN: Duration = Duration::from_secs(45 * 60);
 
 /// This gate's witnesses.
 pub(crate) struct Witnesses {
@@ -151,12 +155,13 @@ impl Witnessed {
         if let Err(Failure::Conflict(what)) = self.compare().await {
             return self.alarm(what).await;
         }
-        while signed.wait_for(|signed| *signed > done).await.is_ok() {
+        let mut asked_at = Instant::now();
+        while due(&mut signed, done, ASK_AGAIN.saturating_sub(asked_at.elapsed())).await {
             let asked = *signed.borrow_and_update();
             match self.round().await {
                 Ok(size) => {
                     // Where the newest note on the disk is of less than was signed, the next one is waited for.
-                    (done, pause) = (size.max(asked), FIRST_PAUSE);
+                    (done, pause, asked_at) = (size.max(asked), FIRST_PAUSE, Instant::now());
                     self.standing().trouble = None;
                     all.count(&self.metrics);
                 }
@@ -248,6 +253,16 @@ impl Witnessed {
     }
 }
 
+/// Waits until more was signed than was countersigned, or, where anything was, for so long. `false` when the log is closed.
+async fn due(signed: &mut watch::Receiver<u64>, done: u64, rest: Duration) -> bool {
+    let more = tokio::time::timeout(rest, signed.wait_for(|signed| *signed > done)).await.map(|more| more.is_ok());
+    match more {
+        Ok(more) => more,
+        // Of a log without a checkpoint nobody can be asked.
+        Err(_) => signed.wait_for(|signed| *signed > 0).await.is_ok(),
+    }
+}
+
 /// Whether the witnesses that the config names are other gates than this one.
 ///
 /// # Errors
@@ -267,4 +282,25 @@ pub(crate) fn others(config: &Config, own: &NodePublic) -> Result<(), String> {
 /// The name under which a node countersigns, where that is what the text is.
 fn node_of_witness(name: &str) -> Option<NodePublic> {
     NodePublic::from_node_id(name.strip_suffix("/witness")?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_witness_is_asked_for_what_is_new_and_for_nothing_new_after_a_while() {
+        let (log, mut signed) = watch::channel(0);
+        let week = Duration::from_secs(7 * 24 * 3600);
+        assert!(
+            tokio::time::timeout(Duration::ZERO, due(&mut signed, 0, Duration::ZERO)).await.is_err(),
+            "no checkpoint"
+        );
+        log.send_replace(5);
+        assert!(due(&mut signed, 4, week).await, "at once");
+        assert!(due(&mut signed, 5, Duration::ZERO).await, "nothing new, and it is time");
+        assert!(tokio::time::timeout(Duration::ZERO, due(&mut signed, 5, week)).await.is_err(), "not before");
+        drop(log);
+        assert!(!due(&mut signed, 5, week).await, "the log is closed");
+    }
 }

@@ -111,6 +111,7 @@ fn a_disk_that_fails_closes_the_gate_until_it_works() {
         faulty.disk("");
         answered.push(faulty.until_answered());
         assert!(faulty.gate.audit().iter().any(|entry| entry["event_type"] == "audit.recovered"), "{fault}");
+        assert_eq!(faulty.gate.log().matches("An audit entry was lost").count(), 1, "{fault}: once, not for each");
         faulty.all_told(&answered);
     }
 }

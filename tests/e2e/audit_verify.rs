@@ -328,3 +328,111 @@ fn a_verifier_that_shares_no_code_agrees() {
     cannot(&["/nowhere/audit-000000.jsonl"], "No such file");
     cannot(&[dir, "--master", &kept, "--key", &first], "it is no key");
 }
+
+/// A folder of its own with what is in this one.
+fn copied(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(folder).unwrap().flatten() {
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+/// How a verifier ends, and what it says.
+#[track_caller]
+fn says(output: &Output, code: i32, what: &str) {
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{what}: {said}");
+    assert!(said.contains(what), "{what}: {said}");
+}
+
+#[test]
+fn a_verifier_that_shares_no_code_misses_what_was_taken_away() {
+    let (_server, gate, _) = signed(OFTEN, 20);
+    let vkey = text(&gate.cli(&["audit", "checkpoint", "--vkey"]).stdout);
+    let vkey = vkey.trim();
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.wait().code(), Some(0));
+    let folder = gate.state().join("audit");
+    let check = |copy: &tempfile::TempDir| verifier(&[copy.path().to_str().unwrap(), "--vkey", vkey]);
+    let Some(whole) = check(&copied(&folder)) else { return };
+    says(&whole, 0, "; 0 of them are under none; 0 before are not here");
+    let newest = logs(&folder).len() - 1;
+    let note = |number: usize| format!("audit-{number:06}.checkpoint");
+    for (gone, code, why) in [
+        ((0..=newest).collect::<Vec<_>>(), 1, "not signed up to it"),
+        (vec![1], 1, "audit-000002.jsonl:1: not signed up to it"),
+        (vec![newest], 2, "the newest segment has no checkpoint"),
+    ] {
+        let copy = copied(&folder);
+        gone.into_iter().for_each(|number| fs::remove_file(copy.path().join(note(number))).unwrap());
+        says(&check(&copy).unwrap(), code, why);
+    }
+    let copy = copied(&folder);
+    for number in 1..=newest {
+        fs::remove_file(copy.path().join(note(number))).unwrap();
+        fs::remove_file(copy.path().join(format!("audit-{number:06}.jsonl"))).unwrap();
+    }
+    assert!(check(&copy).unwrap().status.success(), "a log that ended there");
+    fs::remove_file(copy.path().join(note(0))).unwrap();
+    says(&check(&copy).unwrap(), 2, "the newest segment has no checkpoint");
+
+    // Other names are other files', and every number counts as a whole.
+    let copy = copied(&folder);
+    for name in ["audit-000001-old.jsonl", "audit-x00001.jsonl", "audit-1.jsonl", "audit-000001.jsonl.gz"] {
+        fs::write(copy.path().join(name), "no entry\n").unwrap();
+    }
+    assert!(check(&copy).unwrap().status.success());
+    for name in ["audit-000001.jsonl.zst", "audit-0000001.jsonl"] {
+        let copy = copied(&folder);
+        fs::copy(copy.path().join("audit-000001.jsonl"), copy.path().join(name)).unwrap();
+        says(&check(&copy).unwrap(), 1, "a segment is there twice");
+    }
+
+    // What does not begin with entry 0 begins with a segment, and says how much is not here.
+    let segments = logs(&folder);
+    let second = fs::read_to_string(&segments[1]).unwrap();
+    let before = fs::read_to_string(&segments[0]).unwrap().lines().count();
+    let alone = file(&gate, "alone.jsonl");
+    let alone = alone.as_str();
+    fs::write(alone, &second).unwrap();
+    says(&verifier(&[alone]).unwrap(), 0, &format!("; {before} before are not here"));
+    fs::write(alone, second.split_once('\n').unwrap().1).unwrap();
+    says(&verifier(&[alone]).unwrap(), 1, "no segment begins here");
+    let first = second.lines().next().unwrap();
+    let number = format!("\"seq_no\": {before}");
+    assert!(first.contains(&number));
+    for wrong in ["-1", "18446744073709551616", "1.0"] {
+        fs::write(alone, first.replace(&number, &format!("\"seq_no\": {wrong}")) + "\n").unwrap();
+        says(&verifier(&[alone]).unwrap(), 1, "it is no entry");
+    }
+    fs::write(alone, first.replace("\"duration_us\": 0", "\"duration_us\": -1") + "\n").unwrap();
+    says(&verifier(&[alone]).unwrap(), 1, "it is no entry");
+}
+
+#[test]
+fn a_verifier_that_shares_no_code_reads_compressed_segments_to_their_end_and_no_further() {
+    let Some(python) = portcullis_tests::real::python_with("zstandard", "the verifier's reading of `.zst`") else {
+        return;
+    };
+    let (_server, gate, _) = signed(OFTEN, 20);
+    let lines = fs::read(&logs(&gate.state().join("audit"))[0]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit-000000.jsonl.zst");
+    let check = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/verify-audit/verify.py");
+        Command::new(&python).args(["-I", script]).arg(&path).output().unwrap()
+    };
+    let packed = |lines: &[u8]| zstd::encode_all(lines, 3).unwrap();
+    let whole = packed(&lines);
+    let holds = format!("{} entries hold", lines.iter().filter(|byte| **byte == b'\n').count());
+    says(&check(&whole), 0, &holds);
+    let middle = lines.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    says(&check(&[packed(&lines[..middle]), packed(&lines[middle..])].concat()), 0, &holds);
+    says(&check(&whole[..whole.len() - 1]), 1, "in the middle of a frame");
+    says(&check(&[packed(&lines), packed(b"more")].concat()), 1, "in the middle of a line");
+    says(&check(&[&whole[..], b"no frame"].concat()), 1, "it does not hold");
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b'\n'), (1 << 30) + 1), 1).unwrap();
+    says(&check(&bomb), 2, "it holds more than 1073741824 bytes");
+}

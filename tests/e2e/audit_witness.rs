@@ -116,6 +116,15 @@ fn two_gates_countersign_each_other_s_checkpoints() {
         let doctor: Value = serde_json::from_slice(&gate.cli(&["doctor", "--json"]).stdout).unwrap();
         let line = doctor.as_array().unwrap().iter().find(|line| line["check"] == "witness").unwrap();
         assert!(line["what"].as_str().unwrap().contains("countersigned"), "{line}");
+        // Who does not ask any more is named.
+        let aged = |age: &str| witness.cli(&["audit", "witnessed", "--max-age", age]);
+        assert_eq!(aged("1h").status.code(), Some(0));
+        let silent = until("the last time to be a while ago", || {
+            let silent = aged("1s");
+            (silent.status.code() == Some(1)).then_some(silent)
+        });
+        let said = String::from_utf8_lossy(&silent.stderr).into_owned();
+        assert!(said.contains(&origin(&gate.node())) && said.contains("was countersigned last at 20"), "{said}");
         // Each request left a line, as any other.
         let asked = |entry: &&Value| entry["path"] == "/witness/add-checkpoint" && entry["code"] == "";
         let entry = witness.audit().iter().find(asked).unwrap().clone();

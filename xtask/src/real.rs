@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 const SERVER: &[&str] = &["xllamacpp==2026.10.11549", "gguf==0.19.0", "numpy"];
 
 /// Clients that some tests drive; each is optional.
-const CLIENTS: &[&str] = &["openai", "ollama", "llmesh-mcp==0.1.1", "moto[server]"];
+const CLIENTS: &[&str] = &["openai", "ollama", "llmesh-mcp==0.1.1", "moto[server]", "zstandard"];
 
 /// The models: a file and the maker's options.
 const MODELS: &[(&str, &[&str])] = &[

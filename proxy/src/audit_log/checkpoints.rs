@@ -1,5 +1,6 @@
 //! Signing the log: the root of its tree, as a note that anybody can check who knows the node's public key.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -129,17 +130,48 @@ pub(crate) enum BadCheckpoint {
     Wrong { path: PathBuf, why: String },
 }
 
-/// The newest checkpoint in the folder of a log; `None` where none was signed yet.
+/// The newest checkpoint in the folder of a log; `None` where none was signed yet. A file that is none is passed over, and
+/// told of: whoever can put one there stops nobody.
+///
+/// # Errors
+/// When the folder cannot be read, or there are files and not one of them is a checkpoint of this key.
 pub(crate) fn newest(dir: &Path, key: &VerifierKey) -> Result<Option<Signed>, BadCheckpoint> {
     let numbers = segment::numbers(dir, ".checkpoint")
         .map_err(|error| BadCheckpoint::Unread { path: dir.to_owned(), why: error.to_string() })?;
-    // By what they say: a file's name is anybody's. Only the one over the most entries need be genuine.
+    // By what they say, since a name is anybody's: to verify the signatures of all takes too long.
     let over = |number: &u64| {
-        let note = Note::parse(&std::fs::read(segment::checkpoint(dir, *number)).ok()?).ok()?;
+        let note = read_note(&segment::checkpoint(dir, *number)).ok()?;
         Checkpoint::parse(&note.text).ok().map(|checkpoint| checkpoint.size)
     };
-    let newest = numbers.iter().max_by_key(|number| (over(number), **number));
-    newest.map(|number| read(&segment::checkpoint(dir, *number), key)).transpose()
+    let mut claims: Vec<_> = numbers.iter().map(|number| (over(number), *number)).collect();
+    claims.sort_unstable();
+    let mut wrong = None;
+    for (_, number) in claims.into_iter().rev() {
+        match read(&segment::checkpoint(dir, number), key) {
+            Ok(signed) => {
+                if let Some(wrong) = wrong {
+                    passed_over(&wrong);
+                }
+                return Ok(Some(signed));
+            }
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    // Where there are some and none is genuine, nobody knows what was signed.
+    wrong.map_or(Ok(None), Err)
+}
+
+/// Says that a file is none of this log's checkpoints, once for each: who looks for the newest does so all the time.
+fn passed_over(wrong: &BadCheckpoint) {
+    /// The most files that are told apart; beyond them, the first ones were told.
+    const MOST: usize = 64;
+    static TOLD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let (BadCheckpoint::Unread { path, .. } | BadCheckpoint::Wrong { path, .. }) = wrong;
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() < MOST && !told.contains(path) {
+        told.push(path.clone());
+        tracing::warn!(%wrong, "A file among the audit log's checkpoints is none, and is passed over.");
+    }
 }
 
 /// The checkpoint that a segment ended with; `None` where there is none.
@@ -159,7 +191,13 @@ pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Signed, BadCheckpoi
 /// Reads a note, of which nothing is verified.
 pub(crate) fn read_note(path: &Path) -> Result<Note, BadCheckpoint> {
     let unread = |why: String| BadCheckpoint::Unread { path: path.to_owned(), why };
-    let file = std::fs::File::open(path).map_err(|error| unread(error.to_string()))?;
+    // Nobody waits for the other end of a pipe that lies there.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| unread(error.to_string()))?;
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err(unread("it is no regular file".to_owned()));
+    }
     let mut text = String::new();
     let most = note::MAX_NOTE as u64 + 1;
     let wrong = |why: String| BadCheckpoint::Wrong { path: path.to_owned(), why };

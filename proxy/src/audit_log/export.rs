@@ -92,6 +92,8 @@ impl Exports {
         let folder = state.join(FOLDER);
         if !settings.is_empty() {
             files::create_private_dir(&folder)?;
+            // Whoever holds the log's lock passes it on, and nobody else.
+            files::remove_unfinished(&folder)?;
         }
         for settings in settings {
             metrics.know_export(&settings.name);
@@ -221,7 +223,9 @@ trait Outlet: Send {
 fn outlet(settings: &ExportSettings, sender: &Sender, log: &Path, kept: &Kept) -> Box<dyn Outlet> {
     match &settings.to {
         Destination::Directory(path) => {
-            Box::new(archive::Archive::new(directory::Folder::new(path), sender, log, kept.place))
+            let folder = directory::Folder::new(path);
+            folder.tidy(&sender.id);
+            Box::new(archive::Archive::new(folder, sender, log, kept.place))
         }
         Destination::S3(bucket) => Box::new(archive::Archive::new(s3::Store::new(bucket), sender, log, kept.place)),
         Destination::Syslog(receiver) => Box::new(syslog::Syslog::new(receiver, sender)),

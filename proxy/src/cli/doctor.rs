@@ -19,6 +19,7 @@ use crate::store::redis::look;
 use crate::store::{self, replay_dir};
 use crate::witness::shelf::evidence;
 use crate::witnessed::memory::{Memory, moment};
+use crate::witnessed::round;
 
 /// How one thing is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -329,6 +330,20 @@ fn witnesses(config: &Config, line: &mut Say<'_>) {
             "look whether it is up, whether its operator approved this gate, and whether the fingerprint is its key's";
         match Memory::look(&config.node.state.join("audit"), &witness.fingerprint).read(&own) {
             Ok(Some(seen)) => {
+                let dir = config.node.state.join("audit");
+                match round::compare(&dir, &own, &seen) {
+                    Ok(()) => {}
+                    Err(round::Failure::Conflict(what)) => {
+                        let fix = "keep the audit folder as evidence; `docs/audit.md` tells what to do after an alarm";
+                        line("witness", Health::Fail, format!("`{gate}` saw another log: {what}"), fix);
+                        continue;
+                    }
+                    Err(round::Failure::Trouble(why)) => {
+                        let what = format!("the log cannot be compared with what `{gate}` countersigned: {why}");
+                        line("witness", Health::Fail, what, "look with `portcullis audit verify`");
+                        continue;
+                    }
+                }
                 let at = moment(seen.time).unwrap_or_default();
                 let health = if trouble.is_empty() { Health::Ok } else { Health::Warn };
                 let fix = if trouble.is_empty() { "" } else { fix };

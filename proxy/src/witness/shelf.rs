@@ -75,13 +75,17 @@ pub(crate) enum ShelfError {
 }
 
 impl Shelf {
-    /// Opens the folder, and makes it where there is none.
+    /// Opens the folder, and makes it where there is none. What was left there half written goes.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or not be locked.
     pub(crate) fn open(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
         files::create_private_dir(dir)?;
-        Self::read(dir, own)
+        let shelf = Self::read(dir, own)?;
+        let turn = shelf.lock()?;
+        files::remove_unfinished(dir)?;
+        drop(turn);
+        Ok(shelf)
     }
 
     /// The same for who only reads, which makes nothing.
@@ -121,7 +125,8 @@ impl Shelf {
         let _turn = self.lock()?;
         let mut gone = vec![self.path(origin)];
         if with_evidence {
-            gone.extend(self.evidence(origin));
+            gone.extend(self.beginning(origin, EVIDENCE));
+            gone.extend(self.beginning(origin, BESIDE));
         }
         gone.retain(|path| path.exists());
         for path in &gone {
@@ -207,7 +212,12 @@ impl Shelf {
 
     /// The contradicting checkpoints of a log that are kept, those that convict first.
     pub(crate) fn evidence(&self, log: &str) -> Vec<PathBuf> {
-        let of_log = format!("{}.{EVIDENCE}", hex(log.as_bytes()));
+        self.beginning(log, EVIDENCE)
+    }
+
+    /// The files of a log whose names go on like this.
+    fn beginning(&self, log: &str, with: &str) -> Vec<PathBuf> {
+        let of_log = format!("{}.{with}", hex(log.as_bytes()));
         let names = self.names().unwrap_or_default();
         let mut names: Vec<_> = names.into_iter().filter(|name| name.starts_with(&of_log)).collect();
         names.sort_unstable();
@@ -229,12 +239,13 @@ impl Shelf {
         self.dir.join(format!("{}.{KEPT}", hex(origin.as_bytes())))
     }
 
-    /// The names of the files; those that are no text are none of ours.
+    /// The names of the files that are whole; those that are no text are none of ours.
     fn names(&self) -> Result<Vec<String>, ShelfError> {
         let io = |source| ShelfError::Io { path: self.dir.clone(), source };
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(io)? {
-            names.extend(entry.map_err(io)?.file_name().into_string().ok());
+            let name = entry.map_err(io)?.file_name().into_string().ok();
+            names.extend(name.filter(|name| !files::is_unfinished(name)));
         }
         Ok(names)
     }

@@ -191,7 +191,7 @@ fn a_log_that_is_forgotten_begins_anew_and_its_evidence_stays_until_it_is_asked_
     let contradicted = shelf::evidence::of_state(home.dir.path()).unwrap();
     assert_eq!(contradicted.len(), 1);
     assert_eq!((contradicted[0].name(), contradicted[0].notes.len()), (&*origin, 1));
-    assert_eq!(beside.forget(&origin, true).unwrap().len(), 2);
+    assert_eq!(beside.forget(&origin, true).unwrap().len(), 3, "and what the evidence contradicted");
     assert_eq!(shelf::evidence::of_state(home.dir.path()).unwrap(), vec![]);
     // The other log is still known.
     assert_eq!(home.ask(&other, &other.submission(0, 9)), Err((Code::WitnessConflict, Some(50))));
@@ -202,8 +202,8 @@ fn a_log_that_is_forgotten_begins_anew_and_its_evidence_stays_until_it_is_asked_
 fn nothing_is_forgotten_while_a_submission_is_judged() {
     let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
     home.ask(&log, &log.submission(0, 20)).unwrap();
-    let turn = home.shelf.lock().unwrap();
     let (beside, origin) = (home.again(), log.key().name().to_owned());
+    let turn = home.shelf.lock().unwrap();
     let forgetting = std::thread::spawn(move || beside.forget(&origin, false).unwrap().len());
     // It cannot come to an end as long as the turn is held, however often it is looked at.
     for _ in 0..1_000 {
@@ -327,4 +327,36 @@ proptest! {
         let has_all = |log: &Log| cosigned.iter().all(|(size, root)| log.checkpoint(*size).root == *root);
         prop_assert!(ways.iter().any(has_all), "{cosigned:?}");
     }
+}
+
+#[test]
+fn what_is_half_written_is_no_evidence_and_goes_with_the_next_start() {
+    let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
+    let forked = Log::new(&key(1), 50, 5, 2);
+    home.ask(&log, &log.submission(0, 20)).unwrap();
+    let dir = home.dir.path().join("witness");
+    let print = |name: &str| home.shelf.evidence(name).len();
+    let origin = checkpoints::origin(&log.key.public().node_id());
+    // As a gate leaves it that is killed in the middle: as many as would take every place.
+    let kept = fs_name(&origin);
+    for number in 0..8 {
+        std::fs::write(dir.join(format!("{kept}.conflict-fork-aa.{number:016x}.new")), "half").unwrap();
+    }
+    assert_eq!(print(&origin), 0);
+    assert!(shelf::evidence::of_state(home.dir.path()).unwrap().is_empty());
+    assert!(home.ask(&forked, &forked.submission(0, 20)).is_err());
+    assert_eq!(print(&origin), 1, "there is a place for what is whole");
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 8 + 4);
+    let again = home.again();
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 4, "the note, what contradicts it, what that was, the lock");
+    // With its evidence nothing of it is left.
+    again.forget(&origin, true).unwrap();
+    let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
+}
+
+/// What the names of a log's files begin with.
+fn fs_name(origin: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    data_encoding::HEXLOWER.encode(&Sha256::digest(origin.as_bytes()))
 }

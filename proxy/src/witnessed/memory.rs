@@ -12,7 +12,7 @@ use super::node_of_witness;
 use crate::audit_log::checkpoints::{self, BadCheckpoint};
 
 /// Where the files lie in the folder of the log.
-const FOLDER: &str = "witnessed";
+pub(crate) const FOLDER: &str = "witnessed";
 
 /// The file of one witness.
 pub(crate) struct Memory {

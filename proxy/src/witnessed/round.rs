@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use portcullis_audit::submission::{SIZE_TYPE, read_cosignatures, read_size};
-use portcullis_audit::tree::{consistency, root};
+use portcullis_audit::tree::{consistency, root, verify_consistency};
 use portcullis_audit::{Hash, Note, NoteSignature, Submission, VerifierKey, verify_cosignature};
 use portcullis_certs::NodePublic;
 
 use super::courier::Reply;
 use super::memory::Remembered;
 use crate::audit_log::checkpoints;
-use crate::audit_log::tree_file::TreeFile;
+use crate::audit_log::tree_file::{self, TreeFile};
 
 /// How often a witness may say that it countersigned something else last: once because nothing was remembered, once
 /// because another attempt of ours reached it meanwhile.
@@ -51,7 +51,7 @@ pub(super) struct Cosigned {
 
 /// Why a checkpoint is not countersigned.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The witness saw another log.
     Conflict(String),
     /// Anything else: it is tried again.
@@ -87,6 +87,12 @@ impl Round {
     pub(super) fn anew(self, dir: &Path, old: u64) -> Result<Self, Failure> {
         let tree = TreeFile::read(dir).map_err(trouble)?;
         let proof = consistency(&tree, old, self.size).map_err(trouble)?;
+        // A witness cannot tell a wrong proof from a log that was changed, and would keep it as evidence of that.
+        let before = root(&tree, old).map_err(trouble)?;
+        let shown = verify_consistency(old, &before, self.size, &self.root, &proof);
+        if shown.is_err() || root(&tree, self.size).map_err(trouble)? != self.root {
+            return Err(damaged(dir));
+        }
         Ok(Self { old, proof, tries: self.tries + 1, ..self })
     }
 
@@ -169,8 +175,9 @@ impl Round {
 ///
 /// # Errors
 /// A conflict when it has not, trouble when that cannot be read.
-pub(super) fn compare(dir: &Path, own: &VerifierKey, known: &Remembered) -> Result<(), Failure> {
-    let size = checkpoints::newest(dir, own).map_err(trouble)?.map_or(0, |newest| newest.checkpoint.size);
+pub(crate) fn compare(dir: &Path, own: &VerifierKey, known: &Remembered) -> Result<(), Failure> {
+    let newest = checkpoints::newest(dir, own).map_err(trouble)?.map(|newest| newest.checkpoint);
+    let size = newest.as_ref().map_or(0, |newest| newest.size);
     if size < known.size {
         return Err(Failure::Conflict(format!(
             "it countersigned this log at {} entries, as is remembered here, and the newest checkpoint has {size}",
@@ -179,12 +186,27 @@ pub(super) fn compare(dir: &Path, own: &VerifierKey, known: &Remembered) -> Resu
     }
     let tree = TreeFile::read(dir).map_err(trouble)?;
     if root(&tree, known.size).map_err(trouble)? != known.root {
+        // Hashes that do not lead to what this log signed last say nothing of what it was before.
+        if let Some(newest) = newest.filter(|newest| newest.size > known.size || newest.root == known.root)
+            && root(&tree, size).map_err(trouble)? != newest.root
+        {
+            return Err(damaged(dir));
+        }
         return Err(Failure::Conflict(format!(
             "it countersigned this log at {} entries, as is remembered here, and their root is another now",
             known.size
         )));
     }
     Ok(())
+}
+
+/// The hashes on the disk are not those of the log that was signed.
+fn damaged(dir: &Path) -> Failure {
+    Failure::Trouble(format!(
+        "the file `{}` is damaged: its hashes do not lead to the root that this log signed last; look with \
+         `portcullis audit verify`, and keep the folder as evidence",
+        tree_file::path(dir).display()
+    ))
 }
 
 fn trouble(error: impl std::fmt::Display) -> Failure {

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use super::place::Place;
 use super::{Outlet, Sender, Trouble};
 use crate::config::Receiver;
 
-/// How long a connection may take, its whole handshake, and each write: a receiver on another continent needs less.
+/// How long a connection may take, to all addresses of a name together, its whole handshake, and each write: a receiver on another continent needs less.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a whole batch may take, however steadily it goes: the largest one over a slow line, as for a bucket.
 const BATCH: Duration = Duration::from_secs(120);
@@ -276,9 +276,19 @@ impl Write for Timed<'_> {
 }
 
 fn dial(receiver: &Receiver) -> io::Result<TcpStream> {
+    let addresses = (receiver.host.as_str(), receiver.port).to_socket_addrs()?;
+    dial_one_of(addresses, Instant::now() + PATIENCE)
+}
+
+/// Connects to the first of these that answers, before this moment.
+fn dial_one_of(addresses: impl Iterator<Item = SocketAddr>, until: Instant) -> io::Result<TcpStream> {
     let mut failed = io::Error::other("its name has no address");
-    for address in (receiver.host.as_str(), receiver.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+    for address in addresses {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its addresses take too long"));
+        }
+        match TcpStream::connect_timeout(&address, left) {
             Ok(socket) => return Ok(socket),
             Err(error) => failed = error,
         }
@@ -362,6 +372,16 @@ mod tests {
         let mut link = Link { socket, tls: Some(tls) };
         let done = link.shake_hands(Instant::now() + Duration::from_millis(200));
         ended(link, drips, done);
+    }
+
+    #[test]
+    fn all_addresses_of_a_name_have_one_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(dial_one_of([address].into_iter(), Instant::now() + PATIENCE).is_ok());
+        // Not one more is tried once the time is over.
+        let error = dial_one_of(std::iter::repeat(address), Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

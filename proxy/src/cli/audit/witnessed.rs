@@ -1,11 +1,14 @@
 //! `portcullis audit witnessed`: what this gate countersigned of other nodes' logs, and forgetting one of them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use clap::Args;
 use data_encoding::BASE64;
 use portcullis_certs::NodeKey;
 use serde_json::{Value, json};
 
 use crate::cli::printable::{count, printable};
+use crate::cli::scope::duration;
 use crate::cli::{Failure, JsonArgs, Outcome, say};
 use crate::witness::shelf::evidence::{self, Contradicted};
 use crate::witness::shelf::{FOLDER, Kept, Shelf};
@@ -24,6 +27,10 @@ pub(crate) struct WitnessedArgs {
     /// Removes what contradicted the log, too.
     #[arg(long, requires = "forget")]
     with_evidence: bool,
+    /// Ends with 1 and names the logs that were countersigned longer ago than this: a gate asks at least once an hour,
+    /// also where nothing was written.
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["origin", "forget"])]
+    max_age: Option<Duration>,
     #[command(flatten)]
     args: JsonArgs,
 }
@@ -56,14 +63,30 @@ pub(super) fn run(args: &WitnessedArgs) -> Outcome {
         contradicted = evidence.len();
         list(&kept, &evidence, args.args.json);
     }
-    match (damaged.is_empty(), contradicted) {
-        (false, _) => Err(Failure::broken(damaged.join("\n"))),
-        (true, 0) => Ok(()),
-        (true, logs) => Err(Failure::no(format!(
-            "{} contradicted: entries were cut off or changed there; `docs/audit.md` tells what to do after an alarm",
-            if logs == 1 { "1 log is".to_owned() } else { format!("{} are", count(logs, "log")) }
-        ))),
+    if !damaged.is_empty() {
+        return Err(Failure::broken(damaged.join("\n")));
     }
+    let mut wrong = Vec::new();
+    if contradicted > 0 {
+        wrong.push(format!(
+            "{} contradicted: entries were cut off or changed there; `docs/audit.md` tells what to do after an alarm",
+            if contradicted == 1 { "1 log is".to_owned() } else { format!("{} are", count(contradicted, "log")) }
+        ));
+    }
+    wrong.extend(args.max_age.into_iter().flat_map(|age| silent(&kept, age)));
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::no(wrong.join("\n"))) }
+}
+
+/// A sentence for each log that was not countersigned for so long.
+fn silent(kept: &[Kept], age: Duration) -> impl Iterator<Item = String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    kept.iter().filter(move |one| now.saturating_sub(Duration::from_secs(one.time)) > age).map(|one| {
+        format!(
+            "the log `{}` was countersigned last at {}: its gate is down, cannot reach this one, or shows its log no more",
+            one.checkpoint.origin,
+            moment(one.time).unwrap_or_default()
+        )
+    })
 }
 
 /// Forgets, and says what is gone and what stays.

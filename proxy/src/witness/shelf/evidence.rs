@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use portcullis_certs::files;
+
 use super::{EVIDENCE, FOLDER, origin};
 use crate::audit_log::checkpoints;
 
@@ -31,9 +33,9 @@ pub(crate) fn of_state(state: &Path) -> io::Result<Vec<Contradicted>> {
     for entry in listed {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // What is being written has a name of its own until it is whole, which begins with a point.
         if let Some((log, rest)) = name.split_once('.').filter(|(log, _)| !log.is_empty())
             && rest.starts_with(EVIDENCE)
+            && !files::is_unfinished(name)
         {
             logs.entry(log.to_owned()).or_default().push(path);
         }

@@ -195,6 +195,55 @@ fn a_log_that_has_not_what_was_countersigned_is_an_alarm_without_any_witness() {
 }
 
 #[test]
+fn hashes_that_are_damaged_are_told_here_and_not_sent() {
+    let home = Home::new(40);
+    let path = tree_file::path(&home.log());
+    let whole = std::fs::read(&path).unwrap();
+    let known = |size| {
+        let root = portcullis_audit::tree::root(&TreeFile::read(&home.log()).unwrap(), size).unwrap();
+        Remembered { name: String::new(), size, root, time: 7 }
+    };
+    let (ten, all) = (known(10), known(40));
+    let mut damaged = whole.clone();
+    damaged.iter_mut().step_by(32).for_each(|byte| *byte ^= 1);
+    std::fs::write(&path, damaged).unwrap();
+    let said = |failure: Failure| match failure {
+        Failure::Trouble(why) => assert!(why.contains("tree` is damaged"), "{why}"),
+        Failure::Conflict(what) => panic!("{what}"),
+    };
+    for known in [None, Some(0), Some(10), Some(40)] {
+        let begun = Round::begin(&home.log(), &home.own, &home.witness.public(), known);
+        said(begun.err().unwrap());
+    }
+    for known in [&ten, &all] {
+        said(compare(&home.log(), &home.own, known).unwrap_err());
+    }
+    // Whatever the hashes are: another root of what was signed is another log.
+    let forked = Remembered { root: [0; 32], ..all };
+    assert!(matches!(compare(&home.log(), &home.own, &forked), Err(Failure::Conflict(_))));
+}
+
+#[test]
+fn a_planted_checkpoint_stops_no_witness() {
+    let home = Home::new(10);
+    let stranger = NodeKey::from_seed(&[3; 32]);
+    let planted = |number| crate::audit_log::segment::checkpoint(&home.log(), number);
+    let origin = checkpoints::origin(&home.node.public().node_id());
+    let text = format!("{origin}\n4000000000\n{}\n", data_encoding::BASE64.encode(&[7; 32]));
+    let signature = portcullis_audit::note::sign(&text, &origin, stranger.secret().signing_key()).unwrap();
+    std::fs::write(planted(7), Note { text, signatures: vec![signature] }.to_string()).unwrap();
+    std::fs::write(planted(8), "no note").unwrap();
+    std::fs::File::create(planted(9)).unwrap().set_len(1 << 40).unwrap();
+    std::fs::create_dir(planted(10)).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(planted(11)).status().unwrap();
+    assert!(pipe.success());
+    assert_eq!((home.round(None).size, home.round(Some(4)).size), (10, 10));
+    // Where none is genuine, nobody knows what was signed.
+    std::fs::remove_file(planted(0)).unwrap();
+    assert!(checkpoints::newest(&home.log(), &home.own).is_err());
+}
+
+#[test]
 fn what_a_witness_countersigned_is_remembered_and_what_is_false_is_not_believed() {
     use super::super::memory::Memory;
     let home = Home::new(10);

@@ -65,7 +65,7 @@ def unpack(path, packed):
     while at < len(packed):
         frame = frame if frame and not frame.eof else zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
         data += frame.decompress(packed[at : at + 1024])  # So little cannot become more than some MiB.
-        at += 1024 - len(frame.unused_data)
+        at = min(at + 1024, len(packed)) - len(frame.unused_data)
         need(len(data) <= MOST, f"{path}: it holds more than {MOST} bytes; `zstd -d` unpacks it", CannotCheck)
     need(frame and frame.eof, f"{path}: it ends in the middle of a frame")
     return bytes(data)

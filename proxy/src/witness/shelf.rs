@@ -82,9 +82,11 @@ impl Shelf {
     pub(crate) fn open(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
         files::create_private_dir(dir)?;
         let shelf = Self::read(dir, own)?;
-        let turn = shelf.lock()?;
-        files::remove_unfinished(dir)?;
-        drop(turn);
+        let listed = fs::read_dir(dir).map_err(|source| ShelfError::Io { path: dir.to_owned(), source })?;
+        if listed.flatten().any(|entry| entry.file_name().to_str().is_some_and(files::is_unfinished)) {
+            let _turn = shelf.lock()?;
+            files::remove_unfinished(dir)?;
+        }
         Ok(shelf)
     }
 

@@ -185,6 +185,10 @@ impl AuditLog {
             Some(file) => file,
             None => TreeFile::create(dir).map_err(io("make the tree of"))?,
         };
+        if settings.fsync != Fsync::Off || !end.nodes.is_empty() {
+            // What a process that was killed left in the system's memory: hashes are written after their lines.
+            file.sync().map_err(io("sync"))?;
+        }
         tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
@@ -208,10 +212,6 @@ impl AuditLog {
             kept_back: Mutex::default(),
             settings,
         });
-        if shared.settings.fsync != Fsync::Off {
-            // What a process that was killed left in the system's memory.
-            file.sync().map_err(io("sync"))?;
-        }
         shared.desk.begin_at(number, length, end.signed, end.signed_in);
         let keeper = Keeper::new(Arc::clone(&shared), Arc::clone(&keys), signer);
         let signer = checkpoints::Signer::new(Arc::clone(&shared.notes), node);
@@ -241,6 +241,7 @@ impl AuditLog {
             signed: end.signed,
             signed_at: None,
             rotate_again: None,
+            left_over: None,
             probe: None,
             dir: dir.to_owned(),
             keys,

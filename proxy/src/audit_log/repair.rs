@@ -20,6 +20,9 @@ use super::segment::{self, SegmentFile};
 use super::{AuditKey, AuditLog, AuditLogError, lock, signer};
 use crate::config::AuditSettings;
 
+/// As many files are kept of damage at one place.
+const MOST_KEPT: u32 = 8;
+
 /// How much is copied at once.
 const PIECE: usize = 1 << 20;
 
@@ -79,12 +82,15 @@ impl Damaged {
         settings: AuditSettings,
     ) -> Result<Damage, AuditLogError> {
         let Self { dir, lock, number, damage } = self;
-        let digest = keep(&damage).map_err(at("keep what is damaged in", &damage.kept))?;
+        let (kept, digest) = keep(&damage).map_err(at("keep what is damaged as", &damage.kept))?;
+        let damage = Damage { kept, ..damage };
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at("sync", &dir))?;
         // One byte that is no line stays until the log is open: a torn line, which a start tells of.
         let file = SegmentFile::open(&dir, number).map_err(at("open", &damage.file))?;
         let torn = || -> io::Result<()> {
-            file.write(b"{", damage.holds)?;
+            if file.read(1, damage.holds)? == b"\n" {
+                file.write(b"{", damage.holds)?;
+            }
             file.cut(damage.holds + 1)?;
             file.sync()
         };
@@ -105,16 +111,37 @@ impl Damaged {
     }
 }
 
-/// Copies the damage to where it is kept, and returns its SHA-256 in hex.
-fn keep(damage: &Damage) -> io::Result<String> {
-    let mut kept = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&damage.kept)?;
+/// Copies the damage to where it is kept, and returns its name and its SHA-256 in hex. What an attempt before kept there
+/// stays: where that is something else, this gets another name.
+fn keep(damage: &Damage) -> io::Result<(PathBuf, String)> {
+    let part = damage.kept.with_extension("part");
+    // Left by an attempt that ended early.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut copy = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
     let mut seen = Seen::default();
     rest(&damage.file, damage.holds, |piece| {
         seen.see(piece)?;
-        kept.write_all(piece)
+        copy.write_all(piece)
     })?;
-    kept.sync_all()?;
-    Ok(data_encoding::HEXLOWER.encode(&seen.digest.finalize()))
+    copy.sync_all()?;
+    let digest = seen.digest.finalize();
+    for number in 0..MOST_KEPT {
+        let name = if number == 0 { damage.kept.clone() } else { damage.kept.with_extension(number.to_string()) };
+        if !name.try_exists()? {
+            fs::rename(&part, &name)?;
+            return Ok((name, data_encoding::HEXLOWER.encode(&digest)));
+        }
+        let mut there = Seen::default();
+        rest(&name, 0, |piece| there.see(piece))?;
+        if there.digest.finalize() == digest {
+            fs::remove_file(&part)?;
+            return Ok((name, data_encoding::HEXLOWER.encode(&digest)));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too much is kept under this name already; move it away"))
 }
 
 /// What was seen of it.

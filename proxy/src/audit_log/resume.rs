@@ -67,7 +67,7 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         return Err(damaged(dir, why));
     }
     if let Some(newest) = newest.filter(|newest| *newest > 0) {
-        begins_as_signed(dir, newest, signer)?;
+        begins_as_signed(dir, newest, signer, checkpoint.as_ref().map_or(0, |signed| signed.checkpoint.size))?;
     }
     let grown = TreeFile::read(dir).is_ok_and(|tree| tree.stored() > 0);
     if newest.is_none() && (grown || State::path(dir).exists()) {
@@ -112,6 +112,15 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
             return Err(damaged(dir, why));
         }
     }
+    if let Some(newest) = newest.filter(|newest| *newest > 0 && walk.segment == *newest && walk.offset == 0) {
+        // It is begun anew, right behind the one before: that must have ended.
+        let end = checkpoints::of_segment(dir, newest - 1, signer).map_err(|error| damaged(dir, error.to_string()))?;
+        if end.is_none_or(|end| end.checkpoint.size != walk.position.next_seq) {
+            let why = "it has no entry, and the segment before it was not signed at its end, as it is before another one \
+                       begins: the gate did not make this file";
+            return Err(damaged(&segment::plain(dir, newest), why.to_owned()));
+        }
+    }
     // Hashes are written once their lines are on the medium.
     let beyond = walk.tree_file.as_ref().map_or(Ok(Beyond::Fits), |file| file.beyond(&walk.nodes));
     match beyond.map_err(at("read", &super::tree_file::path(dir)))? {
@@ -140,7 +149,7 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
 }
 
 /// The newest segment begins where the one before it was signed when it ended.
-fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey) -> Result<(), AuditLogError> {
+fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey, signed: u64) -> Result<(), AuditLogError> {
     let path = segment::plain(dir, newest);
     let mut line = vec![0; MAX_LINE];
     let got = fill(&mut *open(dir, newest)?, &mut line).map_err(at("read", &path))?;
@@ -150,8 +159,12 @@ fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey) -> Result<(),
         return Ok(());
     };
     let begins = follows(first).map(|position| position.next_seq);
-    let signed = checkpoints::of_segment(dir, newest - 1, signer).map_err(|error| damaged(dir, error.to_string()))?;
-    let ended = signed.map(|signed| signed.checkpoint.size);
+    let end = checkpoints::of_segment(dir, newest - 1, signer).map_err(|error| damaged(dir, error.to_string()))?;
+    let ended = end.map(|end| end.checkpoint.size);
+    if begins.is_none() && ended.is_some_and(|ended| signed <= ended) {
+        // Nothing in it was signed, so it is met as damage at its end.
+        return Ok(());
+    }
     if begins.is_none() || begins != ended {
         let path = segment::checkpoint(dir, newest - 1);
         return Err(damaged(&path, "it is not the one that was signed when its segment ended".to_owned()));

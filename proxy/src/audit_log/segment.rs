@@ -164,6 +164,18 @@ pub(super) fn put_in_place(dir: &Path, number: u64) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Removes a segment that was begun and is not to be, under either name: nothing but the entry that ties it to the one
+/// before is in it, and nobody waited for that.
+pub(super) fn take_back(dir: &Path, number: u64) -> io::Result<()> {
+    for path in [begun(dir, number), plain(dir, number)] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    File::open(dir)?.sync_all()
+}
+
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);

@@ -47,6 +47,8 @@ pub(super) struct Writer {
     pub(super) signed_at: Option<Instant>,
     /// When a new segment is tried again that could not be begun.
     pub(super) rotate_again: Option<Instant>,
+    /// A segment that could not be begun, and whose file may still be there.
+    pub(super) left_over: Option<u64>,
     /// When a failing log is tried next.
     pub(super) probe: Option<Instant>,
 }
@@ -252,6 +254,10 @@ impl Writer {
         if !file.has_room(self.segment.length) {
             return Err(rustix::io::Errno::NOSPC.into());
         }
+        if let Some(number) = self.left_over {
+            segment::take_back(&self.dir, number)?;
+            self.left_over = None;
+        }
         file.cut(self.segment.length)?;
         if !self.unsynced.is_empty() {
             file.write(&self.unsynced, self.synced)?;
@@ -381,20 +387,24 @@ impl Writer {
         self.unsynced.clear();
         self.chain.rekey(self.keys.seal_key(next));
         let (tree, nodes) = (self.tree.clone(), self.nodes.len());
-        let begun = self.link(ended, before).and_then(|()| segment::put_in_place(&self.dir, next));
+        // It has its name once its first entry is on the medium.
+        let begun = self.link(ended, before).and_then(|()| self.segment.file.sync());
+        let begun = begun.and_then(|()| segment::put_in_place(&self.dir, next));
         if let Err(error) = begun {
             self.chain.restore(before);
             self.tree = tree;
             self.nodes.truncate(nodes);
-            // Under either name: nothing but the entry that ties it to this one is in it, and nobody waited for that.
-            let _ = std::fs::remove_file(segment::begun(&self.dir, next));
-            let _ = std::fs::remove_file(segment::plain(&self.dir, next));
             self.segment = former;
             self.synced = synced;
             self.chain.rekey(self.keys.seal_key(ended));
             self.unsynced.clear();
             // The segment that goes on is on the medium and signed as it stands.
             (self.unsynced_since, self.unsigned_since) = (None, None);
+            // This one must not go on beside a file that says it has ended.
+            if let Err(error) = segment::take_back(&self.dir, next) {
+                self.left_over = Some(next);
+                self.fail(&format!("a segment that could not be begun cannot be removed: {error}"));
+            }
             return Err(error);
         }
         // Not before it has its name: what has ended may be compressed from now on, and its own file is gone then.

@@ -129,10 +129,66 @@ fn nothing_is_written_over_what_was_kept_before() {
     zero(&home, 8);
     let kept = home.log_dir().join("damaged-000000-000000000008");
     fs::write(&kept, "kept earlier").unwrap();
-    let before = files(&home);
-    let taken = find(&home).unwrap().expect("damage").take_off(&home.key(), Arc::clone(&home.node), settings());
-    assert!(matches!(taken, Err(AuditLogError::Io { .. })));
-    assert_eq!(files(&home), before);
+    fs::write(kept.with_extension("part"), "half of a copy").unwrap();
+    let taken =
+        find(&home).unwrap().expect("damage").take_off(&home.key(), Arc::clone(&home.node), settings()).unwrap();
+    assert_eq!(fs::read(&kept).unwrap(), b"kept earlier");
+    assert_eq!(taken.kept, kept.with_extension("1"));
+    assert_eq!(fs::read(taken.kept).unwrap().len() as u64, taken.bytes);
+    assert!(!kept.with_extension("part").exists());
+    assert_eq!(home.verify(), 10);
+}
+
+#[test]
+fn a_repair_that_ended_before_its_cut_is_begun_again() {
+    let home = cut_short();
+    let begin = zero(&home, 8);
+    let damaged = fs::read(home.segment(0)).unwrap().split_off(begin as usize);
+    let kept = home.log_dir().join("damaged-000000-000000000008");
+    fs::write(&kept, &damaged).unwrap();
+    let taken =
+        find(&home).unwrap().expect("damage").take_off(&home.key(), Arc::clone(&home.node), settings()).unwrap();
+    assert_eq!((taken.kept, fs::read(&kept).unwrap()), (kept.clone(), damaged));
+    assert_eq!(home.verify(), 10);
+}
+
+#[test]
+fn a_hole_at_the_beginning_of_a_segment_is_one_like_any_other() {
+    let home = Home::new();
+    let small = AuditSettings { segment_bytes: 2_000, ..settings() };
+    let (log, _) = home.open(small);
+    let mut number = 0;
+    while log.shared.current_segment() < 2 {
+        write(&log, number);
+        number += 1;
+    }
+    write(&log, number);
+    let home = home.copy();
+    log.close();
+    let mut bytes = fs::read(home.segment(2)).unwrap();
+    let ended = number as usize;
+    bytes[..300].fill(0);
+    fs::write(home.segment(2), &bytes).unwrap();
+    assert!(matches!(home.try_open(settings()), Err(AuditLogError::Unsigned { .. })));
+    let taken =
+        find(&home).unwrap().expect("damage").take_off(&home.key(), Arc::clone(&home.node), settings()).unwrap();
+    assert_eq!((taken.holds, taken.bytes), (0, bytes.len() as u64));
+    home.more(1, &settings());
+    assert!(home.verify() > ended as u64);
+    assert_eq!(home.doubts(), ["", ""]);
+}
+
+#[test]
+fn an_empty_segment_that_nobody_began_is_not_gone_on_with() {
+    let home = cut_short();
+    fs::write(home.segment(1), "").unwrap();
+    match home.try_open(settings()) {
+        Err(AuditLogError::Damaged { why, .. }) => assert!(why.contains("the gate did not make this file"), "{why}"),
+        _ => panic!("it goes on"),
+    }
+    fs::remove_file(home.segment(1)).unwrap();
+    home.more(1, &settings());
+    assert_eq!(home.verify(), 13);
 }
 
 #[test]

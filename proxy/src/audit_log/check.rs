@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use portcullis_audit::{Checkpoint, Hash, Note, Position, SealKey, SegmentKeys, Tree, VerifierKey, tree};
 
 use super::checkpoints::{self, BadCheckpoint, Signed};
+use super::pruned::Told;
 use super::segment;
 use super::state::State;
 use super::tree_file::TreeFile;
@@ -205,9 +206,13 @@ fn log_as_it_is(
         report.against(signed, signer, root, size, broken);
     }
     if pruned && !broken {
-        // The key of one segment seals any entry in it; the gate deletes nothing before it has signed that it does.
-        let signed = report.signed.unwrap_or(0);
-        report.pruned(first, &walked.pruned, signed);
+        let mut signed = own.iter().chain(held).map(|signed| &signed.checkpoint);
+        let signed = signed.find(|signed| Some(signed.size) == report.signed);
+        report.pruned((dir, first), &walked.pruned, signed, |told, signed| match keys {
+            SealKeys::All(keys) => tree_file.as_ref().is_some_and(|file| told.is_by_the_gate(keys, file, signed)),
+            // Nobody else can tell.
+            SealKeys::One(_) | SealKeys::Unknown => true,
+        });
     }
     report.every_end_is_signed(dir, &sources, &own, signer);
     if let (Some(state), SealKeys::All(keys)) = (state, keys) {
@@ -405,15 +410,24 @@ impl Report {
         }
     }
 
-    /// Entries say of every older segment that it was deleted, without a gap. Those are believed whose number is below
-    /// this one, which are under a checkpoint.
-    fn pruned(&mut self, first: &Source, told: &[Pruned], believed: u64) {
-        let mut reached = None;
-        for Pruned { seq_no, from, to } in told {
-            if *seq_no >= believed {
+    /// Entries say of every older segment that it was deleted, without a gap. Those are believed that were signed, and that
+    /// the gate wrote: the key of one segment seals any entry in it, and a start signs what it finds at the end.
+    fn pruned(
+        &mut self,
+        (dir, first): (&Path, &Source),
+        told: &[Pruned],
+        signed: Option<&Checkpoint>,
+        is_by_the_gate: impl Fn(&Told, &Checkpoint) -> bool,
+    ) {
+        let (mut reached, mut forged) = (None, None);
+        for Pruned { seq_no, told } in told {
+            let Some(signed) = signed.filter(|signed| *seq_no < signed.size) else { continue };
+            if !is_by_the_gate(told, signed) {
+                forged = forged.or(Some(*seq_no));
                 continue;
             }
-            if let Some(end) = reached.filter(|end| from > end) {
+            let (from, to) = (*told.segments.start(), *told.segments.end());
+            if let Some(end) = reached.filter(|end| from > *end) {
                 let why = format!(
                     "segments {end} to {} are not here, and no signed entry `audit.pruned` says that they were deleted",
                     from.saturating_sub(1)
@@ -427,6 +441,11 @@ impl Report {
                 &first.path,
                 "older segments are not here, and no signed entry `audit.pruned` says that they were deleted",
             );
+        }
+        if let Some(number) = forged {
+            let why =
+                format!("entry {number} says that the gate deleted segments, and the gate's word in it does not hold");
+            self.doubt(dir, why);
         }
     }
 

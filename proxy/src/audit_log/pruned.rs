@@ -1,18 +1,21 @@
 //! That old segments were deleted by the gate: an entry tells of them, and a proof that it was signed lies beside the log.
 //!
-//! Without it, whoever deletes old segments could seal an entry that says so with the newest segment's key alone, and
-//! have the next start sign it.
+//! Whoever has the key of one segment could seal an entry that says so, and have a start sign it, so only one that has
+//! the gate's own word ([`Told`]) is believed where that can be checked.
 
 use std::io;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::{Line, MAX_PROOF, Proof, SegmentKeys, Value, VerifierKey, leaf_hash, tree};
+use portcullis_audit::{Checkpoint, Line, MAX_PROOF, Proof, SegmentKeys, VerifierKey, leaf_hash, tree};
 use portcullis_certs::files;
 
 use super::read::{Reader, Step, numbers};
 use super::tree_file::TreeFile;
 use super::{AuditLogError, beginning, checkpoints, segment};
+
+mod told;
+
+pub(super) use told::{Told, root_under, word};
 
 /// The kind of entry that tells of them.
 pub(super) const EVENT: &str = "audit.pruned";
@@ -20,14 +23,6 @@ pub(super) const EVENT: &str = "audit.pruned";
 /// Where the proof lies: a C2SP tlog-proof of the newest such entry, with the line itself as its extra data.
 pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("pruned.proof")
-}
-
-/// The segments that an entry says were deleted; `None` where it says nothing of the kind.
-pub(super) fn told(line: &Line<'_>) -> Option<RangeInclusive<u64>> {
-    let Some(Value::Text(path)) = line.field("path").filter(|_| line.event_type == EVENT) else { return None };
-    let (from, to) = path.split_once(" to ")?;
-    let number = |name: &str| name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.parse().ok();
-    Some(number(from)?..=number(to)?)
 }
 
 /// Proves a line by the newest checkpoint, and puts the proof beside the log, on the medium.
@@ -45,7 +40,8 @@ pub(super) fn save(dir: &Path, line: &[u8], signer: &VerifierKey) -> io::Result<
 }
 
 /// Sees to it that the segments before the first that is here were deleted by the gate: the checkpoint of the last of them
-/// says where the first begins, and an entry that was signed tells of it. Without the proof all entries are read for it.
+/// says where the first begins, and an entry that was signed, and has the gate's own word, tells of it. Without the proof
+/// all entries are read for it.
 ///
 /// # Errors
 /// When that is not so, or the disk says no.
@@ -84,49 +80,77 @@ pub(super) fn accounts_for_the_beginning(
         );
         return Err(damaged(why));
     }
-    if proved(dir, signer).is_some_and(|told| told.contains(&gone)) || searched(dir, signer, gone)? {
+    let trusted = Trusted::read(dir, keys, signer);
+    let tells = match &trusted {
+        Some(trusted) => trusted.proves(dir, signer, gone) || trusted.searched(dir, gone)?,
+        None => false,
+    };
+    if tells {
         return Ok(());
     }
     Err(damaged(format!(
-        "`{name}` is its first segment, and no signed entry `{EVENT}` says that those before it were deleted"
+        "`{name}` is its first segment, and no signed entry `{EVENT}` says that those before it were deleted, by the \
+         gate's own word"
     )))
 }
 
-/// The segments that the proof shows to have been deleted; `None` where there is none, or it shows nothing.
-fn proved(dir: &Path, signer: &VerifierKey) -> Option<RangeInclusive<u64>> {
-    let file = std::fs::File::open(path(dir)).ok()?;
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_PROOF as u64 + 1), &mut bytes).ok()?;
-    let proof = Proof::parse(&bytes).ok()?;
-    let line = proof.extra.as_deref()?;
-    proof.verify(&leaf_hash(line), signer).ok()?;
-    told(&Line::read(line)?)
+/// What an entry is held against before it is believed.
+struct Trusted<'k> {
+    keys: &'k SegmentKeys,
+    signed: Checkpoint,
+    file: TreeFile,
 }
 
-/// Whether any entry that is under the newest checkpoint says that a segment was deleted.
-fn searched(dir: &Path, signer: &VerifierKey, gone: u64) -> Result<bool, AuditLogError> {
-    let (Ok(Some(signed)), Ok(file)) = (checkpoints::newest(dir, signer), TreeFile::read(dir)) else {
-        return Ok(false);
-    };
-    let signed = signed.checkpoint;
-    let is_signed = |line: &Line<'_>| {
-        let path = tree::inclusion(&file, line.seq_no, signed.size).ok();
-        let leaf = leaf_hash(line.bytes());
-        path.is_some_and(|path| tree::verify_inclusion(&leaf, line.seq_no, signed.size, &path, &signed.root).is_ok())
-    };
-    let unread = |error| at("read", dir)(io::Error::other(error));
-    let mut reader = Reader::oldest(dir).map_err(unread)?;
-    loop {
-        match reader.next().map_err(unread)? {
-            Step::End { .. } => return Ok(false),
-            Step::Line(line) if memchr::memmem::find(line, EVENT.as_bytes()).is_some() => {
-                let line = Line::read(line.strip_suffix(b"\n").unwrap_or(line));
-                if line.is_some_and(|line| told(&line).is_some_and(|told| told.contains(&gone)) && is_signed(&line)) {
-                    return Ok(true);
+impl<'k> Trusted<'k> {
+    /// `None` where nothing was signed, or the tree is not here.
+    fn read(dir: &Path, keys: &'k SegmentKeys, signer: &VerifierKey) -> Option<Self> {
+        let signed = checkpoints::newest(dir, signer).ok()??.checkpoint;
+        Some(Self { keys, signed, file: TreeFile::read(dir).ok()? })
+    }
+
+    /// Whether the gate says in this line that this segment was deleted.
+    fn believes(&self, line: &Line<'_>, gone: u64) -> bool {
+        let told = Told::read(line).filter(|told| told.segments.contains(&gone));
+        told.is_some_and(|told| told.is_by_the_gate(self.keys, &self.file, &self.signed))
+    }
+
+    /// Whether the proof beside the log shows that the segment was deleted.
+    fn proves(&self, dir: &Path, signer: &VerifierKey, gone: u64) -> bool {
+        let line = || {
+            let file = std::fs::File::open(path(dir)).ok()?;
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(file, MAX_PROOF as u64 + 1), &mut bytes).ok()?;
+            let proof = Proof::parse(&bytes).ok()?;
+            let line = proof.extra.as_deref()?;
+            proof.verify(&leaf_hash(line), signer).ok()?;
+            Some(line.to_vec())
+        };
+        line().is_some_and(|line| Line::read(&line).is_some_and(|line| self.believes(&line, gone)))
+    }
+
+    /// Whether any entry that is under the newest checkpoint says that the segment was deleted.
+    fn searched(&self, dir: &Path, gone: u64) -> Result<bool, AuditLogError> {
+        let unread = |error| at("read", dir)(io::Error::other(error));
+        let mut reader = Reader::oldest(dir).map_err(unread)?;
+        loop {
+            match reader.next().map_err(unread)? {
+                Step::End { .. } => return Ok(false),
+                Step::Line(line) if memchr::memmem::find(line, EVENT.as_bytes()).is_some() => {
+                    let line = Line::read(line.strip_suffix(b"\n").unwrap_or(line));
+                    if line.is_some_and(|line| self.is_signed(&line) && self.believes(&line, gone)) {
+                        return Ok(true);
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
+    }
+
+    fn is_signed(&self, line: &Line<'_>) -> bool {
+        let Checkpoint { size, root, .. } = &self.signed;
+        let path = tree::inclusion(&self.file, line.seq_no, *size).ok();
+        let leaf = leaf_hash(line.bytes());
+        path.is_some_and(|path| tree::verify_inclusion(&leaf, line.seq_no, *size, &path, root).is_ok())
     }
 }
 

@@ -13,7 +13,7 @@ use super::blocks::{BLOCK, Block, Cutter};
 use super::roots::Roots;
 use super::sources::Source;
 use super::{CheckError, Doubt, Progress, SealKeys, io as at, unpacked};
-use crate::audit_log::pruned;
+use crate::audit_log::pruned::Told;
 
 /// How many threads check at most: beyond that one thread does not read fast enough.
 const MOST_THREADS: usize = 16;
@@ -39,13 +39,12 @@ pub(super) struct Walked {
     pub(super) packed: Option<usize>,
 }
 
-/// Segments that an entry says were deleted.
-#[derive(Clone, Copy)]
+/// What an entry says was deleted.
+#[derive(Clone)]
 pub(super) struct Pruned {
     /// The entry's number.
     pub(super) seq_no: u64,
-    pub(super) from: u64,
-    pub(super) to: u64,
+    pub(super) told: Told,
 }
 
 /// A block and what was found in it.
@@ -211,8 +210,7 @@ fn pruned(bytes: &[u8]) -> Vec<Pruned> {
         let start = memchr::memrchr(b'\n', bytes.get(..at)?).map_or(0, |end| end + 1);
         let end = at + memchr::memchr(b'\n', bytes.get(at..)?)?;
         let line = Line::read(bytes.get(start..end)?)?;
-        let (from, to) = pruned::told(&line)?.into_inner();
-        Some(Pruned { seq_no: line.seq_no, from, to })
+        Some(Pruned { seq_no: line.seq_no, told: Told::read(&line)? })
     };
     memchr::memmem::find_iter(bytes, PRUNED).filter_map(told).collect()
 }

@@ -17,7 +17,7 @@ const PIECE: u64 = 1 << 20;
 /// Tells whether segments are what was written, by the keys of their seals and what was signed.
 pub(super) struct Ended {
     log: Arc<Shared>,
-    keys: Arc<SegmentKeys>,
+    pub(super) keys: Arc<SegmentKeys>,
     pub(super) signer: VerifierKey,
 }
 
@@ -160,7 +160,7 @@ impl Ended {
     }
 
     /// The checkpoint that this node signed when a segment ended.
-    fn checkpoint(&self, number: u64) -> Result<Signed, KeepError> {
+    pub(super) fn checkpoint(&self, number: u64) -> Result<Signed, KeepError> {
         checkpoints::read(&segment::checkpoint(self.dir(), number), &self.signer).map_err(|error| match error {
             BadCheckpoint::Unread { path, why } => KeepError::changed(&path, why),
             BadCheckpoint::Wrong { path, why } => KeepError::changed(&path, why),

@@ -7,13 +7,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::SystemTime;
 
-use portcullis_audit::Line;
+use portcullis_audit::{Checkpoint, Line};
 use portcullis_filters::audit::Entry;
 
 use super::KeepError;
 use super::ended::Ended;
 use crate::audit_log::read::{Cursor, Reader, Step, numbers};
-use crate::audit_log::{AuditLog, Shared, pruned, segment};
+use crate::audit_log::tree_file::{self, TreeFile};
+use crate::audit_log::{AuditLog, Shared, checkpoints, pruned, segment};
 
 /// What is to be deleted, and what is known of those that stay.
 #[derive(Default)]
@@ -68,14 +69,22 @@ impl Retention {
         self.lengths.retain(|number, _| *number >= first);
         let (last, stopped) = self.last_to_go(log, ended, &here);
         let Some(last) = last else { return stopped };
+        let segments = first..=last;
+        let (size, word) = word(ended, &segments)?;
         let before = *log.standing();
         let path = format!("audit-{first:06}.jsonl to audit-{last:06}.jsonl");
-        let entry = Entry { event_type: pruned::EVENT, path: &path, ..Entry::default() };
+        let entry = Entry {
+            event_type: pruned::EVENT,
+            path: &path,
+            prompt_sha256: &word,
+            response_bytes: size,
+            ..Entry::default()
+        };
         let written = AuditLog::hand_over_to(log, entry.draft()).wait();
         written.map_err(|error| KeepError::io("write to the log in", &log.dir)(io::Error::other(error)))?;
         let below = log.standing().position.next_seq;
         let from = Cursor { segment: before.segment, offset: before.bytes };
-        self.announced = Some(Announced { segments: first..=last, from, below });
+        self.announced = Some(Announced { segments, from, below });
         log.want_signed(below);
         stopped
     }
@@ -145,7 +154,7 @@ impl Announced {
     /// Deletes the segments. What shows that an entry tells of them is on the medium before.
     fn delete(&self, ended: &Ended) -> Result<(), KeepError> {
         let dir = ended.dir();
-        let line = self.entry(dir)?;
+        let line = self.entry(ended)?;
         pruned::save(dir, &line, &ended.signer).map_err(KeepError::io("prove what is deleted in", dir))?;
         for number in numbers(dir).map_err(KeepError::io("list", dir))? {
             if self.segments.contains(&number) {
@@ -166,8 +175,10 @@ impl Announced {
         Ok(())
     }
 
-    /// The entry that tells of them, without its newline.
-    fn entry(&self, dir: &Path) -> Result<Vec<u8>, KeepError> {
+    /// The entry that tells of them, without its newline: the one that a start believes.
+    fn entry(&self, ended: &Ended) -> Result<Vec<u8>, KeepError> {
+        let dir = ended.dir();
+        let (file, signed) = (tree_of(dir)?, newest(ended)?);
         let path = segment::plain(dir, self.from.segment);
         let mut reader = Reader::from(dir, self.from);
         loop {
@@ -183,12 +194,37 @@ impl Announced {
             if read.seq_no >= self.below {
                 break;
             }
-            if pruned::told(&read).as_ref() == Some(&self.segments) {
+            let told = pruned::Told::read(&read).filter(|told| told.segments == self.segments);
+            if told.is_some_and(|told| told.is_by_the_gate(&ended.keys, &file, &signed)) {
                 return Ok(line.to_vec());
             }
         }
         Err(KeepError::changed(&path, "the entry that says what is deleted is not in it any more"))
     }
+}
+
+/// How many entries there are up to the end of the last of these segments, and the gate's word that it deletes them.
+fn word(ended: &Ended, segments: &RangeInclusive<u64>) -> Result<(u64, String), KeepError> {
+    let dir = ended.dir();
+    let end = ended.checkpoint(*segments.end())?.checkpoint;
+    let root = pruned::root_under(&tree_of(dir)?, end.size, &newest(ended)?);
+    let root = root.filter(|root| *root == end.root).ok_or_else(|| {
+        let why = format!("its first {} entries are not those that were signed, or a checkpoint was changed", end.size);
+        KeepError::changed(&tree_file::path(dir), why)
+    })?;
+    let word = pruned::word(&ended.keys, segments, end.size, &root);
+    let none = || KeepError::io("tell what is deleted in", dir)(io::Error::other("there is no key for it"));
+    Ok((end.size, word.ok_or_else(none)?))
+}
+
+fn tree_of(dir: &Path) -> Result<TreeFile, KeepError> {
+    TreeFile::read(dir).map_err(KeepError::io("open", &tree_file::path(dir)))
+}
+
+fn newest(ended: &Ended) -> Result<Checkpoint, KeepError> {
+    let dir = ended.dir();
+    let signed = checkpoints::newest(dir, &ended.signer).map_err(|error| KeepError::changed(dir, error.to_string()))?;
+    signed.map(|signed| signed.checkpoint).ok_or_else(|| KeepError::changed(dir, "there is no checkpoint"))
 }
 
 fn is_old(log: &Shared, ended: &Ended, number: u64) -> Result<bool, KeepError> {

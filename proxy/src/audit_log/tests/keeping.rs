@@ -340,5 +340,8 @@ fn a_start_sees_that_what_is_missing_was_deleted_by_the_gate() {
     let signer = checkpoints::verifier_key(&home.node.public()).unwrap();
     let line = proof.extra.clone().unwrap();
     assert!(proof.verify(&leaf_hash(&line), &signer).is_ok());
-    assert_eq!(pruned::told(&portcullis_audit::Line::read(&line).unwrap()), Some(0..=first - 1));
+    let told = pruned::Told::read(&portcullis_audit::Line::read(&line).unwrap()).unwrap();
+    assert_eq!(told.segments, 0..=first - 1);
+    let ended = checkpoints::of_segment(&home.log_dir(), first - 1, &signer).unwrap().unwrap();
+    assert_eq!(told.size, ended.checkpoint.size);
 }

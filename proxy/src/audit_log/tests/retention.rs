@@ -1,8 +1,9 @@
 //! Old segments that go: which ones, and what an entry has to say of them.
 
 use std::fs::FileTimes;
+use std::ops::RangeInclusive;
 
-use portcullis_audit::SealKey;
+use portcullis_audit::{Checkpoint, Hash, SealKey, SegmentKeys};
 
 use super::checks::segmented;
 use super::*;
@@ -27,12 +28,29 @@ impl Home {
         }
     }
 
-    /// Adds an entry that tells of deleted segments, sealed with this key.
+    /// Adds an entry that tells of deleted segments, sealed with this key, and nothing that vouches for it.
     fn tell(&self, key: SealKey, path: &str) {
+        self.add(key, &Entry { path, ..Entry::default() });
+    }
+
+    /// Adds one as the gate writes it.
+    fn tell_truly(&self, segments: RangeInclusive<u64>) {
+        let (size, root) = self.ended(*segments.end());
+        self.tell_with(&segments, size, &pruned::word(&self.key().segments(), &segments, size, &root).unwrap());
+    }
+
+    /// Adds one with this size and word.
+    fn tell_with(&self, segments: &RangeInclusive<u64>, size: u64, word: &str) {
+        let path = format!("audit-{:06}.jsonl to audit-{:06}.jsonl", segments.start(), segments.end());
+        let entry = Entry { path: &path, prompt_sha256: word, response_bytes: size, ..Entry::default() };
+        self.add(self.newest_key(), &entry);
+    }
+
+    fn add(&self, key: SealKey, entry: &Entry<'_>) {
         let newest = *self.numbers().last().unwrap();
         let place = Position::after(self.lines(newest).last().unwrap()).unwrap();
         let mut bytes = fs::read(self.segment(newest)).unwrap();
-        let pruned = Entry { event_type: "audit.pruned", path, ..Entry::default() };
+        let pruned = Entry { event_type: "audit.pruned", ..*entry };
         Chain::resume(key, place).seal(&pruned.draft(), now_micros(), &mut bytes);
         fs::write(self.segment(newest), bytes).unwrap();
     }
@@ -67,17 +85,15 @@ fn nobody_without_a_key_tells_of_segments_that_are_gone() {
 }
 
 #[test]
-fn what_is_told_under_the_keys_counts_once_it_is_signed() {
+fn what_the_gate_tells_counts_once_it_is_signed() {
     let forged = whole();
+    forged.tell_truly(0..=2);
     forged.begin_at(3);
-    forged.tell(forged.newest_key(), "audit-000000.jsonl to audit-000002.jsonl");
     assert!(forged.doubts().iter().all(|doubt| doubt.contains(UNTOLD)), "{:?}", forged.doubts());
     // Nor does a start sign it.
-    assert!(
-        matches!(forged.try_open(settings()), Err(AuditLogError::Damaged { why, .. }) if why.contains("no signed entry"))
-    );
+    forged.is_refused();
     let told = whole();
-    told.tell(told.newest_key(), "audit-000000.jsonl to audit-000002.jsonl");
+    told.tell_truly(0..=2);
     told.more(1, &settings());
     told.begin_at(3);
     assert_eq!(told.doubts(), ["", ""]);
@@ -85,25 +101,120 @@ fn what_is_told_under_the_keys_counts_once_it_is_signed() {
     assert_eq!(told.doubts(), ["", ""]);
 }
 
+impl Home {
+    fn is_refused(&self) {
+        let said = self.try_open(settings()).map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("no signed entry `audit.pruned`"), "{said}");
+    }
+
+    /// Lets a start sign what stands at the end, and deletes the segments before the third.
+    fn signed_and_gone(&self) {
+        self.more(1, &settings());
+        assert_eq!(self.doubts(), ["", ""]);
+        self.begin_at(3);
+    }
+
+    /// Only who has the keys sees that the gate never told of it; so does a start.
+    fn is_seen_with_the_keys(&self) {
+        let [open, sealed] = self.doubts();
+        assert!(open.is_empty() && sealed.contains(UNTOLD), "{open} {sealed}");
+        let doubts = self.check().doubts;
+        assert!(doubts[1].why.contains("the gate's word in it does not hold"), "{doubts:?}");
+        self.is_refused();
+    }
+
+    /// The size and the root that the checkpoint of a segment is over.
+    fn ended(&self, number: u64) -> (u64, Hash) {
+        let Checkpoint { size, root, .. } =
+            checkpoints::of_segment(&self.log_dir(), number, &self.vkey()).unwrap().unwrap().checkpoint;
+        (size, root)
+    }
+}
+
+#[test]
+fn the_key_of_a_segment_tells_of_nothing_though_a_start_signs_it() {
+    let home = whole();
+    home.tell(home.newest_key(), "audit-000000.jsonl to audit-000002.jsonl");
+    home.signed_and_gone();
+    home.is_seen_with_the_keys();
+}
+
+#[test]
+fn the_gate_s_word_is_of_one_range_and_one_log() {
+    let home = whole();
+    let keys = home.key().segments();
+    let (size, root) = home.ended(2);
+    let (smaller, other_root) = home.ended(0);
+    // Another log, of which the same keys may tell: the gate begins one where the folder was moved away.
+    let another = whole();
+    let (another_size, another_root) = another.ended(2);
+    assert_ne!(root, another_root);
+    let word = |segments, size, root| pruned::word(&keys, &segments, size, root).unwrap();
+    let stranger = SegmentKeys::new(&[1; 32], &[2; 32]).unwrap();
+    let words = [
+        (size, String::new()),
+        (size, "0".repeat(64)),
+        (size, word(0..=1, size, &root)),
+        (size, word(1..=2, size, &root)),
+        (smaller, word(0..=0, smaller, &other_root)),
+        (smaller, word(0..=2, size, &root)),
+        (size, word(0..=2, size, &other_root)),
+        (another_size, word(0..=2, another_size, &another_root)),
+        (size, pruned::word(&stranger, &(0..=2), size, &root).unwrap()),
+        (u64::MAX, word(0..=2, u64::MAX, &root)),
+    ];
+    for (size, word) in words {
+        let home = home.copy();
+        home.tell_with(&(0..=2), size, &word);
+        home.signed_and_gone();
+        home.is_seen_with_the_keys();
+    }
+    home.tell_with(&(0..=2), size, &word(0..=2, size, &root));
+    home.signed_and_gone();
+    assert_eq!(home.doubts(), ["", ""]);
+    home.more(1, &settings());
+}
+
+#[test]
+fn the_file_of_the_tree_makes_no_word_of_another_log_fit() {
+    let home = whole();
+    let (size, root) = (1, [7; 32]);
+    let word = pruned::word(&home.key().segments(), &(0..=2), size, &root).unwrap();
+    home.tell_with(&(0..=2), size, &word);
+    home.signed_and_gone();
+    // The root of that size is the first hash in it, which a start does not need.
+    let path = tree_file::path(&home.log_dir());
+    let mut tree = fs::read(&path).unwrap();
+    tree[..32].copy_from_slice(&root);
+    fs::write(&path, tree).unwrap();
+    home.is_refused();
+    assert!(home.doubts()[1].contains(UNTOLD), "{:?}", home.doubts());
+}
+
 #[test]
 fn a_gap_in_what_is_told_is_noticed() {
     let untold = "segments 1 to 1 are not here, and no signed entry `audit.pruned` says";
-    for (told, why) in [
-        (&["audit-000000.jsonl to audit-000002.jsonl"][..], ""),
-        (&["audit-000000.jsonl to audit-000000.jsonl", "audit-000001.jsonl to audit-000002.jsonl"], ""),
-        (&["audit-000000.jsonl to audit-000000.jsonl", "audit-000002.jsonl to audit-000002.jsonl"], untold),
-        (&["audit-000000.jsonl to audit-000001.jsonl"], UNTOLD),
-        (&["audit-000000.jsonl"], UNTOLD),
-        (&["audit-000000.jsonl to audit-000002"], UNTOLD),
-        (&[], UNTOLD),
-    ] {
+    for (told, why) in
+        [(&[0..=2][..], ""), (&[0..=0, 1..=2], ""), (&[0..=0, 2..=2], untold), (&[0..=1], UNTOLD), (&[], UNTOLD)]
+    {
         let home = whole();
-        told.iter().for_each(|path| home.tell(home.newest_key(), path));
+        told.iter().for_each(|segments| home.tell_truly(segments.clone()));
         home.more(1, &settings());
         home.begin_at(3);
         for doubt in home.doubts() {
             assert!(doubt.contains(why) && doubt.is_empty() == why.is_empty(), "{told:?}: {doubt}");
         }
+    }
+}
+
+#[test]
+fn what_names_no_segments_tells_of_none() {
+    for path in ["audit-000000.jsonl", "audit-000000.jsonl to audit-000002", "0 to 2", " to ", ""] {
+        let home = whole();
+        home.tell(home.newest_key(), path);
+        home.more(1, &settings());
+        home.begin_at(3);
+        assert!(home.doubts().iter().all(|doubt| doubt.contains(UNTOLD)), "{path}: {:?}", home.doubts());
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Reader {
     open: Option<Open>,
     /// Whether the segment at which it stands is known to have been there.
     began: bool,
-    /// What comes after is not looked at.
+    /// What comes after is not looked at, in this segment or a later one.
     end: Option<Cursor>,
     line: Vec<u8>,
 }
@@ -111,10 +111,15 @@ impl Reader {
         Self { dir: dir.to_owned(), at, open: None, began: at != Cursor::default(), end: None, line: Vec::new() }
     }
 
-    /// The same, and no byte of this segment is read from there on: what is not durable may be taken back, and others be
-    /// written in its place.
-    pub(crate) fn until(self, end: Cursor) -> Self {
-        Self { end: Some(end), ..self }
+    /// Reads no further than to this place, until another one is said: what is not durable may be taken back, and others
+    /// be written in its place. It says that this is the end, and goes into no later segment. What is compressed is read
+    /// to its end: it was durable before.
+    pub(crate) fn until(&mut self, end: Cursor) {
+        self.end = Some(end);
+        let cap = self.cap();
+        if let Some(lines) = self.open.as_mut().and_then(|open| open.lines.as_mut()) {
+            lines.end_at(cap);
+        }
     }
 
     /// Where it stands.
@@ -149,6 +154,15 @@ impl Reader {
             _ => 0,
         });
         Damage { file: open.path.clone(), line: first.saturating_add(open.count), why }
+    }
+
+    /// How far the segment at which it stands may be read.
+    fn cap(&self) -> u64 {
+        match self.end {
+            Some(end) if end.segment < self.at.segment => 0,
+            Some(end) if end.segment == self.at.segment => end.offset,
+            _ => u64::MAX,
+        }
     }
 
     /// Reads on; none when there is a line.
@@ -194,8 +208,12 @@ impl Reader {
 
     /// Opens the segment at which it stands, or the oldest after it.
     fn enter(&mut self) -> std::io::Result<Option<Step<'static>>> {
+        if self.end.is_some_and(|end| end <= self.at) {
+            return Ok(Some(Step::End { is_torn: false }));
+        }
         let Some(segment) = Segment::open(&self.dir, self.at.segment)? else {
-            let Some(next) = numbers(&self.dir)?.into_iter().find(|number| *number > self.at.segment) else {
+            let after = numbers(&self.dir)?.into_iter().find(|number| *number > self.at.segment);
+            let Some(next) = after.filter(|number| self.end.is_none_or(|end| *number <= end.segment)) else {
                 return Ok(Some(Step::End { is_torn: false }));
             };
             return Ok(self.go_on_in(next, self.at.segment));
@@ -207,8 +225,8 @@ impl Reader {
             Err(_) if packed => None,
             opened => Some(opened?),
         };
-        if let (Some(lines), Some(end)) = (&mut lines, self.end.filter(|end| end.segment == self.at.segment)) {
-            lines.end_at(end.offset);
+        if let Some(lines) = &mut lines {
+            lines.end_at(self.cap());
         }
         let broken = lines.is_none();
         let from = self.at.offset;
@@ -219,11 +237,12 @@ impl Reader {
     /// At the end of what can be read of a segment: goes on in the next when there is one, and once more through the
     /// rest of this one when that was not known before.
     fn leave(&mut self, torn: u64) -> std::io::Result<Option<Step<'static>>> {
-        let dir = &self.dir;
+        let (dir, end) = (&self.dir, self.end);
         let Some(open) = &mut self.open else { return Ok(None) };
         let is_last_look = open.next.is_some() || open.lines.as_ref().is_none_or(Lines::is_packed);
         if open.next.is_none() {
-            open.next = following(dir, self.at.segment)?;
+            // Where this one ends is not known before what comes after it may be read.
+            open.next = following(dir, self.at.segment)?.filter(|next| end.is_none_or(|end| *next <= end.segment));
         }
         let Some(next) = open.next else {
             open.doubtful = true;

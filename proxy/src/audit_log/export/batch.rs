@@ -86,7 +86,11 @@ impl Source {
             return Err(Astray::Ahead.into());
         }
         let mut reader = match self.reader.take() {
-            Some(reader) => reader,
+            Some(mut reader) => {
+                // The segment that it comes to next may have been longer since it was made.
+                reader.until(bounds.durable);
+                reader
+            }
             None => self.reader(bounds.durable)?,
         };
         let mut looked_again = false;
@@ -123,11 +127,6 @@ impl Source {
                 // It may still be taken back.
                 return Ok(self.give(batch, None));
             }
-            if let Some(before) = batch.as_mut().filter(|batch| batch.segment != after.segment) {
-                before.after.cursor = Cursor { segment: after.segment, offset: 0 };
-                before.more = true;
-                return Ok(self.give(batch, None));
-            }
             let expected = batch.as_ref().map(|batch| batch.next).or(self.place.entries);
             let other = expected.filter(|expected| read.is_some_and(|(number, _)| number != *expected));
             if read.is_none() || other.is_some() {
@@ -140,6 +139,12 @@ impl Source {
                     reader = self.reader(bounds.durable)?;
                     continue;
                 }
+            }
+            // Only an entry that follows says that nothing of the segment before is left.
+            if let Some(before) = batch.as_mut().filter(|batch| batch.segment != after.segment) {
+                before.after.cursor = Cursor { segment: after.segment, offset: 0 };
+                before.more = true;
+                return Ok(self.give(batch, None));
             }
             looked_again = false;
             let Some((number, seal)) = read else {
@@ -174,11 +179,12 @@ impl Source {
 
     /// A reader from its place on, which takes no byte that is not durable.
     fn reader(&self, durable: Cursor) -> Result<Reader, Trouble> {
-        let reader = match self.place == Place::default() {
+        let mut reader = match self.place == Place::default() {
             true => Reader::oldest(&self.dir)?,
             false => Reader::from(&self.dir, self.place.cursor),
         };
-        Ok(reader.until(durable))
+        reader.until(durable);
+        Ok(reader)
     }
 
     fn give(&mut self, batch: Option<Batch>, reader: Option<Reader>) -> Option<Batch> {

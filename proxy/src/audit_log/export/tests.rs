@@ -494,3 +494,58 @@ fn the_missing_beginning_of_a_segment_does_not_have_everything_sent_anew() {
     assert_eq!(gathered(&mut source, 7, log.durable()).concat_lines(), home.lines());
     assert_eq!(source.take_gaps(), 1);
 }
+
+/// What an attacker found: a reader that was kept took what had been durable when it was made for the end of a segment, and
+/// went on in the next one without a word.
+#[test]
+fn a_source_that_lags_behind_leaves_nothing_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = sealed("request", 24);
+    let segments: Vec<_> = lines.chunks(6).map(<[_]>::concat).collect();
+    let so_far = |upto: usize| lines[upto / 6 * 6..upto].concat().len() as u64;
+    let durable = |upto: usize| Cursor { segment: upto as u64 / 6, offset: so_far(upto) };
+    for at_once in 1..=7 {
+        for (seen, later) in [(8, 15), (8, 22), (7, 12), (12, 22), (14, 22), (1, 22), (6, 13)] {
+            for packed in [false, true] {
+                for (number, bytes) in (0..).zip(&segments) {
+                    fs::write(segment::plain(dir.path(), number), bytes).unwrap();
+                }
+                if packed {
+                    let whole = zstd::encode_all(segments[0].as_slice(), 3).unwrap();
+                    fs::write(segment::compressed(dir.path(), 0), whole).unwrap();
+                    fs::remove_file(segment::plain(dir.path(), 0)).unwrap();
+                }
+                let mut source = Source::new(dir.path(), Place::default());
+                let bounds = |upto| Bounds { lines: at_once, bytes: 1 << 20, durable: durable(upto), until: None };
+                // The reader is made at the first batch; the log goes on before the second.
+                let mut batches: Vec<_> = source.gather(&bounds(seen)).unwrap().into_iter().collect();
+                for upto in later..=23 {
+                    let batch = source.gather(&bounds(upto)).unwrap();
+                    assert!(batch.as_ref().is_none_or(|batch| batch.after.cursor <= durable(upto)));
+                    batches.extend(batch);
+                }
+                batches.extend(std::iter::from_fn(|| source.gather(&bounds(23)).unwrap()));
+                assert_eq!(batches.concat_lines(), lines[..23].concat(), "{at_once} {seen} {later} {packed}");
+                assert!(batches.windows(2).all(|pair| pair[0].next == pair[1].first));
+                assert_eq!(source.take_gaps(), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_end_of_a_segment_is_no_reason_to_go_on_in_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = sealed("request", 12);
+    fs::write(segment::plain(dir.path(), 0), lines[..4].concat()).unwrap();
+    fs::write(segment::plain(dir.path(), 1), lines[6..].concat()).unwrap();
+    let mut source = Source::new(dir.path(), Place::default());
+    let end = Cursor { segment: 1, offset: lines[6..].concat().len() as u64 };
+    let bounds = Bounds { lines: 1_000, bytes: 1 << 20, durable: end, until: None };
+    let first = source.gather(&bounds).unwrap().unwrap();
+    assert_eq!(first.lines, lines[..4].concat());
+    assert_eq!(first.after.cursor, after(&lines[..4]), "what should follow there is not in the next segment");
+    let rest = source.gather(&bounds).unwrap().unwrap();
+    assert_eq!((rest.first, rest.lines), (6, lines[6..].concat()));
+    assert_eq!(source.take_gaps(), 1);
+}

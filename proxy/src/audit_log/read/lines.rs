@@ -62,7 +62,7 @@ impl Lines {
         Self { input, offset }
     }
 
-    /// Reads no byte of a file that is not compressed from this offset on. To be said before the first is read.
+    /// Reads no byte of a file that is not compressed from this offset on, unless it was read already.
     pub(super) fn end_at(&mut self, end: u64) {
         if let Input::Plain(plain) = &mut self.input {
             plain.get_mut().end = end;

@@ -95,6 +95,40 @@ fn a_line_is_one_once_it_has_its_end() {
 }
 
 #[test]
+fn nothing_is_read_from_the_end_on_that_was_said() {
+    let log = Log::new();
+    log.append(0, b"a\nb\n");
+    log.append(1, b"c\nd\n");
+    log.append(2, b"e\n");
+    let mut reader = Reader::oldest(log.dir()).unwrap();
+    let upto = |segment, offset| Cursor { segment, offset };
+    for (end, expected) in [
+        (upto(0, 0), &[][..]),
+        (upto(0, 2), &["a"]),
+        (upto(0, 2), &[]),
+        (upto(0, 4), &["b"]),
+        (upto(1, 0), &[]),
+        (upto(1, 2), &["c"]),
+        // What is said meanwhile counts in the part that is open, and in those to which it comes.
+        (upto(2, 0), &["d"]),
+        (upto(2, 2), &["e"]),
+    ] {
+        reader.until(end);
+        assert_eq!(read(&mut reader), expected, "{end:?}");
+        assert!(reader.cursor() <= end, "{end:?}");
+    }
+    // Where its segment is gone, it does not go past the one in which it ends either.
+    let mut reader = Reader::from(log.dir(), upto(0, 2));
+    reader.until(upto(1, 2));
+    for number in 0..2 {
+        fs::remove_file(log.path(number)).unwrap();
+    }
+    assert!(read(&mut reader).is_empty());
+    reader.until(upto(2, 2));
+    assert_eq!(read(&mut reader), ["pruned 0-1", "e"]);
+}
+
+#[test]
 fn reading_goes_on_in_the_next_segment() {
     let log = Log::new();
     log.append(0, b"a\n");

@@ -11,13 +11,15 @@ use rustix::process::Signal;
 
 mod forger;
 
-use forger::{Forger, Lines, read, remove, segments, write};
+use forger::{Forger, Lines, begin_at, read, remove, segments, write};
 
 /// Who looks: with the log's keys, without any, and without any but with a checkpoint that was kept elsewhere.
 const LOOKS: [&str; 3] = ["with the keys", "without a key", "with a kept checkpoint"];
 
 /// A log of a gate that has ended, and what somebody kept of it.
 struct Log {
+    /// A gate is ready while this is there.
+    _server: FakeServer,
     gate: Gate,
     /// The folder as it was after half of the requests, and after all.
     half: PathBuf,
@@ -50,7 +52,17 @@ impl Log {
         gate.restart(|| {});
         let (whole, kept) = kept("whole");
         let vkey = String::from_utf8(gate.cli(&["audit", "checkpoint", "--vkey"]).stdout).unwrap().trim().to_owned();
-        Self { gate, half, whole, half_kept, kept, vkey }
+        Self { _server: server, gate, half, whole, half_kept, kept, vkey }
+    }
+
+    /// The gate starts once more, signs what it finds, and ends; all that is kept is of that moment.
+    fn go_on(&mut self) {
+        self.gate.restart(|| {});
+        self.gate.signal(Signal::TERM);
+        assert_eq!(self.gate.wait().code(), Some(0));
+        fs::remove_dir_all(&self.whole).unwrap();
+        copy(&self.gate.state().join("audit"), &self.whole);
+        fs::write(&self.kept, self.gate.cli(&["audit", "checkpoint"]).stdout).unwrap();
     }
 
     fn forger(&self, with_node: bool) -> Forger {
@@ -88,6 +100,10 @@ fn who_notices_what() {
     assert!(segments(&long.whole).len() > segments(&long.half).len() && segments(&long.half).len() > 2);
     let short = Log::with(4, "1MiB");
     assert_eq!(segments(&short.whole).len(), 1);
+    let mut told = Log::with(16, "4KiB");
+    let told_in = segments(&told.whole).len() - 1;
+    told.forger(false).tell(&told.gate.state().join("audit"));
+    told.go_on();
     let edit = |folder: &Path, change: fn(&mut Lines)| {
         let mut lines = read(folder);
         change(&mut lines);
@@ -231,7 +247,18 @@ fn who_notices_what() {
             &long,
             &long.kept,
             [true; 3],
-            Box::new(|dir| long.forger(false).prune(dir)),
+            Box::new(|dir| {
+                let newest = segments(dir).len() - 1;
+                long.forger(false).tell(dir);
+                begin_at(dir, newest);
+            }),
+        ),
+        (
+            "the same, but the entry is added while no gate runs, the next start signs it, and then they are deleted",
+            &told,
+            &told.kept,
+            [true, false, false],
+            Box::new(|dir| begin_at(dir, told_in)),
         ),
         (
             "with the keys of the seals: a word is changed; seals, tree and state fit",

@@ -213,6 +213,9 @@ fn what_the_gate_deletes_is_signed_and_what_was_changed_is_not_deleted() {
     fs::write(&line, shown.extra.unwrap()).unwrap();
     let check = ["audit", "check-proof", proof.to_str().unwrap(), "--line", &line, "--vkey", vkey.trim()];
     assert_eq!(run(&check).status.code(), Some(0));
+    if let Some(other) = verifier(&[&line, "--proof", proof.to_str().unwrap(), "--vkey", vkey.trim()]) {
+        assert!(other.status.success(), "{}", text(&other.stderr));
+    }
     assert!(!text(&gate.cli(&["doctor"]).stdout).contains("retention"));
     // A file that was made longer is not a reason to delete all before it, and is evidence.
     let files = logs(&folder);

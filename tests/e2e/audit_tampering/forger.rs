@@ -50,9 +50,8 @@ impl Forger {
         }
     }
 
-    /// Deletes all segments but the newest, and says in it that the gate did, under the key of that one segment. What a
-    /// start looks for stays: the checkpoint of the last that went.
-    pub(super) fn prune(&self, dir: &Path) {
+    /// Says in the newest segment, under the key of that one, that the gate deleted all others.
+    pub(super) fn tell(&self, dir: &Path) {
         let (files, lines) = (segments(dir), read(dir));
         let newest = files.len() - 1;
         let path = format!("audit-000000.jsonl to audit-{:06}.jsonl", newest - 1);
@@ -62,12 +61,6 @@ impl Forger {
         let mut text = fs::read(&files[newest]).unwrap();
         Chain::resume(key, place).seal(&entry.draft(), 1_800_000_000_000_000, &mut text);
         fs::write(&files[newest], text).unwrap();
-        for (number, file) in files[..newest].iter().enumerate() {
-            fs::remove_file(file).unwrap();
-            if number + 1 < newest {
-                fs::remove_file(file.with_extension("checkpoint")).unwrap();
-            }
-        }
     }
 
     /// A line with the number and the seal that it has at this place.
@@ -93,6 +86,16 @@ impl Forger {
         let text = Checkpoint { origin: origin.clone(), size: tree.size(), root: tree.root() }.to_text();
         let signature = note::sign(&text, &origin, node.secret().signing_key()).unwrap();
         fs::write(path, Note { text, signatures: vec![signature] }.to_string()).unwrap();
+    }
+}
+
+/// Deletes all segments before this one. What a start looks for stays: the checkpoint of the last that went.
+pub(super) fn begin_at(dir: &Path, first: usize) {
+    for (number, file) in segments(dir)[..first].iter().enumerate() {
+        fs::remove_file(file).unwrap();
+        if number + 1 < first {
+            fs::remove_file(file.with_extension("checkpoint")).unwrap();
+        }
     }
 }
 

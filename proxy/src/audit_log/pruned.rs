@@ -94,7 +94,7 @@ pub(super) fn accounts_for_the_beginning(
 
 /// The segments that the proof shows to have been deleted; `None` where there is none, or it shows nothing.
 fn proved(dir: &Path, signer: &VerifierKey) -> Option<RangeInclusive<u64>> {
-    let file = std::fs::File::open(path(dir)).ok()?;
+    let file = files::open_regular(&path(dir)).ok()?;
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file, MAX_PROOF as u64 + 1), &mut bytes).ok()?;
     let proof = Proof::parse(&bytes).ok()?;

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 /// The largest private file that is read, in bytes.
@@ -136,13 +137,37 @@ pub fn check_private(path: &Path) -> Result<(), FileError> {
     check(path, &fs::metadata(path).map_err(io_error("look at", path))?)
 }
 
+/// Opens a regular file for reading. What is none, such as a pipe or a device, is refused, and nobody waits for its other
+/// end.
+///
+/// # Errors
+/// What the system says; where it says nothing, the file is no regular one.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_with(OpenOptions::new().read(true), path)
+}
+
+/// Opens a regular file as these options say, and no other; see [`open_regular`]. The options' own flags are replaced.
+///
+/// # Errors
+/// What the system says; where it says nothing, the file is no regular one.
+pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = open_at_once(options, path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Opens what lies there without waiting for anybody who has its other end. For a regular file it changes nothing.
+fn open_at_once(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    options.custom_flags(nonblock).open(path)
+}
+
 /// Reads a private file as text, refusing one that others can read.
 ///
 /// # Errors
 /// When it cannot be read, is not UTF-8, larger than [`MAX_PRIVATE_FILE`], or too open.
 pub fn read_private(path: &Path) -> Result<Zeroizing<String>, FileError> {
     // The file that is checked is the one that is read, whatever happens to the name meanwhile.
-    let file = File::open(path).map_err(io_error("read", path))?;
+    let file = open_at_once(OpenOptions::new().read(true), path).map_err(io_error("read", path))?;
     let meta = file.metadata().map_err(io_error("look at", path))?;
     check(path, &meta)?;
     if !meta.is_file() || meta.len() > MAX_PRIVATE_FILE {
@@ -234,6 +259,23 @@ mod tests {
         assert!(!left.exists());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), stays.len() + 1);
         assert_eq!(remove_unfinished(&dir.path().join("none")).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let [pipe, file] = ["pipe", "file"].map(|name| dir.path().join(name));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        write_private(&file, b"text").unwrap();
+        for path in [&pipe, dir.path()] {
+            assert!(open_regular(path).unwrap_err().to_string().contains("no regular file"), "{}", path.display());
+        }
+        assert!(matches!(read_private(&pipe), Err(FileError::NotAFile(_))));
+        for options in [OpenOptions::new().read(true).write(true), OpenOptions::new().write(true)] {
+            assert!(open_regular_with(options, &pipe).is_err());
+            assert!(open_regular_with(options, &file).is_ok());
+        }
+        assert_eq!(io::read_to_string(open_regular(&file).unwrap()).unwrap(), "text");
     }
 
     #[test]

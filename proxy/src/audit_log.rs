@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use portcullis_audit::{Chain, NoteSignature, Position, VerifierKey};
-use portcullis_certs::NodeKey;
+use portcullis_certs::{NodeKey, files};
 use portcullis_filters::audit::{AuditError, AuditSink, Draft, Entry, Receipt};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
@@ -522,7 +522,9 @@ fn signer(dir: &Path, node: &NodeKey) -> Result<VerifierKey, AuditLogError> {
 fn lock(dir: &Path) -> Result<File, AuditLogError> {
     let path = dir.join("lock");
     let io = |source| AuditLogError::Io { what: "lock", path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = files::open_regular_with(&mut options, &path).map_err(io)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(AuditLogError::Busy(dir.to_owned())),

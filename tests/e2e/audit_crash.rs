@@ -1,6 +1,7 @@
 //! A gate that is killed at any moment has told of every answer that a client saw.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 /// How often the gate is killed where `PORTCULLIS_CRASH_RUNS` says nothing. The full test has 1,000.
 const RUNS: u64 = 12;
+/// As often one gate is killed, since all of its log is read each time; then another is.
+const SERIES: u64 = 50;
 /// Clients that ask at the same time.
 const CLIENTS: usize = 4;
 
@@ -43,11 +46,19 @@ fn a_killed_gate_has_told_of_every_answer_that_was_seen() {
     let seed = number("PORTCULLIS_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("{runs} runs, PORTCULLIS_CRASH_SEED={seed}");
     for (fsync, runs) in [("batch", runs / 2), ("always", runs / 4), ("off", runs.div_ceil(4))] {
-        kill_again_and_again(fsync, runs, &mut Dice(seed));
+        let dice = &mut Dice(seed);
+        let mut sum = (0, 0);
+        for first in (0..runs).step_by(SERIES as usize) {
+            let (asked, answered) = kill_again_and_again(fsync, first..runs.min(first + SERIES), dice);
+            sum = (sum.0 + asked, sum.1 + answered);
+            eprintln!("{fsync}: {} of {runs} kills, {} asked, {} answered", runs.min(first + SERIES), sum.0, sum.1);
+        }
+        assert!(runs < 8 || sum.1 > 0, "the load was none");
     }
 }
 
-fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
+/// Says how many requests were sent, and how many of them answered.
+fn kill_again_and_again(fsync: &str, runs: Range<u64>, dice: &mut Dice) -> (u64, usize) {
     let server = FakeServer::start();
     // Small segments and frequent checkpoints, so that many a kill meets a new segment or a signature.
     let settings =
@@ -55,7 +66,7 @@ fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
     let gate = Gate::before(&server).filter(&settings).start();
     let client = gate.approved_client("alice");
     let seen = Seen::default();
-    for run in 0..runs {
+    for run in runs {
         let moment = Duration::from_millis(20 + dice.roll(280));
         seen.stop.store(false, Ordering::Release);
         std::thread::scope(|scope| {
@@ -67,14 +78,9 @@ fn kill_again_and_again(fsync: &str, runs: u64, dice: &mut Dice) {
             gate.restart(|| seen.stop.store(true, Ordering::Release));
         });
         check(&gate, &seen, &format!("{fsync}, run {run}, killed after {moment:?}"));
-        if run % 100 == 99 {
-            eprintln!("{fsync}: {} kills of {runs}", run + 1);
-        }
     }
-    let asked = seen.asked.load(Ordering::Acquire);
     let answered = seen.answered.lock().unwrap().len();
-    eprintln!("{fsync}: {runs} kills, {asked} asked, {answered} answered");
-    assert!(runs < 8 || answered > 0, "the load was none");
+    (seen.asked.load(Ordering::Acquire), answered)
 }
 
 fn ask_until_it_ends(client: &Client, seen: &Seen) {

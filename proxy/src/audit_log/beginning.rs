@@ -1,11 +1,11 @@
 //! How a segment begins, as its own first line says under its seal.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use portcullis_audit::{Line, MAX_LINE, Position, SegmentKeys, check_lines};
+use portcullis_certs::files;
 
 use super::resume::follows;
 
@@ -17,11 +17,7 @@ const MAX_WINDOW_LOG: u32 = 27;
 /// # Errors
 /// What the system says; what it does not say, the file does: it is none, or not compressed.
 pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
+    let file = files::open_regular(path)?;
     if path.extension().is_some_and(|end| end == "zst") { unpacked(file) } else { Ok(Box::new(file)) }
 }
 

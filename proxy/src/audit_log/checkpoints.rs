@@ -1,6 +1,5 @@
 //! Signing the log: the root of its tree, as a note that anybody can check who knows the node's public key.
 
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -191,13 +190,7 @@ pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Signed, BadCheckpoi
 /// Reads a note, of which nothing is verified.
 pub(crate) fn read_note(path: &Path) -> Result<Note, BadCheckpoint> {
     let unread = |why: String| BadCheckpoint::Unread { path: path.to_owned(), why };
-    // Nobody waits for the other end of a pipe that lies there.
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| unread(error.to_string()))?;
-    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
-        return Err(unread("it is no regular file".to_owned()));
-    }
+    let file = files::open_regular(path).map_err(|error| unread(error.to_string()))?;
     let mut text = String::new();
     let most = note::MAX_NOTE as u64 + 1;
     let wrong = |why: String| BadCheckpoint::Wrong { path: path.to_owned(), why };

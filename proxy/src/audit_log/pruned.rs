@@ -117,7 +117,7 @@ impl<'k> Trusted<'k> {
     /// Whether the proof beside the log shows that the segment was deleted.
     fn proves(&self, dir: &Path, signer: &VerifierKey, gone: u64) -> bool {
         let line = || {
-            let file = std::fs::File::open(path(dir)).ok()?;
+            let file = files::open_regular(&path(dir)).ok()?;
             let mut bytes = Vec::new();
             io::Read::read_to_end(&mut io::Read::take(file, MAX_PROOF as u64 + 1), &mut bytes).ok()?;
             let proof = Proof::parse(&bytes).ok()?;

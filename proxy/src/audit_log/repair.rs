@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_certs::NodeKey;
+use portcullis_certs::{NodeKey, files};
 use portcullis_filters::audit::{AuditSink as _, Entry};
 use sha2::{Digest as _, Sha256};
 
@@ -163,7 +163,7 @@ impl Seen {
 
 /// Reads a file from a place to its end.
 fn rest(path: &Path, from: u64, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut file = File::open(path)?;
+    let mut file = files::open_regular(path)?;
     io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
     let mut piece = vec![0; PIECE];
     loop {

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
+use portcullis_certs::files;
 
 use super::state::State;
 use super::tree_file::{Beyond, TreeFile};
@@ -193,7 +194,7 @@ impl Walk {
         let size = state.position.next_seq;
         let wrong = |why: &str| damaged(dir, format!("{why}, and {size} were durable"));
         let path = segment::plain(dir, state.segment);
-        match File::open(&path) {
+        match files::open_regular(&path) {
             Ok(file) => {
                 let length = file.metadata().map_err(at("look at", &path))?.len();
                 if length < state.offset {
@@ -401,11 +402,11 @@ pub(super) fn follows(line: &[u8]) -> Option<Position> {
 /// Reads a segment, plain or compressed.
 pub(super) fn open(dir: &Path, number: u64) -> Result<Box<dyn Read>, AuditLogError> {
     let path = segment::plain(dir, number);
-    match File::open(&path) {
+    match files::open_regular(&path) {
         Ok(file) => Ok(Box::new(file)),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
             let path = segment::compressed(dir, number);
-            let file = File::open(&path).map_err(at("open", &path))?;
+            let file = files::open_regular(&path).map_err(at("open", &path))?;
             Ok(Box::new(zstd::stream::read::Decoder::new(file).map_err(at("read", &path))?))
         }
         Err(source) => Err(at("open", &path)(source)),

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use portcullis_certs::files;
+
 #[cfg(debug_assertions)]
 use super::faults::{self, Op};
 
@@ -80,13 +82,13 @@ impl SegmentFile {
         if plain(dir, number).exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        Ok(Self::at(options().create(true).truncate(true).open(&path)?, &path))
+        Ok(Self::at(files::open_regular_with(options().create(true).truncate(true), &path)?, &path))
     }
 
     /// Opens a segment that is there.
     pub(super) fn open(dir: &Path, number: u64) -> io::Result<Self> {
         let path = plain(dir, number);
-        Ok(Self::at(options().open(&path)?, &path))
+        Ok(Self::at(files::open_regular_with(&mut options(), &path)?, &path))
     }
 
     fn at(file: File, path: &Path) -> Self {

@@ -8,6 +8,7 @@ mod checks;
 mod damage;
 mod disk;
 mod keeping;
+mod pipes;
 mod refused;
 mod repair;
 mod retention;

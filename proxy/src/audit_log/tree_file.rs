@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use portcullis_audit::tree::{Hash, Nodes, stored_count};
+use portcullis_certs::files;
 
 /// The size of a hash, in bytes.
 const HASH: u64 = 32;
@@ -42,7 +43,7 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 impl TreeFile {
     /// Opens the file for reading proofs.
     pub(crate) fn read(dir: &Path) -> io::Result<Self> {
-        let file = File::open(path(dir))?;
+        let file = files::open_regular(&path(dir))?;
         let length = file.metadata()?.len();
         Ok(Self { file, length })
     }
@@ -59,7 +60,7 @@ impl TreeFile {
 
     /// Opens the file for a log of so many entries. `None` where it holds less, or is not there. Changes nothing yet.
     pub(super) fn open(dir: &Path, size: u64) -> io::Result<Option<Self>> {
-        let file = match OpenOptions::new().read(true).write(true).open(path(dir)) {
+        let file = match files::open_regular_with(OpenOptions::new().read(true).write(true), &path(dir)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

@@ -1,9 +1,9 @@
 //! A look at the end of a log alone, which takes as long for a large one as for a small one.
 
-use std::fs::File;
 use std::path::Path;
 
 use portcullis_audit::{Line, Position, SegmentKeys, VerifierKey, tree};
+use portcullis_certs::files;
 
 use super::{CheckError, Doubt, io as at};
 use crate::audit_log::checkpoints::{self, BadCheckpoint};
@@ -67,7 +67,7 @@ pub(crate) fn end(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Resul
         return Err(CheckError::Absent(dir.to_owned()));
     };
     let path = segment::plain(dir, newest);
-    let file = File::open(&path).map_err(at("open", &path))?;
+    let file = files::open_regular(&path).map_err(at("open", &path))?;
     let length = file.metadata().map_err(at("look at", &path))?.len();
     let bytes = last_lines(&file, length).map_err(at("read", &path))?;
     let whole = memchr::memrchr(b'\n', &bytes).and_then(|end| bytes.get(..end)).unwrap_or_default();
@@ -101,7 +101,7 @@ pub(crate) fn end(dir: &Path, keys: &SegmentKeys, signer: &VerifierKey) -> Resul
 /// Why the line is not where the state says, where it is not.
 fn moved(dir: &Path, keys: &SegmentKeys, state: &State) -> Result<Option<&'static str>, CheckError> {
     let path = segment::plain(dir, state.segment);
-    let file = match File::open(&path) {
+    let file = match files::open_regular(&path) {
         Ok(file) => file,
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at("open", &path)(error)),
         // It ended there, and was compressed since, or was the last of those that were deleted.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_audit::{Line, MAX_LINE, Position};
+use portcullis_certs::files;
 
 use super::{CheckError, io as at};
 use crate::audit_log::resume::follows;
@@ -81,9 +82,9 @@ pub(crate) fn of_files(files: &[PathBuf]) -> Result<Vec<Source>, CheckError> {
 impl Source {
     /// Opens it at its beginning. What is read from the disk is added up in `read`.
     pub(crate) fn open(&self, read: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>, CheckError> {
-        let (path, file) = match (File::open(&self.path), &self.compressed) {
+        let (path, file) = match (files::open_regular(&self.path), &self.compressed) {
             (Err(error), Some(compressed)) if error.kind() == io::ErrorKind::NotFound => {
-                (compressed, File::open(compressed))
+                (compressed, files::open_regular(compressed))
             }
             (opened, _) => (&self.path, opened),
         };

@@ -4,12 +4,12 @@
 //! them stand the checkpoints that were signed over them. The names in their order give the log. A batch that may have
 //! been put is put again under the same name with the same lines, and only where nothing stands.
 
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis_audit::note::MAX_NOTE;
+use portcullis_certs::files;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::Batch;
@@ -52,7 +52,7 @@ impl<S: Shelf> Archive<S> {
 
     /// Puts a checkpoint of this segment, when everything that it covers was put.
     fn note(&mut self, number: u64, place: Place) -> Result<(), Trouble> {
-        let Ok(file) = File::open(segment::checkpoint(&self.log, number)) else { return Ok(()) };
+        let Ok(file) = files::open_regular(&segment::checkpoint(&self.log, number)) else { return Ok(()) };
         let mut note = Vec::new();
         file.take(MAX_NOTE as u64).read_to_end(&mut note).map_err(|error| Trouble::Sink(error.to_string()))?;
         let size = note

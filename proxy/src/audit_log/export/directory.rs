@@ -1,6 +1,5 @@
 //! A folder of objects: a disk of its own, or one of another machine.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +52,7 @@ impl Shelf for Folder {
     fn get(&mut self, name: &str, most: usize) -> Result<Vec<u8>, String> {
         let path = self.path.join(name);
         let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
+        let read = files::open_regular(&path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
         read.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         Ok(bytes)
     }

@@ -5,6 +5,8 @@ use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use portcullis_certs::files;
+
 use super::lines::Lines;
 
 /// The largest window that a compressed segment may ask for, as a power of two: 128 MiB, which is also the most that
@@ -43,7 +45,7 @@ impl Segment {
 
     /// Opens a file that holds lines, wherever it is; one whose name ends in `.zst` is compressed.
     pub(crate) fn file(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = files::open_regular(path)?;
         let content = if path.extension().is_some_and(|end| end == "zst") {
             let mut decoder = zstd::Decoder::new(file)?;
             decoder.window_log_max(MAX_WINDOW_LOG)?;

@@ -207,7 +207,7 @@ fn what_is_no_file_holds_up_nothing() {
     let pipe = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, home.segment(1), pipe, 0o600.into(), 0).unwrap();
     let why = home.kept_back(AuditSettings { compress: true, ..old() });
-    assert!(why.contains("audit-000001.jsonl") && why.contains("it is no file"), "{why}");
+    assert!(why.contains("audit-000001.jsonl") && why.contains("it is no regular file"), "{why}");
 }
 
 #[test]

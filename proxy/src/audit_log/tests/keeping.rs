@@ -92,14 +92,17 @@ impl Home {
         first["timestamp"].as_str().unwrap()[..5].to_owned()
     }
 
-    /// Opens the log, and says why nothing is deleted; nothing is.
+    /// Opens the log, and says why not all is deleted: a segment that was changed, and then it is still there, and all
+    /// that came after it.
     fn kept_back(&self, settings: AuditSettings) -> String {
         let before = self.here();
         let (log, _) = self.open(settings);
         until(|| log.shared.kept_back.lock().unwrap().is_some());
         let why = log.status_json()["kept_back_because"].as_str().unwrap().to_owned();
         drop(log);
-        assert_eq!(self.here(), before, "{why}");
+        let changed =
+            before.iter().position(|number| why.contains(&format!("/audit-{number:06}."))).expect("a segment");
+        assert!(self.here().ends_with(&before[changed..]), "{why}");
         assert!(why.contains("portcullis audit verify"), "{why}");
         why
     }

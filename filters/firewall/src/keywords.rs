@@ -26,9 +26,9 @@ const BLOCK: usize = 64;
 /// The places of so many bytes are listed together.
 const CHUNK: usize = 512;
 
-/// As many places of a block are listed without asking whether they are any; and as many where a processor lists
-/// those of half a block at once.
+/// As many places of a block are listed without asking whether they are any.
 const UNASKED: usize = 6;
+/// As many are, where a processor lists those of half a block at once.
 const AT_ONCE: usize = BLOCK / 2;
 
 /// Keywords are known by so many hashes: of four bytes, and of three.

@@ -83,14 +83,14 @@ impl Planes {
         }
     }
 
-    /// The 64 bytes from a place on; that of the place is the lowest bit.
+    /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         let of = |number: usize| self.blocks.get(number).map_or(0, &plane);
         let (number, shift) = (at / BLOCK, at % BLOCK);
         of(number) >> shift | of(number + 1) << 1 << (BLOCK - 1 - shift)
     }
 
-    /// The 64 bytes before a place; that of the last one is the highest bit.
+    /// A bit for each of the 64 bytes before a place; that of the last one is the highest bit.
     pub(crate) fn behind(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         match at.checked_sub(BLOCK) {
             Some(begin) => self.ahead(begin, plane),
@@ -119,7 +119,7 @@ impl Planes {
         })
     }
 
-    /// Every run of at least so many bytes of one kind, 64 at most.
+    /// Every run of at least `LEAST` bytes of one kind; `LEAST` is 64 at most.
     pub(crate) fn runs<'p, const LEAST: u32>(
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
@@ -134,8 +134,8 @@ impl Planes {
     }
 }
 
-/// Where among 64 bits, of which more follow, as many begin that are all set. Of a run that goes over both, where it
-/// begins; of others also places within.
+/// Where in these 64 bits a row of `LEAST` set ones begins, which may go on into the next. A row that goes on is named by
+/// its beginning; one within, by each place where `LEAST` of it are left.
 #[inline(always)]
 fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
     let (mut all, mut known) = (bits, 1);

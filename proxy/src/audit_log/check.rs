@@ -358,7 +358,7 @@ impl Report {
                 self.checkpoints += 1;
                 self.signed = self.signed.max(Some(*over));
             }
-            Some(_) => self.doubt(path, format!("the first {over} entries are not those that it was signed over: they were rewritten")),
+            Some(_) => self.doubt(path, format!("the first {over} entries are not those that it was signed over: they were rewritten, or an older log was put back and went on")),
             // Nothing is known of what comes after a broken line.
             None if broken => {}
             None => self.doubt(

@@ -7,7 +7,8 @@ pub(crate) enum Concern {
     Alarm,
     /// As it should be.
     None,
-    /// The log could not be written for a while, was not closed, or nothing said where it stood; the rest is in order.
+    /// The log could not be written for a while, something that was no entry was taken off its end, or nothing said where
+    /// it stood.
     Trouble,
 }
 

@@ -90,9 +90,9 @@ pub(crate) enum AuditCommand {
     )]
     Export(export::ExportArgs),
     /// Shows what this gate countersigned of other nodes' logs, as their witness, and what contradicted it. 1: something
-    /// did.
+    /// did, or one was countersigned longer ago than `--max-age`.
     #[command(
-        after_help = "Example:\n  portcullis audit witnessed\n  portcullis audit witnessed --origin 'peer:…/audit' > seen.checkpoint\n  portcullis audit witnessed --forget 'peer:…/audit'"
+        after_help = "Example:\n  portcullis audit witnessed\n  portcullis audit witnessed --origin 'peer:…/audit' > seen.checkpoint\n  portcullis audit witnessed --max-age 2h\n  portcullis audit witnessed --forget 'peer:…/audit'"
     )]
     Witnessed(witnessed::WitnessedArgs),
 }

@@ -248,7 +248,8 @@ fn log(config: &Config, line: &mut Say<'_>) {
                 "audit",
                 Health::Fail,
                 doubt.to_string(),
-                "`portcullis audit verify` tells more; keep a copy of the folder and find out who wrote to it",
+                "`portcullis audit verify` tells more, and `portcullis audit repair` whether a power cut may have left it; keep a copy \
+                 of the folder and find out who wrote to it",
             ),
         },
         Err(failure) => line("audit", Health::Fail, failure.message, "`portcullis audit verify` tells more"),
@@ -263,7 +264,7 @@ fn retention(config: &Config, line: &mut Say<'_>) {
             "retention",
             Health::Fail,
             printable(why),
-            "`portcullis audit verify` tells more; nothing is deleted meanwhile",
+            "put back what was written, and it goes on by itself within a minute; otherwise the disk fills",
         );
     }
 }

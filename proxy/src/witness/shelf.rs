@@ -34,6 +34,7 @@ const LOCK: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What the name of the note that it contradicts has instead.
 const BESIDE: &str = "countersigned-";
 
 /// The files.

@@ -1,7 +1,8 @@
 //! Where in a text a keyword may be: one look into a small table for every two bytes, without anything to guess.
 //!
-//! Of the four bytes of a keyword those in the middle of five are hashed. So one look says of two places, one after
-//! the other, what must stand before the three bytes, and what behind them.
+//! Of the five bytes from an even place on, the three in the middle are hashed. At the even place they are a keyword's
+//! last three, and its first must stand before them; at the odd one they are its first three, and its fourth must stand
+//! behind them. So one look answers for both.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, i16x32, i32x16, u8x64, u16x32, u32x16};

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Selection, Source, Through};
 
-mod reviewed;
+mod beside;
 
 const RULES: &str = r#"
 [[rules]]

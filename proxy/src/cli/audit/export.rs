@@ -37,7 +37,7 @@ enum Format {
     Cef,
     /// A table with a header (RFC 4180).
     Csv,
-    /// The lines as they stand, which `portcullis audit verify` can check where they are whole segments.
+    /// The lines as they stand. Who is to verify them gets the segments themselves: each has a key of its own.
     Jsonl,
     /// Events of the Open Cybersecurity Schema Framework, as JSON.
     Ocsf,

@@ -82,7 +82,8 @@ fn wanted(dir: &Path, args: &ProveArgs) -> Outcome<Vec<u8>> {
         && seq < oldest
     {
         return Err(Failure::no(format!(
-            "entry {seq} was deleted with its segment, as `filters.audit.keep` has it: the oldest that is here is {oldest}"
+            "entry {seq} is not here any more: the oldest that is here is {oldest}; whether the gate deleted what came before, \
+             `portcullis audit verify` tells"
         )));
     }
     found.ok_or_else(|| Failure::no(format!("there is no {what} in `{}`", dir.display())))

@@ -36,7 +36,7 @@ pub(super) fn run(args: &RepairArgs) -> Outcome {
         if as_json {
             say!("{}", json!({"ok": true, "damage": null}));
         } else {
-            say!("nothing to repair: a gate would continue this log as it is");
+            say!("nothing to repair: a start continues this log, and takes off a torn last line by itself");
         }
         return Ok(());
     };
@@ -61,7 +61,8 @@ fn tell(damage: &Damage, done: bool, as_json: bool) {
         return;
     }
     say!("{file}: {why}");
-    say!("  the log's {entries} entries before that hold; {signed} of them are under a checkpoint, and nothing after");
+    say!("  the log has {entries} entries before that, {signed} of them under a checkpoint, and nothing after");
+    say!("  only its end was looked at: `portcullis audit verify` reads the rest");
     let bytes = format!("the {bytes} bytes from byte {holds} on, in which {lines} lines end,");
     if done {
         say!("  {bytes} were taken off and are kept in `{kept}`; an entry `audit.repaired` says so");

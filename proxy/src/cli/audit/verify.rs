@@ -199,7 +199,7 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
         };
         say!("{entries} in {}, {} to {}", count(*segments, "segment"), dash(first), dash(last));
         if let Some(earlier) = size.checked_sub(report.entries).filter(|earlier| *earlier > 0) {
-            say!("the {earlier} before them are not here");
+            say!("{earlier} more are not here, or were not read");
         }
         say!("head {}", dash(head));
         say!("{}", signatures(*checkpoints, *signed, *size, witnesses));
@@ -223,7 +223,7 @@ fn tell(report: &Report, keys: &SealKeys, held: &[Signed], as_json: bool) -> Out
 
 /// What is under a checkpoint, for people.
 fn signatures(checkpoints: u64, signed: Option<u64>, size: u64, witnesses: &BTreeSet<String>) -> String {
-    let Some(signed) = signed else { return "no checkpoint covers it".to_owned() };
+    let Some(signed) = signed else { return "no checkpoint that was looked at is over it".to_owned() };
     let mut said = format!(
         "{}; the newest is over {signed} entries",
         match checkpoints {

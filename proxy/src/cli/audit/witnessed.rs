@@ -82,7 +82,7 @@ fn silent(kept: &[Kept], age: Duration) -> impl Iterator<Item = String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     kept.iter().filter(move |one| now.saturating_sub(Duration::from_secs(one.time)) > age).map(|one| {
         format!(
-            "the log `{}` was countersigned last at {}: its gate is down, cannot reach this one, or shows its log no more",
+            "the log `{}` was countersigned last at {}: its gate is down, cannot reach this one, or asks no more",
             one.checkpoint.origin,
             moment(one.time).unwrap_or_default()
         )

@@ -1,4 +1,4 @@
-//! What reviews found: what stands beside a key, and what a budget leaves unsaid.
+//! What stands beside a key, and what a budget leaves unsaid.
 
 use super::*;
 

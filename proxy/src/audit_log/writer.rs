@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use portcullis_audit::{Chain, Hash, Position, SegmentKeys, Tree};
 use portcullis_filters::audit::{AuditError, Entry};
 
-#[cfg(test)]
+#[cfg(all(test, debug_assertions))]
 use super::faults;
 use super::queue::{Pending, Woken};
 use super::segment::{self, SegmentFile};
@@ -74,7 +74,7 @@ impl Writer {
         let mut group: Vec<Pending> = Vec::with_capacity(GROUP);
         let mut sealed = Sealed::default();
         loop {
-            #[cfg(test)]
+            #[cfg(all(test, debug_assertions))]
             let _ = faults::script::play(faults::Op::Round, &self.dir.join("writer"));
             let until = self.wakes_at();
             let woken = self.shared.queue.take(&mut group, GROUP, until);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_filters::audit::{AuditError, Draft};
 use tokio::sync::{Notify, oneshot};
@@ -10,6 +10,9 @@ use tokio::sync::{Notify, oneshot};
 /// With so many entries waiting, no further exchange begins. Those that have begun may still hand theirs over: there
 /// are as many of them as connections and streams are let in.
 const FULL: usize = 4096;
+
+/// How long the writer looks out for the next entry before it sleeps: about what it takes to wake it.
+const LOOK_OUT: Duration = Duration::from_micros(20);
 
 /// An entry that waits to be written, and who waits for it.
 pub(super) struct Pending {
@@ -64,6 +67,7 @@ impl Queue {
 
     /// Waits until there is something to do, at the latest until this moment, and takes at most so many entries.
     pub(super) fn take(&self, group: &mut Vec<Pending>, most: usize, until: Option<Instant>) -> Woken {
+        self.look_out();
         let mut waiting = self.lock();
         while waiting.entries.is_empty() && !waiting.closed && !std::mem::take(&mut waiting.nudged) {
             waiting.idle = true;
@@ -87,6 +91,20 @@ impl Queue {
             self.room.notify_waiters();
         }
         if closed && taken == 0 { Woken::Closed } else { Woken::Work }
+    }
+
+    /// Looks out for the next entry for a moment: who hands it over need not wake this thread then, which on an idle
+    /// machine takes longer than all the rest.
+    fn look_out(&self) {
+        let began = Instant::now();
+        while began.elapsed() < LOOK_OUT {
+            let waiting = self.lock();
+            if !waiting.entries.is_empty() || waiting.nudged || waiting.closed {
+                return;
+            }
+            drop(waiting);
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until the queue is not full.

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::resume::last_that_holds;
 use super::segment::{self, SegmentFile};
-use super::{AuditKey, AuditLog, AuditLogError, lock, signer};
+use super::{AuditKey, AuditLog, AuditLogError, lock, pruned, signer};
 use crate::config::AuditSettings;
 
 /// As many files are kept of damage at one place.
@@ -59,8 +59,11 @@ impl Damaged {
     /// When a gate writes the log, when something is wrong that a checkpoint is over, or when the disk says no.
     pub(crate) fn find(dir: &Path, key: &AuditKey, node: &NodeKey) -> Result<Option<Self>, AuditLogError> {
         let lock = lock(dir)?;
-        let end = last_that_holds(dir, &key.segments(), &signer(dir, node)?)?;
+        let (keys, signer) = (key.segments(), signer(dir, node)?);
+        let end = last_that_holds(dir, &keys, &signer)?;
         let (Some(why), Some((number, holds))) = (end.damage, end.segment) else { return Ok(None) };
+        // Nothing is taken off a log that would not be continued afterwards.
+        pruned::accounts_for_the_beginning(dir, &keys, &signer)?;
         let file = segment::plain(dir, number);
         let mut seen = Seen::default();
         rest(&file, holds, |piece| seen.see(piece)).map_err(at("read", &file))?;

@@ -96,6 +96,8 @@ fn a_torn_end_of_a_log_that_is_refused_stays() {
 #[test]
 fn a_tree_that_is_gone_is_not_begun_by_a_start_that_is_refused() {
     let home = long();
+    // Nor does what a writer left half written go: it may say what happened.
+    fs::write(home.log_dir().join("state.json.0123456789abcdef.new"), "half").unwrap();
     fs::remove_file(tree_file::path(&home.log_dir())).unwrap();
     refused(&home, "the file `tree` holds fewer entries");
     // Nor where the first entries are not there that it could be made from.

@@ -197,3 +197,32 @@ fn a_gate_that_runs_is_left_alone() {
     let (_log, _) = home.open(settings());
     assert!(matches!(find(&home), Err(AuditLogError::Busy(_))));
 }
+
+#[test]
+fn nothing_is_taken_off_a_log_that_is_refused_for_its_beginning() {
+    let home = Home::new();
+    let small = AuditSettings { segment_bytes: 2_000, ..settings() };
+    let (log, _) = home.open(small);
+    let mut number = 0;
+    while log.shared.current_segment() < 3 {
+        write(&log, number);
+        number += 1;
+    }
+    write(&log, number);
+    write(&log, number);
+    let home = home.copy();
+    log.close();
+    // Nobody told that this segment was deleted.
+    fs::remove_file(home.segment(0)).unwrap();
+    let mut bytes = fs::read(home.segment(3)).unwrap();
+    let last = bytes.len() - 100;
+    bytes[last - 1_000..last - 900].fill(0);
+    fs::write(home.segment(3), bytes).unwrap();
+    let before = files(&home);
+    match find(&home) {
+        Err(AuditLogError::Damaged { why, .. }) => assert!(why.contains("is its first segment"), "{why}"),
+        Err(error) => panic!("{error}"),
+        Ok(found) => panic!("{:?}", found.map(|found| found.damage)),
+    }
+    assert_eq!(files(&home), before);
+}

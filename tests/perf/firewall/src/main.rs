@@ -31,6 +31,10 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
+/// The gate's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The rules as a gate has them by default.
 fn rules() -> anyhow::Result<Rules> {
     Rules::load(true, &[], &Selection::default()).map_err(|wrong| {

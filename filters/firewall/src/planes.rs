@@ -84,6 +84,7 @@ impl Planes {
     }
 
     /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
+    #[inline(always)]
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         let of = |number: usize| self.blocks.get(number).map_or(0, &plane);
         let (number, shift) = (at / BLOCK, at % BLOCK);
@@ -91,6 +92,7 @@ impl Planes {
     }
 
     /// A bit for each of the 64 bytes before a place; that of the last one is the highest bit.
+    #[inline(always)]
     pub(crate) fn behind(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         match at.checked_sub(BLOCK) {
             Some(begin) => self.ahead(begin, plane),

@@ -5,10 +5,10 @@ mod steps;
 
 use std::ops::Range;
 
-use fearless_simd::Level;
+use fearless_simd::{Level, dispatch};
 
 use super::{Sink, give, may_hide};
-use crate::planes::{BLOCK, Block, Planes};
+use crate::planes::{BLOCK, Planes};
 use steps::{BLOCKS, NARROW, STEP, Steps};
 
 /// As many groups are joined at once, and as many of them are joined with those after them, too.
@@ -22,17 +22,24 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
     let level = Level::new();
     for first in (0..planes.blocks().len()).step_by(BLOCKS) {
         let mut places = steps::places(level, planes.blocks(), first);
-        while places != 0 {
-            let place = first * BLOCK + places.trailing_zeros() as usize * STEP;
-            places &= places - 1;
-            let word = |block: &Block| block.word;
-            let (_, steps) = Steps::over(planes.ahead(place, word), planes.behind(place, word));
-            let steps = Steps { place, ..steps };
-            if steps.go_on(bytes) {
-                rows.look(&steps, sink);
-            }
+        while let Some(steps) = dispatch!(level, _simd => next(bytes, planes, first, &mut places)) {
+            rows.look(&steps, sink);
         }
     }
+}
+
+/// The next of these places at which a row goes on.
+#[inline(always)]
+fn next(bytes: &[u8], planes: &Planes, first: usize, places: &mut u64) -> Option<Steps> {
+    while *places != 0 {
+        let place = first * BLOCK + places.trailing_zeros() as usize * STEP;
+        *places &= *places - 1;
+        let steps = Steps::at(planes, place);
+        if steps.go_on(bytes) {
+            return Some(steps);
+        }
+    }
+    None
 }
 
 /// The rows of a text, from the first to the last.

@@ -5,9 +5,9 @@
 //! work it out for eight.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, u64x4, u64x8};
+use fearless_simd::{Level, dispatch, mask64x8, u64x4, u64x8};
 
-use crate::planes::{BLOCK, Block};
+use crate::planes::{BLOCK, Block, Planes};
 
 /// How far apart a text is looked at. A token in groups is longer.
 pub(super) const STEP: usize = 16;
@@ -38,8 +38,15 @@ pub(super) fn places(level: Level, blocks: &[Block], first: usize) -> u64 {
 
 #[inline(always)]
 fn in_blocks<S: Simd>(simd: S, words: &[u64; BLOCKS + 2]) -> u64 {
-    let each = words.windows(4).filter_map(<[u64]>::first_chunk).step_by(2).zip((0..).step_by(2 * BLOCK / STEP));
-    each.fold(0, |places, (near, bit)| places | in_two(simd, near) << bit)
+    let (mut places, mut bit) = (0, 0);
+    // A loop, since what a closure does would be compiled for the least processor.
+    for near in words.windows(4).step_by(2) {
+        if let Some(near) = near.first_chunk() {
+            places |= in_two(simd, near) << bit;
+        }
+        bit += 2 * BLOCK / STEP;
+    }
+    places
 }
 
 /// In the two blocks in the middle.
@@ -75,25 +82,43 @@ const REST: [u64; 8] = [63, 47, 31, 15, 63, 47, 31, 15];
 /// What [`Steps::over`] says of eight places.
 #[inline(always)]
 fn may_go_over<S: Simd>(simd: S, ahead: u64x8<S>, behind: u64x8<S>) -> u64 {
-    let all = |number: usize| u64x8::splat(simd, number as u64);
-    // How many of the lowest bits are set.
-    let ones = |bits: u64x8<S>| (bits & (!bits - 1)).count_ones();
-    let from = |bits: u64x8<S>, at: u64x8<S>| bits >> (at & 63);
     let first = ones(ahead);
     let rest = from(ahead, first);
     let gap = ones(!rest);
     let group = ones(from(rest, gap));
     let step = group + gap;
-    let inside = (all(1) << (gap & 63)) - 1;
-    let is_gap = |bits: u64x8<S>, at: u64x8<S>| (from(bits, at) & inside).simd_eq(0);
+    let inside = (u64x8::splat(simd, 1) << (gap & 63)) - 1;
     let (after, behind_it) = (first + step, first - step);
-    let (after_one, after_two) = (is_gap(ahead, after), is_gap(ahead, after + step));
-    let (before_none, before_one) = (is_gap(behind, behind_it), is_gap(behind, behind_it - step));
+    let (after_one, after_two) = (is_gap(ahead, after, inside), is_gap(ahead, after + step, inside));
+    let (before_none, before_one) = (is_gap(behind, behind_it, inside), is_gap(behind, behind_it - step, inside));
     // What is too large or too small comes out below zero.
-    let holds = |sizes: u64x8<S>| (sizes & (1 << (u64::BITS - 1))).simd_eq(0);
-    let fits = (all(GROUP) - first) | (gap - 1) | (all(GAP) - gap) | (group - 1) | (all(GROUP) - group);
+    let (most, widest) = (u64x8::splat(simd, GROUP as u64), u64x8::splat(simd, GAP as u64));
+    let fits = (most - first) | (gap - 1) | (widest - gap) | (group - 1) | (most - group);
     let whole = holds(group - first) & before_none;
     (holds(fits) & ((after_one & after_two) | (whole & (after_one | before_one)))).to_bitmask()
+}
+
+/// How many of the lowest bits are set.
+#[inline(always)]
+fn ones<S: Simd>(bits: u64x8<S>) -> u64x8<S> {
+    (bits & (!bits - 1)).count_ones()
+}
+
+#[inline(always)]
+fn from<S: Simd>(bits: u64x8<S>, at: u64x8<S>) -> u64x8<S> {
+    bits >> (at & 63)
+}
+
+/// Whether none of the bits from a place on is set, as many as are `inside`.
+#[inline(always)]
+fn is_gap<S: Simd>(bits: u64x8<S>, at: u64x8<S>, inside: u64x8<S>) -> mask64x8<S> {
+    (from(bits, at) & inside).simd_eq(0)
+}
+
+/// Whether a difference is not below zero.
+#[inline(always)]
+fn holds<S: Simd>(sizes: u64x8<S>) -> mask64x8<S> {
+    (sizes & (1 << (u64::BITS - 1))).simd_eq(0)
 }
 
 /// By which of the 64 bytes after a place are letters and digits: to the end of the group that is there, the gap behind
@@ -120,6 +145,14 @@ pub(super) struct Steps {
 }
 
 impl Steps {
+    /// At a place of which [`over`](Self::over) says that a row may go over it.
+    #[inline(always)]
+    pub(super) fn at(planes: &Planes, place: usize) -> Self {
+        let word = |block: &Block| block.word;
+        let (_, steps) = Self::over(planes.ahead(place, word), planes.behind(place, word));
+        Self { place, ..steps }
+    }
+
     /// By which of the 64 bytes after and before a place are letters and digits, and whether that may be: of the groups
     /// around it, three that follow each other have one and the same gap after them.
     #[inline(always)]
@@ -171,7 +204,6 @@ mod tests {
 
     use super::*;
     use crate::levels::levels;
-    use crate::planes::Planes;
 
     proptest! {
         /// However many are looked at together, the same is said of each.

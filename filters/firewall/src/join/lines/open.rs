@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use fearless_simd::{Level, dispatch};
 use memchr::{memchr, memrchr};
 
 use super::{inner, is_indent};
@@ -12,8 +13,12 @@ use crate::planes::{BLOCK, Block, Planes};
 /// Gives where each line begins in which something goes on that may hide a secret, or the first line of a key. In most
 /// texts nothing does: of nearly all lines all that is asked is how long the words at their border are.
 pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
-    let bytes_of = |part: Range<usize>| bytes.get(part).unwrap_or_default().iter();
+    // What counts bits is half as long for a processor that has instructions for it.
+    dispatch!(Level::new(), _simd => each_line(bytes, planes, found));
+}
+
+#[inline(always)]
+fn each_line(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
     let mut open = Open::default();
     // Where the last line begins behind its indentation, and whether it went on from the one before it.
     let (mut begun, mut goes_on) = (indented(bytes, 0), false);
@@ -31,13 +36,12 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
             let at = ends.trailing_zeros();
             ends &= ends - 1;
             let end = place + at as usize;
-            let ahead = |here: u64, next: u64| here >> at >> 1 | next << (BLOCK as u32 - 1 - at);
             let tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
-            let indent = ahead(here.blank, next.blank).trailing_ones();
-            let head = ahead(words, !next.stop).unbounded_shr(indent).trailing_ones();
+            let indent = ahead(at, here.blank, next.blank).trailing_ones();
+            let head = ahead(at, words, !next.stop).unbounded_shr(indent).trailing_ones();
             let (indent, mut head) = (indent as usize, head as usize);
             let mut begin = end + 1 + indent;
-            if MARKS.has(byte(begin)) | (indent + head >= BLOCK) {
+            if MARKS.has(byte(bytes, begin)) | (indent + head >= BLOCK) {
                 begin = indented(bytes, begin);
                 head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
             }
@@ -45,13 +49,13 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
             let is_whole = begun + tail >= end;
             let both = (tail > 0) & (head > 0);
             let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
-            let look = TRAILS.has(byte(end.wrapping_sub(1))) | long | (both & is_whole & goes_on);
+            let look = TRAILS.has(byte(bytes, end.wrapping_sub(1))) | long | (both & is_whole & goes_on);
             if look | (both & (tail + head >= LEAST)) {
                 if look {
                     open.look(bytes, end + 1, found);
                 } else {
-                    let open = Drawn::of(bytes_of(end - tail..end).rev());
-                    if open.with(Drawn::of(bytes_of(begin..begin + head))).is_secret() {
+                    let open = Drawn::of(part(bytes, end - tail..end).rev());
+                    if open.with(Drawn::of(part(bytes, begin..begin + head))).is_secret() {
                         found(end + 1);
                     }
                 }
@@ -61,6 +65,21 @@ pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) 
         (before, blank) = (words, here.blank);
         place += BLOCK;
     }
+}
+
+#[inline(always)]
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(b' ')
+}
+
+fn part(bytes: &[u8], part: Range<usize>) -> std::slice::Iter<'_, u8> {
+    bytes.get(part).unwrap_or_default().iter()
+}
+
+/// The bits behind a place of a block, and of the next one.
+#[inline(always)]
+fn ahead(at: u32, here: u64, next: u64) -> u64 {
+    here >> at >> 1 | next << (BLOCK as u32 - 1 - at)
 }
 
 /// Where a line begins behind its indentation, which goes on from a place.

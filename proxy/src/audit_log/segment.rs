@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use portcullis_audit::MAX_LINE;
 use portcullis_certs::files;
 
 #[cfg(debug_assertions)]
@@ -138,6 +139,18 @@ impl SegmentFile {
 
     pub(super) fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// Whether it ends like this: so many bytes of whole lines, and so many of one that has no end.
+    pub(super) fn ends_with(&self, whole: u64, torn: u64) -> io::Result<bool> {
+        // With the newline before it, where there is one.
+        let from = whole.saturating_sub(1);
+        let length = self.length()?;
+        let end = usize::try_from(length.saturating_sub(from)).unwrap_or(usize::MAX);
+        if whole.checked_add(torn) != Some(length) || end > MAX_LINE {
+            return Ok(false);
+        }
+        Ok(memchr::memrchr(b'\n', &self.read(end, from)?) == (whole > 0).then_some(0))
     }
 
     /// Whether the disk takes more than one entry again: the short one that marks a recovery may fit where the next

@@ -9,6 +9,7 @@ mod damage;
 // Only a debug build has a disk that fails on command.
 #[cfg(debug_assertions)]
 mod disk;
+mod holes;
 mod keeping;
 mod pipes;
 mod refused;

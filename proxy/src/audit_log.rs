@@ -174,11 +174,9 @@ impl AuditLog {
             removed.map_err(|error| io("clean")(std::io::Error::other(error.to_string())))?;
         }
         let (number, length) = end.segment.unwrap_or((0, 0));
-        let file = Arc::new(found.map_or_else(|| SegmentFile::create(dir, number), Ok).map_err(io("open"))?);
+        let file = SegmentFile::go_on(found, dir, number, length, end.torn.is_some()).map_err(io("go on with"))?;
+        let file = Arc::new(file);
         let opened = Opened { repaired: end.torn, read_anew: end.read_anew };
-        if end.torn.is_some() {
-            file.cut(length).and_then(|()| file.sync()).map_err(io("repair"))?;
-        }
         let mut tree_file = match end.tree_file {
             Some(file) => file,
             None => TreeFile::create(dir).map_err(io("make the tree of"))?,

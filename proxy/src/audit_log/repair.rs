@@ -94,6 +94,9 @@ impl Damaged {
             if file.length()? != damage.holds + damage.bytes {
                 return Err(grown());
             }
+            if damage.holds == 0 && file.has_other_names()? {
+                return SegmentFile::begin_anew(&dir, number, b"{").map(drop);
+            }
             if file.read(1, damage.holds)? == b"\n" {
                 file.write(b"{", damage.holds)?;
             }

@@ -11,6 +11,7 @@ mod damage;
 mod disk;
 mod holes;
 mod keeping;
+mod links;
 mod pipes;
 mod refused;
 mod repair;

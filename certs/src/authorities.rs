@@ -6,7 +6,9 @@
 //! authority itself, and the rules of X.509-SVID.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_policies::{CertificateProblem, Identity};
@@ -14,7 +16,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha256};
 use webpki::{CertRevocationList, EndEntityCert, KeyUsage, VerifiedPath};
 
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::peer::{AuthorityCert, PeerCert, PeerError, is_spiffe_id};
 use crate::verify::{self, VerifyError};
 
@@ -228,16 +230,26 @@ impl Authorities {
     }
 }
 
-/// Reads a public file whole, as long as it is of a size that is meant.
+/// Reads a public file whole, as long as it is of a size that is meant. What is no regular file is not waited for.
 ///
 /// # Errors
 /// When it cannot be read, or is larger than any file of its kind.
-pub fn read_bounded(file: &std::path::Path) -> Result<Vec<u8>, VerifyError> {
-    use std::io::Read as _;
+pub fn read_bounded(file: &Path) -> Result<Vec<u8>, VerifyError> {
+    bounded(file, files::open_regular(file))
+}
+
+/// As [`read_bounded`], for a file that somebody names by hand: that may be a pipe, such as standard input.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any file of its kind.
+pub fn read_bounded_by_hand(file: &Path) -> Result<Vec<u8>, VerifyError> {
+    bounded(file, File::open(file))
+}
+
+fn bounded(file: &Path, opened: io::Result<File>) -> Result<Vec<u8>, VerifyError> {
     let io = |source| FileError::Io { what: "read", path: file.to_owned(), source };
-    let opened = std::fs::File::open(file).map_err(io)?;
     let mut bytes = Vec::new();
-    opened.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    opened.map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(FileError::NotAFile(file.to_owned()).into());
     }

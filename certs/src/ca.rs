@@ -142,8 +142,8 @@ impl Ca {
     /// When a file is missing, too open, or does not hold what it should, or the two are not a pair.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CaError> {
         let shown = certificate.display().to_string();
-        let text =
-            std::fs::read_to_string(certificate).map_err(|source| CaError::Read { path: shown.clone(), source })?;
+        let text = files::open_regular(certificate).and_then(std::io::read_to_string);
+        let text = text.map_err(|source| CaError::Read { path: shown.clone(), source })?;
         let refuse = || CaError::NotAnAuthority(shown.clone());
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| refuse())?;
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| refuse())?;

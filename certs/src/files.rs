@@ -138,27 +138,39 @@ pub fn check_private(path: &Path) -> Result<(), FileError> {
 }
 
 /// Opens a regular file for reading. What is none, such as a pipe or a device, is refused, and nobody waits for its other
-/// end.
+/// end. A symbolic link is followed: keys and certificates may be mounted behind one.
 ///
 /// # Errors
 /// What the system says; where it says nothing, the file is no regular one.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    open_regular_with(OpenOptions::new().read(true), path)
+    regular(open_at_once(OpenOptions::new().read(true), OFlags::empty(), path)?)
 }
 
-/// Opens a regular file as these options say, and no other; see [`open_regular`]. The options' own flags are replaced.
+/// Opens a regular file as these options say, to be written, and no other; see [`open_regular`]. A symbolic link in its
+/// place is not followed, so that nothing is written, cut or made elsewhere; folders above it may be links. The options'
+/// own flags are replaced.
 ///
 /// # Errors
-/// What the system says; where it says nothing, the file is no regular one.
+/// What the system says; where it says nothing, the file is a link or no regular one.
 pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = open_at_once(options, path)?;
+    match open_at_once(options, OFlags::NOFOLLOW, path) {
+        // The system speaks of too many links.
+        Err(_) if path.is_symlink() => Err(io::Error::other(
+            "it is a symbolic link, expected a regular file: nothing is written through a link; look who made it, and \
+             put the file itself in its place",
+        )),
+        opened => regular(opened?),
+    }
+}
+
+fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
-/// Opens what lies there without waiting for anybody who has its other end. For a regular file it changes nothing.
-fn open_at_once(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    options.custom_flags(nonblock).open(path)
+/// Opens what lies there without waiting for anybody who has its other end. For a regular file that changes nothing.
+fn open_at_once(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | flags).bits()).map_err(io::Error::other)?;
+    options.custom_flags(flags).open(path)
 }
 
 /// Reads a private file as text, refusing one that others can read.
@@ -167,7 +179,7 @@ fn open_at_once(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 /// When it cannot be read, is not UTF-8, larger than [`MAX_PRIVATE_FILE`], or too open.
 pub fn read_private(path: &Path) -> Result<Zeroizing<String>, FileError> {
     // The file that is checked is the one that is read, whatever happens to the name meanwhile.
-    let file = open_at_once(OpenOptions::new().read(true), path).map_err(io_error("read", path))?;
+    let file = open_at_once(OpenOptions::new().read(true), OFlags::empty(), path).map_err(io_error("read", path))?;
     let meta = file.metadata().map_err(io_error("look at", path))?;
     check(path, &meta)?;
     if !meta.is_file() || meta.len() > MAX_PRIVATE_FILE {
@@ -276,6 +288,36 @@ mod tests {
             assert!(open_regular_with(options, &file).is_ok());
         }
         assert_eq!(io::read_to_string(open_regular(&file).unwrap()).unwrap(), "text");
+    }
+
+    #[test]
+    fn a_link_is_read_through_and_never_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let [target, none, folder, above] = ["target", "none", "folder", "above"].map(|name| dir.path().join(name));
+        write_private(&target, b"text").unwrap();
+        fs::create_dir(&folder).unwrap();
+        for to in [&target, &none, &folder] {
+            let link = dir.path().join("link");
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            let mut making = OpenOptions::new();
+            making.create(true).truncate(true).write(true).mode(0o600);
+            for options in [&mut making, OpenOptions::new().read(true).write(true), OpenOptions::new().append(true)] {
+                let said = open_regular_with(options, &link).unwrap_err().to_string();
+                assert!(said.contains("it is a symbolic link, expected a regular file"), "{said}");
+            }
+            assert_eq!(open_regular(&link).is_ok(), to == &target);
+            assert_eq!(read_private(&link).is_ok(), to == &target, "a key may be mounted behind a link");
+            fs::remove_file(link).unwrap();
+        }
+        assert_eq!(fs::read(&target).unwrap(), b"text");
+        assert!(!none.exists());
+        // The folder that it lies in may be elsewhere.
+        std::os::unix::fs::symlink(dir.path(), &above).unwrap();
+        assert!(open_regular_with(OpenOptions::new().write(true), &above.join("target")).is_ok());
+        assert_eq!(
+            open_regular_with(OpenOptions::new().write(true), &none).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]

@@ -175,8 +175,9 @@ impl LedgerFile {
     /// Waits for this writer's turn, which lasts until the handle is dropped.
     pub(crate) fn lock(&self) -> Result<File, LedgerError> {
         let io = |source| FileError::Io { what: "lock", path: self.lock.clone(), source };
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = files::open_regular_with(&mut options, &self.lock).map_err(io)?;
         let until = Instant::now() + PATIENCE;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -241,5 +242,33 @@ mod tests {
             assert_eq!(ledger.get().0, ["a"]);
             assert!(Ledger::<Words>::open(&path).is_err());
         }
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_or_its_lock_s_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("words.json");
+        let ledger = Arc::new(Ledger::open(&path).unwrap());
+        let pipe = |at: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, at, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        // In a thread of its own, so that what never ends fails.
+        let added = |ledger: &Arc<Ledger<Words>>| {
+            let (ledger, (done, told)) = (Arc::clone(ledger), std::sync::mpsc::channel());
+            thread::spawn(move || done.send(add(&ledger, "a")));
+            told.recv_timeout(Duration::from_secs(30)).expect("it does not end")
+        };
+        pipe(&path.with_extension("lock"));
+        assert!(matches!(added(&ledger), Err(LedgerError::File(FileError::Io { what: "lock", .. }))));
+        fs::remove_file(path.with_extension("lock")).unwrap();
+        pipe(&path);
+        assert!(matches!(added(&ledger), Err(LedgerError::File(FileError::NotAFile(_)))));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(added(&ledger).unwrap(), 1);
+        // Nor is a lock made where a link leads.
+        let elsewhere = dir.path().join("elsewhere");
+        fs::remove_file(path.with_extension("lock")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, path.with_extension("lock")).unwrap();
+        assert!(add(&ledger, "b").is_err() && !elsewhere.exists());
     }
 }

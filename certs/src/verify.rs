@@ -25,10 +25,10 @@ mod door;
 mod server;
 mod shown;
 
-pub use crate::authorities::read_bounded;
+pub use crate::authorities::{read_bounded, read_bounded_by_hand};
 pub use door::door_config;
 pub use server::{PinMismatch, first_contact, first_contact_node, pinned_node, pinned_server};
-pub use shown::{ServerCertResolver, first_certificate, load_certified_key, read_certificates};
+pub use shown::{ServerCertResolver, certificates_in, first_certificate, load_certified_key, read_certificates};
 
 /// The longest chain that a peer may send, the leaf included: as far as a path is walked.
 pub const MAX_CHAIN: usize = 6;

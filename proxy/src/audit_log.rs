@@ -166,21 +166,17 @@ impl AuditLog {
         let keys = Arc::new(key.segments());
         let signer = signer(dir, &node)?;
         let end = resume::end_of_log(dir, &keys, &signer)?;
+        let found = end.open(dir)?;
         // The log is one, and is continued. Nothing in it was changed until here.
         // What a gate that was killed left half written. A folder in which that cannot be done takes no log either.
         for dir in [dir, &dir.join(WITNESSED)] {
             let removed = portcullis_certs::files::remove_unfinished(dir);
             removed.map_err(|error| io("clean")(std::io::Error::other(error.to_string())))?;
         }
-        let (number, length, file) = match end.segment {
-            Some((number, length)) => (number, length, SegmentFile::open(dir, number)),
-            None => (0, 0, SegmentFile::create(dir, 0)),
-        };
-        let file = Arc::new(file.map_err(io("open"))?);
+        let (number, length) = end.segment.unwrap_or((0, 0));
+        let file = SegmentFile::go_on(found, dir, number, length, end.torn.is_some()).map_err(io("go on with"))?;
+        let file = Arc::new(file);
         let opened = Opened { repaired: end.torn, read_anew: end.read_anew };
-        if end.torn.is_some() {
-            file.cut(length).and_then(|()| file.sync()).map_err(io("repair"))?;
-        }
         let mut tree_file = match end.tree_file {
             Some(file) => file,
             None => TreeFile::create(dir).map_err(io("make the tree of"))?,

@@ -142,3 +142,34 @@ proptest! {
         prop_assert!(Request::from_pem(pem.as_bytes()).is_err());
     }
 }
+
+#[test]
+fn a_pipe_in_a_file_s_place_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let [pipe, key, link] = ["pipe", "key", "link"].map(|name| dir.path().join(name));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    // In a thread of its own, so that what never ends fails.
+    let (done, told) = std::sync::mpsc::channel();
+    let at = pipe.clone();
+    std::thread::spawn(move || {
+        let said = [
+            read_bounded(&at).unwrap_err().to_string(),
+            verify::read_certificates(&at).unwrap_err().to_string(),
+            Ca::load(&at, &key).err().map(|error| error.to_string()).unwrap_or_default(),
+        ];
+        done.send(said)
+    });
+    for said in told.recv_timeout(Duration::from_secs(30)).expect("it does not end") {
+        assert!(said.contains("no regular file"), "{said}");
+    }
+    // Who names one by hand gets what comes through it; and a mounted file lies behind a link.
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "text")
+    });
+    assert_eq!(read_bounded_by_hand(&pipe).unwrap(), b"text");
+    writer.join().unwrap().unwrap();
+    std::fs::write(dir.path().join("file"), "text").unwrap();
+    std::os::unix::fs::symlink("file", &link).unwrap();
+    assert_eq!(read_bounded(&link).unwrap(), b"text");
+}

@@ -98,8 +98,15 @@ pub fn first_certificate(pem: &str) -> Option<CertificateDer<'static>> {
 /// # Errors
 /// When it cannot be read, or holds none.
 pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
-    let text = crate::authorities::read_bounded(file)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    certificates_in(&crate::authorities::read_bounded(file)?, file)
+}
+
+/// The certificates in this text, which was read from that PEM file; at least one.
+///
+/// # Errors
+/// When it holds none.
+pub fn certificates_in(text: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         _ => Err(VerifyError::NoCertificate(file.to_owned())),

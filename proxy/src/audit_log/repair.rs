@@ -1,8 +1,8 @@
 //! Taking what is no entry off the end of the log, so that it can be continued.
 //!
 //! A power cut may leave blocks that were never written among entries that had not been synced, and whole lines behind
-//! them. A start takes off a torn last line by itself, but nothing before which whole lines stand: that may as well be
-//! somebody's doing, and an operator has to look. Only what no checkpoint is over is ever taken off; it is kept beside
+//! them. A start takes off a torn last line by itself, but nothing before which whole lines stand, and nothing that is
+//! longer than a line: that may as well be somebody's doing, and an operator has to look. Only what no checkpoint is over is ever taken off; it is kept beside
 //! the log, and an entry says so.
 
 use std::fs::{self, File};
@@ -91,6 +91,12 @@ impl Damaged {
         // One byte that is no line stays until the log is open: a torn line, which a start tells of.
         let file = SegmentFile::open(&dir, number).map_err(at("open", &damage.file))?;
         let torn = || -> io::Result<()> {
+            if file.length()? != damage.holds + damage.bytes {
+                return Err(grown());
+            }
+            if damage.holds == 0 && file.has_other_names()? {
+                return SegmentFile::begin_anew(&dir, number, b"{").map(drop);
+            }
             if file.read(1, damage.holds)? == b"\n" {
                 file.write(b"{", damage.holds)?;
             }
@@ -130,6 +136,9 @@ fn keep(damage: &Damage) -> io::Result<(PathBuf, String)> {
         copy.write_all(piece)
     })?;
     copy.sync_all()?;
+    if seen.bytes != damage.bytes {
+        return Err(grown());
+    }
     let digest = seen.digest.finalize();
     for number in 0..MOST_KEPT {
         let name = if number == 0 { damage.kept.clone() } else { damage.kept.with_extension(number.to_string()) };
@@ -145,6 +154,11 @@ fn keep(damage: &Damage) -> io::Result<(PathBuf, String)> {
         }
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "too much is kept under this name already; move it away"))
+}
+
+/// Only what is kept is cut off.
+fn grown() -> io::Error {
+    io::Error::other("the segment is not as long as it was a moment ago: see that nobody else writes it, and try again")
 }
 
 /// What was seen of it.

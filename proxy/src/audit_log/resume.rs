@@ -8,14 +8,13 @@ use std::path::Path;
 use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
 use portcullis_certs::files;
 
+use super::segment::SegmentFile;
 use super::state::State;
 use super::tree_file::{Beyond, TreeFile};
 use super::{AuditLogError, checkpoints, pruned, segment};
 
 /// How much is read at once.
-const PIECE: usize = 4 << 20;
-/// More than is ever under way to the medium at once.
-const MOST_TORN: u64 = 64 << 20;
+pub(super) const PIECE: usize = 4 << 20;
 
 /// Where the log ends.
 pub(super) struct End {
@@ -36,6 +35,23 @@ pub(super) struct End {
     pub(super) signed_in: u64,
     /// Why what comes next is no entry, though whole lines stand there, which no checkpoint is over.
     pub(super) damage: Option<String>,
+}
+
+impl End {
+    /// Opens the newest segment, where there is one, and sees that it ends as it was found: what is not that is neither cut
+    /// off nor gone on with. Changes nothing.
+    pub(super) fn open(&self, dir: &Path) -> Result<Option<SegmentFile>, AuditLogError> {
+        let Some((number, length)) = self.segment else { return Ok(None) };
+        let path = segment::plain(dir, number);
+        let file = SegmentFile::open(dir, number).map_err(at("open", &path))?;
+        if !file.ends_with(length, self.torn.unwrap_or(0)).map_err(at("read", &path))? {
+            return Err(damaged(
+                &path,
+                "it does not end as it did a moment ago, and nobody else may write it".to_owned(),
+            ));
+        }
+        Ok(Some(file))
+    }
 }
 
 /// Finds the end of the log. Changes nothing: a log that is not continued is evidence.
@@ -60,7 +76,7 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         let why = format!("`audit-{number:06}.jsonl.zst` is there, and not the segment that followed it");
         return Err(damaged(dir, why));
     }
-    let torn = newest.map(|number| torn(dir, number)).transpose()?.flatten();
+    let ending = newest.map(|number| ending(dir, number)).transpose()?;
     let checkpoint = checkpoints::newest(dir, signer).map_err(|error| damaged(dir, error.to_string()))?;
     let numbers = segment::numbers(dir, ".checkpoint").map_err(io("list"))?;
     if let Some(number) = numbers.last().filter(|number| newest.is_none_or(|newest| **number > newest)) {
@@ -97,6 +113,16 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
     // What no checkpoint is over may be what a power cut left; before that, somebody was there.
     if newest != Some(walk.segment) || walk.damage.is_none() || walk.position.next_seq < signed {
         followed?;
+    }
+    if let Some(Ending { length, torn }) = ending
+        && walk.damage.is_none()
+        && walk.offset.checked_add(torn) != Some(length)
+    {
+        let why = format!(
+            "its lines end at byte {}, and of its {length} bytes {torn} are a torn line: something else stands between",
+            walk.offset
+        );
+        return Err(damaged(&segment::plain(dir, walk.segment), why));
     }
     if let Some(signed) = &checkpoint {
         let size = signed.checkpoint.size;
@@ -139,7 +165,7 @@ pub(super) fn last_that_holds(dir: &Path, keys: &SegmentKeys, signer: &VerifierK
         tree_file: walk.tree_file,
         nodes: walk.nodes,
         segment: newest.map(|number| (number, walk.offset)),
-        torn,
+        torn: ending.map(|ending| ending.torn).filter(|torn| *torn > 0),
         signed_in: {
             let checkpoint = checkpoint.as_ref().and_then(|signed| segment::number_of(&signed.path)).unwrap_or(0);
             looked_in.map_or(checkpoint, |segment| segment.min(checkpoint))
@@ -155,11 +181,12 @@ fn begins_as_signed(dir: &Path, newest: u64, signer: &VerifierKey, signed: u64) 
     let mut line = vec![0; MAX_LINE];
     let got = fill(&mut *open(dir, newest)?, &mut line).map_err(at("read", &path))?;
     let line = line.get(..got).unwrap_or_default();
-    let Some(first) = line.iter().position(|byte| *byte == b'\n').and_then(|end| line.get(..end)) else {
+    let first = line.iter().position(|byte| *byte == b'\n').and_then(|end| line.get(..end));
+    if first.is_none() && got < MAX_LINE {
         // The entry that ties it to the one before was not written yet.
         return Ok(());
-    };
-    let begins = follows(first).map(|position| position.next_seq);
+    }
+    let begins = first.and_then(follows).map(|position| position.next_seq);
     let end = checkpoints::of_segment(dir, newest - 1, signer).map_err(|error| damaged(dir, error.to_string()))?;
     let ended = end.map(|end| end.checkpoint.size);
     if begins.is_none() && ended.is_some_and(|ended| signed <= ended) {
@@ -304,6 +331,7 @@ impl Walk {
         let mut piece = vec![0; PIECE];
         let mut held = 0;
         loop {
+            // Less than a line is held, so there is room for more: where nothing comes the file ends.
             let got = fill(&mut reader, piece.get_mut(held..).unwrap_or_default()).map_err(at("read", &path))?;
             let filled = held + got;
             let whole =
@@ -319,21 +347,31 @@ impl Walk {
                 let hold = usize::try_from(line).unwrap_or(usize::MAX);
                 let held = lines.split_inclusive(|byte| *byte == b'\n').take(hold);
                 self.offset += held.map(|line| line.len() as u64).sum::<u64>();
-                let why = format!("the entry that should be number {}: {bad}", self.position.next_seq);
-                self.damage = Some(why.clone());
-                return Err(damaged(&path, why));
+                return Err(self.stopped(&path, &bad.to_string()));
             }
             self.offset += whole as u64;
+            held = filled - whole;
+            if held >= MAX_LINE {
+                // A power cut tears a line, and leaves no more than that of it: this is a hole, whatever stands behind it.
+                let why = format!("it has no end within {MAX_LINE} bytes, and no entry is that long");
+                return Err(self.stopped(&path, &why));
+            }
             if got == 0 {
                 // A torn line at the very end is what a power cut leaves.
-                return match whole == filled || self.segment == newest {
+                return match held == 0 || self.segment == newest {
                     true => Ok(()),
                     false => Err(damaged(&path, "it ends in the middle of a line, and is not the newest".to_owned())),
                 };
             }
             piece.copy_within(whole..filled, 0);
-            held = filled - whole;
         }
+    }
+
+    /// What stands here is no entry.
+    fn stopped(&mut self, path: &Path, why: &str) -> AuditLogError {
+        let why = format!("the entry that should be number {}: {why}", self.position.next_seq);
+        self.damage = Some(why.clone());
+        damaged(path, why)
     }
 
     fn pass(&mut self, checkpoint: Option<u64>) {
@@ -343,28 +381,23 @@ impl Walk {
     }
 }
 
-/// How much stands behind the last whole line of the newest segment: what a power cut leaves of a write that was under
-/// way.
-fn torn(dir: &Path, number: u64) -> Result<Option<u64>, AuditLogError> {
+/// How the newest segment ends.
+#[derive(Clone, Copy)]
+struct Ending {
+    length: u64,
+    /// How much stands behind its last whole line: what a power cut leaves of a write that was under way.
+    torn: u64,
+}
+
+/// Looks at it from behind, and no further than a line is long: the walk meets what is longer.
+fn ending(dir: &Path, number: u64) -> Result<Ending, AuditLogError> {
     let path = segment::plain(dir, number);
-    let file = super::SegmentFile::open(dir, number).map_err(at("open", &path))?;
+    let file = SegmentFile::open(dir, number).map_err(at("open", &path))?;
     let length = file.length().map_err(at("look at", &path))?;
-    // A file system may have made room for what was never written: any amount of bytes, but no end of a line.
-    let mut end = length;
-    while end > 0 {
-        let want = usize::try_from(end).unwrap_or(usize::MAX).min(MAX_LINE);
-        let piece = file.read(want, end - want as u64).map_err(at("read", &path))?;
-        if let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') {
-            end -= (want - last - 1) as u64;
-            break;
-        }
-        end -= want as u64;
-        if length - end > MOST_TORN {
-            return Err(damaged(&path, "its last line is longer than all that can have been under way".to_owned()));
-        }
-    }
-    let torn = length - end;
-    Ok((torn > 0).then_some(torn))
+    let want = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_LINE);
+    let piece = file.read(want, length - want as u64).map_err(at("read", &path))?;
+    let torn = piece.iter().rposition(|byte| *byte == b'\n').map_or(want, |last| want - last - 1);
+    Ok(Ending { length, torn: torn as u64 })
 }
 
 /// The bytes before this place: two lines at least, where there are two.

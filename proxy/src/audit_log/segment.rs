@@ -2,9 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use portcullis_audit::MAX_LINE;
 use portcullis_certs::files;
 
 #[cfg(debug_assertions)]
@@ -76,19 +77,56 @@ impl SegmentFile {
 
     /// Begins a segment that nobody sees before [`put_in_place`].
     pub(super) fn begin(dir: &Path, number: u64) -> io::Result<Self> {
-        let path = begun(dir, number);
-        #[cfg(debug_assertions)]
-        faults::meet(Op::Begin, &path)?;
         if plain(dir, number).exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        Ok(Self::at(files::open_regular_with(options().create(true).truncate(true), &path)?, &path))
+        Self::begin_beside(dir, number)
+    }
+
+    /// Begins a segment in the place of one in which no line holds, and which has [another name](Self::has_other_names).
+    pub(super) fn begin_anew(dir: &Path, number: u64, bytes: &[u8]) -> io::Result<Self> {
+        let file = Self::begin_beside(dir, number)?;
+        file.write(bytes, 0)?;
+        file.sync()?;
+        put_in_place(dir, number)?;
+        Ok(file)
+    }
+
+    /// What is left of another time goes, and is not written through: it may be a link to something else.
+    fn begin_beside(dir: &Path, number: u64) -> io::Result<Self> {
+        let path = begun(dir, number);
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Begin, &path)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let why = format!(
+                    "what lies at `{}`, where it would begin, cannot be removed: {error}; look what it is, and move it away",
+                    path.display()
+                );
+                return Err(io::Error::new(error.kind(), why));
+            }
+            _ => {}
+        }
+        Ok(Self::at(options().create_new(true).open(&path)?, &path))
     }
 
     /// Opens a segment that is there.
     pub(super) fn open(dir: &Path, number: u64) -> io::Result<Self> {
         let path = plain(dir, number);
         Ok(Self::at(files::open_regular_with(&mut options(), &path)?, &path))
+    }
+
+    /// The segment that a start goes on in, behind so many bytes of whole lines; what is torn there is cut off.
+    pub(super) fn go_on(found: Option<Self>, dir: &Path, number: u64, whole: u64, torn: bool) -> io::Result<Self> {
+        let Some(file) = found else { return Self::create(dir, number) };
+        if whole == 0 && file.has_other_names()? {
+            return Self::begin_anew(dir, number, b"");
+        }
+        if torn {
+            file.cut(whole)?;
+            file.sync()?;
+        }
+        Ok(file)
     }
 
     fn at(file: File, path: &Path) -> Self {
@@ -138,6 +176,26 @@ impl SegmentFile {
 
     pub(super) fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// Whether it can be reached by another name, too. Where lines in it hold it is the log's own, and that is a backup of
+    /// hard links, which gets what is added as well: no reason to let nobody in. Where none does, nothing shows whose file
+    /// it is, and what has another name must be neither cut nor written. Its owner says less: files that were restored, or
+    /// lie on a network share, may belong to anybody, and the seals say whose lines they hold.
+    pub(super) fn has_other_names(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() > 1)
+    }
+
+    /// Whether it ends like this: so many bytes of whole lines, and so many of one that has no end.
+    pub(super) fn ends_with(&self, whole: u64, torn: u64) -> io::Result<bool> {
+        // With the newline before it, where there is one.
+        let from = whole.saturating_sub(1);
+        let length = self.length()?;
+        let end = usize::try_from(length.saturating_sub(from)).unwrap_or(usize::MAX);
+        if whole.checked_add(torn) != Some(length) || end > MAX_LINE {
+            return Ok(false);
+        }
+        Ok(memchr::memrchr(b'\n', &self.read(end, from)?) == (whole > 0).then_some(0))
     }
 
     /// Whether the disk takes more than one entry again: the short one that marks a recovery may fit where the next

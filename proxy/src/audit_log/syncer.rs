@@ -93,10 +93,13 @@ impl Desk {
         self.lock().progress.clone()
     }
 
-    /// Notes that the log is on the medium up to here, and forgets a failure: it was written anew.
-    pub(super) fn mended(&self, segment: u64, length: u64) {
+    /// Forgets a failure: the log can be written again. Where it was synced, it is on the medium up to this segment and
+    /// length; where it was not, no more of it is there than was.
+    pub(super) fn mended(&self, durable: Option<(u64, u64)>) {
         let mut inner = self.lock();
-        inner.progress.durable = (segment, length);
+        if let Some(durable) = durable {
+            inner.progress.durable = durable;
+        }
         inner.progress.failed = None;
     }
 

@@ -9,7 +9,9 @@ mod damage;
 // Only a debug build has a disk that fails on command.
 #[cfg(debug_assertions)]
 mod disk;
+mod holes;
 mod keeping;
+mod links;
 mod pipes;
 mod refused;
 mod repair;

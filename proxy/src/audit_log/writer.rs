@@ -262,13 +262,14 @@ impl Writer {
         if !self.unsynced.is_empty() {
             file.write(&self.unsynced, self.synced)?;
         }
-        if self.shared.settings.fsync != Fsync::Off {
+        let synced = self.shared.settings.fsync != Fsync::Off;
+        if synced {
             file.sync()?;
         }
         self.unsynced.clear();
         self.synced = self.segment.length;
         self.unsynced_since = None;
-        self.shared.desk.mended(self.segment.number, self.segment.length);
+        self.shared.desk.mended(synced.then_some((self.segment.number, self.segment.length)));
         self.note(&Entry { event_type: "audit.recovered", ..Entry::default() })?;
         self.noted();
         Ok(())

@@ -123,12 +123,12 @@ fn authority(config: &Config) -> Outcome<Ca> {
 
 /// Reads a public file as text, as long as it can be a certificate's.
 fn read(file: &Path) -> Outcome<Vec<u8>> {
-    portcullis_certs::verify::read_bounded(file).map_err(broken)
+    portcullis_certs::verify::read_bounded_by_hand(file).map_err(broken)
 }
 
 /// The certificates in a PEM file, the leaf first.
 fn read_chain(file: &Path) -> Outcome<Vec<rustls_pki_types::CertificateDer<'static>>> {
-    portcullis_certs::verify::read_certificates(file).map_err(|e| match e {
+    portcullis_certs::verify::certificates_in(&read(file)?, file).map_err(|e| match e {
         portcullis_certs::VerifyError::NoCertificate(_) => Failure::no(e.to_string()),
         other => broken(other),
     })

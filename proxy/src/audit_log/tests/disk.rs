@@ -88,6 +88,12 @@ impl Disk {
         self.inner.lock().unwrap().faults.is_empty()
     }
 
+    /// Nothing is said to be on the medium that was never synced.
+    fn claims_no_more(&self, log: &AuditLog, home: &Home) -> bool {
+        let Cursor { segment, offset } = log.durable();
+        self.inner.lock().unwrap().synced.get(&home.segment(segment)).copied().unwrap_or(0) >= offset
+    }
+
     fn is_on_the_medium(&self, log: &AuditLog, home: &Home) -> bool {
         let standing = *log.shared.standing();
         self.inner.lock().unwrap().synced.get(&home.segment(standing.segment)) >= Some(&standing.bytes)
@@ -255,6 +261,28 @@ fn what_was_not_synced_is_written_anew() {
     told.more(&log, 20);
     assert!(told.written.len() >= 40);
     told.holds(&home, log, "batch");
+}
+
+#[test]
+fn what_was_mended_counts_as_on_the_medium_only_where_it_was_synced() {
+    for fsync in MODES {
+        let home = Home::new();
+        let (log, _) = home.open(AuditSettings { segment_bytes: 1 << 20, ..calm(fsync) });
+        let disk = Disk::of(&home, false, &[Fault { op: Op::Write, of_new: false, well: 2, fails: 2 }]);
+        let mut told = Told::default();
+        while !disk.is_well() {
+            told.more(&log, 1);
+            assert!(disk.claims_no_more(&log, &home), "{fsync:?}");
+        }
+        told.more(&log, 1);
+        assert!(disk.claims_no_more(&log, &home), "{fsync:?}");
+        assert!(!told.refused.is_empty());
+        // The next checkpoint brings all of it there.
+        log.close();
+        assert_eq!(log.shared.desk.progress().durable, (0, log.shared.current_bytes()), "{fsync:?}");
+        assert!(disk.claims_no_more(&log, &home), "{fsync:?}");
+        told.holds(&home, log, &format!("{fsync:?}"));
+    }
 }
 
 #[test]

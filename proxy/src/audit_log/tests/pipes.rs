@@ -11,7 +11,7 @@ fn old() -> AuditSettings {
 }
 
 /// Puts a pipe in a file's place.
-fn pipe(path: &Path) {
+pub(super) fn pipe(path: &Path) {
     let _ = fs::remove_file(path);
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::audit_log::repair::Damaged;
 
 /// What a power cut leaves of a log of twelve entries, the first five of which were signed: the others were never synced.
-fn cut_short() -> Home {
+pub(super) fn cut_short() -> Home {
     let home = Home::with(5, &settings());
     let (log, _) = home.open(settings());
     for number in 5..12 {
@@ -27,7 +27,7 @@ fn zero(home: &Home, line: usize) -> u64 {
     begin
 }
 
-fn find(home: &Home) -> Result<Option<Damaged>, AuditLogError> {
+pub(super) fn find(home: &Home) -> Result<Option<Damaged>, AuditLogError> {
     Damaged::find(&home.log_dir(), &home.key(), &home.node)
 }
 

@@ -155,7 +155,7 @@ fn calm(fsync: Fsync) -> AuditSettings {
 
 impl Home {
     /// Another home with the same keys, and a log as it stands in this folder.
-    fn with_log_of(&self, dir: &Path) -> Self {
+    pub(super) fn with_log_of(&self, dir: &Path) -> Self {
         let home = self.copy();
         fs::remove_dir_all(home.log_dir()).unwrap();
         fs::create_dir(home.log_dir()).unwrap();

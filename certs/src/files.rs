@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 /// The largest private file that is read, in bytes.
@@ -178,12 +179,18 @@ pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<F
             "it is a symbolic link, expected a regular file: nothing is written through a link; look who made it, and \
              put the file itself in its place",
         )),
+        // Nor is that of much use: a pipe that nobody reads.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Err(not_regular()),
         opened => regular(opened?),
     }
 }
 
 fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is no regular file")
 }
 
 /// Opens what lies there without waiting for anybody who has its other end. For a regular file that changes nothing.
@@ -311,7 +318,7 @@ mod tests {
         }
         assert!(matches!(read_private(&pipe), Err(FileError::NotAFile(_))));
         for options in [OpenOptions::new().read(true).write(true), OpenOptions::new().write(true)] {
-            assert!(open_regular_with(options, &pipe).is_err());
+            assert!(open_regular_with(options, &pipe).unwrap_err().to_string().contains("no regular file"));
             assert!(open_regular_with(options, &file).is_ok());
         }
         assert_eq!(io::read_to_string(open_regular(&file).unwrap()).unwrap(), "text");

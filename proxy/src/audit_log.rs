@@ -189,6 +189,9 @@ impl AuditLog {
             file.sync().map_err(io("sync"))?;
         }
         tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
+        // A process that was killed may have had no time for it: what is said to be signed, and where entries are written
+        // from now on, is not taken back.
+        segment::sync_folder(dir, number).map_err(io("sync"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             queue: Queue::default(),

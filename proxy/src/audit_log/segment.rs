@@ -255,8 +255,15 @@ pub(super) fn put_in_place(dir: &Path, number: u64) -> io::Result<()> {
     #[cfg(debug_assertions)]
     faults::meet(Op::Name, &path)?;
     fs::rename(begun(dir, number), &path)?;
+    sync_folder(dir, number)
+}
+
+/// Brings names to the medium: that of this segment at least, or that it is gone.
+pub(super) fn sync_folder(dir: &Path, number: u64) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    faults::meet(Op::Folder, &path)?;
+    faults::meet(Op::Folder, &plain(dir, number))?;
+    #[cfg(not(debug_assertions))]
+    let _ = number;
     File::open(dir)?.sync_all()
 }
 

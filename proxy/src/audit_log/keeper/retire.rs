@@ -1,7 +1,7 @@
 //! Deleting the oldest segments that are too old or too many: an entry says so, and is under a checkpoint before they go.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -210,9 +210,7 @@ fn delete(ended: &Ended, number: u64) -> Result<(), KeepError> {
         faults::meet(Op::Delete, &path).map_err(KeepError::io("delete", &path))?;
         fs::remove_file(&path).map_err(KeepError::io("delete", &path))?;
     }
-    #[cfg(debug_assertions)]
-    faults::meet(Op::Folder, &segment::plain(dir, number)).map_err(KeepError::io("sync", dir))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(KeepError::io("sync", dir))
+    segment::sync_folder(dir, number).map_err(KeepError::io("sync", dir))
 }
 
 /// How many entries there are up to the end of the last of these segments, and the gate's word that it deletes them.

@@ -450,3 +450,23 @@ proptest! {
         told.holds(&home, log, &format!("{faults:?}"));
     }
 }
+
+#[test]
+fn what_a_start_calls_signed_is_not_taken_back_by_a_power_cut() {
+    // Killed when the checkpoint, or the segment, had its name, and the folder was not synced yet.
+    let home = Home::with(12, &calm(Fsync::Off));
+    let synced: Arc<AtomicU64> = Arc::default();
+    let counts = Arc::clone(&synced);
+    script::follow(&home.log_dir(), move |op, _| {
+        counts.fetch_add(u64::from(op == Op::Folder), Ordering::AcqRel);
+        Ok(())
+    });
+    let (log, _) = home.open(calm(Fsync::Off));
+    assert_eq!((*log.signed().borrow() > 0, synced.load(Ordering::Acquire)), (true, 1));
+    drop(log);
+    script::follow(&home.log_dir(), |op, _| match op {
+        Op::Folder => Err(rustix::io::Errno::IO.into()),
+        _ => Ok(()),
+    });
+    assert!(matches!(home.try_open(settings()), Err(AuditLogError::Io { what: "sync", .. })));
+}

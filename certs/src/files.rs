@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 /// The largest private file that is read, in bytes.
@@ -51,13 +52,32 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileEr
     move |source| FileError::Io { what, path: path.to_owned(), source }
 }
 
-/// Makes a directory, and those above it, that only its owner may enter (mode 0700). One that exists
-/// stays as it is.
+/// Makes a directory, and those above it, that only its owner may enter (mode 0700), each on the medium with its name
+/// before anything is made in it. One that exists stays as it is.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the directory", path))
+    let mut missing = Vec::new();
+    for dir in path.ancestors() {
+        if dir.as_os_str().is_empty() || dir.is_dir() {
+            // Who made it may have been stopped before its name was on the medium. What is above it may be closed to us.
+            match sync_parent(dir) {
+                Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
+            break;
+        }
+        missing.push(dir);
+    }
+    for dir in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            made => made.map_err(io_error("make the directory", dir))?,
+        }
+        sync_parent(dir)?;
+    }
+    Ok(())
 }
 
 /// Writes a file of mode 0600 whole or not at all: beside its place first, then renamed into it, both
@@ -159,12 +179,18 @@ pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<F
             "it is a symbolic link, expected a regular file: nothing is written through a link; look who made it, and \
              put the file itself in its place",
         )),
+        // Nor is that of much use: a pipe that nobody reads.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Err(not_regular()),
         opened => regular(opened?),
     }
 }
 
 fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is no regular file")
 }
 
 /// Opens what lies there without waiting for anybody who has its other end. For a regular file that changes nothing.
@@ -227,13 +253,21 @@ fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn sync_parent(path: &Path) -> Result<(), FileError> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    #[cfg(test)]
+    tests::SYNCED.with_borrow_mut(|synced| synced.push(parent.to_owned()));
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error("sync the directory of", path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
     use std::os::unix::fs::PermissionsExt as _;
+
+    thread_local! {
+        /// The directories that this test had synced.
+        pub(super) static SYNCED: RefCell<Vec<PathBuf>> = RefCell::default();
+    }
 
     #[test]
     fn writes_privately_and_never_over_a_key() {
@@ -284,7 +318,7 @@ mod tests {
         }
         assert!(matches!(read_private(&pipe), Err(FileError::NotAFile(_))));
         for options in [OpenOptions::new().read(true).write(true), OpenOptions::new().write(true)] {
-            assert!(open_regular_with(options, &pipe).is_err());
+            assert!(open_regular_with(options, &pipe).unwrap_err().to_string().contains("no regular file"));
             assert!(open_regular_with(options, &file).is_ok());
         }
         assert_eq!(io::read_to_string(open_regular(&file).unwrap()).unwrap(), "text");
@@ -318,6 +352,27 @@ mod tests {
             open_regular_with(OpenOptions::new().write(true), &none).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
+    }
+
+    #[test]
+    fn a_directory_is_on_the_medium_before_anything_is_made_in_it() {
+        let synced = || SYNCED.with_borrow_mut(std::mem::take);
+        let dir = tempfile::tempdir().unwrap();
+        let [sink, node, segment] = ["sink", "sink/node", "sink/node/audit-000000"].map(|name| dir.path().join(name));
+        let above = dir.path().parent().unwrap().to_owned();
+        create_private_dir(&segment).unwrap();
+        assert_eq!(synced(), [&above, dir.path(), &sink, &node]);
+        write_private(&segment.join("batch"), b"x").unwrap();
+        assert_eq!(synced(), [segment.clone()]);
+        // It may have been made a moment before the power went, or the sync failed then.
+        create_private_dir(&segment).unwrap();
+        assert_eq!(synced(), [node.clone()]);
+        fs::remove_dir_all(&node).unwrap();
+        create_private_dir(&segment).unwrap();
+        assert_eq!(synced(), [dir.path(), &sink, &node]);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(create_private_dir(&dir.path().join("file/folder")).is_err());
+        assert!(create_private_dir(&dir.path().join("file")).is_err());
     }
 
     #[test]

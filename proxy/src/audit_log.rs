@@ -165,7 +165,7 @@ impl AuditLog {
         let io = |what| move |source| AuditLogError::Io { what, path: dir.to_owned(), source };
         let keys = Arc::new(key.segments());
         let signer = signer(dir, &node)?;
-        let end = resume::end_of_log(dir, &keys, &signer)?;
+        let mut end = resume::end_of_log(dir, &keys, &signer)?;
         let found = end.open(dir)?;
         // The log is one, and is continued. Nothing in it was changed until here.
         // What a gate that was killed left half written. A folder in which that cannot be done takes no log either.
@@ -173,9 +173,12 @@ impl AuditLog {
             let removed = portcullis_certs::files::remove_unfinished(dir);
             removed.map_err(|error| io("clean")(std::io::Error::other(error.to_string())))?;
         }
-        let (number, length) = end.segment.unwrap_or((0, 0));
-        let file = SegmentFile::go_on(found, dir, number, length, end.torn.is_some()).map_err(io("go on with"))?;
-        let file = Arc::new(file);
+        let (number, whole) = end.segment.unwrap_or((0, 0));
+        let torn =
+            end.torn.map(|bytes| Entry { event_type: "audit.repaired", response_bytes: bytes, ..Entry::default() });
+        let (lines, told) = end.tell(&keys, torn.as_ref());
+        let file = SegmentFile::go_on(found, dir, number, whole, &lines).map_err(io("go on with"))?;
+        let (file, length) = (Arc::new(file), whole + lines.len() as u64);
         let opened = Opened { repaired: end.torn, read_anew: end.read_anew };
         let mut tree_file = match end.tree_file {
             Some(file) => file,
@@ -186,6 +189,9 @@ impl AuditLog {
             file.sync().map_err(io("sync"))?;
         }
         tree_file.accept(&end.nodes).map_err(io("write the tree of"))?;
+        // A process that was killed may have had no time for it: what is said to be signed, and where entries are written
+        // from now on, is not taken back.
+        segment::sync_folder(dir, number).map_err(io("sync"))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             queue: Queue::default(),
@@ -195,7 +201,7 @@ impl AuditLog {
             trouble: Mutex::default(),
             busy_since: AtomicU64::new(0),
             began: Instant::now(),
-            entries: AtomicU64::new(0),
+            entries: AtomicU64::new(told),
             failures: AtomicU64::new(0),
             written: std::sync::OnceLock::new(),
             standing: Mutex::new(Standing { position: end.position, segment: number, bytes: length }),
@@ -219,7 +225,7 @@ impl AuditLog {
             nodes: Vec::new(),
             unsigned: false,
         };
-        let mut writer = Writer {
+        let writer = Writer {
             chain: Chain::resume(keys.seal_key(number), end.position),
             tree: end.tree,
             segment: Open { number, file, length, ends: shared.settings.segment_age.map(|age| Instant::now() + age) },
@@ -243,23 +249,12 @@ impl AuditLog {
             keys,
             shared: Arc::clone(&shared),
         };
-        if number > 0 && length == 0 {
-            // What was under way when the power went: the entry that ties it to the one before.
-            writer.link(number - 1, end.position).map_err(io("continue"))?;
-            writer.noted();
-        }
         let threads = start(writer, syncer, keeper, &shared).map_err(io("start the threads of"))?;
         let log = Self { shared, threads: Mutex::new(threads), _lock: lock };
-        let note = |event_type, bytes| {
-            let entry = Entry { event_type, response_bytes: bytes, ..Entry::default() };
-            let written = log.hand_over(entry.draft()).wait();
-            written.map_err(|error| io("write")(std::io::Error::other(error.to_string())))
-        };
-        if let Some(bytes) = opened.repaired {
-            note("audit.repaired", bytes)?;
-        }
         if let Some(entries) = opened.read_anew {
-            note("audit.read_anew", entries)?;
+            let entry = Entry { event_type: "audit.read_anew", response_bytes: entries, ..Entry::default() };
+            let written = log.hand_over(entry.draft()).wait();
+            written.map_err(|error| io("write")(std::io::Error::other(error.to_string())))?;
         }
         Ok((log, opened))
     }

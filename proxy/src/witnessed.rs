@@ -188,6 +188,7 @@ impl Witnessed {
         self.standing().name = Some(name.clone());
         let known = self.standing().cosigned.as_ref().map(|seen| seen.size);
         let mut round = self.aside(move |this| Round::begin(this.audit.dir(), &this.own, &witness, known)).await?;
+        round.reaches_the_medium(&mut self.audit.signed()).await?;
         let cosigned = loop {
             let submission = round.submission();
             let reply = self.courier.submit(&submission).await.map_err(Failure::Trouble)?;

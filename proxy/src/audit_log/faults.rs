@@ -19,7 +19,9 @@ pub(super) enum Op {
     Begin,
     /// One that could not be written is cut to what holds.
     Cut,
-    /// The folder is synced, with the name that a segment got.
+    /// A segment is deleted.
+    Delete,
+    /// The folder is synced, with the name that a segment got, or without the one it had.
     Folder,
     /// A segment that was begun gets its name.
     Name,
@@ -44,6 +46,7 @@ impl Op {
         match self {
             Self::Begin => "begin",
             Self::Cut => "cut",
+            Self::Delete => "delete",
             Self::Folder => "folder",
             Self::Name => "name",
             #[cfg(test)]

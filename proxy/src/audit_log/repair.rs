@@ -2,8 +2,9 @@
 //!
 //! A power cut may leave blocks that were never written among entries that had not been synced, and whole lines behind
 //! them. A start takes off a torn last line by itself, but nothing before which whole lines stand, and nothing that is
-//! longer than a line: that may as well be somebody's doing, and an operator has to look. Only what no checkpoint is over is ever taken off; it is kept beside
-//! the log, and an entry says so.
+//! longer than a line: that may as well be somebody's doing, and an operator has to look. Only what no checkpoint is over
+//! is ever taken off; it is kept beside the log, and an entry that says so takes its place in one step: whenever a repair
+//! ends, either all of it is still there, or that entry is.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_certs::{NodeKey, files};
-use portcullis_filters::audit::{AuditSink as _, Entry};
+use portcullis_filters::audit::Entry;
 use sha2::{Digest as _, Sha256};
 
-use super::resume::last_that_holds;
+use super::resume::{End, last_that_holds};
 use super::segment::{self, SegmentFile};
 use super::{AuditKey, AuditLog, AuditLogError, lock, pruned, signer};
 use crate::config::AuditSettings;
@@ -48,6 +49,8 @@ pub(crate) struct Damage {
 pub(crate) struct Damaged {
     dir: PathBuf,
     lock: File,
+    /// What holds, and the newest segment in it.
+    end: End,
     number: u64,
     pub(crate) damage: Damage,
 }
@@ -61,7 +64,7 @@ impl Damaged {
         let lock = lock(dir)?;
         let (keys, signer) = (key.segments(), signer(dir, node)?);
         let end = last_that_holds(dir, &keys, &signer)?;
-        let (Some(why), Some((number, holds))) = (end.damage, end.segment) else { return Ok(None) };
+        let (Some(why), Some((number, holds))) = (end.damage.clone(), end.segment) else { return Ok(None) };
         // Nothing is taken off a log that would not be continued afterwards.
         pruned::accounts_for_the_beginning(dir, &keys, &signer)?;
         let file = segment::plain(dir, number);
@@ -71,10 +74,11 @@ impl Damaged {
         let kept = dir.join(format!("damaged-{number:06}-{entries:012}"));
         let Seen { bytes, lines, .. } = seen;
         let damage = Damage { file, holds, entries, signed: end.signed, bytes, lines, why, kept };
-        Ok(Some(Self { dir: dir.to_owned(), lock, number, damage }))
+        Ok(Some(Self { dir: dir.to_owned(), lock, end, number, damage }))
     }
 
-    /// Takes it off, and writes the entry that says so. Where that ends early, the start that follows tells of it.
+    /// Takes it off: the entry that says so stands in its place, or it does. Where that ends early, and it does not stand
+    /// there any more, a start goes on behind the entry.
     ///
     /// # Errors
     /// When something is kept under this name already, or the disk says no.
@@ -84,27 +88,10 @@ impl Damaged {
         node: Arc<NodeKey>,
         settings: AuditSettings,
     ) -> Result<Damage, AuditLogError> {
-        let Self { dir, lock, number, damage } = self;
+        let Self { dir, lock, mut end, number, damage } = self;
         let (kept, digest) = keep(&damage).map_err(at("keep what is damaged as", &damage.kept))?;
         let damage = Damage { kept, ..damage };
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(at("sync", &dir))?;
-        // One byte that is no line stays until the log is open: a torn line, which a start tells of.
-        let file = SegmentFile::open(&dir, number).map_err(at("open", &damage.file))?;
-        let torn = || -> io::Result<()> {
-            if file.length()? != damage.holds + damage.bytes {
-                return Err(grown());
-            }
-            if damage.holds == 0 && file.has_other_names()? {
-                return SegmentFile::begin_anew(&dir, number, b"{").map(drop);
-            }
-            if file.read(1, damage.holds)? == b"\n" {
-                file.write(b"{", damage.holds)?;
-            }
-            file.cut(damage.holds + 1)?;
-            file.sync()
-        };
-        torn().map_err(at("cut", &damage.file))?;
-        let (log, _) = AuditLog::open_locked(lock, &dir, key, node, settings)?;
         let name = damage.kept.file_name().unwrap_or_default().to_string_lossy();
         let entry = Entry {
             event_type: "audit.repaired",
@@ -113,8 +100,15 @@ impl Damaged {
             response_bytes: damage.bytes,
             ..Entry::default()
         };
-        let written = log.hand_over(entry.draft()).wait();
-        written.map_err(|error| at("write", &dir)(io::Error::other(error.to_string())))?;
+        let (lines, _) = end.tell(&key.segments(), Some(&entry));
+        let file = SegmentFile::open(&dir, number).map_err(at("open", &damage.file))?;
+        let as_found = file.length().and_then(|length| match length == damage.holds + damage.bytes {
+            true => Ok(()),
+            false => Err(grown()),
+        });
+        let replaced = as_found.and_then(|()| file.replace(&dir, number, damage.holds, &lines));
+        replaced.map_err(at("take it off", &damage.file))?;
+        let (log, _) = AuditLog::open_locked(lock, &dir, key, node, settings)?;
         log.close();
         Ok(damage)
     }

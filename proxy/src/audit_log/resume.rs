@@ -5,13 +5,14 @@ use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use portcullis_audit::{Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
+use portcullis_audit::{Chain, Hash, Line, MAX_LINE, Position, SealKey, SegmentKeys, Tree, VerifierKey, check_lines};
 use portcullis_certs::files;
+use portcullis_filters::audit::Entry;
 
 use super::segment::SegmentFile;
 use super::state::State;
 use super::tree_file::{Beyond, TreeFile};
-use super::{AuditLogError, checkpoints, pruned, segment};
+use super::{AuditLogError, checkpoints, now_micros, pruned, segment};
 
 /// How much is read at once.
 pub(super) const PIECE: usize = 4 << 20;
@@ -38,6 +39,25 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Seals what is to be told first: that a segment without a line follows the one before, which was under way when the
+    /// power went, and then this entry. Goes on behind both, and returns their lines, and how many they are.
+    pub(super) fn tell(&mut self, keys: &SegmentKeys, entry: Option<&Entry<'_>>) -> (Vec<u8>, u64) {
+        let Some((number, whole)) = self.segment else { return Default::default() };
+        let mut chain = Chain::resume(keys.seal_key(number), self.position);
+        let mut lines = Vec::new();
+        let mut seal = |entry: &Entry<'_>| {
+            let leaf = chain.seal(&entry.draft(), now_micros(), &mut lines);
+            self.tree.push(leaf, &mut self.nodes);
+        };
+        if let Some(ended) = number.checked_sub(1).filter(|_| whole == 0) {
+            segment::link(ended, self.position, &mut seal);
+        }
+        entry.into_iter().for_each(seal);
+        let told = chain.position().next_seq - self.position.next_seq;
+        self.position = chain.position();
+        (lines, told)
+    }
+
     /// Opens the newest segment, where there is one, and sees that it ends as it was found: what is not that is neither cut
     /// off nor gone on with. Changes nothing.
     pub(super) fn open(&self, dir: &Path) -> Result<Option<SegmentFile>, AuditLogError> {

@@ -5,11 +5,15 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::MAX_LINE;
+use portcullis_audit::{MAX_LINE, Position};
 use portcullis_certs::files;
+use portcullis_filters::audit::Entry;
 
 #[cfg(debug_assertions)]
 use super::faults::{self, Op};
+
+/// How much is copied at once.
+const PIECE: usize = 1 << 20;
 
 /// Where a segment lies, as it is written.
 pub(crate) fn plain(dir: &Path, number: u64) -> PathBuf {
@@ -83,13 +87,26 @@ impl SegmentFile {
         Self::begin_beside(dir, number)
     }
 
-    /// Begins a segment in the place of one in which no line holds, and which has [another name](Self::has_other_names).
-    pub(super) fn begin_anew(dir: &Path, number: u64, bytes: &[u8]) -> io::Result<Self> {
-        let file = Self::begin_beside(dir, number)?;
-        file.write(bytes, 0)?;
-        file.sync()?;
-        put_in_place(dir, number)?;
-        Ok(file)
+    /// Puts a segment in the place of this one that has so many of its bytes, and these behind them: whole, or not at all.
+    /// What has [another name](Self::has_other_names) stays as it is under that.
+    pub(super) fn replace(&self, dir: &Path, number: u64, holds: u64, bytes: &[u8]) -> io::Result<Self> {
+        let written = Self::begin_beside(dir, number).and_then(|file| {
+            let mut at = 0;
+            while at < holds {
+                let piece = usize::try_from(holds - at).unwrap_or(usize::MAX).min(PIECE);
+                file.write(&self.read(piece, at)?, at)?;
+                at += piece as u64;
+            }
+            file.write(bytes, holds)?;
+            file.sync()?;
+            put_in_place(dir, number)?;
+            Ok(file)
+        });
+        if written.is_err() {
+            // The next attempt removes it, too, but the disk may be full until then.
+            let _ = fs::remove_file(begun(dir, number));
+        }
+        written
     }
 
     /// What is left of another time goes, and is not written through: it may be a link to something else.
@@ -116,14 +133,21 @@ impl SegmentFile {
         Ok(Self::at(files::open_regular_with(&mut options(), &path)?, &path))
     }
 
-    /// The segment that a start goes on in, behind so many bytes of whole lines; what is torn there is cut off.
-    pub(super) fn go_on(found: Option<Self>, dir: &Path, number: u64, whole: u64, torn: bool) -> io::Result<Self> {
+    /// The segment that a start goes on in, behind so many bytes of whole lines and these lines, which take the place of
+    /// what is torn there: one line behind others, and any number where there is none.
+    pub(super) fn go_on(found: Option<Self>, dir: &Path, number: u64, whole: u64, lines: &[u8]) -> io::Result<Self> {
         let Some(file) = found else { return Self::create(dir, number) };
-        if whole == 0 && file.has_other_names()? {
-            return Self::begin_anew(dir, number, b"");
+        if whole == 0 && (!lines.is_empty() || file.has_other_names()?) {
+            return file.replace(dir, number, 0, lines);
         }
-        if torn {
-            file.cut(whole)?;
+        if let Some((newline, line)) = lines.split_last() {
+            // Whenever this ends, either a torn line is what stands here, or the entry that tells of one, on the medium.
+            file.write(line, whole)?;
+            file.sync()?;
+            let end = whole + line.len() as u64;
+            file.write(&[*newline], end)?;
+            file.sync()?;
+            file.cut(end + 1)?;
             file.sync()?;
         }
         Ok(file)
@@ -208,6 +232,18 @@ impl SegmentFile {
     }
 }
 
+/// Hands over the entry that ties a new segment to the one before, which ended here.
+pub(super) fn link<T>(ended: u64, before: Position, to: impl FnOnce(&Entry<'_>) -> T) -> T {
+    let name = format!("audit-{ended:06}.jsonl");
+    to(&Entry {
+        event_type: "audit.segment",
+        path: &name,
+        segment: ended.saturating_add(1),
+        previous_hmac: before.previous.as_str(),
+        ..Entry::default()
+    })
+}
+
 /// Where a segment lies until its first entry is written: who reads the log follows only into one that has it.
 pub(super) fn begun(dir: &Path, number: u64) -> PathBuf {
     plain(dir, number).with_extension("jsonl.part")
@@ -219,8 +255,15 @@ pub(super) fn put_in_place(dir: &Path, number: u64) -> io::Result<()> {
     #[cfg(debug_assertions)]
     faults::meet(Op::Name, &path)?;
     fs::rename(begun(dir, number), &path)?;
+    sync_folder(dir, number)
+}
+
+/// Brings names to the medium: that of this segment at least, or that it is gone.
+pub(super) fn sync_folder(dir: &Path, number: u64) -> io::Result<()> {
     #[cfg(debug_assertions)]
-    faults::meet(Op::Folder, &path)?;
+    faults::meet(Op::Folder, &plain(dir, number))?;
+    #[cfg(not(debug_assertions))]
+    let _ = number;
     File::open(dir)?.sync_all()
 }
 

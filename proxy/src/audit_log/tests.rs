@@ -16,6 +16,8 @@ mod pipes;
 mod refused;
 mod repair;
 mod retention;
+#[cfg(debug_assertions)]
+mod stops;
 
 /// The settings of a test: nothing is synced, and all that has come is signed at the end.
 fn settings() -> AuditSettings {

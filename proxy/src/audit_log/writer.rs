@@ -151,7 +151,7 @@ impl Writer {
     }
 
     /// Tells that an entry of the log's own counts.
-    pub(super) fn noted(&self) {
+    fn noted(&self) {
         self.tell_end();
         self.shared.wrote(1, Duration::ZERO);
     }
@@ -389,7 +389,7 @@ impl Writer {
         self.chain.rekey(self.keys.seal_key(next));
         let (tree, nodes) = (self.tree.clone(), self.nodes.len());
         // It has its name once its first entry is on the medium.
-        let begun = self.link(ended, before).and_then(|()| self.segment.file.sync());
+        let begun = segment::link(ended, before, |entry| self.note(entry)).and_then(|()| self.segment.file.sync());
         let begun = begun.and_then(|()| segment::put_in_place(&self.dir, next));
         if let Err(error) = begun {
             self.chain.restore(before);
@@ -412,18 +412,6 @@ impl Writer {
         self.noted();
         self.shared.rotated.ring();
         Ok(())
-    }
-
-    /// Writes the entry that ties a new segment to the one before.
-    pub(super) fn link(&mut self, ended: u64, before: Position) -> std::io::Result<()> {
-        let name = format!("audit-{ended:06}.jsonl");
-        self.note(&Entry {
-            event_type: "audit.segment",
-            path: &name,
-            segment: ended.saturating_add(1),
-            previous_hmac: before.previous.as_str(),
-            ..Entry::default()
-        })
     }
 
     /// Brings everything to the medium, under a checkpoint.

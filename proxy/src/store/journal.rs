@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use portcullis_certs::files::FileError;
+use portcullis_certs::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
 use super::hashed::{HashKey, Hashed};
@@ -95,7 +95,7 @@ pub(crate) fn begin(dir: &Path, node: &str) -> Result<(), JournalError> {
 
 /// The same on this boot of the machine.
 pub(super) fn begin_on(dir: &Path, origin: &Origin<'_>) -> Result<(), JournalError> {
-    portcullis_certs::files::create_private_dir(dir)?;
+    files::create_private_dir(dir)?;
     if head::path(dir).exists() {
         return Ok(());
     }
@@ -162,7 +162,7 @@ impl Journal {
     /// # Errors
     /// When another process has it, or the disk says no.
     pub(super) fn open(dir: &Path, origin: &Origin<'_>, blind: Quarantine) -> Result<Opened, JournalError> {
-        portcullis_certs::files::create_private_dir(dir)?;
+        files::create_private_dir(dir)?;
         let lock = lock(dir)?;
         let io = |what| move |source| JournalError::Io { what, path: dir.to_owned(), source };
         let (lost, former) = match Head::read(dir, origin)? {
@@ -249,9 +249,7 @@ impl Journal {
 
     /// A bucket's file counts once it is named: a crash in between leaves a file without a record.
     fn begin_bucket(&mut self, number: u32) -> io::Result<()> {
-        let path = bucket_path(&self.dir, number);
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+        let mut file = begin_anew(&bucket_path(&self.dir, number))?;
         file.write_all(&records::header(self.head.journal, number))?;
         let before = self.head.buckets.clone();
         self.head.buckets.push(number);
@@ -288,10 +286,10 @@ fn load(dir: &Path, head: &Head) -> io::Result<Option<(Live, BTreeMap<u32, Bucke
     let mut files = BTreeMap::new();
     for number in head.buckets.iter().copied() {
         let path = bucket_path(dir, number);
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match files::open_regular_with(OpenOptions::new().read(true).write(true), &path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))),
         };
         let whole = records::read(&file, head.journal, number, |hashed| live.insert(number, hashed))?;
         let Some(end) = whole else { return Ok(None) };
@@ -309,15 +307,32 @@ fn bucket_path(dir: &Path, number: u32) -> PathBuf {
 /// Puts a private file in place, whole or not at all, without waiting for the disk.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
+    let mut file = begin_anew(&beside)?;
     file.write_all(bytes)?;
     fs::rename(&beside, path)
 }
 
+/// Makes a file in the place of what lies there, and not in it: that may be a link to something else.
+fn begin_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let why = format!(
+                "what lies at `{}`, where a file begins, cannot be removed: {error}; look what it is, and move it away",
+                path.display()
+            );
+            return Err(io::Error::new(error.kind(), why));
+        }
+        _ => {}
+    }
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
+}
+
 fn lock(dir: &Path) -> Result<Lock, JournalError> {
     let path = dir.join("lock");
-    let io = |source| JournalError::Io { what: "lock", path: dir.to_owned(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+    let io = |source| JournalError::Io { what: "lock", path: path.clone(), source };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = files::open_regular_with(&mut options, &path).map_err(io)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Busy(dir.to_owned())),

@@ -107,7 +107,9 @@ impl Shelf {
     pub(crate) fn lock(&self) -> Result<File, ShelfError> {
         let path = self.dir.join(LOCK);
         let io = |source| ShelfError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = files::open_regular_with(&mut options, &path).map_err(io)?;
         let until = Instant::now() + PATIENCE;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -360,3 +360,20 @@ fn fs_name(origin: &str) -> String {
     use sha2::{Digest as _, Sha256};
     data_encoding::HEXLOWER.encode(&Sha256::digest(origin.as_bytes()))
 }
+
+#[test]
+fn a_lock_is_no_link_and_no_pipe() {
+    let home = Home::new();
+    let (lock, none) = (home.dir.path().join("witness/lock"), home.dir.path().join("none"));
+    std::os::unix::fs::symlink(&none, &lock).unwrap();
+    let said = home.shelf.lock().unwrap_err().to_string();
+    assert!(said.contains("lock`") && said.contains("it is a symbolic link"), "{said}");
+    assert!(!none.exists(), "nothing is made behind it");
+    std::fs::remove_file(&lock).unwrap();
+    // Nobody has its other end: who only opens it waits for ever.
+    rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let said = home.shelf.lock().unwrap_err().to_string();
+    assert!(said.contains("it is no regular file"), "{said}");
+    std::fs::remove_file(&lock).unwrap();
+    assert!(home.shelf.lock().is_ok());
+}

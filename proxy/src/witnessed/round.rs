@@ -1,11 +1,13 @@
 //! One checkpoint's way to one witness: what is sent, and what the answer means.
 
 use std::path::Path;
+use std::time::Duration;
 
 use portcullis_audit::submission::{SIZE_TYPE, read_cosignatures, read_size};
 use portcullis_audit::tree::{consistency, root, verify_consistency};
 use portcullis_audit::{Hash, Note, NoteSignature, Submission, VerifierKey, verify_cosignature};
 use portcullis_certs::NodePublic;
+use tokio::sync::watch;
 
 use super::courier::Reply;
 use super::memory::Remembered;
@@ -15,6 +17,9 @@ use crate::audit_log::tree_file::{self, TreeFile};
 /// How often a witness may say that it countersigned something else last: once because nothing was remembered, once
 /// because another attempt of ours reached it meanwhile.
 const MOST_TRIES: u32 = 3;
+
+/// How long a checkpoint that was found may take to be on the medium.
+const DURABLE: Duration = Duration::from_secs(10);
 
 /// A checkpoint on its way.
 pub(super) struct Round {
@@ -94,6 +99,20 @@ impl Round {
             return Err(damaged(dir));
         }
         Ok(Self { old, proof, tries: self.tries + 1, ..self })
+    }
+
+    /// Waits until the checkpoint is on the medium: one that a power cut could take back would come back as another log.
+    ///
+    /// # Errors
+    /// When it does not get there within a disk's time.
+    pub(super) async fn reaches_the_medium(&self, signed: &mut watch::Receiver<u64>) -> Result<(), Failure> {
+        let told = tokio::time::timeout(DURABLE, signed.wait_for(|signed| *signed >= self.size)).await;
+        told.is_ok_and(|told| told.is_ok()).then_some(()).ok_or_else(|| {
+            Failure::Trouble(format!(
+                "the newest checkpoint here, of {} entries, is not known to be on the medium, and nothing else is sent;                  look at the disk if that does not end",
+                self.size
+            ))
+        })
     }
 
     /// What is sent.

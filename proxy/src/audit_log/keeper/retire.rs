@@ -1,7 +1,7 @@
 //! Deleting the oldest segments that are too old or too many: an entry says so, and is under a checkpoint before they go.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -12,6 +12,8 @@ use portcullis_filters::audit::Entry;
 
 use super::KeepError;
 use super::ended::Ended;
+#[cfg(debug_assertions)]
+use crate::audit_log::faults::{self, Op};
 use crate::audit_log::read::{Cursor, Reader, Step, numbers};
 use crate::audit_log::tree_file::{self, TreeFile};
 use crate::audit_log::{AuditLog, Shared, checkpoints, pruned, segment};
@@ -158,13 +160,9 @@ impl Announced {
         pruned::save(dir, &line, &ended.signer).map_err(KeepError::io("prove what is deleted in", dir))?;
         for number in numbers(dir).map_err(KeepError::io("list", dir))? {
             if self.segments.contains(&number) {
-                for path in ended.files(number) {
-                    fs::remove_file(&path).map_err(KeepError::io("delete", &path))?;
-                }
+                delete(ended, number)?;
             }
         }
-        // None may come back when the power goes, without its checkpoint.
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(KeepError::io("sync", dir))?;
         // The last one's says what they were.
         for number in segment::numbers(dir, ".checkpoint").map_err(KeepError::io("list", dir))? {
             if number < *self.segments.end() {
@@ -201,6 +199,18 @@ impl Announced {
         }
         Err(KeepError::changed(&path, "the entry that says what is deleted is not in it any more"))
     }
+}
+
+/// Deletes a segment, on the medium before the one that follows it goes: whenever the power does, what is left has no gap,
+/// and none comes back without its checkpoint.
+fn delete(ended: &Ended, number: u64) -> Result<(), KeepError> {
+    let dir = ended.dir();
+    for path in ended.files(number) {
+        #[cfg(debug_assertions)]
+        faults::meet(Op::Delete, &path).map_err(KeepError::io("delete", &path))?;
+        fs::remove_file(&path).map_err(KeepError::io("delete", &path))?;
+    }
+    segment::sync_folder(dir, number).map_err(KeepError::io("sync", dir))
 }
 
 /// How many entries there are up to the end of the last of these segments, and the gate's word that it deletes them.

@@ -155,7 +155,7 @@ fn calm(fsync: Fsync) -> AuditSettings {
 
 impl Home {
     /// Another home with the same keys, and a log as it stands in this folder.
-    fn with_log_of(&self, dir: &Path) -> Self {
+    pub(super) fn with_log_of(&self, dir: &Path) -> Self {
         let home = self.copy();
         fs::remove_dir_all(home.log_dir()).unwrap();
         fs::create_dir(home.log_dir()).unwrap();
@@ -449,4 +449,24 @@ proptest! {
         told.more(&log, 1);
         told.holds(&home, log, &format!("{faults:?}"));
     }
+}
+
+#[test]
+fn what_a_start_calls_signed_is_not_taken_back_by_a_power_cut() {
+    // Killed when the checkpoint, or the segment, had its name, and the folder was not synced yet.
+    let home = Home::with(12, &calm(Fsync::Off));
+    let synced: Arc<AtomicU64> = Arc::default();
+    let counts = Arc::clone(&synced);
+    script::follow(&home.log_dir(), move |op, _| {
+        counts.fetch_add(u64::from(op == Op::Folder), Ordering::AcqRel);
+        Ok(())
+    });
+    let (log, _) = home.open(calm(Fsync::Off));
+    assert_eq!((*log.signed().borrow() > 0, synced.load(Ordering::Acquire)), (true, 1));
+    drop(log);
+    script::follow(&home.log_dir(), |op, _| match op {
+        Op::Folder => Err(rustix::io::Errno::IO.into()),
+        _ => Ok(()),
+    });
+    assert!(matches!(home.try_open(settings()), Err(AuditLogError::Io { what: "sync", .. })));
 }

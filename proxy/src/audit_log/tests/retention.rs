@@ -282,3 +282,47 @@ fn the_segment_that_a_start_looks_at_stays() {
     log.close();
     assert_eq!(again.doubts(), ["", ""]);
 }
+
+/// The power may go at any moment, and what was deleted since the folder was synced may come back, or not.
+#[cfg(debug_assertions)]
+#[test]
+fn whatever_a_power_cut_brings_back_there_is_no_gap() {
+    use crate::audit_log::faults::{Op, script};
+
+    let home = whole();
+    let (dir, before, like) = (home.log_dir(), home.copy(), home.copy());
+    // The segments that went since the last sync, and the log as it stood before the next step.
+    let left: Arc<Mutex<Vec<(Vec<PathBuf>, Home)>>> = Arc::default();
+    let (keep, unsynced) = (Arc::clone(&left), Mutex::new(Vec::new()));
+    script::follow(&home.log_dir(), move |op, file| {
+        if matches!(op, Op::Delete | Op::Folder) {
+            let mut unsynced = unsynced.lock().unwrap();
+            keep.lock().unwrap().push((unsynced.clone(), like.with_log_of(&dir)));
+            match op {
+                Op::Delete => unsynced.push(file.to_owned()),
+                _ => unsynced.clear(),
+            }
+        }
+        Ok(())
+    });
+    let few = AuditSettings { keep_bytes: Some(6_000), ..AuditSettings { compress: false, ..segmented() } };
+    let (log, _) = home.open(few);
+    until(|| home.numbers()[0] > 0);
+    drop(log);
+    script::follow(&home.log_dir(), |_, _| Ok(()));
+    let gone = home.numbers()[0] as usize;
+    let left = std::mem::take(&mut *left.lock().unwrap());
+    assert!(gone > 2 && left.len() >= gone, "{gone} {}", left.len());
+    for (unsynced, left) in left {
+        for back in 0..1_u32 << unsynced.len() {
+            let home = left.copy();
+            let comes_back = unsynced.iter().enumerate().filter(|(at, _)| back & (1 << at) != 0);
+            for name in comes_back.map(|(_, path)| path.file_name().unwrap()) {
+                fs::copy(before.log_dir().join(name), home.log_dir().join(name)).unwrap();
+            }
+            assert_eq!(home.doubts(), ["", ""], "{:?}, of which {unsynced:?} may have come back", home.numbers());
+            home.more(1, &settings());
+            assert_eq!(home.doubts(), ["", ""]);
+        }
+    }
+}

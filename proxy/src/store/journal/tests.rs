@@ -203,3 +203,51 @@ fn there_are_only_so_many_buckets() {
     journal.forget(0).unwrap();
     assert!(journal.has_room_for(MAX_BUCKETS as u32));
 }
+
+/// A link, and a pipe, in a file's place.
+fn put(path: &Path, to: Option<&Path>) {
+    let _ = fs::remove_file(path);
+    match to {
+        Some(to) => std::os::unix::fs::symlink(to, path).unwrap(),
+        None => {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_begins_is_written_through_no_link() {
+    let put: [fn(&Path, &Path); 3] =
+        [|path, key| put(path, Some(key)), |path, key| fs::hard_link(key, path).unwrap(), |path, _| put(path, None)];
+    for put in put {
+        let dir = filled();
+        let key = dir.path().join("key");
+        fs::write(&key, "a key").unwrap();
+        let mut journal = open(dir.path()).journal;
+        let (bucket, beside) = (bucket_path(dir.path(), 9), head::path(dir.path()).with_extension("new"));
+        [&bucket, &beside].into_iter().for_each(|path| put(path, &key));
+        journal.append(9, &hashed(50), 144).unwrap();
+        assert_eq!(fs::read_to_string(&key).unwrap(), "a key");
+        assert!(bucket.symlink_metadata().unwrap().is_file() && !beside.exists());
+        drop(journal);
+        assert_eq!(open(dir.path()).live.len(), 11);
+    }
+}
+
+#[test]
+fn what_is_there_is_opened_through_no_link_and_not_waited_for() {
+    for name in ["lock", "0000000005.nonces"] {
+        for link in [true, false] {
+            let dir = filled();
+            let (path, elsewhere) = (dir.path().join(name), dir.path().join("elsewhere"));
+            fs::rename(&path, &elsewhere).unwrap();
+            let before = [&fs::read(&elsewhere).unwrap()[..], b"torn"].concat();
+            fs::write(&elsewhere, &before).unwrap();
+            put(&path, link.then_some(&elsewhere));
+            let said = Journal::open(dir.path(), &HERE, BLIND).err().unwrap().to_string();
+            let why = if link { "it is a symbolic link, expected a regular file" } else { "it is no regular file" };
+            assert!(said.contains(name) && said.contains(why), "{said}");
+            assert_eq!(fs::read(&elsewhere).unwrap(), before);
+        }
+    }
+}

@@ -264,3 +264,26 @@ fn what_a_witness_countersigned_is_remembered_and_what_is_false_is_not_believed(
     memory.write(&round.submission().checkpoint).unwrap();
     memory.read(&home.own).unwrap_err();
 }
+
+#[test]
+fn only_what_is_on_the_medium_is_sent() {
+    let round = Home::new(10).round(None);
+    let (told, mut signed) = watch::channel(9);
+    let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    clock.block_on(async {
+        match round.reaches_the_medium(&mut signed).await {
+            Err(Failure::Trouble(why)) => assert!(why.contains("of 10 entries, is not known to be"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        for size in [10, 11] {
+            told.send_replace(9);
+            let telling = async {
+                tokio::time::sleep(DURABLE / 2).await;
+                told.send_replace(size)
+            };
+            assert_eq!(tokio::join!(round.reaches_the_medium(&mut signed), telling), (Ok(()), 9));
+        }
+        drop(told);
+        assert_eq!(round.reaches_the_medium(&mut signed).await, Ok(()), "it was told before");
+    });
+}

@@ -363,10 +363,10 @@ mod tests {
         create_private_dir(&segment).unwrap();
         assert_eq!(synced(), [&above, dir.path(), &sink, &node]);
         write_private(&segment.join("batch"), b"x").unwrap();
-        assert_eq!(synced(), [segment.clone()]);
+        assert_eq!(synced(), [segment.as_path()]);
         // It may have been made a moment before the power went, or the sync failed then.
         create_private_dir(&segment).unwrap();
-        assert_eq!(synced(), [node.clone()]);
+        assert_eq!(synced(), [node.as_path()]);
         fs::remove_dir_all(&node).unwrap();
         create_private_dir(&segment).unwrap();
         assert_eq!(synced(), [dir.path(), &sink, &node]);

@@ -16,6 +16,7 @@ use crate::generation::{Generation, Surroundings};
 use crate::metrics::Metrics;
 use crate::store::Stores;
 use crate::trust::Trust;
+use crate::witness::shelf::Unkept;
 use crate::witnessed::Witnesses;
 
 /// How often upstreams are asked whether they live.
@@ -28,6 +29,7 @@ pub(crate) struct Running {
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) exports: Arc<Exports>,
     pub(crate) witnesses: Arc<Witnesses>,
+    pub(crate) unkept: Arc<Unkept>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) stores: Arc<Stores>,
@@ -118,6 +120,7 @@ impl Running {
         if let Some(status) = status.as_object_mut() {
             status.insert("export".to_owned(), self.exports.status());
             status.insert("witnesses".to_owned(), self.witnesses.status());
+            status.insert("unkept_evidence".to_owned(), json!(self.unkept.logs()));
         }
         status
     }

@@ -21,7 +21,7 @@ pub(crate) mod judge;
 pub(crate) mod shelf;
 
 use judge::{Evidence, Objection};
-use shelf::{Shelf, ShelfError};
+use shelf::{Shelf, ShelfError, Unkept};
 
 /// What may come of a request, for the counter's label.
 pub(crate) const RESULTS: [&str; 9] =
@@ -31,6 +31,7 @@ pub(crate) const RESULTS: [&str; 9] =
 pub(crate) struct Witness {
     /// One at a time: what is compared is what is replaced.
     shelf: Arc<Mutex<Shelf>>,
+    unkept: Arc<Unkept>,
     name: String,
     key: Arc<NodeKey>,
     clock: Arc<dyn WallClock>,
@@ -53,7 +54,13 @@ impl Witness {
     pub(crate) fn open(state: &Path, key: Arc<NodeKey>, clock: Arc<dyn WallClock>) -> Result<Self, ShelfError> {
         let shelf = Shelf::open(&state.join(shelf::FOLDER), &key.public())?;
         let name = checkpoints::witness_name(&key.public().node_id());
-        Ok(Self { shelf: Arc::new(Mutex::new(shelf)), name, key, clock })
+        let unkept = Arc::clone(shelf.unkept());
+        Ok(Self { shelf: Arc::new(Mutex::new(shelf)), unkept, name, key, clock })
+    }
+
+    /// What contradicted a log and could not be kept yet: who has this sees it, whenever that is.
+    pub(crate) fn unkept(&self) -> &Arc<Unkept> {
+        &self.unkept
     }
 
     /// Judges a submission of this node, and countersigns it where it continues the node's log. Says, too, what to
@@ -98,6 +105,7 @@ fn examine(
     let signed = judge::opened(&submission, &log).map_err(Stop::Objection)?;
     // Another process may forget the log meanwhile: before this, or after it.
     let _turn = shelf.lock()?;
+    shelf.keep_unkept();
     let kept = shelf.last(&log)?;
     let last = kept.as_ref().map(|kept| &kept.checkpoint);
     let own = submission.checkpoint.signatures.iter().find(|signature| signature.is_by(&log)).cloned();
@@ -125,7 +133,7 @@ fn examine(
                 );
             }
             if let Err(error) = shelf.keep_evidence(evidence, &note, kept.as_ref().map(|kept| &kept.note)) {
-                tracing::error!(%error, log = log.name(), "The contradicting checkpoint cannot be kept.");
+                tracing::error!(%error, log = log.name(), "The contradicting checkpoint cannot be kept; it is tried again with the next request.");
             }
         }
         return Err(Stop::Objection(objection));

@@ -373,6 +373,10 @@ fn contradicted(config: &Config, line: &mut Say<'_>) {
             line("witnessed", Health::Fail, what, "let this user read `state/witness`");
         }
     }
+    for log in said(config).iter().flat_map(super::status::unkept) {
+        let what = format!("the log `{log}` was cut off or changed, and the evidence cannot be kept");
+        line("witnessed", Health::Fail, what, "mend the disk under `state/witness` before this gate stops");
+    }
 }
 
 /// What the running gate says of itself.

@@ -123,6 +123,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         exports: Arc::clone(&exports),
         witnesses: Arc::clone(&witnesses),
+        unkept: Arc::clone(witness.unkept()),
         trust: Arc::clone(&trust),
         certificates: Arc::clone(&certificates),
         stores: Arc::clone(&stores),

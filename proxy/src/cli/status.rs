@@ -105,6 +105,9 @@ fn show(status: &Value) {
     for witness in status.pointer("/audit/witnesses").and_then(Value::as_array).into_iter().flatten() {
         say!("witness   {}", witness_of(witness));
     }
+    for log in unkept(status) {
+        say!("witnessed EVIDENCE AGAINST THE LOG `{log}` CANNOT BE KEPT: mend the disk before this gate stops");
+    }
 }
 
 /// A sink of the audit log: what it is, how far it is, and what is in the way.
@@ -113,6 +116,12 @@ pub(super) fn export(sink: &Value) -> String {
     let behind = sink.get("behind").and_then(Value::as_u64).unwrap_or_default();
     let why = sink.get("failing").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
     format!("{} to {} {}, {behind} entries behind{why}", text("name"), text("to"), text("place"))
+}
+
+/// The logs that contradicted what this gate countersigned, of which the disk did not take the evidence.
+pub(super) fn unkept(status: &Value) -> impl Iterator<Item = String> {
+    let logs = status.pointer("/audit/unkept_evidence").and_then(Value::as_array);
+    logs.into_iter().flatten().filter_map(Value::as_str).map(|log| printable(log).to_string())
 }
 
 /// What a witness countersigned last, and what is in the way of more.

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
@@ -17,6 +18,9 @@ use super::judge::Evidence;
 use crate::audit_log::checkpoints::{self, BadCheckpoint};
 
 pub(crate) mod evidence;
+mod unkept;
+
+pub(crate) use unkept::Unkept;
 
 /// Where the files lie in the state directory.
 pub(crate) const FOLDER: &str = "witness";
@@ -43,6 +47,8 @@ pub(crate) struct Shelf {
     /// Checks this witness's own cosignatures.
     own: VerifierKey,
     most: usize,
+    /// Evidence that the disk did not take.
+    unkept: Arc<Unkept>,
 }
 
 /// A checkpoint that this witness countersigned.
@@ -96,7 +102,8 @@ impl Shelf {
     /// # Errors
     /// When this node's key cannot be a witness's.
     pub(crate) fn read(dir: &Path, own: &NodePublic) -> Result<Self, ShelfError> {
-        Ok(Self { dir: dir.to_owned(), own: checkpoints::witness_key(own)?, most: MAX_LOGS })
+        let own = checkpoints::witness_key(own)?;
+        Ok(Self { dir: dir.to_owned(), own, most: MAX_LOGS, unkept: Arc::default() })
     }
 
     /// Waits for this one's turn to change what is kept, which lasts until the handle is dropped: the running gate
@@ -190,7 +197,8 @@ impl Shelf {
     }
 
     /// Keeps a checkpoint that contradicts, and the countersigned one of that moment beside it. The first ones of each
-    /// kind stay for good: whatever is submitted later drives none of them out.
+    /// kind stay for good: whatever is submitted later drives none of them out. What the disk does not take is
+    /// [tried again](Self::keep_unkept).
     ///
     /// # Errors
     /// When it cannot be written.
@@ -200,6 +208,24 @@ impl Shelf {
         note: &Note,
         countersigned: Option<&Note>,
     ) -> Result<(), ShelfError> {
+        let put = self.put_evidence(evidence, note, countersigned);
+        if put.is_err() {
+            self.unkept.add(evidence, note, countersigned);
+        }
+        put
+    }
+
+    /// Tries again to keep what the disk did not take.
+    pub(crate) fn keep_unkept(&self) {
+        self.unkept.retry(|evidence, note, countersigned| self.put_evidence(evidence, note, countersigned).is_ok());
+    }
+
+    /// Evidence that the disk did not take.
+    pub(crate) fn unkept(&self) -> &Arc<Unkept> {
+        &self.unkept
+    }
+
+    fn put_evidence(&self, evidence: Evidence, note: &Note, countersigned: Option<&Note>) -> Result<(), ShelfError> {
         let (log, kind) = (hex(origin(note).as_bytes()), evidence.as_str());
         let of_kind = format!("{log}.{EVIDENCE}{kind}-");
         let print: String = hex(note.text.as_bytes()).chars().take(32).collect();

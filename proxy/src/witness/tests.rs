@@ -377,3 +377,31 @@ fn a_lock_is_no_link_and_no_pipe() {
     std::fs::remove_file(&lock).unwrap();
     assert!(home.shelf.lock().is_ok());
 }
+
+#[test]
+fn evidence_that_cannot_be_kept_is_told_and_kept_later() {
+    let (home, log) = (Home::new(), Log::new(&key(1), 50, 0, 1));
+    home.ask(&log, &log.submission(0, 20)).unwrap();
+    let origin = checkpoints::origin(&log.key.public().node_id());
+    let (dir, away) = (home.dir.path().join("witness"), home.dir.path().join("away"));
+    let forks = (0..20).map(|way| Log::new(&key(1), 50, 5, 2 + way)).collect::<Vec<_>>();
+    let countersigned = home.shelf.last(&log.key()).unwrap().unwrap().note;
+    let unkept = Arc::clone(home.shelf.unkept());
+    std::fs::rename(&dir, &away).unwrap();
+    for fork in forks.iter().chain(&forks[..1]) {
+        let kept = home.shelf.keep_evidence(Evidence::Fork, &fork.note(20), Some(&countersigned));
+        assert!(kept.is_err());
+    }
+    assert!(unkept.logs().iter().eq([&origin]));
+    home.shelf.keep_unkept();
+    assert_eq!(unkept.logs().len(), 1, "the disk says no again");
+    std::fs::rename(&away, &dir).unwrap();
+    // Whoever asks next, of whichever log.
+    let other = Log::new(&key(2), 10, 0, 1);
+    home.ask(&other, &other.submission(0, 10)).unwrap();
+    assert!(unkept.logs().is_empty());
+    let kept = home.shelf.evidence(&origin);
+    assert_eq!(kept.len(), 8);
+    let first = |fork: &Log| kept.iter().any(|path| checkpoints::read_note(path).unwrap() == fork.note(20));
+    assert!(forks[..8].iter().all(first), "the first ones");
+}

@@ -289,10 +289,12 @@ fn the_segment_that_a_start_looks_at_stays() {
 fn whatever_a_power_cut_brings_back_there_is_no_gap() {
     use crate::audit_log::faults::{Op, script};
 
+    /// The segments that went since the last sync, and the log as it stood before the next step.
+    type Left = Vec<(Vec<PathBuf>, Home)>;
+
     let home = whole();
     let (dir, before, like) = (home.log_dir(), home.copy(), home.copy());
-    // The segments that went since the last sync, and the log as it stood before the next step.
-    let left: Arc<Mutex<Vec<(Vec<PathBuf>, Home)>>> = Arc::default();
+    let left: Arc<Mutex<Left>> = Arc::default();
     let (keep, unsynced) = (Arc::clone(&left), Mutex::new(Vec::new()));
     script::follow(&home.log_dir(), move |op, file| {
         if matches!(op, Op::Delete | Op::Folder) {

@@ -61,11 +61,8 @@ pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
     let mut missing = Vec::new();
     for dir in path.ancestors() {
         if dir.as_os_str().is_empty() || dir.is_dir() {
-            // Who made it may have been stopped before its name was on the medium. What is above it may be closed to us.
-            match sync_parent(dir) {
-                Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
-                synced => synced?,
-            }
+            // Who made it may have been stopped before its name was on the medium.
+            sync_parent(dir).or_else(unless_it_cannot_be)?;
             break;
         }
         missing.push(dir);
@@ -75,7 +72,7 @@ pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
             made => made.map_err(io_error("make the directory", dir))?,
         }
-        sync_parent(dir)?;
+        sync_parent(dir).or_else(unless_it_cannot_be)?;
     }
     Ok(())
 }
@@ -251,8 +248,26 @@ fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Passes over a folder that we may not open, or of a file system that syncs none: what is mounted in one must not keep
+/// anybody from starting. What a disk says counts.
+fn unless_it_cannot_be(error: FileError) -> Result<(), FileError> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    match &error {
+        FileError::Io { source, .. }
+            if matches!(source.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported) =>
+        {
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
 fn sync_parent(path: &Path) -> Result<(), FileError> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        None if path.has_root() => path,
+        _ => Path::new("."),
+    };
     #[cfg(test)]
     tests::SYNCED.with_borrow_mut(|synced| synced.push(parent.to_owned()));
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error("sync the directory of", path))
@@ -373,6 +388,16 @@ mod tests {
         fs::write(dir.path().join("file"), "").unwrap();
         assert!(create_private_dir(&dir.path().join("file/folder")).is_err());
         assert!(create_private_dir(&dir.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_hindrance() {
+        // The file system there syncs no folder.
+        let there = Path::new("/proc/self");
+        assert!(sync_parent(there).is_err());
+        create_private_dir(there).unwrap();
+        create_private_dir(Path::new("/")).unwrap();
+        assert_eq!(SYNCED.take(), [Path::new("/proc"), Path::new("/proc"), Path::new("/")]);
     }
 
     #[test]

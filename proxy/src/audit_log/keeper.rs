@@ -51,7 +51,7 @@ impl Bell {
         !rung.1
     }
 
-    fn closed(&self) -> bool {
+    pub(super) fn closed(&self) -> bool {
         self.rung.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }

@@ -180,7 +180,12 @@ impl Reader {
                     None => continue,
                 }
             };
-            if std::mem::take(&mut open.doubtful) && !lines.stands()? {
+            let is_doubtful = std::mem::take(&mut open.doubtful);
+            if is_doubtful && lines.are_replaced(&open.path)? {
+                self.open = None;
+                continue;
+            }
+            if is_doubtful && !lines.stands()? {
                 lines.fall_back()?;
                 self.at.offset = lines.offset();
                 (open.from, open.count, open.first) = (self.at.offset, 0, None);

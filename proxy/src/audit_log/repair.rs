@@ -118,12 +118,17 @@ impl Damaged {
 /// stays: where that is something else, this gets another name.
 fn keep(damage: &Damage) -> io::Result<(PathBuf, String)> {
     let part = damage.kept.with_extension("part");
+    // A disk that is full needs the room.
+    keep_by(damage, &part).inspect_err(|_| _ = fs::remove_file(&part))
+}
+
+fn keep_by(damage: &Damage, part: &Path) -> io::Result<(PathBuf, String)> {
     // Left by an attempt that ended early.
-    match fs::remove_file(&part) {
+    match fs::remove_file(part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut copy = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part)?;
+    let mut copy = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(part)?;
     let mut seen = Seen::default();
     rest(&damage.file, damage.holds, |piece| {
         seen.see(piece)?;
@@ -137,13 +142,13 @@ fn keep(damage: &Damage) -> io::Result<(PathBuf, String)> {
     for number in 0..MOST_KEPT {
         let name = if number == 0 { damage.kept.clone() } else { damage.kept.with_extension(number.to_string()) };
         if !name.try_exists()? {
-            fs::rename(&part, &name)?;
+            fs::rename(part, &name)?;
             return Ok((name, data_encoding::HEXLOWER.encode(&digest)));
         }
         let mut there = Seen::default();
         rest(&name, 0, |piece| there.see(piece))?;
         if there.digest.finalize() == digest {
-            fs::remove_file(&part)?;
+            fs::remove_file(part)?;
             return Ok((name, data_encoding::HEXLOWER.encode(&digest)));
         }
     }

@@ -109,7 +109,8 @@ impl Round {
         let told = tokio::time::timeout(DURABLE, signed.wait_for(|signed| *signed >= self.size)).await;
         told.is_ok_and(|told| told.is_ok()).then_some(()).ok_or_else(|| {
             Failure::Trouble(format!(
-                "the newest checkpoint here, of {} entries, is not known to be on the medium, and nothing else is sent;                  look at the disk if that does not end",
+                "the newest checkpoint here, of {} entries, is not known to be on the medium, and nothing else is sent; \
+                 look at the disk if that does not end",
                 self.size
             ))
         })

@@ -30,6 +30,11 @@ impl Ended {
         &self.log.dir
     }
 
+    /// Whether the log is being closed, which waits for the keeper.
+    pub(super) fn is_closed(&self) -> bool {
+        self.log.rotated.closed()
+    }
+
     /// The files that a segment lies in: plain, compressed, or both.
     pub(super) fn files(&self, number: u64) -> Vec<PathBuf> {
         let both = [segment::plain(self.dir(), number), segment::compressed(self.dir(), number)];
@@ -58,7 +63,7 @@ impl Ended {
         let mut reader = beginning::open(path).map_err(|error| unread(path, error))?;
         let (mut bytes, mut stored, mut length) = (Vec::new(), Vec::new(), 0);
         loop {
-            if self.log.rotated.closed() {
+            if self.is_closed() {
                 return Err(KeepError::Stopped);
             }
             let got = (&mut reader).take(PIECE).read_to_end(&mut bytes).map_err(|error| unread(path, error))?;

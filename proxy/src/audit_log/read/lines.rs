@@ -1,8 +1,9 @@
 //! Whole lines of one file, one after the other, in a bounded amount of memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
 
 use super::segment::{Content, begins_line};
 
@@ -123,6 +124,18 @@ impl Lines {
         match &self.input {
             Input::Packed(_) => Ok(true),
             Input::Plain(plain) => begins_line(&plain.get_ref().file, self.offset),
+        }
+    }
+
+    /// Whether another file was put in the place of this one: what a repair takes off, it leaves out of a new file.
+    pub(super) fn are_replaced(&self, path: &Path) -> io::Result<bool> {
+        let Input::Plain(plain) = &self.input else { return Ok(false) };
+        let here = plain.get_ref().file.metadata()?;
+        match fs::metadata(path) {
+            Ok(there) => Ok((there.dev(), there.ino()) != (here.dev(), here.ino())),
+            // It was compressed, or deleted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

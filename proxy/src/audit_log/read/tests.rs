@@ -189,6 +189,30 @@ fn lines_that_were_taken_back_are_told() {
 }
 
 #[test]
+fn a_segment_that_another_file_took_the_place_of_is_read_there() {
+    let log = Log::new();
+    log.append(0, b"a\nb\n\0\0\0\n");
+    let mut reader = Reader::oldest(log.dir()).unwrap();
+    assert_eq!(read(&mut reader), ["a", "b", "\0\0\0"]);
+    let put = |bytes: &[u8]| {
+        let part = log.dir().join("part");
+        fs::write(&part, bytes).unwrap();
+        fs::rename(&part, log.path(0)).unwrap();
+    };
+    put(b"a\nb\nrepaired\n");
+    assert_eq!(read(&mut reader), ["taken back", "repaired"]);
+    log.append(0, b"c\n");
+    assert_eq!(read(&mut reader), ["c"]);
+    put(b"a\n");
+    log.append(1, b"d\n");
+    assert_eq!(read(&mut reader), ["taken back", "d"]);
+    // What was compressed is read to its end where it was opened.
+    log.append(1, b"e\n");
+    log.pack(1);
+    assert_eq!(read(&mut reader), ["e"]);
+}
+
+#[test]
 fn damage_is_told_with_its_place_and_passed_over() {
     let log = Log::new();
     let long = vec![b'x'; MAX_LINE + 1];

@@ -309,7 +309,7 @@ fn whatever_a_power_cut_brings_back_there_is_no_gap() {
     });
     let few = AuditSettings { keep_bytes: Some(6_000), ..AuditSettings { compress: false, ..segmented() } };
     let (log, _) = home.open(few);
-    until(|| home.numbers()[0] > 0);
+    until(|| home.numbers()[0] > 2);
     drop(log);
     script::follow(&home.log_dir(), |_, _| Ok(()));
     let gone = home.numbers()[0] as usize;
@@ -327,4 +327,41 @@ fn whatever_a_power_cut_brings_back_there_is_no_gap() {
             assert_eq!(home.doubts(), ["", ""]);
         }
     }
+}
+
+/// A stop waits for one segment, and not for all that are to go: the next start goes on.
+#[cfg(debug_assertions)]
+#[test]
+fn a_stop_does_not_wait_for_all_that_is_to_be_deleted() {
+    use crate::audit_log::faults::{Op, script};
+
+    let home = whole();
+    let few = AuditSettings { keep_bytes: Some(6_000), ..AuditSettings { compress: false, ..segmented() } };
+    let (went, first) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    script::follow(&home.log_dir(), move |op, _| {
+        if op == Op::Delete {
+            _ = went.send(());
+            // Behind the first nobody waits any more.
+            _ = may_go_on.lock().unwrap().recv();
+        }
+        Ok(())
+    });
+    let (log, _) = home.open(few.clone());
+    first.recv().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| log.close());
+        until(|| log.shared.rotated.closed());
+        drop(go_on);
+    });
+    drop(log);
+    assert_eq!(first.try_iter().count(), 0, "no other one was begun with");
+    assert_eq!(home.numbers()[0], 1);
+    assert_eq!(home.doubts(), ["", ""]);
+    script::follow(&home.log_dir(), |_, _| Ok(()));
+    let (log, _) = home.open(few);
+    until(|| home.numbers()[0] > 2);
+    log.close();
+    assert_eq!(home.doubts(), ["", ""]);
 }

@@ -233,6 +233,7 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
         || is_no_password(candidate, text)
         // The second half of a path: `Secrets::Aes128Gcm`.
         || text.starts_with(':')
+        || told::is_type(head_of(candidate), text)
     {
         return false;
     }

@@ -191,6 +191,15 @@ pub(super) fn is_keeper(before: &str, head: &str, value: &str) -> bool {
     named && (KEEPS.any(head) || is_made_another(before))
 }
 
+/// Whether a value is the type of what is named: `token: X64V3Token`. Whoever draws a token hardly ever draws one that ends
+/// with the word for it, written as in a name of several words.
+pub(super) fn is_type(head: &str, value: &str) -> bool {
+    let is_name = value.starts_with(|c: char| c.is_ascii_uppercase())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let says = |word: &str| contains(head, &word.to_ascii_lowercase()) && value.len() > word.len();
+    is_name && ["Token", "Key"].iter().any(|word| value.ends_with(word) && says(word))
+}
+
 /// Whether it is a number in hexadecimal digits, a date, or the name of an algorithm.
 fn is_technical(text: &str) -> bool {
     let number = text.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -235,6 +244,21 @@ mod tests {
         let said = rules.scan(&texts, Direction::Request, &mut Scratch::default(), &mut |_| found = true);
         said.unwrap();
         found
+    }
+
+    #[test]
+    fn a_type_is_no_token() {
+        let rules = Rules::load(true, &[], &Selection::default()).unwrap();
+        for text in [
+            "fn multiply(_token: X64V3Token, data: &[f32; 8]) -> [f32; 8] {",
+            "//! fn load(_token: X64V3Token, data: &[f32; 8]) -> __m256 {",
+            "fn sign(key: P256Sha2Key, text: &[u8])",
+        ] {
+            assert!(!is_found(&rules, text), "{text}");
+        }
+        for text in ["the token: X64V3kQpToLm9ZrT2bW", "the token: x64v3kqp7lm9ztoken", "the password: X64V3kq9Token"] {
+            assert!(is_found(&rules, text), "{text}");
+        }
     }
 
     /// In the languages in which injections are known.

@@ -73,7 +73,9 @@ impl Home {
             [(self.dir.path().to_owned(), dir.path().to_owned()), (self.log_dir(), dir.path().join("audit"))]
         {
             for file in fs::read_dir(from).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
-                fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+                // A gate that runs may have deleted it meanwhile.
+                let copied = fs::copy(&file, to.join(file.file_name().unwrap()));
+                assert!(copied.is_ok() || !file.exists(), "{}: {copied:?}", file.display());
             }
         }
         Self { dir, node: Arc::clone(&self.node) }

@@ -270,9 +270,13 @@ fn the_segment_that_a_start_looks_at_stays() {
     assert_eq!(opened.read_anew, None);
     // What goes last of what goes.
     until(|| !segment::checkpoint(&killed.log_dir(), newest - 3).exists());
-    // What is signed for that moves the place on, and then the next may go, too.
+    // What is signed moves the place on, and then the next may go, too: for that, or before it, since a start signs what
+    // it met unsigned.
     assert!(killed.numbers().first() >= Some(&(newest - 1)));
-    assert_eq!(killed.told_of().first().map(String::as_str), Some("audit-000000.jsonl to audit-000002.jsonl"));
+    let told = killed.told_of();
+    let first = told.first().map(String::as_str);
+    let either = ["audit-000000.jsonl to audit-000002.jsonl", "audit-000000.jsonl to audit-000003.jsonl"];
+    assert!(first.is_some_and(|first| either.contains(&first)), "{told:?}");
     // Killed once more, it goes on from there.
     let again = killed.copy();
     drop(log);

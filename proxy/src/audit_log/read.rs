@@ -87,6 +87,9 @@ struct Open {
     lines: Option<Lines>,
     /// Where its line may have been taken back: something else was looked at since.
     doubtful: bool,
+    /// Whether its end was told: another file may have been put in its place since. Asked once for each time, so that a
+    /// file system that gives one file two numbers keeps nobody here.
+    waited: bool,
     /// The segment that follows. Once one does, this one does not grow.
     next: Option<u64>,
     /// Where reading began, how many lines were read since, and which line it was, once somebody asked.
@@ -181,7 +184,7 @@ impl Reader {
                 }
             };
             let is_doubtful = std::mem::take(&mut open.doubtful);
-            if is_doubtful && lines.are_replaced(&open.path)? {
+            if std::mem::take(&mut open.waited) && lines.are_replaced(&open.path)? {
                 self.open = None;
                 continue;
             }
@@ -235,7 +238,7 @@ impl Reader {
         }
         let broken = lines.is_none();
         let from = self.at.offset;
-        self.open = Some(Open { path, lines, doubtful: true, next: None, from, count: 0, first: None });
+        self.open = Some(Open { path, lines, doubtful: true, waited: false, next: None, from, count: 0, first: None });
         Ok(broken.then(|| Step::Damaged(self.here(UNPACKED))))
     }
 
@@ -250,7 +253,7 @@ impl Reader {
             open.next = following(dir, self.at.segment)?.filter(|next| end.is_none_or(|end| *next <= end.segment));
         }
         let Some(next) = open.next else {
-            open.doubtful = true;
+            (open.doubtful, open.waited) = (true, true);
             // A compressed segment does not grow.
             if torn > 0 && is_last_look {
                 open.lines = None;

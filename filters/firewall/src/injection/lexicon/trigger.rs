@@ -1,12 +1,15 @@
 //! Triggers: pieces of the marked cues that are looked for in the whole text, and whether such a cue may stand around
 //! one.
 
+mod near;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::file::File;
 use crate::engine::{Cue as Literal, CueHit};
 use crate::injection::link;
+use near::{Near, Nearest};
 
 /// What may stand where a trigger or a cue has a space; around a trigger any number of these.
 const SPACES: [u8; 5] = *b" \n-\t\r";
@@ -32,16 +35,16 @@ struct Written {
     /// Whether it begins, and ends, with space.
     spaced: (bool, bool),
     pieces: Range<usize>,
-    /// Which bytes may stand before and behind it: a bit for each.
-    next: (u128, u128),
+    /// What is next to it in all of them.
+    near: Near,
 }
 
 /// A trigger in a cue: what stands before and behind it there.
 struct Piece {
     before: Range<usize>,
     after: Range<usize>,
-    /// The bytes next to it, if there are any.
-    next: (Option<u8>, Option<u8>),
+    /// What is next to it.
+    near: Near,
 }
 
 impl Triggers {
@@ -52,20 +55,18 @@ impl Triggers {
         for (cue, (number, at)) in rarest(&triggers, marked) {
             let from = bytes.len();
             bytes.extend_from_slice(cue);
-            let next = (cue.get(..at.start).and_then(<[u8]>::last).copied(), cue.get(at.end).copied());
-            found.push((number, Piece { before: from..from + at.start, after: from + at.end..bytes.len(), next }));
+            let near = Near::of(cue, &at);
+            found.push((number, Piece { before: from..from + at.start, after: from + at.end..bytes.len(), near }));
         }
-        found.sort_by_key(|(number, piece): &(usize, Piece)| (*number, piece.next.1));
+        found.sort_by_key(|(number, _): &(usize, Piece)| *number);
         let (mut literals, mut written) = (Vec::new(), Vec::new());
         for (number, trigger) in triggers.iter().enumerate() {
             let pieces = found.partition_point(|(of, _)| *of < number)..found.partition_point(|(of, _)| *of <= number);
             let spaced = (trigger.starts_with(' '), trigger.ends_with(' '));
-            let next =
-                found.get(pieces.clone()).unwrap_or_default().iter().fold((0, 0), |(before, after), (_, piece)| {
-                    (before | bits(piece.next.0), after | bits(piece.next.1))
-                });
+            let all = found.get(pieces.clone()).unwrap_or_default().iter().map(|(_, piece)| piece.near);
+            let near = all.reduce(Near::common).unwrap_or_default();
             for text in ways(trigger) {
-                written.push(Written { size: text.len(), spaced, pieces: pieces.clone(), next });
+                written.push(Written { size: text.len(), spaced, pieces: pieces.clone(), near });
                 literals.push(Literal { text, any_case: true });
             }
         }
@@ -81,37 +82,30 @@ impl Triggers {
     /// Whether a marked cue may stand around a trigger. If this says no, none does that is looked for by it.
     pub(super) fn may_be_cue(&self, text: &[u8], hit: &CueHit) -> bool {
         let Some(written) = self.written.get(hit.cue as usize) else { return true };
-        let mut before = text.get(..hit.at).unwrap_or_default();
-        let mut after = text.get(hit.at.saturating_add(written.size)..).unwrap_or_default();
-        if written.spaced.0 {
-            let spaces = before.iter().rev().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
-            before = before.get(..before.len() - spaces).unwrap_or_default();
-        }
-        if written.spaced.1 {
-            let spaces = after.iter().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
-            after = after.get(spaces..).unwrap_or_default();
-        }
-        let near = (before.last().map(folded), after.first().map(folded));
-        if written.next.0 & bits(near.0) == 0 || written.next.1 & bits(near.1) == 0 {
+        let end = hit.at.saturating_add(written.size);
+        // Nearly all show by the bytes next to them that they are something else.
+        let nearest = Nearest::at(text, hit.at..end, written.spaced);
+        if !written.near.may_be(&nearest) {
             return false;
         }
         let pieces = self.pieces.get(written.pieces.clone()).unwrap_or_default();
-        // Those that end with the trigger come first, then the others by what follows.
-        let (ending, others) = pieces.split_at(pieces.partition_point(|piece| piece.next.1.is_none()));
-        let others = match near.1 {
-            Some(ANY) => others,
-            byte => {
-                let from = others.partition_point(|piece| piece.next.1 < byte);
-                let to = others.partition_point(|piece| piece.next.1 <= byte);
-                others.get(from..to).unwrap_or_default()
-            }
-        };
+        pieces.iter().any(|piece| piece.near.may_be(&nearest) && self.is_in(piece, written.spaced, text, hit.at..end))
+    }
+
+    /// Whether a trigger may stand in a text as it does in a cue.
+    fn is_in(&self, piece: &Piece, spaced: (bool, bool), text: &[u8], trigger: Range<usize>) -> bool {
+        let mut before = text.get(..trigger.start).unwrap_or_default();
+        let mut after = text.get(trigger.end..).unwrap_or_default();
+        if spaced.0 {
+            let spaces = before.iter().rev().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
+            before = before.get(..before.len() - spaces).unwrap_or_default();
+        }
+        if spaced.1 {
+            let spaces = after.iter().take(MOST).take_while(|byte| SPACES.contains(byte)).count();
+            after = after.get(spaces..).unwrap_or_default();
+        }
         let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default().iter();
-        ending.iter().chain(others).any(|piece| {
-            fits(piece.next.0, near.0)
-                && reads(part(&piece.after), after.iter())
-                && reads(part(&piece.before).rev(), before.iter().rev())
-        })
+        reads(part(&piece.after), after.iter()) && reads(part(&piece.before).rev(), before.iter().rev())
     }
 }
 
@@ -165,18 +159,6 @@ static FOLDED: [u8; 256] = {
     }
     table
 };
-
-/// A bit for a byte, or all of them where it may be any.
-fn bits(byte: Option<u8>) -> u128 {
-    match byte {
-        Some(byte @ ..0x80) => 1 << byte,
-        _ => u128::MAX,
-    }
-}
-
-fn fits(wanted: Option<u8>, byte: Option<u8>) -> bool {
-    wanted.is_none() || byte == wanted || byte == Some(ANY)
-}
 
 /// Whether a text may read like a part of a cue when it is folded. Letters that are not ASCII may become anything.
 fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8> + Clone) -> bool {

@@ -14,7 +14,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, mask16x32, u16x32};
 
 use groups::{Around, Entry, Groups};
-use short::Short;
+use short::Shorts;
 use sieve::{Bits, SEEN, Sieve};
 
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
@@ -52,7 +52,7 @@ pub(crate) struct Keywords {
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
     /// Those of one or two bytes.
-    short: Vec<Short>,
+    short: Shorts,
 }
 
 /// Places in a part of a text, counted from where that begins.
@@ -77,7 +77,7 @@ impl Keywords {
     /// Of these keywords. Empty ones are never found.
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
         let (mut four, mut three, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut grams, mut short) = (Vec::new(), Vec::new());
+        let (mut grams, mut short) = (Vec::new(), Shorts::default());
         for (number, keyword) in (0u32..).zip(keywords) {
             let place = rarity::rarest(&keyword.text);
             let entry = Entry::new(number, place, keyword, bytes.len());
@@ -93,7 +93,7 @@ impl Keywords {
                     grams.push((gram, true));
                 }
                 [] => continue,
-                _ => short.push(Short::new(number, keyword)),
+                _ => short.add(number, keyword),
             }
             bytes.extend_from_slice(&keyword.text);
         }
@@ -113,7 +113,7 @@ impl Keywords {
                 self.compare(text, from + usize::from(*place), found)?;
             }
         }
-        self.short.iter().try_for_each(|short| short.each(level, text, found))
+        self.short.each(level, text, found)
     }
 
     /// Lists the places in the first part of a text at which the rarest bytes of a keyword may stand.
@@ -123,7 +123,8 @@ impl Keywords {
             Some(seen) => self.sieve.places(level, seen, CHUNK / BLOCK),
             None => self.last_places(level, text),
         };
-        dispatch!(level, simd => places.read(simd, &all));
+        let some = all.get(..text.len().div_ceil(BLOCK)).unwrap_or(&all);
+        dispatch!(level, simd => places.read(simd, some));
     }
 
     /// The places in what is left of a text, as if something that no keyword has stood behind it.
@@ -160,7 +161,7 @@ impl Keywords {
 impl Places {
     /// Lists the places of all blocks of a chunk.
     #[inline(always)]
-    fn read<S: Simd>(&mut self, simd: S, all: &Bits) {
+    fn read<S: Simd>(&mut self, simd: S, all: &[u64]) {
         self.count = 0;
         let steps = u16x32::from_fn(simd, |step| step as u16);
         for (block, here) in (0u16..).zip(all) {

@@ -5,6 +5,7 @@ mod injected;
 mod layer;
 mod place;
 mod reported;
+mod seen;
 mod sure;
 
 use crate::decode::Budget;
@@ -15,8 +16,9 @@ use crate::join::Border;
 use crate::rule::Direction;
 use crate::rules::Rules;
 
-use layer::Layers;
+use layer::{Depth, Layers};
 use reported::Reported;
+use seen::Seen;
 pub(crate) use sure::{can_be_sure, marks};
 
 /// One text of a request or an answer.
@@ -52,6 +54,7 @@ pub struct Scratch {
     hits: Hits,
     reported: Reported,
     border: Border,
+    seen: Seen<Depth>,
     injection: InjectionScratch,
 }
 

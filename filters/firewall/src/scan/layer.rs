@@ -7,6 +7,7 @@ use memchr::memmem;
 use super::injected::Injected;
 use super::place::Place;
 use super::reported::Reported;
+use super::seen::Seen;
 use super::sure::is_sure;
 use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
@@ -28,8 +29,8 @@ const PEELS: usize = 16;
 const ABYSS: usize = 16;
 
 /// How far below the text something lies.
-#[derive(Clone, Copy, Default)]
-struct Depth {
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) struct Depth {
     layers: usize,
     peels: usize,
     /// How it was encoded.
@@ -59,10 +60,13 @@ pub(super) struct Layers<'r, 's> {
     hits: &'s mut Hits,
     reported: &'s mut Reported,
     border: &'s mut Border,
+    seen: &'s mut Seen<Depth>,
     injected: Injected<'r, 's>,
     found: &'s mut Found<'r, 's>,
     /// The text that is looked at.
     number: usize,
+    /// As many times something was found.
+    finds: usize,
 }
 
 impl<'r, 's> Layers<'r, 's> {
@@ -74,14 +78,15 @@ impl<'r, 's> Layers<'r, 's> {
         scratch: &'s mut Scratch,
         found: &'s mut Found<'r, 's>,
     ) -> Self {
-        let Scratch { hits, reported, border, injection } = scratch;
+        let Scratch { hits, reported, border, seen, injection } = scratch;
         let injected = Injected::new(rules.injection.as_ref(), injection);
-        Self { rules, texts, way, budget, hits, reported, border, injected, found, number: 0 }
+        Self { rules, texts, way, budget, hits, reported, border, seen, injected, found, number: 0, finds: 0 }
     }
 
     /// Looks at one of the texts.
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.number = number;
+        self.seen.clear();
         let text = self.texts.get(number).map_or("", |text| text.text);
         self.judge(text, &Place::Source, Through::Plain)?;
         let plain = self.hits.planes.are_plain();
@@ -210,7 +215,15 @@ impl<'r, 's> Layers<'r, 's> {
             // Nobody wraps anything so often who does not hide it.
             return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
         }
-        self.layer(piece.text, &place, through, below)
+        if self.seen.has(piece.text, below) {
+            return Ok(());
+        }
+        let finds = self.finds;
+        self.layer(piece.text, &place, through, below)?;
+        if self.finds == finds {
+            self.seen.add(piece.text, below);
+        }
+        Ok(())
     }
 
     /// Looks at what stood in pieces, and at what is encoded in it. What does not reach over a border has been found
@@ -373,6 +386,7 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     fn tell_new(&mut self, finding: Finding<'r>) -> Standing {
+        self.finds += 1;
         if !finding.rule.direction.covers(self.way) {
             return Standing::Open;
         }

@@ -34,8 +34,6 @@ use windows::{Foreign, Windows};
 /// The most that is folded at once, and how much of it is seen again with what follows.
 const CHUNK: usize = 4096;
 const OVERLAP: usize = 128;
-/// No marked cue takes more bytes where it is written with its accents.
-const ACCENTED: usize = 64;
 /// From here on the rest of the text changes nothing.
 const CERTAIN: u8 = 95;
 
@@ -134,7 +132,7 @@ impl Injection {
         for hit in seen.cues() {
             if !self.lexicon.is_link(hit) {
                 if self.lexicon.may_be_cue(view, hit) {
-                    near.put(place::around(view, hit.at, place::CUE));
+                    near.put(place::around(view, hit.at..hit.at, place::CUE));
                 }
             } else if link::carries(view, hit.at).is_some() {
                 windows.add(hit.at, view.len());
@@ -142,8 +140,8 @@ impl Injection {
         }
         if !seen.planes.are_plain() {
             windows::foreign(view, &mut |at, kind| match kind {
-                Foreign::Script => windows.add_script(at, view.len()),
-                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTS + ACCENTED)),
+                Foreign::Script => windows.add_script(at.start, view.len()),
+                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED)),
             });
         }
         near.settle();

@@ -2,46 +2,50 @@
 //! words, ASCII punctuation; and where each byte of it comes from.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use memchr::memmem;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+
+use crate::view::Map;
+
+/// Two spaces, of which one is left.
+static SPACES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"  "));
 
 /// A folded part of a text. Reused from part to part.
 #[derive(Default)]
 pub(super) struct Folded {
     bytes: Vec<u8>,
-    /// Of each folded byte, and of the end: the place in the text that it comes from.
-    places: Vec<usize>,
+    map: Map,
+    /// Where the part ends.
+    end: usize,
 }
 
 impl Folded {
     /// Folds a part of a text.
     pub(super) fn fold(&mut self, text: &str, part: Range<usize>) {
         self.bytes.clear();
-        self.places.clear();
-        self.bytes.reserve(part.len());
-        self.places.reserve(part.len() + 1);
-        let end = part.end;
+        self.map.clear();
+        self.end = part.end;
         let mut at = part.start;
         let mut rest = text.get(part).unwrap_or_default();
         while let Some(byte) = rest.bytes().next() {
             if byte.is_ascii() {
                 let ascii = rest.bytes().take_while(u8::is_ascii).count();
                 let (now, then) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
-                for (number, byte) in now.bytes().enumerate() {
-                    self.push_ascii(byte, at + number);
-                }
+                self.push_all(now.as_bytes(), at);
                 at += now.len();
                 rest = then;
             } else {
                 let mut chars = rest.chars();
                 for char in chars.by_ref().take(1) {
-                    fold_char(char, &mut |char| self.push(char, at));
-                    at += char.len_utf8();
+                    let from = at..at + char.len_utf8();
+                    fold_char(char, &mut |char| self.push(char, &from));
+                    at = from.end;
                 }
                 rest = chars.as_str();
             }
         }
-        self.places.push(end);
     }
 
     /// The folded text.
@@ -51,7 +55,7 @@ impl Folded {
 
     /// The place in the text of a place in the folded text.
     pub(super) fn place(&self, at: usize) -> usize {
-        self.places.get(at).or(self.places.last()).copied().unwrap_or_default()
+        if at < self.bytes.len() { self.map.source(at..at).start } else { self.end }
     }
 
     /// Whether a part of it is written with accents in the text.
@@ -60,27 +64,45 @@ impl Folded {
         !written.is_ascii() && written.chars().any(is_accented)
     }
 
-    fn push_ascii(&mut self, byte: u8, at: usize) {
-        let byte = match byte {
-            b'A'..=b'Z' => byte | 0x20,
-            b'\t' | b'\n' | b'\r' | b'-' => b' ',
-            _ => byte,
-        };
-        if byte != b' ' || self.bytes.last() != Some(&b' ') {
-            self.bytes.push(byte);
-            self.places.push(at);
+    /// Goes on with what is ASCII.
+    fn push_all(&mut self, ascii: &[u8], from: usize) {
+        let Self { bytes, map, .. } = self;
+        let known = bytes.len();
+        bytes.extend(ascii.iter().map(|byte| fold_ascii(*byte)));
+        // Parts without two spaces are moved to where they belong.
+        let (mut left, mut next) = (known, known);
+        while next < bytes.len() {
+            let rest = bytes.get(next..).unwrap_or_default();
+            if left > 0 && rest.first() == Some(&b' ') && bytes.get(left - 1) == Some(&b' ') {
+                next += rest.iter().take_while(|byte| **byte == b' ').count();
+                continue;
+            }
+            let size = SPACES.find(rest).map_or(rest.len(), |first| first + 1);
+            map.go_on(left, from + (next - known), 1, 1);
+            if left < next {
+                bytes.copy_within(next..next + size, left);
+            }
+            (left, next) = (left + size, next + size);
         }
+        bytes.truncate(left);
     }
 
-    fn push(&mut self, char: char, at: usize) {
-        if char.is_ascii() {
-            return self.push_ascii(char as u8, at);
-        }
-        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
-            self.bytes.push(byte);
-            self.places.push(at);
+    /// Goes on with a character that stands for a part of the text.
+    fn push(&mut self, char: char, from: &Range<usize>) {
+        let char = if char.is_ascii() { char::from(fold_ascii(char as u8)) } else { char };
+        if char != ' ' || self.bytes.last() != Some(&b' ') {
+            self.map.go_on(self.bytes.len(), from.start, char.len_utf8() as u8, from.len() as u8);
+            self.bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
+}
+
+/// A byte of ASCII as it is folded: many are at once.
+#[inline(always)]
+fn fold_ascii(byte: u8) -> u8 {
+    let small = byte | u8::from(byte.wrapping_sub(b'A') < 26) << 5;
+    let space = (byte == b'\n') | (byte == b'-') | (byte == b'\t') | (byte == b'\r');
+    if space { b' ' } else { small }
 }
 
 /// Whether it is a Latin letter with an accent, or an accent of its own.
@@ -101,8 +123,14 @@ pub(super) fn fold(text: &str) -> Vec<u8> {
     folded.bytes
 }
 
-fn fold_char(char: char, push: &mut dyn FnMut(char)) {
+#[inline]
+fn fold_char(char: char, push: &mut impl FnMut(char)) {
     match char {
+        // Whole texts are written in them, and no table need say that they are letters without marks.
+        'а'..='и' | 'к'..='я' | 'α'..='ω' => push(char),
+        'А'..='И' | 'К'..='Я' | 'Α'..='Ρ' | 'Σ'..='Ω' => {
+            char::from_u32(u32::from(char) + 0x20).into_iter().for_each(push);
+        }
         '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}' => decompose_canonical(char, |part| {
             // Most parts are one of these, or one of ASCII: no table says what they are.
             if matches!(part, '\u{300}'..='\u{36f}') {
@@ -118,7 +146,7 @@ fn fold_char(char: char, push: &mut dyn FnMut(char)) {
 }
 
 /// Folds a small letter without accents, or what is no letter.
-fn fold_small(char: char, push: &mut dyn FnMut(char)) {
+fn fold_small(char: char, push: &mut impl FnMut(char)) {
     match char {
         // Accents, vowel points and stretching marks that people leave out.
         '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{ad}' => {}
@@ -190,12 +218,19 @@ mod tests {
     proptest! {
         /// Every place is one in the text, on a character, in order, whatever the text is.
         #[test]
-        fn every_place_is_in_the_text(text in "\\PC{0,200}|[a-z \\n]{0,300}") {
+        fn every_place_is_in_the_text(text in "\\PC{0,200}|[a-z \\n]{0,300}|[aB \t-]{0,90}([é \u{301}]?[aB \n-]{1,9}){0,9}|[а-яßα Ω]{0,40}") {
             let mut folded = Folded::default();
             folded.fold(&text, 0..text.len());
-            prop_assert_eq!(folded.places.len(), folded.bytes.len() + 1);
-            prop_assert!(folded.places.is_sorted());
-            prop_assert!(folded.places.iter().all(|at| text.is_char_boundary(*at)));
+            let places: Vec<_> = (0..=folded.bytes.len()).map(|at| folded.place(at)).collect();
+            prop_assert!(places.is_sorted());
+            prop_assert!(places.iter().all(|at| text.is_char_boundary(*at)));
+            // The same, character by character.
+            let mut slow = Folded { end: text.len(), ..Folded::default() };
+            for (at, char) in text.char_indices() {
+                fold_char(char, &mut |made| slow.push(made, &(at..at + char.len_utf8())));
+            }
+            prop_assert_eq!(&folded.bytes, &slow.bytes);
+            prop_assert_eq!(places, (0..=slow.bytes.len()).map(|at| slow.place(at)).collect::<Vec<_>>());
         }
 
         /// What is folded stays as it is.

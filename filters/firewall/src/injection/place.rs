@@ -31,9 +31,10 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
     at
 }
 
-/// What is near a place: so many bytes, with anything that folds to a space among them, and a little around that.
-pub(super) fn around(text: &str, at: usize, bytes: usize) -> Range<usize> {
-    let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
+/// What is near a part: so many bytes, with anything that folds to a space among them, and a little around that.
+pub(super) fn around(text: &str, at: Range<usize>, bytes: usize) -> Range<usize> {
+    let before = text.as_bytes().get(..at.start).unwrap_or_default();
+    let after = text.as_bytes().get(at.end..).unwrap_or_default();
     let part = |byte: &&u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
     let reach = |near: &mut dyn Iterator<Item = &u8>| {
         let mut left = bytes;
@@ -45,7 +46,7 @@ pub(super) fn around(text: &str, at: usize, bytes: usize) -> Range<usize> {
             .count()
     };
     let (back, on) = (reach(&mut before.iter().rev()), reach(&mut after.iter()));
-    floor(text, at - back)..ceil(text, at + on)
+    floor(text, at.start - back)..ceil(text, at.end + on)
 }
 
 /// Whether a line begins here, but for marks that stand before headings, quotes and list items.

@@ -10,8 +10,9 @@ const BEFORE: usize = 300;
 const AFTER: usize = 420;
 /// So much behind letters of another alphabet nothing else is looked for.
 const SKIPPED: usize = AFTER / 2;
-/// Accents nearer to each other than this are seen to together.
-pub(super) const ACCENTS: usize = 32;
+/// No marked cue takes as many bytes where it is written with its accents. Accents nearer to each other than this are seen to
+/// together.
+pub(super) const ACCENTED: usize = 65;
 
 /// Parts of a text. Once they are [settled](Windows::settle): in order, and none touches another.
 #[derive(Default)]
@@ -72,13 +73,15 @@ pub(super) enum Foreign {
     Accent,
 }
 
-/// Calls `found` with places so that whatever stands near a letter that is not ASCII is seen to.
-pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize, Foreign)) {
+/// Calls `found` with places so that whatever stands near a letter that is not ASCII is seen to: of letters with accents,
+/// with the first and the last of many.
+pub(super) fn foreign(text: &str, found: &mut impl FnMut(Range<usize>, Foreign)) {
     if text.is_ascii() {
         return;
     }
     let bytes = text.as_bytes();
-    let (mut at, mut seen_to) = (0, 0);
+    let mut at = 0;
+    let mut accents: Option<Range<usize>> = None;
     while let Some(ahead) = bytes.get(at..).and_then(first_foreign) {
         at += ahead;
         let mut chars = text.get(at..).unwrap_or_default().chars();
@@ -88,20 +91,21 @@ pub(super) fn foreign(text: &str, found: &mut impl FnMut(usize, Foreign)) {
         };
         at = match kind(char) {
             Some(Foreign::Accent) => {
-                if seen_to <= at {
-                    found(at, Foreign::Accent);
-                    seen_to = at + ACCENTS;
+                match &mut accents {
+                    Some(accents) if at - accents.end <= ACCENTED => accents.end = at,
+                    _ => accents.replace(at..at).into_iter().for_each(|accents| found(accents, Foreign::Accent)),
                 }
                 at + char.len_utf8()
             }
             // One alone is a sign in a formula: no cue is.
             Some(Foreign::Script) if chars.next().and_then(kind) == Some(Foreign::Script) => {
-                found(at, Foreign::Script);
+                found(at..at, Foreign::Script);
                 place::floor(text, at + SKIPPED)
             }
             _ => at + char.len_utf8(),
         };
     }
+    accents.into_iter().for_each(|accents| found(accents, Foreign::Accent));
 }
 
 /// The first byte that is not ASCII.
@@ -143,8 +147,8 @@ mod tests {
         fn every_foreign_letter_is_near(text in "([a-zé中—🙂αü ]{0,9}|[a-z ]{30,60}|中[a-z]|é){0,30}") {
             let (mut windows, mut near) = (Windows::default(), Windows::default());
             foreign(&text, &mut |at, kind| match kind {
-                Foreign::Script => windows.add_script(at, text.len()),
-                Foreign::Accent => near.put(at..at + ACCENTS),
+                Foreign::Script => windows.add_script(at.start, text.len()),
+                Foreign::Accent => near.put(at.start..at.end + 1),
             });
             let letters: Vec<_> = text.char_indices().collect();
             for pair in letters.windows(2) {

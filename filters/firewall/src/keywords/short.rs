@@ -8,13 +8,25 @@ use super::{BLOCK, Keyword, PAD};
 /// So many bytes say what stands at each of them.
 const SEEN: usize = BLOCK + 1;
 
+/// As many are told apart by one look at two bytes.
+const TOGETHER: usize = u64::BITS as usize;
+
 /// Keywords of one or two bytes.
 #[derive(Default)]
-pub(super) struct Shorts(Vec<Short>);
+pub(super) struct Shorts(Vec<Group>);
+
+/// As many as are told apart together, with one bit each.
+struct Group {
+    shorts: Vec<Short>,
+    /// Of each byte, which of them it begins, and of which it is the second.
+    first: Box<[u64; 256]>,
+    second: Box<[u64; 256]>,
+    /// Those of one byte.
+    single: u64,
+}
 
 struct Short {
     number: u32,
-    length: usize,
     first: Sought,
     second: Sought,
 }
@@ -34,7 +46,19 @@ impl Shorts {
             Some(byte) => Sought { value: *byte, mask: u8::MAX },
             None => Sought { value: 0, mask: 0 },
         };
-        self.0.push(Short { number, length: keyword.text.len(), first: sought(0), second: sought(1) });
+        if self.0.last().is_none_or(|group| group.shorts.len() == TOGETHER) {
+            let (first, second) = (Box::new([0; 256]), Box::new([0; 256]));
+            self.0.push(Group { shorts: Vec::new(), first, second, single: 0 });
+        }
+        let Some(group) = self.0.last_mut() else { return };
+        let short = Short { number, first: sought(0), second: sought(1) };
+        let bit = 1 << group.shorts.len();
+        group.single |= if keyword.text.len() == 1 { bit } else { 0 };
+        for (table, sought) in [(&mut group.first, short.first), (&mut group.second, short.second)] {
+            let those = (0..=u8::MAX).zip(table.iter_mut()).filter(|(byte, _)| byte & sought.mask == sought.value);
+            those.for_each(|(_, bits)| *bits |= bit);
+        }
+        group.shorts.push(short);
     }
 
     /// Calls `found` with every place where one stands, by place, until that says no.
@@ -50,7 +74,7 @@ impl Shorts {
                 let at = begin + here.trailing_zeros() as usize;
                 here &= here - 1;
                 let rest = text.get(at..).unwrap_or_default();
-                self.0.iter().filter(|short| short.begins(rest)).try_for_each(|short| found(at, short.number))?;
+                self.0.iter().flat_map(|group| group.at(rest)).try_for_each(|number| found(at, number))?;
             }
             from = begin + BLOCK;
         }
@@ -91,19 +115,27 @@ impl Shorts {
         let first = u8x64::load_array_ref(simd, block.first_chunk().unwrap_or(&[PAD; BLOCK]));
         let second = u8x64::load_array_ref(simd, block.last_chunk().unwrap_or(&[PAD; BLOCK]));
         let mut any = 0;
-        // A loop, since what a closure does would be compiled for the least processor.
-        for short in &self.0 {
-            any |= (short.first.is(first) & short.second.is(second)).to_bitmask();
+        // Loops, since what a closure does would be compiled for the least processor.
+        for group in &self.0 {
+            for short in &group.shorts {
+                any |= (short.first.is(first) & short.second.is(second)).to_bitmask();
+            }
         }
         any
     }
 }
 
-impl Short {
-    /// Whether a text begins with it.
-    fn begins(&self, text: &[u8]) -> bool {
-        let sought = [self.first, self.second];
-        text.len() >= self.length && text.iter().zip(sought).all(|(byte, sought)| byte & sought.mask == sought.value)
+impl Group {
+    /// The numbers of those with which a text begins.
+    fn at(&self, text: &[u8]) -> impl Iterator<Item = u32> {
+        let of = |table: &[u64; 256], byte: &u8| table.get(usize::from(*byte)).copied().unwrap_or(0);
+        let mut bits = text.first().map_or(0, |byte| of(&self.first, byte));
+        bits &= text.get(1).map_or(self.single, |byte| of(&self.second, byte));
+        std::iter::from_fn(move || {
+            let short = self.shorts.get(bits.trailing_zeros() as usize)?;
+            bits &= bits - 1;
+            Some(short.number)
+        })
     }
 }
 

@@ -38,7 +38,7 @@ impl View {
             return;
         }
         let Some(text) = source.get(part.clone()) else { return };
-        self.map.begin(self.text.len(), part.start, 1, 1);
+        self.map.go_on(self.text.len(), part.start, 1, 1);
         self.text.push_str(text);
     }
 
@@ -46,11 +46,11 @@ impl View {
     pub(crate) fn put(&mut self, made: &str, part: Range<usize>) {
         let (Ok(bytes), Ok(given)) = (u8::try_from(made.len()), u8::try_from(part.len())) else {
             // More than a run can say: what it is made from counts as its first bytes.
-            self.map.begin(self.text.len(), part.start, u8::MAX, u8::MAX);
+            self.map.go_on(self.text.len(), part.start, u8::MAX, u8::MAX);
             return self.text.push_str(made);
         };
         if bytes > 0 {
-            self.map.begin(self.text.len(), part.start, bytes, given);
+            self.map.go_on(self.text.len(), part.start, bytes, given);
             self.text.push_str(made);
         }
     }
@@ -60,7 +60,7 @@ impl View {
     pub(crate) fn put_char(&mut self, made: char, part: Range<usize>) {
         match u8::try_from(part.len()) {
             Ok(given) => {
-                self.map.begin(self.text.len(), part.start, made.len_utf8() as u8, given);
+                self.map.go_on(self.text.len(), part.start, made.len_utf8() as u8, given);
                 self.text.push(made);
             }
             Err(_) => self.put(made.encode_utf8(&mut [0; 4]), part),
@@ -69,8 +69,13 @@ impl View {
 }
 
 impl Map {
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+    }
+
+    /// Goes on, at a place of the view, with what comes from a place of the source: every `made` bytes from `given` ones.
     #[inline]
-    fn begin(&mut self, at: usize, from: usize, made: u8, given: u8) {
+    pub(crate) fn go_on(&mut self, at: usize, from: usize, made: u8, given: u8) {
         let (at, from) = (at as u32, from as u32);
         if let Some(last) = self.runs.last() {
             let goes_on = last.made == made && last.given == given && made != u8::MAX;

@@ -100,7 +100,7 @@ fn everywhere(judge: &Judge, text: &str) -> Windows {
     }
     windows::foreign(text, &mut |at, kind| {
         if kind == Foreign::Script {
-            reasons.add(at, text.len());
+            reasons.add(at.start, text.len());
         }
     });
     reasons.settle();

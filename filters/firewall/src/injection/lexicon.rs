@@ -164,7 +164,7 @@ impl Lexicon {
         self.hits(&self.keywords, &|number| number, folded, hits);
         hits.sort_unstable();
         hits.iter().filter_map(|hit| {
-            let (known, at) = self.fitting(folded, hit)?;
+            let (known, at) = self.known(hit)?;
             let counts = !(known.negated && self.is_negated(known, folded, &at));
             counts.then_some((known, at))
         })
@@ -174,7 +174,7 @@ impl Lexicon {
     pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Vec<Hit>, found: &mut dyn FnMut(&Known, usize)) {
         let number = |number: u32| self.marked_cues.get(number as usize).copied().unwrap_or(u32::MAX);
         self.hits(&self.marked, &number, folded, hits);
-        hits.iter().filter_map(|hit| self.fitting(folded, hit)).for_each(|(known, at)| found(known, at.start));
+        hits.iter().filter_map(|hit| self.known(hit)).for_each(|(known, at)| found(known, at.start));
     }
 
     /// The same, and with those that `accented` says are written with accents, by their places: no trigger may be
@@ -187,29 +187,32 @@ impl Lexicon {
         found: &mut dyn FnMut(&Known, usize),
     ) {
         self.hits(&self.keywords, &|number| number, folded, hits);
-        for (known, at) in hits.iter().filter_map(|hit| self.fitting(folded, hit)) {
+        for (known, at) in hits.iter().filter_map(|hit| self.known(hit)) {
             if known.marked || accented(&at) {
                 found(known, at.start);
             }
         }
     }
 
-    /// Where keywords stand, and of which cue each is.
+    /// Where keywords stand that are words by themselves, as their cues ask, and of which cue each is.
     fn hits(&self, keywords: &Keywords, number: &dyn Fn(u32) -> u32, folded: &[u8], hits: &mut Vec<Hit>) {
         hits.clear();
         let each = keywords.each(folded, &mut |start, keyword| {
             let number = number(keyword);
-            let size = self.cues.get(number as usize).map_or(0, |known| known.size);
-            hits.push(Hit { end: start + size, start, number });
+            if let Some(known) = self.cues.get(number as usize) {
+                let end = start + known.size;
+                // Most are a part of another word.
+                if known.fits(folded, &(start..end)) {
+                    hits.push(Hit { end, start, number });
+                }
+            }
             Ok::<_, Infallible>(())
         });
         each.unwrap_or_else(|never| match never {});
     }
 
-    fn fitting(&self, folded: &[u8], hit: &Hit) -> Option<(&Known, Range<usize>)> {
-        let known = self.cues.get(hit.number as usize)?;
-        let at = hit.start..hit.end;
-        known.fits(folded, &at).then_some((known, at))
+    fn known(&self, hit: &Hit) -> Option<(&Known, Range<usize>)> {
+        Some((self.cues.get(hit.number as usize)?, hit.start..hit.end))
     }
 
     /// What a link means by what it carries.

@@ -7,6 +7,8 @@ use std::ops::Range;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Map {
     runs: Vec<Run>,
+    /// What comes after the last block of the last run, in the source.
+    next: u32,
 }
 
 /// From `at` in the view to the next run: every `made` bytes came from `given` bytes, beginning at `from`.
@@ -28,7 +30,7 @@ pub(crate) struct View {
 impl View {
     /// With room for so many bytes, and for where so many parts came from.
     pub(crate) fn with_room(bytes: usize, parts: usize) -> Self {
-        Self { text: String::with_capacity(bytes), map: Map { runs: Vec::with_capacity(parts) } }
+        Self { text: String::with_capacity(bytes), map: Map { runs: Vec::with_capacity(parts), next: 0 } }
     }
 
     /// Goes on with a part of the source as it stands.
@@ -77,15 +79,13 @@ impl Map {
     #[inline]
     pub(crate) fn go_on(&mut self, at: usize, from: usize, made: u8, given: u8) {
         let (at, from) = (at as u32, from as u32);
+        let next = std::mem::replace(&mut self.next, from.saturating_add(u32::from(given)));
         if let Some(last) = self.runs.last() {
             let goes_on = last.made == made && last.given == given && made != u8::MAX;
-            // A stretch that simply goes on needs no run of its own.
-            let so_far = at.saturating_sub(last.at);
-            if goes_on && (made == 1 || so_far % u32::from(made) == 0) {
-                let blocks = if made == 1 { so_far } else { so_far / u32::from(made) };
-                if last.from.checked_add(blocks.saturating_mul(u32::from(given))) == Some(from) {
-                    return;
-                }
+            // A stretch that simply goes on needs no run of its own. Of single bytes there may be many at once.
+            let single = || last.from.checked_add((at.saturating_sub(last.at)).saturating_mul(u32::from(given)));
+            if goes_on && (if made == 1 { single() } else { Some(next) }) == Some(from) {
+                return;
             }
         }
         self.runs.push(Run { at, from, made, given });

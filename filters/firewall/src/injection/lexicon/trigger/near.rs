@@ -101,7 +101,7 @@ fn fold(bytes: u64) -> u64 {
     let (high, low) = (bytes & HIGH, bytes & !HIGH);
     let from = |least: u8| low + ONES * u64::from(0x80 - least);
     let capital = from(b'A') & !from(b'Z' + 1) & HIGH;
-    let is = |byte: u8| !((low ^ ONES * u64::from(byte)) + !HIGH) & HIGH;
+    let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + !HIGH) & HIGH;
     let space = is(b'\n') | is(b'-') | is(b'\t') | is(b'\r');
     let all = |bit: u64| (bit >> 7) * 0xFF;
     (low | capital >> 2) & !all(space) | space >> 2 | all(high)
@@ -112,7 +112,7 @@ fn fold(bytes: u64) -> u64 {
 #[inline(always)]
 fn sure(bytes: u64, spaced: bool) -> u64 {
     let any = bytes >> 7 & ONES;
-    let others = ((bytes ^ ONES * u64::from(b' ')) & !HIGH) + !HIGH;
+    let others = ((bytes ^ (ONES * u64::from(b' '))) & !HIGH) + !HIGH;
     let spaces = !others >> 7 & ONES;
     let doubt = any | (spaces & (spaces << 8 | u64::from(spaced)));
     (doubt & doubt.wrapping_neg()).wrapping_sub(1)

@@ -122,36 +122,45 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     }
     let text = source.text;
     // Each of the other ways is given no farther than a secret reaches from its ends.
-    let size = pieces.iter().map(Range::len).sum::<usize>();
+    let size = size_of(pieces);
     let mut view = View::with_room(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
-    // What is longer than any secret is a row whatever stands at its ends.
-    let few = pieces.len() <= LONG;
-    let inner = if few { pieces.get(1..).unwrap_or_default() } else { &[] };
-    let without_last = |ways: &'_ [Range<usize>]| 0..if few { ways.len().saturating_sub(1) } else { 0 };
-    // Words of a sentence that happen to have the size of the pieces.
-    let apart = pieces.get(apart(text, pieces)).filter(|way| way.len() < pieces.len().min(LONG)).unwrap_or_default();
-    let ways = [
-        pieces,
-        pieces.get(without_last(pieces)).unwrap_or_default(),
-        inner,
-        inner.get(without_last(inner)).unwrap_or_default(),
-        apart,
-    ];
-    for (number, way) in ways.into_iter().enumerate() {
-        let (begin, end) = ends(way).filter(|_| number > 0).unwrap_or((way, &[]));
-        for way in [begin, end] {
-            if way.len() >= 2 {
+    pieces.iter().for_each(|piece| view.copy(text, piece.clone()));
+    // Where pieces are cut within characters, they are none.
+    let is_whole = view.text.len() == size;
+    let last = pieces.last().map_or(0, |piece| piece.end);
+    view.put(APART, last..last);
+    for way in ways(text, pieces) {
+        let (begin, end) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
+        for way in [begin, end].into_iter().filter(|way| way.len() >= 2) {
+            let (before, way) = (pieces.get(..way.start), pieces.get(way).unwrap_or_default());
+            if is_whole {
+                let begin = size_of(before.unwrap_or_default());
+                view.repeat(begin..begin + size_of(way));
+            } else {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
-                let end = way.last().map_or(0, |piece| piece.end);
-                view.put(APART, end..end);
             }
+            let last = way.last().map_or(0, |piece| piece.end);
+            view.put(APART, last..last);
         }
     }
     sink(&view);
 }
 
-/// The first and the last pieces of a row, if there are more between them than a secret reaches over.
-fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
+fn size_of(pieces: Pieces<'_>) -> usize {
+    pieces.iter().map(Range::len).sum()
+}
+
+/// Which of the pieces are given once more: without the first, the last, or both, and without words of a sentence that
+/// happen to have their size.
+fn ways(text: &str, pieces: Pieces<'_>) -> [Range<usize>; 4] {
+    let count = pieces.len();
+    let apart = Some(apart(text, pieces)).filter(|way| way.len() < count.min(LONG)).unwrap_or_default();
+    // What is longer than any secret is a row whatever stands at its ends.
+    if count <= LONG { [0..count - 1, 1..count, 1..(count - 1).max(1), apart] } else { [0..0, 0..0, 0..0, apart] }
+}
+
+/// The first and the last pieces of a way, if there are more between them than a secret reaches over.
+fn ends(pieces: Pieces<'_>, way: Range<usize>, size: usize) -> Option<(Range<usize>, Range<usize>)> {
     fn enough<'p>(pieces: impl Iterator<Item = &'p Range<usize>>) -> usize {
         let mut left = REACH;
         let within = |piece: &&Range<usize>| {
@@ -162,9 +171,13 @@ fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
         // Two at least, however long they are.
         pieces.take_while(within).count().max(2)
     }
-    let (begin, end) = (enough(way.iter()), enough(way.iter().rev()));
+    if size < REACH {
+        return None;
+    }
+    let pieces = pieces.get(way.clone())?;
+    let (begin, end) = (enough(pieces.iter()), enough(pieces.iter().rev()));
     let rest = way.len().checked_sub(end).filter(|rest| *rest > begin)?;
-    Some((way.get(..begin)?, way.get(rest..)?))
+    Some((way.start..way.start + begin, way.start + rest..way.end))
 }
 
 /// The pieces without the words of small letters before and after them.

@@ -70,10 +70,7 @@ struct Source<'t> {
 
 impl<'t> Source<'t> {
     fn of(text: &'t str, planes: &'t Planes, signs: &'t Signs) -> Self {
-        // Of five dashes, three are in one block.
-        let in_a_row = |dashes: u64| dashes & dashes >> 1 & dashes >> 2 != 0;
-        let may_have = planes.blocks().iter().any(|block| in_a_row(dashes(block)));
-        Self { text, planes, signs, has_key: may_have && memmem::find(text.as_bytes(), b"-----B").is_some() }
+        Self { text, planes, signs, has_key: signs.has_dashes() && memmem::find(text.as_bytes(), b"-----B").is_some() }
     }
 
     fn bytes(&self) -> &'t [u8] {

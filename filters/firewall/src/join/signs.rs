@@ -22,6 +22,7 @@ pub(super) struct Sign {
 #[derive(Debug)]
 pub(super) struct Signs {
     blocks: Vec<Sign>,
+    dashes: bool,
 }
 
 impl Signs {
@@ -31,8 +32,13 @@ impl Signs {
 
     fn of_with(level: Level, text: &[u8]) -> Self {
         let mut blocks = vec![Sign::default(); text.len().div_ceil(BLOCK)];
-        dispatch!(level, simd => read(simd, text, &mut blocks));
-        Self { blocks }
+        let dashes = dispatch!(level, simd => read(simd, text, &mut blocks));
+        Self { blocks, dashes }
+    }
+
+    /// Whether five dashes may stand in a row somewhere.
+    pub(super) fn has_dashes(&self) -> bool {
+        self.dashes
     }
 
     pub(super) fn blocks(&self) -> &[Sign] {
@@ -82,27 +88,36 @@ impl Signs {
     }
 }
 
+/// The signs of a text, and whether three dashes stand in a row in any block, as some of five do.
 #[inline(always)]
-fn read<S: Simd>(simd: S, text: &[u8], blocks: &mut [Sign]) {
+fn read<S: Simd>(simd: S, text: &[u8], blocks: &mut [Sign]) -> bool {
     let (whole, rest) = text.as_chunks::<BLOCK>();
     let mut blocks = blocks.iter_mut();
+    let mut in_a_row = 0;
     for (bytes, block) in whole.iter().zip(blocks.by_ref()) {
-        *block = in_block(simd, bytes);
+        let dashes;
+        (*block, dashes) = in_block(simd, bytes);
+        in_a_row |= dashes & dashes >> 1 & dashes >> 2;
     }
     if let Some(block) = blocks.next() {
         let mut last = [b' '; BLOCK];
         last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-        *block = in_block(simd, &last);
+        let dashes;
+        (*block, dashes) = in_block(simd, &last);
+        in_a_row |= dashes & dashes >> 1 & dashes >> 2;
     }
+    in_a_row != 0
 }
 
+/// The signs of a block, and where it has dashes.
 #[inline(always)]
-fn in_block<S: Simd>(simd: S, bytes: &[u8; BLOCK]) -> Sign {
+fn in_block<S: Simd>(simd: S, bytes: &[u8; BLOCK]) -> (Sign, u64) {
     let bytes = u8x64::load_array_ref(simd, bytes);
     let quote = bytes.simd_eq(b'"') | bytes.simd_eq(b'\'');
     let mark = bytes.simd_eq(b'*') | bytes.simd_eq(b'<');
     let capital = (bytes - b'A').simd_lt(26);
-    Sign { quote: quote.to_bitmask(), mark: mark.to_bitmask(), capital: capital.to_bitmask() }
+    let sign = Sign { quote: quote.to_bitmask(), mark: mark.to_bitmask(), capital: capital.to_bitmask() };
+    (sign, bytes.simd_eq(b'-').to_bitmask())
 }
 
 #[cfg(test)]
@@ -114,13 +129,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_sign_is_found(text in "([ -~é]|[\"'*<]|[a-z]{1,90}){0,40}", a: usize, b: usize) {
+        fn every_sign_is_found(text in "([ -~é]|[\"'*<]|[a-z]{1,90}|-{1,6}){0,40}", a: usize, b: usize) {
             let quotes: Vec<_> = text.match_indices(['"', '\'']).map(|(at, _)| at).collect();
             let marks: Vec<_> = text.match_indices(['*', '<']).map(|(at, _)| at).collect();
             let (a, b) = (a % (text.len() + 1), b % (text.len() + 1));
             let part = a.min(b)..a.max(b);
+            let dashes = text.contains("-----");
             for level in levels() {
                 let signs = Signs::of_with(level, text.as_bytes());
+                prop_assert!(signs.has_dashes() || !dashes);
                 let from = |at: usize| signs.next(at, |sign| sign.mark);
                 let all: Vec<_> = std::iter::successors(from(0), |at| from(at + 1)).collect();
                 prop_assert_eq!(&all, &marks);

@@ -96,11 +96,17 @@ impl Map {
     }
 
     fn repeat(&mut self, at: usize, part: Range<usize>) {
-        let mut number = self.runs.partition_point(|run| run.at as usize <= part.start).saturating_sub(1);
-        while let Some(run) = self.runs.get(number).copied().filter(|run| (run.at as usize) < part.end) {
-            let place = part.start.max(run.at as usize);
-            self.begin(at + place - part.start, run.from as usize + place - run.at as usize, run.made, run.given);
-            number += 1;
+        let first = self.runs.partition_point(|run| run.at as usize <= part.start);
+        let end = self.runs.partition_point(|run| (run.at as usize) < part.end).max(first);
+        if let Some(Run { at: begin, from, made, given }) =
+            first.checked_sub(1).and_then(|run| self.runs.get(run)).copied()
+        {
+            self.begin(at, from as usize + part.start - begin as usize, made, given);
+        }
+        let known = self.runs.len();
+        self.runs.extend_from_within(first..end);
+        for run in self.runs.iter_mut().skip(known) {
+            run.at = run.at.wrapping_add((at - part.start) as u32);
         }
     }
 

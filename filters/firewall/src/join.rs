@@ -129,11 +129,13 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     for way in ways(text, pieces) {
         let (begin, end) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
         for way in [begin, end].into_iter().filter(|way| way.len() >= 2) {
-            let (before, way) = (pieces.get(..way.start), pieces.get(way).unwrap_or_default());
             if is_whole {
-                let begin = size_of(before.unwrap_or_default());
-                view.repeat(begin..begin + size_of(way));
-            } else {
+                let before = size_of(pieces.get(..way.start).unwrap_or_default());
+                let behind = size_of(pieces.get(way.end..).unwrap_or_default());
+                view.repeat(before..size - behind);
+            }
+            let way = pieces.get(way).unwrap_or_default();
+            if !is_whole {
                 way.iter().for_each(|piece| view.copy(text, piece.clone()));
             }
             let last = way.last().map_or(0, |piece| piece.end);

@@ -22,7 +22,8 @@ pub(super) fn each(source: Source<'_>, found: &mut dyn FnMut(usize)) {
 struct Border {
     end: usize,
     tail: usize,
-    /// Where the next line begins behind its indentation.
+    /// Where the next line begins, and where it does behind its indentation.
+    next: usize,
     begin: usize,
     head: usize,
     /// Whether more has to be looked at than these words.
@@ -55,24 +56,31 @@ fn each_line(source: Source<'_>, found: &mut dyn FnMut(usize)) {
         while ends != 0 {
             let at = ends.trailing_zeros();
             ends &= ends - 1;
-            let end = place + at as usize;
-            let tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
+            let mut end = place + at as usize;
+            let next_line = end + 1;
+            let mut tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
             let indent = ahead(at, here.blank, next.blank).trailing_ones();
             let head = ahead(at, words, !next.stop).unbounded_shr(indent).trailing_ones();
             let (indent, mut head) = (indent as usize, head as usize);
-            let mut begin = end + 1 + indent;
+            let mut begin = next_line + indent;
             if MARKS.has(byte(bytes, begin)) | (indent + head >= BLOCK) {
                 begin = indented(bytes, begin);
                 head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
             }
+            let mut last = byte(bytes, end.wrapping_sub(1));
+            if last == b'\r' {
+                end -= 1;
+                tail = planes.behind(end, |block| !block.stop).leading_ones() as usize;
+                last = byte(bytes, end.wrapping_sub(1));
+            }
             // No branch for each of these, nor for all: which of them holds is hard to guess.
             let both = (tail > 0) & (head > 0);
             let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
-            let look = TRAILS.has(byte(bytes, end.wrapping_sub(1))) | long;
+            let look = TRAILS.has(last) | long;
             // Of what is one word, all before it counts.
             let before_it = if begun + tail >= end { held } else { 0 };
             let counts = look | (both & (before_it + tail + head >= LEAST));
-            borders.push(Border { end, tail, begin, head, look: look | (before_it > 0) });
+            borders.push(Border { end, tail, next: next_line, begin, head, look: look | (before_it > 0) });
             borders.truncate(borders.len() - usize::from(!counts));
             held = if look { UNKNOWN } else { usize::from(both) * (before_it + tail) };
             begun = begin;
@@ -126,17 +134,17 @@ impl Open {
     /// Looks at a border between lines.
     #[inline(always)]
     fn cross(&mut self, source: Source<'_>, border: Border, found: &mut dyn FnMut(usize)) {
-        let Border { end, tail, begin, head, look } = border;
+        let Border { end, tail, next, begin, head, look } = border;
         let bytes = source.bytes();
         if look {
-            self.look(bytes, end + 1, found);
+            self.look(bytes, next, found);
             return;
         }
         let seen = source.seen_before(&(end - tail..end)).with(source.seen_from(&(begin..begin + head)));
         if seen.may_be_secret() {
             let open = Drawn::of(part(bytes, end - tail..end).rev());
             if open.with(Drawn::of(part(bytes, begin..begin + head))).is_secret() {
-                found(end + 1);
+                found(next);
             }
         }
     }
@@ -214,6 +222,7 @@ pub(super) mod tests {
     pub(in super::super) fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z ]{0,24}",
+            "[a-zA-Z0-9]{0,12}\r{1,2}",
             "[ >#|*\t\r]{0,3}[a-zA-Z0-9]{1,20}[!;&$,.)\\\\ \r-]{0,2}",
             "[a-zA-Z0-9!;&$%^_/+=.:@~-]{8,16}",
             "(let|use|key|pass) [a-z0-9]{1,9} = \"?[A-Za-z0-9;]{0,14}\"?;?",

@@ -24,6 +24,7 @@ use crate::scan::Exhausted;
 use crate::view::Map;
 
 pub(crate) use hidden::Disguised;
+pub(crate) use radix::LEAST;
 pub(crate) use set::Set;
 
 /// What a part of a text says.
@@ -119,7 +120,9 @@ pub(crate) fn each_run(
 
 /// Whether a run is written in letters of one case, as hex and base32 are.
 pub(crate) fn is_one_case(run: &str) -> bool {
-    !(run.bytes().any(|byte| byte.is_ascii_uppercase()) && run.bytes().any(|byte| byte.is_ascii_lowercase()))
+    // Without a way out of the loop, many bytes are looked at together.
+    let kind = |byte: u8| u8::from(byte.is_ascii_uppercase()) | u8::from(byte.is_ascii_lowercase()) << 1;
+    run.bytes().fold(0, |kinds, byte| kinds | kind(byte)) != 3
 }
 
 /// Decodes what is written backwards or with other letters. No more comes out than went in, twice.

@@ -11,20 +11,26 @@ mod lines;
 mod literals;
 mod marks;
 mod seams;
+mod signs;
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
+use fearless_simd::{Level, dispatch};
+use memchr::{memchr_iter, memmem};
 
 use crate::decode::Set;
-use crate::planes::Planes;
+use crate::planes::{BLOCK, Block, Planes};
 use crate::view::View;
 
 pub(crate) use border::Border;
 pub(crate) use seams::Seams;
+use signs::Signs;
 
 /// What is shorter than this when it is joined is no secret.
 const LEAST: usize = 16;
+
+/// Of what has no digit, as many letters are capital ones.
+const CAPITALS: u32 = 3;
 
 /// As many pieces are more than a secret is cut into.
 const LONG: usize = 4 << 10;
@@ -44,48 +50,116 @@ pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
 
 /// Joins whatever stands in pieces in a text.
 pub(crate) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
-    literals::each(text, sink);
-    lines::each(text, planes, sink);
-    marks::each(text, sink);
-    groups::each(text, planes, sink);
+    let signs = Signs::of(text);
+    let source = Source::of(text, planes, &signs);
+    literals::each(source, sink);
+    lines::each(source, sink);
+    marks::each(source, sink);
+    groups::each(source, sink);
+}
+
+/// A text, and what its bytes are.
+#[derive(Clone, Copy)]
+struct Source<'t> {
+    text: &'t str,
+    planes: &'t Planes,
+    signs: &'t Signs,
+    /// Whether the line that begins a key may begin somewhere in it.
+    has_key: bool,
+}
+
+impl<'t> Source<'t> {
+    fn of(text: &'t str, planes: &'t Planes, signs: &'t Signs) -> Self {
+        Self { text, planes, signs, has_key: signs.has_dashes() && memmem::find(text.as_bytes(), b"-----B").is_some() }
+    }
+
+    fn bytes(&self) -> &'t [u8] {
+        self.text.as_bytes()
+    }
+
+    /// The run that a piece begins with.
+    #[inline(always)]
+    fn seen_from(&self, piece: &Range<usize>) -> Seen {
+        let size = self.planes.ahead(piece.start, |block| !block.stop).trailing_ones();
+        if size == u64::BITS && piece.len() >= BLOCK {
+            return Seen::long(piece.len());
+        }
+        let size = size.min(piece.len() as u32);
+        let within = !u64::MAX.unbounded_shl(size);
+        let digits = self.planes.ahead(piece.start, |block| block.digit) & within;
+        Seen::of(size, digits, self.signs.ahead(piece.start, |sign| sign.capital) & within)
+    }
+
+    /// The run that a piece ends with.
+    #[inline(always)]
+    fn seen_before(&self, piece: &Range<usize>) -> Seen {
+        let size = self.planes.behind(piece.end, |block| !block.stop).leading_ones();
+        if size == u64::BITS && piece.len() >= BLOCK {
+            return Seen::long(piece.len());
+        }
+        let size = size.min(piece.len() as u32);
+        let within = !u64::MAX.unbounded_shr(size);
+        let digits = self.planes.behind(piece.end, |block| block.digit) & within;
+        Seen::of(size, digits, self.signs.behind(piece.end, |sign| sign.capital) & within)
+    }
+}
+
+#[inline(always)]
+fn dashes(block: &Block) -> u64 {
+    block.symbol & block.token & !block.word
 }
 
 /// Gives pieces as one, also without the first and the last: they may be the text around it.
-fn give(text: &str, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
-    if pieces.len() < 2 || !may_hide(text.as_bytes(), pieces.iter().cloned()) {
+fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
+    if pieces.len() < 2
+        || !dispatch!(Level::new(), _simd => seems_to_hide(source, pieces))
+        || !may_hide(source.bytes(), pieces.iter().cloned())
+    {
         return;
     }
+    let text = source.text;
     // Each of the other ways is given no farther than a secret reaches from its ends.
-    let size = pieces.iter().map(Range::len).sum::<usize>();
+    let size = size_of(pieces);
     let mut view = View::with_room(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
-    // What is longer than any secret is a row whatever stands at its ends.
-    let few = pieces.len() <= LONG;
-    let inner = if few { pieces.get(1..).unwrap_or_default() } else { &[] };
-    let without_last = |ways: &'_ [Range<usize>]| 0..if few { ways.len().saturating_sub(1) } else { 0 };
-    // Words of a sentence that happen to have the size of the pieces.
-    let apart = pieces.get(apart(text, pieces)).filter(|way| way.len() < pieces.len().min(LONG)).unwrap_or_default();
-    let ways = [
-        pieces,
-        pieces.get(without_last(pieces)).unwrap_or_default(),
-        inner,
-        inner.get(without_last(inner)).unwrap_or_default(),
-        apart,
-    ];
-    for (number, way) in ways.into_iter().enumerate() {
-        let (begin, end) = ends(way).filter(|_| number > 0).unwrap_or((way, &[]));
-        for way in [begin, end] {
-            if way.len() >= 2 {
-                way.iter().for_each(|piece| view.copy(text, piece.clone()));
-                let end = way.last().map_or(0, |piece| piece.end);
-                view.put(APART, end..end);
+    pieces.iter().for_each(|piece| view.copy(text, piece.clone()));
+    // Where pieces are cut within characters, they are none.
+    let is_whole = view.text.len() == size;
+    let last = pieces.last().map_or(0, |piece| piece.end);
+    view.put(APART, last..last);
+    for way in ways(text, pieces) {
+        let (begin, end) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
+        for way in [begin, end].into_iter().filter(|way| way.len() >= 2) {
+            if is_whole {
+                let before = size_of(pieces.get(..way.start).unwrap_or_default());
+                let behind = size_of(pieces.get(way.end..).unwrap_or_default());
+                view.repeat(before..size - behind);
             }
+            let way = pieces.get(way).unwrap_or_default();
+            if !is_whole {
+                way.iter().for_each(|piece| view.copy(text, piece.clone()));
+            }
+            let last = way.last().map_or(0, |piece| piece.end);
+            view.put(APART, last..last);
         }
     }
     sink(&view);
 }
 
-/// The first and the last pieces of a row, if there are more between them than a secret reaches over.
-fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
+fn size_of(pieces: Pieces<'_>) -> usize {
+    pieces.iter().map(Range::len).sum()
+}
+
+/// Which of the pieces are given once more: without the first, the last, or both, and without words of a sentence that
+/// happen to have their size.
+fn ways(text: &str, pieces: Pieces<'_>) -> [Range<usize>; 4] {
+    let count = pieces.len();
+    let apart = Some(apart(text, pieces)).filter(|way| way.len() < count.min(LONG)).unwrap_or_default();
+    // What is longer than any secret is a row whatever stands at its ends.
+    if count <= LONG { [0..count - 1, 1..count, 1..(count - 1).max(1), apart] } else { [0..0, 0..0, 0..0, apart] }
+}
+
+/// The first and the last pieces of a way, if there are more between them than a secret reaches over.
+fn ends(pieces: Pieces<'_>, way: Range<usize>, size: usize) -> Option<(Range<usize>, Range<usize>)> {
     fn enough<'p>(pieces: impl Iterator<Item = &'p Range<usize>>) -> usize {
         let mut left = REACH;
         let within = |piece: &&Range<usize>| {
@@ -96,9 +170,13 @@ fn ends(way: Pieces<'_>) -> Option<(Pieces<'_>, Pieces<'_>)> {
         // Two at least, however long they are.
         pieces.take_while(within).count().max(2)
     }
-    let (begin, end) = (enough(way.iter()), enough(way.iter().rev()));
+    if size < REACH {
+        return None;
+    }
+    let pieces = pieces.get(way.clone())?;
+    let (begin, end) = (enough(pieces.iter()), enough(pieces.iter().rev()));
     let rest = way.len().checked_sub(end).filter(|rest| *rest > begin)?;
-    Some((way.get(..begin)?, way.get(rest..)?))
+    Some((way.start..way.start + begin, way.start + rest..way.end))
 }
 
 /// The pieces without the words of small letters before and after them.
@@ -109,6 +187,58 @@ fn apart(text: &str, pieces: &[Range<usize>]) -> Range<usize> {
     let first = pieces.iter().position(|piece| !is_word(piece)).unwrap_or(0);
     let last = pieces.iter().rposition(|piece| !is_word(piece)).map_or(0, |last| last + 1);
     first..last.max(first)
+}
+
+/// Whether a secret may reach over one of the borders, as far as bits say it: most that stands in pieces is prose and code.
+#[inline(always)]
+fn seems_to_hide(source: Source<'_>, pieces: Pieces<'_>) -> bool {
+    let mut open = Seen::default();
+    let mut pieces = pieces.iter().peekable();
+    while let Some(piece) = pieces.next() {
+        let head = source.seen_from(piece);
+        let both = open.with(head);
+        if (open.size > 0) & (head.size > 0) & both.may_be_secret() {
+            return true;
+        }
+        open = if head.size == piece.len() { both } else { source.seen_before(piece) };
+        let last = piece.end.checked_sub(1).and_then(|last| source.bytes().get(last));
+        if pieces.peek().is_some() && (source.has_key || last == Some(&b'-')) {
+            return true;
+        }
+    }
+    false
+}
+
+/// What bits say of a run of characters that end no word in prose and code, at least.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    size: usize,
+    digits: u32,
+    capitals: u32,
+}
+
+impl Seen {
+    /// Of 64 bytes: which of those that it is of are digits and capital letters.
+    #[inline(always)]
+    fn of(size: u32, digits: u64, capitals: u64) -> Self {
+        Self { size: size as usize, digits: digits.count_ones(), capitals: capitals.count_ones() }
+    }
+
+    /// What is longer than bits say, of which that is all that is known.
+    fn long(size: usize) -> Self {
+        Self { size, digits: 1, capitals: 0 }
+    }
+
+    #[inline(always)]
+    fn with(self, next: Self) -> Self {
+        Self { size: self.size + next.size, digits: self.digits + next.digits, capitals: self.capitals + next.capitals }
+    }
+
+    /// Whether [`Drawn::is_secret`] may be true of it.
+    #[inline(always)]
+    fn may_be_secret(self) -> bool {
+        (self.size >= LEAST) & ((self.digits > 0) | (self.capitals >= CAPITALS))
+    }
 }
 
 /// Whether a secret may reach over one of the borders: most that stands in pieces is prose and code, and of those
@@ -177,7 +307,7 @@ impl Drawn {
 
     /// Whether a secret may be in it: long enough, with a digit, letters in both cases, or capital ones in great number.
     fn is_secret(self) -> bool {
-        let letters = (self.upper >= 3 && self.lower >= 3) || self.upper >= 12;
+        let letters = (self.upper >= CAPITALS as usize && self.lower >= 3) || self.upper >= 12;
         self.size >= LEAST && (self.digits > 0 || letters)
     }
 }
@@ -238,6 +368,29 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn what_may_hide_seems_to(
+            parts in prop::collection::vec("[a-zA-Z0-9_`é]{0,12}|[a-z0-9]{50,70}|-{1,5}B?|[ -~]{0,4}|[A-Z0-9]{1,3}", 1..12),
+            gaps in prop::collection::vec(any::<bool>(), 12),
+        ) {
+            let mut text = String::new();
+            let mut pieces = Vec::new();
+            for (part, gap) in parts.iter().zip(gaps) {
+                if gap {
+                    text.push_str("\", \"");
+                }
+                pieces.push(text.len()..text.len() + part.len());
+                text.push_str(part);
+            }
+            let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+            let may_hide = may_hide(text.as_bytes(), pieces.iter().cloned());
+            prop_assert!(!may_hide || seems_to_hide(Source::of(&text, &planes, &signs), &pieces), "{:?} of {:?}", pieces, text);
+        }
+    }
+
     /// A row is given whole once; without its ends only as far as a secret reaches from them.
     #[test]
     fn a_long_row_is_not_copied_for_each_way_to_end_it() {
@@ -247,7 +400,8 @@ mod tests {
             let size = piece(0).len();
             let pieces: Vec<_> = (0..count).map(|number| number * (size + 1)..number * (size + 1) + size).collect();
             let mut given = String::new();
-            give(&text, &pieces, &mut |view| given.push_str(&view.text));
+            let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+            give(Source::of(&text, &planes, &signs), &pieces, &mut |view| given.push_str(&view.text));
             let rows: Vec<&str> = given.split(APART).filter(|row| !row.is_empty()).collect();
             assert_eq!(rows[0], (0..count).map(piece).collect::<String>());
             let begins = |number: usize| rows.iter().any(|row| row.starts_with(&(piece(number) + &piece(number + 1))));

@@ -11,7 +11,7 @@ use says::Said;
 pub(super) const LINE: u32 = 16;
 
 /// The shortest that is decoded: the shortest token, encoded.
-const LEAST: usize = 24;
+pub(crate) const LEAST: usize = 24;
 
 /// Lines that were read as one.
 #[derive(Default)]

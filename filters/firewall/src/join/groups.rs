@@ -5,46 +5,39 @@ mod steps;
 
 use std::ops::Range;
 
-use fearless_simd::{Level, dispatch};
+use fearless_simd::Level;
 
-use super::{Sink, give, may_hide};
-use crate::planes::{BLOCK, Planes};
-use steps::{BLOCKS, NARROW, STEP, Steps};
+use super::{CAPITALS, Sink, Source, dashes, give};
+use crate::planes::BLOCK;
+use steps::{BLOCKS, NARROW, Places, STEP, Steps};
 
 /// As many groups are joined at once, and as many of them are joined with those after them, too.
 const MOST: usize = 16 << 10;
 const OVERLAP: usize = 128;
 
 /// Joins every row of groups.
-pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
-    let bytes = text.as_bytes();
-    let mut rows = Rows { text, floor: 0, next: 0 };
+pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
+    let (bytes, planes) = (source.bytes(), source.planes);
+    let mut rows = Rows { source, floor: 0, next: 0 };
     let level = Level::new();
+    let mut places = Places::default();
     for first in (0..planes.blocks().len()).step_by(BLOCKS) {
-        let mut places = steps::places(level, planes.blocks(), first);
-        while let Some(steps) = dispatch!(level, _simd => next(bytes, planes, first, &mut places)) {
-            rows.look(&steps, sink);
+        places.read(level, planes.blocks(), first);
+        let mut left = places.bits;
+        while left != 0 {
+            let number = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let steps = places.steps(number, first * BLOCK + number * STEP);
+            if steps.go_on(bytes) {
+                rows.look(&steps, sink);
+            }
         }
     }
-}
-
-/// The next of these places at which a row goes on.
-#[inline(always)]
-fn next(bytes: &[u8], planes: &Planes, first: usize, places: &mut u64) -> Option<Steps> {
-    while *places != 0 {
-        let place = first * BLOCK + places.trailing_zeros() as usize * STEP;
-        *places &= *places - 1;
-        let steps = Steps::at(planes, place);
-        if steps.go_on(bytes) {
-            return Some(steps);
-        }
-    }
-    None
 }
 
 /// The rows of a text, from the first to the last.
 struct Rows<'t> {
-    text: &'t str,
+    source: Source<'t>,
     /// Where the next one may begin, and from where on it is looked for.
     floor: usize,
     next: usize,
@@ -53,17 +46,17 @@ struct Rows<'t> {
 impl Rows<'_> {
     /// Joins the row that goes over a place, if one does.
     fn look(&mut self, steps: &Steps, sink: &mut Sink<'_>) {
-        let bytes = self.text.as_bytes();
-        let Some(row) =
-            Some(steps).filter(|steps| steps.place >= self.next).and_then(|_| Row::over(bytes, self.floor, steps))
+        let Some(row) = Some(steps)
+            .filter(|steps| steps.place >= self.next)
+            .and_then(|_| Row::over(self.source, self.floor, steps))
         else {
             return;
         };
         // What stands behind the last whole group may be the first of the next row.
         self.next = row.end;
-        if may_hide(bytes, row.pieces()) {
+        if row.may_hide(self.source) {
             let pieces: Vec<_> = row.pieces().collect();
-            give(self.text, &pieces, sink);
+            give(self.source, &pieces, sink);
         }
         // A long one is joined with what follows, too.
         self.floor = if row.len() > MOST { row.end - (OVERLAP - 1) * row.step } else { self.next };
@@ -84,7 +77,8 @@ struct Row {
 
 impl Row {
     /// The row that goes over a place.
-    fn over(bytes: &[u8], floor: usize, steps: &Steps) -> Option<Self> {
+    fn over(source: Source<'_>, floor: usize, steps: &Steps) -> Option<Self> {
+        let (bytes, planes) = (source.bytes(), source.planes);
         let Steps { place, first, gap, group } = *steps;
         let begin = place + first + gap;
         let between = bytes.get(place + first..begin)?;
@@ -97,7 +91,9 @@ impl Row {
             if bytes.get(at + group) != between.first() {
                 return false;
             }
-            let inner = bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
+            let of_word = !(u64::MAX << group);
+            let inner = planes.ahead(at, |block| block.word) & of_word == of_word
+                || bytes.get(at..at + group).is_some_and(|group| group.iter().all(u8::is_ascii_graphic));
             inner && (gap == 1 || bytes.get(at + group..).is_some_and(|rest| rest.starts_with(between)))
         };
         // The ones after it, and the ones before it.
@@ -125,6 +121,17 @@ impl Row {
         (self.end - self.start) / self.step
     }
 
+    /// Whether a secret may be in it, or a part of what begins a key: it has a digit, capital letters, or dashes.
+    fn may_hide(&self, Source { planes, signs, .. }: Source<'_>) -> bool {
+        let start = self.before.as_ref().map_or(self.start, |before| before.start);
+        let mut capitals = 0;
+        (start..self.last.end).step_by(BLOCK).any(|at| {
+            let within = !u64::MAX.unbounded_shl((self.last.end - at) as u32);
+            capitals += (signs.ahead(at, |sign| sign.capital) & within).count_ones();
+            planes.ahead(at, |block| block.digit | dashes(block)) & within != 0 || capitals >= CAPITALS
+        })
+    }
+
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let groups = (self.start..self.end).step_by(self.step).map(|at| at..at + self.group);
         self.before.clone().into_iter().chain(groups).chain([self.last.clone()])
@@ -137,6 +144,8 @@ mod tests {
 
     use super::steps::{GAP, GROUP};
     use super::*;
+    use crate::join::Signs;
+    use crate::planes::Planes;
 
     /// What a row would be made of, byte by byte, whatever comes before and after.
     fn plain(bytes: &[u8], place: usize) -> Option<Steps> {
@@ -162,11 +171,12 @@ mod tests {
         ) {
             let groups: Vec<_> = token.as_bytes().chunks(size).map(|group| std::str::from_utf8(group).unwrap()).collect();
             let text = format!("{lead}{prefix}{gap}{}{end}", groups.join(&gap));
-            let planes = Planes::of(&text);
+            let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+            let source = Source::of(&text, &planes, &signs);
             let bytes = text.as_bytes();
             for place in 0..bytes.len() {
                 let Some(steps) = plain(bytes, place) else { continue };
-                if Row::over(bytes, 0, &steps).is_some() {
+                if Row::over(source, 0, &steps).is_some() {
                     let (ahead, behind) = (planes.ahead(place, |b| b.word), planes.behind(place, |b| b.word));
                     let (is_row, seen) = Steps::over(ahead, behind);
                     let seen = Some(Steps { place, ..seen }).filter(|seen| is_row && seen.go_on(bytes));

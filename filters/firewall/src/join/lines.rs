@@ -4,10 +4,9 @@ mod open;
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memmem, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
-use super::{Sink, TOKEN, give, word_start};
-use crate::planes::Planes;
+use super::{Sink, Source, TOKEN, give, word_start};
 
 /// The narrowest that a text is cut at.
 const NARROW: usize = 8;
@@ -17,17 +16,15 @@ const MOST: usize = 512;
 const OVERLAP: usize = 128;
 
 /// Joins every row of lines that are one word each, or of one width, if something goes on in it that may hide a secret.
-pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
-    let bytes = text.as_bytes();
+pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
     let mut rows = Rows::default();
-    let is_key = memmem::find(bytes, b"-----B").is_some();
-    if !is_key {
-        open::each(bytes, planes, &mut |line| rows.reach(text, line, sink));
+    if !source.has_key {
+        open::each(source, &mut |line| rows.reach(source, line, sink));
     }
-    while rows.at < bytes.len() && (is_key || !rows.are_idle()) {
-        rows.next(text, sink);
+    while rows.at < source.text.len() && (source.has_key || !rows.are_idle()) {
+        rows.next(source, sink);
     }
-    rows.end(text, sink);
+    rows.end(source, sink);
 }
 
 /// The rows that go on where a text has been read to.
@@ -50,16 +47,16 @@ impl Rows {
     }
 
     /// Reads on to a line, from where a row may begin that it is in.
-    fn reach(&mut self, text: &str, line: usize, sink: &mut Sink<'_>) {
-        let line = line.min(text.len().saturating_sub(1));
+    fn reach(&mut self, source: Source<'_>, line: usize, sink: &mut Sink<'_>) {
+        let line = line.min(source.text.len().saturating_sub(1));
         while self.at <= line && !self.are_idle() {
-            self.next(text, sink);
+            self.next(source, sink);
         }
         if self.at < line {
-            self.skip(text.as_bytes(), line);
+            self.skip(source.bytes(), line);
         }
         while self.at <= line {
-            self.next(text, sink);
+            self.next(source, sink);
         }
     }
 
@@ -86,8 +83,8 @@ impl Rows {
     }
 
     /// Reads a line.
-    fn next(&mut self, text: &str, sink: &mut Sink<'_>) {
-        let bytes = text.as_bytes();
+    fn next(&mut self, source: Source<'_>, sink: &mut Sink<'_>) {
+        let bytes = source.bytes();
         let Self { words, cut, width, spaced, last, at } = self;
         let rest = bytes.get(*at..).unwrap_or_default();
         let end = memchr(b'\n', rest).map_or(bytes.len(), |size| *at + size);
@@ -101,14 +98,14 @@ impl Rows {
                 words.push(word_start(bytes, last.start, last.end)..last.end);
             }
             words.push(line.clone());
-            go_on(text, words, sink);
+            go_on(source, words, sink);
         } else if !words.is_empty() || (token && is_open(bytes.get(last.clone()).unwrap_or_default())) {
             if words.is_empty() {
                 words.push(word_start(bytes, last.start, last.end)..last.end);
             }
             let size = begin.iter().take_while(|byte| TOKEN.has(**byte)).count();
             words.push(line.start..line.start + size);
-            give(text, words, sink);
+            give(source, words, sink);
             words.clear();
         }
         let even = line.len() == last.len() && line.len() >= NARROW;
@@ -123,7 +120,7 @@ impl Rows {
             cut.push(line.clone());
             *spaced |= !one;
             if *spaced {
-                go_on(text, cut, sink);
+                go_on(source, cut, sink);
             } else if cut.len() > MOST {
                 cut.drain(..cut.len() - OVERLAP);
             }
@@ -131,7 +128,7 @@ impl Rows {
         if !fits && !cut.is_empty() {
             // Without a space in it, the row has been joined above.
             if *spaced {
-                give(text, cut, sink);
+                give(source, cut, sink);
             }
             cut.clear();
         }
@@ -139,18 +136,18 @@ impl Rows {
     }
 
     /// Joins what goes on to the end.
-    fn end(&self, text: &str, sink: &mut Sink<'_>) {
-        give(text, &self.words, sink);
+    fn end(&self, source: Source<'_>, sink: &mut Sink<'_>) {
+        give(source, &self.words, sink);
         if self.spaced {
-            give(text, &self.cut, sink);
+            give(source, &self.cut, sink);
         }
     }
 }
 
 /// Joins a row that is long, and goes on with its end.
-fn go_on(text: &str, row: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
+fn go_on(source: Source<'_>, row: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     if row.len() > MOST {
-        give(text, row, sink);
+        give(source, row, sink);
         row.drain(..row.len() - OVERLAP);
     }
 }
@@ -198,6 +195,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::join::Signs;
+    use crate::planes::Planes;
     use crate::view::View;
 
     /// Lines, also of one width.
@@ -214,10 +213,12 @@ mod tests {
         let mut all = Vec::new();
         let mut sink = |view: &View| all.push(view.text.clone());
         let mut rows = Rows::default();
+        let (planes, signs) = (Planes::of(text), Signs::of(text));
+        let source = Source::of(text, &planes, &signs);
         while rows.at < text.len() {
-            rows.next(text, &mut sink);
+            rows.next(source, &mut sink);
         }
-        rows.end(text, &mut sink);
+        rows.end(source, &mut sink);
         all
     }
 
@@ -228,7 +229,8 @@ mod tests {
         fn no_row_is_overlooked(lines in prop::collection::vec(line(), 0..14)) {
             let text = lines.join("\n");
             let mut all = Vec::new();
-            each(&text, &Planes::of(&text), &mut |view| all.push(view.text.clone()));
+            let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+            each(Source::of(&text, &planes, &signs), &mut |view| all.push(view.text.clone()));
             prop_assert_eq!(all, slow(&text), "{:?}", text);
         }
     }

@@ -1,40 +1,56 @@
 //! Tokens with something inside that a program skips: comments, tags, empty strings, emphasis.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
-use super::{Sink, TOKEN, give, word_start};
+use super::{Sink, Source, TOKEN, give, word_start};
+use crate::planes::BLOCK;
 
 /// The longest that is skipped.
 const MARK: usize = 64;
 
 /// Joins every word that has such marks in it.
-pub(super) fn each(text: &str, sink: &mut Sink<'_>) {
-    let bytes = text.as_bytes();
-    let (mut floor, mut at) = (0, 0);
-    while let Some(next) = find(bytes, at) {
-        at = next + 1;
-        let Some((start, end)) = mark(bytes, begin(bytes, next)) else { continue };
-        let mut pieces = Vec::new();
-        pieces.push(word_start(bytes, floor, start)..start);
-        let mut piece = end;
-        loop {
-            let stop =
-                piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| TOKEN.has(**byte)).count();
-            let next = (stop..stop + 2).find_map(|at| mark(bytes, at).filter(|(start, _)| *start == stop));
-            pieces.push(piece..stop);
-            at = stop;
-            match next {
-                Some((_, end)) => piece = end,
-                None => break,
-            }
+pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
+    let mut floor = 0;
+    places(source, &mut |place| {
+        if place >= floor
+            && let Some(end) = word(source, floor, place, sink)
+        {
+            floor = end;
         }
-        floor = at;
-        give(text, &pieces, sink);
+    });
+}
+
+/// The places in which a mark may be: a character that ends no word stands before it.
+fn places(source: Source<'_>, found: &mut dyn FnMut(usize)) {
+    let mut before = 0;
+    for (number, (sign, block)) in source.signs.blocks().iter().zip(source.planes.blocks()).enumerate() {
+        let mut marks = sign.mark & (!block.stop << 1 | before);
+        while marks != 0 {
+            found(number * BLOCK + marks.trailing_zeros() as usize);
+            marks &= marks - 1;
+        }
+        before = !block.stop >> (BLOCK - 1);
     }
 }
 
-fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    memchr2(b'*', b'<', bytes.get(at..)?).map(|next| at + next)
+/// Joins the word that has a mark at a place, if one does. Returns where it ends.
+fn word(source: Source<'_>, floor: usize, place: usize, sink: &mut Sink<'_>) -> Option<usize> {
+    let bytes = source.bytes();
+    let (start, mut piece) = mark(bytes, begin(bytes, place))?;
+    let mut pieces = Vec::new();
+    pieces.push(word_start(bytes, floor, start)..start);
+    loop {
+        let stop = piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| TOKEN.has(**byte)).count();
+        let next = (stop..stop + 2).find_map(|at| mark(bytes, at).filter(|(start, _)| *start == stop));
+        pieces.push(piece..stop);
+        match next {
+            Some((_, end)) => piece = end,
+            None => {
+                give(source, &pieces, sink);
+                return Some(stop);
+            }
+        }
+    }
 }
 
 /// Where a mark begins that has a sign: `]]>` may stand before its first `<`.
@@ -71,6 +87,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::join::Signs;
+    use crate::planes::Planes;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -82,11 +100,8 @@ mod tests {
             let text = parts.concat();
             let bytes = text.as_bytes();
             let mut seen = Vec::new();
-            let mut at = 0;
-            while let Some(next) = find(bytes, at) {
-                seen.extend(mark(bytes, begin(bytes, next)));
-                at = next + 1;
-            }
+            let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+            places(Source::of(&text, &planes, &signs), &mut |place| seen.extend(mark(bytes, begin(bytes, place))));
             // A comment is found by the star in it.
             for at in (0..bytes.len()).filter(|at| bytes[*at] != b'/') {
                 let mark = mark(bytes, at);

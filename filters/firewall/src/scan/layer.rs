@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use super::injected::Injected;
 use super::place::Place;
@@ -235,9 +235,14 @@ impl<'r, 's> Layers<'r, 's> {
             across(&found.secret) && is_sure(&view.text, found)
         })?;
         // A word before it shows in base64 as it does in a text; what else it is written in does not go over one.
-        let whole = memmem::find(view.text.as_bytes(), join::APART.as_bytes()).unwrap_or(view.text.len());
+        let bytes = view.text.as_bytes();
+        let is_apart = |at: usize| bytes.get(at..).is_some_and(|rest| rest.starts_with(join::APART.as_bytes()));
+        let whole = memchr_iter(b'\n', bytes).find(|at| is_apart(*at)).unwrap_or(bytes.len());
         let wanted = |run: &Range<usize>| {
-            across(run) && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
+            // What is short says nothing, unless it goes on.
+            (run.len() >= decode::LEAST || !is_apart(run.end))
+                && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
+                && across(run)
         };
         self.hits.budget.decode_again(view.text.len())?;
         // It was scanned last.

@@ -44,6 +44,15 @@ impl View {
         self.text.push_str(text);
     }
 
+    /// Goes on with a part of itself, which was copied as it stands.
+    pub(crate) fn repeat(&mut self, part: Range<usize>) {
+        if part.is_empty() || self.text.get(part.clone()).is_none() {
+            return;
+        }
+        self.map.repeat(self.text.len(), part.clone());
+        self.text.extend_from_within(part);
+    }
+
     /// Goes on with what stands for a part of the source.
     pub(crate) fn put(&mut self, made: &str, part: Range<usize>) {
         let (Ok(bytes), Ok(given)) = (u8::try_from(made.len()), u8::try_from(part.len())) else {
@@ -91,6 +100,21 @@ impl Map {
         self.runs.push(Run { at, from, made, given });
     }
 
+    fn repeat(&mut self, at: usize, part: Range<usize>) {
+        let first = self.runs.partition_point(|run| run.at as usize <= part.start);
+        let end = self.runs.partition_point(|run| (run.at as usize) < part.end).max(first);
+        if let Some(Run { at: begin, from, made, given }) =
+            first.checked_sub(1).and_then(|run| self.runs.get(run)).copied()
+        {
+            self.begin(at, from as usize + part.start - begin as usize, made, given);
+        }
+        let known = self.runs.len();
+        self.runs.extend_from_within(first..end);
+        for run in self.runs.iter_mut().skip(known) {
+            run.at = run.at.wrapping_add((at - part.start) as u32);
+        }
+    }
+
     /// The part of the source that a part of the view came from.
     pub(crate) fn source(&self, part: Range<usize>) -> Range<usize> {
         let start = self.run(part.start).map_or(part.start, |run| run.block(part.start).start);
@@ -121,6 +145,24 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_repeated_came_from_where_it_was_copied_from() {
+        let source = "0123456789é";
+        let parts = [1..3, 3..4, 6..6, 0..2, 8..12];
+        let size = |parts: &[Range<usize>]| parts.iter().map(Range::len).sum::<usize>();
+        for (first, last) in (0..=parts.len()).flat_map(|first| (first..=parts.len()).map(move |last| (first, last))) {
+            let (mut view, mut slow) = (View::default(), View::default());
+            for view in [&mut view, &mut slow] {
+                parts.iter().for_each(|part| view.copy(source, part.clone()));
+                view.put("\n\n", 12..12);
+            }
+            let begin = size(&parts[..first]);
+            view.repeat(begin..begin + size(&parts[first..last]));
+            parts[first..last].iter().for_each(|part| slow.copy(source, part.clone()));
+            assert_eq!(view, slow, "{first} to {last}");
+        }
+    }
 
     #[test]
     fn places_map_back() {

@@ -7,7 +7,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, mask64x8, u64x4, u64x8};
 
-use crate::planes::{BLOCK, Block, Planes};
+use crate::planes::{BLOCK, Block};
 
 /// How far apart a text is looked at. A token in groups is longer.
 pub(super) const STEP: usize = 16;
@@ -26,52 +26,72 @@ const WORDS: usize = 6;
 /// As many blocks of a text are looked at together.
 pub(super) const BLOCKS: usize = 16;
 
-/// Of which places in so many blocks [`Steps::over`] says that a row may go over them: a bit for every [`STEP`] bytes.
-pub(super) fn places(level: Level, blocks: &[Block], first: usize) -> u64 {
-    const { assert!(BLOCKS * BLOCK / STEP == u64::BITS as usize) };
-    // With the block before them, and the one behind.
-    let mut words = [0; BLOCKS + 2];
-    let known = blocks.get(first.saturating_sub(1)..).unwrap_or_default().iter().map(|block| block.word);
-    words.iter_mut().skip(usize::from(first == 0)).zip(known).for_each(|(slot, word)| *slot = word);
-    dispatch!(level, simd => in_blocks(simd, &words))
+/// Of the places in so many blocks, one every [`STEP`] bytes: of which [`Steps::over`] says that a row may go over them,
+/// a bit for each, and what it would be made of.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) bits: u64,
+    sizes: [[u64; 2 * BLOCK / STEP]; BLOCKS / 2],
 }
 
-#[inline(always)]
-fn in_blocks<S: Simd>(simd: S, words: &[u64; BLOCKS + 2]) -> u64 {
-    let (mut places, mut bit) = (0, 0);
-    // A loop, since what a closure does would be compiled for the least processor.
-    for near in words.windows(4).step_by(2) {
-        if let Some(near) = near.first_chunk() {
-            places |= in_two(simd, near) << bit;
-        }
-        bit += 2 * BLOCK / STEP;
+impl Places {
+    /// Goes on with so many blocks from a first one on.
+    pub(super) fn read(&mut self, level: Level, blocks: &[Block], first: usize) {
+        const { assert!(BLOCKS * BLOCK / STEP == u64::BITS as usize) };
+        // With the block before them, and the one behind.
+        let mut words = [0; BLOCKS + 2];
+        let known = blocks.get(first.saturating_sub(1)..).unwrap_or_default().iter().map(|block| block.word);
+        words.iter_mut().skip(usize::from(first == 0)).zip(known).for_each(|(slot, word)| *slot = word);
+        dispatch!(level, simd => self.in_blocks(simd, &words));
     }
-    places
+
+    #[inline(always)]
+    fn in_blocks<S: Simd>(&mut self, simd: S, words: &[u64; BLOCKS + 2]) {
+        self.bits = 0;
+        let mut bit = 0;
+        // A loop, since what a closure does would be compiled for the least processor.
+        for (near, sizes) in words.windows(4).step_by(2).zip(&mut self.sizes) {
+            if let Some(near) = near.first_chunk() {
+                self.bits |= in_two(simd, near, sizes) << bit;
+            }
+            bit += 2 * BLOCK / STEP;
+        }
+    }
+
+    /// What a row would be made of that goes over one of them: its number, and where it is.
+    #[inline(always)]
+    pub(super) fn steps(&self, number: usize, place: usize) -> Steps {
+        let sizes = self.sizes.as_flattened().get(number).copied().unwrap_or(0);
+        let [first, gap, group, ..] = sizes.to_le_bytes().map(usize::from);
+        Steps { place, first, gap, group }
+    }
 }
 
 /// In the two blocks in the middle.
 #[inline(always)]
-fn in_two<S: Simd>(simd: S, [before, first, second, after]: &[u64; 4]) -> u64 {
+fn in_two<S: Simd>(simd: S, [before, first, second, after]: &[u64; 4], sizes: &mut [u64; 8]) -> u64 {
     const { assert!(2 * BLOCK / STEP == 8) };
     // Where not every place can be shifted as far as it needs, it takes less to look at one after the other.
     if <S::u64s as SimdBase<S>>::LEN < 4 {
-        return one_by_one([[before, first, second], [first, second, after]]);
+        return one_by_one([[before, first, second], [first, second, after]], sizes);
     }
     let both = |a: &u64, b: &u64| u64x4::splat(simd, *a).combine(u64x4::splat(simd, *b));
     let (from, rest) = (u64x8::load_array_ref(simd, &FROM), u64x8::load_array_ref(simd, &REST));
     let here = both(first, second);
     let ahead = here >> from | both(second, after) << 1 << rest;
     let behind = both(before, first) >> from | here << rest << 1;
-    may_go_over(simd, ahead, behind)
+    may_go_over(simd, ahead, behind, sizes)
 }
 
 #[inline(always)]
-fn one_by_one(blocks: [[&u64; 3]; 2]) -> u64 {
+fn one_by_one(blocks: [[&u64; 3]; 2], sizes: &mut [u64; 8]) -> u64 {
     let places = blocks.iter().flat_map(|near| (0..BLOCK).step_by(STEP).map(move |step| (near, step)));
-    (0..).zip(places).fold(0, |all, (bit, ([before, here, after], step))| {
+    (0..).zip(places).zip(sizes).fold(0, |all, ((bit, ([before, here, after], step)), sizes)| {
         let ahead = *here >> step | *after << 1 << (BLOCK - 1 - step);
         let behind = *before >> step | *here << (BLOCK - 1 - step) << 1;
-        all | u64::from(Steps::over(ahead, behind).0) << bit
+        let (is_row, Steps { first, gap, group, .. }) = Steps::over(ahead, behind);
+        *sizes = (first | gap << 8 | group << 16) as u64;
+        all | u64::from(is_row) << bit
     })
 }
 
@@ -81,11 +101,12 @@ const REST: [u64; 8] = [63, 47, 31, 15, 63, 47, 31, 15];
 
 /// What [`Steps::over`] says of eight places.
 #[inline(always)]
-fn may_go_over<S: Simd>(simd: S, ahead: u64x8<S>, behind: u64x8<S>) -> u64 {
+fn may_go_over<S: Simd>(simd: S, ahead: u64x8<S>, behind: u64x8<S>, sizes: &mut [u64; 8]) -> u64 {
     let first = ones(ahead);
     let rest = from(ahead, first);
     let gap = ones(!rest);
     let group = ones(from(rest, gap));
+    (first | gap << 8 | group << 16).store_array(sizes);
     let step = group + gap;
     let inside = (u64x8::splat(simd, 1) << (gap & 63)) - 1;
     let (after, behind_it) = (first + step, first - step);
@@ -134,7 +155,7 @@ fn sizes(ahead: u64) -> (u32, u32, u32, bool) {
 }
 
 /// What a row would be made of that goes over a place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Steps {
     pub(super) place: usize,
     /// To the end of the group that is there.
@@ -145,14 +166,6 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// At a place of which [`over`](Self::over) says that a row may go over it.
-    #[inline(always)]
-    pub(super) fn at(planes: &Planes, place: usize) -> Self {
-        let word = |block: &Block| block.word;
-        let (_, steps) = Self::over(planes.ahead(place, word), planes.behind(place, word));
-        Self { place, ..steps }
-    }
-
     /// By which of the 64 bytes after and before a place are letters and digits, and whether that may be: of the groups
     /// around it, three that follow each other have one and the same gap after them.
     #[inline(always)]
@@ -177,13 +190,24 @@ impl Steps {
         let step = self.group + self.gap;
         let mark = bytes.get(first).copied().unwrap_or(0);
         let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == mark;
-        let (mut after, mut before, mut count) = (true, true, 1);
-        for steps in 1..WORDS - 1 {
-            after &= same(first + steps * step);
-            before &= same(first.wrapping_sub(steps * step));
-            count += usize::from(after) + usize::from(before);
+        let after = |steps: usize| same(first + steps * step);
+        let before = |steps: usize| same(first.wrapping_sub(steps * step));
+        // Most end before there are two more.
+        const { assert!(LEAST == 4) };
+        let (after_two, before_two) = (after(1) & after(2), before(1) & before(2));
+        if !(after_two | before_two | (after(1) & before(1))) {
+            return false;
         }
-        count >= self.least(mark)
+        if self.least(mark) < WORDS - 1 {
+            return true;
+        }
+        let (mut goes_on, mut came_from, mut count) = (true, true, 1);
+        for steps in 1..WORDS - 1 {
+            goes_on &= after(steps);
+            came_from &= before(steps);
+            count += usize::from(goes_on) + usize::from(came_from);
+        }
+        count >= WORDS - 1
     }
 
     /// As many groups are a row, with what stands before and after them.
@@ -204,6 +228,7 @@ mod tests {
 
     use super::*;
     use crate::levels::levels;
+    use crate::planes::Planes;
 
     proptest! {
         /// However many are looked at together, the same is said of each.
@@ -214,11 +239,15 @@ mod tests {
             let planes = Planes::of(&text);
             let word = |block: &Block| block.word;
             for level in levels() {
+                let mut said = Places::default();
                 for first in (0..planes.blocks().len()).step_by(BLOCKS) {
-                    let said = places(level, planes.blocks(), first);
+                    said.read(level, planes.blocks(), first);
                     for (bit, place) in (first * BLOCK..).step_by(STEP).take(u64::BITS as usize).enumerate() {
-                        let (is_row, _) = Steps::over(planes.ahead(place, word), planes.behind(place, word));
-                        prop_assert_eq!(said >> bit & 1 != 0, is_row, "{:?} at {}, {:?}", text, place, level);
+                        let (is_row, steps) = Steps::over(planes.ahead(place, word), planes.behind(place, word));
+                        prop_assert_eq!(said.bits >> bit & 1 != 0, is_row, "{:?} at {}, {:?}", text, place, level);
+                        if is_row {
+                            prop_assert_eq!(said.steps(bit, place), Steps { place, ..steps }, "{:?}", text);
+                        }
                     }
                 }
             }

@@ -7,21 +7,42 @@ use memchr::{memchr, memrchr};
 
 use super::{inner, is_indent};
 use crate::decode::Set;
-use crate::join::{Drawn, ENDS, LEAST, LONG};
-use crate::planes::{BLOCK, Block, Planes};
+use crate::join::{Drawn, ENDS, LEAST, LONG, Source};
+use crate::planes::{BLOCK, Block};
 
 /// Gives where each line begins in which something goes on that may hide a secret, or the first line of a key. In most
 /// texts nothing does: of nearly all lines all that is asked is how long the words at their border are.
-pub(super) fn each(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
+pub(super) fn each(source: Source<'_>, found: &mut dyn FnMut(usize)) {
     // What counts bits is half as long for a processor that has instructions for it.
-    dispatch!(Level::new(), _simd => each_line(bytes, planes, found));
+    dispatch!(Level::new(), _simd => each_line(source, found));
 }
 
+/// The end of a line, and the words before and behind it.
+#[derive(Clone, Copy)]
+struct Border {
+    end: usize,
+    tail: usize,
+    /// Where the next line begins, and where it does behind its indentation.
+    next: usize,
+    begin: usize,
+    head: usize,
+    /// Whether more has to be looked at than these words.
+    look: bool,
+}
+
+/// More than a secret takes.
+const UNKNOWN: usize = LEAST;
+
+/// As many of them are looked at together.
+const BORDERS: usize = 32;
+
 #[inline(always)]
-fn each_line(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
+fn each_line(source: Source<'_>, found: &mut dyn FnMut(usize)) {
+    let (bytes, planes) = (source.bytes(), source.planes);
     let mut open = Open::default();
-    // Where the last line begins behind its indentation, and whether it went on from the one before it.
-    let (mut begun, mut goes_on) = (indented(bytes, 0), false);
+    let mut borders = Vec::with_capacity(BORDERS + BLOCK);
+    // Where the last line begins behind its indentation, and how much of what stands before it goes on in it.
+    let (mut begun, mut held) = (indented(bytes, 0), 0);
     let (mut before, mut blank) = (0, 0);
     let mut blocks = planes.blocks().iter();
     let mut block = blocks.next();
@@ -35,32 +56,39 @@ fn each_line(bytes: &[u8], planes: &Planes, found: &mut dyn FnMut(usize)) {
         while ends != 0 {
             let at = ends.trailing_zeros();
             ends &= ends - 1;
-            let end = place + at as usize;
-            let tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
+            let mut end = place + at as usize;
+            let next_line = end + 1;
+            let mut tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
             let indent = ahead(at, here.blank, next.blank).trailing_ones();
             let head = ahead(at, words, !next.stop).unbounded_shr(indent).trailing_ones();
             let (indent, mut head) = (indent as usize, head as usize);
-            let mut begin = end + 1 + indent;
+            let mut begin = next_line + indent;
             if MARKS.has(byte(bytes, begin)) | (indent + head >= BLOCK) {
                 begin = indented(bytes, begin);
                 head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
             }
-            // No branch for each of these: which of them holds is hard to guess.
-            let is_whole = begun + tail >= end;
+            let mut last = byte(bytes, end.wrapping_sub(1));
+            if last == b'\r' {
+                end -= 1;
+                tail = planes.behind(end, |block| !block.stop).leading_ones() as usize;
+                last = byte(bytes, end.wrapping_sub(1));
+            }
+            // No branch for each of these, nor for all: which of them holds is hard to guess.
             let both = (tail > 0) & (head > 0);
             let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
-            let look = TRAILS.has(byte(bytes, end.wrapping_sub(1))) | long | (both & is_whole & goes_on);
-            if look | (both & (tail + head >= LEAST)) {
-                if look {
-                    open.look(bytes, end + 1, found);
-                } else {
-                    let open = Drawn::of(part(bytes, end - tail..end).rev());
-                    if open.with(Drawn::of(part(bytes, begin..begin + head))).is_secret() {
-                        found(end + 1);
-                    }
-                }
+            let look = TRAILS.has(last) | long;
+            // Of what is one word, all before it counts.
+            let before_it = if begun + tail >= end { held } else { 0 };
+            let counts = look | (both & (before_it + tail + head >= LEAST));
+            borders.push(Border { end, tail, next: next_line, begin, head, look: look | (before_it > 0) });
+            borders.truncate(borders.len() - usize::from(!counts));
+            held = if look { UNKNOWN } else { usize::from(both) * (before_it + tail) };
+            begun = begin;
+        }
+        if borders.len() >= BORDERS || block.is_none() {
+            for border in borders.drain(..) {
+                open.cross(source, border, found);
             }
-            (begun, goes_on) = (begin, both | look);
         }
         (before, blank) = (words, here.blank);
         place += BLOCK;
@@ -103,7 +131,26 @@ struct Open {
 }
 
 impl Open {
+    /// Looks at a border between lines.
+    #[inline(always)]
+    fn cross(&mut self, source: Source<'_>, border: Border, found: &mut dyn FnMut(usize)) {
+        let Border { end, tail, next, begin, head, look } = border;
+        let bytes = source.bytes();
+        if look {
+            self.look(bytes, next, found);
+            return;
+        }
+        let seen = source.seen_before(&(end - tail..end)).with(source.seen_from(&(begin..begin + head)));
+        if seen.may_be_secret() {
+            let open = Drawn::of(part(bytes, end - tail..end).rev());
+            if open.with(Drawn::of(part(bytes, begin..begin + head))).is_secret() {
+                found(next);
+            }
+        }
+    }
+
     /// Looks whether the line before goes on in the one that begins here, closer. It is further on from time to time.
+    #[inline(never)]
     fn look(&mut self, bytes: &[u8], begin: usize, found: &mut dyn FnMut(usize)) {
         let line_start = |at: usize| memrchr(b'\n', bytes.get(..at).unwrap_or_default()).map_or(0, |end| end + 1);
         // What is one word goes on from the line before it.
@@ -168,11 +215,14 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::join::Signs;
+    use crate::planes::Planes;
 
     /// What a person may write, and what of a secret may stand in a line.
     pub(in super::super) fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z ]{0,24}",
+            "[a-zA-Z0-9]{0,12}\r{1,2}",
             "[ >#|*\t\r]{0,3}[a-zA-Z0-9]{1,20}[!;&$,.)\\\\ \r-]{0,2}",
             "[a-zA-Z0-9!;&$%^_/+=.:@~-]{8,16}",
             "(let|use|key|pass) [a-z0-9]{1,9} = \"?[A-Za-z0-9;]{0,14}\"?;?",
@@ -206,7 +256,8 @@ pub(super) mod tests {
             for lines in [&lines, &short] {
                 let text = lines.join("\n");
                 let mut found = BTreeSet::new();
-                each(text.as_bytes(), &Planes::of(&text), &mut |line| {
+                let (planes, signs) = (Planes::of(&text), Signs::of(&text));
+                each(Source::of(&text, &planes, &signs), &mut |line| {
                     found.insert(line);
                 });
                 prop_assert!(found.is_superset(&slow(&text)), "{:?}", text);

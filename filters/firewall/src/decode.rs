@@ -90,9 +90,9 @@ pub(crate) fn each(
         sink(piece)
     };
     radix::each(text, &runs.all, budget, &mut spend)?;
-    escape::each(text, planes, &mut spend)?;
+    let may_be_quoted = escape::each(text, planes, &mut spend)?;
     codes::each(text, planes, budget, &mut spend)?;
-    quoted::each(text, planes, &mut spend)
+    if may_be_quoted { quoted::each(text, planes, &mut spend) } else { Ok(()) }
 }
 
 /// Decodes only runs of letters and digits, those that are `wanted`.

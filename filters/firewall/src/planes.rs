@@ -115,7 +115,11 @@ impl Planes {
     }
 
     /// Whether any byte of a part is of one kind.
+    #[inline]
     pub(crate) fn any(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> bool {
+        if let 1..=BLOCK = part.len() {
+            return self.ahead(part.start, plane) << (BLOCK - part.len()) != 0;
+        }
         part.clone().step_by(BLOCK).any(|at| {
             let rest = part.end - at;
             let here = if rest < BLOCK { !(u64::MAX << rest) } else { u64::MAX };
@@ -138,12 +142,27 @@ impl Planes {
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
-        let mut from = 0;
+        let of = move |number: usize| self.blocks.get(number).map_or(0, plane);
+        let begins = move |number: usize| begins::<LEAST>(of(number), of(number + 1));
+        let (mut number, mut open) = (0, begins(0));
         std::iter::from_fn(move || {
-            let start = self.next(from, |block, next| begins::<LEAST>(plane(block), plane(next)))?;
-            let ones = self.ahead(start, plane).trailing_ones() as usize;
-            from = if ones < BLOCK { start + ones } else { self.end(start + ones, plane) };
-            Some(start..from)
+            while open == 0 {
+                number += 1;
+                if number >= self.blocks.len() {
+                    return None;
+                }
+                open = begins(number);
+            }
+            let place = open.trailing_zeros();
+            let start = number * BLOCK + place as usize;
+            let size = (of(number) >> place).trailing_ones();
+            let mut end = start + size as usize;
+            if end.is_multiple_of(BLOCK) {
+                end = self.end(end, plane);
+                (number, open) = (end / BLOCK, begins(end / BLOCK));
+            }
+            open &= u64::MAX << (end % BLOCK);
+            Some(start..end)
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::planes::{BLOCK, Block, Planes};
+use crate::planes::Planes;
 
 /// The shortest run that is looked at.
 const SHORTEST: u32 = 20;
@@ -36,12 +36,8 @@ const TOKEN: [bool; 256] = {
 pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item = Range<usize>> + 't {
     let bytes = text.as_bytes();
     let drawn = move |run: &Range<usize>| {
-        let digit = |block: &Block| block.digit;
-        let any = match BLOCK.checked_sub(run.len()) {
-            Some(rest) => planes.ahead(run.start, digit) << rest != 0,
-            None => planes.any(run.clone(), digit),
-        };
-        any || (run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed))
+        planes.any(run.clone(), |block| block.digit)
+            || (run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed))
     };
     planes.runs::<SHORTEST>(|block| block.token).filter(drawn).map(move |run| {
         // What base64 may go on with, and the character that ends it.

@@ -371,8 +371,10 @@ impl Engine {
             return Ok(());
         }
         let planes = std::mem::take(&mut hits.planes);
+        let mut places = std::mem::take(&mut hits.places);
+        runs::find(text, &planes, &mut places);
         let mut done = Ok(());
-        for run in runs::runs(text, &planes) {
+        for run in places.drain(..) {
             done = hits.budget.spend(run.len()).and_then(|()| {
                 let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
                 self.at_runs.each(text.as_bytes(), &planes, run, look)
@@ -381,7 +383,7 @@ impl Engine {
                 break;
             }
         }
-        hits.planes = planes;
+        (hits.planes, hits.places) = (planes, places);
         done
     }
 

@@ -68,7 +68,7 @@ impl Planes {
     }
 
     /// The first place from one on that is a bit of what `of` says of its block, from that and the one behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&self, from: usize, of: impl Fn(&Block, &Block) -> u64) -> Option<usize> {
         let mut number = from / BLOCK;
         let mut blocks = self.blocks.get(number..)?.iter();
@@ -85,12 +85,17 @@ impl Planes {
         }
     }
 
+    /// The bits of a block; none where there is no such block.
+    #[inline(always)]
+    fn bits(&self, number: usize, plane: impl Fn(&Block) -> u64) -> u64 {
+        self.blocks.get(number).map_or(0, plane)
+    }
+
     /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
     #[inline(always)]
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
-        let of = |number: usize| self.blocks.get(number).map_or(0, &plane);
         let (number, shift) = (at / BLOCK, at % BLOCK);
-        of(number) >> shift | of(number + 1) << 1 << (BLOCK - 1 - shift)
+        self.bits(number, &plane) >> shift | self.bits(number + 1, &plane) << 1 << (BLOCK - 1 - shift)
     }
 
     /// A bit for each of the 64 bytes before a place; that of the last one is the highest bit.
@@ -103,6 +108,7 @@ impl Planes {
     }
 
     /// Where the run ends that goes over a place; there, if none does.
+    #[inline(always)]
     pub(crate) fn end(&self, mut at: usize, plane: impl Fn(&Block) -> u64) -> usize {
         while let Some(block) = self.blocks.get(at / BLOCK) {
             let ones = (plane(block) >> (at % BLOCK)).trailing_ones() as usize;
@@ -115,7 +121,7 @@ impl Planes {
     }
 
     /// Whether any byte of a part is of one kind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn any(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> bool {
         if let 1..=BLOCK = part.len() {
             return self.ahead(part.start, plane) << (BLOCK - part.len()) != 0;
@@ -128,6 +134,7 @@ impl Planes {
     }
 
     /// How many bytes of a part are of one kind.
+    #[inline(always)]
     pub(crate) fn count(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> usize {
         let of = |at: usize| {
             let rest = part.end - at;
@@ -137,33 +144,55 @@ impl Planes {
         part.clone().step_by(BLOCK).map(of).sum()
     }
 
+    /// Where in a block [a row begins](begins).
+    #[inline(always)]
+    fn begins<const LEAST: u32>(&self, number: usize, plane: impl Fn(&Block) -> u64 + Copy) -> u64 {
+        begins::<LEAST>(self.bits(number, plane), self.bits(number + 1, plane))
+    }
+
     /// Every run of at least `LEAST` bytes of one kind; `LEAST` is 64 at most.
+    #[inline(always)]
     pub(crate) fn runs<'p, const LEAST: u32>(
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
-        let of = move |number: usize| self.blocks.get(number).map_or(0, plane);
-        let begins = move |number: usize| begins::<LEAST>(of(number), of(number + 1));
-        let (mut number, mut open) = (0, begins(0));
-        std::iter::from_fn(move || {
-            while open == 0 {
-                number += 1;
-                if number >= self.blocks.len() {
-                    return None;
-                }
-                open = begins(number);
+        Runs::<_, LEAST> { planes: self, plane, number: 0, open: self.begins::<LEAST>(0, plane) }
+    }
+}
+
+/// The runs of at least `LEAST` bytes of one kind that are left. No closure: they are not always compiled for the
+/// processor that they are called for.
+struct Runs<'p, P, const LEAST: u32> {
+    planes: &'p Planes,
+    plane: P,
+    number: usize,
+    /// Where in that block one begins.
+    open: u64,
+}
+
+impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEAST> {
+    type Item = Range<usize>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Range<usize>> {
+        let Self { planes, plane, .. } = *self;
+        while self.open == 0 {
+            self.number += 1;
+            if self.number >= planes.blocks.len() {
+                return None;
             }
-            let place = open.trailing_zeros();
-            let start = number * BLOCK + place as usize;
-            let size = (of(number) >> place).trailing_ones();
-            let mut end = start + size as usize;
-            if end.is_multiple_of(BLOCK) {
-                end = self.end(end, plane);
-                (number, open) = (end / BLOCK, begins(end / BLOCK));
-            }
-            open &= u64::MAX << (end % BLOCK);
-            Some(start..end)
-        })
+            self.open = planes.begins::<LEAST>(self.number, plane);
+        }
+        let place = self.open.trailing_zeros();
+        let start = self.number * BLOCK + place as usize;
+        let mut end = start + (planes.bits(self.number, plane) >> place).trailing_ones() as usize;
+        if end.is_multiple_of(BLOCK) {
+            end = planes.end(end, plane);
+            self.number = end / BLOCK;
+            self.open = planes.begins::<LEAST>(self.number, plane);
+        }
+        self.open &= u64::MAX << (end % BLOCK);
+        Some(start..end)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use fearless_simd::{Level, dispatch};
+
 use super::super::{Set, runs};
 use super::{Exhausted, LEAST};
 use crate::planes::{Block, Planes, begins};
@@ -15,14 +17,22 @@ pub(super) fn rows(
     planes: &Planes,
     found: &mut dyn FnMut(Range<usize>) -> Result<usize, Exhausted>,
 ) -> Result<(), Exhausted> {
+    dispatch!(Level::new(), _simd => each_row(bytes, planes, found))
+}
+
+#[inline(always)]
+fn each_row(
+    bytes: &[u8],
+    planes: &Planes,
+    found: &mut dyn FnMut(Range<usize>) -> Result<usize, Exhausted>,
+) -> Result<(), Exhausted> {
     let code = |block: &Block| block.code;
     let mut at = 0;
     loop {
         // What was read may have ended within one.
         let mut run = at..planes.end(at, code);
         if run.len() < LINE {
-            let begins = |block: &Block, next: &Block| begins::<{ LINE as u32 }>(block.code, next.code);
-            let Some(start) = planes.next(run.end, begins) else { return Ok(()) };
+            let Some(start) = planes.next(run.end, begins_long) else { return Ok(()) };
             run = start..planes.end(start, code);
         }
         at = run.end;
@@ -30,6 +40,11 @@ pub(super) fn rows(
             at = rows_of(bytes, run, found)?.max(at);
         }
     }
+}
+
+#[inline(always)]
+fn begins_long(block: &Block, next: &Block) -> u64 {
+    begins::<{ LINE as u32 }>(block.code, next.code)
 }
 
 /// The same for a part of a text without certain letters that stand in no number.

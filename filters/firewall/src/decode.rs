@@ -19,6 +19,8 @@ mod set;
 use std::cell::Cell;
 use std::ops::Range;
 
+use fearless_simd::{Level, dispatch};
+
 use crate::planes::Planes;
 use crate::scan::Exhausted;
 use crate::view::Map;
@@ -91,9 +93,9 @@ pub(crate) fn each(
         sink(piece)
     };
     radix::each(text, &runs.all, budget, &mut spend)?;
-    escape::each(text, planes, &mut spend)?;
+    let may_be_quoted = escape::each(text, planes, &mut spend)?;
     codes::each(text, planes, budget, &mut spend)?;
-    quoted::each(text, planes, &mut spend)
+    if may_be_quoted { quoted::each(text, planes, &mut spend) } else { Ok(()) }
 }
 
 /// Decodes only runs of letters and digits, those that are `wanted`.
@@ -147,10 +149,17 @@ impl Runs {
     /// Begins with another text. Most runs are names or paths: without digits, too short to be encoded, and nothing
     /// goes on where they end.
     pub(crate) fn read(&mut self, text: &str, planes: &Planes) {
-        let bytes = text.as_bytes();
-        let counts = |run: &Range<usize>| planes.any(run.clone(), |block| block.digit) || radix::may_begin(bytes, run);
         self.all.clear();
-        self.all.extend(planes.runs::<{ radix::LINE }>(|block| block.symbol).filter(counts));
+        dispatch!(Level::new(), _simd => runs_of(text.as_bytes(), planes, &mut self.all));
+    }
+}
+
+#[inline(always)]
+fn runs_of(bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
+    for run in planes.runs::<{ radix::LINE }>(|block| block.symbol) {
+        if planes.any(run.clone(), |block| block.digit) || radix::may_begin(bytes, &run) {
+            found.push(run);
+        }
     }
 }
 

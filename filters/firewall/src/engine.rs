@@ -27,7 +27,7 @@ use crate::trigger::{self, Trigger};
 use automaton::Cache;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
-use starts::{Starts, is_edge};
+use starts::{Start, Starts, is_edge};
 
 /// All rules, ready to match.
 pub(crate) struct Engine {
@@ -213,7 +213,10 @@ impl Engine {
         let at_runs: Vec<_> = (0u32..)
             .zip(&rules)
             .filter(|(_, rule)| rule.trigger() == Some(Trigger::Run))
-            .map(|(number, rule)| (number, &*rule.beginning, rule.at_edge))
+            .filter_map(|(number, rule)| {
+                let Compiled { beginning, farther, at_edge, issued, .. } = rule;
+                Some(Start { number, beginning, farther: farther.as_deref()?, at_edge: *at_edge, issued: *issued })
+            })
             .collect();
         let at_runs = Starts::new(&at_runs);
         let count = rules.len();
@@ -368,8 +371,10 @@ impl Engine {
             return Ok(());
         }
         let planes = std::mem::take(&mut hits.planes);
+        let mut places = std::mem::take(&mut hits.places);
+        runs::find(text, &planes, &mut places);
         let mut done = Ok(());
-        for run in runs::runs(text, &planes) {
+        for run in places.drain(..) {
             done = hits.budget.spend(run.len()).and_then(|()| {
                 let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
                 self.at_runs.each(text.as_bytes(), &planes, run, look)
@@ -378,7 +383,7 @@ impl Engine {
                 break;
             }
         }
-        hits.planes = planes;
+        (hits.planes, hits.places) = (planes, places);
         done
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Block {
     pub(crate) blank: u64,
     /// What ends a word in prose and code: white space, quotes, commas, brackets.
     pub(crate) stop: u64,
+    /// All but `i` to `n`, `s` and `t` in any case: such letters are in nearly every word, and in no number.
+    pub(crate) code: u64,
 }
 
 /// All blocks of a text. Reused from text to text.
@@ -66,7 +68,7 @@ impl Planes {
     }
 
     /// The first place from one on that is a bit of what `of` says of its block, from that and the one behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&self, from: usize, of: impl Fn(&Block, &Block) -> u64) -> Option<usize> {
         let mut number = from / BLOCK;
         let mut blocks = self.blocks.get(number..)?.iter();
@@ -83,12 +85,17 @@ impl Planes {
         }
     }
 
+    /// The bits of a block; none where there is no such block.
+    #[inline(always)]
+    fn bits(&self, number: usize, plane: impl Fn(&Block) -> u64) -> u64 {
+        self.blocks.get(number).map_or(0, plane)
+    }
+
     /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
     #[inline(always)]
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
-        let of = |number: usize| self.blocks.get(number).map_or(0, &plane);
         let (number, shift) = (at / BLOCK, at % BLOCK);
-        of(number) >> shift | of(number + 1) << 1 << (BLOCK - 1 - shift)
+        self.bits(number, &plane) >> shift | self.bits(number + 1, &plane) << 1 << (BLOCK - 1 - shift)
     }
 
     /// A bit for each of the 64 bytes before a place; that of the last one is the highest bit.
@@ -101,6 +108,7 @@ impl Planes {
     }
 
     /// Where the run ends that goes over a place; there, if none does.
+    #[inline(always)]
     pub(crate) fn end(&self, mut at: usize, plane: impl Fn(&Block) -> u64) -> usize {
         while let Some(block) = self.blocks.get(at / BLOCK) {
             let ones = (plane(block) >> (at % BLOCK)).trailing_ones() as usize;
@@ -113,7 +121,11 @@ impl Planes {
     }
 
     /// Whether any byte of a part is of one kind.
+    #[inline(always)]
     pub(crate) fn any(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> bool {
+        if let 1..=BLOCK = part.len() {
+            return self.ahead(part.start, plane) << (BLOCK - part.len()) != 0;
+        }
         part.clone().step_by(BLOCK).any(|at| {
             let rest = part.end - at;
             let here = if rest < BLOCK { !(u64::MAX << rest) } else { u64::MAX };
@@ -121,25 +133,73 @@ impl Planes {
         })
     }
 
+    /// How many bytes of a part are of one kind.
+    #[inline(always)]
+    pub(crate) fn count(&self, part: Range<usize>, plane: impl Fn(&Block) -> u64 + Copy) -> usize {
+        let of = |at: usize| {
+            let rest = part.end - at;
+            let here = if rest < BLOCK { !(u64::MAX << rest) } else { u64::MAX };
+            (self.ahead(at, plane) & here).count_ones() as usize
+        };
+        part.clone().step_by(BLOCK).map(of).sum()
+    }
+
+    /// Where in a block [a row begins](begins).
+    #[inline(always)]
+    fn begins<const LEAST: u32>(&self, number: usize, plane: impl Fn(&Block) -> u64 + Copy) -> u64 {
+        begins::<LEAST>(self.bits(number, plane), self.bits(number + 1, plane))
+    }
+
     /// Every run of at least `LEAST` bytes of one kind; `LEAST` is 64 at most.
+    #[inline(always)]
     pub(crate) fn runs<'p, const LEAST: u32>(
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            let start = self.next(from, |block, next| begins::<LEAST>(plane(block), plane(next)))?;
-            let ones = self.ahead(start, plane).trailing_ones() as usize;
-            from = if ones < BLOCK { start + ones } else { self.end(start + ones, plane) };
-            Some(start..from)
-        })
+        Runs::<_, LEAST> { planes: self, plane, number: 0, open: self.begins::<LEAST>(0, plane) }
+    }
+}
+
+/// The runs of at least `LEAST` bytes of one kind that are left. No closure: they are not always compiled for the
+/// processor that they are called for.
+struct Runs<'p, P, const LEAST: u32> {
+    planes: &'p Planes,
+    plane: P,
+    number: usize,
+    /// Where in that block one begins.
+    open: u64,
+}
+
+impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEAST> {
+    type Item = Range<usize>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Range<usize>> {
+        let Self { planes, plane, .. } = *self;
+        while self.open == 0 {
+            self.number += 1;
+            if self.number >= planes.blocks.len() {
+                return None;
+            }
+            self.open = planes.begins::<LEAST>(self.number, plane);
+        }
+        let place = self.open.trailing_zeros();
+        let start = self.number * BLOCK + place as usize;
+        let mut end = start + (planes.bits(self.number, plane) >> place).trailing_ones() as usize;
+        if end.is_multiple_of(BLOCK) {
+            end = planes.end(end, plane);
+            self.number = end / BLOCK;
+            self.open = planes.begins::<LEAST>(self.number, plane);
+        }
+        self.open &= u64::MAX << (end % BLOCK);
+        Some(start..end)
     }
 }
 
 /// Where in these 64 bits a row of `LEAST` set ones begins, which may go on into the next. A row that goes on is named by
 /// its beginning; one within, by each place where `LEAST` of it are left.
 #[inline(always)]
-fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
+pub(crate) fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
     let (mut all, mut known) = (bits, 1);
     while known * 2 <= LEAST {
         all &= all >> known;
@@ -154,7 +214,7 @@ fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
 impl Block {
     /// Of what is behind the end.
     pub(crate) const NONE: Self =
-        Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0, blank: 0, stop: u64::MAX };
+        Self { word: 0, symbol: 0, token: 0, digit: 0, line: 0, mark: 0, blank: 0, stop: u64::MAX, code: 0 };
 
     /// Of bytes; and whether all of them are plain.
     #[inline(always)]
@@ -174,10 +234,11 @@ impl Block {
             symbol: of_kind(kinds, SYMBOL),
             token: of_kind(kinds, TOKEN),
             digit: of_kind(kinds, DIGIT),
-            line: of_kind(kinds, LINE),
+            line: bytes.simd_eq(b'\n').to_bitmask(),
             mark: of_kind(kinds, MARK),
             blank: of_kind(kinds, BLANK),
             stop: of_kind(kinds, STOP),
+            code: !of_kind(kinds, LETTER),
         };
         (block, up_to(bytes, b'~', 0x5F).to_bitmask() | block.blank | block.line == u64::MAX)
     }
@@ -195,6 +256,7 @@ impl Block {
         // A brace differs from its bracket as a small letter from a large one.
         let bracket = (bytes & 0xFE).simd_eq(b'(') | small.simd_eq(b'{') | small.simd_eq(b'}');
         let quote = bytes.simd_eq(b'"') | bytes.simd_eq(b'\'');
+        let letter = up_to(small, b'n', 6) | small.simd_eq(b's') | small.simd_eq(b't');
         let block = Self {
             word: word.to_bitmask(),
             symbol: (word | minus | bytes.simd_eq(b'+') | bytes.simd_eq(b'/')).to_bitmask(),
@@ -204,6 +266,7 @@ impl Block {
             mark: (up_to(bytes, b'&', 4) | bytes.simd_eq(b'\\') | bytes.simd_eq(b'=')).to_bitmask(),
             blank: blank.to_bitmask(),
             stop: (blank | line | quote | bytes.simd_eq(b',') | bracket).to_bitmask(),
+            code: !letter.to_bitmask(),
         };
         (block, (up_to(bytes, b'~', 0x5F) | line | tab).all_true())
     }
@@ -214,7 +277,8 @@ const WORD: u8 = 1;
 const SYMBOL: u8 = 1 << 1;
 const TOKEN: u8 = 1 << 2;
 const DIGIT: u8 = 1 << 3;
-const LINE: u8 = 1 << 4;
+/// Those that are in words, and in no number.
+const LETTER: u8 = 1 << 4;
 const MARK: u8 = 1 << 5;
 const BLANK: u8 = 1 << 6;
 const STOP: u8 = 1 << 7;
@@ -235,12 +299,13 @@ const fn kinds_from(first: u8) -> [u8; BLOCK] {
 const fn kinds_of(byte: u8) -> u8 {
     match byte {
         b'0'..=b'9' => WORD | SYMBOL | TOKEN | DIGIT,
+        b'I'..=b'N' | b'S' | b'T' | b'i'..=b'n' | b's' | b't' => WORD | SYMBOL | TOKEN | LETTER,
         b'A'..=b'Z' | b'a'..=b'z' | b'_' => WORD | SYMBOL | TOKEN,
         b'-' => SYMBOL | TOKEN,
         b'+' | b'/' => SYMBOL,
         b'.' | b'~' | b':' => TOKEN,
         b'#' | b'$' | b'%' | b'&' | b'\\' | b'=' => MARK,
-        b'\n' => LINE | STOP,
+        b'\n' => STOP,
         b' ' | b'\t' | b'\r' => BLANK | STOP,
         b'"' | b'\'' | b',' | b'(' | b')' | b'[' | b']' | b'{' | b'}' => STOP,
         _ => 0,
@@ -309,6 +374,8 @@ mod tests {
                 prop_assert_eq!(is(|block| block.mark), b"#$%&\\=".contains(&byte));
                 prop_assert_eq!(is(|block| block.blank), b" \t\r".contains(&byte));
                 prop_assert_eq!(is(|block| block.stop), b" \t\r\n\"',()[]{}".contains(&byte));
+                let letter = matches!(byte.to_ascii_lowercase(), b'i'..=b'n' | b's' | b't');
+                prop_assert_eq!(is(|block| block.code), !letter);
             }
             prop_assert_eq!(planes.ahead(text.len(), |block| block.symbol), 0);
         }
@@ -352,7 +419,9 @@ mod tests {
             let (a, b) = (a % (text.len() + 1), b % (text.len() + 1));
             let part = a.min(b)..a.max(b);
             let any = text.get(part.clone()).unwrap().bytes().any(|byte| byte.is_ascii_digit());
-            prop_assert_eq!(Planes::of(&text).any(part, |block| block.digit), any);
+            let count = text.get(part.clone()).unwrap().bytes().filter(u8::is_ascii_digit).count();
+            prop_assert_eq!(Planes::of(&text).any(part.clone(), |block| block.digit), any);
+            prop_assert_eq!(Planes::of(&text).count(part, |block| block.digit), count);
         }
     }
 }

@@ -235,6 +235,7 @@ impl<'s> Loading<'s> {
             behind,
             ends,
             proven: extra.checks.iter().any(|name| check::proves(name)),
+            issued: extra.checks.iter().any(|name| check::is_issued(name)),
             needs_digit: extra.checks.iter().any(|name| check::needs_digit(name)),
             path: written.path.clone(),
             trigger: extra.trigger,

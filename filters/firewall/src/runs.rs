@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use crate::planes::{BLOCK, Block, Planes};
+use fearless_simd::{Level, dispatch};
+
+use crate::planes::Planes;
 
 /// The shortest run that is looked at.
 const SHORTEST: u32 = 20;
@@ -31,25 +33,29 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Every run of at least twenty such characters that may be drawn, with the character behind it: one with a digit, or
-/// with capital letters in great number. Most identifiers have neither.
-pub(crate) fn runs<'t>(text: &'t str, planes: &'t Planes) -> impl Iterator<Item = Range<usize>> + 't {
+/// Finds every run of at least twenty such characters that may be drawn, with the character behind it: one with a digit,
+/// or with capital letters in great number. Most identifiers have neither.
+pub(crate) fn find(text: &str, planes: &Planes, found: &mut Vec<Range<usize>>) {
+    found.clear();
     let bytes = text.as_bytes();
-    let drawn = move |run: &Range<usize>| {
-        let digit = |block: &Block| block.digit;
-        let any = match BLOCK.checked_sub(run.len()) {
-            Some(rest) => planes.ahead(run.start, digit) << rest != 0,
-            None => planes.any(run.clone(), digit),
-        };
-        any || (run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed))
-    };
-    planes.runs::<SHORTEST>(|block| block.token).filter(drawn).map(move |run| {
+    dispatch!(Level::new(), _simd => drawn(bytes, planes, found));
+    for run in found {
         // What base64 may go on with, and the character that ends it.
         let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
         let more = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
         let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
-        run.start..run.end + more + behind.map_or(0, char::len_utf8)
-    })
+        run.end += more + behind.map_or(0, char::len_utf8);
+    }
+}
+
+#[inline(always)]
+fn drawn(bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
+    for run in planes.runs::<SHORTEST>(|block| block.token) {
+        let mixed = || run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed);
+        if planes.any(run.clone(), |block| block.digit) || mixed() {
+            found.push(run);
+        }
+    }
 }
 
 /// Whether it has capital letters in great number.
@@ -75,7 +81,10 @@ mod tests {
                 .split(|c: char| !c.is_ascii() || !is_token(c as u8))
                 .filter(|run| run.len() >= SHORTEST as usize && drawn(run))
                 .collect();
-            let fast: Vec<&str> = runs(&text, &Planes::of(&text))
+            let mut found = Vec::new();
+            find(&text, &Planes::of(&text), &mut found);
+            let fast: Vec<&str> = found
+                .into_iter()
                 .map(|range| text.get(range).unwrap().trim_end_matches(|c: char| !c.is_ascii() || !is_token(c as u8)))
                 .collect();
             prop_assert_eq!(slow, fast);

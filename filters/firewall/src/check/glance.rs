@@ -57,6 +57,11 @@ pub(crate) fn needs_digit(check: &str) -> bool {
     ["assigned-key", "told", "cookie", "credential", "flag-password", "password-random"].contains(&check)
 }
 
+/// Whether the check of this name holds for nothing but what [may have been issued](super::may_have_issued).
+pub(crate) fn is_issued(check: &str) -> bool {
+    check == "unknown-token"
+}
+
 fn has_digit(bytes: &[u8]) -> bool {
     bytes.iter().any(u8::is_ascii_digit)
 }

@@ -4,13 +4,19 @@
 //! URLs. So the prefix has to say what it is, or the body has to be long and mixed, and nothing around
 //! it may say that it is something else.
 
+use std::ops::Range;
 use std::sync::LazyLock;
+
+use wide::u8x16;
 
 use super::checksum::is_miscounted;
 use super::placeholder::is_placeholder;
 use super::random::{is_uuid, surprise};
 use super::words::Words;
 use super::{Candidate, part};
+
+/// As many bytes are looked at together.
+const BLOCK: usize = 64;
 
 /// Words in a prefix that only credentials have.
 const CREDENTIAL: &[&str] = &[
@@ -286,6 +292,46 @@ pub(super) fn may_be_issued(run: &[u8]) -> bool {
     }
 }
 
+/// Whether any part of a run in a text may [be issued](may_be_issued), as far as 64 bytes show.
+pub(crate) fn may_have_issued(text: &[u8], run: &Range<usize>) -> bool {
+    let Some(block) = text.get(run.start..).and_then(<[u8]>::first_chunk).filter(|_| run.len() <= BLOCK) else {
+        return true;
+    };
+    let here = u64::MAX >> (BLOCK - run.len().max(1));
+    let [large, small, digit] = kinds(block).map(|bits| bits & here);
+    let more_than = |count: u32| large.count_ones() > count && small.count_ones() > count;
+    let any_row = |least: u32| has_row(large | small | digit, least);
+    match digit {
+        _ if run.len() < 20 => false,
+        0 => more_than(4) && any_row(32),
+        _ => more_than(1) || any_row(if run.len() > 36 { 12 } else { 20 }),
+    }
+}
+
+/// Whether so many bits are set in a row.
+fn has_row(mut bits: u64, least: u32) -> bool {
+    let mut known = 1;
+    while known * 2 <= least {
+        bits &= bits >> known;
+        known *= 2;
+    }
+    bits & bits >> (least - known) != 0
+}
+
+/// Which of 64 bytes are large letters, small ones, and digits.
+fn kinds(block: &[u8; BLOCK]) -> [u64; 3] {
+    let mut kinds = [0; 3];
+    for (number, part) in (0u32..).zip(block.as_chunks::<16>().0) {
+        let part = u8x16::new(*part);
+        for (bits, (first, count)) in kinds.iter_mut().zip([(b'A', 26), (b'a', 26), (b'0', 10)]) {
+            let moved = part - u8x16::splat(first);
+            let within = moved.min(u8x16::splat(count - 1)).simd_eq(moved);
+            *bits |= u64::from(within.to_bitmask()) << (16 * number);
+        }
+    }
+    kinds
+}
+
 /// Whether the body is drawn well enough for what the prefix says.
 fn looks_issued(prefix: &str, body: &str, credential: bool) -> bool {
     let count = |class: fn(&u8) -> bool| body.bytes().filter(class).count();
@@ -371,4 +417,31 @@ fn is_name_of_object(before: &str) -> bool {
                 .and_then(|at| name.get(at..))
                 .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+        /// Where no part of a run may have been issued, none may be.
+        #[test]
+        fn no_part_of_a_run_is_passed_over(
+            before in "[a-z]{0,9} ?",
+            run in "([a-z]{2,9}[_.~-]){0,3}([a-zA-Z0-9]{10,40}|[a-z0-9]{12,20}|[a-zA-Z]{30,40}|[a-z]{9,30}|[0-9]{1,9})[_.~]?([a-z0-9]{0,9}:?){0,3}",
+            behind in "[^a-z]{64}",
+        ) {
+            let text = format!("{before}{run}{behind}");
+            let place = before.len()..before.len() + run.len();
+            if !may_have_issued(text.as_bytes(), &place) {
+                for (from, to) in (0..run.len()).flat_map(|from| (from..=run.len()).map(move |to| (from, to))) {
+                    let part = &run[from..to];
+                    prop_assert!(part.contains(':') || !may_be_issued(part.as_bytes()), "{part} in {run}");
+                }
+            }
+        }
+    }
 }

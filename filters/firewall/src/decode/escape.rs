@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{From, Piece, Sink, TOKEN, after, before, hex, hex_pair, named};
+use super::{From, Piece, Sink, TOKEN, after, before, hex, hex_pair, named, quoted};
 use crate::planes::{Block, Planes};
 use crate::scan::Exhausted;
 use crate::view::View;
@@ -25,32 +25,43 @@ enum Made {
     Char(char),
 }
 
-/// Undoes escapes wherever there are some that matter.
-pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
+/// Undoes escapes wherever there are some that matter. Says whether there may be [quoted ones](quoted), too: both are
+/// looked for together, and found one after the other.
+pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) -> Result<bool, Exhausted> {
     let bytes = text.as_bytes();
     let (mut done, mut at) = (0, 0);
+    let mut quoted = false;
     while let Some(next) = planes.next(at, begins) {
         at = next + 1;
+        let name = match bytes.get(next) {
+            Some(b'%') => "percent",
+            Some(b'&') => "html",
+            Some(b'\\') => "backslash",
+            Some(b'=') => {
+                quoted = quoted || quoted::read(bytes, next).is_some();
+                continue;
+            }
+            _ => continue,
+        };
         let Some(escape) = read(bytes, next) else { continue };
         at = next + escape.size;
         if escape.strong {
-            let name = match bytes.get(next) {
-                Some(b'%') => "percent",
-                Some(b'&') => "html",
-                _ => "backslash",
-            };
             let (view, end) = undo(text, planes, before(text, done, next), at);
             sink(Piece { text: &view.text, from: From::Parts(&view.map), name })?;
             (done, at) = (end, end);
+            // What was undone was not looked at.
+            quoted = true;
         }
     }
-    Ok(())
+    Ok(quoted)
 }
 
-/// Where an escape may begin that is a reason to look: a letter, a digit, `#` or another one stands behind it.
+/// Where an escape may begin that is a reason to look: a letter, a digit, `#` or another one stands behind it, or an end
+/// of a line.
 fn begins(block: &Block, next: &Block) -> u64 {
-    let (here, there) = (block.word | block.mark, next.word | next.mark);
-    block.mark & (here >> 1 | there << 63)
+    let ahead = |here: u64, there: u64, by: u32| here >> by | there << (64 - by);
+    let (here, there) = (block.word | block.mark | block.line, next.word | next.mark | next.line);
+    block.mark & (ahead(here, there, 1) | ahead(block.line, next.line, 2))
 }
 
 /// Undoes the escapes from `start` on, until well after the last one that matters. Says where that is.

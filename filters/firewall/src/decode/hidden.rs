@@ -4,12 +4,11 @@
 
 mod needed;
 
-use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
-use wide::u8x16;
+use memchr::memchr2;
 
 use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
@@ -21,11 +20,25 @@ const WORDS: std::ops::RangeInclusive<usize> = 20..=8 << 10;
 /// What stands between words: they are not lines of something that is cut into lines.
 const APART: &str = "\n\n";
 
-/// The marks of secrets, in small letters, which show once a disguised word is read.
+/// Reads a word in some way.
+type Read = fn(&str, &mut Vec<u8>);
+
+/// The ways in which each is read, and what they are called.
+const WAYS: [(Read, &str); 2] = [(reversed, "reversed"), (moved, "rot13")];
+
+/// The marks of secrets, in small letters, as they stand in disguised words.
 pub(crate) struct Disguised {
     marks: Keywords,
-    /// Of each, bytes that are in whatever it marks, if it is one that words often have that are not disguised.
-    needed: Vec<u128>,
+    /// Of each, how words with it are read.
+    shown: Vec<Vec<Shown>>,
+}
+
+/// A mark that shows once a word is read.
+struct Shown {
+    /// In which of the ways.
+    way: usize,
+    /// Bytes that are in whatever it marks, if it is one that words often have that are not disguised.
+    needed: u128,
 }
 
 impl Disguised {
@@ -33,42 +46,44 @@ impl Disguised {
     pub(crate) fn new<'e>(marks: impl Iterator<Item = (Keyword, Vec<&'e str>)>) -> Self {
         let mut all = BTreeMap::<_, Vec<&str>>::new();
         for (mark, expressions) in marks {
-            let small = Keyword { text: mark.text.to_ascii_lowercase(), any_case: false };
-            all.entry(small).or_default().extend(expressions);
+            all.entry(mark.text.to_ascii_lowercase()).or_default().extend(expressions);
         }
-        // Letters change, and so does what has them.
-        let common = |mark: &Keyword| !mark.text.iter().any(u8::is_ascii_alphanumeric);
-        let needed = |(mark, expressions): (&Keyword, &Vec<&str>)| match common(mark) {
-            true => needed::by_all(expressions.iter().copied()),
-            false => 0,
-        };
-        Self { needed: all.iter().map(needed).collect(), marks: Keywords::new(&all.into_keys().collect::<Vec<_>>()) }
-    }
-
-    /// Whether all that is needed beside a mark is among the bytes that there are.
-    fn may_mark(&self, mark: u32, there: &LazyCell<u128, impl FnOnce() -> u128>) -> bool {
-        self.needed.get(mark as usize).is_none_or(|needed| *needed == 0 || needed & !**there == 0)
+        let mut disguised = BTreeMap::<_, Vec<Shown>>::new();
+        for (mark, expressions) in &all {
+            // Letters change, and so does what has them.
+            let common = !mark.iter().any(u8::is_ascii_alphanumeric);
+            let needed = if common { needed::by_all(expressions.iter().copied()) } else { 0 };
+            for (way, (read, _)) in WAYS.iter().enumerate() {
+                let mut text = Vec::new();
+                // What is read twice is as it was.
+                read(&String::from_utf8_lossy(mark), &mut text);
+                disguised.entry(Keyword { text, any_case: false }).or_default().push(Shown { way, needed });
+            }
+        }
+        let (marks, shown): (Vec<_>, _) = disguised.into_iter().unzip();
+        Self { marks: Keywords::new(&marks), shown }
     }
 }
 
-/// The words of a text, each read in both ways. Reused from text to text.
+/// The words of a text. Reused from text to text.
 #[derive(Default)]
 pub(crate) struct Words {
-    /// Those read backwards, then the same with other letters.
     all: Vec<Word>,
-    /// What they say, and the same in small letters.
-    said: Vec<u8>,
+    /// All of them as they stand, and the same in small letters.
+    written: Vec<u8>,
     small: Vec<u8>,
+    /// One of them as it is read.
+    said: Vec<u8>,
 }
 
-/// A word that has been read in one way.
+/// A word.
 #[derive(Clone)]
 struct Word {
     place: Range<usize>,
-    /// Where it begins in what is said.
+    /// Where it begins in what is written.
     begin: usize,
-    /// Whether it has a mark, or may be encoded.
-    counts: bool,
+    /// Of each way, whether it shows a mark, or may be encoded.
+    counts: [bool; WAYS.len()],
 }
 
 /// Reads every word that looks like a token in both ways, where that shows a mark or what may be encoded.
@@ -80,16 +95,12 @@ pub(super) fn each(
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
     words.all.clear();
-    words.said.clear();
     words.find(text, runs);
     if words.all.is_empty() {
         return Ok(());
     }
-    let count = words.all.len();
-    words.read(text, disguised);
-    let (reversed, moved) = words.all.split_at_checked(count).unwrap_or_default();
-    words.give(reversed, "reversed", sink)?;
-    words.give(moved, "rot13", sink)
+    words.look(text, disguised);
+    WAYS.iter().enumerate().try_for_each(|(way, (read, name))| words.give(text, way, *read, name, sink))
 }
 
 impl Words {
@@ -111,76 +122,98 @@ impl Words {
             let start = run.start - before.iter().rev().take(most).take_while(|byte| !ENDS.has(**byte)).count();
             let end = run.end + after.iter().take(most).take_while(|byte| !ENDS.has(**byte)).count();
             if WORDS.contains(&(end - start)) && text.get(start..end).is_some() {
-                self.all.push(Word { place: start..end, begin: 0, counts: false });
+                self.all.push(Word { place: start..end, begin: 0, counts: Default::default() });
             }
             floor = end;
         }
     }
 
-    /// Reads them in both ways, and sees which count.
-    fn read(&mut self, text: &str, disguised: &Disguised) {
-        let Self { all, said, small } = self;
-        let count = all.len();
-        all.extend_from_within(..);
-        for (number, word) in all.iter_mut().enumerate() {
-            word.begin = said.len();
-            let read = if number < count { reversed } else { moved };
+    /// Sees which of them count, read in which way.
+    fn look(&mut self, text: &str, disguised: &Disguised) {
+        let Self { all, written, small, said } = self;
+        written.clear();
+        for word in &mut *all {
+            word.begin = written.len();
+            written.extend_from_slice(text.as_bytes().get(word.place.clone()).unwrap_or_default());
+            written.extend_from_slice(APART.as_bytes());
+        }
+        small.clone_from(written);
+        small.make_ascii_lowercase();
+        let mut there = There { written, known: bit(b'\n'), absent: 0 };
+        let mut last = 0;
+        let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
+            for Shown { way, needed } in disguised.shown.get(mark as usize).into_iter().flatten() {
+                if !there.has(*needed) {
+                    continue;
+                }
+                if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {
+                    last = all.partition_point(|word| word.begin <= at).saturating_sub(1);
+                }
+                all.get_mut(last).and_then(|word| word.counts.get_mut(*way)).into_iter().for_each(|slot| *slot = true);
+            }
+            Ok::<_, Infallible>(())
+        });
+        for word in all {
+            let as_written = text.get(word.place.clone()).unwrap_or_default();
+            if word.counts == [true; WAYS.len()] || !radix::is_long(as_written.as_bytes()) {
+                continue;
+            }
+            for (counts, (read, _)) in word.counts.iter_mut().zip(WAYS).filter(|(counts, _)| !**counts) {
+                said.clear();
+                read(as_written, said);
+                *counts = radix::may_say(said);
+            }
+        }
+    }
+
+    /// Gives those that count of the words, read in one way.
+    fn give(
+        &mut self,
+        text: &str,
+        way: usize,
+        read: Read,
+        name: &'static str,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Exhausted> {
+        let Self { all, said, .. } = self;
+        let mut lines = Vec::new();
+        said.clear();
+        for word in all.iter().filter(|word| word.counts.get(way) == Some(&true)) {
+            lines.push((said.len(), word.place.clone()));
             read(text.get(word.place.clone()).unwrap_or_default(), said);
             said.extend_from_slice(APART.as_bytes());
         }
-        small.clone_from(said);
-        small.make_ascii_lowercase();
-        let mut last = 0;
-        // Hardly any mark that is there needs other bytes.
-        let there = LazyCell::new(|| there(said));
-        let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
-            if !disguised.may_mark(mark, &there) {
-                return Ok(());
-            }
-            if all.get(last).is_none_or(|word| at < word.begin || at >= word.begin + word.place.len()) {
-                last = all.partition_point(|word| word.begin <= at).saturating_sub(1);
-            }
-            all.get_mut(last).into_iter().for_each(|word| word.counts = true);
-            Ok::<_, Infallible>(())
-        });
-        for word in all.iter_mut().filter(|word| !word.counts) {
-            word.counts = said.get(word.part()).is_some_and(radix::may_say);
-        }
-    }
-
-    /// Gives those that count of words that were read in one way.
-    fn give(&self, words: &[Word], name: &'static str, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
-        if words.iter().all(|word| !word.counts) {
+        if lines.is_empty() {
             return Ok(());
         }
-        let mut made = String::new();
-        let mut lines = Vec::new();
-        for word in words.iter().filter(|word| word.counts) {
-            lines.push((made.len(), word.place.clone()));
-            made.push_str(
-                self.said.get(word.part()).and_then(|said| std::str::from_utf8(said).ok()).unwrap_or_default(),
-            );
-            made.push_str(APART);
+        let text = std::str::from_utf8(said).unwrap_or_default();
+        sink(Piece { text, from: From::Words(&lines), name })
+    }
+}
+
+/// Which bytes of ASCII there are in what words say in either way, as far as anybody has asked.
+struct There<'w> {
+    written: &'w [u8],
+    known: u128,
+    absent: u128,
+}
+
+impl There<'_> {
+    /// Whether all of these are.
+    fn has(&mut self, mut needed: u128) -> bool {
+        needed &= !self.known;
+        while needed != 0 && needed & self.absent == 0 {
+            let byte = needed.trailing_zeros() as u8;
+            let found = memchr2(byte, other(byte), self.written).is_some();
+            *(if found { &mut self.known } else { &mut self.absent }) |= bit(byte);
+            needed &= !self.known;
         }
-        sink(Piece { text: &made, from: From::Words(&lines), name })
+        needed == 0
     }
 }
 
-impl Word {
-    /// What it says, within all that is said: as much as there was.
-    fn part(&self) -> Range<usize> {
-        self.begin..self.begin + self.place.len()
-    }
-}
-
-/// Which bytes of ASCII there are, a bit each.
-fn there(bytes: &[u8]) -> u128 {
-    let mut seen = [0; 128];
-    for byte in bytes {
-        seen.get_mut(usize::from(*byte)).into_iter().for_each(|slot| *slot = u8::MAX);
-    }
-    let parts = seen.as_chunks::<16>().0.iter().rev();
-    parts.fold(0, |all, part| all << 16 | u128::from(u8x16::new(*part).to_bitmask()))
+fn bit(byte: u8) -> u128 {
+    1u128.unbounded_shl(u32::from(byte))
 }
 
 static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|\\");
@@ -194,11 +227,16 @@ fn reversed(word: &str, said: &mut Vec<u8>) {
 }
 
 fn moved(word: &str, said: &mut Vec<u8>) {
-    said.extend(word.bytes().map(|byte| match byte {
+    said.extend(word.bytes().map(other));
+}
+
+/// The letter that is thirteen away; another byte stays as it is.
+fn other(byte: u8) -> u8 {
+    match byte {
         b'a'..=b'm' | b'A'..=b'M' => byte + 13,
         b'n'..=b'z' | b'N'..=b'Z' => byte - 13,
         _ => byte,
-    }));
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn undo(text: &str, planes: &Planes, start: usize, mut last: usize) -> (View, us
 }
 
 /// The bytes that an escape takes, and the character that it stands for: none, where it only breaks a line.
-fn read(bytes: &[u8], at: usize) -> Option<(usize, Option<char>)> {
+pub(super) fn read(bytes: &[u8], at: usize) -> Option<(usize, Option<char>)> {
     let rest = bytes.get(at..)?.strip_prefix(b"=")?;
     if let Some(byte) = hex_pair(rest) {
         return (byte.is_ascii_graphic() || byte == b' ').then_some((3, Some(char::from(byte))));

@@ -192,9 +192,21 @@ fn read(
     Ok(said_any || others.is_some())
 }
 
+/// What any of the alphabets has.
+static SYMBOLS: Set = Set::word_and(b"+/_-");
+
+/// Whether there is as much of a word as is decoded, from whichever side it is read.
+pub(super) fn is_long(word: &[u8]) -> bool {
+    let mut is_long = false;
+    let _ = runs::each(word, LEAST, &SYMBOLS, &mut |run| {
+        is_long = true;
+        Ok(run.end)
+    });
+    is_long
+}
+
 /// Whether a word may be one that says something when it is decoded.
 pub(super) fn may_say(word: &[u8]) -> bool {
-    static SYMBOLS: Set = Set::word_and(b"+/_-");
     let says =
         |run: &[u8]| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some());
     let mut may_say = false;

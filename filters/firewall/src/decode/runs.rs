@@ -28,7 +28,7 @@ pub(super) fn each(
             end = found(start..end)?.max(end);
         }
         floor = end;
-        at = end + least;
+        at = end + least - 1;
     }
     Ok(())
 }

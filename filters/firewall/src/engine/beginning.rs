@@ -5,27 +5,28 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-/// How many places are told apart.
+/// How many places are told apart, and of what has no keyword.
 pub(super) const AHEAD: usize = 16;
-
-/// One bit for each of the first places.
-const PLACES: u32 = (1 << AHEAD) - 1;
+pub(super) const FAR: usize = 48;
 
 /// What the matches of an expression begin with.
 #[derive(Clone, Debug)]
-pub(super) struct Beginning {
-    places: [Bytes; AHEAD],
+pub(super) struct Beginning<const PLACES: usize = AHEAD> {
+    places: [Bytes; PLACES],
     /// Before which of the places a match may be over.
-    ends: u32,
+    ends: u64,
 }
 
 /// A set of bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bytes([u64; 4]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bytes([u64; 4]);
 
-impl Beginning {
+impl<const PLACES: usize> Beginning<PLACES> {
+    /// One bit for each of the places.
+    const ALL: u64 = (1 << PLACES) - 1;
+
     pub(super) fn of(hir: &Hir) -> Self {
-        let mut beginning = Self { places: [Bytes::default(); AHEAD], ends: 0 };
+        let mut beginning = Self { places: [Bytes::default(); PLACES], ends: 0 };
         beginning.ends = beginning.follow(hir, 1);
         // What follows a match may be anything.
         beginning.open(beginning.ends);
@@ -36,7 +37,7 @@ impl Beginning {
     #[inline]
     pub(super) fn may_be(&self, bytes: &[u8]) -> bool {
         let fits = bytes.iter().zip(&self.places).all(|(byte, set)| set.has(*byte));
-        fits && (bytes.len() >= AHEAD || self.may_end(bytes.len()))
+        fits && (bytes.len() >= PLACES || self.may_end(bytes.len()))
     }
 
     /// Whether a match may have this byte at this place.
@@ -44,13 +45,18 @@ impl Beginning {
         self.places.get(place).is_none_or(|bytes| bytes.has(byte))
     }
 
+    /// What may stand at each place from one on, as far as not everything may.
+    pub(super) fn from(&self, place: usize) -> Box<[Bytes]> {
+        self.places.iter().skip(place).copied().take_while(|bytes| *bytes != Bytes::ALL).collect()
+    }
+
     /// Whether a match may be over before this place.
     pub(super) fn may_end(&self, place: usize) -> bool {
-        self.ends & (2u32 << place).wrapping_sub(1) != 0
+        self.ends & (2u64 << place).wrapping_sub(1) != 0
     }
 
     /// Takes in what a part adds that begins at any of these places, and says where it may end.
-    fn follow(&mut self, part: &Hir, from: u32) -> u32 {
+    fn follow(&mut self, part: &Hir, from: u64) -> u64 {
         match part.kind() {
             _ if from == 0 => 0,
             HirKind::Empty | HirKind::Look(_) => from,
@@ -67,7 +73,7 @@ impl Beginning {
         }
     }
 
-    fn repeat(&mut self, repetition: &Repetition, from: u32) -> u32 {
+    fn repeat(&mut self, repetition: &Repetition, from: u64) -> u64 {
         let (mut at, mut ends) = (from, 0);
         for time in 0..=repetition.max.unwrap_or(u32::MAX) {
             if time >= repetition.min {
@@ -83,22 +89,24 @@ impl Beginning {
         ends
     }
 
-    fn add(&mut self, at: u32, bytes: std::ops::RangeInclusive<u8>) -> u32 {
+    fn add(&mut self, at: u64, bytes: std::ops::RangeInclusive<u8>) -> u64 {
         for (_, set) in self.places.iter_mut().enumerate().filter(|(place, _)| at >> place & 1 != 0) {
             bytes.clone().for_each(|byte| set.add(byte));
         }
-        at << 1 & PLACES
+        at << 1 & Self::ALL
     }
 
     /// Lets everything stand from the first of these places on.
-    fn open(&mut self, at: u32) -> u32 {
+    fn open(&mut self, at: u64) -> u64 {
         let first = at.trailing_zeros() as usize;
-        self.places.iter_mut().skip(first).for_each(|set| *set = Bytes([u64::MAX; 4]));
-        PLACES & u32::MAX.checked_shl(first as u32).unwrap_or(0)
+        self.places.iter_mut().skip(first).for_each(|set| *set = Bytes::ALL);
+        Self::ALL & u64::MAX.unbounded_shl(first as u32)
     }
 }
 
 impl Bytes {
+    const ALL: Self = Self([u64::MAX; 4]);
+
     fn add(&mut self, byte: u8) {
         let Self(words) = self;
         if let Some(word) = words.get_mut(usize::from(byte >> 6)) {
@@ -107,7 +115,7 @@ impl Bytes {
     }
 
     #[inline]
-    fn has(self, byte: u8) -> bool {
+    pub(super) fn has(self, byte: u8) -> bool {
         let Self(words) = self;
         words.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
@@ -120,7 +128,7 @@ mod tests {
     use super::*;
 
     fn may_begin(expression: &str, text: &str) -> bool {
-        let beginning = Beginning::of(&crate::expression::parse(expression).unwrap());
+        let beginning: Beginning = Beginning::of(&crate::expression::parse(expression).unwrap());
         beginning.may_be(text.as_bytes())
     }
 

@@ -8,7 +8,7 @@ use regex_syntax::hir::Look;
 
 use super::Match;
 use super::automaton::{Automaton, Cache};
-use super::beginning::Beginning;
+use super::beginning::{Beginning, FAR as FARTHER};
 use super::digits;
 use super::gate::Gate;
 use super::looking::Looking;
@@ -48,6 +48,10 @@ pub(crate) struct Compiled {
     pub(super) at_edge: bool,
     /// What its matches begin with.
     pub(super) beginning: Box<Beginning>,
+    /// The same, of more places, if it looks at runs.
+    pub(super) farther: Option<Box<Beginning<FARTHER>>>,
+    /// Whether its matches are in one of those runs, and hold only where a token may have been issued.
+    pub(super) issued: bool,
     /// What its matches come to before anything else. Told when first needed.
     gate: OnceLock<Option<Gate>>,
     /// Over how many ends of lines its matches go at most, if they need a digit.
@@ -76,6 +80,8 @@ pub(crate) struct Statement {
     pub(crate) ends: Vec<End>,
     /// Whether one of them holds for nothing without a digit.
     pub(crate) needs_digit: bool,
+    /// Whether one of them holds for nothing but what may have been issued.
+    pub(crate) issued: bool,
     /// Whether one of them holds for nothing else than such a secret, whatever stands around it.
     pub(crate) proven: bool,
     /// An expression for the path of the file.
@@ -110,6 +116,8 @@ impl Compiled {
         let triggered = statement.trigger.is_some();
         let beginning = Box::new(Beginning::of(&hir));
         let at_runs = statement.trigger == Some(Trigger::Run);
+        let farther = at_runs.then(|| Box::new(Beginning::of(&hir)));
+        let issued = statement.issued && plan::is_in_run(&hir);
         let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
             Some(anchors) => {
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
@@ -146,6 +154,8 @@ impl Compiled {
             ends_in_word,
             at_edge,
             beginning,
+            farther,
+            issued,
             gate,
             lines,
             spare,

@@ -68,6 +68,20 @@ fn is_word(part: &Hir) -> bool {
     }
 }
 
+/// Whether all that an expression matches is of letters, digits, and what stands between those of a token.
+pub(super) fn is_in_run(part: &Hir) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.~".contains(&byte);
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => literal.0.iter().all(|byte| is_token(*byte)),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().all(|r| (r.start()..=r.end()).all(is_token)),
+        HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Repetition(repetition) => is_in_run(&repetition.sub),
+        HirKind::Capture(capture) => is_in_run(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(is_in_run),
+    }
+}
+
 /// What stands in a value without quotes.
 pub(super) fn is_in_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"'`<>\\".contains(&byte)

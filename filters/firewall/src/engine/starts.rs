@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::beginning::{AHEAD, Beginning};
+use super::beginning::{AHEAD, Beginning, Bytes, FAR};
+use crate::check;
 use crate::planes::{BLOCK, Planes};
 
 /// As many rules share their tables.
@@ -12,13 +13,26 @@ const TOGETHER: usize = 64;
 /// Rules that are tried wherever they may begin.
 pub(super) struct Starts {
     groups: Vec<Group>,
-    /// Whether all of them begin where a word does, or ends.
+    /// Whether all of them begin where a word does, or ends; and whether with a byte of one.
     at_edges: bool,
+    with_words: bool,
+}
+
+/// A rule that is tried wherever it may begin.
+pub(super) struct Start<'r> {
+    pub(super) number: u32,
+    pub(super) beginning: &'r Beginning,
+    /// The same, of more places.
+    pub(super) farther: &'r Beginning<FAR>,
+    /// Whether its matches begin where a word does, or ends.
+    pub(super) at_edge: bool,
+    /// Whether its matches are in a run, and hold only where a token may have been issued.
+    pub(super) issued: bool,
 }
 
 /// Rules with one bit each.
 struct Group {
-    rules: Vec<u32>,
+    rules: Vec<Rule>,
     /// Those whose matches begin where a word does, or ends.
     at_edge: u64,
     /// Of each place and each byte there: whose matches may have it.
@@ -27,18 +41,33 @@ struct Group {
     may_end: [u64; AHEAD],
 }
 
+/// What is asked of a rule whose first bytes fit.
+struct Rule {
+    number: u32,
+    /// What may stand at each place behind the first ones.
+    farther: Box<[Bytes]>,
+    issued: bool,
+}
+
 impl Starts {
-    /// Of these rules: their numbers, what they begin with, and whether that is at the edge of a word.
-    pub(super) fn new(rules: &[(u32, &Beginning, bool)]) -> Self {
-        let at_edges = rules.iter().all(|(_, _, at_edge)| *at_edge);
-        Self { groups: rules.chunks(TOGETHER).map(Group::new).collect(), at_edges }
+    /// Of these rules.
+    pub(super) fn new(rules: &[Start<'_>]) -> Self {
+        let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let others = || (0u8..=255).filter(|byte| !in_word(byte));
+        let with_word =
+            |rule: &Start<'_>| !rule.beginning.may_end(0) && !others().any(|byte| rule.beginning.may_have(byte, 0));
+        Self {
+            groups: rules.chunks(TOGETHER).map(Group::new).collect(),
+            at_edges: rules.iter().all(|rule| rule.at_edge),
+            with_words: rules.iter().all(with_word),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// Calls `found` with each place in a range, and each rule that may begin there, until it says no.
+    /// Calls `found` with each place in a run, and each rule that may begin there, until it says no.
     pub(super) fn each<E>(
         &self,
         text: &[u8],
@@ -46,19 +75,23 @@ impl Starts {
         range: Range<usize>,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut run = Run { text, place: range.clone(), may_be_issued: None };
         for from in range.clone().step_by(BLOCK) {
             let rest = range.end - from;
             let word = planes.ahead(from, |block| block.word);
             let before = from.checked_sub(1).map_or(0, |last| planes.ahead(last, |block| block.word) & 1);
             let edges = word ^ (word << 1 | before);
             let mut places = if self.at_edges { edges } else { u64::MAX };
+            if self.with_words {
+                places &= word;
+            }
             if rest < BLOCK {
                 places &= !(u64::MAX << rest);
             }
             while places != 0 {
                 let place = places.trailing_zeros();
                 places &= places - 1;
-                self.at(text, from + place as usize, edges >> place & 1 != 0, found)?;
+                self.at(text, from + place as usize, edges >> place & 1 != 0, &mut run, found)?;
             }
         }
         Ok(())
@@ -70,6 +103,7 @@ impl Starts {
         text: &[u8],
         at: usize,
         is_edge: bool,
+        run: &mut Run<'_>,
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
         for group in &self.groups {
@@ -77,19 +111,42 @@ impl Starts {
             while left != 0 {
                 let rule = group.rules.get(left.trailing_zeros() as usize);
                 left &= left - 1;
-                rule.map_or(Ok(()), |rule| found(at, *rule))?;
+                let rule = rule.filter(|rule| (!rule.issued || run.may_be_issued()) && rule.may_begin(text, at));
+                rule.map_or(Ok(()), |rule| found(at, rule.number))?;
             }
         }
         Ok(())
     }
 }
 
+/// A run in a text, and whether it has what may have been issued, once that is known.
+struct Run<'t> {
+    text: &'t [u8],
+    place: Range<usize>,
+    may_be_issued: Option<bool>,
+}
+
+impl Run<'_> {
+    fn may_be_issued(&mut self) -> bool {
+        let Self { text, place, may_be_issued } = self;
+        *may_be_issued.get_or_insert_with(|| check::may_have_issued(text, place))
+    }
+}
+
+impl Rule {
+    /// Whether its farther bytes fit, too. Where the text ends before them, nobody knows.
+    fn may_begin(&self, text: &[u8], at: usize) -> bool {
+        let Some(bytes) = text.get(at + AHEAD..at + FAR) else { return true };
+        bytes.iter().zip(&self.farther).all(|(byte, set)| set.has(*byte))
+    }
+}
+
 impl Group {
-    fn new(rules: &[(u32, &Beginning, bool)]) -> Self {
+    fn new(rules: &[Start<'_>]) -> Self {
         let mut group =
             Self { rules: Vec::new(), at_edge: 0, may_have: Box::new([[0; 256]; AHEAD]), may_end: [0; AHEAD] };
-        for (bit, (number, beginning, at_edge)) in rules.iter().enumerate() {
-            group.rules.push(*number);
+        for (bit, Start { number, beginning, farther, at_edge, issued }) in rules.iter().enumerate() {
+            group.rules.push(Rule { number: *number, farther: farther.from(AHEAD), issued: *issued });
             group.at_edge |= u64::from(*at_edge) << bit;
             for (place, (table, end)) in group.may_have.iter_mut().zip(&mut group.may_end).enumerate() {
                 for (byte, set) in (0u8..=255).zip(table) {
@@ -129,19 +186,41 @@ pub(super) fn is_edge(text: &[u8], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::LazyLock;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Rules, Selection};
+
+    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load(true, &[], &Selection::default()).unwrap());
+
+    /// What a rule begins with.
+    struct Written {
+        beginning: Beginning,
+        farther: Beginning<FAR>,
+    }
+
+    impl Written {
+        fn new(expression: &str) -> Self {
+            let hir = crate::expression::parse(expression).unwrap();
+            Self { beginning: Beginning::of(&hir), farther: Beginning::of(&hir) }
+        }
+
+        fn start(&self, number: u32, at_edge: bool, issued: bool) -> Start<'_> {
+            let Self { beginning, farther } = self;
+            Start { number, beginning, farther, at_edge, issued }
+        }
+    }
 
     #[test]
     fn names_who_may_begin() {
-        let written: Vec<(String, bool)> =
-            (0..100).map(|n| (format!("\\bk{n:02}[a-z]{{4}}"), true)).chain([("x[0-9]+".to_owned(), false)]).collect();
-        let beginnings: Vec<_> =
-            written.iter().map(|(e, _)| Beginning::of(&crate::expression::parse(e).unwrap())).collect();
-        let rules: Vec<_> =
-            (0u32..).zip(&beginnings).zip(&written).map(|((number, b), (_, edge))| (number, b, *edge)).collect();
+        let written: Vec<(Written, bool)> = (0..100)
+            .map(|n| (format!("\\bk{n:02}[a-z]{{4}}"), true))
+            .chain([("x[0-9]+".to_owned(), false)])
+            .map(|(expression, edge)| (Written::new(&expression), edge))
+            .collect();
+        let rules: Vec<_> = (0u32..).zip(&written).map(|(n, (rule, edge))| rule.start(n, *edge, false)).collect();
         let starts = Starts::new(&rules);
         let text = "k07abcd ak08abcd k99abcd k12abc k13abc1 ax1 k14abc";
         let (planes, text) = (Planes::of(text), text.as_bytes());
@@ -157,19 +236,19 @@ mod tests {
     }
 
     proptest! {
-        /// The same as looking at every place, for rules that begin at the edge of a word and for others.
+        /// The same as looking at every place, for rules that begin at the edge of a word, or with one, and for others.
         #[test]
-        fn no_place_is_left_out(text in "[ab0_é. -]{0,150}", cut in 0usize..80, edges_only: bool) {
-            let beginning = |expression: &str| Beginning::of(&crate::expression::parse(expression).unwrap());
-            let (word, any) = (beginning("\\b[a.]"), beginning("[b-]"));
-            let mut rules = vec![(0, &word, true)];
-            rules.extend((!edges_only).then_some((1, &any, false)));
+        fn no_place_is_left_out(text in "[ab0_é. -]{0,150}", cut in 0usize..80, edges_only: bool, words_only: bool) {
+            let first = if words_only { "a" } else { "a." };
+            let (word, any) = (Written::new(&format!("\\b[{first}]")), Written::new("[b-]"));
+            let mut rules = vec![word.start(0, true, false)];
+            rules.extend((!edges_only).then_some(any.start(1, false, false)));
             let range = cut.min(text.len())..text.len();
             let slow: Vec<_> = range
                 .clone()
                 .flat_map(|at| [(at, 0), (at, 1)])
                 .filter(|(at, rule)| match rule {
-                    0 => b"a.".contains(&text.as_bytes()[*at]) && is_edge(text.as_bytes(), *at),
+                    0 => first.as_bytes().contains(&text.as_bytes()[*at]) && is_edge(text.as_bytes(), *at),
                     _ => !edges_only && b"b-".contains(&text.as_bytes()[*at]),
                 })
                 .collect();
@@ -180,6 +259,33 @@ mod tests {
             });
             each.unwrap();
             prop_assert_eq!(fast, slow);
+        }
+
+        /// Who looks where its matches may not even be issued, or shows that only far behind, matches nothing there.
+        #[test]
+        fn no_match_is_left_out(text in "([a-z]{2,4}[_.-]){0,3}([a-zA-Z0-9]{12,40}|[a-z]{9,30}|[0-9a-f]{32}[.-][a-z]{9,18})[_.~]?") {
+            let id = |id: &str| RULES.engine.rules().iter().find(|rule| *rule.rule.id == *id).unwrap();
+            for rule in [id("unknown-token"), id("zhipu-key"), id("ngrok-token"), id("asana-token")] {
+                let start = Start {
+                    number: 0,
+                    beginning: &rule.beginning,
+                    farther: rule.farther.as_ref().unwrap(),
+                    at_edge: rule.at_edge,
+                    issued: rule.issued,
+                };
+                let starts = Starts::new(&[start]);
+                let (mut cache, mut budget) = (rule.cache(), crate::budget::Budget::patient());
+                let mut looking = rule.looking(&text, None, &mut cache, &mut budget);
+                let mut tried = Vec::new();
+                let each = starts.each(text.as_bytes(), &Planes::of(&text), 0..text.len(), &mut |at, _| {
+                    tried.push(at);
+                    Ok::<_, Infallible>(())
+                });
+                each.unwrap();
+                for at in 0..text.len() {
+                    prop_assert!(tried.contains(&at) || looking.at(at).unwrap().is_none(), "{} at {at}", rule.rule.id);
+                }
+            }
         }
     }
 }

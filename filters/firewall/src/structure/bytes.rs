@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
 use wide::{bytemuck, u8x16};
 
 use super::Trait;
@@ -65,22 +67,21 @@ pub(super) fn nesting(text: &str, report: &mut dyn FnMut(Trait, Range<usize>)) {
 
 /// Whether as many brackets open in a text as may be open: only then it is asked where they close.
 fn may_nest(bytes: &[u8]) -> bool {
-    // A byte is counted in one of sixteen places, and so often none of them is full.
-    const FULL: usize = 128;
-    let mut total = 0;
-    bytes.chunks(16 * FULL).any(|part| {
-        let (whole, rest) = part.as_chunks::<16>();
-        let mut sum = u8x16::splat(0);
-        for bytes in whole {
-            let bytes = u8x16::new(*bytes);
-            // Braces are brackets with one more bit. What is equal is -1.
-            let brace = (bytes | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
-            sum = sum - brace - bytes.simd_eq(u8x16::splat(b'('));
-        }
-        let sums: [u8; 16] = sum.to_array();
-        total += sums.iter().map(|sum| i32::from(*sum)).sum::<i32>() + rest.len() as i32;
-        total > DEEPEST
-    })
+    dispatch!(Level::new(), simd => opening(simd, bytes)) > DEEPEST as usize
+}
+
+/// How many brackets open in a text, or a few more.
+#[inline(always)]
+fn opening<S: Simd>(simd: S, bytes: &[u8]) -> usize {
+    let (whole, rest) = bytes.as_chunks::<BLOCK>();
+    let mut count = rest.len();
+    for block in whole {
+        let bytes = u8x64::load_array_ref(simd, block);
+        // Braces are brackets with one more bit.
+        let open = (bytes | 0x20).simd_eq(b'{') | bytes.simd_eq(b'(');
+        count += open.to_bitmask().count_ones() as usize;
+    }
+    count
 }
 
 /// How many more brackets open in a block than close.
@@ -119,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::levels::levels;
 
     proptest! {
         #[test]
@@ -130,6 +132,15 @@ mod tests {
                 _ => 0,
             });
             prop_assert_eq!(opened(block.as_bytes().first_chunk().unwrap()), slow.sum::<i32>());
+        }
+
+        #[test]
+        fn every_bracket_that_opens_counts(text in "[(){}\\[\\] a;\u{1b}]{0,200}|[!-~é]{0,150}") {
+            let slow = text.bytes().filter(|byte| b"([{".contains(byte)).count();
+            for level in levels() {
+                let count = dispatch!(level, simd => opening(simd, text.as_bytes()));
+                prop_assert!((slow..slow + BLOCK).contains(&count), "{count} of {slow}");
+            }
         }
 
         #[test]

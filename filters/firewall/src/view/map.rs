@@ -106,13 +106,14 @@ impl Map {
         if let Some(Run { at: begin, from, made, given }) =
             first.checked_sub(1).and_then(|run| self.runs.get(run)).copied()
         {
-            self.begin(at, from as usize + part.start - begin as usize, made, given);
+            self.go_on(at, from as usize + part.start - begin as usize, made, given);
         }
         let known = self.runs.len();
         self.runs.extend_from_within(first..end);
         for run in self.runs.iter_mut().skip(known) {
             run.at = run.at.wrapping_add((at - part.start) as u32);
         }
+        self.next = self.source(part).end as u32;
     }
 
     /// The part of the source that a part of the view came from.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
 use super::{Budget, From, Piece, Set, Sink, runs, says};
 use crate::scan::Exhausted;
@@ -260,7 +262,7 @@ fn is_packed(symbols: &[u8]) -> bool {
 
 /// The alphabets that a run may be written in, the likeliest first.
 fn alphabets(symbols: &[u8]) -> [Option<&'static Alphabet>; 2] {
-    let kinds = bare(symbols).iter().fold(0, |kinds, byte| kinds | kinds_of(*byte));
+    let kinds = kinds(bare(symbols));
     let has = |kind: u8| kinds & kind != 0;
     if !has(NO_HEX) {
         return [Some(&HEX), None];
@@ -277,6 +279,28 @@ const LOWER: u8 = 2;
 const DIGIT: u8 = 4;
 const NO_HEX: u8 = 8;
 const NO_BASE32: u8 = 16;
+
+/// What any of the symbols says. The last ones may be looked at twice.
+fn kinds(symbols: &[u8]) -> u8 {
+    let Some(last) = symbols.last_chunk() else {
+        return symbols.iter().fold(0, |kinds, byte| kinds | kinds_of(*byte));
+    };
+    let mut seen = [u8x16::splat(0); 5];
+    for part in symbols.as_chunks().0.iter().chain([last]) {
+        let bytes = u8x16::new(*part);
+        let small = bytes | u8x16::splat(0x20);
+        let among = |bytes: u8x16, first: u8, count: u8| {
+            let moved = bytes - u8x16::splat(first);
+            moved.min(u8x16::splat(count - 1)).simd_eq(moved)
+        };
+        let (upper, lower, digit) = (among(bytes, b'A', 26), among(bytes, b'a', 26), among(bytes, b'0', 10));
+        let no_hex = !(digit | among(small, b'a', 6));
+        let no_base32 = !(upper | lower | among(bytes, b'2', 6));
+        seen.iter_mut().zip([upper, lower, digit, no_hex, no_base32]).for_each(|(seen, here)| *seen |= here);
+    }
+    let kinds = [UPPER, LOWER, DIGIT, NO_HEX, NO_BASE32];
+    seen.iter().zip(kinds).fold(0, |all, (seen, kind)| if seen.any() { all | kind } else { all })
+}
 
 fn kinds_of(byte: u8) -> u8 {
     static KINDS: [u8; 256] = {

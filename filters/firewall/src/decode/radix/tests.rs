@@ -87,3 +87,11 @@ proptest! {
         prop_assert_eq!(alphabets(run.as_bytes()).into_iter().flatten().map(|a| a.name).collect::<Vec<_>>(), names);
     }
 }
+
+proptest! {
+    #[test]
+    fn every_symbol_says_its_kinds(symbols in "[A-Z]{0,40}[a-z]{0,9}|[0-9a-fA-F]{0,60}[g-z]?|[a-z2-7]{0,40}[01_+/-]?|[a-z0-9_-]{14,18}|\\PC{0,30}") {
+        let slow = symbols.bytes().fold(0, |kinds, byte| kinds | kinds_of(byte));
+        prop_assert_eq!(kinds(symbols.as_bytes()), slow);
+    }
+}

@@ -7,6 +7,7 @@ mod place;
 mod reported;
 mod seen;
 mod sure;
+mod told;
 
 use crate::decode::Budget;
 use crate::engine::Hits;

@@ -6,16 +6,16 @@ use memchr::memchr_iter;
 
 use super::injected::Injected;
 use super::place::Place;
-use super::reported::Reported;
 use super::seen::Seen;
 use super::sure::is_sure;
+use super::told::{Found, Told};
 use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
 use crate::join::{self, Border, Seams};
 use crate::planes::Planes;
-use crate::rule::{Direction, Rule};
+use crate::rule::Direction;
 use crate::rules::Rules;
 use crate::view::{self, View};
 
@@ -48,25 +48,15 @@ impl Depth {
     }
 }
 
-/// Who is told of each finding, and says how the verdict stands.
-pub(super) type Found<'r, 's> = dyn FnMut(Finding<'r>) -> Standing + 's;
-
 /// Everything that stays the same from layer to layer.
 pub(super) struct Layers<'r, 's> {
     rules: &'r Rules,
-    texts: &'s [Text<'s>],
-    way: Direction,
     budget: &'s Budget,
     hits: &'s mut Hits,
-    reported: &'s mut Reported,
     border: &'s mut Border,
     seen: &'s mut Seen<Depth>,
     injected: Injected<'r, 's>,
-    found: &'s mut Found<'r, 's>,
-    /// The text that is looked at.
-    number: usize,
-    /// As many times something was found.
-    finds: usize,
+    told: Told<'r, 's>,
 }
 
 impl<'r, 's> Layers<'r, 's> {
@@ -80,20 +70,22 @@ impl<'r, 's> Layers<'r, 's> {
     ) -> Self {
         let Scratch { hits, reported, border, seen, injection } = scratch;
         let injected = Injected::new(rules.injection.as_ref(), injection);
-        Self { rules, texts, way, budget, hits, reported, border, seen, injected, found, number: 0, finds: 0 }
+        let told = Told::new(texts, way, reported, found);
+        Self { rules, budget, hits, border, seen, injected, told }
     }
 
     /// Looks at one of the texts.
     pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
-        self.number = number;
+        self.told.number = number;
         self.seen.clear();
-        let text = self.texts.get(number).map_or("", |text| text.text);
+        let text = self.told.text(number);
         self.judge(text, &Place::Source, Through::Plain)?;
         let plain = self.hits.planes.are_plain();
         self.seen(text, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
             let secret = span.clone();
-            let standing = self.tell_new(Finding { rule, text: number, span, secret, goes_on: false, through, score });
+            let standing =
+                self.told.tell_new(Finding { rule, text: number, span, secret, goes_on: false, through, score });
             self.hits.budget.heed(standing);
         }
         self.structure(text, plain);
@@ -102,14 +94,9 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at how a text is built, as it stands.
     fn structure(&mut self, text: &str, plain: bool) {
-        let Self { rules, way, hits, reported, found, number, .. } = self;
-        rules.structure.scan(text, plain, *way, &mut |Match { rule, span, secret, .. }| {
-            if reported.add(*number, rule, &span) {
-                let (through, score) = (Through::Plain, 100);
-                let finding = Finding { rule, text: *number, span, secret, goes_on: false, through, score };
-                hits.budget.heed(found(finding));
-            }
-        });
+        let Self { rules, hits, told, .. } = self;
+        let way = told.way;
+        rules.structure.scan(text, plain, way, &mut |found| hits.budget.heed(told.tell_structure(found)));
     }
 
     /// Looks at a text, and below it.
@@ -218,9 +205,9 @@ impl<'r, 's> Layers<'r, 's> {
         if self.seen.has(piece.text, below) {
             return Ok(());
         }
-        let finds = self.finds;
+        let finds = self.told.finds;
         self.layer(piece.text, &place, through, below)?;
-        if self.finds == finds {
+        if self.told.finds == finds {
             self.seen.add(piece.text, below);
         }
         Ok(())
@@ -256,12 +243,12 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks across the border before one of the texts.
     pub(super) fn border(&mut self, number: usize) -> Result<(), Exhausted> {
-        let Some(Text { text, flows, .. }) = self.texts.get(number) else { return Ok(()) };
+        let Some(Text { text, flows, .. }) = self.told.texts.get(number) else { return Ok(()) };
         let mut done = Ok(());
         let mut border = std::mem::take(self.border);
         border.next(number, text, *flows, &mut |joined, before, (number, start)| {
-            let Self { rules, texts, hits, .. } = self;
-            let end = texts.get(number).map_or(0, |text| text.text.len());
+            let Self { rules, hits, told, .. } = self;
+            let end = told.text(number).len();
             let mut across = Vec::new();
             let scanned = rules.engine.scan_sure(joined, hits, &mut |hit| {
                 let reaches = hit.secret.start < before && hit.secret.end > before;
@@ -274,8 +261,7 @@ impl<'r, 's> Layers<'r, 's> {
             });
             done = done.and(scanned);
             for (rule, span) in across {
-                self.number = number;
-                self.tell_across(rule, span);
+                hits.budget.heed(told.tell_across(number, rule, span));
             }
         });
         *self.border = border;
@@ -287,7 +273,7 @@ impl<'r, 's> Layers<'r, 's> {
         let rules = self.rules;
         let of = |origin: Option<Origin>| {
             let mut seams = Seams::default();
-            for (number, text) in self.texts.iter().enumerate() {
+            for (number, text) in self.told.texts.iter().enumerate() {
                 // Who speaks in turns with somebody else still says one thing after the other.
                 if origin.is_none_or(|origin| origin == text.origin) {
                     seams.next(number, text.text, text.flows);
@@ -295,8 +281,11 @@ impl<'r, 's> Layers<'r, 's> {
             }
             seams
         };
-        let alternate =
-            self.texts.windows(3).any(|near| matches!(near, [a, b, c] if a.origin == c.origin && a.origin != b.origin));
+        let alternate = self
+            .told
+            .texts
+            .windows(3)
+            .any(|near| matches!(near, [a, b, c] if a.origin == c.origin && a.origin != b.origin));
         let mut views = vec![of(None)];
         if alternate {
             views.extend([Origin::User, Origin::Tool, Origin::Answer].map(|origin| of(Some(origin))));
@@ -326,9 +315,9 @@ impl<'r, 's> Layers<'r, 's> {
             done?;
             for (rule, place) in across {
                 let Some((number, start)) = seams.source(place) else { continue };
-                self.number = number;
-                let end = self.texts.get(number).map_or(0, |text| text.text.len());
-                self.tell_across(rule, start..end);
+                let end = self.told.text(number).len();
+                let standing = self.told.tell_across(number, rule, start..end);
+                self.hits.budget.heed(standing);
             }
         }
         Ok(())
@@ -336,8 +325,8 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
-        self.told(view, place, through, None)?;
-        if let Some(text) = self.texts.get(self.number) {
+        self.scan(view, place, through, None)?;
+        if let Some(text) = self.told.texts.get(self.told.number) {
             self.injected.judge(view, text.origin, self.hits, place, through);
         }
         Ok(())
@@ -351,56 +340,28 @@ impl<'r, 's> Layers<'r, 's> {
         through: Through,
         believes: impl Fn(&Match<'r>) -> bool,
     ) -> Result<(), Exhausted> {
-        self.told(view, place, through, Some(&believes))
+        self.scan(view, place, through, Some(&believes))
     }
 
-    fn told(
+    fn scan(
         &mut self,
         view: &str,
         place: &Place<'_>,
         through: Through,
         believes: Option<&dyn Fn(&Match<'r>) -> bool>,
     ) -> Result<(), Exhausted> {
-        let engine = &self.rules.engine;
-        let mut hits = std::mem::take(self.hits);
+        let Self { rules, hits, told, .. } = self;
         hits.again = !matches!(place, Place::Source);
         let mut tell = |found: Match<'r>| {
             if believes.is_some_and(|believes| !believes(&found)) {
                 return Standing::Open;
             }
-            self.tell(found.rule, place.source(found.span), place.source(found.secret), through)
+            told.tell(found.rule, place.source(found.span), place.source(found.secret), through)
         };
-        let done = match believes {
-            Some(_) => engine.scan_sure(view, &mut hits, &mut tell),
-            None => engine.scan(view, &mut hits, &mut tell),
-        };
-        *self.hits = hits;
-        done
-    }
-
-    /// Tells a finding, once.
-    fn tell(&mut self, rule: &'r Rule, span: Range<usize>, secret: Range<usize>, through: Through) -> Standing {
-        self.tell_new(Finding { rule, text: self.number, span, secret, goes_on: false, through, score: 100 })
-    }
-
-    /// Tells a finding that begins in the text that is looked at, and ends in another one.
-    fn tell_across(&mut self, rule: &'r Rule, span: Range<usize>) {
-        let (text, secret, through) = (self.number, span.clone(), Through::Joined);
-        let standing = self.tell_new(Finding { rule, text, span, secret, goes_on: true, through, score: 100 });
-        self.hits.budget.heed(standing);
-    }
-
-    fn tell_new(&mut self, finding: Finding<'r>) -> Standing {
-        self.finds += 1;
-        if !finding.rule.direction.covers(self.way) {
-            return Standing::Open;
+        match believes {
+            Some(_) => rules.engine.scan_sure(view, hits, &mut tell),
+            None => rules.engine.scan(view, hits, &mut tell),
         }
-        let text = self.texts.get(finding.text).map_or("", |text| text.text);
-        let (span, secret) = (on_characters(text, finding.span), on_characters(text, finding.secret));
-        if !self.reported.add(finding.text, finding.rule, &span) {
-            return Standing::Open;
-        }
-        (self.found)(Finding { span, secret, ..finding })
     }
 }
 
@@ -410,11 +371,4 @@ fn outermost(through: Through, name: &'static str) -> Through {
         Through::Plain | Through::Normalised => Through::Decoded(name),
         Through::Joined | Through::Decoded(_) => through,
     }
-}
-
-/// The characters of a text that a part of its bytes touches: rules see bytes.
-fn on_characters(text: &str, part: Range<usize>) -> Range<usize> {
-    let start = (0..=part.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let end = (part.end.min(text.len())..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    start..end.max(start)
 }

@@ -141,7 +141,7 @@ impl Injection {
         if !seen.planes.are_plain() {
             windows::foreign(view, &mut |at, kind| match kind {
                 Foreign::Script => windows.add_script(at.start, view.len()),
-                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED)),
+                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED + windows::BESIDE)),
             });
         }
         near.settle();

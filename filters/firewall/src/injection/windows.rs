@@ -13,6 +13,8 @@ const SKIPPED: usize = AFTER / 2;
 /// No marked cue takes as many bytes where it is written with its accents. Accents nearer to each other than this are seen to
 /// together.
 pub(super) const ACCENTED: usize = 65;
+/// As much more is seen around them: who writes one cue with accents hides another one beside it.
+pub(super) const BESIDE: usize = 32;
 
 /// Parts of a text. Once they are [settled](Windows::settle): in order, and none touches another.
 #[derive(Default)]

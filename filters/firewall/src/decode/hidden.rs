@@ -1,6 +1,7 @@
 //! Tokens written backwards, or with every letter moved by thirteen.
 //!
-//! Every word that looks like a token is read in both ways; all of them go through the rules together.
+//! Marks of secrets are looked for backwards and moved in every word that looks like a token, as it stands. Words that have
+//! one, or may be encoded, are read so, and go through the rules together.
 
 mod needed;
 
@@ -86,7 +87,7 @@ struct Word {
     counts: [bool; WAYS.len()],
 }
 
-/// Reads every word that looks like a token in both ways, where that shows a mark or what may be encoded.
+/// Gives the words that look like tokens as they are read in either way, where that shows a mark or what may be encoded.
 pub(super) fn each(
     text: &str,
     runs: &[Range<usize>],

@@ -39,23 +39,74 @@ const LONG: usize = 4 << 10;
 /// wherever it ends.
 const REACH: usize = 8 << 10;
 
-/// What stands between the ways in which pieces are given: an empty line, which no row goes over.
+/// What stands behind each of the ways in which pieces are given: an empty line, which no row goes over.
 pub(crate) const APART: &str = "\n\n";
+
+/// What stands before each row but the first, so that nothing is found from one to the next.
+const BETWEEN: &str = "\0\n\n";
+
+/// As much is given together, and the row that goes over it.
+const TOGETHER: usize = 8 << 10;
 
 /// Where pieces stand in a text, one after the other.
 type Pieces<'p> = &'p [Range<usize>];
 
-/// Who takes what was joined, the whole of it first.
-pub(crate) type Sink<'s> = dyn FnMut(&View) + 's;
+/// What is reused from text to text.
+#[derive(Default)]
+pub(crate) struct Room {
+    signs: Signs,
+    pieces: Vec<Range<usize>>,
+    lines: lines::Room,
+    joined: Joined,
+}
+
+/// Rows of pieces that were joined, each in some ways.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) view: View,
+    /// Where each stands in its first way: as a whole.
+    wholes: Vec<Range<usize>>,
+}
+
+/// Who takes what was joined.
+struct Sink<'s> {
+    joined: &'s mut Joined,
+    take: &'s mut dyn FnMut(&Joined),
+}
 
 /// Joins whatever stands in pieces in a text.
-pub(crate) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) {
-    let signs = Signs::of(text);
-    let source = Source::of(text, planes, &signs);
-    literals::each(source, sink);
-    lines::each(source, sink);
-    marks::each(source, sink);
-    groups::each(source, sink);
+pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn FnMut(&Joined)) {
+    let Room { signs, pieces, lines, joined } = room;
+    signs.read(text);
+    let source = Source::of(text, planes, signs);
+    let sink = &mut Sink { joined, take };
+    literals::each(source, pieces, sink);
+    lines::each(source, lines, sink);
+    marks::each(source, pieces, sink);
+    groups::each(source, pieces, sink);
+    sink.flush();
+    joined.view.shrink();
+}
+
+impl Joined {
+    /// Whether a part is of a row as a whole.
+    pub(crate) fn is_of_whole(&self, part: &Range<usize>) -> bool {
+        let after = self.wholes.partition_point(|whole| whole.start <= part.start);
+        let whole = after.checked_sub(1).and_then(|row| self.wholes.get(row));
+        whole.is_some_and(|whole| part.end <= whole.end)
+    }
+}
+
+impl Sink<'_> {
+    /// Hands over the rows that wait for that: to look at them takes less together than one by one.
+    fn flush(&mut self) {
+        let Self { joined, take } = self;
+        if !joined.wholes.is_empty() {
+            take(joined);
+        }
+        joined.view.clear();
+        joined.wholes.clear();
+    }
 }
 
 /// A text, and what its bytes are.
@@ -120,19 +171,25 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     let text = source.text;
     // Each of the other ways is given no farther than a secret reaches from its ends.
     let size = size_of(pieces);
-    let mut view = View::with_room(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
+    let Joined { view, wholes } = &mut *sink.joined;
+    view.reserve(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
+    if !wholes.is_empty() {
+        view.put(BETWEEN, 0..0);
+    }
+    let begin = view.text.len();
     pieces.iter().for_each(|piece| view.copy(text, piece.clone()));
+    wholes.push(begin..view.text.len());
     // Where pieces are cut within characters, they are none.
-    let is_whole = view.text.len() == size;
+    let is_whole = view.text.len() - begin == size;
     let last = pieces.last().map_or(0, |piece| piece.end);
     view.put(APART, last..last);
     for way in ways(text, pieces) {
-        let (begin, end) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
-        for way in [begin, end].into_iter().filter(|way| way.len() >= 2) {
+        let (first, last) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
+        for way in [first, last].into_iter().filter(|way| way.len() >= 2) {
             if is_whole {
                 let before = size_of(pieces.get(..way.start).unwrap_or_default());
                 let behind = size_of(pieces.get(way.end..).unwrap_or_default());
-                view.repeat(before..size - behind);
+                view.repeat(begin + before..begin + size - behind);
             }
             let way = pieces.get(way).unwrap_or_default();
             if !is_whole {
@@ -142,7 +199,9 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
             view.put(APART, last..last);
         }
     }
-    sink(&view);
+    if view.text.len() >= TOGETHER {
+        sink.flush();
+    }
 }
 
 fn size_of(pieces: Pieces<'_>) -> usize {
@@ -399,7 +458,10 @@ mod tests {
             let pieces: Vec<_> = (0..count).map(|number| number * (size + 1)..number * (size + 1) + size).collect();
             let mut given = String::new();
             let (planes, signs) = (Planes::of(&text), Signs::of(&text));
-            give(Source::of(&text, &planes, &signs), &pieces, &mut |view| given.push_str(&view.text));
+            let mut take = |joined: &Joined| given.push_str(&joined.view.text);
+            let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
+            give(Source::of(&text, &planes, &signs), &pieces, &mut sink);
+            sink.flush();
             let rows: Vec<&str> = given.split(APART).filter(|row| !row.is_empty()).collect();
             assert_eq!(rows[0], (0..count).map(piece).collect::<String>());
             let begins = |number: usize| rows.iter().any(|row| row.starts_with(&(piece(number) + &piece(number + 1))));

@@ -13,7 +13,7 @@ use crate::decode::Budget;
 use crate::engine::Hits;
 use crate::finding::Finding;
 use crate::injection::InjectionScratch;
-use crate::join::Border;
+use crate::join::{self, Border};
 use crate::rule::Direction;
 use crate::rules::Rules;
 
@@ -55,6 +55,7 @@ pub struct Scratch {
     hits: Hits,
     reported: Reported,
     border: Border,
+    joining: join::Room,
     seen: Seen<Depth>,
     injection: InjectionScratch,
 }

@@ -16,7 +16,7 @@ const MOST: usize = 16 << 10;
 const OVERLAP: usize = 128;
 
 /// Joins every row of groups.
-pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
+pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     let (bytes, planes) = (source.bytes(), source.planes);
     let mut rows = Rows { source, floor: 0, next: 0 };
     let level = Level::new();
@@ -29,7 +29,7 @@ pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
             left &= left - 1;
             let steps = places.steps(number, first * BLOCK + number * STEP);
             if steps.go_on(bytes) {
-                rows.look(&steps, sink);
+                rows.look(&steps, pieces, sink);
             }
         }
     }
@@ -45,7 +45,7 @@ struct Rows<'t> {
 
 impl Rows<'_> {
     /// Joins the row that goes over a place, if one does.
-    fn look(&mut self, steps: &Steps, sink: &mut Sink<'_>) {
+    fn look(&mut self, steps: &Steps, pieces: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
         let Some(row) = Some(steps)
             .filter(|steps| steps.place >= self.next)
             .and_then(|_| Row::over(self.source, self.floor, steps))
@@ -55,8 +55,9 @@ impl Rows<'_> {
         // What stands behind the last whole group may be the first of the next row.
         self.next = row.end;
         if row.may_hide(self.source) {
-            let pieces: Vec<_> = row.pieces().collect();
-            give(self.source, &pieces, sink);
+            pieces.clear();
+            pieces.extend(row.pieces());
+            give(self.source, pieces, sink);
         }
         // A long one is joined with what follows, too.
         self.floor = if row.len() > MOST { row.end - (OVERLAP - 1) * row.step } else { self.next };

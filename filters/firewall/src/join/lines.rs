@@ -15,11 +15,20 @@ const NARROW: usize = 8;
 const MOST: usize = 512;
 const OVERLAP: usize = 128;
 
+/// What is reused from text to text.
+#[derive(Default)]
+pub(super) struct Room {
+    borders: open::Borders,
+    words: Vec<Range<usize>>,
+    cut: Vec<Range<usize>>,
+}
+
 /// Joins every row of lines that are one word each, or of one width, if something goes on in it that may hide a secret.
-pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
-    let mut rows = Rows::default();
+pub(super) fn each(source: Source<'_>, room: &mut Room, sink: &mut Sink<'_>) {
+    let Room { borders, words, cut } = room;
+    let mut rows = Rows::new(words, cut);
     if !source.has_key {
-        open::each(source, &mut |line| rows.reach(source, line, sink));
+        open::each(source, borders, &mut |line| rows.reach(source, line, sink));
     }
     while rows.at < source.text.len() && (source.has_key || !rows.are_idle()) {
         rows.next(source, sink);
@@ -28,11 +37,10 @@ pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
 }
 
 /// The rows that go on where a text has been read to.
-#[derive(Default)]
-struct Rows {
+struct Rows<'r> {
     /// Lines of one word each, and lines of one width.
-    words: Vec<Range<usize>>,
-    cut: Vec<Range<usize>>,
+    words: &'r mut Vec<Range<usize>>,
+    cut: &'r mut Vec<Range<usize>>,
     width: usize,
     /// Whether one of those has a space in it.
     spaced: bool,
@@ -41,7 +49,13 @@ struct Rows {
     at: usize,
 }
 
-impl Rows {
+impl<'r> Rows<'r> {
+    fn new(words: &'r mut Vec<Range<usize>>, cut: &'r mut Vec<Range<usize>>) -> Self {
+        words.clear();
+        cut.clear();
+        Self { words, cut, width: 0, spaced: false, last: 0..0, at: 0 }
+    }
+
     fn are_idle(&self) -> bool {
         self.words.is_empty() && self.cut.is_empty()
     }
@@ -137,9 +151,9 @@ impl Rows {
 
     /// Joins what goes on to the end.
     fn end(&self, source: Source<'_>, sink: &mut Sink<'_>) {
-        give(source, &self.words, sink);
+        give(source, self.words, sink);
         if self.spaced {
-            give(source, &self.cut, sink);
+            give(source, self.cut, sink);
         }
     }
 }
@@ -195,9 +209,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::join::Signs;
+    use crate::join::{Joined, Signs};
     use crate::planes::Planes;
-    use crate::view::View;
 
     /// Lines, also of one width.
     fn line() -> impl Strategy<Value = String> {
@@ -211,14 +224,17 @@ mod tests {
     /// What each line gives, wherever something goes on.
     fn slow(text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        let mut sink = |view: &View| all.push(view.text.clone());
-        let mut rows = Rows::default();
+        let mut take = |joined: &Joined| all.push(joined.view.text.clone());
+        let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
+        let (mut words, mut cut) = (Vec::new(), Vec::new());
+        let mut rows = Rows::new(&mut words, &mut cut);
         let (planes, signs) = (Planes::of(text), Signs::of(text));
         let source = Source::of(text, &planes, &signs);
         while rows.at < text.len() {
             rows.next(source, &mut sink);
         }
         rows.end(source, &mut sink);
+        sink.flush();
         all
     }
 
@@ -230,7 +246,10 @@ mod tests {
             let text = lines.join("\n");
             let mut all = Vec::new();
             let (planes, signs) = (Planes::of(&text), Signs::of(&text));
-            each(Source::of(&text, &planes, &signs), &mut |view| all.push(view.text.clone()));
+            let mut take = |joined: &Joined| all.push(joined.view.text.clone());
+            let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
+            each(Source::of(&text, &planes, &signs), &mut Room::default(), &mut sink);
+            sink.flush();
             prop_assert_eq!(all, slow(&text), "{:?}", text);
         }
     }

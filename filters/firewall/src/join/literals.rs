@@ -17,14 +17,13 @@ const MOST: usize = 64 << 10;
 const OVERLAP: usize = 128;
 
 /// Joins every row of literals.
-pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
-    let mut pieces = Vec::new();
+pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     let (mut floor, mut at) = (0, 0);
     while let Some(quote) = source.signs.next(at, |sign| sign.quote) {
         at = quote + 1;
         let Some(next) = seam(source, quote) else { continue };
         let Some(first) = opening(source, floor, quote) else { continue };
-        let (begin, end) = row(source, &mut pieces, (first..quote, next), sink);
+        let (begin, end) = row(source, pieces, (first..quote, next), sink);
         (floor, at) = (begin, end.max(at));
     }
 }

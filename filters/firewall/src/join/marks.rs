@@ -1,5 +1,7 @@
 //! Tokens with something inside that a program skips: comments, tags, empty strings, emphasis.
 
+use std::ops::Range;
+
 use memchr::{memchr, memmem};
 
 use super::{Sink, Source, TOKEN, give, word_start};
@@ -9,11 +11,11 @@ use crate::planes::BLOCK;
 const MARK: usize = 64;
 
 /// Joins every word that has such marks in it.
-pub(super) fn each(source: Source<'_>, sink: &mut Sink<'_>) {
+pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     let mut floor = 0;
     places(source, &mut |place| {
         if place >= floor
-            && let Some(end) = word(source, floor, place, sink)
+            && let Some(end) = word(source, (floor, place), pieces, sink)
         {
             floor = end;
         }
@@ -34,10 +36,15 @@ fn places(source: Source<'_>, found: &mut dyn FnMut(usize)) {
 }
 
 /// Joins the word that has a mark at a place, if one does. Returns where it ends.
-fn word(source: Source<'_>, floor: usize, place: usize, sink: &mut Sink<'_>) -> Option<usize> {
+fn word(
+    source: Source<'_>,
+    (floor, place): (usize, usize),
+    pieces: &mut Vec<Range<usize>>,
+    sink: &mut Sink<'_>,
+) -> Option<usize> {
     let bytes = source.bytes();
     let (start, mut piece) = mark(bytes, begin(bytes, place))?;
-    let mut pieces = Vec::new();
+    pieces.clear();
     pieces.push(word_start(bytes, floor, start)..start);
     loop {
         let stop = piece + bytes.get(piece..).unwrap_or_default().iter().take_while(|byte| TOKEN.has(**byte)).count();
@@ -46,7 +53,7 @@ fn word(source: Source<'_>, floor: usize, place: usize, sink: &mut Sink<'_>) -> 
         match next {
             Some((_, end)) => piece = end,
             None => {
-                give(source, &pieces, sink);
+                give(source, pieces, sink);
                 return Some(stop);
             }
         }

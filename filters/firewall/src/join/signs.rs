@@ -19,21 +19,30 @@ pub(super) struct Sign {
 }
 
 /// All signs of a text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Signs {
     blocks: Vec<Sign>,
     dashes: bool,
 }
 
 impl Signs {
-    pub(super) fn of(text: &str) -> Self {
-        Self::of_with(Level::new(), text.as_bytes())
+    /// Begins with another text.
+    pub(super) fn read(&mut self, text: &str) {
+        self.read_with(Level::new(), text.as_bytes());
     }
 
-    fn of_with(level: Level, text: &[u8]) -> Self {
-        let mut blocks = vec![Sign::default(); text.len().div_ceil(BLOCK)];
-        let dashes = dispatch!(level, simd => read(simd, text, &mut blocks));
-        Self { blocks, dashes }
+    fn read_with(&mut self, level: Level, text: &[u8]) {
+        self.blocks.resize(text.len().div_ceil(BLOCK), Sign::default());
+        let Self { blocks, dashes } = self;
+        *dashes = dispatch!(level, simd => read(simd, text, blocks));
+    }
+
+    /// The signs of a text.
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        let mut signs = Self::default();
+        signs.read(text);
+        signs
     }
 
     /// Whether five dashes may stand in a row somewhere.
@@ -136,7 +145,8 @@ mod tests {
             let part = a.min(b)..a.max(b);
             let dashes = text.contains("-----");
             for level in levels() {
-                let signs = Signs::of_with(level, text.as_bytes());
+                let mut signs = Signs::default();
+                signs.read_with(level, text.as_bytes());
                 prop_assert!(signs.has_dashes() || !dashes);
                 let from = |at: usize| signs.next(at, |sign| sign.mark);
                 let all: Vec<_> = std::iter::successors(from(0), |at| from(at + 1)).collect();

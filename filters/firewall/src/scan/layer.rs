@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
-
 use super::injected::Injected;
 use super::place::Place;
 use super::seen::Seen;
@@ -13,11 +11,11 @@ use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
-use crate::join::{self, Border, Seams};
+use crate::join::{self, Border, Joined, Seams};
 use crate::planes::Planes;
 use crate::rule::Direction;
 use crate::rules::Rules;
-use crate::view::{self, View};
+use crate::view;
 
 /// As many encodings may lie around each other.
 const DEPTH: usize = 4;
@@ -54,6 +52,8 @@ pub(super) struct Layers<'r, 's> {
     budget: &'s Budget,
     hits: &'s mut Hits,
     border: &'s mut Border,
+    /// While nobody looks at what stands in pieces.
+    joining: &'s mut join::Room,
     seen: &'s mut Seen<Depth>,
     injected: Injected<'r, 's>,
     told: Told<'r, 's>,
@@ -68,10 +68,10 @@ impl<'r, 's> Layers<'r, 's> {
         scratch: &'s mut Scratch,
         found: &'s mut Found<'r, 's>,
     ) -> Self {
-        let Scratch { hits, reported, border, seen, injection } = scratch;
+        let Scratch { hits, reported, border, joining, seen, injection } = scratch;
         let injected = Injected::new(rules.injection.as_ref(), injection);
         let told = Told::new(texts, way, reported, found);
-        Self { rules, budget, hits, border, seen, injected, told }
+        Self { rules, budget, hits, border, joining, seen, injected, told }
     }
 
     /// Looks at one of the texts.
@@ -145,11 +145,13 @@ impl<'r, 's> Layers<'r, 's> {
         let mut runs = std::mem::take(&mut self.hits.runs);
         self.encoded(text, &planes, &mut runs, (place, through, depth))?;
         let mut done = Ok(());
-        join::each(text, &planes, &mut |view: &View| {
+        let mut room = std::mem::take(self.joining);
+        join::each(text, &planes, &mut room, &mut |joined: &Joined| {
             if done.is_ok() {
-                done = self.joined(view, place, depth);
+                done = self.joined(joined, place, depth);
             }
         });
+        *self.joining = room;
         done?;
         self.hits.planes = planes;
         self.hidden(text, &mut runs, place, through, depth)?;
@@ -215,7 +217,8 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at what stood in pieces, and at what is encoded in it. What does not reach over a border has been found
     /// where it stands.
-    fn joined(&mut self, view: &View, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
+    fn joined(&mut self, joined: &Joined, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
+        let view = &joined.view;
         let place = Place::Parts(&view.map, place);
         let across = |part: &Range<usize>| view.map.source(part.clone()).len() != part.len();
         self.judge_if(&view.text, &place, Through::Joined, |found| {
@@ -224,11 +227,10 @@ impl<'r, 's> Layers<'r, 's> {
         // A word before it shows in base64 as it does in a text; what else it is written in does not go over one.
         let bytes = view.text.as_bytes();
         let is_apart = |at: usize| bytes.get(at..).is_some_and(|rest| rest.starts_with(join::APART.as_bytes()));
-        let whole = memchr_iter(b'\n', bytes).find(|at| is_apart(*at)).unwrap_or(bytes.len());
         let wanted = |run: &Range<usize>| {
             // What is short says nothing, unless it goes on.
             (run.len() >= decode::LEAST || !is_apart(run.end))
-                && (run.end <= whole || view.text.get(run.clone()).is_some_and(decode::is_one_case))
+                && (joined.is_of_whole(run) || view.text.get(run.clone()).is_some_and(decode::is_one_case))
                 && across(run)
         };
         self.hits.budget.decode_again(view.text.len())?;

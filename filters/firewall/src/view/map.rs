@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// As many bytes of a view are room that is kept.
+const ROOM: usize = 256 << 10;
+
 /// From places in a view to places in the text that it was made from. One run for every stretch that
 /// was made in the same way, not one entry for every byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +31,23 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// With room for so many bytes, and for where so many parts came from.
-    pub(crate) fn with_room(bytes: usize, parts: usize) -> Self {
-        Self { text: String::with_capacity(bytes), map: Map { runs: Vec::with_capacity(parts), next: 0 } }
+    /// Makes room for so many more bytes, and for where so many parts came from.
+    pub(crate) fn reserve(&mut self, bytes: usize, parts: usize) {
+        self.text.reserve(bytes);
+        self.map.runs.reserve(parts);
+    }
+
+    /// Begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.map.clear();
+    }
+
+    /// Keeps no more room than common texts take.
+    pub(crate) fn shrink(&mut self) {
+        if self.text.capacity() > ROOM {
+            *self = Self::default();
+        }
     }
 
     /// Goes on with a part of the source as it stands.

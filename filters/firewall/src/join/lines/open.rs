@@ -12,10 +12,14 @@ use crate::planes::{BLOCK, Block};
 
 /// Gives where each line begins in which something goes on that may hide a secret, or the first line of a key. In most
 /// texts nothing does: of nearly all lines all that is asked is how long the words at their border are.
-pub(super) fn each(source: Source<'_>, found: &mut dyn FnMut(usize)) {
+pub(super) fn each(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(usize)) {
     // What counts bits is half as long for a processor that has instructions for it.
-    dispatch!(Level::new(), _simd => each_line(source, found));
+    dispatch!(Level::new(), _simd => each_line(source, borders, found));
 }
+
+/// Those that are looked at together. Reused from text to text.
+#[derive(Default)]
+pub(super) struct Borders(Vec<Border>);
 
 /// The end of a line, and the words before and behind it.
 #[derive(Clone, Copy)]
@@ -37,10 +41,12 @@ const UNKNOWN: usize = LEAST;
 const BORDERS: usize = 32;
 
 #[inline(always)]
-fn each_line(source: Source<'_>, found: &mut dyn FnMut(usize)) {
+fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(usize)) {
     let (bytes, planes) = (source.bytes(), source.planes);
     let mut open = Open::default();
-    let mut borders = Vec::with_capacity(BORDERS + BLOCK);
+    let Borders(borders) = borders;
+    borders.clear();
+    borders.reserve(BORDERS + BLOCK);
     // Where the last line begins behind its indentation, and how much of what stands before it goes on in it.
     let (mut begun, mut held) = (indented(bytes, 0), 0);
     let (mut before, mut blank) = (0, 0);
@@ -257,7 +263,7 @@ pub(super) mod tests {
                 let text = lines.join("\n");
                 let mut found = BTreeSet::new();
                 let (planes, signs) = (Planes::of(&text), Signs::of(&text));
-                each(Source::of(&text, &planes, &signs), &mut |line| {
+                each(Source::of(&text, &planes, &signs), &mut Borders::default(), &mut |line| {
                     found.insert(line);
                 });
                 prop_assert!(found.is_superset(&slow(&text)), "{:?}", text);

@@ -24,6 +24,7 @@ mod join;
 mod keywords;
 #[cfg(test)]
 mod levels;
+mod listed;
 mod planes;
 mod rule;
 mod rules;

@@ -107,6 +107,35 @@ impl Planes {
         }
     }
 
+    /// A bit for each byte of a block, for the byte before it; none for the first.
+    #[inline(always)]
+    pub(crate) fn before(&self, number: usize, plane: impl Fn(&Block) -> u64) -> u64 {
+        let last = number.checked_sub(1).map_or(0, |before| self.bits(before, &plane) >> (BLOCK - 1));
+        self.bits(number, plane) << 1 | last
+    }
+
+    /// In which of the blocks from one on anything is of a kind, of as many as there are bits, without a guess for each
+    /// of them.
+    #[inline(always)]
+    pub(crate) fn any_in(&self, first: usize, of: impl Fn(&Block, &Block) -> u64) -> u64 {
+        let blocks = self.blocks.get(first..).unwrap_or_default();
+        let mut any = 0;
+        // A loop, since what a closure does would be compiled for the least processor.
+        for (bit, block) in blocks.iter().take(BLOCK).enumerate() {
+            any |= u64::from(of(block, blocks.get(bit + 1).unwrap_or(&Block::NONE)) != 0) << bit;
+        }
+        any
+    }
+
+    /// The places that are a bit of what `of` says of their block, from that and the one behind it.
+    #[inline(always)]
+    pub(crate) fn places<'p>(
+        &'p self,
+        of: impl Fn(&Block, &Block) -> u64 + Copy + 'p,
+    ) -> impl Iterator<Item = usize> + 'p {
+        PlacesOf { planes: self, of, first: 0, some: self.any_in(0, of), number: 0, left: 0 }
+    }
+
     /// Where the run ends that goes over a place; there, if none does.
     #[inline(always)]
     pub(crate) fn end(&self, mut at: usize, plane: impl Fn(&Block) -> u64) -> usize {
@@ -156,7 +185,46 @@ impl Planes {
         &'p self,
         plane: impl Fn(&Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = Range<usize>> + 'p {
-        Runs::<_, LEAST> { planes: self, plane, number: 0, open: self.begins::<LEAST>(0, plane) }
+        let mut runs = Runs::<_, LEAST> { planes: self, plane, first: 0, left: 0, number: 0, open: 0 };
+        runs.look(0);
+        runs
+    }
+}
+
+/// The places of one kind that are left.
+struct PlacesOf<'p, P> {
+    planes: &'p Planes,
+    of: P,
+    /// In which blocks from a first one on there are any, of those that are left.
+    first: usize,
+    some: u64,
+    number: usize,
+    /// Which of that block are left.
+    left: u64,
+}
+
+impl<P: Fn(&Block, &Block) -> u64 + Copy> Iterator for PlacesOf<'_, P> {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let Self { planes, of, .. } = *self;
+        while self.left == 0 {
+            while self.some == 0 {
+                self.first += BLOCK;
+                if self.first >= planes.blocks.len() {
+                    return None;
+                }
+                self.some = planes.any_in(self.first, of);
+            }
+            self.number = self.first + self.some.trailing_zeros() as usize;
+            self.some &= self.some - 1;
+            let near = planes.blocks.get(self.number..).unwrap_or_default();
+            self.left = near.first().map_or(0, |here| of(here, near.get(1).unwrap_or(&Block::NONE)));
+        }
+        let place = self.number * BLOCK + self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(place)
     }
 }
 
@@ -165,9 +233,22 @@ impl Planes {
 struct Runs<'p, P, const LEAST: u32> {
     planes: &'p Planes,
     plane: P,
+    /// In which blocks from a first one on one begins, of those that are left.
+    first: usize,
+    left: u64,
     number: usize,
     /// Where in that block one begins.
     open: u64,
+}
+
+impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Runs<'_, P, LEAST> {
+    /// Sees in which of the next blocks one begins, without a guess for each of them.
+    #[inline(always)]
+    fn look(&mut self, first: usize) {
+        let Self { planes, plane, .. } = *self;
+        self.first = first;
+        self.left = planes.any_in(first, |here, next| begins::<LEAST>(plane(here), plane(next)));
+    }
 }
 
 impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEAST> {
@@ -177,10 +258,14 @@ impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEA
     fn next(&mut self) -> Option<Range<usize>> {
         let Self { planes, plane, .. } = *self;
         while self.open == 0 {
-            self.number += 1;
-            if self.number >= planes.blocks.len() {
-                return None;
+            while self.left == 0 {
+                if self.first + BLOCK >= planes.blocks.len() {
+                    return None;
+                }
+                self.look(self.first + BLOCK);
             }
+            self.number = self.first + self.left.trailing_zeros() as usize;
+            self.left &= self.left - 1;
             self.open = planes.begins::<LEAST>(self.number, plane);
         }
         let place = self.open.trailing_zeros();
@@ -190,6 +275,13 @@ impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEA
             end = planes.end(end, plane);
             self.number = end / BLOCK;
             self.open = planes.begins::<LEAST>(self.number, plane);
+            match self.number - self.first {
+                behind @ 0..BLOCK => self.left &= u64::MAX << behind << 1,
+                _ => {
+                    self.look(self.number);
+                    self.left &= u64::MAX << 1;
+                }
+            }
         }
         self.open &= u64::MAX << (end % BLOCK);
         Some(start..end)
@@ -207,7 +299,8 @@ pub(crate) fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
     }
     let inside = all & all >> (LEAST - known);
     let (last, first) = (bits.leading_ones(), next.trailing_ones());
-    let over = u64::from((last > 0) & (last + first >= LEAST)).unbounded_shl(u64::BITS - last);
+    // Without a branch: where none goes on, nothing is shifted.
+    let over = u64::from((last > 0) & (last + first >= LEAST)) << (u64::BITS - last) % u64::BITS;
     inside | over
 }
 
@@ -391,6 +484,7 @@ mod tests {
             let slow = text.bytes().enumerate().skip(from).find(|(_, byte)| *byte == b'%').map(|(at, _)| at);
             let planes = Planes::of(&text);
             prop_assert_eq!(planes.next(from, |block, _| block.mark), slow);
+            prop_assert_eq!(planes.places(|block, _| block.mark).find(|at| *at >= from), slow);
             let before = slow.and_then(|at| at.checked_sub(1)).filter(|at| *at >= from);
             let found = planes.next(from, |block, next| block.mark >> 1 | next.mark << 63).filter(|_| slow > Some(from));
             prop_assert_eq!(found, before);

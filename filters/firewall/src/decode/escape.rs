@@ -31,8 +31,10 @@ pub(super) fn each(text: &str, planes: &Planes, sink: &mut Sink<'_>) -> Result<b
     let bytes = text.as_bytes();
     let (mut done, mut at) = (0, 0);
     let mut quoted = false;
-    while let Some(next) = planes.next(at, begins) {
-        at = next + 1;
+    for next in planes.places(begins) {
+        if next < at {
+            continue;
+        }
         let name = match bytes.get(next) {
             Some(b'%') => "percent",
             Some(b'&') => "html",

@@ -228,11 +228,23 @@ fn reversed(word: &str, said: &mut Vec<u8>) {
 }
 
 fn moved(word: &str, said: &mut Vec<u8>) {
-    said.extend(word.bytes().map(other));
+    said.extend(word.bytes().map(|byte| OTHERS.get(usize::from(byte)).copied().unwrap_or(byte)));
 }
 
+/// Of each byte, [the other one](other): what letters a word has is hard to guess.
+static OTHERS: [u8; 256] = {
+    let mut table = [0; 256];
+    let (mut rest, mut byte): (&mut [u8], u8) = (&mut table, 0);
+    while let Some((slot, more)) = rest.split_first_mut() {
+        *slot = other(byte);
+        byte = byte.wrapping_add(1);
+        rest = more;
+    }
+    table
+};
+
 /// The letter that is thirteen away; another byte stays as it is.
-fn other(byte: u8) -> u8 {
+const fn other(byte: u8) -> u8 {
     match byte {
         b'a'..=b'm' | b'A'..=b'M' => byte + 13,
         b'n'..=b'z' | b'N'..=b'Z' => byte - 13,

@@ -23,11 +23,17 @@ pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mu
     let mut places = Places::default();
     for first in (0..planes.blocks().len()).step_by(BLOCKS) {
         places.read(level, planes.blocks(), first);
-        let mut left = places.bits;
+        let steps = |number: u32| places.steps(number as usize, first * BLOCK + number as usize * STEP);
+        // Most do not go on, and that is hard to guess, too.
+        let (mut all, mut left) = (places.bits, 0);
+        while all != 0 {
+            let number = all.trailing_zeros();
+            all &= all - 1;
+            left |= u64::from(steps(number).goes_on_once(bytes)) << number;
+        }
         while left != 0 {
-            let number = left.trailing_zeros() as usize;
+            let steps = steps(left.trailing_zeros());
             left &= left - 1;
-            let steps = places.steps(number, first * BLOCK + number * STEP);
             if steps.go_on(bytes) {
                 rows.look(&steps, pieces, sink);
             }

@@ -183,28 +183,37 @@ impl Steps {
         (is_row, Self { place: 0, first: first as usize, gap: gap as usize, group: group as usize })
     }
 
+    /// Whether three gaps around it begin in the same way: most end before there are as many.
+    #[inline(always)]
+    pub(super) fn goes_on_once(&self, bytes: &[u8]) -> bool {
+        const { assert!(LEAST == 4) };
+        let (after, before) = (|steps| self.is_same(bytes, steps), |steps: isize| self.is_same(bytes, -steps));
+        (after(1) & after(2)) | (before(1) & before(2)) | (after(1) & before(1))
+    }
+
+    /// Whether a gap so many steps after the first one begins as that does.
+    #[inline(always)]
+    fn is_same(&self, bytes: &[u8], steps: isize) -> bool {
+        let first = self.place + self.first;
+        let step = (self.group + self.gap) as isize;
+        let mark = bytes.get(first).copied().unwrap_or(0);
+        bytes.get(first.wrapping_add_signed(steps * step)).copied().unwrap_or(!mark) == mark
+    }
+
     /// Whether as many gaps as a row has begin in the same way: that is asked before it is walked along.
     #[inline(always)]
     pub(super) fn go_on(&self, bytes: &[u8]) -> bool {
-        let first = self.place + self.first;
-        let step = self.group + self.gap;
-        let mark = bytes.get(first).copied().unwrap_or(0);
-        let same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == mark;
-        let after = |steps: usize| same(first + steps * step);
-        let before = |steps: usize| same(first.wrapping_sub(steps * step));
-        // Most end before there are two more.
-        const { assert!(LEAST == 4) };
-        let (after_two, before_two) = (after(1) & after(2), before(1) & before(2));
-        if !(after_two | before_two | (after(1) & before(1))) {
+        if !self.goes_on_once(bytes) {
             return false;
         }
+        let mark = bytes.get(self.place + self.first).copied().unwrap_or(0);
         if self.least(mark) < WORDS - 1 {
             return true;
         }
         let (mut goes_on, mut came_from, mut count) = (true, true, 1);
-        for steps in 1..WORDS - 1 {
-            goes_on &= after(steps);
-            came_from &= before(steps);
+        for steps in 1..(WORDS - 1) as isize {
+            goes_on &= self.is_same(bytes, steps);
+            came_from &= self.is_same(bytes, -steps);
             count += usize::from(goes_on) + usize::from(came_from);
         }
         count >= WORDS - 1

@@ -8,6 +8,7 @@ use memchr::{memchr, memrchr};
 use super::{inner, is_indent};
 use crate::decode::Set;
 use crate::join::{Drawn, ENDS, LEAST, LONG, Source};
+use crate::listed::Listed;
 use crate::planes::{BLOCK, Block};
 
 /// Gives where each line begins in which something goes on that may hide a secret, or the first line of a key. In most
@@ -19,7 +20,10 @@ pub(super) fn each(source: Source<'_>, borders: &mut Borders, found: &mut dyn Fn
 
 /// Those that are looked at together. Reused from text to text.
 #[derive(Default)]
-pub(super) struct Borders(Vec<Border>);
+pub(super) struct Borders {
+    ends: Listed,
+    all: Vec<Border>,
+}
 
 /// The end of a line, and the words before and behind it.
 #[derive(Clone, Copy)]
@@ -37,38 +41,33 @@ struct Border {
 /// More than a secret takes.
 const UNKNOWN: usize = LEAST;
 
-/// As many of them are looked at together.
-const BORDERS: usize = 32;
-
 #[inline(always)]
 fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(usize)) {
     let (bytes, planes) = (source.bytes(), source.planes);
     let mut open = Open::default();
-    let Borders(borders) = borders;
+    let Borders { ends, all: borders } = borders;
     borders.clear();
-    borders.reserve(BORDERS + BLOCK);
     // Where the last line begins behind its indentation, and how much of what stands before it goes on in it.
     let (mut begun, mut held) = (indented(bytes, 0), 0);
-    let (mut before, mut blank) = (0, 0);
-    let mut blocks = planes.blocks().iter();
-    let mut block = blocks.next();
-    let mut place = 0;
-    while let Some(here) = block {
-        block = blocks.next();
-        let next = block.unwrap_or(&Block::NONE);
-        let words = !here.stop;
-        // Where nothing stands before the end of a line that a word may go on from, nothing does, and that is no one word.
-        let mut ends = here.line & ((words | here.blank) << 1 | (before | blank) >> (BLOCK - 1));
-        while ends != 0 {
-            let at = ends.trailing_zeros();
-            ends &= ends - 1;
-            let mut end = place + at as usize;
-            let next_line = end + 1;
-            let mut tail = (words << 1 << (BLOCK as u32 - 1 - at) | before >> at).leading_ones() as usize;
-            let indent = ahead(at, here.blank, next.blank).trailing_ones();
-            let head = ahead(at, words, !next.stop).unbounded_shr(indent).trailing_ones();
+    for (first, last) in Listed::together(planes.blocks().len()) {
+        ends.clear();
+        let blocks = planes.blocks().get(first..last).unwrap_or_default();
+        let mut before = first.checked_sub(1).and_then(|number| planes.blocks().get(number)).map_or(0, goes_on);
+        for (number, block) in blocks.iter().enumerate() {
+            let here = goes_on(block);
+            // Where nothing stands before the end of a line that a word may go on from, nothing does, and that is no one
+            // word.
+            ends.add(number, block.line & (here << 1 | before >> (BLOCK - 1)));
+            before = here;
+        }
+        for place in ends.places() {
+            let mut end = first * BLOCK + usize::from(*place);
+            let next = end + 1;
+            let mut tail = planes.behind(end, |block| !block.stop).leading_ones() as usize;
+            let indent = planes.ahead(next, |block| block.blank).trailing_ones();
+            let head = planes.ahead(next, |block| !block.stop).unbounded_shr(indent).trailing_ones();
             let (indent, mut head) = (indent as usize, head as usize);
-            let mut begin = next_line + indent;
+            let mut begin = next + indent;
             if MARKS.has(byte(bytes, begin)) | (indent + head >= BLOCK) {
                 begin = indented(bytes, begin);
                 head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
@@ -86,19 +85,21 @@ fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(us
             // Of what is one word, all before it counts.
             let before_it = if begun + tail >= end { held } else { 0 };
             let counts = look | (both & (before_it + tail + head >= LEAST));
-            borders.push(Border { end, tail, next: next_line, begin, head, look: look | (before_it > 0) });
+            borders.push(Border { end, tail, next, begin, head, look: look | (before_it > 0) });
             borders.truncate(borders.len() - usize::from(!counts));
             held = if look { UNKNOWN } else { usize::from(both) * (before_it + tail) };
             begun = begin;
         }
-        if borders.len() >= BORDERS || block.is_none() {
-            for border in borders.drain(..) {
-                open.cross(source, border, found);
-            }
+        for border in borders.drain(..) {
+            open.cross(source, border, found);
         }
-        (before, blank) = (words, here.blank);
-        place += BLOCK;
     }
+}
+
+/// Where a word may go on from, or white space stands.
+#[inline(always)]
+fn goes_on(block: &Block) -> u64 {
+    !block.stop | block.blank
 }
 
 #[inline(always)]
@@ -108,12 +109,6 @@ fn byte(bytes: &[u8], at: usize) -> u8 {
 
 fn part(bytes: &[u8], part: Range<usize>) -> std::slice::Iter<'_, u8> {
     bytes.get(part).unwrap_or_default().iter()
-}
-
-/// The bits behind a place of a block, and of the next one.
-#[inline(always)]
-fn ahead(at: u32, here: u64, next: u64) -> u64 {
-    here >> at >> 1 | next << (BLOCK as u32 - 1 - at)
 }
 
 /// Where a line begins behind its indentation, which goes on from a place.

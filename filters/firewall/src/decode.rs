@@ -127,15 +127,15 @@ pub(crate) fn is_one_case(run: &str) -> bool {
     run.bytes().fold(0, |kinds, byte| kinds | kind(byte)) != 3
 }
 
-/// Decodes what is written backwards or with other letters. No more comes out than went in, twice.
+/// Decodes what is written backwards or with other letters, in words of a text that were [found](Runs::find_words). No
+/// more comes out than went in, twice.
 pub(crate) fn each_hidden(
     text: &str,
     runs: &mut Runs,
     disguised: &Disguised,
     sink: &mut Sink<'_>,
 ) -> Result<(), Exhausted> {
-    let Runs { all, words } = runs;
-    hidden::each(text, all, words, disguised, sink)
+    hidden::each(text, &mut runs.words, disguised, sink)
 }
 
 /// The long runs of letters and digits in a text that may say something. Reused from text to text.
@@ -151,6 +151,11 @@ impl Runs {
     pub(crate) fn read(&mut self, text: &str, planes: &Planes) {
         self.all.clear();
         dispatch!(Level::new(), _simd => runs_of(text.as_bytes(), planes, &mut self.all));
+    }
+
+    /// Finds the words of that text that may be written backwards or with other letters.
+    pub(crate) fn find_words(&mut self, text: &str, planes: &Planes) {
+        self.words.find(text, planes, &self.all);
     }
 }
 

@@ -6,6 +6,8 @@ use std::ops::Range;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, mask8x64, u8x64};
 
+use crate::listed::{self, MANY};
+
 /// As many bytes are looked at together.
 pub(crate) const BLOCK: usize = 64;
 
@@ -107,33 +109,29 @@ impl Planes {
         }
     }
 
-    /// A bit for each byte of a block, for the byte before it; none for the first.
-    #[inline(always)]
-    pub(crate) fn before(&self, number: usize, plane: impl Fn(&Block) -> u64) -> u64 {
-        let last = number.checked_sub(1).map_or(0, |before| self.bits(before, &plane) >> (BLOCK - 1));
-        self.bits(number, plane) << 1 | last
-    }
-
-    /// In which of the blocks from one on anything is of a kind, of as many as there are bits, without a guess for each
-    /// of them.
-    #[inline(always)]
-    pub(crate) fn any_in(&self, first: usize, of: impl Fn(&Block, &Block) -> u64) -> u64 {
-        let blocks = self.blocks.get(first..).unwrap_or_default();
-        let mut any = 0;
-        // A loop, since what a closure does would be compiled for the least processor.
-        for (bit, block) in blocks.iter().take(BLOCK).enumerate() {
-            any |= u64::from(of(block, blocks.get(bit + 1).unwrap_or(&Block::NONE)) != 0) << bit;
-        }
-        any
-    }
-
     /// The places that are a bit of what `of` says of their block, from that and the one behind it.
     #[inline(always)]
     pub(crate) fn places<'p>(
         &'p self,
         of: impl Fn(&Block, &Block) -> u64 + Copy + 'p,
     ) -> impl Iterator<Item = usize> + 'p {
-        PlacesOf { planes: self, of, first: 0, some: self.any_in(0, of), number: 0, left: 0 }
+        let near = move |number: usize| {
+            let near = self.blocks.get(number..).unwrap_or_default();
+            near.first().map_or(0, |here| of(here, near.get(1).unwrap_or(&Block::NONE)))
+        };
+        listed::places(self.blocks.len(), move |first| self.any_in(first, of), near)
+    }
+
+    /// In which of many blocks from one on anything is of a kind.
+    #[inline(always)]
+    fn any_in(&self, first: usize, of: impl Fn(&Block, &Block) -> u64) -> u64 {
+        let blocks = self.blocks.get(first..).unwrap_or_default();
+        let mut any = 0;
+        // A loop, since what a closure does would be compiled for the least processor.
+        for (bit, block) in blocks.iter().take(MANY).enumerate() {
+            any |= u64::from(of(block, blocks.get(bit + 1).unwrap_or(&Block::NONE)) != 0) << bit;
+        }
+        any
     }
 
     /// Where the run ends that goes over a place; there, if none does.
@@ -188,43 +186,6 @@ impl Planes {
         let mut runs = Runs::<_, LEAST> { planes: self, plane, first: 0, left: 0, number: 0, open: 0 };
         runs.look(0);
         runs
-    }
-}
-
-/// The places of one kind that are left.
-struct PlacesOf<'p, P> {
-    planes: &'p Planes,
-    of: P,
-    /// In which blocks from a first one on there are any, of those that are left.
-    first: usize,
-    some: u64,
-    number: usize,
-    /// Which of that block are left.
-    left: u64,
-}
-
-impl<P: Fn(&Block, &Block) -> u64 + Copy> Iterator for PlacesOf<'_, P> {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        let Self { planes, of, .. } = *self;
-        while self.left == 0 {
-            while self.some == 0 {
-                self.first += BLOCK;
-                if self.first >= planes.blocks.len() {
-                    return None;
-                }
-                self.some = planes.any_in(self.first, of);
-            }
-            self.number = self.first + self.some.trailing_zeros() as usize;
-            self.some &= self.some - 1;
-            let near = planes.blocks.get(self.number..).unwrap_or_default();
-            self.left = near.first().map_or(0, |here| of(here, near.get(1).unwrap_or(&Block::NONE)));
-        }
-        let place = self.number * BLOCK + self.left.trailing_zeros() as usize;
-        self.left &= self.left - 1;
-        Some(place)
     }
 }
 

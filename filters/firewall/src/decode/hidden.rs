@@ -13,6 +13,7 @@ use memchr::memchr2;
 
 use super::{From, Piece, Set, Sink, radix};
 use crate::keywords::{Keyword, Keywords};
+use crate::planes::Planes;
 use crate::scan::Exhausted;
 
 /// The shortest and the longest word that is looked at: a token, and one that is encoded among others.
@@ -88,15 +89,7 @@ struct Word {
 }
 
 /// Gives the words that look like tokens as they are read in either way, where that shows a mark or what may be encoded.
-pub(super) fn each(
-    text: &str,
-    runs: &[Range<usize>],
-    words: &mut Words,
-    disguised: &Disguised,
-    sink: &mut Sink<'_>,
-) -> Result<(), Exhausted> {
-    words.all.clear();
-    words.find(text, runs);
+pub(super) fn each(text: &str, words: &mut Words, disguised: &Disguised, sink: &mut Sink<'_>) -> Result<(), Exhausted> {
     if words.all.is_empty() {
         return Ok(());
     }
@@ -106,11 +99,12 @@ pub(super) fn each(
 
 impl Words {
     /// Finds the words of a text with a long run of token characters in them.
-    fn find(&mut self, text: &str, runs: &[Range<usize>]) {
+    pub(super) fn find(&mut self, text: &str, planes: &Planes, runs: &[Range<usize>]) {
+        self.all.clear();
         let bytes = text.as_bytes();
         let random = |run: &&Range<usize>| {
-            let run = bytes.get(Range::clone(run)).unwrap_or_default();
-            run.iter().any(u8::is_ascii_digit) && run.iter().any(u8::is_ascii_alphabetic)
+            planes.any(Range::clone(run), |block| block.digit)
+                && bytes.get(Range::clone(run)).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
         };
         let mut floor = 0;
         for run in runs.iter().filter(random) {

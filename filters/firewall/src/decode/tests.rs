@@ -99,6 +99,8 @@ pub(super) fn all_runs(text: &str) -> Vec<Range<usize>> {
 /// Those that are kept.
 pub(super) fn kept_runs(text: &str) -> Runs {
     let mut runs = Runs::default();
-    runs.read(text, &Planes::of(text));
+    let planes = Planes::of(text);
+    runs.read(text, &planes);
+    runs.find_words(text, &planes);
     runs
 }

@@ -19,12 +19,14 @@ const OVERLAP: usize = 128;
 /// Joins every row of literals.
 pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mut Sink<'_>) {
     let (mut floor, mut at) = (0, 0);
-    while let Some(quote) = source.signs.next(at, |sign| sign.quote) {
-        at = quote + 1;
+    for quote in source.signs.places(|sign| sign.quote) {
+        if quote < at {
+            continue;
+        }
         let Some(next) = seam(source, quote) else { continue };
         let Some(first) = opening(source, floor, quote) else { continue };
         let (begin, end) = row(source, pieces, (first..quote, next), sink);
-        (floor, at) = (begin, end.max(at));
+        (floor, at) = (begin, end.max(quote + 1));
     }
 }
 

@@ -24,19 +24,9 @@ pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mu
 
 /// The places in which a mark may be: a character that ends no word stands before it.
 fn places(source: Source<'_>, found: &mut dyn FnMut(usize)) {
-    let signs = source.signs.blocks();
-    // In which of many blocks there is a sign at all, without a guess for each of them.
-    for (first, some) in (0..).step_by(BLOCK).zip(signs.chunks(BLOCK)) {
-        let mut left = some.iter().rev().fold(0u64, |all, sign| all << 1 | u64::from(sign.mark != 0));
-        while left != 0 {
-            let number = first + left.trailing_zeros() as usize;
-            left &= left - 1;
-            let mut marks =
-                signs.get(number).map_or(0, |sign| sign.mark) & source.planes.before(number, |block| !block.stop);
-            while marks != 0 {
-                found(number * BLOCK + marks.trailing_zeros() as usize);
-                marks &= marks - 1;
-            }
+    for place in source.signs.places(|sign| sign.mark) {
+        if source.planes.behind(place, |block| !block.stop) >> (BLOCK - 1) != 0 {
+            found(place);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, u8x64};
 
+use crate::listed::{self, MANY};
 use crate::planes::BLOCK;
 
 /// Of 64 bytes, which are signs; the first is the lowest bit.
@@ -50,10 +51,6 @@ impl Signs {
         self.dashes
     }
 
-    pub(super) fn blocks(&self) -> &[Sign] {
-        &self.blocks
-    }
-
     /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
     #[inline(always)]
     pub(super) fn ahead(&self, at: usize, of: impl Fn(&Sign) -> u64) -> u64 {
@@ -69,6 +66,16 @@ impl Signs {
             Some(begin) => self.ahead(begin, of),
             None => self.blocks.first().map_or(0, of).unbounded_shl((BLOCK - at) as u32),
         }
+    }
+
+    /// The places of one kind, in order.
+    #[inline(always)]
+    pub(super) fn places<'s>(&'s self, of: impl Fn(&Sign) -> u64 + Copy + 's) -> impl Iterator<Item = usize> + 's {
+        let some = move |first: usize| {
+            let blocks = self.blocks.get(first..).unwrap_or_default().iter().take(MANY);
+            blocks.rev().fold(0, |some, sign| some << 1 | u64::from(of(sign) != 0))
+        };
+        listed::places(self.blocks.len(), some, move |number| self.blocks.get(number).map_or(0, of))
     }
 
     /// The first of these from a place on.
@@ -151,6 +158,7 @@ mod tests {
                 let from = |at: usize| signs.next(at, |sign| sign.mark);
                 let all: Vec<_> = std::iter::successors(from(0), |at| from(at + 1)).collect();
                 prop_assert_eq!(&all, &marks);
+                prop_assert_eq!(signs.places(|sign| sign.quote).collect::<Vec<_>>(), &quotes[..]);
                 let last = quotes.iter().copied().rfind(|at| part.contains(at));
                 prop_assert_eq!(signs.last(part.clone(), |sign| sign.quote), last, "{:?} in {:?}", part, text);
                 for (at, byte) in text.bytes().enumerate() {

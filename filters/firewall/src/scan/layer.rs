@@ -172,6 +172,7 @@ impl<'r, 's> Layers<'r, 's> {
         if depth.layers > 1 {
             return Ok(());
         }
+        runs.find_words(text, &self.hits.planes);
         decode::each_hidden(text, runs, self.rules.engine.disguised(), &mut |piece: Piece<'_>| {
             let through = outermost(through, piece.name);
             let place = place.then(piece.from);

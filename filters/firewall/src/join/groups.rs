@@ -60,7 +60,7 @@ impl Rows<'_> {
         };
         // What stands behind the last whole group may be the first of the next row.
         self.next = row.end;
-        if row.may_hide(self.source) {
+        if row.may_hide(self.source) && !row.is_of_numbers(self.source.bytes()) {
             pieces.clear();
             pieces.extend(row.pieces());
             give(self.source, pieces, sink);
@@ -139,6 +139,13 @@ impl Row {
         })
     }
 
+    /// Whether each group says that it is a number: what these may stand for is [decoded](crate::decode), and as they are
+    /// written no secret has the same mark in it every few characters.
+    fn is_of_numbers(&self, bytes: &[u8]) -> bool {
+        let is_number = |at: usize| matches!(bytes.get(at..at + 2), Some(b"0x" | b"0X"));
+        self.group > 2 && (self.start..self.end).step_by(self.step).all(is_number)
+    }
+
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let groups = (self.start..self.end).step_by(self.step).map(|at| at..at + self.group);
         self.before.clone().into_iter().chain(groups).chain([self.last.clone()])
@@ -151,7 +158,7 @@ mod tests {
 
     use super::steps::{GAP, GROUP};
     use super::*;
-    use crate::join::Signs;
+    use crate::join::{Joined, Signs};
     use crate::planes::Planes;
 
     /// What a row would be made of, byte by byte, whatever comes before and after.
@@ -162,6 +169,24 @@ mod tests {
         let group = bytes[place + first + gap..].iter().take_while(inner).count();
         let fits = first <= GROUP && (1..=GAP).contains(&gap) && (1..=GROUP).contains(&group);
         fits.then_some(Steps { place, first, gap, group })
+    }
+
+    #[test]
+    fn numbers_are_left_to_who_decodes_them() {
+        for (text, given) in [
+            ("{ 0x30fb40d4, 0x9fa0ff0b, 0x6beccd2f, 0x3f258c7a, 0x1e213f2f }", false),
+            ("{ 0x30fb40d4, 0x9fa0ff0b, 0y6beccd2f, 0x3f258c7a, 0x1e213f2f }", true),
+            ("30fb40d4, 9fa0ff0b, 6beccd2f, 3f258c7a, 1e213f2f", true),
+            ("0x 0x 0x 0x 0x 0x 0x 0x 0x 1x", true),
+        ] {
+            let (planes, signs) = (Planes::of(text), Signs::of(text));
+            let mut seen = false;
+            let mut take = |_: &Joined| seen = true;
+            let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
+            each(Source::of(text, &planes, &signs), &mut Vec::new(), &mut sink);
+            sink.flush();
+            assert_eq!(seen, given, "{text}");
+        }
     }
 
     proptest! {

@@ -27,10 +27,9 @@ const LOW: u32 = 8;
 const HASHED: u32 = 0x001F_DFDF;
 const ANY: u32 = 0x20;
 
-/// All four are hashed to a number of so many bits, of each of which there is a bit: 8 KiB. So are three, where any may be
-/// the fourth.
-const SURE: u32 = 16;
-const SURE_OF_THREE: u32 = 12;
+/// The first three are hashed to a number of so many bits, of each of which there is a bit for each fourth one as a small
+/// letter: 8 KiB.
+const SURE: u32 = 11;
 
 /// What the first two bytes and the third one are multiplied by: one pair of these.
 const FACTORS: [(i16, i16); 8] = [
@@ -51,9 +50,8 @@ pub(super) struct Sieve {
     /// Of each hash of three bytes: in the lower half what may stand [before](edge) them at an even place, in the
     /// upper one what may stand behind them at an odd one, all of that laid over each other.
     edges: Box<[u16; SLOTS]>,
-    /// A bit for each hash of four bytes, and of three.
-    sure: Box<[u32; 1 << (SURE - 5)]>,
-    sure_of_three: Box<[u32; 1 << (SURE_OF_THREE - 5)]>,
+    /// Of each hash of three bytes, which may be the fourth.
+    sure: Box<[u32; 1 << SURE]>,
 }
 
 impl Sieve {
@@ -69,25 +67,21 @@ impl Sieve {
     }
 
     fn by((first, third): (i16, i16), grams: &[(u32, bool)]) -> Self {
-        let (edges, sure) = (Box::new([0; SLOTS]), Box::new([0; 1 << (SURE - 5)]));
-        let mut sieve = Self { first, third, edges, sure, sure_of_three: Box::new([0; 1 << (SURE_OF_THREE - 5)]) };
+        let mut sieve = Self { first, third, edges: Box::new([0; SLOTS]), sure: Box::new([0; 1 << SURE]) };
         let mut add = |three: u32, edges: u16| {
             sieve.edges.get_mut(slot(three, first, third)).into_iter().for_each(|known| *known |= edges);
-        };
-        let put = |bits: &mut [u32], hash: u32| {
-            bits.get_mut((hash >> 5) as usize).into_iter().for_each(|bits| *bits |= 1 << (hash & 31));
         };
         for (gram, any) in grams {
             let before = u16::from(edge(*gram as u8));
             if *any {
                 (0..ANY).for_each(|last| add(gram >> 8 & 0xFFFF | last << 16, before));
                 add(*gram, 0xFF00);
-                put(&mut *sieve.sure_of_three, hash_of_three(*gram));
             } else {
                 add(gram >> 8, before);
                 add(*gram, u16::from(edge((gram >> 24) as u8)) << 8);
-                put(&mut *sieve.sure, hash_of_all(*gram));
             }
+            let fourth = if *any { u32::MAX } else { 1 << fourth(*gram) };
+            sieve.sure.get_mut(hash_of_three(*gram)).into_iter().for_each(|known| *known |= fourth);
         }
         sieve
     }
@@ -123,8 +117,7 @@ impl Sieve {
     /// are by chance.
     #[inline(always)]
     pub(super) fn surely_has(&self, gram: u32) -> bool {
-        let has = |bits: &[u32], hash: u32| bits.get((hash >> 5) as usize).map_or(0, |bits| bits >> (hash & 31) & 1);
-        has(&*self.sure, hash_of_all(gram)) | has(&*self.sure_of_three, hash_of_three(gram)) != 0
+        self.sure.get(hash_of_three(gram)).is_some_and(|known| known >> fourth(gram) & 1 != 0)
     }
 
     /// Whether a keyword may have these bytes at an even place.
@@ -157,13 +150,14 @@ fn slots<S: Simd>(grams: u8x64<S>, factors: i16x32<S>) -> u32x16<S> {
 }
 
 #[inline(always)]
-fn hash_of_all(gram: u32) -> u32 {
-    (gram | SMALL).wrapping_mul(0x85eb_ca6b) >> (u32::BITS - SURE)
+fn hash_of_three(gram: u32) -> usize {
+    (((gram | SMALL) << 8).wrapping_mul(0x85eb_ca6b) >> (u32::BITS - SURE)) as usize
 }
 
+/// The last byte, without the bits that tell small letters from capital ones, and from most other bytes.
 #[inline(always)]
-fn hash_of_three(gram: u32) -> u32 {
-    ((gram | SMALL) << 8).wrapping_mul(0x85eb_ca6b) >> (u32::BITS - SURE_OF_THREE)
+fn fourth(gram: u32) -> u32 {
+    gram >> 24 & 31
 }
 
 /// The lower half of a byte, and what it is not: so all of it must be there where several are laid over each other.

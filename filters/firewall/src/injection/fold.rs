@@ -145,12 +145,23 @@ fn fold_char(char: char, push: &mut impl FnMut(char)) {
     }
 }
 
+/// Accents, vowel points and stretching marks that people leave out.
+#[inline]
+pub(super) fn is_left_out(char: char) -> bool {
+    match char {
+        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' => true,
+        // Most are letters.
+        '\u{370}'..='\u{482}' | '\u{48a}'..='\u{590}' | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}' => false,
+        '\u{483}'..='\u{8ff}' => is_combining_mark(char) || matches!(char, '\u{7fa}' | '\u{883}'..='\u{885}'),
+        _ => false,
+    }
+}
+
 /// Folds a small letter without accents, or what is no letter.
 fn fold_small(char: char, push: &mut impl FnMut(char)) {
     match char {
-        // Accents, vowel points and stretching marks that people leave out.
-        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{ad}' => {}
-        '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {}
+        _ if is_left_out(char) => {}
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {}
         'أ' | 'إ' | 'آ' | 'ٱ' => push('ا'),
         'ى' | 'ی' => push('ي'),
         'ة' => push('ه'),

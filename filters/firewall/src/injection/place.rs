@@ -11,7 +11,7 @@ const SHORT: usize = 4;
 
 /// No marked cue in ASCII letters has as many bytes, and none is spread over more.
 pub(super) const CUE: usize = 36;
-const SPREAD: usize = 300;
+pub(super) const SPREAD: usize = 300;
 
 /// The character's border at or before a place.
 pub(super) fn floor(text: &str, at: usize) -> usize {

@@ -2,6 +2,7 @@
 
 mod cheap;
 mod figures;
+mod marks;
 
 use std::fs;
 

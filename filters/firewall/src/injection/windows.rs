@@ -61,6 +61,25 @@ impl Windows {
         }
     }
 
+    /// Calls `found` with the parts of a text around which not everything is in these: what stands [around](Windows::add) a
+    /// trigger there is not.
+    pub(super) fn each_open(&self, length: usize, found: &mut dyn FnMut(Range<usize>)) {
+        let mut open = 0;
+        for part in &self.0 {
+            let from = if part.start == 0 { 0 } else { part.start.saturating_add(BEFORE) };
+            let to = if part.end >= length { length } else { part.end.saturating_sub(AFTER - 1) };
+            if from < to {
+                if open < from {
+                    found(open..from);
+                }
+                open = to;
+            }
+        }
+        if open < length {
+            found(open..length);
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Range<usize>> {
         self.0.iter().cloned()
     }
@@ -142,6 +161,21 @@ mod tests {
             for at in places {
                 let (from, to) = (at.saturating_sub(BEFORE), (at + AFTER).min(9000));
                 prop_assert_eq!(all.iter().filter(|window| window.start <= from && to <= window.end).count(), 1);
+            }
+        }
+
+        /// Around whatever is not open, everything is looked at, and around nothing else.
+        #[test]
+        fn what_is_open_is_not_looked_at_all_around(places in prop::collection::vec(0usize..9000, 0..12)) {
+            let mut windows = Windows::default();
+            places.iter().for_each(|at| windows.add_script(*at, 9000));
+            windows.settle();
+            let mut open = vec![false; 9000];
+            windows.each_open(9000, &mut |part| open[part].fill(true));
+            for (at, open) in open.into_iter().enumerate() {
+                let (from, to) = (at.saturating_sub(BEFORE), (at + AFTER).min(9000));
+                let all_around = windows.iter().any(|window| window.start <= from && to <= window.end);
+                prop_assert_eq!(open, !all_around, "{}", at);
             }
         }
 

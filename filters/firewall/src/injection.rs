@@ -53,6 +53,8 @@ pub(crate) struct InjectionScratch {
     /// What is near the triggers, and near letters with accents.
     near: Windows,
     accents: Windows,
+    /// What is around links that carry something.
+    links: Windows,
     folded: Folded,
     hits: Vec<Hit>,
     tally: Tally,
@@ -148,22 +150,33 @@ impl Injection {
     /// Finds where there may be reason to look closer: links that carry something, other alphabets, and what is near
     /// triggers, which are only pieces of cues, the cues of which there is one in every sign.
     fn find_places(&self, view: &str, seen: &Hits, scratch: &mut InjectionScratch) {
-        let InjectionScratch { windows, near, accents, .. } = scratch;
-        for hit in seen.cues() {
-            if !self.lexicon.is_link(hit) {
-                if self.lexicon.may_be_cue(view, hit) {
-                    near.put(place::around(view, hit.at..hit.at, place::CUE));
-                }
-            } else if link::carries(view, hit.at).is_some() {
-                windows.add(hit.at, view.len());
-            }
-        }
+        let InjectionScratch { windows, near, accents, links, .. } = scratch;
         if !seen.planes.are_plain() {
             windows::foreign(view, &mut |at, kind| match kind {
                 Foreign::Script => windows.add_script(at.start, view.len()),
                 Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED + windows::BESIDE)),
             });
+            accents.settle();
+            // Of a text in another language, all is looked at: to ask before would take as long.
+            let long = accents.iter().filter(|part| part.len() > windows::LONG);
+            long.for_each(|part| windows.put(windows::around(part, view.len())));
+            windows.settle();
         }
+        let is_known = |at: usize| {
+            let reach = at.saturating_sub(place::SPREAD)..at.saturating_add(place::SPREAD);
+            !windows.is_empty() && windows.have(&windows::around(reach, view.len()))
+        };
+        links.clear();
+        for hit in seen.cues() {
+            if !self.lexicon.is_link(hit) {
+                if !is_known(hit.at) && self.lexicon.may_be_cue(view, hit) {
+                    near.put(place::around(view, hit.at..hit.at, place::CUE));
+                }
+            } else if link::carries(view, hit.at).is_some() {
+                links.add(hit.at, view.len());
+            }
+        }
+        links.iter().for_each(|part| windows.put(part));
     }
 
     /// The same where no triggers are known: the cues may be wherever not all around is looked at already.
@@ -185,8 +198,10 @@ impl Injection {
     /// Looks closer: no part of the text twice.
     fn find_reasons(&self, view: &str, scratch: &mut InjectionScratch) {
         let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
+        windows.settle();
         near.settle();
         accents.settle();
+        accents.retain(|part| !windows.have(&windows::around(part.clone(), view.len())));
         for (part, accents) in near.iter().map(|part| (part, false)).chain(accents.iter().map(|part| (part, true))) {
             folded.fold(view, place::floor(view, part.start)..place::ceil(view, part.end));
             let found = &mut |known: &Known, at| {

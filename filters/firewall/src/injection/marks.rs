@@ -35,27 +35,33 @@ impl Iterator for Marks<'_> {
 
     fn next(&mut self) -> Option<Range<usize>> {
         loop {
-            let rest = self.text.get(self.at..)?;
-            let ascii = ascii(rest.as_bytes());
-            if let Some(last) = ascii.checked_sub(1) {
-                self.before = rest.as_bytes().get(last).map(|byte| char::from(*byte));
-                self.at += ascii;
+            let unmarked = unmarked(self.text.as_bytes().get(self.at..)?);
+            let start = self.at + unmarked;
+            let (known, rest) = self.text.split_at_checked(start)?;
+            if unmarked > 0 {
+                self.before = known.chars().next_back();
             }
-            for c in rest.get(ascii..)?.chars() {
-                if c.is_ascii() {
-                    break;
-                }
-                let start = self.at;
-                self.at += c.len_utf8();
-                if !is_letter(c) && self.before.is_some_and(|before| is_needless(before, c)) {
-                    return Some(start..self.at);
-                }
-                self.before = Some(c);
+            let c = rest.chars().next()?;
+            self.at = start + c.len_utf8();
+            if !is_letter(c) && self.before.is_some_and(|before| is_needless(before, c)) {
+                return Some(start..self.at);
             }
-            if self.at >= self.text.len() {
-                return None;
-            }
+            self.before = Some(c);
         }
+    }
+}
+
+/// How many bytes a text begins with that by their first ones are ASCII, or letters.
+fn unmarked(text: &[u8]) -> usize {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [0..=0x7f, ..] => rest.get(ascii(rest)..).unwrap_or_default(),
+            [0xc2..=0xcb | 0xce..=0xd1 | 0xda, _, rest @ ..] => rest,
+            [0xd8, 0xa0..=0xbf, rest @ ..] | [0xd9, 0x81..=0x8a, rest @ ..] => rest,
+            [0xe4..=0xe9 | 0xeb | 0xec, _, _, rest @ ..] | [0xe3, 0x81 | 0x83, _, rest @ ..] => rest,
+            _ => return text.len() - rest.len(),
+        };
     }
 }
 
@@ -103,4 +109,19 @@ fn is_own(letter: char, mark: char) -> bool {
 fn is_common(mark: char) -> bool {
     matches!(mark, '\u{1ab0}'..='\u{1aff}' | '\u{1cd0}'..='\u{1cff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}' | '\u{1d165}'..='\u{1d1ad}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_over_is_no_mark() {
+        for c in '\0'..=char::MAX {
+            let passed = unmarked(c.to_string().as_bytes());
+            assert!(passed == 0 || passed == c.len_utf8(), "{c:?}");
+            let mark = is_left_out(c) || c == '\u{180a}' || is_combining_mark(c);
+            assert!(!mark || (passed == 0 && !is_letter(c)), "{c:?}");
+        }
+    }
 }

@@ -10,15 +10,23 @@ const BEFORE: usize = 300;
 const AFTER: usize = 420;
 /// So much behind letters of another alphabet nothing else is looked for.
 const SKIPPED: usize = AFTER / 2;
-/// No marked cue takes as many bytes where it is written with its accents. Accents nearer to each other than this are seen to
-/// together.
+/// No marked cue takes as many bytes where it is written with its accents.
 pub(super) const ACCENTED: usize = 65;
+/// Parts near accents that are longer need not have a cue to be looked at.
+pub(super) const LONG: usize = BEFORE + AFTER;
 /// As much more is seen around them: who writes one cue with accents hides another one beside it.
 pub(super) const BESIDE: usize = 32;
+/// Accents nearer to each other are seen to together: what is near them touches.
+const TOGETHER: usize = 2 * (ACCENTED + BESIDE) - 8;
 
 /// Parts of a text. Once they are [settled](Windows::settle): in order, and none touches another.
 #[derive(Default)]
 pub(super) struct Windows(Vec<Range<usize>>);
+
+/// A part, and what stands around triggers in it.
+pub(super) fn around(part: Range<usize>, length: usize) -> Range<usize> {
+    part.start.saturating_sub(BEFORE)..part.end.saturating_add(AFTER).min(length)
+}
 
 impl Windows {
     pub(super) fn clear(&mut self) {
@@ -31,7 +39,7 @@ impl Windows {
 
     /// Adds what stands around a trigger. Triggers come in any order, mostly from the left.
     pub(super) fn add(&mut self, at: usize, length: usize) {
-        self.put(at.saturating_sub(BEFORE)..at.saturating_add(AFTER).min(length));
+        self.put(around(at..at, length));
     }
 
     /// Adds what stands around letters of another alphabet, and around whatever is [not looked for](SKIPPED) behind them.
@@ -45,6 +53,17 @@ impl Windows {
             Some(last) if last.start <= part.start && part.start <= last.end => last.end = last.end.max(part.end),
             _ => self.0.push(part),
         }
+    }
+
+    /// Leaves the parts of which this is true.
+    pub(super) fn retain(&mut self, is: impl Fn(&Range<usize>) -> bool) {
+        self.0.retain(is);
+    }
+
+    /// Whether a part is in one of these.
+    pub(super) fn have(&self, part: &Range<usize>) -> bool {
+        let before = self.0.partition_point(|known| known.start <= part.start);
+        before.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|known| part.end <= known.end)
     }
 
     /// Puts the parts in order, and joins those that touch.
@@ -113,7 +132,7 @@ pub(super) fn foreign(text: &str, found: &mut impl FnMut(Range<usize>, Foreign))
         at = match kind(char) {
             Some(Foreign::Accent) => {
                 match &mut accents {
-                    Some(accents) if at - accents.end <= ACCENTED => accents.end = at,
+                    Some(accents) if at - accents.end <= TOGETHER => accents.end = at,
                     _ => accents.replace(at..at).into_iter().for_each(|accents| found(accents, Foreign::Accent)),
                 }
                 at + char.len_utf8()
@@ -138,14 +157,28 @@ fn first_foreign(bytes: &[u8]) -> Option<usize> {
 }
 
 fn kind(char: char) -> Option<Foreign> {
-    let foreign = !char.is_ascii() && char.is_alphabetic() && !matches!(char, 'ª' | 'µ' | 'º');
-    if is_accented(char) { Some(Foreign::Accent) } else { foreign.then_some(Foreign::Script) }
+    match char {
+        // Most of the letters of whole texts.
+        '\u{400}'..='\u{481}' | '\u{620}'..='\u{657}' | '\u{4e00}'..='\u{9fff}' => Some(Foreign::Script),
+        '\0'..='\u{7f}' | 'ª' | 'µ' | 'º' => None,
+        _ if is_accented(char) => Some(Foreign::Accent),
+        _ => char.is_alphabetic().then_some(Foreign::Script),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn letters_are_foreign() {
+        for c in '\0'..='\u{ffff}' {
+            let is_letter = !c.is_ascii() && c.is_alphabetic() && !matches!(c, 'ª' | 'µ' | 'º');
+            let known = if is_accented(c) { Some(Foreign::Accent) } else { is_letter.then_some(Foreign::Script) };
+            assert_eq!(kind(c), known, "{c:?}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -30,6 +30,7 @@ use crate::scan::Origin;
 use crate::view::View;
 
 use fold::Folded;
+pub(crate) use fold::reads_the_same;
 use lexicon::{Hit, Known, Lexicon, Special};
 use tally::{Cue, Tally};
 use windows::{Foreign, Windows};

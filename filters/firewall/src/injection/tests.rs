@@ -3,6 +3,7 @@
 mod cheap;
 mod figures;
 mod marks;
+mod seen;
 
 use std::fs;
 

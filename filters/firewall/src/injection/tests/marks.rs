@@ -75,7 +75,7 @@ fn marked(text: &str, marks: &[char], share: u32, seed: u32) -> String {
 }
 
 /// The injections of the crate's corpora that are found, and who speaks.
-static FOUND: LazyLock<Vec<(String, Origin)>> = LazyLock::new(|| {
+pub(super) static FOUND: LazyLock<Vec<(String, Origin)>> = LazyLock::new(|| {
     let mut judge = Judge::new();
     let files = [
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/injection.jsonl"),

@@ -2,7 +2,8 @@
 //!
 //! 1. The [`Lexicon`] names cues, by what they mean and in which language, and which of them, near
 //!    each other, are a sign of an injection: `policies/firewall/injection.toml`.
-//! 2. The rarer cues are looked for in the whole text. Where none is, nothing else is done.
+//! 2. The rarer cues are looked for in the whole text. Where none is, nothing else is done. Of a text with [marks] that
+//!    its letters do not need, what is left without them is judged instead.
 //! 3. Around them the text is [folded](fold) and all cues are looked for; the [`Tally`] adds up
 //!    what stands close together.
 //! 4. Who speaks is weighed: an order in a tool's result more than one by the person who asks, and
@@ -13,6 +14,7 @@
 mod fold;
 mod lexicon;
 mod link;
+mod marks;
 mod place;
 mod tally;
 #[cfg(test)]
@@ -25,8 +27,10 @@ use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, Hits};
 use crate::rule::Rule;
 use crate::scan::Origin;
+use crate::view::View;
 
 use fold::Folded;
+pub(crate) use fold::reads_the_same;
 use lexicon::{Hit, Known, Lexicon, Special};
 use tally::{Cue, Tally};
 use windows::{Foreign, Windows};
@@ -50,6 +54,8 @@ pub(crate) struct InjectionScratch {
     /// What is near the triggers, and near letters with accents.
     near: Windows,
     accents: Windows,
+    /// What is around links that carry something.
+    links: Windows,
     folded: Folded,
     hits: Vec<Hit>,
     tally: Tally,
@@ -103,8 +109,28 @@ impl Injection {
         seen: &Hits,
         scratch: &mut InjectionScratch,
     ) -> Option<Judged<'_>> {
+        let bare = if seen.planes.are_plain() { None } else { marks::without(view) };
+        let Some(View { text: bare, map }) = bare else { return self.judge(view, origin, Some(seen), scratch) };
+        let judged = self.judge(&bare, origin, None, scratch)?;
+        Some(Judged { span: map.source(judged.span.clone()), ..judged })
+    }
+
+    /// Judges a text by what the engine has seen in it, if it has.
+    fn judge(
+        &self,
+        view: &str,
+        origin: Origin,
+        seen: Option<&Hits>,
+        scratch: &mut InjectionScratch,
+    ) -> Option<Judged<'_>> {
         scratch.windows.clear();
-        self.find_reasons(view, seen, scratch);
+        scratch.near.clear();
+        scratch.accents.clear();
+        match seen {
+            Some(seen) => self.find_places(view, seen, scratch),
+            None => self.find_all_places(view, scratch),
+        }
+        self.find_reasons(view, scratch);
         if scratch.windows.is_empty() {
             return None;
         }
@@ -122,30 +148,61 @@ impl Injection {
         (cluster.score >= self.threshold).then_some(Judged { rule, span: cluster.span, score: cluster.score })
     }
 
-    /// Finds where there is reason to look closer: links that carry something, other alphabets, and near triggers, which
-    /// are only pieces of cues, the cues of which there is one in every sign. No part of the text is looked at twice for
-    /// either.
-    fn find_reasons(&self, view: &str, seen: &Hits, scratch: &mut InjectionScratch) {
-        let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
-        near.clear();
-        accents.clear();
-        for hit in seen.cues() {
-            if !self.lexicon.is_link(hit) {
-                if self.lexicon.may_be_cue(view, hit) {
-                    near.put(place::around(view, hit.at..hit.at, place::CUE));
-                }
-            } else if link::carries(view, hit.at).is_some() {
-                windows.add(hit.at, view.len());
-            }
-        }
+    /// Finds where there may be reason to look closer: links that carry something, other alphabets, and what is near
+    /// triggers, which are only pieces of cues, the cues of which there is one in every sign.
+    fn find_places(&self, view: &str, seen: &Hits, scratch: &mut InjectionScratch) {
+        let InjectionScratch { windows, near, accents, links, .. } = scratch;
         if !seen.planes.are_plain() {
             windows::foreign(view, &mut |at, kind| match kind {
                 Foreign::Script => windows.add_script(at.start, view.len()),
                 Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED + windows::BESIDE)),
             });
+            accents.settle();
+            // Of a text in another language, all is looked at: to ask before would take as long.
+            let long = accents.iter().filter(|part| part.len() > windows::LONG);
+            long.for_each(|part| windows.put(windows::around(part, view.len())));
+            windows.settle();
         }
+        let is_known = |at: usize| {
+            let reach = at.saturating_sub(place::SPREAD)..at.saturating_add(place::SPREAD);
+            !windows.is_empty() && windows.have(&windows::around(reach, view.len()))
+        };
+        links.clear();
+        for hit in seen.cues() {
+            if !self.lexicon.is_link(hit) {
+                if !is_known(hit.at) && self.lexicon.may_be_cue(view, hit) {
+                    near.put(place::around(view, hit.at..hit.at, place::CUE));
+                }
+            } else if link::carries(view, hit.at).is_some() {
+                links.add(hit.at, view.len());
+            }
+        }
+        links.iter().for_each(|part| windows.put(part));
+    }
+
+    /// The same where no triggers are known: the cues may be wherever not all around is looked at already.
+    fn find_all_places(&self, view: &str, scratch: &mut InjectionScratch) {
+        let InjectionScratch { windows, accents, .. } = scratch;
+        link::begin(view).filter(|at| link::carries(view, *at).is_some()).for_each(|at| windows.add(at, view.len()));
+        windows::foreign(view, &mut |at, kind| {
+            if kind == Foreign::Script {
+                windows.add_script(at.start, view.len());
+            }
+        });
+        windows.settle();
+        windows.each_open(view.len(), &mut |part| {
+            let end = part.end.saturating_add(place::SPREAD).min(view.len());
+            accents.put(part.start.saturating_sub(windows::BESIDE)..end);
+        });
+    }
+
+    /// Looks closer: no part of the text twice.
+    fn find_reasons(&self, view: &str, scratch: &mut InjectionScratch) {
+        let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
+        windows.settle();
         near.settle();
         accents.settle();
+        accents.retain(|part| !windows.have(&windows::around(part.clone(), view.len())));
         for (part, accents) in near.iter().map(|part| (part, false)).chain(accents.iter().map(|part| (part, true))) {
             folded.fold(view, place::floor(view, part.start)..place::ceil(view, part.end));
             let found = &mut |known: &Known, at| {

@@ -14,6 +14,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, mask16x32, u16x32};
 
 use groups::{Around, Entry, Groups};
+use rarity::Shared;
 use short::Shorts;
 use sieve::{Bits, SEEN, Sieve};
 
@@ -78,8 +79,9 @@ impl Keywords {
     pub(crate) fn new(keywords: &[Keyword]) -> Self {
         let (mut four, mut three, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut grams, mut short) = (Vec::new(), Shorts::default());
+        let shared = Shared::new(keywords.iter().map(|keyword| keyword.text.as_slice()));
         for (number, keyword) in (0u32..).zip(keywords) {
-            let place = rarity::rarest(&keyword.text);
+            let place = rarity::rarest(&keyword.text, &shared);
             let entry = Entry::new(number, place, keyword, bytes.len());
             match *keyword.text.get(place..).unwrap_or_default() {
                 [a, b, c, d, ..] => {

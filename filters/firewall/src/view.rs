@@ -88,6 +88,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn letters_that_are_passed_over_are_seen_as_they_are() {
+        for c in '\u{80}'..=char::MAX {
+            let text = format!("Ā{c}");
+            let passed = fold::letters(c.to_string().as_bytes());
+            assert!(
+                passed == 0 || (passed == c.len_utf8() && seen(&c.to_string()) == c.to_string() && seen(&text) == text),
+                "{c:?}"
+            );
+        }
+    }
+
     proptest! {
         /// A text that the planes call plain is seen as it stands.
         #[test]

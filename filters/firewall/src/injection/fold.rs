@@ -1,13 +1,14 @@
 //! A part of a text as the lexicon is written: small letters without accents, one space between
 //! words, ASCII punctuation; and where each byte of it comes from.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
-use crate::view::Map;
+use crate::view::{Map, View};
 
 /// Two spaces, of which one is left.
 static SPACES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"  "));
@@ -19,6 +20,8 @@ pub(super) struct Folded {
     map: Map,
     /// Where the part ends.
     end: usize,
+    /// Where in the map a place was looked for last.
+    last: Cell<usize>,
 }
 
 impl Folded {
@@ -26,26 +29,42 @@ impl Folded {
     pub(super) fn fold(&mut self, text: &str, part: Range<usize>) {
         self.bytes.clear();
         self.map.clear();
+        self.last.set(0);
         self.end = part.end;
         let mut at = part.start;
         let mut rest = text.get(part).unwrap_or_default();
         while let Some(byte) = rest.bytes().next() {
-            if byte.is_ascii() {
+            let size = if byte.is_ascii() {
                 let ascii = rest.bytes().take_while(u8::is_ascii).count();
-                let (now, then) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
-                self.push_all(now.as_bytes(), at);
-                at += now.len();
-                rest = then;
+                self.push_all(rest.as_bytes().get(..ascii).unwrap_or_default(), at);
+                ascii
             } else {
-                let mut chars = rest.chars();
-                for char in chars.by_ref().take(1) {
-                    let from = at..at + char.len_utf8();
-                    fold_char(char, &mut |char| self.push(char, &from));
-                    at = from.end;
-                }
-                rest = chars.as_str();
-            }
+                self.push_foreign(rest, at)
+            };
+            at += size;
+            rest = rest.get(size..).unwrap_or_default();
         }
+    }
+
+    /// Goes on with the beginning of what is not ASCII; how many bytes of it.
+    fn push_foreign(&mut self, rest: &str, at: usize) -> usize {
+        let mut chars = rest.chars();
+        let Some(first) = chars.next() else { return 0 };
+        let size = first.len_utf8();
+        if !stands(first) {
+            let from = at..at + size;
+            match latin(first) {
+                Some([one, 0]) => self.push(char::from(*one), &from),
+                Some(both) => both.iter().for_each(|part| self.push(char::from(*part), &from)),
+                None => fold_char(first, &mut |char| self.push(char, &from)),
+            }
+            return size;
+        }
+        let others = chars.take_while(|char| char.len_utf8() == size && stands(*char)).count();
+        let all = size + others * size;
+        self.map.go_on_all(self.bytes.len(), at, size as u8, all);
+        self.bytes.extend_from_slice(rest.as_bytes().get(..all).unwrap_or_default());
+        all
     }
 
     /// The folded text.
@@ -55,7 +74,7 @@ impl Folded {
 
     /// The place in the text of a place in the folded text.
     pub(super) fn place(&self, at: usize) -> usize {
-        if at < self.bytes.len() { self.map.source(at..at).start } else { self.end }
+        if at < self.bytes.len() { self.map.start(at, &self.last) } else { self.end }
     }
 
     /// Whether a part of it is written with accents in the text.
@@ -97,6 +116,37 @@ impl Folded {
     }
 }
 
+/// Whether it is a letter that is folded to itself, as most are of texts in some alphabets.
+#[inline]
+fn stands(char: char) -> bool {
+    match char {
+        'й' | '\u{629}' | '\u{649}' => false,
+        'а'..='я' | '\u{626}'..='\u{63f}' | '\u{641}'..='\u{64a}' => true,
+        '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => true,
+        _ => false,
+    }
+}
+
+/// The first letter that is not ASCII, and what each from there on is folded to, where that is one or two letters of ASCII.
+const FIRST: u32 = 0xc0;
+static LATIN: LazyLock<Vec<[u8; 2]>> = LazyLock::new(|| (FIRST..0x250).filter_map(char::from_u32).map(two).collect());
+
+#[inline]
+fn latin(char: char) -> Option<&'static [u8; 2]> {
+    let number = u32::from(char).checked_sub(FIRST)?;
+    LATIN.get(number as usize).filter(|[first, _]| *first != 0)
+}
+
+fn two(char: char) -> [u8; 2] {
+    let mut parts = String::new();
+    fold_char(char, &mut |part| parts.push(part));
+    match *parts.as_bytes() {
+        [one] if parts.is_ascii() => [one, 0],
+        [one, two] if parts.is_ascii() => [one, two],
+        _ => [0; 2],
+    }
+}
+
 /// A byte of ASCII as it is folded: many are at once.
 #[inline(always)]
 fn fold_ascii(byte: u8) -> u8 {
@@ -114,6 +164,30 @@ pub(super) fn is_accented(char: char) -> bool {
         '\u{300}'..='\u{36f}' => true,
         _ => false,
     }
+}
+
+/// Whether a view of a text is folded as the text is, and has its letters where the text has them: then it is enough to judge
+/// the view.
+pub(crate) fn reads_the_same(text: &str, view: &View) -> bool {
+    view.changes(text.len()).all(|(made, given)| {
+        let (made, given) = (view.text.get(made).unwrap_or_default(), text.get(given).unwrap_or_default());
+        let has_letters = |part: &str| part.chars().any(char::is_alphabetic);
+        few(made).is_some_and(|folded| few(given) == Some(folded)) && has_letters(made) == has_letters(given)
+    })
+}
+
+/// A few characters as they are folded, and how many there are.
+fn few(text: &str) -> Option<([char; 16], usize)> {
+    let (mut folded, mut count) = (['\0'; 16], 0);
+    let mut put = |char| {
+        folded.get_mut(count).into_iter().for_each(|slot| *slot = char);
+        count += 1;
+    };
+    text.chars().for_each(|char| match char {
+        '\0'..='\u{7f}' => put(char::from(fold_ascii(char as u8))),
+        char => fold_char(char, &mut put),
+    });
+    (count <= folded.len()).then_some((folded, count))
 }
 
 /// Folds a cue of the lexicon.
@@ -145,12 +219,23 @@ fn fold_char(char: char, push: &mut impl FnMut(char)) {
     }
 }
 
+/// Accents, vowel points and stretching marks that people leave out.
+#[inline]
+pub(super) fn is_left_out(char: char) -> bool {
+    match char {
+        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' => true,
+        // Most are letters.
+        '\u{370}'..='\u{482}' | '\u{48a}'..='\u{590}' | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}' => false,
+        '\u{483}'..='\u{8ff}' => is_combining_mark(char) || matches!(char, '\u{7fa}' | '\u{883}'..='\u{885}'),
+        _ => false,
+    }
+}
+
 /// Folds a small letter without accents, or what is no letter.
 fn fold_small(char: char, push: &mut impl FnMut(char)) {
     match char {
-        // Accents, vowel points and stretching marks that people leave out.
-        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{ad}' => {}
-        '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => {}
+        _ if is_left_out(char) => {}
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' => {}
         'أ' | 'إ' | 'آ' | 'ٱ' => push('ا'),
         'ى' | 'ی' => push('ي'),
         'ة' => push('ه'),
@@ -161,10 +246,12 @@ fn fold_small(char: char, push: &mut impl FnMut(char)) {
         'đ' | 'Đ' => push('d'),
         'ł' | 'Ł' => push('l'),
         'ı' | 'İ' => push('i'),
+        '…' => ['.'; 3].into_iter().for_each(push),
+        '！' | '？' | '：' | '；' => char::from_u32(u32::from(char) - 0xfee0).into_iter().for_each(push),
         '‘' | '’' | 'ʼ' | '′' | '＇' => push('\''),
         '“' | '”' | '„' | '«' | '»' | '「' | '」' | '『' | '』' => push('"'),
-        '。' | '．' | '।' | '…' | '！' | '؟' | '？' => push('.'),
-        '，' | '、' | '،' | '；' | '：' | '؛' => push(','),
+        '。' | '．' | '।' | '؟' => push('.'),
+        '，' | '、' | '،' | '؛' => push(','),
         '｜' => push('|'),
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{2010}'..='\u{2015}' | '\u{2028}' | '\u{2029}' | '\u{202f}' => {
             push(' ')
@@ -218,11 +305,12 @@ mod tests {
     proptest! {
         /// Every place is one in the text, on a character, in order, whatever the text is.
         #[test]
-        fn every_place_is_in_the_text(text in "\\PC{0,200}|[a-z \\n]{0,300}|[aB \t-]{0,90}([é \u{301}]?[aB \n-]{1,9}){0,9}|[а-яßα Ω]{0,40}") {
+        fn every_place_is_in_the_text(text in "\\PC{0,200}|[a-z \\n]{0,300}|[aB \t-]{0,90}([é \u{301}]?[aB \n-]{1,9}){0,9}|[а-яßα Ω]{0,40}|([а-яا-يېًـ中-仿あかガ각é ]|ǆ){0,40}") {
             let mut folded = Folded::default();
             folded.fold(&text, 0..text.len());
             let places: Vec<_> = (0..=folded.bytes.len()).map(|at| folded.place(at)).collect();
             prop_assert!(places.is_sorted());
+            prop_assert!((0..folded.bytes.len()).rev().all(|at| folded.place(at) == folded.map.source(at..at).start));
             prop_assert!(places.iter().all(|at| text.is_char_boundary(*at)));
             // The same, character by character.
             let mut slow = Folded { end: text.len(), ..Folded::default() };
@@ -231,6 +319,14 @@ mod tests {
             }
             prop_assert_eq!(&folded.bytes, &slow.bytes);
             prop_assert_eq!(places, (0..=slow.bytes.len()).map(|at| slow.place(at)).collect::<Vec<_>>());
+        }
+
+        /// A view that is said to read the same is folded to the same.
+        #[test]
+        fn what_reads_the_same_is_folded_so(text in "([a-z ]{0,9}[’“”–…！：\u{a0}\u{200b}❤\u{fe0f}ａ½ﬁаʼ\u{0}é\u{336}é-]{1,2}){0,9}|\\PC{0,20}") {
+            if let Some(view) = crate::view::of(&text).filter(|view| reads_the_same(&text, view)) {
+                prop_assert_eq!(fold(&view.text), fold(&text));
+            }
         }
 
         /// What is folded stays as it is.

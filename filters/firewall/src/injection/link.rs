@@ -50,6 +50,16 @@ const SAID: &[&str] = &[
     "input",
 ];
 
+/// Where links begin.
+pub(super) fn begin(text: &str) -> impl Iterator<Item = usize> {
+    let begins = |at: &usize| {
+        let rest = text.as_bytes().get(*at..).unwrap_or_default();
+        let is = |begin: &&str| rest.get(..begin.len()).is_some_and(|part| part.eq_ignore_ascii_case(begin.as_bytes()));
+        BEGINNINGS.iter().any(is)
+    };
+    memchr::memchr2_iter(b']', b'<', text.as_bytes()).filter(begins)
+}
+
 /// What the link that begins here carries: at `](`, `<img`, `<iframe` or `<a `.
 pub(super) fn carries(text: &str, at: usize) -> Option<Carries> {
     let rest = text.as_bytes().get(at..)?;

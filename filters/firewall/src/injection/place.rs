@@ -11,7 +11,7 @@ const SHORT: usize = 4;
 
 /// No marked cue in ASCII letters has as many bytes, and none is spread over more.
 pub(super) const CUE: usize = 36;
-const SPREAD: usize = 300;
+pub(super) const SPREAD: usize = 300;
 
 /// The character's border at or before a place.
 pub(super) fn floor(text: &str, at: usize) -> usize {
@@ -35,18 +35,35 @@ pub(super) fn ceil(text: &str, at: usize) -> usize {
 pub(super) fn around(text: &str, at: Range<usize>, bytes: usize) -> Range<usize> {
     let before = text.as_bytes().get(..at.start).unwrap_or_default();
     let after = text.as_bytes().get(at.end..).unwrap_or_default();
-    let part = |byte: &&u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
-    let reach = |near: &mut dyn Iterator<Item = &u8>| {
-        let mut left = bytes;
-        near.take(SPREAD)
-            .take_while(|byte| {
-                left -= usize::from(part(byte));
-                left > 0
-            })
-            .count()
-    };
-    let (back, on) = (reach(&mut before.iter().rev()), reach(&mut after.iter()));
+    let back = reach(bytes, before.rchunks_exact(STEP), |known| before.iter().rev().skip(known));
+    let on = reach(bytes, after.chunks_exact(STEP), |known| after.iter().skip(known));
     floor(text, at.start - back)..ceil(text, at.end + on)
+}
+
+/// As many bytes are counted together.
+const STEP: usize = 32;
+
+/// How far it is to so many bytes: first by whole pieces, then by what is `behind` those.
+fn reach<'b, B: Iterator<Item = &'b u8>>(
+    bytes: usize,
+    pieces: impl Iterator<Item = &'b [u8]>,
+    behind: impl Fn(usize) -> B,
+) -> usize {
+    let part = |byte: &u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
+    let (mut left, mut known) = (bytes, 0);
+    for piece in pieces.take(SPREAD / STEP) {
+        let parts = piece.iter().map(|byte| u8::from(part(byte))).sum::<u8>();
+        if usize::from(parts) >= left {
+            break;
+        }
+        left -= usize::from(parts);
+        known += STEP;
+    }
+    let rest = behind(known).take(SPREAD - known).take_while(|byte| {
+        left -= usize::from(part(byte));
+        left > 0
+    });
+    known + rest.count()
 }
 
 /// Whether a line begins here, but for marks that stand before headings, quotes and list items.
@@ -120,7 +137,7 @@ pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Optio
         return None;
     }
     MARKS.iter().find_map(|(open, close)| {
-        let (lead, inside) = before.rsplit_once(*open)?;
+        let (lead, inside) = split_last(before, open)?;
         let (end, rest) = after.split_once(*close)?;
         let opened = if open == close { lead.matches(*open).count() % 2 == 0 } else { !inside.contains(*close) };
         let (lead, rest) = (lead.trim_end(), rest.trim_start());
@@ -130,6 +147,14 @@ pub(super) fn quotation(text: &str, place: &Range<usize>, worded: bool) -> Optio
         let spoken = lead.ends_with(leads) || lead.is_empty() && goes_on(rest, printed);
         (opened && spoken).then(|| place.start - inside.len()..place.end + end.len())
     })
+}
+
+/// What stands before the last of a mark, and behind it.
+fn split_last<'t>(text: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
+    let (last, rest) = mark.as_bytes().split_last()?;
+    let before = |end: usize| text.as_bytes().get(..end).unwrap_or_default();
+    let end = memchr::memrchr_iter(*last, text.as_bytes()).find(|end| before(*end).ends_with(rest))?;
+    Some((text.get(..end - rest.len())?, text.get(end + 1..)?))
 }
 
 /// Whether there may be a quotation mark in it.
@@ -168,8 +193,10 @@ pub(super) fn ends_sentence(text: &str, part: &Range<usize>) -> bool {
             _ => before.chars().nth(SHORT).is_some(),
         }
     };
+    let has = |first: u8| memchr::memchr(first, part.as_bytes()).is_some();
     [".", "!", "?", "\n\n", "\", \"", "', '", "。", "！", "？", "।"]
         .iter()
+        .filter(|mark| mark.bytes().next().is_some_and(has))
         .any(|mark| part.match_indices(mark).any(ends))
 }
 
@@ -247,6 +274,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_near_is_so_many_bytes_away(before in "([a-z]{0,40}[ \n-]{0,99}){0,6}", after in "([a-zé]{0,40}[ \n-]{0,99}){0,6}", bytes in 1usize..120) {
+            let part = |byte: u8| !matches!(byte, b' ' | b'\n' | b'-' | b'\t' | b'\r');
+            let slow = |near: &mut dyn Iterator<Item = u8>| {
+                let mut left = bytes;
+                near.take(SPREAD).take_while(|byte| { left -= usize::from(part(*byte)); left > 0 }).count()
+            };
+            let text = format!("{before}{after}");
+            let (back, on) = (slow(&mut before.bytes().rev()), slow(&mut after.bytes()));
+            let at = before.len();
+            let found = around(&text, at..at, bytes);
+            prop_assert_eq!(found, floor(&text, at - back)..ceil(&text, at + on));
+        }
+
+        #[test]
+        fn the_last_mark_is_found(text in "[a '\"`”“„«»「』é]{0,20}") {
+            for (open, close) in MARKS {
+                prop_assert_eq!(split_last(&text, open), text.rsplit_once(*open));
+                prop_assert_eq!(split_last(&text, close), text.rsplit_once(*close));
+            }
+        }
+
         /// Whatever stands where: on characters, and around the place.
         #[test]
         fn a_quotation_is_around_its_place(text in "[a-z \"'`„“”«».,:，é\n]{0,60}", at in 0usize..120, worded: bool) {

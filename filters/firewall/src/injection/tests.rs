@@ -2,6 +2,8 @@
 
 mod cheap;
 mod figures;
+mod marks;
+mod seen;
 
 use std::fs;
 

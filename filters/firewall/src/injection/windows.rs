@@ -10,15 +10,23 @@ const BEFORE: usize = 300;
 const AFTER: usize = 420;
 /// So much behind letters of another alphabet nothing else is looked for.
 const SKIPPED: usize = AFTER / 2;
-/// No marked cue takes as many bytes where it is written with its accents. Accents nearer to each other than this are seen to
-/// together.
+/// No marked cue takes as many bytes where it is written with its accents.
 pub(super) const ACCENTED: usize = 65;
+/// Parts near accents that are longer need not have a cue to be looked at.
+pub(super) const LONG: usize = BEFORE + AFTER;
 /// As much more is seen around them: who writes one cue with accents hides another one beside it.
 pub(super) const BESIDE: usize = 32;
+/// Accents nearer to each other are seen to together: what is near them touches.
+const TOGETHER: usize = 2 * (ACCENTED + BESIDE) - 8;
 
 /// Parts of a text. Once they are [settled](Windows::settle): in order, and none touches another.
 #[derive(Default)]
 pub(super) struct Windows(Vec<Range<usize>>);
+
+/// A part, and what stands around triggers in it.
+pub(super) fn around(part: Range<usize>, length: usize) -> Range<usize> {
+    part.start.saturating_sub(BEFORE)..part.end.saturating_add(AFTER).min(length)
+}
 
 impl Windows {
     pub(super) fn clear(&mut self) {
@@ -31,7 +39,7 @@ impl Windows {
 
     /// Adds what stands around a trigger. Triggers come in any order, mostly from the left.
     pub(super) fn add(&mut self, at: usize, length: usize) {
-        self.put(at.saturating_sub(BEFORE)..at.saturating_add(AFTER).min(length));
+        self.put(around(at..at, length));
     }
 
     /// Adds what stands around letters of another alphabet, and around whatever is [not looked for](SKIPPED) behind them.
@@ -47,6 +55,17 @@ impl Windows {
         }
     }
 
+    /// Leaves the parts of which this is true.
+    pub(super) fn retain(&mut self, is: impl Fn(&Range<usize>) -> bool) {
+        self.0.retain(is);
+    }
+
+    /// Whether a part is in one of these.
+    pub(super) fn have(&self, part: &Range<usize>) -> bool {
+        let before = self.0.partition_point(|known| known.start <= part.start);
+        before.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|known| part.end <= known.end)
+    }
+
     /// Puts the parts in order, and joins those that touch.
     pub(super) fn settle(&mut self) {
         if !self.0.is_sorted_by(|a, b| a.end < b.start) {
@@ -58,6 +77,25 @@ impl Windows {
                 }
                 touches
             });
+        }
+    }
+
+    /// Calls `found` with the parts of a text around which not everything is in these: what stands [around](Windows::add) a
+    /// trigger there is not.
+    pub(super) fn each_open(&self, length: usize, found: &mut dyn FnMut(Range<usize>)) {
+        let mut open = 0;
+        for part in &self.0 {
+            let from = if part.start == 0 { 0 } else { part.start.saturating_add(BEFORE) };
+            let to = if part.end >= length { length } else { part.end.saturating_sub(AFTER - 1) };
+            if from < to {
+                if open < from {
+                    found(open..from);
+                }
+                open = to;
+            }
+        }
+        if open < length {
+            found(open..length);
         }
     }
 
@@ -94,7 +132,7 @@ pub(super) fn foreign(text: &str, found: &mut impl FnMut(Range<usize>, Foreign))
         at = match kind(char) {
             Some(Foreign::Accent) => {
                 match &mut accents {
-                    Some(accents) if at - accents.end <= ACCENTED => accents.end = at,
+                    Some(accents) if at - accents.end <= TOGETHER => accents.end = at,
                     _ => accents.replace(at..at).into_iter().for_each(|accents| found(accents, Foreign::Accent)),
                 }
                 at + char.len_utf8()
@@ -119,14 +157,28 @@ fn first_foreign(bytes: &[u8]) -> Option<usize> {
 }
 
 fn kind(char: char) -> Option<Foreign> {
-    let foreign = !char.is_ascii() && char.is_alphabetic() && !matches!(char, 'ª' | 'µ' | 'º');
-    if is_accented(char) { Some(Foreign::Accent) } else { foreign.then_some(Foreign::Script) }
+    match char {
+        // Most of the letters of whole texts.
+        '\u{400}'..='\u{481}' | '\u{620}'..='\u{657}' | '\u{4e00}'..='\u{9fff}' => Some(Foreign::Script),
+        '\0'..='\u{7f}' | 'ª' | 'µ' | 'º' => None,
+        _ if is_accented(char) => Some(Foreign::Accent),
+        _ => char.is_alphabetic().then_some(Foreign::Script),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn letters_are_foreign() {
+        for c in '\0'..='\u{ffff}' {
+            let is_letter = !c.is_ascii() && c.is_alphabetic() && !matches!(c, 'ª' | 'µ' | 'º');
+            let known = if is_accented(c) { Some(Foreign::Accent) } else { is_letter.then_some(Foreign::Script) };
+            assert_eq!(kind(c), known, "{c:?}");
+        }
+    }
 
     proptest! {
         #[test]
@@ -142,6 +194,21 @@ mod tests {
             for at in places {
                 let (from, to) = (at.saturating_sub(BEFORE), (at + AFTER).min(9000));
                 prop_assert_eq!(all.iter().filter(|window| window.start <= from && to <= window.end).count(), 1);
+            }
+        }
+
+        /// Around whatever is not open, everything is looked at, and around nothing else.
+        #[test]
+        fn what_is_open_is_not_looked_at_all_around(places in prop::collection::vec(0usize..9000, 0..12)) {
+            let mut windows = Windows::default();
+            places.iter().for_each(|at| windows.add_script(*at, 9000));
+            windows.settle();
+            let mut open = vec![false; 9000];
+            windows.each_open(9000, &mut |part| open[part].fill(true));
+            for (at, open) in open.into_iter().enumerate() {
+                let (from, to) = (at.saturating_sub(BEFORE), (at + AFTER).min(9000));
+                let all_around = windows.iter().any(|window| window.start <= from && to <= window.end);
+                prop_assert_eq!(open, !all_around, "{}", at);
             }
         }
 

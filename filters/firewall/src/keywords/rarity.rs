@@ -21,10 +21,28 @@ pub(super) fn common() -> impl Iterator<Item = (u32, u32)> {
     WEIGHTS.iter().map(|(gram, weight)| (*gram, *weight))
 }
 
-/// Where the four bytes of a keyword stand that are seen least.
-pub(super) fn rarest(keyword: &[u8]) -> usize {
+/// Where the four bytes of a keyword stand that are seen least; where the sources do not tell, which the fewest others
+/// have.
+pub(super) fn rarest(keyword: &[u8], shared: &Shared<'_>) -> usize {
     let grams = keyword.windows(GRAM).enumerate();
-    grams.min_by_key(|(_, gram)| (weight(gram), letters(gram))).map_or(0, |(at, _)| at)
+    grams.min_by_key(|(_, gram)| (weight(gram), letters(gram), shared.of(gram))).map_or(0, |(at, _)| at)
+}
+
+/// How many times keywords have four bytes that are not ASCII.
+pub(super) struct Shared<'k>(HashMap<&'k [u8], u32>);
+
+impl<'k> Shared<'k> {
+    pub(super) fn new(keywords: impl Iterator<Item = &'k [u8]>) -> Self {
+        let mut times = HashMap::new();
+        for gram in keywords.filter(|keyword| !keyword.is_ascii()).flat_map(|keyword| keyword.windows(GRAM)) {
+            *times.entry(gram).or_default() += 1;
+        }
+        Self(times)
+    }
+
+    fn of(&self, gram: &[u8]) -> u32 {
+        self.0.get(gram).copied().unwrap_or(0)
+    }
 }
 
 fn weight(gram: &[u8]) -> u32 {

@@ -6,8 +6,9 @@ use super::Origin;
 use super::place::Place;
 use crate::engine::Hits;
 use crate::finding::Through;
-use crate::injection::{Injection, InjectionScratch};
+use crate::injection::{self, Injection, InjectionScratch};
 use crate::rule::Rule;
+use crate::view::View;
 
 /// The rule, the place in the text, how it was seen, and the score.
 type Strongest<'r> = (&'r Rule, Range<usize>, Through, u8);
@@ -22,6 +23,11 @@ pub(super) struct Injected<'r, 's> {
 impl<'r, 's> Injected<'r, 's> {
     pub(super) fn new(injection: Option<&'r Injection>, scratch: &'s mut InjectionScratch) -> Self {
         Self { injection, scratch, strongest: None }
+    }
+
+    /// Whether nothing is lost where a text is not judged, but what a reader sees of it.
+    pub(super) fn is_seen_in(&self, text: &str, view: &View) -> bool {
+        self.injection.is_none() || injection::reads_the_same(text, view)
     }
 
     /// Judges one view of the text, which was scanned last.

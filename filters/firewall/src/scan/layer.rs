@@ -46,6 +46,13 @@ impl Depth {
     }
 }
 
+/// What a reader sees of a text that does not stand so.
+struct Another {
+    view: View,
+    /// Whether an injection in the text is one in this.
+    same: bool,
+}
+
 /// Everything that stays the same from layer to layer.
 pub(super) struct Layers<'r, 's> {
     rules: &'r Rules,
@@ -79,9 +86,9 @@ impl<'r, 's> Layers<'r, 's> {
         self.told.number = number;
         self.seen.clear();
         let text = self.told.text(number);
-        self.judge(text, &Place::Source, Through::Plain)?;
+        let view = self.judge_unless_seen(text, &Place::Source, Through::Plain)?;
         let plain = self.hits.planes.are_plain();
-        self.seen(text, &Place::Source, Through::Plain, Depth::default())?;
+        self.seen(text, view, &Place::Source, Through::Plain, Depth::default())?;
         if let Some((rule, span, through, score)) = self.injected.take() {
             let secret = span.clone();
             let standing =
@@ -101,15 +108,38 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// Looks at a text, and below it.
     fn layer(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
-        self.judge(text, place, through)?;
-        self.seen(text, place, through, depth)
+        let view = self.judge_unless_seen(text, place, through)?;
+        self.seen(text, view, place, through, depth)
+    }
+
+    /// Looks at a text, and says what a reader sees of it, if that is something else. What reads the same is judged there
+    /// alone.
+    fn judge_unless_seen(
+        &mut self,
+        text: &str,
+        place: &Place<'_>,
+        through: Through,
+    ) -> Result<Option<Another>, Exhausted> {
+        self.scan(text, place, through, None)?;
+        // Most texts are seen as they stand.
+        let view = if self.hits.planes.are_plain() { None } else { view::of(text) };
+        let same = view.as_ref().is_some_and(|view| self.injected.is_seen_in(text, view));
+        if !same {
+            self.judge_scanned(text, place, through);
+        }
+        Ok(view.map(|view| Another { view, same }))
     }
 
     /// Looks at what a reader sees of a text that was scanned last, and below that.
-    fn seen(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
-        // Most texts are seen as they stand.
-        let view = if self.hits.planes.are_plain() { None } else { view::of(text) };
-        let Some(view) = view else { return self.below(text, place, through, depth) };
+    fn seen(
+        &mut self,
+        text: &str,
+        view: Option<Another>,
+        place: &Place<'_>,
+        through: Through,
+        depth: Depth,
+    ) -> Result<(), Exhausted> {
+        let Some(Another { view, same }) = view else { return self.below(text, place, through, depth) };
         // A dash that becomes `-`, or a letter that loses its accent, would belong to what is encoded beside it.
         let planes = std::mem::take(&mut self.hits.planes);
         let mut runs = std::mem::take(&mut self.hits.runs);
@@ -118,8 +148,10 @@ impl<'r, 's> Layers<'r, 's> {
         self.hidden(text, &mut runs, place, through, depth)?;
         self.hits.runs = runs;
         let place = Place::Parts(&view.map, place);
+        let stands = through;
         let through = if through == Through::Plain { Through::Normalised } else { through };
-        self.judge(&view.text, &place, through)?;
+        self.scan(&view.text, &place, through, None)?;
+        self.judge_scanned(&view.text, &place, if same { stands } else { through });
         self.below(&view.text, &place, through, depth)
     }
 
@@ -329,10 +361,15 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at one view of a text.
     fn judge(&mut self, view: &str, place: &Place<'_>, through: Through) -> Result<(), Exhausted> {
         self.scan(view, place, through, None)?;
+        self.judge_scanned(view, place, through);
+        Ok(())
+    }
+
+    /// Judges one view of a text, which was scanned last.
+    fn judge_scanned(&mut self, view: &str, place: &Place<'_>, through: Through) {
         if let Some(text) = self.told.texts.get(self.told.number) {
             self.injected.judge(view, text.origin, self.hits, place, through);
         }
-        Ok(())
     }
 
     /// Looks at one view of a text that is only believed in part: where a finding is sure.

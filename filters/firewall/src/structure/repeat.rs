@@ -93,7 +93,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_nearest_repetition_is_found(start in "[ab]{0,9}", unit in "[ab]{1,9}[a-z]{0,270}", at in 0usize..9) {
-            let bytes = [start.as_bytes(), &unit.as_bytes().repeat(9), &[b'.'; UNIT]].concat();
+            let bytes = [start.as_bytes(), &unit.as_bytes().repeat(9), &[b'.'; UNIT + PROBE]].concat();
             let rest = &bytes[at + 1..at + UNIT + PROBE];
             let slow = memchr::memmem::find(rest, &bytes[at..at + PROBE]).map(|distance| distance + 1);
             prop_assert_eq!(super::unit(&bytes, at), slow);

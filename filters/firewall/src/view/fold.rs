@@ -37,6 +37,8 @@ pub(super) struct Changes<'t> {
     /// The word that was looked at last: up to white space, a quote or a bracket.
     word: Range<usize>,
     token: bool,
+    /// Whether it has a letter of ASCII.
+    mixed: bool,
     /// Within it, the letters around the place.
     letters: Range<usize>,
     ascii: bool,
@@ -45,7 +47,7 @@ pub(super) struct Changes<'t> {
 }
 
 pub(super) fn changes(text: &str) -> Changes<'_> {
-    Changes { text, at: 0, word: 0..0, token: false, letters: 0..0, ascii: false, hidden: 0 }
+    Changes { text, at: 0, word: 0..0, token: false, mixed: false, letters: 0..0, ascii: false, hidden: 0 }
 }
 
 /// Whether a byte is seen as it stands.
@@ -73,6 +75,9 @@ impl Changes<'_> {
     /// Goes to the next character that is not plain ASCII.
     fn skip(&mut self) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        if rest.first().is_some_and(|byte| !is_plain(*byte)) {
+            return;
+        }
         for block in rest.chunks(64) {
             if block.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
                 self.at += block.len();
@@ -86,6 +91,15 @@ impl Changes<'_> {
     /// What a reader sees instead of a character.
     fn look(&mut self, c: char, at: usize) -> Option<Made> {
         match c {
+            // The most of what is not English: letters and ideographs that are seen and have no other form.
+            'À'..='ɏ'
+            | 'Ѐ'..='\u{482}'
+            | '\u{48A}'..='ԯ'
+            | '\u{620}'..='\u{6FF}'
+            | 'ぁ'..='ゖ'
+            | 'ァ'..='ヺ'
+            | '㐀'..='鿿'
+            | '가'..='힣' => self.letter(at, c),
             '\u{1B}' => {
                 self.at += terminal(self.text.get(self.at..).unwrap_or_default());
                 Some(Made::Nothing)
@@ -96,10 +110,7 @@ impl Changes<'_> {
             _ if is_invisible(c) => Some(Made::Nothing),
             '\u{2800}' => Some(Made::Char(' ')),
             _ if is_combining(c) => self.combining(at, c),
-            // Letters and ideographs that have no other form; the most of what is not English.
-            'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '㐀'..='鿿' | '가'..='힣' => {
-                self.letter(at, c)
-            }
+            'Ա'..='ჿ' => self.letter(at, c),
             // Lines, boxes, arrows, signs and faces, but for a stroke, a plus and a minus.
             '\u{2500}'..='\u{2570}' | '\u{2572}'..='\u{2794}' | '\u{2798}'..='\u{27BF}' => None,
             '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' => None,
@@ -112,6 +123,13 @@ impl Changes<'_> {
         self.enter(at);
         if self.token {
             return looks_like(c).map(Made::Char);
+        }
+        if !self.mixed {
+            self.at += letters(self.text.as_bytes().get(self.at..self.word.end).unwrap_or_default());
+            return None;
+        }
+        if c < '\u{370}' {
+            return None;
         }
         self.enter_letters(at);
         (self.ascii && confusable::is_foreign(c)).then(|| confusable::letter(c).map(Made::Char))?
@@ -164,9 +182,8 @@ impl Changes<'_> {
         let end = at + after.iter().take_while(|byte| !ENDS.has(**byte)).count();
         let word = bytes.get(start..end).unwrap_or_default();
         self.word = start..end;
-        self.token = word.len() >= 12
-            && word.iter().any(|byte| byte.is_ascii_digit() || *byte == b'_')
-            && word.iter().any(u8::is_ascii_alphabetic);
+        self.mixed = word.iter().any(u8::is_ascii_alphabetic);
+        self.token = self.mixed && word.len() >= 12 && word.iter().any(|byte| byte.is_ascii_digit() || *byte == b'_');
     }
 
     /// Looks at the letters around a place, once.
@@ -183,6 +200,18 @@ impl Changes<'_> {
         self.letters = start..end;
         let letters = self.text.as_bytes().get(start..end).unwrap_or_default();
         self.ascii = letters.iter().any(u8::is_ascii_alphabetic);
+    }
+}
+
+/// How many bytes a text begins with that by their first ones are letters that have no other form.
+pub(super) fn letters(text: &[u8]) -> usize {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [0xC4..=0xC8 | 0xD0 | 0xD1 | 0xD9..=0xDB, _, rest @ ..] | [0xD8, 0xA0..=0xBF, rest @ ..] => rest,
+            [0xE4..=0xE9 | 0xEB | 0xEC, _, _, rest @ ..] => rest,
+            _ => return text.len() - rest.len(),
+        };
     }
 }
 

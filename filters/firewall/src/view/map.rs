@@ -1,5 +1,6 @@
 //! Where each part of a view came from.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 /// As many bytes of a view are room that is kept.
@@ -61,6 +62,25 @@ impl View {
         self.text.push_str(text);
     }
 
+    /// The parts that do not stand in the source as they do here, and what they came from, of a source of this length.
+    pub(crate) fn changes(&self, length: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let runs = &self.map.runs;
+        let nexts = runs.iter().skip(1).map(|run| (run.at as usize, run.from as usize));
+        let ends = nexts.chain([(self.text.len(), length)]);
+        let first = runs.first().map_or(length, |run| run.from as usize);
+        let changes = runs.iter().zip(ends).flat_map(|(run, (end, next))| {
+            let came = run.block(end.saturating_sub(1)).end;
+            let copied = run.made == 1 && run.given == 1;
+            let changed = (!copied).then_some((run.at as usize..end, run.from as usize..came));
+            [changed, Some((end..end, came..next))]
+        });
+        [Some((0..0, 0..first))]
+            .into_iter()
+            .chain(changes)
+            .flatten()
+            .filter(|(made, given)| made.len() + given.len() > 0)
+    }
+
     /// Goes on with a part of itself, which was copied as it stands.
     pub(crate) fn repeat(&mut self, part: Range<usize>) {
         if part.is_empty() || self.text.get(part.clone()).is_none() {
@@ -117,6 +137,13 @@ impl Map {
         self.runs.push(Run { at, from, made, given });
     }
 
+    /// Goes on with so many bytes that came one by one from as many, in blocks of this size.
+    #[inline]
+    pub(crate) fn go_on_all(&mut self, at: usize, from: usize, size: u8, bytes: usize) {
+        self.go_on(at, from, size, size);
+        self.next = (from + bytes) as u32;
+    }
+
     fn repeat(&mut self, at: usize, part: Range<usize>) {
         let first = self.runs.partition_point(|run| run.at as usize <= part.start);
         let end = self.runs.partition_point(|run| (run.at as usize) < part.end).max(first);
@@ -142,6 +169,17 @@ impl Map {
         let last = part.end - 1;
         let end = self.run(last).map_or(part.end, |run| run.block(last).end);
         start..end.max(start)
+    }
+
+    /// The place in the source of one in the view, which is mostly a little behind the one that was asked for last.
+    pub(crate) fn start(&self, place: usize, last: &Cell<usize>) -> usize {
+        const NEAR: usize = 8;
+        let at = |number: usize| self.runs.get(number).map_or(usize::MAX, |run| run.at as usize);
+        let near = (last.get()..last.get() + NEAR).find(|number| at(*number) <= place && place < at(number + 1));
+        let number =
+            near.unwrap_or_else(|| self.runs.partition_point(|run| run.at as usize <= place).saturating_sub(1));
+        last.set(number);
+        self.runs.get(number).filter(|run| run.at as usize <= place).map_or(place, |run| run.block(place).start)
     }
 
     /// The run in which a place of the view lies.
@@ -185,6 +223,16 @@ mod tests {
             }
             assert_eq!((view.text, view.map.runs), (slow.text, slow.map.runs), "{first} to {last}");
         }
+    }
+
+    #[test]
+    fn what_is_changed_is_known() {
+        let source = "ab–c\u{200b}d…e\u{200b}";
+        let view = crate::view::of(source).unwrap();
+        assert_eq!(view.text, "ab-cd...e");
+        let changes: Vec<_> =
+            view.changes(source.len()).map(|(made, given)| (&view.text[made], &source[given])).collect();
+        assert_eq!(changes, [("-", "–"), ("", "\u{200b}"), ("...", "…"), ("", "\u{200b}")]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{JUDGE, Judge};
 use crate::injection::fold::Folded;
 use crate::injection::lexicon::Special;
 use crate::injection::windows::{Foreign, Windows};
-use crate::injection::{link, place, windows};
+use crate::injection::{link, marks, place, windows};
 
 /// Every cue of the lexicon of which there is one in every sign.
 static MARKED: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -70,6 +70,7 @@ fn piece() -> impl Strategy<Value = String> {
         1 => select(&["![a](https://a.example/", "]: http://a.example/?q={chat}", "<img src=//a/?q=CHAT_SUMMARY>", "{{", "?"][..])
             .prop_map(str::to_owned),
         1 => ".{0,9}",
+        1 => "[a-z ]{0,90}[a-zа-я][\u{640}\u{64b}\u{e31}]{1,3}[a-z]{0,4}",
     ]
 }
 
@@ -139,6 +140,8 @@ fn no_reason_is_missed_behind_another_alphabet() {
 /// A reason that the cheap look does not see.
 fn missed(judge: &mut Judge, text: &str) -> Option<Range<usize>> {
     judge.of(text, super::Origin::User);
+    let bare = marks::without(text);
+    let text = bare.as_ref().map_or(text, |bare| &bare.text);
     let found: Vec<_> = judge.scratch.windows.iter().collect();
     let seen =
         |reason: &Range<usize>| found.iter().any(|window| window.start <= reason.start && reason.end <= window.end);

@@ -12,7 +12,8 @@ use crate::view::View;
 pub(super) fn without(text: &str) -> Option<View> {
     let mut marks = Marks { text, at: 0, before: None }.peekable();
     marks.peek()?;
-    let mut view = View::with_room(text.len(), 0);
+    let mut view = View::default();
+    view.reserve(text.len(), 0);
     let mut done = 0;
     for mark in marks {
         view.copy(text, done..mark.start);

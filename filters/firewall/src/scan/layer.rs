@@ -15,7 +15,7 @@ use crate::join::{self, Border, Joined, Seams};
 use crate::planes::Planes;
 use crate::rule::Direction;
 use crate::rules::Rules;
-use crate::view;
+use crate::view::{self, View};
 
 /// As many encodings may lie around each other.
 const DEPTH: usize = 4;

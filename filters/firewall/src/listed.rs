@@ -134,7 +134,7 @@ mod tests {
             let some = |first: usize| {
                 blocks[first..].iter().take(MANY).rev().fold(0, |some, places| some << 1 | u64::from(*places != 0))
             };
-            let few = places(blocks.len(), |first| some(first), |number| blocks[number]);
+            let few = places(blocks.len(), some, |number| blocks[number]);
             prop_assert_eq!(few.collect::<Vec<_>>(), slow);
         }
     }

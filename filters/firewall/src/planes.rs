@@ -261,7 +261,7 @@ pub(crate) fn begins<const LEAST: u32>(bits: u64, next: u64) -> u64 {
     let inside = all & all >> (LEAST - known);
     let (last, first) = (bits.leading_ones(), next.trailing_ones());
     // Without a branch: where none goes on, nothing is shifted.
-    let over = u64::from((last > 0) & (last + first >= LEAST)) << (u64::BITS - last) % u64::BITS;
+    let over = u64::from((last > 0) & (last + first >= LEAST)) << ((u64::BITS - last) % u64::BITS);
     inside | over
 }
 

@@ -8,6 +8,7 @@ mod digits;
 mod gate;
 mod looking;
 mod plan;
+mod split;
 mod starts;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
+use super::split::Split;
 use crate::budget::Budget;
 use crate::scan::Exhausted;
 
@@ -34,6 +35,7 @@ pub(super) struct Automaton {
     /// Finds where a match begins whose end is known.
     reverse: Option<dfa::DFA>,
     nfa: thompson::NFA,
+    split: Option<Split>,
     groups: Option<BoundedBacktracker>,
     /// Finds the groups in one pass, where no place of a match can belong to two of them. Built when first needed.
     one_pass: OnceLock<Option<onepass::DFA>>,
@@ -43,6 +45,7 @@ pub(super) struct Automaton {
 pub(super) struct Cache {
     dfa: dfa::Cache,
     reverse: Option<dfa::Cache>,
+    split: Option<dfa::Cache>,
     groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
     one_pass: Option<onepass::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
@@ -56,18 +59,20 @@ impl Automaton {
     pub(super) fn new(hir: &Hir, ranges: bool) -> Result<Self, String> {
         let nfa = nfa(hir, false)?;
         let dfa = dfa(nfa.clone(), MatchKind::LeftmostFirst)?;
+        let split = Split::new(hir, |before| self::dfa(self::nfa(before, false)?, MatchKind::All))?;
         let reverse = if ranges { Some(self::dfa(self::nfa(hir, true)?, MatchKind::All)?) } else { None };
         let groups = match nfa.group_info().group_len(regex_automata::PatternID::ZERO) {
             ..=1 => None,
             _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
         };
-        Ok(Self { dfa, reverse, nfa, groups, one_pass: OnceLock::new() })
+        Ok(Self { dfa, reverse, nfa, split, groups, one_pass: OnceLock::new() })
     }
 
     pub(super) fn cache(&self) -> Cache {
         let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
         let reverse = self.reverse.as_ref().map(dfa::DFA::create_cache);
-        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, one_pass: None, slots }
+        let split = self.split.as_ref().map(Split::cache);
+        Cache { dfa: self.dfa.create_cache(), reverse, split, groups: None, one_pass: None, slots }
     }
 
     /// Where the match ends that begins at a place.
@@ -169,6 +174,11 @@ impl Automaton {
         let quick = self.groups.as_ref().filter(|groups| size < groups.max_haystack_len());
         let (each, long) = if one_pass.is_some() { (ONE_PASSED, ONE_PASSED) } else { (GROUPED, GROUPED_LONG) };
         budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * long)?;
+        if let (true, Some(split), Some(cache)) = (anchored, &self.split, &mut cache.split)
+            && let Some(place) = split.place(text, range.clone(), cache, budget)?
+        {
+            return Ok(Some((range.clone(), place..range.end)));
+        }
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;
@@ -210,4 +220,34 @@ fn dfa(nfa: thompson::NFA, kind: MatchKind) -> Result<dfa::DFA, String> {
     let config = dfa::Config::new().match_kind(kind).cache_capacity(CACHE).skip_cache_capacity_check(true);
     let built = dfa::Builder::new().configure(config).build_from_nfa(nfa);
     built.map_err(|_| "it uses `\\b` of Unicode, which has no automaton; leave out `(?u)`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The same as finding the groups.
+        #[test]
+        fn the_secret_is_where_its_group_is(
+            before in "([ab:=]|a\\*\\??|\\[ab:\\]\\{0,2\\}|\\(\\?::\\|:=\\|=\\|\\)|\\[\\^:\\]\\*\\?|=\\?| \\*|\\[ \"\\]\\?){1,6}",
+            secret in "\\[ab:=\\]\\{[0-4],\\}|\\[ab\\]\\{2,3\\}\\[a:\\]|\\[ab:\\]\\+\\?",
+            text in "[ab:= \"]{0,12}[ab:=]{0,9}[ ]?",
+        ) {
+            let hir = crate::expression::parse(&format!("{before}({secret})")).unwrap();
+            let fast = Automaton::new(&hir, false).unwrap();
+            let slow = Automaton { split: None, ..Automaton::new(&hir, false).unwrap() };
+            let mut budget = Budget::patient();
+            for at in 0..text.len() {
+                let end = fast.longest(text.as_bytes(), at, &mut fast.cache(), &mut budget).unwrap();
+                let groups = |of: &Automaton| {
+                    let mut budget = Budget::patient();
+                    end.map(|end| of.groups(text.as_bytes(), at..end, true, 0, &mut of.cache(), &mut budget).unwrap())
+                };
+                prop_assert_eq!(groups(&fast), groups(&slow));
+            }
+        }
+    }
 }

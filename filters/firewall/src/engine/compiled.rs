@@ -138,7 +138,7 @@ impl Compiled {
         };
         let ranges = triggered || !matches!(reach, Reach::Here | Reach::Near);
         let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
-        let ends_in_word = plan::ends_in_word(&hir);
+        let ends_in_word = plan::word_at_end(&hir).is_some();
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
         let lines = if statement.needs_digit { digits::lines(&hir) } else { None };
         let (allow, gate, spare) = (Vec::new(), OnceLock::new(), Mutex::new(None));

@@ -51,11 +51,14 @@ pub(super) fn stripped(hir: Hir) -> (Hir, bool) {
     }
 }
 
-/// Whether all matches of an expression end with its only group, which is a [word](is_in_word).
-pub(super) fn ends_in_word(hir: &Hir) -> bool {
-    let HirKind::Concat(parts) = hir.kind() else { return false };
-    let [.., last] = parts.as_slice() else { return false };
-    matches!(last.kind(), HirKind::Capture(group) if hir.properties().explicit_captures_len() == 1 && is_word(&group.sub))
+/// What stands before its only group, and that, if all matches of an expression end with it and it is a
+/// [word](is_in_word).
+pub(super) fn word_at_end(hir: &Hir) -> Option<(Hir, &Hir)> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let (last, before) = parts.split_last()?;
+    let HirKind::Capture(group) = last.kind() else { return None };
+    let ends = hir.properties().explicit_captures_len() == 1 && is_word(&group.sub);
+    ends.then(|| (Hir::concat(before.to_vec()), &*group.sub))
 }
 
 fn is_word(part: &Hir) -> bool {
@@ -300,7 +303,7 @@ mod tests {
 
     #[test]
     fn knows_what_ends_in_a_word() {
-        let ends = |expression: &str| ends_in_word(&crate::expression::parse(expression).unwrap());
+        let ends = |expression: &str| word_at_end(&crate::expression::parse(expression).unwrap()).is_some();
         assert!(ends(r#"a=([!-~&&[^"'`<>\\]]{6,})"#));
         for expression in
             [r#"a=([a-z]{6,})"?"#, r"a=([a-z]{6})\b", r"(a)=([a-z]{6})", r"a=(.{6})", r#"a=(["a]{6})"#, "a=[a-z]{6}"]

@@ -8,6 +8,7 @@ mod digits;
 mod gate;
 mod looking;
 mod plan;
+mod split;
 mod starts;
 
 use std::collections::BTreeMap;
@@ -418,6 +419,9 @@ impl Engine {
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
         let Hits { budget, path, .. } = hits;
         let mut looking = rule.looking(text, path.as_deref(), cache, &mut *budget);
+        if !looking.may_come_to_keyword(begins.start.max(done)..begins.end)? {
+            return Ok(());
+        }
         match rule.reach {
             Reach::Here => {
                 if let Some(hit) = looking.at(begins.end)? {

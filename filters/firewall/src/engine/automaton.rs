@@ -10,6 +10,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
+use super::split::Split;
 use crate::budget::Budget;
 use crate::scan::Exhausted;
 
@@ -33,7 +34,10 @@ pub(super) struct Automaton {
     dfa: dfa::DFA,
     /// Finds where a match begins whose end is known.
     reverse: Option<dfa::DFA>,
+    /// Finds whether there stands before a place what must.
+    before: Option<dfa::DFA>,
     nfa: thompson::NFA,
+    split: Option<Split>,
     groups: Option<BoundedBacktracker>,
     /// Finds the groups in one pass, where no place of a match can belong to two of them. Built when first needed.
     one_pass: OnceLock<Option<onepass::DFA>>,
@@ -43,6 +47,8 @@ pub(super) struct Automaton {
 pub(super) struct Cache {
     dfa: dfa::Cache,
     reverse: Option<dfa::Cache>,
+    before: Option<dfa::Cache>,
+    split: Option<dfa::Cache>,
     groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
     one_pass: Option<onepass::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
@@ -52,22 +58,27 @@ pub(super) struct Cache {
 type Grouped = (Range<usize>, Range<usize>);
 
 impl Automaton {
-    /// Of an expression; of one that is looked for in long ranges with what finds where its matches begin.
-    pub(super) fn new(hir: &Hir, ranges: bool) -> Result<Self, String> {
+    /// Of an expression; of one that is looked for in long ranges with what finds where its matches begin. And of what
+    /// must stand before its keyword.
+    pub(super) fn new(hir: &Hir, ranges: bool, before: Option<&Hir>) -> Result<Self, String> {
         let nfa = nfa(hir, false)?;
         let dfa = dfa(nfa.clone(), MatchKind::LeftmostFirst)?;
-        let reverse = if ranges { Some(self::dfa(self::nfa(hir, true)?, MatchKind::All)?) } else { None };
+        let split = Split::new(hir, |before| self::dfa(self::nfa(before, false)?, MatchKind::All))?;
+        let reversed = |hir: &Hir| self::dfa(self::nfa(hir, true)?, MatchKind::All);
+        let reverse = ranges.then(|| reversed(hir)).transpose()?;
+        let before = before.map(reversed).transpose()?;
         let groups = match nfa.group_info().group_len(regex_automata::PatternID::ZERO) {
             ..=1 => None,
             _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
         };
-        Ok(Self { dfa, reverse, nfa, groups, one_pass: OnceLock::new() })
+        Ok(Self { dfa, reverse, before, nfa, split, groups, one_pass: OnceLock::new() })
     }
 
     pub(super) fn cache(&self) -> Cache {
         let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
-        let reverse = self.reverse.as_ref().map(dfa::DFA::create_cache);
-        Cache { dfa: self.dfa.create_cache(), reverse, groups: None, one_pass: None, slots }
+        let [reverse, before] = [&self.reverse, &self.before].map(|dfa| dfa.as_ref().map(dfa::DFA::create_cache));
+        let split = self.split.as_ref().map(Split::cache);
+        Cache { dfa: self.dfa.create_cache(), reverse, before, split, groups: None, one_pass: None, slots }
     }
 
     /// Where the match ends that begins at a place.
@@ -123,7 +134,7 @@ impl Automaton {
         let found = self.dfa.try_search_fwd(&mut cache.dfa, &input).map_err(|_| Exhausted)?;
         let end = found.map(|found| found.offset());
         // It looks at no more than it says, but for a character or two.
-        budget.spend(ATTEMPT + STEPPED * (end.unwrap_or(range.end).saturating_sub(begin)))?;
+        pay(begin..end.unwrap_or(range.end), budget)?;
         budget.clear(cache.dfa.clear_count() - cleared)?;
         let Some(end) = end else { return Ok(None) };
         let (Some(reverse), Some(cache)) = (&self.reverse, &mut cache.reverse) else {
@@ -136,6 +147,43 @@ impl Automaton {
         budget.spend(STEPPED * (end - start))?;
         budget.clear(cache.clear_count() - cleared)?;
         Ok(Some((start..end, true)))
+    }
+
+    /// Whether what must stand before a keyword ends with a range, and is in it.
+    #[inline(never)]
+    pub(super) fn stands_before(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        cache: &mut Cache,
+        budget: &mut Budget,
+    ) -> Result<bool, Exhausted> {
+        let (Some(before), Some(cache)) = (&self.before, &mut cache.before) else { return Ok(true) };
+        let cleared = cache.clear_count();
+        let input = Input::new(text).range(range.clone()).anchored(Anchored::Yes);
+        let mut state = before.start_state_reverse(cache, &input).map_err(|_| Exhausted)?;
+        let mut steps = 0;
+        for byte in text.get(range.clone()).unwrap_or_default().iter().rev() {
+            state = before.next_state(cache, state, *byte).map_err(|_| Exhausted)?;
+            if state.is_match() || state.is_dead() || state.is_quit() {
+                break;
+            }
+            steps += 1;
+        }
+        if steps == range.len() {
+            let next = match range.start.checked_sub(1).and_then(|last| text.get(last)) {
+                Some(byte) => before.next_state(cache, state, *byte),
+                None => before.next_eoi_state(cache, state),
+            };
+            state = next.map_err(|_| Exhausted)?;
+        }
+        budget.clear(cache.clear_count() - cleared)?;
+        if state.is_quit() { Err(Exhausted) } else { Ok(state.is_match()) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn asks_before(&self) -> bool {
+        self.before.is_some()
     }
 
     pub(super) fn nfa(&self) -> &thompson::NFA {
@@ -169,6 +217,11 @@ impl Automaton {
         let quick = self.groups.as_ref().filter(|groups| size < groups.max_haystack_len());
         let (each, long) = if one_pass.is_some() { (ONE_PASSED, ONE_PASSED) } else { (GROUPED, GROUPED_LONG) };
         budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * long)?;
+        if let (true, Some(split), Some(cache)) = (anchored, &self.split, &mut cache.split)
+            && let Some(place) = split.place(text, range.clone(), cache, budget)?
+        {
+            return Ok(Some((range.clone(), place..range.end)));
+        }
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;
@@ -199,6 +252,11 @@ impl Automaton {
     }
 }
 
+/// Pays for a search of a range.
+pub(super) fn pay(range: Range<usize>, budget: &mut Budget) -> Result<(), Exhausted> {
+    budget.spend(ATTEMPT + STEPPED * range.len())
+}
+
 fn nfa(hir: &Hir, reverse: bool) -> Result<thompson::NFA, String> {
     let captures = if reverse { WhichCaptures::None } else { WhichCaptures::All };
     let config =
@@ -210,4 +268,34 @@ fn dfa(nfa: thompson::NFA, kind: MatchKind) -> Result<dfa::DFA, String> {
     let config = dfa::Config::new().match_kind(kind).cache_capacity(CACHE).skip_cache_capacity_check(true);
     let built = dfa::Builder::new().configure(config).build_from_nfa(nfa);
     built.map_err(|_| "it uses `\\b` of Unicode, which has no automaton; leave out `(?u)`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The same as finding the groups.
+        #[test]
+        fn the_secret_is_where_its_group_is(
+            before in "([ab:=]|a\\*\\??|\\[ab:\\]\\{0,2\\}|\\(\\?::\\|:=\\|=\\|\\)|\\[\\^:\\]\\*\\?|=\\?| \\*|\\[ \"\\]\\?){1,6}",
+            secret in "\\[ab:=\\]\\{[0-4],\\}|\\[ab\\]\\{2,3\\}\\[a:\\]|\\[ab:\\]\\+\\?",
+            text in "[ab:= \"]{0,12}[ab:=]{0,9}[ ]?",
+        ) {
+            let hir = crate::expression::parse(&format!("{before}({secret})")).unwrap();
+            let fast = Automaton::new(&hir, false, None).unwrap();
+            let slow = Automaton { split: None, ..Automaton::new(&hir, false, None).unwrap() };
+            let mut budget = Budget::patient();
+            for at in 0..text.len() {
+                let end = fast.longest(text.as_bytes(), at, &mut fast.cache(), &mut budget).unwrap();
+                let groups = |of: &Automaton| {
+                    let mut budget = Budget::patient();
+                    end.map(|end| of.groups(text.as_bytes(), at..end, true, 0, &mut of.cache(), &mut budget).unwrap())
+                };
+                prop_assert_eq!(groups(&fast), groups(&slow));
+            }
+        }
+    }
 }

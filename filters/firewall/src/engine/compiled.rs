@@ -118,8 +118,10 @@ impl Compiled {
         let at_runs = statement.trigger == Some(Trigger::Run);
         let farther = at_runs.then(|| Box::new(Beginning::of(&hir)));
         let issued = statement.issued && plan::is_in_run(&hir);
+        let mut before = None;
         let (anchors, reach) = match plan::anchors(&hir, &statement.keywords).filter(|_| !triggered) {
-            Some(anchors) => {
+            Some(found) => {
+                let anchors = found.anchors;
                 let far = anchors.iter().map(|anchor| anchor.before.1).max().unwrap_or(0);
                 let reach = match longest {
                     _ if far == 0 => Reach::Here,
@@ -128,6 +130,9 @@ impl Compiled {
                     _ if far <= NEAR => Reach::Near,
                     _ => Reach::Whole,
                 };
+                // What a window cuts off of a match that another keyword is in must not depend on this.
+                let whole = reach == Reach::Near || (found.last && matches!(reach, Reach::Window { .. }));
+                before = found.before.filter(|_| whole);
                 (anchors, reach)
             }
             None if at_runs => (Vec::new(), Reach::Here),
@@ -137,8 +142,8 @@ impl Compiled {
             }
         };
         let ranges = triggered || !matches!(reach, Reach::Here | Reach::Near);
-        let automaton = Automaton::new(&hir, ranges).map_err(broken)?;
-        let ends_in_word = plan::ends_in_word(&hir);
+        let automaton = Automaton::new(&hir, ranges, before.as_ref()).map_err(broken)?;
+        let ends_in_word = plan::word_at_end(&hir).is_some();
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
         let lines = if statement.needs_digit { digits::lines(&hir) } else { None };
         let (allow, gate, spare) = (Vec::new(), OnceLock::new(), Mutex::new(None));

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::Match;
-use super::automaton::Cache;
-use super::compiled::Compiled;
+use super::automaton::{self, Cache};
+use super::compiled::{Compiled, Reach};
 use super::plan;
 use super::starts::is_edge;
 use crate::budget::Budget;
@@ -28,6 +28,19 @@ pub(super) struct Looking<'r, 'l> {
 }
 
 impl<'r> Looking<'r, '_> {
+    /// Whether there stands what must before a keyword, of a match that begins within a range. The last place of that is
+    /// as far from the keyword as any match is. It is paid for as if all had been searched.
+    pub(super) fn may_come_to_keyword(&mut self, begins: Range<usize>) -> Result<bool, Exhausted> {
+        let least = self.rule.anchors.first().map_or(0, |anchor| anchor.before.0);
+        let before = begins.start..begins.end + least;
+        let may = self.rule.automaton.stands_before(self.text.as_bytes(), before, self.cache, self.budget)?;
+        if let (false, Reach::Window { longest }) = (may, self.rule.reach) {
+            let end = begins.end.saturating_add(longest).min(self.text.len());
+            automaton::pay(begins.start..end, self.budget)?;
+        }
+        Ok(may)
+    }
+
     /// What matches at a place.
     pub(super) fn at(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
         if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
@@ -131,20 +144,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::compiled::Reach;
     use crate::{Rules, Selection, draw};
 
     static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load(true, &[], &Selection::default()).unwrap());
 
     /// What is written for the rules of whose matches something is looked at before.
-    static TEMPLATES: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let looks = |id: &str| {
-            let rule = RULES.engine.rules().iter().find(|rule| *rule.rule.id == *id);
-            rule.is_some_and(|rule| rule.looks_before())
-        };
+    static TEMPLATES: LazyLock<Vec<String>> = LazyLock::new(|| templates(Compiled::looks_before));
+
+    /// The same for those that ask what stands before a keyword.
+    static BEFORE: LazyLock<Vec<String>> = LazyLock::new(|| templates(|rule| rule.automaton.asks_before()));
+
+    fn templates(wanted: impl Fn(&Compiled) -> bool) -> Vec<String> {
+        let looks = |id: &str| RULES.engine.rules().iter().any(|rule| *rule.rule.id == *id && wanted(rule));
         let samples = Rules::builtin_samples().into_iter().filter(|samples| looks(&samples.rule));
         samples.flat_map(|samples| [samples.positive, samples.negative].concat()).collect()
-    });
+    }
 
     /// A sample as it may be spoilt.
     fn spoilt(text: &str, how: usize, at: usize) -> String {
@@ -167,7 +181,42 @@ mod tests {
         }
     }
 
+    /// Whether one of the keywords of a rule stands at a place.
+    fn is_keyword(rule: &Compiled, text: &[u8]) -> bool {
+        rule.anchors.iter().any(|anchor| {
+            let found = text.get(..anchor.keyword.text.len()).unwrap_or_default();
+            let any_case = anchor.keyword.any_case && found.eq_ignore_ascii_case(&anchor.keyword.text);
+            any_case || found == anchor.keyword.text
+        })
+    }
+
     proptest! {
+        /// Wherever a rule matches there is a keyword, and before it what must stand there.
+        #[test]
+        fn no_match_is_hidden_by_what_stands_before(
+            pieces in prop::collection::vec((any::<prop::sample::Index>(), 0u64..500, 0usize..12, any::<usize>(), "[ \n:=]|, |import "), 1..5),
+        ) {
+            let drawn = pieces.iter().map(|(template, seed, how, at, between)| {
+                let template: &String = template.get(&BEFORE[..]);
+                spoilt(&draw(template, *seed).unwrap_or_default(), *how, *at) + between
+            });
+            let text: String = drawn.collect();
+            for rule in RULES.engine.rules().iter().filter(|rule| rule.automaton.asks_before()) {
+                let (mut cache, mut budget) = (rule.cache(), Budget::patient());
+                let mut looking = rule.looking(&text, None, &mut cache, &mut budget);
+                let (least, most) = rule.anchors[0].before;
+                for begin in 0..text.len() {
+                    let end = rule.automaton.longest(text.as_bytes(), begin, looking.cache, looking.budget).unwrap();
+                    let places = begin + least..(begin + most + 1).min(text.len());
+                    let told = places.into_iter().any(|at| {
+                        let begins = at.saturating_sub(most)..at - least;
+                        is_keyword(rule, &text.as_bytes()[at..]) && looking.may_come_to_keyword(begins).unwrap()
+                    });
+                    prop_assert!(told || end.is_none(), "{} at {} of {:?}", &rule.rule.id, begin, &text);
+                }
+            }
+        }
+
         /// What is looked at before the automaton never changes what is found.
         #[test]
         fn no_look_before_hides_a_finding(

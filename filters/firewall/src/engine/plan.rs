@@ -22,15 +22,24 @@ pub(super) struct Anchor {
     pub(super) before: (usize, usize),
 }
 
+/// The anchors of an expression.
+pub(super) struct Anchored {
+    pub(super) anchors: Vec<Anchor>,
+    /// What every match has before any of them, where that is one part of the expression.
+    pub(super) before: Option<Hir>,
+    /// Whether every match ends with one of them, and with none that another one begins with.
+    pub(super) last: bool,
+}
+
 /// Finds strings such that every match has one of them, and with it one of the `keywords`, if there are any.
-pub(super) fn anchors(hir: &Hir, keywords: &[String]) -> Option<Vec<Anchor>> {
+pub(super) fn anchors(hir: &Hir, keywords: &[String]) -> Option<Anchored> {
     let narrow = anchors_of(hir, keywords, false);
-    let short = |anchors: &Vec<Anchor>| anchors.iter().any(|anchor| anchor.keyword.text.len() < SHORT);
+    let short = |found: &Anchored| found.anchors.iter().any(|anchor| anchor.keyword.text.len() < SHORT);
     let found = match narrow {
-        Some(anchors) if !short(&anchors) => Some(anchors),
-        narrow => anchors_of(hir, keywords, true).filter(|anchors| !short(anchors)).or(narrow),
+        Some(found) if !short(&found) => Some(found),
+        narrow => anchors_of(hir, keywords, true).filter(|found| !short(found)).or(narrow),
     };
-    found.filter(|anchors| anchors.iter().all(|anchor| anchor.keyword.text.len() >= 2))
+    found.filter(|found| found.anchors.iter().all(|anchor| anchor.keyword.text.len() >= 2))
 }
 
 /// Without its optional and lazy beginning an expression matches at the same places, only shorter. Says whether
@@ -51,11 +60,14 @@ pub(super) fn stripped(hir: Hir) -> (Hir, bool) {
     }
 }
 
-/// Whether all matches of an expression end with its only group, which is a [word](is_in_word).
-pub(super) fn ends_in_word(hir: &Hir) -> bool {
-    let HirKind::Concat(parts) = hir.kind() else { return false };
-    let [.., last] = parts.as_slice() else { return false };
-    matches!(last.kind(), HirKind::Capture(group) if hir.properties().explicit_captures_len() == 1 && is_word(&group.sub))
+/// What stands before its only group, and that, if all matches of an expression end with it and it is a
+/// [word](is_in_word).
+pub(super) fn word_at_end(hir: &Hir) -> Option<(Hir, &Hir)> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let (last, before) = parts.split_last()?;
+    let HirKind::Capture(group) = last.kind() else { return None };
+    let ends = hir.properties().explicit_captures_len() == 1 && is_word(&group.sub);
+    ends.then(|| (Hir::concat(before.to_vec()), &*group.sub))
 }
 
 fn is_word(part: &Hir) -> bool {
@@ -103,10 +115,10 @@ struct Strings {
     any_case: bool,
 }
 
-fn anchors_of(hir: &Hir, keywords: &[String], wide: bool) -> Option<Vec<Anchor>> {
+fn anchors_of(hir: &Hir, keywords: &[String], wide: bool) -> Option<Anchored> {
     let mut parts = Vec::new();
     flatten(hir, &mut parts);
-    let mut best: Option<Vec<Anchor>> = None;
+    let mut best: Option<Anchored> = None;
     let mut before = (0usize, Some(0usize));
     let mut first = 0;
     while let Some(rest) = parts.get(first..).filter(|rest| !rest.is_empty()) {
@@ -115,8 +127,13 @@ fn anchors_of(hir: &Hir, keywords: &[String], wide: bool) -> Option<Vec<Anchor>>
             0 => rest.first().and_then(|part| within(part, keywords, wide, before)),
             _ => at(&run, keywords, before),
         };
-        if let Some(found) = found.filter(|found| best.as_ref().is_none_or(|best| cost(found) < cost(best))) {
-            best = Some(found);
+        if let Some(anchors) = found.filter(|found| best.as_ref().is_none_or(|best| cost(found) < cost(&best.anchors)))
+        {
+            let stands = parts.iter().take(first).map(|part| Hir::clone(part));
+            let before = (count > 0 && first > 0).then(|| Hir::concat(stands.collect()));
+            let behind = rest.iter().skip(count.max(1)).all(|part| part.properties().maximum_len() == Some(0));
+            let last = count > 0 && behind && !anchors.iter().any(|one| anchors.iter().any(|two| is_longer(two, one)));
+            best = Some(Anchored { anchors, before, last });
         }
         // Keywords need not be found where the strings begin that are too many to go on.
         for part in rest.get(..count.max(1)).unwrap_or_default() {
@@ -127,6 +144,11 @@ fn anchors_of(hir: &Hir, keywords: &[String], wide: bool) -> Option<Vec<Anchor>>
         first += count.max(1);
     }
     best
+}
+
+/// Whether an anchor begins with another one.
+fn is_longer(one: &Anchor, other: &Anchor) -> bool {
+    one.keyword.text.len() > other.keyword.text.len() && one.keyword.text.starts_with(&other.keyword.text)
 }
 
 /// What anchors cost: far from where matches begin is worst, then short.
@@ -186,11 +208,11 @@ fn within(part: &Hir, keywords: &[String], wide: bool, before: (usize, Option<us
     match part.kind() {
         HirKind::Alternation(branches) => {
             for branch in branches {
-                found.extend(anchors_of(branch, keywords, wide)?);
+                found.extend(anchors_of(branch, keywords, wide)?.anchors);
             }
         }
         HirKind::Repetition(repetition) if repetition.min > 0 => {
-            found = anchors_of(&repetition.sub, keywords, wide)?;
+            found = anchors_of(&repetition.sub, keywords, wide)?.anchors;
         }
         _ => return None,
     }
@@ -295,12 +317,12 @@ mod tests {
             let case = if anchor.keyword.any_case { "~" } else { "" };
             format!("{text}{case} {}-{}", anchor.before.0, anchor.before.1)
         };
-        anchors(&hir, &keywords).map(|anchors| anchors.iter().map(shown).collect())
+        anchors(&hir, &keywords).map(|found| found.anchors.iter().map(shown).collect())
     }
 
     #[test]
     fn knows_what_ends_in_a_word() {
-        let ends = |expression: &str| ends_in_word(&crate::expression::parse(expression).unwrap());
+        let ends = |expression: &str| word_at_end(&crate::expression::parse(expression).unwrap()).is_some();
         assert!(ends(r#"a=([!-~&&[^"'`<>\\]]{6,})"#));
         for expression in
             [r#"a=([a-z]{6,})"?"#, r"a=([a-z]{6})\b", r"(a)=([a-z]{6})", r"a=(.{6})", r#"a=(["a]{6})"#, "a=[a-z]{6}"]

@@ -109,10 +109,13 @@ impl Injection {
         seen: &Hits,
         scratch: &mut InjectionScratch,
     ) -> Option<Judged<'_>> {
+        let stands = self.judge(view, origin, Some(seen), scratch);
         let bare = if seen.planes.are_plain() { None } else { marks::without(view) };
-        let Some(View { text: bare, map }) = bare else { return self.judge(view, origin, Some(seen), scratch) };
-        let judged = self.judge(&bare, origin, None, scratch)?;
-        Some(Judged { span: map.source(judged.span.clone()), ..judged })
+        let Some(View { text: bare, map }) = bare else { return stands };
+        // Who writes accents apart needs them, and some cues have one: what is stronger counts.
+        let judged = self.judge(&bare, origin, None, scratch);
+        let bare = judged.map(|judged| Judged { span: map.source(judged.span.clone()), ..judged });
+        bare.into_iter().chain(stands).max_by_key(|judged| judged.score)
     }
 
     /// Judges a text by what the engine has seen in it, if it has.

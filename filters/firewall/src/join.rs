@@ -174,7 +174,8 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     let Joined { view, wholes } = &mut *sink.joined;
     view.reserve(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
     if !wholes.is_empty() {
-        view.put(BETWEEN, 0..0);
+        let first = pieces.first().map_or(0, |piece| piece.start);
+        view.put(BETWEEN, first..first);
     }
     let begin = view.text.len();
     pieces.iter().for_each(|piece| view.copy(text, piece.clone()));

@@ -166,14 +166,30 @@ pub(super) fn is_accented(char: char) -> bool {
     }
 }
 
-/// Whether a view of a text is folded as the text is, and has its letters where the text has them: then it is enough to judge
-/// the view.
+/// Whether a view of a text is folded as the text is, has its letters where the text has them, and quotes and ends sentences
+/// as the text does: then it is enough to judge the view.
 pub(crate) fn reads_the_same(text: &str, view: &View) -> bool {
-    view.changes(text.len()).all(|(made, given)| {
-        let (made, given) = (view.text.get(made).unwrap_or_default(), text.get(given).unwrap_or_default());
+    view.changes(text.len()).all(|(made, place)| {
+        let (made, given) = (view.text.get(made).unwrap_or_default(), text.get(place.clone()).unwrap_or_default());
         let has_letters = |part: &str| part.chars().any(char::is_alphabetic);
-        few(made).is_some_and(|folded| few(given) == Some(folded)) && has_letters(made) == has_letters(given)
+        let is_sign = |part: &str| part.chars().any(is_weighed);
+        few(made).is_some_and(|folded| few(given) == Some(folded))
+            && has_letters(made) == has_letters(given)
+            && (!(is_sign(made) || is_sign(given)) || given == "…" || is_apostrophe(text, &place))
     })
+}
+
+/// Whether a sign may quote what stands beside it, lead to it, or end a sentence.
+fn is_weighed(char: char) -> bool {
+    matches!(char, '"' | '`' | '\'' | '“' | '”' | '„' | '«' | '»' | '「' | '」' | '『' | '』' | '(' | ')')
+        || matches!(char, '.' | '!' | '?' | ',' | ':' | '=' | '。' | '！' | '？' | '।' | '，' | '\\' | '\n')
+}
+
+/// Whether a part of a text is an apostrophe within a word.
+fn is_apostrophe(text: &str, place: &Range<usize>) -> bool {
+    let (before, after) = (text.get(..place.start).unwrap_or_default(), text.get(place.end..).unwrap_or_default());
+    let is_inner = |char: Option<char>| char.is_some_and(char::is_alphabetic);
+    text.get(place.clone()) == Some("’") && is_inner(before.chars().next_back()) && is_inner(after.chars().next())
 }
 
 /// A few characters as they are folded, and how many there are.

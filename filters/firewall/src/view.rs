@@ -3,6 +3,7 @@
 //!
 //! - Invisible characters are dropped; tag characters and chains of variation selectors, in which
 //!   ASCII can be written so that only a model reads it, are read.
+//! - Marks are dropped that do not belong to the letter of ASCII behind which they stand, of whatever script they are.
 //! - Compatibility forms (full width, mathematical, circled) become what they stand for: NFKC, one
 //!   character at a time.
 //! - Look-alikes of other scripts become ASCII inside words that mix scripts, and everywhere in words
@@ -13,7 +14,7 @@ mod fold;
 mod growing;
 mod map;
 
-pub(crate) use fold::Made;
+pub(crate) use fold::{Made, is_mark, is_no_mark};
 pub(crate) use growing::{ESCAPE, ends_word, instead, may_look_alike, seen_in_token, unsure};
 pub(crate) use map::{Map, View};
 
@@ -69,6 +70,11 @@ mod tests {
             ("tökén_1234567", "token_1234567".to_owned()),
             ("k\u{336}e\u{336}y\u{336}", "key".to_owned()),
             ("e\u{301}te\u{301}", "e\u{301}te\u{301}".to_owned()),
+            ("k\u{64B}e\u{640}y\u{5B0}s p\u{94D}a\u{E34}s\u{730}s\u{610}", "keys pass".to_owned()),
+            ("1\u{64B}\u{64B}\u{200B}\u{94D}2\u{1B}[1m\u{670}3\u{336}\u{336}", "123".to_owned()),
+            ("р\u{64B}аy\u{94D}р\u{94D}\u{336}al ｋ\u{E34}ｅ\u{200B}\u{5B0}y", "paypal key".to_owned()),
+            ("tökén_\u{64B}12-\u{5B0}345ö\u{94D}67", "token_12-345o67".to_owned()),
+            ("e\u{301}t\u{64B}e\u{301}", "e\u{301}te\u{301}".to_owned()),
             ("‘a’ – “b”", "'a' - \"b\"".to_owned()),
             ("g\0h\u{8}p\u{1B}[31m_\u{1B}[0mx", "ghp_x".to_owned()),
             (&format!("see {tags}"), "see key-1".to_owned()),
@@ -77,6 +83,25 @@ mod tests {
             ("ｇ\u{301}ｈ\u{301}p\u{200B}\u{301}_1234567890", "ghp_1234567890".to_owned()),
         ] {
             assert_eq!(seen(given), reader, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_belongs_to_a_letter_of_its_script() {
+        for text in [
+            "إِنَّ مِفْتَاحَ الْـبَيْتِ هُنَا ـ ١٢٣، API 12، ٱلرَّحْمٰن",
+            "בְּרֵאשִׁית בָּרָא אֱלֹהִים, API 12, שָׁלוֹם",
+            "नमस्ते दुनिया, API कुंजी 12 (हिन्दी)",
+            "ที่นี่ API 12 ผู้ใช้ ก็ได้",
+            "ܫܠܳܡܳܐ বাংলা কী தமிழ் விசை 12 မြန်မာ བོད་ཡིག ភាសាខ្មែរ",
+            "ガラス ǆ̈ я́ ά",
+        ] {
+            assert_eq!(seen(text), text);
+        }
+        let mark = regex_automata::meta::Regex::new(r"^[\p{M}\x{640}\x{7FA}\x{180A}]$").unwrap();
+        for c in ('\u{80}'..=char::MAX).filter(|c| mark.is_match(c.encode_utf8(&mut [0; 4]).as_bytes())) {
+            assert_eq!(seen(&format!("q{c}x7{c}{c} y")), "qx7 y", "{c:?}");
+            assert!(matches!(instead(c, Some('q')), Some(Made::Nothing)), "{c:?}");
         }
     }
 

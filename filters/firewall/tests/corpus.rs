@@ -17,6 +17,7 @@ struct Item {
     label: String,
     #[serde(default)]
     rule: String,
+    secret: Option<String>,
     evasion: Option<String>,
     neg_kind: Option<String>,
 }
@@ -43,6 +44,38 @@ fn development() {
     score.print();
     assert!(score.recall() >= 0.98 && score.precision() >= 0.98, "{score:?}");
     assert!(score.wrong * 100 <= score.clean, "{score:?}");
+}
+
+/// Marks of other scripts between the letters of a secret hide none.
+#[test]
+fn marked() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/firewall/corpus_dev.jsonl"));
+    let Ok(lines) = std::fs::read_to_string(path) else {
+        println!("skipped: the development corpus is not here");
+        return;
+    };
+    let rules = rules();
+    let mut score = Score::default();
+    let items = lines.lines().map(|line| serde_json::from_str::<Item>(line).unwrap());
+    let plain = items.filter(|item| item.label == "secret" && item.evasion.is_none());
+    for item in plain.filter(|item| !secrets(&rules, &item.text).is_empty()).take(100) {
+        let secret = item.secret.unwrap();
+        for mark in "\u{5B0}\u{610}\u{640}\u{64B}\u{670}\u{730}\u{93F}\u{94D}\u{E34}\u{2DE0}\u{A66F}\u{11046}".chars() {
+            for each in [1, 3, 10] {
+                let mut count = 0;
+                let mut put = |c: char| {
+                    count += usize::from(c.is_ascii_alphanumeric());
+                    let marks = c.is_ascii_alphanumeric() && count % each == 0;
+                    [Some(c), Some(mark).filter(|_| marks)]
+                };
+                let hidden: String = secret.chars().flat_map(&mut put).flatten().collect();
+                let found = secrets(&rules, &item.text.replace(&secret, &hidden));
+                score.secret(&format!("{mark:?} {each}"), &item.id, &found);
+            }
+        }
+    }
+    score.print();
+    assert!(score.secrets > 3000 && score.found == score.secrets);
 }
 
 #[derive(Deserialize)]

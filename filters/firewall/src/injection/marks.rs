@@ -6,7 +6,7 @@ use std::ops::Range;
 use unicode_normalization::char::{compose, is_combining_mark};
 
 use super::fold::is_left_out;
-use crate::view::View;
+use crate::view::{View, is_mark, is_no_mark};
 
 /// A text without them, or nothing where it has none.
 pub(super) fn without(text: &str) -> Option<View> {
@@ -44,7 +44,7 @@ impl Iterator for Marks<'_> {
             }
             let c = rest.chars().next()?;
             self.at = start + c.len_utf8();
-            if !is_letter(c) && self.before.is_some_and(|before| is_needless(before, c)) {
+            if !is_no_mark(c) && self.before.is_some_and(|before| is_needless(before, c)) {
                 return Some(start..self.at);
             }
             self.before = Some(c);
@@ -74,17 +74,10 @@ fn ascii(text: &[u8]) -> usize {
     skipped + rest.iter().take_while(|byte| byte.is_ascii()).count()
 }
 
-/// Most of what is no ASCII, and no mark: letters.
-fn is_letter(c: char) -> bool {
-    matches!(c, '\u{80}'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{590}' | '\u{5d0}'..='\u{5ea}'
-        | '\u{620}'..='\u{63f}' | '\u{641}'..='\u{64a}' | '\u{1e00}'..='\u{20cf}' | '\u{3041}'..='\u{3096}'
-        | '\u{30a0}'..='\u{a4ff}' | '\u{ac00}'..='\u{d7ff}')
-}
-
 /// Whether a character is a mark that what stands before it does not need.
 fn is_needless(before: char, c: char) -> bool {
     let on_letter = before.is_alphabetic() || (!before.is_ascii() && is_combining_mark(before));
-    on_letter && (is_left_out(c) || !is_own(before, c) && (c == '\u{180a}' || is_combining_mark(c)))
+    on_letter && (is_left_out(c) || !is_own(before, c) && is_mark(c))
 }
 
 /// Whether marks like this one change what such a letter says.
@@ -121,8 +114,8 @@ mod tests {
         for c in '\0'..=char::MAX {
             let passed = unmarked(c.to_string().as_bytes());
             assert!(passed == 0 || passed == c.len_utf8(), "{c:?}");
-            let mark = is_left_out(c) || c == '\u{180a}' || is_combining_mark(c);
-            assert!(!mark || (passed == 0 && !is_letter(c)), "{c:?}");
+            let mark = is_left_out(c) || is_mark(c) || is_combining_mark(c);
+            assert!(!mark || (passed == 0 && !is_no_mark(c)), "{c:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use super::automaton::{Automaton, Sides};
 use super::class::steps;
 use super::kept::Kept;
 use super::live::LiveRule;
+use crate::view::is_mark;
 
 /// The most bytes before the sign: a mailbox has 64 letters at most (RFC 5321, section 4.5.3.1.1), here of up to four bytes.
 const LONGEST: usize = 256;
@@ -52,7 +53,7 @@ impl Stem {
         let before = kept.text().get(..kept.index(end)).unwrap_or_default();
         let reads = |c: &char| match u8::try_from(*c) {
             Ok(byte) if byte.is_ascii() => self.reads.get(usize::from(byte)) == Some(&true),
-            _ => c.is_alphanumeric() || MARKS.contains(c),
+            _ => c.is_alphanumeric() || MARKS.contains(c) || is_mark(*c),
         };
         let letters = before.chars().rev().take_while(reads).map(|c| c.len_utf8() as u64);
         let most = self.longest as u64;

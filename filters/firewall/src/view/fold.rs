@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible};
+use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible, is_combining_mark};
 
 use super::confusable;
 use crate::decode::Set;
@@ -13,9 +13,6 @@ const LONGEST: usize = 8;
 
 /// As many hidden characters in a row as are a text of their own.
 const HIDDEN: usize = 4;
-
-/// As many characters before a mark are looked at for one that is seen.
-const BESIDE: usize = 8;
 
 /// A place where a reader sees something else.
 pub(super) struct Change {
@@ -34,6 +31,8 @@ pub(crate) enum Made {
 pub(super) struct Changes<'t> {
     text: &'t str,
     at: usize,
+    /// Where the last change ended, and what is seen before that place.
+    before: (usize, Option<char>),
     /// The word that was looked at last: up to white space, a quote or a bracket.
     word: Range<usize>,
     token: bool,
@@ -47,7 +46,17 @@ pub(super) struct Changes<'t> {
 }
 
 pub(super) fn changes(text: &str) -> Changes<'_> {
-    Changes { text, at: 0, word: 0..0, token: false, mixed: false, letters: 0..0, ascii: false, hidden: 0 }
+    Changes {
+        text,
+        at: 0,
+        before: (0, None),
+        word: 0..0,
+        token: false,
+        mixed: false,
+        letters: 0..0,
+        ascii: false,
+        hidden: 0,
+    }
 }
 
 /// Whether a byte is seen as it stands.
@@ -65,6 +74,12 @@ impl Iterator for Changes<'_> {
             let start = self.at;
             self.at += c.len_utf8();
             if let Some(made) = self.look(c, start) {
+                let seen = match &made {
+                    Made::Nothing => self.before(start),
+                    Made::Char(made) => Some(*made),
+                    Made::Text(made) => made.chars().next_back(),
+                };
+                self.before = (self.at, seen);
                 return Some(Change { at: start..self.at, made });
             }
         }
@@ -95,7 +110,9 @@ impl Changes<'_> {
             'À'..='ɏ'
             | 'Ѐ'..='\u{482}'
             | '\u{48A}'..='ԯ'
-            | '\u{620}'..='\u{6FF}'
+            | '\u{620}'..='\u{63F}'
+            | '\u{641}'..='\u{64A}'
+            | '\u{671}'..='\u{6D5}'
             | 'ぁ'..='ゖ'
             | 'ァ'..='ヺ'
             | '㐀'..='鿿'
@@ -110,6 +127,7 @@ impl Changes<'_> {
             _ if is_invisible(c) => Some(Made::Nothing),
             '\u{2800}' => Some(Made::Char(' ')),
             _ if is_combining(c) => self.combining(at, c),
+            _ if self.before(at).is_some_and(goes_on) && is_mark(c) => Some(Made::Nothing),
             'Ա'..='ჿ' => self.letter(at, c),
             // Lines, boxes, arrows, signs and faces, but for a stroke, a plus and a minus.
             '\u{2500}'..='\u{2570}' | '\u{2572}'..='\u{2794}' | '\u{2798}'..='\u{27BF}' => None,
@@ -138,15 +156,14 @@ impl Changes<'_> {
     /// A mark above or through a character. What does not make a letter of its own is there to disturb.
     fn combining(&mut self, at: usize, c: char) -> Option<Made> {
         self.enter(at);
-        // What it stands on is what a reader sees there: a full-width letter is one of ASCII, too.
-        let mut seen = self.text.get(..at)?.chars().rev().take(BESIDE).filter(|before| !is_invisible(*before));
-        let before = seen.next()?;
-        let before = match compatible(before) {
-            Some(Made::Char(made)) => made,
-            _ => looks_like(before).filter(|_| self.token).unwrap_or(before),
-        };
-        let disturbs = before.is_ascii() && (self.token || compose(before, c).is_none());
-        (disturbs || (self.token && is_combining(before))).then_some(Made::Nothing)
+        let before = self.before(at)?;
+        (before.is_ascii() && (self.token || compose(before, c).is_none())).then_some(Made::Nothing)
+    }
+
+    /// What is seen before a place: a full-width letter is one of ASCII, and what is dropped is none.
+    fn before(&self, at: usize) -> Option<char> {
+        let (end, seen) = self.before;
+        if end == at { seen } else { self.text.get(..at)?.chars().next_back() }
     }
 
     /// A hidden character that stands for a byte: read where many follow each other.
@@ -264,13 +281,35 @@ fn terminal(text: &str) -> usize {
 pub(super) static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
 
 fn is_letter(c: char) -> bool {
-    c == '_' || c.is_alphanumeric() || is_combining(c) || is_invisible(c)
+    c == '_' || c.is_alphanumeric() || is_mark(c) || is_invisible(c)
 }
 
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
+/// Whether a character is one of ASCII within a word: marks of scripts that are no Latin do not belong to it.
+pub(super) fn goes_on(before: char) -> bool {
+    before.is_ascii_graphic() && u8::try_from(before).is_ok_and(|byte| !ENDS.has(byte))
+}
+
+/// Marks of every script: accents, vowel signs, and what stretches a word.
+pub(crate) fn is_mark(c: char) -> bool {
+    if is_no_mark(c) {
+        return false;
+    }
+    let stretches = matches!(c, '\u{640}' | '\u{7FA}' | '\u{883}'..='\u{885}' | '\u{180A}');
+    stretches || is_combining(c) || is_combining_mark(c)
+}
+
+/// Most of what is no mark: letters.
+pub(crate) fn is_no_mark(c: char) -> bool {
+    matches!(c, '\0'..='\u{2FF}' | '\u{370}'..='\u{482}' | '\u{48A}'..='\u{590}' | '\u{5D0}'..='\u{5EA}'
+        | '\u{620}'..='\u{63F}' | '\u{641}'..='\u{64A}' | '\u{1E00}'..='\u{20CF}' | '\u{3041}'..='\u{3096}'
+        | '\u{30A0}'..='\u{A4FF}' | '\u{AC00}'..='\u{D7FF}')
+}
+
+/// Marks that letters of Latin, Greek and Cyrillic have, and signs.
 pub(super) fn is_combining(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')

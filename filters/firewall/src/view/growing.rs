@@ -4,7 +4,7 @@
 use unicode_normalization::char::compose;
 
 use super::confusable;
-use super::fold::{ENDS, Made, compatible, is_combining, is_invisible, looks_like};
+use super::fold::{ENDS, Made, compatible, goes_on, is_combining, is_invisible, is_mark, looks_like};
 
 /// What begins a sequence that a terminal obeys. What of it comes behind this is left to who sees it come.
 pub(crate) const ESCAPE: char = '\u{1B}';
@@ -22,6 +22,7 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
             let disturbs = before.is_some_and(|before| before.is_ascii() && compose(before, c).is_none());
             disturbs.then_some(Made::Nothing)
         }
+        _ if before.is_some_and(goes_on) && is_mark(c) => Some(Made::Nothing),
         // Letters and ideographs that have no other form.
         'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' => None,
         _ if is_ideograph(c) => None,
@@ -31,7 +32,7 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
 
 /// Whether a letter may look like one of ASCII, by the word in which it stands.
 pub(crate) fn may_look_alike(c: char) -> bool {
-    !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_combining(c))
+    !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_mark(c))
 }
 
 /// Whether the letters of a word may turn out to be what they look like: there is nothing else in it than what looks like
@@ -44,7 +45,7 @@ pub(crate) fn unsure(word: &str) -> Option<bool> {
     let signed = word.bytes().any(is_sign);
     let mixed = word.bytes().any(|byte| byte.is_ascii_alphabetic());
     let letter = |c| if signed { looks_like(c) } else { confusable::letter(c) };
-    let all = word.chars().all(|c| c.is_ascii() || is_combining(c) || letter(c).is_some());
+    let all = word.chars().all(|c| c.is_ascii() || is_mark(c) || letter(c).is_some());
     all.then_some(signed || mixed)
 }
 

@@ -50,6 +50,7 @@ fn disguise(c: char, way: usize) -> String {
         2 => of(&marked),
         3 => format!("{c}\u{301}"),
         4 => format!("{c}\u{336}"),
+        5 => format!("{c}\u{64b}"),
         _ => c.to_string(),
     }
 }
@@ -69,7 +70,7 @@ proptest! {
     #[test]
     fn what_is_seen_anew_is_followed_as_if_it_had_come_so(
         parts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..50, "[ -~éаж\u{301}\u{1b}→中]{0,4}"), 1..4),
-        ways in prop::collection::vec(0usize..9, 1..20),
+        ways in prop::collection::vec(0usize..10, 1..20),
         cut in prop::collection::vec(1usize..6, 1..9),
         json: bool,
     ) {

@@ -103,7 +103,7 @@ fn no_mark_hides_an_injection() {
         for mark in MARKS.iter().filter(|mark| !changes(text, **mark)) {
             for share in [3, 40, 100] {
                 let marked = marked(text, &[*mark], share, 0);
-                assert_eq!(judge.score(&marked, *by), score, "{marked:?}");
+                assert!(judge.score(&marked, *by) >= score, "{marked:?}");
             }
         }
     }
@@ -125,7 +125,7 @@ proptest! {
         let text = format!("{}{text}{}", around.0, around.1);
         let marked = marked(&text, &marks, share, seed);
         let (score, _, span) = judge.of(&marked, *by);
-        prop_assert_eq!(score, judge.score(&text, *by), "{:?}", &marked);
+        prop_assert!(score >= judge.score(&text, *by), "{:?}", &marked);
         prop_assert!(score == 0 || marked.get(span).is_some_and(|part| !part.is_empty()));
         JUDGE.with(|known| known.set(Some(judge)));
     }

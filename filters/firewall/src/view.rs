@@ -80,6 +80,7 @@ mod tests {
             (&format!("see {tags}"), "see key-1".to_owned()),
             (&format!("x{selectors}"), "x\nhidden word".to_owned()),
             ("❤\u{FE0F} ok", "❤ ok".to_owned()),
+            ("_session=\u{93E}18|\u{E31}6 \u{93E}", "_session=18|6 \u{93E}".to_owned()),
             ("ｇ\u{301}ｈ\u{301}p\u{200B}\u{301}_1234567890", "ghp_1234567890".to_owned()),
         ] {
             assert_eq!(seen(given), reader, "{given:?}");

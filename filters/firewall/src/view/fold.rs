@@ -288,9 +288,9 @@ fn is_hidden(c: char) -> bool {
     matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
-/// Whether a character is one of ASCII within a word: marks of scripts that are no Latin do not belong to it.
+/// Whether a character is a letter, a digit or a sign of ASCII: marks of scripts that are no Latin do not belong to it.
 pub(super) fn goes_on(before: char) -> bool {
-    before.is_ascii_graphic() && u8::try_from(before).is_ok_and(|byte| !ENDS.has(byte))
+    before.is_ascii_graphic()
 }
 
 /// Marks of every script: accents, vowel signs, and what stretches a word.

@@ -22,18 +22,23 @@ struct Item {
     neg_kind: Option<String>,
 }
 
-/// Plain secrets are found, clean texts are let alone.
-#[test]
-fn development() {
+/// The development corpus, where it is.
+fn development_corpus() -> Option<Vec<Item>> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/firewall/corpus_dev.jsonl"));
     let Ok(lines) = std::fs::read_to_string(path) else {
         println!("skipped: the development corpus is not here");
-        return;
+        return None;
     };
+    Some(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Plain secrets are found, clean texts are let alone.
+#[test]
+fn development() {
+    let Some(items) = development_corpus() else { return };
     let rules = rules();
     let mut score = Score::default();
-    for line in lines.lines() {
-        let item: Item = serde_json::from_str(line).unwrap();
+    for item in items {
         let found = secrets(&rules, &item.text);
         match item.label.as_str() {
             "secret" if item.evasion.is_none() => score.secret(&item.rule, &item.id, &found),
@@ -49,15 +54,10 @@ fn development() {
 /// Marks of other scripts between the letters of a secret hide none.
 #[test]
 fn marked() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/firewall/corpus_dev.jsonl"));
-    let Ok(lines) = std::fs::read_to_string(path) else {
-        println!("skipped: the development corpus is not here");
-        return;
-    };
+    let Some(items) = development_corpus() else { return };
     let rules = rules();
     let mut score = Score::default();
-    let items = lines.lines().map(|line| serde_json::from_str::<Item>(line).unwrap());
-    let plain = items.filter(|item| item.label == "secret" && item.evasion.is_none());
+    let plain = items.into_iter().filter(|item| item.label == "secret" && item.evasion.is_none());
     for item in plain.filter(|item| !secrets(&rules, &item.text).is_empty()).take(100) {
         let secret = item.secret.unwrap();
         for mark in "\u{5B0}\u{610}\u{640}\u{64B}\u{670}\u{730}\u{93F}\u{94D}\u{E34}\u{2DE0}\u{A66F}\u{11046}".chars() {

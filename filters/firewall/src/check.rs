@@ -16,7 +16,7 @@ mod words;
 
 use std::ops::Range;
 
-pub(crate) use glance::{Behind, End, Glance, behind, end, glance, is_issued, named, needs_digit};
+pub(crate) use glance::{Behind, End, Glance, behind, end, glance, is_issued, looks_around, named, needs_digit};
 pub(crate) use unknown::may_have_issued;
 
 /// What a rule's expression matched, for its checks.

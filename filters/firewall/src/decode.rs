@@ -15,6 +15,7 @@ mod radix;
 mod runs;
 mod says;
 mod set;
+mod signs;
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -25,9 +26,10 @@ use crate::planes::Planes;
 use crate::scan::Exhausted;
 use crate::view::Map;
 
-pub(crate) use hidden::Disguised;
+pub(crate) use hidden::{Begin, Disguised, Marked};
 pub(crate) use radix::LEAST;
 pub(crate) use set::Set;
+pub(crate) use signs::each_sign;
 
 /// What a part of a text says.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,16 @@ impl Budget {
     /// Four times the text, for what is wrapped more than once, and a little for small ones.
     pub(crate) fn of(size: usize) -> Self {
         Self { left: Cell::new(size.saturating_mul(4).saturating_add(64 << 10)), room: Cell::default() }
+    }
+
+    /// With room from an earlier text.
+    pub(crate) fn in_room(self, room: Runs) -> Self {
+        Self { room: Cell::new(room), ..self }
+    }
+
+    /// What it leaves for the next one.
+    pub(crate) fn into_room(self) -> Runs {
+        self.room.into_inner()
     }
 
     pub(crate) fn left(&self) -> usize {

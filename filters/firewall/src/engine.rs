@@ -8,6 +8,7 @@ mod digits;
 mod gate;
 mod looking;
 mod plan;
+mod signs;
 mod split;
 mod starts;
 
@@ -18,7 +19,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use regex_automata::util::pool::Pool;
 
 use crate::budget::Budget;
-use crate::decode::{Disguised, Runs};
+use crate::decode::{Begin, Disguised, Marked, Runs};
 use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
@@ -26,9 +27,11 @@ use crate::runs;
 use crate::scan::{self, Exhausted, Standing};
 use crate::trigger::{self, Trigger};
 use automaton::Cache;
+pub(crate) use beginning::Beginning;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
-use starts::{Start, Starts, is_edge};
+use signs::Signs;
+use starts::Starts;
 
 /// All rules, ready to match.
 pub(crate) struct Engine {
@@ -42,6 +45,8 @@ pub(crate) struct Engine {
     always: Vec<usize>,
     /// Rules that look at every run of characters that tokens are made of.
     at_runs: Starts,
+    /// What gives away where rules may find something that is sure.
+    signs: Signs,
     disguised: Disguised,
     caches: Caches,
 }
@@ -171,6 +176,27 @@ impl Hits {
     }
 }
 
+/// By what findings that can be sure are told where a text is disguised: the keywords of their rules, and what a rule
+/// without a keyword to look for is believed by.
+fn marked<'r>(rules: &'r [Compiled], of_sure: &ByKeyword) -> impl Iterator<Item = (Keyword, Vec<Marked<'r>>)> {
+    let of_rule = |target: &Target| match *target {
+        Target::Rule { number, most, .. } => rules.get(number as usize).map(|rule| rule.marked(most == 0)),
+        Target::Cue(_) => None,
+    };
+    let of_keywords =
+        of_sure.iter().map(move |(mark, targets)| (mark.clone(), targets.iter().filter_map(of_rule).collect()));
+    let others = rules.iter().filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule)).flat_map(|rule| {
+        scan::marks(rule).map(|mark| (Keyword::any_case(mark), vec![rule.marked(rule.beginning.is(mark.as_bytes()))]))
+    });
+    of_keywords.chain(others)
+}
+
+/// What rules begin with whose findings can be sure, and that have nothing that tells of them.
+fn unmarked(rules: &[Compiled]) -> Vec<Begin> {
+    let unmarked = rules.iter().filter(|rule| rule.is_proven() && rule.anchors.is_empty() && scan::can_be_sure(rule));
+    unmarked.filter_map(|rule| rule.marked(true).begin).collect()
+}
+
 impl Engine {
     /// Of these rules, and of the cues that others look for.
     pub(crate) fn new(rules: Vec<Compiled>, cues: &[Cue]) -> Self {
@@ -199,30 +225,16 @@ impl Engine {
             let keyword = if cue.any_case { Keyword::any_case(&cue.text) } else { Keyword::exact(&cue.text) };
             all.entry(keyword).or_default().push(Target::Cue(number));
         }
-        // What a rule without a keyword to look for is believed by.
-        let marks = rules
-            .iter()
-            .filter(|rule| rule.anchors.is_empty() && scan::can_be_sure(rule))
-            .flat_map(|rule| scan::marks(rule).map(|mark| (Keyword::any_case(mark), vec![rule.expression()])));
-        let expression = |target: &Target| match target {
-            Target::Rule { number, .. } => rules.get(*number as usize).map_or("", Compiled::expression),
-            Target::Cue(_) => "",
-        };
-        let of_sure_marks =
-            of_sure.iter().map(|(mark, targets)| (mark.clone(), targets.iter().map(expression).collect()));
-        let disguised = Disguised::new(of_sure_marks.chain(marks));
-        let at_runs: Vec<_> = (0u32..)
-            .zip(&rules)
-            .filter(|(_, rule)| rule.trigger() == Some(Trigger::Run))
-            .filter_map(|(number, rule)| {
-                let Compiled { beginning, farther, at_edge, issued, .. } = rule;
-                Some(Start { number, beginning, farther: farther.as_deref()?, at_edge: *at_edge, issued: *issued })
-            })
-            .collect();
-        let at_runs = Starts::new(&at_runs);
+        let disguised = Disguised::new(marked(&rules, &of_sure), unmarked(&rules));
+        let at_runs = Starts::of(&rules, |_| true);
+        let goes_over_lines = of_sure.keys().any(|keyword| keyword.text.contains(&b'\n'));
+        let of_sure = Anchors::new(of_sure);
+        let is_sure = |number: usize| sure.get(number).is_some_and(|sure| *sure);
+        let anywhere = always.iter().any(|number| is_sure(*number)) || goes_over_lines;
+        let signs = Signs::new(&rules, is_sure, anywhere);
         let count = rules.len();
         let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
-        Self { all: Anchors::new(all), of_sure: Anchors::new(of_sure), sure, always, at_runs, disguised, rules, caches }
+        Self { all: Anchors::new(all), of_sure, sure, always, at_runs, signs, disguised, rules, caches }
     }
 
     /// What gives away a token that is written backwards or with other letters.
@@ -260,6 +272,13 @@ impl Engine {
         each.unwrap_or_default();
     }
 
+    /// Reads whatever has a mark, and not only what may begin with it.
+    #[cfg(test)]
+    pub(crate) fn open(mut self) -> Self {
+        self.disguised.open();
+        self
+    }
+
     /// Every rule's name with each of the keywords that it looks at.
     #[cfg(test)]
     pub(crate) fn anchors(&self) -> Vec<(String, String)> {
@@ -278,8 +297,19 @@ impl Engine {
         hits: &mut Hits,
         found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
+        hits.budget.look_together(text.len())?;
+        self.scan_paid(text, hits, found)
+    }
+
+    /// The same, of what has been paid for.
+    pub(crate) fn scan_paid<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
+    ) -> Result<(), Exhausted> {
         hits.only_sure = true;
-        let done = self.scan(text, hits, found);
+        let done = self.pass(text, hits, found);
         hits.only_sure = false;
         done
     }
@@ -291,11 +321,20 @@ impl Engine {
         hits: &mut Hits,
         found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
-        match (hits.only_sure, hits.again) {
-            (true, _) => hits.budget.look_together(text.len())?,
-            (false, true) => hits.budget.look_again(text.len(), self.always.len())?,
-            (false, false) => hits.budget.earn(text.len(), self.always.len()),
+        match hits.again {
+            true => hits.budget.look_again(text.len(), self.always.len())?,
+            false => hits.budget.earn(text.len(), self.always.len()),
         }
+        self.pass(text, hits, found)
+    }
+
+    /// Passes over one view of a text.
+    fn pass<'r>(
+        &'r self,
+        text: &str,
+        hits: &mut Hits,
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
+    ) -> Result<(), Exhausted> {
         hits.cues.clear();
         hits.turn += 1;
         hits.planes.read(text);
@@ -400,10 +439,7 @@ impl Engine {
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
         // Most of what has a keyword is something else, and shows so in its first bytes.
-        if rule.reach == Reach::Here
-            && ((rule.at_edge && !is_edge(text.as_bytes(), begins.end))
-                || !rule.beginning.may_be(text.as_bytes().get(begins.end..).unwrap_or_default()))
-        {
+        if rule.reach == Reach::Here && !rule.may_match(text.as_bytes(), begins.end) {
             return Ok(());
         }
         let Some(cache) = caches.get_mut(number as usize) else { return Ok(()) };
@@ -419,12 +455,12 @@ impl Engine {
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
         let Hits { budget, path, .. } = hits;
         let mut looking = rule.looking(text, path.as_deref(), cache, &mut *budget);
-        if !looking.may_come_to_keyword(begins.start.max(done)..begins.end)? {
+        if rule.automaton.asks_before() && !looking.may_come_to_keyword(begins.start.max(done)..begins.end)? {
             return Ok(());
         }
         match rule.reach {
             Reach::Here => {
-                if let Some(hit) = looking.at(begins.end)? {
+                if let Some(hit) = looking.matching(begins.end)? {
                     done = hit.span.end;
                     budget.heed(found(hit));
                 }

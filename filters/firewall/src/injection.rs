@@ -173,8 +173,11 @@ impl Injection {
         links.clear();
         for hit in seen.cues() {
             if !self.lexicon.is_link(hit) {
-                if !is_known(hit.at) && self.lexicon.may_be_cue(view, hit) {
-                    near.put(place::around(view, hit.at..hit.at, place::CUE));
+                if !is_known(hit.at) {
+                    self.lexicon.each_reason(view, hit, &mut |at| match at {
+                        Some(at) => links.add(at, view.len()),
+                        None => near.put(place::around(view, hit.at..hit.at, place::CUE)),
+                    });
                 }
             } else if link::carries(view, hit.at).is_some() {
                 links.add(hit.at, view.len());

@@ -7,6 +7,7 @@
 
 mod border;
 mod groups;
+mod joined;
 mod lines;
 mod literals;
 mod marks;
@@ -20,9 +21,9 @@ use memchr::memmem;
 
 use crate::decode::Set;
 use crate::planes::{BLOCK, Block, Planes};
-use crate::view::View;
 
 pub(crate) use border::Border;
+pub(crate) use joined::{Given, Joined, Wholes};
 pub(crate) use seams::Seams;
 use signs::Signs;
 
@@ -60,22 +61,14 @@ pub(crate) struct Room {
     joined: Joined,
 }
 
-/// Rows of pieces that were joined, each in some ways.
-#[derive(Default)]
-pub(crate) struct Joined {
-    pub(crate) view: View,
-    /// Where each stands in its first way: as a whole.
-    wholes: Vec<Range<usize>>,
-}
-
 /// Who takes what was joined.
 struct Sink<'s> {
     joined: &'s mut Joined,
-    take: &'s mut dyn FnMut(&Joined),
+    take: &'s mut dyn FnMut(&mut Joined),
 }
 
 /// Joins whatever stands in pieces in a text.
-pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn FnMut(&Joined)) {
+pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn FnMut(&mut Joined)) {
     let Room { signs, pieces, lines, joined } = room;
     signs.read(text);
     let source = Source::of(text, planes, signs);
@@ -85,27 +78,17 @@ pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn 
     marks::each(source, pieces, sink);
     groups::each(source, pieces, sink);
     sink.flush();
-    joined.view.shrink();
-}
-
-impl Joined {
-    /// Whether a part is of a row as a whole.
-    pub(crate) fn is_of_whole(&self, part: &Range<usize>) -> bool {
-        let after = self.wholes.partition_point(|whole| whole.start <= part.start);
-        let whole = after.checked_sub(1).and_then(|row| self.wholes.get(row));
-        whole.is_some_and(|whole| part.end <= whole.end)
-    }
+    joined.shrink();
 }
 
 impl Sink<'_> {
     /// Hands over the rows that wait for that: to look at them takes less together than one by one.
     fn flush(&mut self) {
         let Self { joined, take } = self;
-        if !joined.wholes.is_empty() {
+        if !joined.is_empty() {
             take(joined);
+            joined.clear();
         }
-        joined.view.clear();
-        joined.wholes.clear();
     }
 }
 
@@ -126,6 +109,14 @@ impl<'t> Source<'t> {
 
     fn bytes(&self) -> &'t [u8] {
         self.text.as_bytes()
+    }
+
+    /// What no more than 64 bytes have, as if they were a run.
+    #[inline(always)]
+    fn seen_in(&self, part: Range<usize>) -> Seen {
+        let within = !u64::MAX.unbounded_shl(part.len() as u32);
+        let digits = self.planes.ahead(part.start, |block| block.digit) & within;
+        Seen::of(part.len() as u32, digits, self.signs.ahead(part.start, |sign| sign.capital) & within)
     }
 
     /// The run that a piece begins with.
@@ -168,85 +159,14 @@ fn give(source: Source<'_>, pieces: &[Range<usize>], sink: &mut Sink<'_>) {
     {
         return;
     }
-    let text = source.text;
-    // Each of the other ways is given no farther than a secret reaches from its ends.
-    let size = size_of(pieces);
-    let Joined { view, wholes } = &mut *sink.joined;
-    view.reserve(size + 4 * size.min(2 * REACH), 5 * pieces.len().min(LONG));
-    if !wholes.is_empty() {
-        let first = pieces.first().map_or(0, |piece| piece.start);
-        view.put(BETWEEN, first..first);
-    }
-    let begin = view.text.len();
-    pieces.iter().for_each(|piece| view.copy(text, piece.clone()));
-    wholes.push(begin..view.text.len());
-    // Where pieces are cut within characters, they are none.
-    let is_whole = view.text.len() - begin == size;
-    let last = pieces.last().map_or(0, |piece| piece.end);
-    view.put(APART, last..last);
-    for way in ways(text, pieces) {
-        let (first, last) = ends(pieces, way.clone(), size).unwrap_or((way, 0..0));
-        for way in [first, last].into_iter().filter(|way| way.len() >= 2) {
-            if is_whole {
-                let before = size_of(pieces.get(..way.start).unwrap_or_default());
-                let behind = size_of(pieces.get(way.end..).unwrap_or_default());
-                view.repeat(begin + before..begin + size - behind);
-            }
-            let way = pieces.get(way).unwrap_or_default();
-            if !is_whole {
-                way.iter().for_each(|piece| view.copy(text, piece.clone()));
-            }
-            let last = way.last().map_or(0, |piece| piece.end);
-            view.put(APART, last..last);
-        }
-    }
-    if view.text.len() >= TOGETHER {
+    sink.joined.add(source.text, pieces);
+    if sink.joined.size() >= TOGETHER {
         sink.flush();
     }
 }
 
 fn size_of(pieces: Pieces<'_>) -> usize {
     pieces.iter().map(Range::len).sum()
-}
-
-/// Which of the pieces are given once more: without the first, the last, or both, and without words of a sentence that
-/// happen to have their size.
-fn ways(text: &str, pieces: Pieces<'_>) -> [Range<usize>; 4] {
-    let count = pieces.len();
-    let apart = Some(apart(text, pieces)).filter(|way| way.len() < count.min(LONG)).unwrap_or_default();
-    // What is longer than any secret is a row whatever stands at its ends.
-    if count <= LONG { [0..count - 1, 1..count, 1..(count - 1).max(1), apart] } else { [0..0, 0..0, 0..0, apart] }
-}
-
-/// The first and the last pieces of a way, if there are more between them than a secret reaches over.
-fn ends(pieces: Pieces<'_>, way: Range<usize>, size: usize) -> Option<(Range<usize>, Range<usize>)> {
-    fn enough<'p>(pieces: impl Iterator<Item = &'p Range<usize>>) -> usize {
-        let mut left = REACH;
-        let within = |piece: &&Range<usize>| {
-            let more = left > 0;
-            left = left.saturating_sub(piece.len());
-            more
-        };
-        // Two at least, however long they are.
-        pieces.take_while(within).count().max(2)
-    }
-    if size < REACH {
-        return None;
-    }
-    let pieces = pieces.get(way.clone())?;
-    let (begin, end) = (enough(pieces.iter()), enough(pieces.iter().rev()));
-    let rest = way.len().checked_sub(end).filter(|rest| *rest > begin)?;
-    Some((way.start..way.start + begin, way.start + rest..way.end))
-}
-
-/// The pieces without the words of small letters before and after them.
-fn apart(text: &str, pieces: &[Range<usize>]) -> Range<usize> {
-    let is_word = |piece: &Range<usize>| {
-        text.as_bytes().get(piece.clone()).is_some_and(|piece| piece.iter().all(u8::is_ascii_lowercase))
-    };
-    let first = pieces.iter().position(|piece| !is_word(piece)).unwrap_or(0);
-    let last = pieces.iter().rposition(|piece| !is_word(piece)).map_or(0, |last| last + 1);
-    first..last.max(first)
 }
 
 /// Whether a secret may reach over one of the borders, as far as bits say it: most that stands in pieces is prose and code.
@@ -459,7 +379,7 @@ mod tests {
             let pieces: Vec<_> = (0..count).map(|number| number * (size + 1)..number * (size + 1) + size).collect();
             let mut given = String::new();
             let (planes, signs) = (Planes::of(&text), Signs::of(&text));
-            let mut take = |joined: &Joined| given.push_str(&joined.view.text);
+            let mut take = |joined: &mut Joined| given.push_str(joined.all(&text));
             let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
             give(Source::of(&text, &planes, &signs), &pieces, &mut sink);
             sink.flush();

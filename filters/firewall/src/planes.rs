@@ -11,6 +11,9 @@ use crate::listed::{self, MANY};
 /// As many bytes are looked at together.
 pub(crate) const BLOCK: usize = 64;
 
+/// As many blocks are room that is kept.
+const ROOM: usize = (64 << 10) / BLOCK;
+
 /// Of each kind of byte, which of 64 bytes are of it; the first is the lowest bit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Block {
@@ -50,6 +53,13 @@ impl Planes {
         self.blocks.resize(text.len().div_ceil(BLOCK), Block::NONE);
         let Self { blocks, plain } = self;
         *plain = dispatch!(level, simd => read(simd, text, blocks));
+    }
+
+    /// Keeps no more room than common texts take.
+    pub(crate) fn shrink(&mut self) {
+        if self.blocks.capacity() > ROOM {
+            *self = Self::default();
+        }
     }
 
     /// Whether the text is of printable ASCII, tabs and ends of lines, and of nothing else.

@@ -237,6 +237,7 @@ impl<'s> Loading<'s> {
             proven: extra.checks.iter().any(|name| check::proves(name)),
             issued: extra.checks.iter().any(|name| check::is_issued(name)),
             needs_digit: extra.checks.iter().any(|name| check::needs_digit(name)),
+            around: extra.checks.iter().filter_map(|name| check::looks_around(name)).max().unwrap_or(0),
             path: written.path.clone(),
             trigger: extra.trigger,
         };

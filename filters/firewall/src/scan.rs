@@ -9,17 +9,20 @@ mod seen;
 mod sure;
 mod told;
 
-use crate::decode::Budget;
+use crate::decode::{Budget, Runs};
 use crate::engine::Hits;
 use crate::finding::Finding;
 use crate::injection::InjectionScratch;
 use crate::join::{self, Border};
+use crate::planes::Planes;
 use crate::rule::Direction;
 use crate::rules::Rules;
 
 use layer::{Depth, Layers};
 use reported::Reported;
 use seen::Seen;
+#[cfg(test)]
+pub(crate) use sure::is_sure;
 pub(crate) use sure::{can_be_sure, marks};
 
 /// One text of a request or an answer.
@@ -58,6 +61,9 @@ pub struct Scratch {
     joining: join::Room,
     seen: Seen<Depth>,
     injection: InjectionScratch,
+    /// For one more view of a text, while one is looked at that it is a part of.
+    spare: Planes,
+    runs: Runs,
 }
 
 impl Scratch {
@@ -122,16 +128,13 @@ impl Rules {
         let size = texts.iter().map(|text| text.text.len()).sum();
         // Places in views are kept in 32 bits.
         u32::try_from(size).map_err(|_| Exhausted)?;
-        let budget = Budget::of(size);
+        let budget = Budget::of(size).in_room(std::mem::take(&mut scratch.runs));
         scratch.reported.clear();
         scratch.hits.begin();
         scratch.border.clear();
-        let mut layers = Layers::new(self, texts, way, &budget, scratch, found);
-        for number in 0..texts.len() {
-            layers.text(number)?;
-            layers.border(number)?;
-        }
-        if texts.len() > 1 { layers.seams() } else { Ok(()) }
+        let done = Layers::new(self, texts, way, &budget, scratch, found).all();
+        scratch.runs = budget.into_room();
+        done
     }
 }
 

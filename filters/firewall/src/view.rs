@@ -12,10 +12,12 @@
 mod confusable;
 mod fold;
 mod growing;
+mod kinds;
 mod map;
 
 pub(crate) use fold::{Made, is_mark, is_no_mark};
 pub(crate) use growing::{ESCAPE, ends_word, instead, may_look_alike, seen_in_token, unsure};
+pub(crate) use kinds::{is_alphabetic, is_combining_mark};
 pub(crate) use map::{Map, View};
 
 use fold::changes;

@@ -1,7 +1,7 @@
 //! What must be there for a check to hold, as far as it shows at a glance: most of what stands beside a word for
 //! a secret is a type, a variable or a sentence, and ends here, before it is looked at in parts.
 
-use super::{Candidate, Check, assigned, unknown};
+use super::{Candidate, Check, assigned, structure, unknown};
 
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
@@ -28,6 +28,7 @@ pub(crate) fn glance(check: &str) -> Option<Glance> {
         "cookie" => |bytes| bytes.len() >= 16 && has_digit(bytes),
         "credential" | "flag-password" | "password-random" => has_digit,
         "unknown-token" => unknown::may_be_issued,
+        "basic-auth" => structure::may_be_basic_auth,
         _ => return None,
     })
 }
@@ -52,6 +53,15 @@ pub(crate) fn end(check: &str) -> Option<End> {
     ["assigned", "assigned-key"].contains(&check).then_some(assigned::end_in_query)
 }
 
+/// How far from a secret the check of this name looks for what says of what kind it is.
+pub(crate) fn looks_around(check: &str) -> Option<usize> {
+    match check {
+        "azure-sas" => Some(structure::NEAR_SIGNATURE),
+        "jwk" => Some(structure::NEAR_KEY),
+        _ => None,
+    }
+}
+
 /// Whether the check of this name holds for nothing without a digit.
 pub(crate) fn needs_digit(check: &str) -> bool {
     ["assigned-key", "told", "cookie", "credential", "flag-password", "password-random"].contains(&check)
@@ -73,7 +83,7 @@ mod tests {
     use super::*;
     use crate::check::by_name;
 
-    const CHECKS: [&str; 9] = [
+    const CHECKS: [&str; 10] = [
         "assigned",
         "assigned-flag",
         "assigned-key",
@@ -83,6 +93,7 @@ mod tests {
         "flag-password",
         "password-random",
         "unknown-token",
+        "basic-auth",
     ];
 
     proptest! {
@@ -100,6 +111,7 @@ mod tests {
                 "[A-Z][a-z]{3,7}[*%$!][a-z]{3,7}[0-9]{0,4}",
                 "[a-zA-Z0-9]{14,40}[-._~]{1,2}",
                 "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}",
+                "[a-z]{2,7}:?[a-zA-Z0-9]{8,24}".prop_map(|said| data_encoding::BASE64.encode(said.as_bytes())),
             ],
         ) {
             let matched = format!("{name}{sign}{secret}");
@@ -107,7 +119,10 @@ mod tests {
             let candidate = Candidate { secret: &secret, matched: &matched, text: &text, start: before.len() };
             let all = Candidate { secret: &matched, ..candidate };
             for check in CHECKS {
-                let bytes = if check == "unknown-token" { matched.as_bytes() } else { secret.as_bytes() };
+                let bytes = match check {
+                    "unknown-token" | "basic-auth" => matched.as_bytes(),
+                    _ => secret.as_bytes(),
+                };
                 if by_name(check).is_some_and(|holds| holds(&candidate)) {
                     prop_assert!(glance(check).is_none_or(|glance| glance(bytes)), "{check}");
                     prop_assert!(named(check).is_none_or(|named| named(&all)), "{check}");

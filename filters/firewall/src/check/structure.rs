@@ -26,9 +26,13 @@ pub(super) fn jwt(candidate: &Candidate<'_>) -> bool {
     header.starts_with('{') && header.contains("\"alg\"") && !(claims.contains("1234567890") && claims.contains("John"))
 }
 
+/// So far from a secret stands what says of what kind it is: in a JSON Web Key, and in a query.
+pub(super) const NEAR_KEY: usize = 2048;
+pub(super) const NEAR_SIGNATURE: usize = 512;
+
 /// The private part of a JSON Web Key: it says of what kind the key is, close by.
 pub(super) fn jwk(candidate: &Candidate<'_>) -> bool {
-    let near = super::around(candidate, 2048);
+    let near = super::around(candidate, NEAR_KEY);
     near.contains("kty") && drawn(candidate.secret, 0.5)
 }
 
@@ -44,7 +48,7 @@ pub(super) fn base64_key(candidate: &Candidate<'_>) -> bool {
 pub(super) fn azure_sas(candidate: &Candidate<'_>) -> bool {
     let plain = candidate.secret.replace("%2B", "+").replace("%2b", "+").replace("%2F", "/").replace("%2f", "/");
     let plain = plain.replace("%3D", "=").replace("%3d", "=");
-    let near = super::around(candidate, 512);
+    let near = super::around(candidate, NEAR_SIGNATURE);
     let companion = ["sv=", "se=", "skoid", "skn="].iter().any(|name| near.contains(name));
     companion && plain.trim_end_matches('=').len() == 43 && drawn(plain.trim_end_matches('='), 0.5)
 }
@@ -52,13 +56,24 @@ pub(super) fn azure_sas(candidate: &Candidate<'_>) -> bool {
 /// Credentials of HTTP Basic authentication: `user:password` in base64.
 pub(super) fn basic_auth(candidate: &Candidate<'_>) -> bool {
     let encoded = candidate.secret.trim_end_matches('=');
-    let Ok(bytes) = BASE64_NOPAD.decode(encoded.as_bytes()) else { return false };
-    let Ok(text) = String::from_utf8(bytes) else { return false };
-    if text.chars().any(char::is_control) {
-        return false;
-    }
-    let Some((user, password)) = text.split_once(':') else { return drawn(&text, 0.5) && text.len() >= 24 };
+    let Some(text) = credentials(encoded.as_bytes()) else { return false };
+    let Some((user, password)) = text.split_once(':') else { return drawn(&text, 0.5) };
     !user.contains(' ') && super::assigned::is_login_password(user, password)
+}
+
+/// Whether the last word of these bytes may be such credentials: most words of a text are base64 of nothing.
+pub(super) fn may_be_basic_auth(bytes: &[u8]) -> bool {
+    let is_symbol = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let end = bytes.iter().rposition(is_symbol).map_or(0, |last| last + 1);
+    let before = bytes.get(..end).unwrap_or_default();
+    let start = before.iter().rposition(|byte| !is_symbol(byte)).map_or(0, |last| last + 1);
+    before.get(start..).and_then(credentials).is_some()
+}
+
+/// What these symbols say in base64, if it may be credentials: with a colon, or long.
+fn credentials(encoded: &[u8]) -> Option<String> {
+    let text = String::from_utf8(BASE64_NOPAD.decode(encoded).ok()?).ok()?;
+    ((text.contains(':') || text.len() >= 24) && !text.chars().any(char::is_control)).then_some(text)
 }
 
 /// Base64 of something in PEM.

@@ -153,6 +153,24 @@ impl Alphabet {
         })
     }
 
+    /// Whether symbols [may be text](Self::may_be_text) when they are read from behind, and with others instead of them, as far as
+    /// parts of them show. Of an alphabet with groups of four.
+    pub(super) fn may_be_text_read(&self, symbols: &[u8], others: &[u8; 256]) -> [bool; 2] {
+        let keep = |symbol: u8| self.keep.get(usize::from(symbol)).copied().unwrap_or_default();
+        let other = |symbol: u8| others.get(usize::from(symbol)).copied().unwrap_or_default();
+        let [mut behind, mut moved] = [false; 2];
+        let step = (self.streak * self.group - PART) / FOUR * FOUR;
+        for part in (0..symbols.len()).step_by(step).filter_map(|at| symbols.get(at..at + PART)) {
+            let start = (u32::MAX, u32::MAX);
+            let clear = part.iter().fold(start, |(back, on), symbol| {
+                (back.rotate_right(8) & keep(*symbol), on.rotate_left(8) & keep(other(*symbol)))
+            });
+            behind |= clear.0 != 0;
+            moved |= clear.1 != 0;
+        }
+        [behind, moved]
+    }
+
     /// Whether something that begins at a symbol holds what no accident is.
     fn is_text(&self, symbols: &[u8], start: usize) -> bool {
         let mut any = false;
@@ -254,6 +272,28 @@ mod tests {
                         let fast = alphabet.may_be_text(run, Some(but));
                         prop_assert!(fast || !slow, "all but {} of {}", but, alphabet.name);
                     }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+        /// Nor is one that is read in another way.
+        #[test]
+        fn no_text_is_overlooked_that_is_read(text in prop_oneof![crate::decode::tests::texts(), streaks()], key: u8) {
+            let others: [u8; 256] = std::array::from_fn(|byte| byte as u8 ^ (key & 3));
+            for (way, text) in [(0, text.chars().rev().collect::<String>()), (1, text)] {
+                let unread: Vec<u8> = text.bytes().map(|byte| if way == 1 { others[usize::from(byte)] } else { byte }).collect();
+                for unread in unread.split(|byte| !BASE64.has(*byte)) {
+                    let read: Vec<u8> = match way {
+                        0 => unread.iter().rev().copied().collect(),
+                        _ => unread.iter().map(|byte| others[usize::from(*byte)]).collect(),
+                    };
+                    let may_be = BASE64.may_be_text_read(unread, &others)[way];
+                    prop_assert!(may_be || BASE64.first_text(&read).is_none());
+                    // Nor behind what its symbols may begin with.
+                    prop_assert!(may_be || BASE64.first_text(read.get(2..).unwrap_or_default()).is_none());
                 }
             }
         }

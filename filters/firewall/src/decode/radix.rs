@@ -5,7 +5,7 @@ use std::ops::Range;
 use wide::u8x16;
 
 use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
-use super::{Budget, From, Piece, Set, Sink, runs, says};
+use super::{Budget, From, Piece, Sink, says};
 use crate::scan::Exhausted;
 use says::Said;
 
@@ -90,7 +90,7 @@ fn is_in(line: &[u8], name: &str) -> bool {
     alphabets(line).into_iter().flatten().next().is_some_and(|alphabet| alphabet.name == name)
 }
 
-fn is_symbol(byte: u8) -> bool {
+pub(super) fn is_symbol(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-')
 }
 
@@ -194,30 +194,9 @@ fn read(
     Ok(said_any || others.is_some())
 }
 
-/// What any of the alphabets has.
-static SYMBOLS: Set = Set::word_and(b"+/_-");
-
-/// Whether there is as much of a word as is decoded, from whichever side it is read.
-pub(super) fn is_long(word: &[u8]) -> bool {
-    let mut is_long = false;
-    let _ = runs::each(word, LEAST, &SYMBOLS, &mut |run| {
-        is_long = true;
-        Ok(run.end)
-    });
-    is_long
-}
-
-/// Whether a word may be one that says something when it is decoded.
-pub(super) fn may_say(word: &[u8]) -> bool {
-    let says =
-        |run: &[u8]| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some());
-    let mut may_say = false;
-    let _ = runs::each(word, LEAST, &SYMBOLS, &mut |run| {
-        let end = run.end;
-        may_say = may_say || word.get(run).is_some_and(says);
-        Ok(end)
-    });
-    may_say
+/// Whether a run may be one that says something when it is decoded.
+pub(super) fn may_say(run: &[u8]) -> bool {
+    alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some())
 }
 
 /// What a run says apart from what was read from `known` on: something else may stand right before it.
@@ -250,7 +229,7 @@ fn group_start(symbols: &[u8]) -> Option<usize> {
 }
 
 /// Whether a run begins like base64 of what is no ASCII, but known.
-fn is_packed(symbols: &[u8]) -> bool {
+pub(super) fn is_packed(symbols: &[u8]) -> bool {
     match symbols {
         // gzip, and zlib at its usual settings.
         [b'H', b'4', b's', b'I', ..] | [b'e', b'J' | b'N' | b'A' | b'F', ..] => true,

@@ -181,7 +181,7 @@ impl Automaton {
         if state.is_quit() { Err(Exhausted) } else { Ok(state.is_match()) }
     }
 
-    #[cfg(test)]
+    /// Whether anything must stand before a keyword.
     pub(super) fn asks_before(&self) -> bool {
         self.before.is_some()
     }
@@ -212,16 +212,17 @@ impl Automaton {
         if self.groups.is_none() && anchored {
             return Ok(Some((range.clone(), range)));
         }
-        let one_pass = self.one_pass().filter(|_| anchored);
         let size = range.len();
+        if let (true, Some(split), Some(cache)) = (anchored, &self.split, &mut cache.split) {
+            budget.spend(ATTEMPT + STEPPED * size)?;
+            if let Some(place) = split.place(text, range.clone(), cache, budget)? {
+                return Ok(Some((range.clone(), place..range.end)));
+            }
+        }
+        let one_pass = self.one_pass().filter(|_| anchored);
         let quick = self.groups.as_ref().filter(|groups| size < groups.max_haystack_len());
         let (each, long) = if one_pass.is_some() { (ONE_PASSED, ONE_PASSED) } else { (GROUPED, GROUPED_LONG) };
         budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * long)?;
-        if let (true, Some(split), Some(cache)) = (anchored, &self.split, &mut cache.split)
-            && let Some(place) = split.place(text, range.clone(), cache, budget)?
-        {
-            return Ok(Some((range.clone(), place..range.end)));
-        }
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
         let slots = &mut cache.slots;

@@ -6,12 +6,12 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 /// How many places are told apart, and of what has no keyword.
-pub(super) const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 pub(super) const FAR: usize = 48;
 
 /// What the matches of an expression begin with.
 #[derive(Clone, Debug)]
-pub(super) struct Beginning<const PLACES: usize = AHEAD> {
+pub(crate) struct Beginning<const PLACES: usize = AHEAD> {
     places: [Bytes; PLACES],
     /// Before which of the places a match may be over.
     ends: u64,
@@ -33,16 +33,28 @@ impl<const PLACES: usize> Beginning<PLACES> {
         beginning
     }
 
-    /// Whether a match may begin with these bytes, of which there are fewer than it tells apart only where a text ends.
+    /// Whether a match may begin with these bytes, of which there are fewer than it tells apart only where a text ends, and
+    /// the first ones are known to fit.
     #[inline]
-    pub(super) fn may_be(&self, bytes: &[u8]) -> bool {
-        let fits = bytes.iter().zip(&self.places).all(|(byte, set)| set.has(*byte));
+    pub(super) fn may_be(&self, bytes: &[u8], known: usize) -> bool {
+        let fits = bytes.iter().zip(&self.places).skip(known).all(|(byte, set)| set.has(*byte));
         fits && (bytes.len() >= PLACES || self.may_end(bytes.len()))
     }
 
     /// Whether a match may have this byte at this place.
     pub(super) fn may_have(&self, byte: u8, place: usize) -> bool {
         self.places.get(place).is_none_or(|bytes| bytes.has(byte))
+    }
+
+    /// Whether a match may begin with these bytes, whatever follows them.
+    pub(crate) fn may_go_on(&self, mut bytes: impl Iterator<Item = u8>) -> bool {
+        self.places.iter().all(|set| bytes.next().is_none_or(|byte| set.has(byte)))
+    }
+
+    /// Whether every match begins with these bytes.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        let is = |(set, byte): (&Bytes, &u8)| (0..=u8::MAX).all(|other| set.has(other) == (other == *byte));
+        bytes.len() <= PLACES && self.places.iter().zip(bytes).all(is)
     }
 
     /// What may stand at each place from one on, as far as not everything may.
@@ -129,7 +141,7 @@ mod tests {
 
     fn may_begin(expression: &str, text: &str) -> bool {
         let beginning: Beginning = Beginning::of(&crate::expression::parse(expression).unwrap());
-        beginning.may_be(text.as_bytes())
+        beginning.may_be(text.as_bytes(), 0)
     }
 
     #[test]
@@ -145,6 +157,8 @@ mod tests {
         ] {
             assert!(may_begin(expression, yes), "{expression} {yes}");
             assert!(!may_begin(expression, no), "{expression} {no}");
+            let beginning: Beginning = Beginning::of(&crate::expression::parse(expression).unwrap());
+            assert!((0..=yes.len()).all(|end| beginning.may_go_on(yes.bytes().take(end))), "{expression} {yes}");
         }
         assert!(may_begin(r"(?u:\p{L})x{3}", "éxxx"));
     }

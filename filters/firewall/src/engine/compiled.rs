@@ -13,9 +13,11 @@ use super::digits;
 use super::gate::Gate;
 use super::looking::Looking;
 use super::plan::{self, Anchor};
+use super::starts::is_edge;
 use crate::allow::Allow;
 use crate::budget::Budget;
 use crate::check::{Behind, Check, End, Glance};
+use crate::decode::{Begin, Marked};
 use crate::expression;
 use crate::keywords::Keyword;
 use crate::rule::Rule;
@@ -46,8 +48,14 @@ pub(crate) struct Compiled {
     pub(super) ends_in_word: bool,
     /// Whether its matches begin where a word does, or ends.
     pub(super) at_edge: bool,
+    /// Whether its matches go on behind the end of a line.
+    goes_on: bool,
+    /// The bytes of its shortest match.
+    shortest: usize,
     /// What its matches begin with.
     pub(super) beginning: Box<Beginning>,
+    /// As many bytes of each match are those of its keyword.
+    known: usize,
     /// The same, of more places, if it looks at runs.
     pub(super) farther: Option<Box<Beginning<FARTHER>>>,
     /// Whether its matches are in one of those runs, and hold only where a token may have been issued.
@@ -84,6 +92,8 @@ pub(crate) struct Statement {
     pub(crate) issued: bool,
     /// Whether one of them holds for nothing else than such a secret, whatever stands around it.
     pub(crate) proven: bool,
+    /// How far from a secret one of them looks for what says of what kind it is.
+    pub(crate) around: usize,
     /// An expression for the path of the file.
     pub(crate) path: Option<String>,
     /// Where it looks, if it has no keywords.
@@ -141,10 +151,17 @@ impl Compiled {
                 (statement.keywords.iter().map(anchor).collect(), Reach::Whole)
             }
         };
+        // Whatever begins at a keyword has all of it.
+        let known = match reach {
+            Reach::Here => anchors.iter().map(|anchor| anchor.keyword.text.len()).min().unwrap_or(0),
+            _ => 0,
+        };
         let ranges = triggered || !matches!(reach, Reach::Here | Reach::Near);
         let automaton = Automaton::new(&hir, ranges, before.as_ref()).map_err(broken)?;
         let ends_in_word = plan::word_at_end(&hir).is_some();
         let at_edge = hir.properties().look_set_prefix().contains(Look::WordAscii);
+        let goes_on = digits::goes_on(&hir);
+        let shortest = hir.properties().minimum_len().unwrap_or(0);
         let lines = if statement.needs_digit { digits::lines(&hir) } else { None };
         let (allow, gate, spare) = (Vec::new(), OnceLock::new(), Mutex::new(None));
         Ok(Self {
@@ -158,7 +175,10 @@ impl Compiled {
             stripped,
             ends_in_word,
             at_edge,
+            goes_on,
+            shortest,
             beginning,
+            known,
             farther,
             issued,
             gate,
@@ -170,6 +190,14 @@ impl Compiled {
     /// What the expression is written as.
     pub(crate) fn expression(&self) -> &str {
         &self.statement.expression
+    }
+
+    /// What it is told by where a text is disguised, if all its matches begin with that, or some may not.
+    pub(super) fn marked(&self, begins: bool) -> Marked<'_> {
+        let Self { beginning, at_edge, goes_on, shortest, .. } = self;
+        let within = if *goes_on { 0 } else { *shortest };
+        let begin = Begin { beginning: (**beginning).clone(), at_edge: *at_edge, within };
+        Marked { expression: self.expression(), goes_on: *goes_on, begin: begins.then_some(begin) }
     }
 
     /// Its keywords, in lower case.
@@ -236,13 +264,20 @@ impl Compiled {
         self.path.as_ref().is_none_or(|wanted| path.is_some_and(|path| wanted.is_match(path)))
     }
 
+    /// Whether a match may begin at a place, by the bytes there and the one before it.
+    #[inline]
+    pub(super) fn may_match(&self, text: &[u8], at: usize) -> bool {
+        let rest = text.get(at..).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|last| text.get(last));
+        !(self.at_edge && !is_edge(text, at))
+            && before.is_none_or(|byte| self.statement.behind.iter().all(|behind| behind(*byte)))
+            && self.beginning.may_be(rest, self.known)
+            && self.may_begin(rest)
+    }
+
     /// Whether a match may begin with these bytes, as far as shows without its automaton.
     pub(super) fn may_begin(&self, bytes: &[u8]) -> bool {
-        let told = || {
-            // Whatever begins at a keyword has all of it.
-            let known = self.anchors.iter().map(|anchor| anchor.keyword.text.len()).min();
-            Gate::new(self.automaton.nfa(), known.filter(|_| self.reach == Reach::Here).unwrap_or(0))
-        };
+        let told = || Gate::new(self.automaton.nfa(), self.known);
         self.gate.get_or_init(told).as_ref().is_none_or(|gate| gate.is_open(bytes))
             && self.lines.is_none_or(|lines| digits::any_ahead(bytes, lines))
     }

@@ -14,6 +14,14 @@ pub(super) fn lines(hir: &Hir) -> Option<u32> {
     count(hir).filter(|lines| *lines <= 2)
 }
 
+/// Whether more than one byte of a match may stand from the end of a line on.
+pub(super) fn goes_on(hir: &Hir) -> bool {
+    let HirKind::Concat(parts) = hir.kind() else { return count(hir) != Some(0) };
+    let ends = |last: &&Hir| last.properties().maximum_len().is_some_and(|most| most <= 1);
+    let before = parts.len() - usize::from(parts.last().filter(ends).is_some());
+    parts.iter().take(before).any(|part| count(part) != Some(0))
+}
+
 fn count(hir: &Hir) -> Option<u32> {
     let most = |parts: &[Hir]| parts.iter().map(count).try_fold(0, |most, lines| Some(lines?.max(most)));
     match hir.kind() {
@@ -128,6 +136,21 @@ mod tests {
             ("a\n\nb", Some(2)),
         ] {
             assert_eq!(lines(&crate::expression::parse(expression).unwrap()), over, "{expression}");
+        }
+    }
+
+    #[test]
+    fn tells_what_goes_on_behind_a_line() {
+        for (expression, on) in [
+            ("ab[^x]", false),
+            ("(ab)(?:[^x]|$)", false),
+            ("ab(?:[^x]{2}|$)", true),
+            (r"ab\s{0,3}c", true),
+            ("a\n", true),
+            ("[^x]*", true),
+            ("a|\n", true),
+        ] {
+            assert_eq!(goes_on(&crate::expression::parse(expression).unwrap()), on, "{expression}");
         }
     }
 

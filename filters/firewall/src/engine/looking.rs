@@ -6,7 +6,6 @@ use super::Match;
 use super::automaton::{self, Cache};
 use super::compiled::{Compiled, Reach};
 use super::plan;
-use super::starts::is_edge;
 use crate::budget::Budget;
 use crate::check::{Candidate, entropy, part};
 use crate::scan::{Exhausted, Standing};
@@ -43,16 +42,14 @@ impl<'r> Looking<'r, '_> {
 
     /// What matches at a place.
     pub(super) fn at(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
-        if self.rule.at_edge && !is_edge(self.text.as_bytes(), begin) {
+        if !self.rule.may_match(self.text.as_bytes(), begin) {
             return Ok(None);
         }
-        let before = begin.checked_sub(1).and_then(|last| self.text.as_bytes().get(last));
-        if before.is_some_and(|byte| !self.rule.statement.behind.iter().all(|behind| behind(*byte))) {
-            return Ok(None);
-        }
-        if !self.rule.may_begin(self.text.as_bytes().get(begin..).unwrap_or_default()) {
-            return Ok(None);
-        }
+        self.matching(begin)
+    }
+
+    /// What matches at a place at which a match [may](Compiled::may_match) begin.
+    pub(super) fn matching(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
         let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
         let Some(end) = end.filter(|end| self.may_hold(begin..*end)) else { return Ok(None) };
         if !self.may_be_named(begin..end) {
@@ -143,6 +140,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::starts::is_edge;
     use super::*;
     use crate::{Rules, Selection, draw};
 
@@ -232,7 +230,7 @@ mod tests {
                 let mut looking = rule.looking(&text, None, &mut cache, &mut budget);
                 for begin in 0..text.len() {
                     let bytes = &text.as_bytes()[begin..];
-                    if !rule.beginning.may_be(bytes) || (rule.at_edge && !is_edge(text.as_bytes(), begin)) {
+                    if !rule.beginning.may_be(bytes, 0) || (rule.at_edge && !is_edge(text.as_bytes(), begin)) {
                         continue;
                     }
                     let end = rule.automaton.longest(text.as_bytes(), begin, looking.cache, looking.budget).unwrap();

@@ -4,8 +4,10 @@
 use std::ops::Range;
 
 use super::beginning::{AHEAD, Beginning, Bytes, FAR};
+use super::compiled::Compiled;
 use crate::check;
 use crate::planes::{BLOCK, Planes};
+use crate::trigger::Trigger;
 
 /// As many rules share their tables.
 const TOGETHER: usize = 64;
@@ -16,6 +18,8 @@ pub(super) struct Starts {
     /// Whether all of them begin where a word does, or ends; and whether with a byte of one.
     at_edges: bool,
     with_words: bool,
+    /// Whether a match may end before all the first places, or go over the end of a line there.
+    may_be_short: bool,
 }
 
 /// A rule that is tried wherever it may begin.
@@ -56,11 +60,46 @@ impl Starts {
         let others = || (0u8..=255).filter(|byte| !in_word(byte));
         let with_word =
             |rule: &Start<'_>| !rule.beginning.may_end(0) && !others().any(|byte| rule.beginning.may_have(byte, 0));
+        let may_be_short = |rule: &Start<'_>| {
+            let first = rule.beginning;
+            first.may_end(AHEAD - 1) || (0..AHEAD).any(|place| first.may_have(b'\n', place))
+        };
         Self {
             groups: rules.chunks(TOGETHER).map(Group::new).collect(),
             at_edges: rules.iter().all(|rule| rule.at_edge),
             with_words: rules.iter().all(with_word),
+            may_be_short: rules.iter().any(may_be_short),
         }
+    }
+
+    /// Of those of these rules that look at runs, as far as they are wanted.
+    pub(super) fn of(rules: &[Compiled], wanted: impl Fn(usize) -> bool) -> Self {
+        let at_runs = rules.iter().enumerate().filter(|(_, rule)| rule.trigger() == Some(Trigger::Run));
+        let starts = at_runs.filter(|(number, _)| wanted(*number)).filter_map(|(number, rule)| {
+            let Compiled { beginning, farther, at_edge, issued, .. } = rule;
+            let number = u32::try_from(number).ok()?;
+            Some(Start { number, beginning, farther: farther.as_deref()?, at_edge: *at_edge, issued: *issued })
+        });
+        Self::new(&starts.collect::<Vec<_>>())
+    }
+
+    /// Whether any of them may begin in a run, in whichever part of the text that begins or ends at one of the `borders`
+    /// within it.
+    pub(super) fn may_begin(&self, text: &[u8], planes: &Planes, run: &Range<usize>, borders: &[usize]) -> bool {
+        let may_begin = |at: usize, is_edge: bool| self.groups.iter().any(|group| group.at(text, at, is_edge) != 0);
+        self.may_be_short
+            || borders.iter().any(|border| may_begin(*border, true))
+            || run.clone().step_by(BLOCK).any(|from| {
+                let (mut places, edges) = self.places(planes, from, run.end);
+                while places != 0 {
+                    let place = places.trailing_zeros();
+                    places &= places - 1;
+                    if may_begin(from + place as usize, edges >> place & 1 != 0) {
+                        return true;
+                    }
+                }
+                false
+            })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,17 +116,7 @@ impl Starts {
     ) -> Result<(), E> {
         let mut run = Run { text, place: range.clone(), may_be_issued: None };
         for from in range.clone().step_by(BLOCK) {
-            let rest = range.end - from;
-            let word = planes.ahead(from, |block| block.word);
-            let before = from.checked_sub(1).map_or(0, |last| planes.ahead(last, |block| block.word) & 1);
-            let edges = word ^ (word << 1 | before);
-            let mut places = if self.at_edges { edges } else { u64::MAX };
-            if self.with_words {
-                places &= word;
-            }
-            if rest < BLOCK {
-                places &= !(u64::MAX << rest);
-            }
+            let (mut places, edges) = self.places(planes, from, range.end);
             while places != 0 {
                 let place = places.trailing_zeros();
                 places &= places - 1;
@@ -95,6 +124,23 @@ impl Starts {
             }
         }
         Ok(())
+    }
+
+    /// At which of the 64 bytes from a place on, up to an end, any may begin; and where words begin or end.
+    #[inline(always)]
+    fn places(&self, planes: &Planes, from: usize, end: usize) -> (u64, u64) {
+        let rest = end - from;
+        let word = planes.ahead(from, |block| block.word);
+        let before = from.checked_sub(1).map_or(0, |last| planes.ahead(last, |block| block.word) & 1);
+        let edges = word ^ (word << 1 | before);
+        let mut places = if self.at_edges { edges } else { u64::MAX };
+        if self.with_words {
+            places &= word;
+        }
+        if rest < BLOCK {
+            places &= !(u64::MAX << rest);
+        }
+        (places, edges)
     }
 
     /// Names the rules that may begin at a place.

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem;
-use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+use unicode_normalization::char::decompose_canonical;
 
-use crate::view::{Map, View};
+use crate::view::{Map, View, is_alphabetic, is_combining_mark};
 
 /// Two spaces, of which one is left.
 static SPACES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"  "));
@@ -171,7 +171,7 @@ pub(super) fn is_accented(char: char) -> bool {
 pub(crate) fn reads_the_same(text: &str, view: &View) -> bool {
     view.changes(text.len()).all(|(made, place)| {
         let (made, given) = (view.text.get(made).unwrap_or_default(), text.get(place.clone()).unwrap_or_default());
-        let has_letters = |part: &str| part.chars().any(char::is_alphabetic);
+        let has_letters = |part: &str| part.chars().any(is_alphabetic);
         let is_sign = |part: &str| part.chars().any(is_weighed);
         few(made).is_some_and(|folded| few(given) == Some(folded))
             && has_letters(made) == has_letters(given)

@@ -150,9 +150,23 @@ impl Lexicon {
         self.triggers.is_link(hit)
     }
 
-    /// Whether a cue of which there is one in every sign may stand around a trigger.
-    pub(super) fn may_be_cue(&self, text: &str, hit: &CueHit) -> bool {
-        self.triggers.may_be_cue(text.as_bytes(), hit)
+    /// Where a cue stands around a trigger of which there is one in every sign, or that one may stand there: whatever is
+    /// beside it is not known.
+    pub(super) fn each_reason(&self, text: &str, hit: &CueHit, found: &mut impl FnMut(Option<usize>)) {
+        let bytes = text.as_bytes();
+        self.triggers.each_cue(bytes, hit, &mut |cue, at| {
+            let number = self.marked_cues.get(cue as usize).copied().unwrap_or(u32::MAX);
+            let (Some(known), Some(at)) = (self.cues.get(number as usize), at) else { return found(None) };
+            let is_ascii = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_none_or(u8::is_ascii);
+            let begins_in_space = bytes.get(at.start).is_none_or(|byte| trigger::SPACES.contains(byte));
+            if !(is_ascii(at.start.checked_sub(1)) && is_ascii(Some(at.end)) && !begins_in_space) {
+                return found(None);
+            }
+            let stands = known.special != Some(Special::Line) || place::begins_line(text, at.start);
+            if stands && known.fits(bytes, &at) {
+                found(Some(at.start));
+            }
+        });
     }
 
     /// Every cue in a folded text, in the order in which they end; `hits` is reused.

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use unicode_normalization::char::{compose, is_combining_mark};
+use unicode_normalization::char::compose;
 
 use super::fold::is_left_out;
-use crate::view::{View, is_mark, is_no_mark};
+use crate::view::{View, is_alphabetic, is_combining_mark, is_mark, is_no_mark};
 
 /// A text without them, or nothing where it has none.
 pub(super) fn without(text: &str) -> Option<View> {
@@ -76,7 +76,7 @@ fn ascii(text: &[u8]) -> usize {
 
 /// Whether a character is a mark that what stands before it does not need.
 fn is_needless(before: char, c: char) -> bool {
-    let on_letter = before.is_alphabetic() || (!before.is_ascii() && is_combining_mark(before));
+    let on_letter = is_alphabetic(before) || (!before.is_ascii() && is_combining_mark(before));
     on_letter && (is_left_out(c) || !is_own(before, c) && is_mark(c))
 }
 

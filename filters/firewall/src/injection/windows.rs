@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::fold::is_accented;
 use super::place;
+use crate::view::is_alphabetic;
 
 /// How far around a trigger the other cues are looked for, in bytes.
 const BEFORE: usize = 300;
@@ -162,7 +163,7 @@ fn kind(char: char) -> Option<Foreign> {
         '\u{400}'..='\u{481}' | '\u{620}'..='\u{657}' | '\u{4e00}'..='\u{9fff}' => Some(Foreign::Script),
         '\0'..='\u{7f}' | 'ª' | 'µ' | 'º' => None,
         _ if is_accented(char) => Some(Foreign::Accent),
-        _ => char.is_alphabetic().then_some(Foreign::Script),
+        _ => is_alphabetic(char).then_some(Foreign::Script),
     }
 }
 

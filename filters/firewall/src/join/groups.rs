@@ -8,7 +8,7 @@ use std::ops::Range;
 use fearless_simd::Level;
 
 use super::{CAPITALS, Sink, Source, dashes, give};
-use crate::planes::BLOCK;
+use crate::planes::{BLOCK, Block};
 use steps::{BLOCKS, NARROW, Places, STEP, Steps};
 
 /// As many groups are joined at once, and as many of them are joined with those after them, too.
@@ -25,12 +25,7 @@ pub(super) fn each(source: Source<'_>, pieces: &mut Vec<Range<usize>>, sink: &mu
         places.read(level, planes.blocks(), first);
         let steps = |number: u32| places.steps(number as usize, first * BLOCK + number as usize * STEP);
         // Most do not go on, and that is hard to guess, too.
-        let (mut all, mut left) = (places.bits, 0);
-        while all != 0 {
-            let number = all.trailing_zeros();
-            all &= all - 1;
-            left |= u64::from(steps(number).goes_on_once(bytes)) << number;
-        }
+        let mut left = places.that_go_on(bytes, first * BLOCK);
         while left != 0 {
             let steps = steps(left.trailing_zeros());
             left &= left - 1;
@@ -60,7 +55,7 @@ impl Rows<'_> {
         };
         // What stands behind the last whole group may be the first of the next row.
         self.next = row.end;
-        if row.may_hide(self.source) && !row.is_of_numbers(self.source.bytes()) {
+        if row.may_hide(self.source) && !row.is_of_numbers(self.source) {
             pieces.clear();
             pieces.extend(row.pieces());
             give(self.source, pieces, sink);
@@ -139,17 +134,48 @@ impl Row {
         })
     }
 
-    /// Whether each group says that it is a number: what these may stand for is [decoded](crate::decode), and as they are
-    /// written no secret has the same mark in it every few characters.
-    fn is_of_numbers(&self, bytes: &[u8]) -> bool {
-        let is_number = |at: usize| matches!(bytes.get(at..at + 2), Some(b"0x" | b"0X"));
-        self.group > 2 && (self.start..self.end).step_by(self.step).all(is_number)
+    /// Whether each group is a number, or says that it is one or a character: what these may stand for is
+    /// [decoded](crate::decode), and as they are written no secret has the same mark in it every few characters, nor is it
+    /// of digits alone.
+    fn is_of_numbers(&self, Source { text, planes, .. }: Source<'_>) -> bool {
+        let bytes = text.as_bytes();
+        let mut groups = (self.start..self.end).step_by(self.step);
+        let begins = bytes.get(self.start..).unwrap_or_default();
+        if begins.first().is_some_and(u8::is_ascii_digit) && !planes.any(self.start..self.end, letters) {
+            return true;
+        }
+        match begins {
+            [b'0', b'x' | b'X', ..] if self.group > 2 => {
+                groups.all(|at| matches!(bytes.get(at..at + 2), Some(b"0x" | b"0X")))
+            }
+            [b'x' | b'u' | b'U', ..] => groups.all(|at| is_escape(bytes, at, self.group)),
+            _ => false,
+        }
     }
 
     fn pieces(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let groups = (self.start..self.end).step_by(self.step).map(|at| at..at + self.group);
         self.before.clone().into_iter().chain(groups).chain([self.last.clone()])
     }
+}
+
+/// Letters, and `_`.
+#[inline(always)]
+fn letters(block: &Block) -> u64 {
+    block.word & !block.digit
+}
+
+/// Whether a group is what stands behind the `\\` of an escape.
+fn is_escape(bytes: &[u8], at: usize, group: usize) -> bool {
+    let size = match bytes.get(at) {
+        Some(b'x') => 3,
+        Some(b'u') => 5,
+        Some(b'U') => 9,
+        _ => return false,
+    };
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    let digits = bytes.get(at + 1..at + group).unwrap_or_default();
+    group == size && before == Some(&b'\\') && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]
@@ -181,7 +207,7 @@ mod tests {
         ] {
             let (planes, signs) = (Planes::of(text), Signs::of(text));
             let mut seen = false;
-            let mut take = |_: &Joined| seen = true;
+            let mut take = |_: &mut Joined| seen = true;
             let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
             each(Source::of(text, &planes, &signs), &mut Vec::new(), &mut sink);
             sink.flush();

@@ -224,7 +224,7 @@ mod tests {
     /// What each line gives, wherever something goes on.
     fn slow(text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        let mut take = |joined: &Joined| all.push(joined.view.text.clone());
+        let mut take = |joined: &mut Joined| all.push(joined.all(text).to_owned());
         let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
         let (mut words, mut cut) = (Vec::new(), Vec::new());
         let mut rows = Rows::new(&mut words, &mut cut);
@@ -246,7 +246,7 @@ mod tests {
             let text = lines.join("\n");
             let mut all = Vec::new();
             let (planes, signs) = (Planes::of(&text), Signs::of(&text));
-            let mut take = |joined: &Joined| all.push(joined.view.text.clone());
+            let mut take = |joined: &mut Joined| all.push(joined.all(&text).to_owned());
             let mut sink = Sink { joined: &mut Joined::default(), take: &mut take };
             each(Source::of(&text, &planes, &signs), &mut Room::default(), &mut sink);
             sink.flush();

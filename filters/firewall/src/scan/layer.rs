@@ -11,7 +11,7 @@ use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
-use crate::join::{self, Border, Joined, Seams};
+use crate::join::{self, Border, Given, Joined, Seams};
 use crate::planes::Planes;
 use crate::rule::Direction;
 use crate::rules::Rules;
@@ -61,6 +61,8 @@ pub(super) struct Layers<'r, 's> {
     border: &'s mut Border,
     /// While nobody looks at what stands in pieces.
     joining: &'s mut join::Room,
+    /// While nobody looks at a part of a text.
+    spare: &'s mut Planes,
     seen: &'s mut Seen<Depth>,
     injected: Injected<'r, 's>,
     told: Told<'r, 's>,
@@ -75,14 +77,24 @@ impl<'r, 's> Layers<'r, 's> {
         scratch: &'s mut Scratch,
         found: &'s mut Found<'r, 's>,
     ) -> Self {
-        let Scratch { hits, reported, border, joining, seen, injection } = scratch;
+        let Scratch { hits, reported, border, joining, seen, injection, spare, .. } = scratch;
         let injected = Injected::new(rules.injection.as_ref(), injection);
         let told = Told::new(texts, way, reported, found);
-        Self { rules, budget, hits, border, joining, seen, injected, told }
+        Self { rules, budget, hits, border, joining, spare, seen, injected, told }
+    }
+
+    /// Looks at all texts, one by one and as they go on.
+    pub(super) fn all(&mut self) -> Result<(), Exhausted> {
+        let count = self.told.texts.len();
+        for number in 0..count {
+            self.text(number)?;
+            self.border(number)?;
+        }
+        if count > 1 { self.seams() } else { Ok(()) }
     }
 
     /// Looks at one of the texts.
-    pub(super) fn text(&mut self, number: usize) -> Result<(), Exhausted> {
+    fn text(&mut self, number: usize) -> Result<(), Exhausted> {
         self.told.number = number;
         self.seen.clear();
         let text = self.told.text(number);
@@ -141,10 +153,10 @@ impl<'r, 's> Layers<'r, 's> {
     ) -> Result<(), Exhausted> {
         let Some(Another { view, same }) = view else { return self.below(text, place, through, depth) };
         // A dash that becomes `-`, or a letter that loses its accent, would belong to what is encoded beside it.
-        let planes = std::mem::take(&mut self.hits.planes);
+        let planes = self.put_aside();
         let mut runs = std::mem::take(&mut self.hits.runs);
         self.encoded(text, &planes, &mut runs, (place, through, depth))?;
-        self.hits.planes = planes;
+        self.take_up(planes);
         self.hidden(text, &mut runs, place, through, depth)?;
         self.hits.runs = runs;
         let place = Place::Parts(&view.map, place);
@@ -153,6 +165,16 @@ impl<'r, 's> Layers<'r, 's> {
         self.scan(&view.text, &place, through, None)?;
         self.judge_scanned(&view.text, &place, if same { stands } else { through });
         self.below(&view.text, &place, through, depth)
+    }
+
+    /// The planes of the view that was scanned last, while parts of it are looked at.
+    fn put_aside(&mut self) -> Planes {
+        std::mem::replace(&mut self.hits.planes, std::mem::take(self.spare))
+    }
+
+    fn take_up(&mut self, planes: Planes) {
+        *self.spare = std::mem::replace(&mut self.hits.planes, planes);
+        self.spare.shrink();
     }
 
     /// Looks at what is encoded in a text.
@@ -173,19 +195,19 @@ impl<'r, 's> Layers<'r, 's> {
     /// Looks at what is in pieces or encoded in a text.
     fn below(&mut self, text: &str, place: &Place<'_>, through: Through, depth: Depth) -> Result<(), Exhausted> {
         // It was scanned last.
-        let planes = std::mem::take(&mut self.hits.planes);
+        let planes = self.put_aside();
         let mut runs = std::mem::take(&mut self.hits.runs);
         self.encoded(text, &planes, &mut runs, (place, through, depth))?;
         let mut done = Ok(());
         let mut room = std::mem::take(self.joining);
-        join::each(text, &planes, &mut room, &mut |joined: &Joined| {
+        join::each(text, &planes, &mut room, &mut |joined: &mut Joined| {
             if done.is_ok() {
-                done = self.joined(joined, place, depth);
+                done = self.joined(text, joined, place, depth);
             }
         });
         *self.joining = room;
         done?;
-        self.hits.planes = planes;
+        self.take_up(planes);
         self.hidden(text, &mut runs, place, through, depth)?;
         self.hits.runs = runs;
         Ok(())
@@ -211,11 +233,11 @@ impl<'r, 's> Layers<'r, 's> {
             self.judge_if(piece.text, &place, through, |found| is_sure(piece.text, found))?;
             self.hits.budget.decode_again(piece.text.len())?;
             // It was scanned last.
-            let planes = std::mem::take(&mut self.hits.planes);
+            let planes = self.put_aside();
             let done = decode::each_run(piece.text, &planes, &|_| true, self.budget, &mut |piece| {
                 self.decoded(&piece, &place, through, depth)
             });
-            self.hits.planes = planes;
+            self.take_up(planes);
             done
         })
     }
@@ -248,14 +270,33 @@ impl<'r, 's> Layers<'r, 's> {
         Ok(())
     }
 
-    /// Looks at what stood in pieces, and at what is encoded in it. What does not reach over a border has been found
-    /// where it stands.
-    fn joined(&mut self, joined: &Joined, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
-        let view = &joined.view;
+    /// Looks at what stood in pieces of a text, and at what is encoded in it. What does not reach over a border has been
+    /// found where it stands.
+    fn joined(&mut self, text: &str, joined: &mut Joined, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
+        let size = joined.size();
+        self.hits.budget.look_together(size)?;
+        joined.look(|rows, found| {
+            self.rules.engine.each_sign(rows, self.hits, found);
+            decode::each_sign(rows, &self.hits.planes, found);
+        });
+        match joined.given(text) {
+            Some(given) => self.given(given, size, place, depth),
+            None => self.hits.budget.decode_again(size),
+        }
+    }
+
+    /// Looks at the rows of pieces that count, of all that have so many bytes.
+    fn given(&mut self, given: &Given, size: usize, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
+        let view = &given.view;
         let place = Place::Parts(&view.map, place);
         let across = |part: &Range<usize>| view.map.source(part.clone()).len() != part.len();
-        self.judge_if(&view.text, &place, Through::Joined, |found| {
-            across(&found.secret) && is_sure(&view.text, found)
+        let Self { rules, hits, told, .. } = &mut *self;
+        hits.again = true;
+        rules.engine.scan_paid(&view.text, hits, &mut |found| {
+            if !across(&found.secret) || !is_sure(&view.text, &found) {
+                return Standing::Open;
+            }
+            told.tell(found.rule, place.source(found.span), place.source(found.secret), Through::Joined)
         })?;
         // A word before it shows in base64 as it does in a text; what else it is written in does not go over one.
         let bytes = view.text.as_bytes();
@@ -263,21 +304,21 @@ impl<'r, 's> Layers<'r, 's> {
         let wanted = |run: &Range<usize>| {
             // What is short says nothing, unless it goes on.
             (run.len() >= decode::LEAST || !is_apart(run.end))
-                && (joined.is_of_whole(run) || view.text.get(run.clone()).is_some_and(decode::is_one_case))
+                && (given.is_of_whole(run) || view.text.get(run.clone()).is_some_and(decode::is_one_case))
                 && across(run)
         };
-        self.hits.budget.decode_again(view.text.len())?;
+        self.hits.budget.decode_again(size)?;
         // It was scanned last.
-        let planes = std::mem::take(&mut self.hits.planes);
+        let planes = self.put_aside();
         let done = decode::each_run(&view.text, &planes, &wanted, self.budget, &mut |piece| {
             self.decoded(&piece, &place, Through::Joined, depth)
         });
-        self.hits.planes = planes;
+        self.take_up(planes);
         done
     }
 
     /// Looks across the border before one of the texts.
-    pub(super) fn border(&mut self, number: usize) -> Result<(), Exhausted> {
+    fn border(&mut self, number: usize) -> Result<(), Exhausted> {
         let Some(Text { text, flows, .. }) = self.told.texts.get(number) else { return Ok(()) };
         let mut done = Ok(());
         let mut border = std::mem::take(self.border);
@@ -304,7 +345,7 @@ impl<'r, 's> Layers<'r, 's> {
     }
 
     /// Looks across all borders at once: secrets in many pieces, or encoded ones.
-    pub(super) fn seams(&mut self) -> Result<(), Exhausted> {
+    fn seams(&mut self) -> Result<(), Exhausted> {
         let rules = self.rules;
         let of = |origin: Option<Origin>| {
             let mut seams = Seams::default();

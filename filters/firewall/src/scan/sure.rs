@@ -25,7 +25,7 @@ pub(crate) fn marks(rule: &Compiled) -> impl Iterator<Item = &str> {
 
 /// Whether a match is a live secret that is proven to be one, or carries its issuer's mark: one of the rule's keywords within the secret, or
 /// one that is no word next to it. Words next to each other, and random characters alone, also come about by chance.
-pub(super) fn is_sure(view: &str, found: &Match<'_>) -> bool {
+pub(crate) fn is_sure(view: &str, found: &Match<'_>) -> bool {
     let Match { rule, span, secret, compiled } = found;
     if rule.kind != Kind::Secret || rule.level < DataLevel::L4 {
         return false;

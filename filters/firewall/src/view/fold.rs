@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible, is_combining_mark};
+use unicode_normalization::char::{compose, decompose_canonical, decompose_compatible};
 
 use super::confusable;
+use super::kinds::{is_alphanumeric, is_combining_mark, stays};
 use crate::decode::Set;
 
 /// As many characters as one may become: some forms stand for whole sentences.
@@ -132,6 +133,7 @@ impl Changes<'_> {
             // Lines, boxes, arrows, signs and faces, but for a stroke, a plus and a minus.
             '\u{2500}'..='\u{2570}' | '\u{2572}'..='\u{2794}' | '\u{2798}'..='\u{27BF}' => None,
             '\u{1F300}'..='\u{1F64F}' | '\u{1F680}'..='\u{1FAFF}' => None,
+            _ if stays(c) => self.letter(at, c),
             _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)).or_else(|| self.letter(at, c)),
         }
     }
@@ -281,7 +283,7 @@ fn terminal(text: &str) -> usize {
 pub(super) static ENDS: Set = Set::of(b" \t\r\n\"'`,;<>(){}[]|=");
 
 fn is_letter(c: char) -> bool {
-    c == '_' || c.is_alphanumeric() || is_mark(c) || is_invisible(c)
+    c == '_' || is_alphanumeric(c) || is_mark(c) || is_invisible(c)
 }
 
 fn is_hidden(c: char) -> bool {

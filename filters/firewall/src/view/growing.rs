@@ -5,6 +5,7 @@ use unicode_normalization::char::compose;
 
 use super::confusable;
 use super::fold::{ENDS, Made, compatible, goes_on, is_combining, is_invisible, is_mark, looks_like};
+use super::kinds::{is_alphanumeric, stays};
 
 /// What begins a sequence that a terminal obeys. What of it comes behind this is left to who sees it come.
 pub(crate) const ESCAPE: char = '\u{1B}';
@@ -26,13 +27,14 @@ pub(crate) fn instead(c: char, before: Option<char>) -> Option<Made> {
         // Letters and ideographs that have no other form.
         'À'..='ɏ' | 'Ѐ'..='ԯ' | 'Ա'..='ჿ' => None,
         _ if is_ideograph(c) => None,
+        _ if stays(c) => None,
         _ => confusable::mark(c).map(Made::Char).or_else(|| compatible(c)),
     }
 }
 
 /// Whether a letter may look like one of ASCII, by the word in which it stands.
 pub(crate) fn may_look_alike(c: char) -> bool {
-    !c.is_ascii() && !is_ideograph(c) && (c.is_alphanumeric() || is_mark(c))
+    !c.is_ascii() && !is_ideograph(c) && (is_alphanumeric(c) || is_mark(c))
 }
 
 /// Whether the letters of a word may turn out to be what they look like: there is nothing else in it than what looks like

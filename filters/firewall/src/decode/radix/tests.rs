@@ -56,16 +56,6 @@ proptest! {
         prop_assert_eq!(given(|sink| each(&text, &kept_runs(&text).all, &budget, sink)), slow);
     }
 
-    /// Of a word every run is looked at that is long enough.
-    #[test]
-    fn no_run_of_a_word_is_passed_over(text in prop_oneof![texts(), lines_of_few(), shortest()], ends in "[ ,.:=]") {
-        let encoded = |run: &[u8]| alphabets(run).into_iter().flatten().any(|alphabet| alphabet.first_text(bare(run)).is_some());
-        for word in text.split(|c| ends.contains(c)) {
-            let slow = word.as_bytes().split(|byte| !is_symbol(*byte)).any(|run| run.len() >= LEAST && encoded(run));
-            prop_assert_eq!(may_say(word.as_bytes()), slow, "{}", word);
-        }
-    }
-
     /// The table says what the alphabets are.
     #[test]
     fn a_run_is_written_in_what_has_its_symbols(run in "(0x|)([0-9a-f]{1,9}|[2-7a-z]{1,9}|[A-Z2-7]{1,9}|[a-zA-Z0-9+/_-]{0,3})") {

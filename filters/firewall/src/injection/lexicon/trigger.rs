@@ -9,10 +9,10 @@ use std::ops::Range;
 use super::file::File;
 use crate::engine::{Cue as Literal, CueHit};
 use crate::injection::link;
-use near::{Near, Nearest};
+use near::{Beside, Near, Nearest};
 
 /// What may stand where a trigger or a cue has a space; around a trigger any number of these.
-const SPACES: [u8; 5] = *b" \n-\t\r";
+pub(super) const SPACES: [u8; 5] = *b" \n-\t\r";
 /// Behind more of them nothing is compared.
 const MOST: usize = 300;
 /// A byte that may be folded to anything.
@@ -35,12 +35,16 @@ struct Written {
     /// Whether it begins, and ends, with space.
     spaced: (bool, bool),
     pieces: Range<usize>,
+    /// What is right beside it in any of them.
+    beside: Beside,
     /// What is next to it in all of them.
     near: Near,
 }
 
 /// A trigger in a cue: what stands before and behind it there.
 struct Piece {
+    /// Which of the marked cues that is.
+    cue: u32,
     before: Range<usize>,
     after: Range<usize>,
     /// What is next to it.
@@ -52,21 +56,25 @@ impl Triggers {
     pub(super) fn new<'c>(file: &File, marked: impl Iterator<Item = &'c [u8]>) -> Self {
         let triggers: Vec<String> = file.triggers().collect();
         let (mut found, mut bytes) = (Vec::new(), Vec::new());
-        for (cue, (number, at)) in rarest(&triggers, marked) {
+        for ((which, cue), (number, at)) in rarest(&triggers, (0..).zip(marked)) {
             let from = bytes.len();
             bytes.extend_from_slice(cue);
             let near = Near::of(cue, &at);
-            found.push((number, Piece { before: from..from + at.start, after: from + at.end..bytes.len(), near }));
+            let (before, after) = (from..from + at.start, from + at.end..bytes.len());
+            found.push((number, Piece { cue: which, before, after, near }));
         }
         found.sort_by_key(|(number, _): &(usize, Piece)| *number);
         let (mut literals, mut written) = (Vec::new(), Vec::new());
         for (number, trigger) in triggers.iter().enumerate() {
             let pieces = found.partition_point(|(of, _)| *of < number)..found.partition_point(|(of, _)| *of <= number);
             let spaced = (trigger.starts_with(' '), trigger.ends_with(' '));
-            let all = found.get(pieces.clone()).unwrap_or_default().iter().map(|(_, piece)| piece.near);
-            let near = all.reduce(Near::common).unwrap_or_default();
+            let all = || found.get(pieces.clone()).unwrap_or_default().iter().map(|(_, piece)| piece);
+            let near = all().map(|piece| piece.near).reduce(Near::common).unwrap_or_default();
+            let of = |part: &Range<usize>| bytes.get(part.clone()).unwrap_or_default();
+            let nearest = |piece: &Piece| (of(&piece.before).last().copied(), of(&piece.after).first().copied());
+            let beside = Beside::of(all().map(nearest), spaced);
             for text in ways(trigger) {
-                written.push(Written { size: text.len(), spaced, pieces: pieces.clone(), near });
+                written.push(Written { size: text.len(), spaced, pieces: pieces.clone(), beside, near });
                 literals.push(Literal { text, any_case: true });
             }
         }
@@ -79,21 +87,31 @@ impl Triggers {
         hit.cue as usize >= self.written.len()
     }
 
-    /// Whether a marked cue may stand around a trigger. If this says no, none does that is looked for by it.
-    pub(super) fn may_be_cue(&self, text: &[u8], hit: &CueHit) -> bool {
-        let Some(written) = self.written.get(hit.cue as usize) else { return true };
+    /// Calls `found` with every marked cue that may stand around a trigger, and where it stands, if it does. Of other cues
+    /// none does that is looked for by it.
+    pub(super) fn each_cue(&self, text: &[u8], hit: &CueHit, found: &mut impl FnMut(u32, Option<Range<usize>>)) {
+        let Some(written) = self.written.get(hit.cue as usize) else { return };
         let end = hit.at.saturating_add(written.size);
-        // Nearly all show by the bytes next to them that they are something else.
+        // Nearly all show by the bytes next to them that they are something else, and most by one of them.
+        if !written.beside.may_be(text, &(hit.at..end)) {
+            return;
+        }
         let nearest = Nearest::at(text, hit.at..end, written.spaced);
         if !written.near.may_be(&nearest) {
-            return false;
+            return;
         }
         let pieces = self.pieces.get(written.pieces.clone()).unwrap_or_default();
-        pieces.iter().any(|piece| piece.near.may_be(&nearest) && self.is_in(piece, written.spaced, text, hit.at..end))
+        for piece in pieces.iter().filter(|piece| piece.near.may_be(&nearest)) {
+            match self.read(piece, written.spaced, text, hit.at..end) {
+                Read::Other => {}
+                Read::Maybe => found(piece.cue, None),
+                Read::As(place) => found(piece.cue, Some(place)),
+            }
+        }
     }
 
-    /// Whether a trigger may stand in a text as it does in a cue.
-    fn is_in(&self, piece: &Piece, spaced: (bool, bool), text: &[u8], trigger: Range<usize>) -> bool {
+    /// Reads what stands around a trigger in a text as what does so in a cue.
+    fn read(&self, piece: &Piece, spaced: (bool, bool), text: &[u8], trigger: Range<usize>) -> Read<Range<usize>> {
         let mut before = text.get(..trigger.start).unwrap_or_default();
         let mut after = text.get(trigger.end..).unwrap_or_default();
         if spaced.0 {
@@ -105,22 +123,33 @@ impl Triggers {
             after = after.get(spaces..).unwrap_or_default();
         }
         let part = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default().iter();
-        reads(part(&piece.after), after.iter()) && reads(part(&piece.before).rev(), before.iter().rev())
+        let behind = read(part(&piece.after), after.iter());
+        if let Read::Other = behind {
+            return Read::Other;
+        }
+        match (read(part(&piece.before).rev(), before.iter().rev()), behind) {
+            (Read::Other, _) => Read::Other,
+            (Read::As(first), Read::As(last)) => Read::As(before.len() - first..text.len() - after.len() + last),
+            _ => Read::Maybe,
+        }
     }
 }
+
+/// A marked cue: its number, and what it says.
+type Cue<'c> = (u32, &'c [u8]);
 
 /// Of each cue that has triggers in it the one that the fewest cues have, and where. One is enough.
 fn rarest<'c>(
     triggers: &[String],
-    cues: impl Iterator<Item = &'c [u8]>,
-) -> impl Iterator<Item = (&'c [u8], (usize, Range<usize>))> {
+    cues: impl Iterator<Item = Cue<'c>>,
+) -> impl Iterator<Item = (Cue<'c>, (usize, Range<usize>))> {
     let numbers: HashMap<&[u8], usize> = triggers.iter().map(String::as_bytes).zip(0..).collect();
     let longest = triggers.iter().map(String::len).max().unwrap_or_default();
     let inside = |cue: &'c [u8]| -> Vec<(usize, Range<usize>)> {
         let parts = (1..=longest.min(cue.len())).flat_map(|size| cue.windows(size).zip(0..));
         parts.filter_map(|(part, at)| Some((*numbers.get(part)?, at..at + part.len()))).collect()
     };
-    let all: Vec<_> = cues.map(|cue| (cue, inside(cue))).collect();
+    let all: Vec<_> = cues.map(|cue| (cue, inside(cue.1))).collect();
     let mut popular = vec![0usize; triggers.len()];
     for (number, _) in all.iter().flat_map(|(_, inside)| inside) {
         popular.get_mut(*number).into_iter().for_each(|cues| *cues += 1);
@@ -160,15 +189,26 @@ static FOLDED: [u8; 256] = {
     table
 };
 
-/// Whether a text may read like a part of a cue when it is folded. Letters that are not ASCII may become anything.
-fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8> + Clone) -> bool {
-    let mut text = text.map(folded);
+/// How a text reads when it is folded, beside a cue.
+#[derive(Debug, PartialEq, Eq)]
+enum Read<T> {
+    Other,
+    /// It may read so: letters that are not ASCII may become anything.
+    Maybe,
+    /// It reads so, as far as this.
+    As(T),
+}
+
+/// Reads a text as a part of a cue.
+fn read<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u8> + Clone) -> Read<usize> {
+    let (mut text, mut size) = (text.map(folded), 0);
     for wanted in cue {
         if *wanted != b' ' {
+            size += 1;
             match text.next() {
-                Some(ANY) => return true,
+                Some(ANY) => return Read::Maybe,
                 byte if byte == Some(*wanted) => continue,
-                _ => return false,
+                _ => return Read::Other,
             }
         }
         let mut spaces = 0;
@@ -176,13 +216,14 @@ fn reads<'b>(cue: impl Iterator<Item = &'b u8>, text: impl Iterator<Item = &'b u
             let mut rest = text.clone();
             match rest.next() {
                 Some(b' ') if spaces < MOST => (text, spaces) = (rest, spaces + 1),
-                Some(ANY | b' ') => return true,
+                Some(ANY | b' ') => return Read::Maybe,
                 _ if spaces > 0 => break,
-                _ => return false,
+                _ => return Read::Other,
             }
         }
+        size += spaces;
     }
-    true
+    Read::As(size)
 }
 
 #[cfg(test)]
@@ -219,8 +260,11 @@ mod tests {
             if loud {
                 text.make_ascii_uppercase();
             }
-            let reads = |text: &str| reads(cue.as_bytes().iter(), text.as_bytes().iter());
-            prop_assert!(reads(&(text + &after)));
+            let read = |text: &str| read(cue.as_bytes().iter(), text.as_bytes().iter());
+            let reads = |text: &str| read(text) != Read::Other;
+            // Spaces at its end may go on.
+            let more = after.bytes().take_while(|byte| cue.ends_with(' ') && *byte == b' ').count();
+            prop_assert_eq!(read(&(text.clone() + &after)), Read::As(text.len() + more));
             let cut = &cue[..cut.min(cue.len())];
             prop_assert_eq!(reads(cut), cut == cue);
             prop_assert_eq!(reads(&(cut.to_owned() + "c")), cut == cue);
@@ -230,9 +274,9 @@ mod tests {
         #[test]
         fn more_spaces_than_are_compared_may_be_anything(more in 1usize..9) {
             let text = format!("a{}", " ".repeat(MOST + more));
-            prop_assert!(reads(b"a b".iter(), text.as_bytes().iter()));
+            prop_assert!(read(b"a b".iter(), text.as_bytes().iter()) == Read::Maybe);
             let text = format!("a{}c", " ".repeat(MOST));
-            prop_assert!(!reads(b"a b".iter(), text.as_bytes().iter()));
+            prop_assert!(read(b"a b".iter(), text.as_bytes().iter()) == Read::Other);
         }
     }
 }

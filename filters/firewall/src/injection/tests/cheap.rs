@@ -117,6 +117,17 @@ proptest! {
         prop_assert_eq!(missed(&mut judge, &text), None, "{}", text);
         JUDGE.with(|known| known.set(Some(judge)));
     }
+
+    /// Where all of a text is ASCII, nothing else is looked at closer, either.
+    #[test]
+    fn no_other_reason_is_seen_in_ascii(text in text()) {
+        let text: String = text.chars().filter(char::is_ascii).collect();
+        let mut judge = JUDGE.with(|judge| judge.take().unwrap_or_else(Judge::new));
+        judge.of(&text, super::Origin::User);
+        let found: Vec<_> = judge.scratch.windows.iter().collect();
+        prop_assert_eq!(found, everywhere(&judge, &text).iter().collect::<Vec<_>>(), "{}", text);
+        JUDGE.with(|known| known.set(Some(judge)));
+    }
 }
 
 /// Every cue with every kind of space, since chance comes to few of them.

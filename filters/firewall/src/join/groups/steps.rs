@@ -58,6 +58,18 @@ impl Places {
         }
     }
 
+    /// Which of them [go on](Steps::goes_on_once), of a text in which the first one is at a place.
+    #[inline(never)]
+    pub(super) fn that_go_on(&self, bytes: &[u8], first: usize) -> u64 {
+        let (mut all, mut left) = (self.bits, 0);
+        while all != 0 {
+            let number = all.trailing_zeros() as usize;
+            all &= all - 1;
+            left |= u64::from(self.steps(number, first + number * STEP).goes_on_once(bytes)) << number;
+        }
+        left
+    }
+
     /// What a row would be made of that goes over one of them: its number, and where it is.
     #[inline(always)]
     pub(super) fn steps(&self, number: usize, place: usize) -> Steps {
@@ -187,8 +199,12 @@ impl Steps {
     #[inline(always)]
     pub(super) fn goes_on_once(&self, bytes: &[u8]) -> bool {
         const { assert!(LEAST == 4) };
-        let (after, before) = (|steps| self.is_same(bytes, steps), |steps: isize| self.is_same(bytes, -steps));
-        (after(1) & after(2)) | (before(1) & before(2)) | (after(1) & before(1))
+        let (first, step) = (self.place + self.first, self.group + self.gap);
+        let mark = bytes.get(first).copied().unwrap_or(0);
+        let is_same = |at: usize| bytes.get(at).copied().unwrap_or(!mark) == mark;
+        let (after, after_two) = (is_same(first + step), is_same(first + 2 * step));
+        let (before, before_two) = (is_same(first.wrapping_sub(step)), is_same(first.wrapping_sub(2 * step)));
+        (after & (after_two | before)) | (before & before_two)
     }
 
     /// Whether a gap so many steps after the first one begins as that does.

@@ -34,8 +34,11 @@ struct Border {
     next: usize,
     begin: usize,
     head: usize,
-    /// Whether more has to be looked at than these words.
+    /// Where what goes on there begins: the word before it, or those that are each all of a line before that.
+    from: usize,
+    /// Whether more has to be looked at than these words, and whether more lines go on in them.
     look: bool,
+    held: bool,
 }
 
 /// More than a secret takes.
@@ -48,7 +51,7 @@ fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(us
     let Borders { ends, all: borders } = borders;
     borders.clear();
     // Where the last line begins behind its indentation, and how much of what stands before it goes on in it.
-    let (mut begun, mut held) = (indented(bytes, 0), 0);
+    let (mut begun, mut held, mut held_from) = (indented(bytes, 0), 0, 0);
     for (first, last) in Listed::together(planes.blocks().len()) {
         ends.clear();
         let blocks = planes.blocks().get(first..last).unwrap_or_default();
@@ -73,21 +76,23 @@ fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(us
                 head = planes.ahead(begin, |block| !block.stop).trailing_ones() as usize;
             }
             let mut last = byte(bytes, end.wrapping_sub(1));
-            if last == b'\r' {
-                end -= 1;
+            if TRAILS.has(last) {
+                end = trailed(bytes, end);
                 tail = planes.behind(end, |block| !block.stop).leading_ones() as usize;
                 last = byte(bytes, end.wrapping_sub(1));
             }
             // No branch for each of these, nor for all: which of them holds is hard to guess.
             let both = (tail > 0) & (head > 0);
             let long = ((tail == BLOCK) | (head == BLOCK)) & (tail > 0);
-            let look = TRAILS.has(last) | long;
+            let look = (last == b'-') | long;
             // Of what is one word, all before it counts.
             let before_it = if begun + tail >= end { held } else { 0 };
             let counts = look | (both & (before_it + tail + head >= LEAST));
-            borders.push(Border { end, tail, next, begin, head, look: look | (before_it > 0) });
+            let from = if before_it > 0 { held_from } else { end - tail };
+            borders.push(Border { end, tail, next, begin, head, from, look, held: before_it > 0 });
             borders.truncate(borders.len() - usize::from(!counts));
             held = if look { UNKNOWN } else { usize::from(both) * (before_it + tail) };
+            held_from = if look { 0 } else { from };
             begun = begin;
         }
         for border in borders.drain(..) {
@@ -100,6 +105,13 @@ fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(us
 #[inline(always)]
 fn goes_on(block: &Block) -> u64 {
     !block.stop | block.blank
+}
+
+/// Whether a secret may go on in lines that are one word each. Of many nobody knows.
+#[inline(always)]
+fn may_hold(source: Source<'_>, lines: Range<usize>) -> bool {
+    let first = lines.start..lines.end.min(lines.start + BLOCK);
+    lines.len() > 2 * BLOCK || source.seen_in(first.clone()).with(source.seen_in(first.end..lines.end)).may_be_secret()
 }
 
 #[inline(always)]
@@ -116,8 +128,14 @@ fn indented(bytes: &[u8], place: usize) -> usize {
     place + bytes.get(place..).unwrap_or_default().iter().take_while(|byte| is_indent(**byte)).count()
 }
 
-/// What stands between the last word of a line and its end, and the dashes of a key.
-static TRAILS: Set = Set::of(b" \t\r\\-");
+/// Where what stands between the last word of a line and its end begins, which goes up to a place.
+fn trailed(bytes: &[u8], place: usize) -> usize {
+    let before = bytes.get(..place).unwrap_or_default().iter().rev();
+    place - before.take_while(|byte| TRAILS.has(**byte)).count()
+}
+
+/// What stands between the last word of a line and its end.
+static TRAILS: Set = Set::of(b" \t\r\\");
 
 /// What stands before the first word of a line, other than blanks.
 static MARKS: Set = Set::of(b">|#*");
@@ -135,10 +153,12 @@ impl Open {
     /// Looks at a border between lines.
     #[inline(always)]
     fn cross(&mut self, source: Source<'_>, border: Border, found: &mut dyn FnMut(usize)) {
-        let Border { end, tail, next, begin, head, look } = border;
+        let Border { end, tail, next, begin, head, from, look, held } = border;
         let bytes = source.bytes();
-        if look {
+        if look || (held && may_hold(source, from..begin + head)) {
             self.look(bytes, next, found);
+        }
+        if look || held {
             return;
         }
         let seen = source.seen_before(&(end - tail..end)).with(source.seen_from(&(begin..begin + head)));

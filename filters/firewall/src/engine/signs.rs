@@ -1,0 +1,113 @@
+//! In which rows of pieces something may be found that is sure. In hardly any, and what has none of its signs need not be
+//! scanned in all the ways in which its pieces may stand together.
+
+use std::convert::Infallible;
+
+use super::compiled::Compiled;
+use super::{Engine, Hits, Starts, Target};
+use crate::join::Wholes;
+use crate::runs;
+
+/// What rules have whose findings can be sure, other than keywords.
+pub(super) struct Signs {
+    /// Those that look at runs.
+    at_runs: Starts,
+    /// Whether any row may count, whatever it says.
+    anywhere: bool,
+}
+
+impl Signs {
+    /// Of these rules, as far as their findings can be sure, and of whether they look at every text or for a keyword
+    /// that goes over more than a row.
+    pub(super) fn new(rules: &[Compiled], is_sure: impl Fn(usize) -> bool, anywhere: bool) -> Self {
+        Self { at_runs: Starts::of(rules, is_sure), anywhere }
+    }
+}
+
+impl Engine {
+    /// Names a place in each row, at least, of which a scan finds something that is sure in any way in which some of its
+    /// pieces stand together. The planes are of the rows afterwards.
+    pub(crate) fn each_sign(&self, rows: &Wholes<'_>, hits: &mut Hits, found: &mut dyn FnMut(usize)) {
+        let Hits { planes, places, .. } = hits;
+        planes.read(rows.text);
+        if self.signs.anywhere {
+            return rows.borders.iter().for_each(|border| found(*border));
+        }
+        runs::find(rows.text, planes, places);
+        let is_sign = |run: &_| self.signs.at_runs.may_begin(rows.text.as_bytes(), planes, run, rows.within(run));
+        places.iter().filter(|run| is_sign(run)).for_each(|run| found(run.start));
+        let Ok(()) = self.of_sure.keywords.each(rows.text.as_bytes(), &mut |at, keyword| {
+            found(at);
+            let far = self.of_sure.of(keyword).iter().map(|target| self.looks_around(*target)).max().unwrap_or(0);
+            if far > 0 {
+                rows.around(at, far).iter().for_each(|border| found(*border));
+            }
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// How far from a secret this looks for what says of what kind it is: that may stand in another row.
+    fn looks_around(&self, target: Target) -> usize {
+        let Target::Rule { number, .. } = target else { return 0 };
+        self.rules.get(number as usize).map_or(0, |rule| rule.statement.around)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scan::{Standing, is_sure};
+    use crate::{Rules, Selection};
+
+    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load(true, &[], &Selection::default()).unwrap());
+
+    fn part() -> impl Strategy<Value = String> {
+        prop_oneof![
+            2 => "[A-Za-z0-9_-]{0,24}",
+            1 => "(ghp_|hf_|sk-|SK|eyJ|ewogICJ|\\.eyJ|glpat-|AKIA|re_|pat|00|A3-|pass|word|=|: |://|@){1,2}",
+            1 => "[0-9a-f]{8,32}",
+            1 => "[A-Z0-9]{5,16}",
+            1 => "[ -~\n]{0,6}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        /// Whichever pieces stand together.
+        #[test]
+        fn no_row_in_which_something_is_found_is_passed_over(
+            rows in prop::collection::vec(prop::collection::vec(part(), 2..9), 1..4),
+        ) {
+            let engine = &RULES.engine;
+            let (mut text, mut borders, mut begins) = (String::new(), Vec::new(), Vec::new());
+            for row in &rows {
+                begins.push(text.len());
+                for piece in row {
+                    borders.push(text.len());
+                    text += piece;
+                }
+                text += "\n\n\0\n\n";
+            }
+            let (mut hits, mut seen) = (Hits::default(), vec![false; rows.len()]);
+            engine.each_sign(&Wholes { text: &text, borders: &borders }, &mut hits, &mut |place| {
+                seen[begins.partition_point(|begin| *begin <= place) - 1] = true;
+            });
+            for (row, seen) in rows.iter().zip(seen) {
+                for (first, last) in (0..row.len()).flat_map(|first| (first + 2..=row.len()).map(move |last| (first, last))) {
+                    let way = row[first..last].concat() + "\n\n";
+                    hits.begin();
+                    let mut any = false;
+                    let scanned = engine.scan_sure(&way, &mut hits, &mut |found| {
+                        any |= is_sure(&way, &found);
+                        Standing::Open
+                    });
+                    prop_assert!(scanned.is_ok() && (seen || !any), "{:?} of {:?}", way, row);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Lists that people paste: what is in every line of them looks like something to a rule, and nothing is. They are judged,
+//! not refused for the work that they take.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Standing, Text};
+
+/// Lines of such lists; `@` is a word and `#` a number, others in every line.
+const LINES: &[&str] = &[
+    "@_URL=postgres://@:${DB_PASSWORD}@db#:5432/@",
+    "@_PASSWORD=changeme#",
+    "variable \"@_password\" {\n  type = string\n  default = \"changeme\"\n}",
+    "ENV @_TOKEN ${@_TOKEN}",
+    "machine @.example.net login @ password <password>",
+    "CREATE USER @ IDENTIFIED BY 'password';",
+    "curl -u user:password https://@.example.com/@",
+    "| @ | password | string | The password of the @ user |",
+    "192.168.1.#\t@.corp.internal @",
+    "@.internal.  300 IN A 10.0.7.#",
+    "address=/@.lan/192.168.1.#",
+    "          - '@.@.svc.cluster.local:9090'",
+    "    at java.base/jdk.internal.@.@(@.java:#)",
+    "--add-exports=java.base/jdk.internal.@=ALL-UNNAMED",
+    "C:\\Users\\anna\\Documents\\@\\@.txt",
+    "  \"path\": \"C:\\\\Users\\\\anna\\\\@\\\\@.json\",",
+    "C:\\Program Files\\@\\bin;C:\\@\\@;",
+    "@ = @.lang",
+    "[\"\\\\u0627\\\\u0644\\\\u0646\\\\u0635 @ \\\\u0648\\\\u0635\\\\u0648\\\\u0635\"]",
+    "#, #, #, 1#, 2#, 3#,",
+];
+
+/// A list of such lines.
+fn list(line: &str, bytes: usize) -> String {
+    let words = ["alpha", "build", "cache", "delta", "events", "frame", "gate", "harbor", "index", "journal"];
+    let mut text = String::new();
+    let mut number = 0;
+    while text.len() < bytes {
+        for sign in line.chars() {
+            match sign {
+                '@' => text.push_str(words[number * 7 % words.len()]),
+                '#' => text.push_str(&(number * 37 % 251).to_string()),
+                _ => text.push(sign),
+            }
+            number += 1;
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn lists_of_everyday_things_are_judged() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let mut scratch = Scratch::default();
+    for line in LINES {
+        for bytes in [600, 2 << 10, 4 << 10, 16 << 10, 64 << 10, 512 << 10] {
+            let text = list(line, bytes);
+            let texts = [Text { text: &text, origin: Origin::User, flows: false }];
+            let judged = rules.scan_until_settled(&texts, Direction::Request, &mut scratch, &mut |_| Standing::Open);
+            assert_eq!(judged, Ok(()), "{bytes} bytes of {line}");
+        }
+    }
+}

@@ -37,7 +37,7 @@ fn list(line: &str, bytes: usize) -> String {
     while text.len() < bytes {
         for sign in line.chars() {
             match sign {
-                '@' => text.push_str(words[number * 7 % words.len()]),
+                '@' => text.extend(words.iter().copied().cycle().nth(number * 7 % words.len())),
                 '#' => text.push_str(&(number * 37 % 251).to_string()),
                 _ => text.push(sign),
             }

@@ -269,7 +269,7 @@ impl Compiled {
     pub(super) fn may_match(&self, text: &[u8], at: usize) -> bool {
         let rest = text.get(at..).unwrap_or_default();
         let before = at.checked_sub(1).and_then(|last| text.get(last));
-        !(self.at_edge && !is_edge(text, at))
+        (!self.at_edge || is_edge(text, at))
             && before.is_none_or(|byte| self.statement.behind.iter().all(|behind| behind(*byte)))
             && self.beginning.may_be(rest, self.known)
             && self.may_begin(rest)

@@ -42,8 +42,13 @@ fn each_row(
     }
 }
 
+/// Where one begins that goes on over all of the next block, or has enough digits in both.
 #[inline(always)]
 fn begins_long(block: &Block, next: &Block) -> u64 {
+    let digits = block.digit.count_ones() + next.digit.count_ones();
+    if (digits < LEAST as u32) & (next.code != u64::MAX) {
+        return 0;
+    }
     begins::<{ LINE as u32 }>(block.code, next.code)
 }
 

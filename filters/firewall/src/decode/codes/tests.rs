@@ -20,7 +20,7 @@ fn slowly(bytes: &[u8], read: usize) -> Vec<Range<usize>> {
 }
 
 /// What rows are made of, and what ends them.
-const PARTS: &str = "([0-9]{1,3}, |0x[0-9a-f]{2},|[0-9a-f]{2} |[01]{8} |chr\\([0-9]{2}\\)\\+|[0-9a-f]{1,20}|[ ]{1,70}|[a-f ]{1,30}|[a-f ]{27,40}[0-9]{11,13}[g-z]|[g-z]|é|\n){0,40}";
+const PARTS: &str = "([0-9]{1,3}, |0x[0-9a-f]{2},|[0-9a-f]{2} |[01]{8} |chr\\([0-9]{2}\\)\\+|[0-9a-f]{1,20}|[ ]{1,70}|[a-f ]{1,30}|[a-f ]{27,40}[0-9]{11,13}[g-z]|([ ,]{0,70}[0-9]){10,13}|[g-z]|é|\n){0,40}";
 
 /// Numbers of a table, and characters as numbers among them; sometimes what they are is hardly long enough.
 fn tables() -> impl Strategy<Value = String> {

@@ -10,14 +10,14 @@ use crate::planes::Planes;
 /// What may stand before so much is no symbol of it: `0x`.
 const MARKED: usize = LEAST - 2;
 
-/// Names a place in each row, at least, in which something is decoded that has letters, in any way in which some of its
+/// Names a part of each row, at least, in which something is decoded that has letters, in any way in which some of its
 /// pieces stand together.
-pub(crate) fn each_sign(rows: &Wholes<'_>, planes: &Planes, found: &mut dyn FnMut(usize)) {
+pub(crate) fn each_sign(rows: &Wholes<'_>, planes: &Planes, found: &mut dyn FnMut(Range<usize>)) {
     let bytes = rows.text.as_bytes();
     for run in planes.runs::<LINE>(|block| block.symbol) {
         let borders = rows.within(&run);
         if !borders.is_empty() && (goes_on(bytes, planes, &run) || may_say(bytes, &run, borders)) {
-            found(run.start);
+            found(run);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! scanned in all the ways in which its pieces may stand together.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use super::compiled::Compiled;
 use super::{Engine, Hits, Starts, Target};
@@ -25,23 +26,20 @@ impl Signs {
 }
 
 impl Engine {
-    /// Names a place in each row, at least, of which a scan finds something that is sure in any way in which some of its
-    /// pieces stand together. The planes are of the rows afterwards.
-    pub(crate) fn each_sign(&self, rows: &Wholes<'_>, hits: &mut Hits, found: &mut dyn FnMut(usize)) {
+    /// Names parts that reach into each row, at least, of which a scan finds something that is sure in any way in which some
+    /// of its pieces stand together. The planes are of the rows afterwards.
+    pub(crate) fn each_sign(&self, rows: &Wholes<'_>, hits: &mut Hits, found: &mut dyn FnMut(Range<usize>)) {
         let Hits { planes, places, .. } = hits;
         planes.read(rows.text);
         if self.signs.anywhere {
-            return rows.borders.iter().for_each(|border| found(*border));
+            return found(0..rows.text.len());
         }
         runs::find(rows.text, planes, places);
         let is_sign = |run: &_| self.signs.at_runs.may_begin(rows.text.as_bytes(), planes, run, rows.within(run));
-        places.iter().filter(|run| is_sign(run)).for_each(|run| found(run.start));
+        places.iter().filter(|run| is_sign(run)).for_each(|run| found(run.clone()));
         let Ok(()) = self.of_sure.keywords.each(rows.text.as_bytes(), &mut |at, keyword| {
-            found(at);
             let far = self.of_sure.of(keyword).iter().map(|target| self.looks_around(*target)).max().unwrap_or(0);
-            if far > 0 {
-                rows.around(at, far).iter().for_each(|border| found(*border));
-            }
+            found(at.saturating_sub(far)..at.saturating_add(far));
             Ok::<_, Infallible>(())
         });
     }
@@ -93,8 +91,9 @@ mod tests {
                 text += "\n\n\0\n\n";
             }
             let (mut hits, mut seen) = (Hits::default(), vec![false; rows.len()]);
-            engine.each_sign(&Wholes { text: &text, borders: &borders }, &mut hits, &mut |place| {
-                seen[begins.partition_point(|begin| *begin <= place) - 1] = true;
+            engine.each_sign(&Wholes { text: &text, borders: &borders }, &mut hits, &mut |part| {
+                let row_of = |place: usize| begins.partition_point(|begin| *begin <= place);
+                seen[row_of(part.start) - 1..row_of(part.end)].fill(true);
             });
             for (row, seen) in rows.iter().zip(seen) {
                 for (first, last) in (0..row.len()).flat_map(|first| (first + 2..=row.len()).map(move |last| (first, last))) {

@@ -51,13 +51,6 @@ pub(crate) struct Wholes<'j> {
 }
 
 impl Wholes<'_> {
-    /// Where pieces begin no farther from a place than so many bytes.
-    pub(crate) fn around(&self, place: usize, far: usize) -> &[usize] {
-        let first = self.borders.partition_point(|border| *border < place.saturating_sub(far));
-        let end = self.borders.partition_point(|border| *border <= place.saturating_add(far));
-        self.borders.get(first..end).unwrap_or_default()
-    }
-
     /// Where pieces begin within a part.
     pub(crate) fn within(&self, part: &Range<usize>) -> &[usize] {
         let first = self.borders.partition_point(|border| *border <= part.start);
@@ -118,13 +111,13 @@ impl Joined {
         rows.push(Row { whole, pieces: first..all.len(), ways, counts: false });
     }
 
-    /// Has somebody look at all rows. Those count in which a place is that is found.
-    pub(crate) fn look(&mut self, look: impl FnOnce(&Wholes<'_>, &mut dyn FnMut(usize))) {
+    /// Has somebody look at all rows. Those count into which a part reaches that is found.
+    pub(crate) fn look(&mut self, look: impl FnOnce(&Wholes<'_>, &mut dyn FnMut(Range<usize>))) {
         let Self { text, rows, borders, .. } = self;
-        look(&Wholes { text, borders }, &mut |place| {
-            let after = rows.partition_point(|row| row.whole.start <= place);
-            let row = after.checked_sub(1).and_then(|row| rows.get_mut(row));
-            row.into_iter().for_each(|row| row.counts = true);
+        look(&Wholes { text, borders }, &mut |part| {
+            let after = rows.partition_point(|row| row.whole.start <= part.start);
+            let there = rows.iter_mut().skip(after.saturating_sub(1)).take_while(|row| row.whole.start <= part.end);
+            there.for_each(|row| row.counts = true);
         });
     }
 

@@ -214,6 +214,8 @@ impl Words {
             while words.next_if(|word| word.place.end <= run.start).is_some() {}
             let Some(word) = words.peek_mut().filter(|word| word.place.start <= run.start) else { continue };
             let symbols = bytes.get(run.clone()).unwrap_or_default();
+            let packed = are_packed(symbols).into_iter().zip(&mut word.counts);
+            packed.for_each(|(is_packed, counts)| *counts |= is_packed);
             // Neither hex nor base32 has such symbols.
             let is_base64 = planes.any(run.clone(), |block| block.symbol & !block.word) || symbols.contains(&b'_');
             let may_say = if is_base64 { BASE64.may_be_text_read(symbols, &OTHERS) } else { [true; WAYS.len()] };
@@ -334,6 +336,14 @@ fn reversed(word: &str, said: &mut Vec<u8>) {
 
 fn moved(word: &str, said: &mut Vec<u8>) {
     moved_bytes(word.as_bytes(), said);
+}
+
+/// Whether symbols begin like what is packed when they are read in each way.
+fn are_packed(symbols: &[u8]) -> [bool; WAYS.len()] {
+    let (Some([a, b, c, d]), Some(first)) = (symbols.last_chunk::<4>(), symbols.first_chunk::<4>()) else {
+        return Default::default();
+    };
+    [radix::is_packed(&[*d, *c, *b, *a]), radix::is_packed(&first.map(other))]
 }
 
 /// Symbols of ASCII from behind.

@@ -39,7 +39,8 @@ impl Engine {
         places.iter().filter(|run| is_sign(run)).for_each(|run| found(run.clone()));
         let Ok(()) = self.of_sure.keywords.each(rows.text.as_bytes(), &mut |at, keyword| {
             let far = self.of_sure.of(keyword).iter().map(|target| self.looks_around(*target)).max().unwrap_or(0);
-            found(at.saturating_sub(far)..at.saturating_add(far));
+            // Twice as far: it looks from both ends of a match.
+            found(at.saturating_sub(far)..at.saturating_add(2 * far));
             Ok::<_, Infallible>(())
         });
     }

@@ -12,7 +12,8 @@ const MARKS: [&str; 6] = ["ghp_", "sk-", "akia", "xoxb-", "glpat-", "a1"];
 
 /// Whether any run of a word may say something.
 fn may_say(word: &[u8]) -> bool {
-    word.split(|byte| !radix::is_symbol(*byte)).any(|run| run.len() >= radix::LEAST && radix::may_say(run))
+    word.split(|byte| !radix::is_symbol(*byte))
+        .any(|run| run.len() >= radix::LEAST && (radix::may_say(run) || radix::is_packed(run)))
 }
 
 /// What each word says that looks like a token, if it has a mark or may be encoded; one word at a time.

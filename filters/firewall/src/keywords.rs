@@ -10,13 +10,15 @@ mod rarity;
 mod short;
 mod sieve;
 
+use std::ops::Range;
+
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, mask16x32, u16x32};
 
 use groups::{Around, Entry, Groups};
 use rarity::Shared;
 use short::Shorts;
-use sieve::{Bits, SEEN, Sieve};
+use sieve::{Bits, Rows, SEEN, Sieve};
 
 /// How many bytes are looked at; of keywords of three bytes any byte may be the last.
 const GRAM: usize = 4;
@@ -31,6 +33,13 @@ const CHUNK: usize = 512;
 const UNASKED: usize = 6;
 /// As many are, where a processor lists those of half a block at once.
 const AT_ONCE: usize = BLOCK / 2;
+
+/// If more places than these wait, they are looked at.
+const WAITING: usize = 192;
+/// None of them is so far from the first chunk.
+const FAR: usize = 1 << 15;
+/// As many keywords at places are compared together.
+const PAIRS: usize = 128;
 
 /// Keywords are known by so many hashes: of four bytes, and of three.
 const OF_FOUR: usize = 1 << 14;
@@ -50,6 +59,8 @@ pub(crate) struct Keywords {
     sieve: Sieve,
     of_four: Groups<OF_FOUR>,
     of_three: Groups<OF_THREE>,
+    /// All that are in these groups.
+    entries: Vec<Entry>,
     /// What the keywords say, one after the other.
     bytes: Vec<u8>,
     /// Those of one or two bytes.
@@ -58,7 +69,13 @@ pub(crate) struct Keywords {
 
 /// Places in a part of a text, counted from where that begins.
 struct Places {
-    list: [u16; CHUNK + AT_ONCE],
+    list: [u16; WAITING + CHUNK + AT_ONCE],
+    count: usize,
+}
+
+/// Keywords that may stand at places.
+struct Pairs {
+    list: [(u16, u32); PAIRS + 2],
     count: usize,
 }
 
@@ -100,41 +117,50 @@ impl Keywords {
             bytes.extend_from_slice(&keyword.text);
         }
         let sieve = Sieve::new(&grams);
-        Self { sieve, of_four: Groups::new(four), of_three: Groups::new(three), bytes, short }
+        let mut entries = Vec::new();
+        let (of_four, of_three) = (Groups::new(four, &mut entries), Groups::new(three, &mut entries));
+        Self { sieve, of_four, of_three, entries, bytes, short }
     }
 
     /// Calls `found` with the place and the number of every keyword in a text, roughly by place, until it says no.
     pub(crate) fn each<E>(&self, text: &[u8], found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
         let level = Level::new();
-        let mut places = Places { list: [0; CHUNK + AT_ONCE], count: 0 };
+        let (mut places, mut rows, mut base) = (Places::NONE, Rows::default(), 0);
         for from in (0..text.len()).step_by(CHUNK) {
-            self.list(level, text.get(from..).unwrap_or_default(), &mut places);
-            places.keep(|place| self.sieve.surely_has(gram(text, from + place)));
-            places.keep(|place| self.may_have(&Around::at(text, from + place)));
-            for place in places.list.get(..places.count).unwrap_or_default() {
-                self.compare(text, from + usize::from(*place), found)?;
+            let known = places.count;
+            let part = text.get(from..).unwrap_or_default();
+            self.list(level, part, (from - base) as u16, &mut rows, &mut places);
+            places.keep(known, |place| self.sieve.surely_has(gram(text, base + place)));
+            // What is asked of few is asked of those of many chunks together: where a loop ends is hard to guess.
+            if places.count > WAITING || from - base > FAR || from + CHUNK >= text.len() {
+                places.keep(0, |place| self.may_have(&Around::at(text, base + place)));
+                self.compare(text, base, &places, found)?;
+                (places.count, base) = (0, from + CHUNK);
             }
         }
         self.short.each(level, text, found)
     }
 
-    /// Lists the places in the first part of a text at which the rarest bytes of a keyword may stand.
+    /// Lists the places in the first part of a text at which the rarest bytes of a keyword may stand, counted from so far
+    /// before it.
     #[inline(never)]
-    fn list(&self, level: Level, text: &[u8], places: &mut Places) {
+    fn list(&self, level: Level, text: &[u8], begin: u16, rows: &mut Rows, places: &mut Places) {
         let all = match text.first_chunk() {
-            Some(seen) => self.sieve.places(level, seen, CHUNK / BLOCK),
-            None => self.last_places(level, text),
+            Some(seen) => self.sieve.places(level, seen, CHUNK / BLOCK, rows),
+            None => self.last_places(level, text, rows),
         };
         let some = all.get(..text.len().div_ceil(BLOCK)).unwrap_or(&all);
-        dispatch!(level, simd => places.read(simd, some));
+        dispatch!(level, simd => places.read(simd, begin, some));
     }
 
     /// The places in what is left of a text, as if something that no keyword has stood behind it.
     #[cold]
-    fn last_places(&self, level: Level, rest: &[u8]) -> Bits {
+    fn last_places(&self, level: Level, rest: &[u8], rows: &mut Rows) -> Bits {
         let mut seen = [PAD; SEEN];
-        seen.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-        let mut all = self.sieve.places(level, &seen, rest.len().div_ceil(BLOCK).min(CHUNK / BLOCK));
+        if let Some(begin) = seen.get_mut(..rest.len()) {
+            begin.copy_from_slice(rest);
+        }
+        let mut all = self.sieve.places(level, &seen, rest.len().div_ceil(BLOCK).min(CHUNK / BLOCK), rows);
         for (begin, here) in (0..).step_by(BLOCK).zip(&mut all) {
             *here &= u64::MAX.unbounded_shr((begin + BLOCK).saturating_sub(rest.len()) as u32);
         }
@@ -148,26 +174,58 @@ impl Keywords {
         self.of_four.may_have(gram | SMALL, here) | self.of_three.may_have(first_three(gram), here)
     }
 
-    fn compare<E>(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, u32) -> Result<(), E>) -> Result<(), E> {
-        let here = Around::at(text, at);
-        let gram = here.gram();
-        for entry in self.of_four.of(gram | SMALL).iter().chain(self.of_three.of(first_three(gram))) {
-            if let Some(begin) = entry.begin(text, at, &here, &self.bytes) {
+    /// Compares the keywords that may stand at these places.
+    fn compare<E>(
+        &self,
+        text: &[u8],
+        base: usize,
+        places: &Places,
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut pairs = Pairs::NONE;
+        for at in places.listed() {
+            let gram = gram(text, base + usize::from(*at));
+            for entries in [self.of_four.of(gram | SMALL), self.of_three.of(first_three(gram))] {
+                let mut rest = pairs.add(*at, entries);
+                while !rest.is_empty() {
+                    self.find(text, base, &mut pairs, found)?;
+                    rest = pairs.add(*at, rest);
+                }
+            }
+        }
+        self.find(text, base, &mut pairs, found)
+    }
+
+    /// Finds those that stand there, of keywords and places.
+    fn find<E>(
+        &self,
+        text: &[u8],
+        base: usize,
+        pairs: &mut Pairs,
+        found: &mut impl FnMut(usize, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entry = |number: u32| self.entries.get(number as usize);
+        pairs.keep(|at, number| entry(number).is_some_and(|entry| entry.may_be(&Around::at(text, base + at))));
+        for (at, number) in pairs.listed() {
+            let (at, Some(entry)) = (base + usize::from(*at), entry(*number)) else { continue };
+            if let Some(begin) = entry.begin(text, at, &Around::at(text, at), &self.bytes) {
                 found(begin, entry.number)?;
             }
         }
+        pairs.count = 0;
         Ok(())
     }
 }
 
 impl Places {
-    /// Lists the places of all blocks of a chunk.
+    const NONE: Self = Self { list: [0; WAITING + CHUNK + AT_ONCE], count: 0 };
+
+    /// Lists the places of all blocks of a chunk, which begins at one.
     #[inline(always)]
-    fn read<S: Simd>(&mut self, simd: S, all: &[u64]) {
-        self.count = 0;
+    fn read<S: Simd>(&mut self, simd: S, begin: u16, all: &[u64]) {
         let steps = u16x32::from_fn(simd, |step| step as u16);
         for (block, here) in (0u16..).zip(all) {
-            let begin = block * BLOCK as u16;
+            let begin = begin + block * BLOCK as u16;
             if S::u8s::LEN == BLOCK {
                 self.add_at_once(steps + begin, *here as u32);
                 self.add_at_once(steps + (begin + AT_ONCE as u16), (*here >> AT_ONCE) as u32);
@@ -206,16 +264,58 @@ impl Places {
         self.count += count;
     }
 
-    /// Leaves those of which this is true.
+    /// Leaves those of which this is true, but for so many that are known already.
     #[inline(always)]
-    fn keep(&mut self, is: impl Fn(usize) -> bool) {
-        let mut left = 0;
-        for number in 0..self.count.min(self.list.len()) {
+    fn keep(&mut self, known: usize, is: impl Fn(usize) -> bool) {
+        let mut left = known;
+        for number in known..self.count.min(self.list.len()) {
             let place = self.list.get(number).copied().unwrap_or(0);
             self.list.get_mut(left).into_iter().for_each(|slot| *slot = place);
             left += usize::from(is(usize::from(place)));
         }
         self.count = left;
+    }
+
+    fn listed(&self) -> &[u16] {
+        self.list.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl Pairs {
+    const NONE: Self = Self { list: [(0, 0); PAIRS + 2], count: 0 };
+
+    /// Adds some keywords at a place, as many as there is room for. Returns those that are left. Two are written down without
+    /// asking how many there are.
+    #[inline(always)]
+    fn add(&mut self, at: u16, Range { start, end }: Range<u32>) -> Range<u32> {
+        let count = ((end - start) as usize).min(PAIRS.saturating_sub(self.count));
+        let rest = self.list.get_mut(self.count..).unwrap_or_default();
+        if let [first, second, ..] = rest {
+            (*first, *second) = ((at, start), (at, start + 1));
+        }
+        if count > 2 {
+            for (slot, number) in rest.iter_mut().zip(start..end).take(count).skip(2) {
+                *slot = (at, number);
+            }
+        }
+        self.count += count;
+        start + count as u32..end
+    }
+
+    /// Leaves those of which this is true.
+    #[inline(always)]
+    fn keep(&mut self, is: impl Fn(usize, u32) -> bool) {
+        let mut left = 0;
+        for number in 0..self.count.min(self.list.len()) {
+            let (at, entry) = self.list.get(number).copied().unwrap_or_default();
+            self.list.get_mut(left).into_iter().for_each(|slot| *slot = (at, entry));
+            left += usize::from(is(usize::from(at), entry));
+        }
+        self.count = left;
+    }
+
+    fn listed(&self) -> &[(u16, u32)] {
+        self.list.get(..self.count).unwrap_or_default()
     }
 }
 
@@ -314,6 +414,27 @@ mod tests {
                 text.extend(between.bytes());
             }
             prop_assert_eq!(by_table(&keywords, &text), by_automaton(&keywords, &text));
+        }
+
+        /// However many places wait, and however far they are apart.
+        #[test]
+        fn finds_the_same_in_a_long_text(
+            keywords in prop::collection::vec(("[ab]{2,5}", any::<bool>()), 1..40),
+            parts in prop::collection::vec(prop_oneof!["[ab]{1,600}", "[a-d]{0,90}", "[ -.]{0,40000}"], 0..6),
+        ) {
+            let keywords: Vec<_> = keywords
+                .iter()
+                .map(|(text, any_case)| if *any_case { Keyword::any_case(text) } else { Keyword::exact(text) })
+                .collect();
+            let text = parts.concat();
+            prop_assert_eq!(by_table(&keywords, text.as_bytes()), by_automaton(&keywords, text.as_bytes()));
+        }
+
+        /// More keywords of the same bytes than are compared together.
+        #[test]
+        fn finds_many_at_one_place(count in 1u32..400, text in "[ -.]{0,40}(abcd[0-9]{1,3} ?){1,9}") {
+            let keywords: Vec<_> = (0..count).map(|number| Keyword::exact(&format!("abcd{number}"))).collect();
+            prop_assert_eq!(by_table(&keywords, text.as_bytes()), by_automaton(&keywords, text.as_bytes()));
         }
     }
 }

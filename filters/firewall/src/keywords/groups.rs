@@ -1,6 +1,8 @@
 //! Keywords by the bytes that they are known by. Whether any of those with the same bytes stands at a place is told
 //! by what all of them have in common; only then they are compared.
 
+use std::ops::Range;
+
 use super::Keyword;
 
 /// Keywords by a hash of their rarest bytes, of which there are so many.
@@ -8,7 +10,6 @@ pub(super) struct Groups<const HASHES: usize> {
     /// Of each hash: the number of its group. The first group is of those that there are not.
     of: Box<[u16; HASHES]>,
     groups: Vec<Group>,
-    entries: Vec<Entry>,
 }
 
 /// Keywords of the same hash.
@@ -49,13 +50,13 @@ struct Eight {
 }
 
 impl<const HASHES: usize> Groups<HASHES> {
-    /// Of entries, each with what is hashed of it.
-    pub(super) fn new(mut hashed: Vec<(u32, Entry)>) -> Self {
+    /// Of entries, each with what is hashed of it, which are put to all of them.
+    pub(super) fn new(mut hashed: Vec<(u32, Entry)>, all: &mut Vec<Entry>) -> Self {
         hashed.sort_by_key(|(gram, entry)| (slot::<HASHES>(*gram), entry.number));
         let mut of = Box::new([0; HASHES]);
         let mut groups = vec![Group { around: Around::NEVER, first: 0, end: 0 }];
         let mut last = None;
-        for (at, (gram, entry)) in (0u32..).zip(&hashed) {
+        for (at, (gram, entry)) in (all.len() as u32..).zip(&hashed) {
             let slot = slot::<HASHES>(*gram);
             if last.replace(slot) != Some(slot) {
                 groups.push(Group { around: entry.around, first: at, end: at });
@@ -66,7 +67,8 @@ impl<const HASHES: usize> Groups<HASHES> {
                 group.end = at + 1;
             }
         }
-        Self { of, groups, entries: hashed.into_iter().map(|(_, entry)| entry).collect() }
+        all.extend(hashed.into_iter().map(|(_, entry)| entry));
+        Self { of, groups }
     }
 
     /// Whether any of those with these bytes may stand here.
@@ -75,10 +77,10 @@ impl<const HASHES: usize> Groups<HASHES> {
         self.group(gram).is_some_and(|group| group.around.is(here))
     }
 
-    /// Those with these bytes.
-    pub(super) fn of(&self, gram: u32) -> &[Entry] {
-        let range = self.group(gram).map_or(0..0, |group| group.first as usize..group.end as usize);
-        self.entries.get(range).unwrap_or_default()
+    /// Where among all entries those with these bytes are.
+    #[inline(always)]
+    pub(super) fn of(&self, gram: u32) -> Range<u32> {
+        self.group(gram).map_or(0..0, |group| group.first..group.end)
     }
 
     #[inline(always)]
@@ -104,6 +106,12 @@ impl Entry {
             any_case: *any_case,
             longer: before.len() > 8 || rest.len() > 8,
         }
+    }
+
+    /// Whether it may stand where its hashed bytes do.
+    #[inline(always)]
+    pub(super) fn may_be(&self, here: &Around) -> bool {
+        self.around.is(here)
     }
 
     /// Where it begins, if it stands where its hashed bytes may. `all` are the bytes of all keywords.

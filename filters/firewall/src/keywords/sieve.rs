@@ -15,6 +15,9 @@ pub(super) const SEEN: usize = CHUNK + GRAM - 1;
 /// Of each block of a chunk, a bit for every place.
 pub(super) type Bits = [u64; CHUNK / BLOCK];
 
+/// Room for what the table says of each even place of a chunk.
+pub(super) type Rows = [[u16; BLOCK / 2]; CHUNK / BLOCK];
+
 /// Three bytes are hashed to a number of so many bits; of each there are two bytes in the table: 32 KiB.
 const BITS: u32 = 14;
 const SLOTS: usize = 1 << BITS;
@@ -87,9 +90,8 @@ impl Sieve {
     }
 
     /// The places in so many blocks of a chunk where a keyword may have the bytes that stand there.
-    pub(super) fn places(&self, level: Level, seen: &[u8; SEEN], blocks: usize) -> Bits {
+    pub(super) fn places(&self, level: Level, seen: &[u8; SEEN], blocks: usize, rows: &mut Rows) -> Bits {
         // Each step on its own, over all blocks: no store is waited for before it is read again.
-        let mut rows = [[0; BLOCK / 2]; CHUNK / BLOCK];
         let rows = rows.get_mut(..blocks).unwrap_or_default();
         dispatch!(level, simd => self.slots(simd, seen, rows));
         for row in rows.iter_mut() {
@@ -222,9 +224,9 @@ mod tests {
             text.extend(noise);
             let sieve = Sieve::new(&grams);
             let seen: &[u8; SEEN] = text.first_chunk().unwrap();
-            let places = sieve.places(Level::new(), seen, blocks);
+            let places = sieve.places(Level::new(), seen, blocks, &mut Rows::default());
             for level in levels() {
-                prop_assert_eq!(sieve.places(level, seen, blocks), places);
+                prop_assert_eq!(sieve.places(level, seen, blocks, &mut Rows::default()), places);
             }
             for at in 0..BLOCK * blocks {
                 let gram = u32::from_le_bytes(*seen[at..].first_chunk().unwrap());

@@ -11,7 +11,7 @@ pub(super) struct Alphabet {
     pub(super) group: usize,
     /// As many groups in a row that can be ASCII are no accident.
     streak: usize,
-    /// What each symbol stands for.
+    /// What each symbol stands for, and 0 for what is none.
     values: [u8; 256],
     /// Of each symbol, a bit for each place in a group at which it can stand where all bytes are ASCII.
     places: [u8; 256],
@@ -24,6 +24,9 @@ const FOUR: usize = 4;
 
 /// As many symbols are looked at together.
 const PART: usize = 8;
+
+/// As many groups are.
+const GROUPS: usize = u64::BITS as usize;
 
 /// In the alphabet for mail and in the one for URLs.
 pub(super) static BASE64: Alphabet = Alphabet::new(
@@ -57,7 +60,7 @@ impl Alphabet {
         first: &[u8],
         high: &'static [u8],
     ) -> Self {
-        let (mut values, mut places, mut keep) = ([u8::MAX; 256], [0; 256], [0; 256]);
+        let (mut values, mut places, mut keep) = ([0; 256], [0; 256], [0; 256]);
         let (mut rows, mut first) = (rows, first);
         while let (Some((row, more)), Some((value, next))) = (rows.split_first(), first.split_first()) {
             let (mut row, mut value) = (*row, *value);
@@ -77,17 +80,14 @@ impl Alphabet {
     /// Whether a byte is one of its symbols.
     #[cfg(test)]
     pub(super) fn has(&self, byte: u8) -> bool {
-        self.value(byte).is_some()
-    }
-
-    fn value(&self, byte: u8) -> Option<u8> {
-        self.values.get(usize::from(byte)).copied().filter(|value| *value != u8::MAX)
+        // At some place each of them can stand.
+        self.places[usize::from(byte)] != 0
     }
 
     /// The bytes that symbols stand for. What is left over at the end is dropped.
     pub(super) fn unpack(&self, symbols: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(symbols.len() * self.bits as usize / 8 + 1);
-        let of = |symbol: u8| u32::from(self.value(symbol).unwrap_or_default());
+        let of = |symbol: u8| u32::from(self.values.get(usize::from(symbol)).copied().unwrap_or(0));
         let rest = match self.bits {
             4 => {
                 let (pairs, rest) = symbols.as_chunks::<2>();
@@ -192,25 +192,69 @@ impl Alphabet {
         streaks
     }
 
-    /// Calls `found` for each of them until it wants no more.
+    /// Calls `found` for each of them until it wants no more. What may be ASCII is told of many groups at once: of what is drawn
+    /// it is one in two, which nobody can guess.
     fn each_streak(&self, symbols: &[u8], start: usize, found: &mut dyn FnMut(Range<usize>) -> bool) {
-        let clear = |symbol: &u8, place: u8| self.places.get(usize::from(*symbol)).map_or(0, |at| at >> place & 1);
-        let mut at = start;
-        let mut begin = start;
-        for group in symbols.get(start..).unwrap_or_default().chunks_exact(self.group) {
-            let ascii = group.iter().zip(0..).fold(1, |ascii, (symbol, place)| ascii & clear(symbol, place));
-            if ascii == 0 {
-                if at - begin >= self.streak * self.group && !found(begin..at + self.group) {
-                    return;
-                }
-                begin = at + self.group;
+        let rest = symbols.get(start..).unwrap_or_default();
+        let count = rest.len() / self.group;
+        // How many groups up to the next ones are in a row.
+        let mut open = 0;
+        for first in (0..count).step_by(GROUPS) {
+            let all = (count - first).min(GROUPS);
+            let part = rest.get(first * self.group..).unwrap_or_default();
+            let ascii = match self.group {
+                2 => self.in_groups::<2>(part),
+                4 => self.in_groups::<4>(part),
+                _ => self.in_groups::<8>(part),
+            };
+            let within = u64::MAX >> (GROUPS - all);
+            let mut ends = !ascii & within;
+            if open + (ascii.trailing_ones() as usize) < self.streak && !has_row(ascii & within, self.streak) {
+                // None ends here, and most that is drawn has none.
+                let last = (ascii << (GROUPS - all)).leading_ones() as usize;
+                open = if ends == 0 { open + all } else { last };
+                continue;
             }
-            at += self.group;
+            let mut begin = (first as isize) - open as isize;
+            while ends != 0 {
+                let end = first + ends.trailing_zeros() as usize;
+                ends &= ends - 1;
+                let size = end as isize - begin;
+                if size >= self.streak as isize {
+                    let from = start + begin.unsigned_abs() * self.group;
+                    if !found(from..start + (end + 1) * self.group) {
+                        return;
+                    }
+                }
+                begin = end as isize + 1;
+            }
+            open = ((first + all) as isize - begin).unsigned_abs();
         }
-        if at - begin >= self.streak * self.group {
-            found(begin..symbols.len());
+        if open >= self.streak {
+            found(start + (count - open) * self.group..symbols.len());
         }
     }
+
+    /// Which of the first groups can be ASCII, a bit each.
+    fn in_groups<const GROUP: usize>(&self, symbols: &[u8]) -> u64 {
+        let clear = |symbol: &u8, place: u32| self.places.get(usize::from(*symbol)).map_or(0, |at| at >> place & 1);
+        let groups = symbols.as_chunks::<GROUP>().0.iter().take(GROUPS);
+        groups.zip(0..).fold(0, |all, (group, bit)| {
+            let ascii = group.iter().zip(0..).fold(1, |ascii, (symbol, place)| ascii & clear(symbol, place));
+            all | u64::from(ascii) << bit
+        })
+    }
+}
+
+/// Whether so many bits in a row are set.
+fn has_row(bits: u64, least: usize) -> bool {
+    let (mut here, mut known) = (bits, 1);
+    while known < least {
+        let more = known.min(least - known);
+        here &= here >> more;
+        known += more;
+    }
+    here != 0
 }
 
 const fn set<T: Copy>(table: &mut [T; 256], byte: u8, value: T) {
@@ -264,7 +308,7 @@ mod tests {
         #[test]
         fn no_text_is_overlooked(text in prop_oneof![crate::decode::tests::texts(), streaks()]) {
             for alphabet in [&BASE64, &BASE32, &HEX] {
-                for run in text.as_bytes().split(|byte| alphabet.value(*byte).is_none()) {
+                for run in text.as_bytes().split(|byte| !alphabet.has(*byte)) {
                     let slow = (0..alphabet.group).find(|start| alphabet.is_text(run, *start));
                     prop_assert_eq!(alphabet.first_text(run), slow);
                     for but in 0..alphabet.group {
@@ -273,6 +317,43 @@ mod tests {
                         prop_assert!(fast || !slow, "all but {} of {}", but, alphabet.name);
                     }
                 }
+            }
+        }
+    }
+
+    /// Streaks, group by group.
+    fn one_by_one(alphabet: &Alphabet, symbols: &[u8], start: usize) -> Vec<Range<usize>> {
+        let group = alphabet.group;
+        let mut streaks = Vec::new();
+        let (mut at, mut begin) = (start, start);
+        for symbols in symbols.get(start..).unwrap_or_default().chunks_exact(group) {
+            let ascii = symbols
+                .iter()
+                .enumerate()
+                .all(|(place, symbol)| alphabet.places[usize::from(*symbol)] >> place & 1 != 0);
+            if !ascii {
+                if at - begin >= alphabet.streak * group {
+                    streaks.push(begin..at + group);
+                }
+                begin = at + group;
+            }
+            at += group;
+        }
+        if at - begin >= alphabet.streak * group {
+            streaks.push(begin..symbols.len());
+        }
+        streaks
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+        #[test]
+        fn streaks_are_told_of_many_groups_at_once(
+            parts in proptest::collection::vec(("[0-7A-P]{0,140}", "[0-9a-zA-Z]{0,140}", "[f_/]{0,4}"), 0..9), start in 0usize..9,
+        ) {
+            let text: String = parts.iter().map(|(low, any, high)| format!("{low}{any}{high}")).collect();
+            for alphabet in [&BASE64, &BASE32, &HEX] {
+                prop_assert_eq!(alphabet.streaks(text.as_bytes(), start), one_by_one(alphabet, text.as_bytes(), start));
             }
         }
     }

@@ -20,7 +20,7 @@ mod signs;
 use std::cell::Cell;
 use std::ops::Range;
 
-use fearless_simd::{Level, dispatch};
+use fearless_simd::{Level, Simd, dispatch};
 
 use crate::planes::Planes;
 use crate::scan::Exhausted;
@@ -162,7 +162,7 @@ impl Runs {
     /// goes on where they end.
     pub(crate) fn read(&mut self, text: &str, planes: &Planes) {
         self.all.clear();
-        dispatch!(Level::new(), _simd => runs_of(text.as_bytes(), planes, &mut self.all));
+        dispatch!(Level::new(), simd => runs_of(simd, text.as_bytes(), planes, &mut self.all));
     }
 
     /// Finds the words of that text that may be written backwards or with other letters.
@@ -172,12 +172,13 @@ impl Runs {
 }
 
 #[inline(always)]
-fn runs_of(bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
-    for run in planes.runs::<{ radix::LINE }>(|block| block.symbol) {
+fn runs_of<S: Simd>(simd: S, bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
+    let take = |run: Range<usize>| {
         if planes.any(run.clone(), |block| block.digit) || radix::may_begin(bytes, &run) {
             found.push(run);
         }
-    }
+    };
+    planes.each_run::<_, { radix::LINE }>(simd, |block| block.symbol, take);
 }
 
 /// Characters that tokens and encodings are made of.

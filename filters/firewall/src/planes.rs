@@ -1,6 +1,8 @@
 //! Which bytes of a text are of which kind, a bit for each: what looks for runs and rows reads 64 bytes at
 //! once, and hardly anything of a text in which there are none.
 
+mod long;
+
 use std::ops::Range;
 
 use fearless_simd::prelude::*;
@@ -97,17 +99,15 @@ impl Planes {
         }
     }
 
-    /// The bits of a block; none where there is no such block.
-    #[inline(always)]
-    fn bits(&self, number: usize, plane: impl Fn(&Block) -> u64) -> u64 {
-        self.blocks.get(number).map_or(0, plane)
-    }
-
     /// A bit for each of the 64 bytes from a place on; that of the place is the lowest bit.
     #[inline(always)]
     pub(crate) fn ahead(&self, at: usize, plane: impl Fn(&Block) -> u64) -> u64 {
         let (number, shift) = (at / BLOCK, at % BLOCK);
-        self.bits(number, &plane) >> shift | self.bits(number + 1, &plane) << 1 << (BLOCK - 1 - shift)
+        // Nearly always there is a block behind that of the place.
+        match self.blocks.get(number..number + 2) {
+            Some([here, next]) => plane(here) >> shift | plane(next) << 1 << (BLOCK - 1 - shift),
+            _ => self.blocks.get(number).map_or(0, plane) >> shift,
+        }
     }
 
     /// A bit for each of the 64 bytes before a place; that of the last one is the highest bit.
@@ -117,6 +117,19 @@ impl Planes {
             Some(begin) => self.ahead(begin, plane),
             None => self.blocks.first().map_or(0, plane).unbounded_shl((BLOCK - at) as u32),
         }
+    }
+
+    /// What is near a place: before it, and behind the byte there.
+    #[inline(always)]
+    pub(crate) fn near(&self, at: usize) -> Near<'_> {
+        let (number, shift) = (at / BLOCK, at % BLOCK);
+        let three = number.checked_sub(1).and_then(|first| self.blocks.get(first..number + 2));
+        // Nearly always there is a block on each side.
+        let [before, here, after] = match three {
+            Some([before, here, after]) => [before, here, after],
+            _ => [number.wrapping_sub(1), number, number + 1].map(|at| self.blocks.get(at).unwrap_or(&Block::NONE)),
+        };
+        Near { before, here, after, shift }
     }
 
     /// The places that are a bit of what `of` says of their block, from that and the one behind it.
@@ -181,81 +194,39 @@ impl Planes {
         part.clone().step_by(BLOCK).map(of).sum()
     }
 
-    /// Where in a block [a row begins](begins).
+    /// Calls `found` with every run of at least `LEAST` bytes of one kind, in order.
     #[inline(always)]
-    fn begins<const LEAST: u32>(&self, number: usize, plane: impl Fn(&Block) -> u64 + Copy) -> u64 {
-        begins::<LEAST>(self.bits(number, plane), self.bits(number + 1, plane))
-    }
-
-    /// Every run of at least `LEAST` bytes of one kind; `LEAST` is 64 at most.
-    #[inline(always)]
-    pub(crate) fn runs<'p, const LEAST: u32>(
-        &'p self,
-        plane: impl Fn(&Block) -> u64 + Copy + 'p,
-    ) -> impl Iterator<Item = Range<usize>> + 'p {
-        let mut runs = Runs::<_, LEAST> { planes: self, plane, first: 0, left: 0, number: 0, open: 0 };
-        runs.look(0);
-        runs
+    pub(crate) fn each_run<S: Simd, const LEAST: u32>(
+        &self,
+        simd: S,
+        plane: impl Fn(&Block) -> u64 + Copy,
+        found: impl FnMut(Range<usize>),
+    ) {
+        long::each::<_, LEAST>(simd, &self.blocks, plane, found);
     }
 }
 
-/// The runs of at least `LEAST` bytes of one kind that are left. No closure: they are not always compiled for the
-/// processor that they are called for.
-struct Runs<'p, P, const LEAST: u32> {
-    planes: &'p Planes,
-    plane: P,
-    /// In which blocks from a first one on one begins, of those that are left.
-    first: usize,
-    left: u64,
-    number: usize,
-    /// Where in that block one begins.
-    open: u64,
+/// The block of a place, and those beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Near<'p> {
+    before: &'p Block,
+    here: &'p Block,
+    after: &'p Block,
+    shift: usize,
 }
 
-impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Runs<'_, P, LEAST> {
-    /// Sees in which of the next blocks one begins, without a guess for each of them.
+impl Near<'_> {
+    /// A bit for each of the 64 bytes before the place, of a kind that nothing behind a text is of; that of the last one is
+    /// the highest bit.
     #[inline(always)]
-    fn look(&mut self, first: usize) {
-        let Self { planes, plane, .. } = *self;
-        self.first = first;
-        self.left = planes.any_in(first, |here, next| begins::<LEAST>(plane(here), plane(next)));
+    pub(crate) fn behind(&self, plane: impl Fn(&Block) -> u64) -> u64 {
+        plane(self.before) >> self.shift | plane(self.here) << (BLOCK - 1 - self.shift) << 1
     }
-}
 
-impl<P: Fn(&Block) -> u64 + Copy, const LEAST: u32> Iterator for Runs<'_, P, LEAST> {
-    type Item = Range<usize>;
-
+    /// A bit for each of the 64 bytes behind the one at the place, of such a kind; that of the first one is the lowest bit.
     #[inline(always)]
-    fn next(&mut self) -> Option<Range<usize>> {
-        let Self { planes, plane, .. } = *self;
-        while self.open == 0 {
-            while self.left == 0 {
-                if self.first + BLOCK >= planes.blocks.len() {
-                    return None;
-                }
-                self.look(self.first + BLOCK);
-            }
-            self.number = self.first + self.left.trailing_zeros() as usize;
-            self.left &= self.left - 1;
-            self.open = planes.begins::<LEAST>(self.number, plane);
-        }
-        let place = self.open.trailing_zeros();
-        let start = self.number * BLOCK + place as usize;
-        let mut end = start + (planes.bits(self.number, plane) >> place).trailing_ones() as usize;
-        if end.is_multiple_of(BLOCK) {
-            end = planes.end(end, plane);
-            self.number = end / BLOCK;
-            self.open = planes.begins::<LEAST>(self.number, plane);
-            match self.number - self.first {
-                behind @ 0..BLOCK => self.left &= u64::MAX << behind << 1,
-                _ => {
-                    self.look(self.number);
-                    self.left &= u64::MAX << 1;
-                }
-            }
-        }
-        self.open &= u64::MAX << (end % BLOCK);
-        Some(start..end)
+    pub(crate) fn ahead(&self, plane: impl Fn(&Block) -> u64) -> u64 {
+        plane(self.here) >> self.shift >> 1 | plane(self.after) << (BLOCK - 1 - self.shift)
     }
 }
 
@@ -441,6 +412,12 @@ mod tests {
                 let letter = matches!(byte.to_ascii_lowercase(), b'i'..=b'n' | b's' | b't');
                 prop_assert_eq!(is(|block| block.code), !letter);
             }
+            for at in 0..text.len() {
+                let near = planes.near(at);
+                for kind in [|block: &Block| !block.stop, |block: &Block| block.blank] {
+                    prop_assert_eq!((near.behind(kind), near.ahead(kind)), (planes.behind(at, kind), planes.ahead(at + 1, kind)));
+                }
+            }
             prop_assert_eq!(planes.ahead(text.len(), |block| block.symbol), 0);
         }
 
@@ -459,24 +436,6 @@ mod tests {
             let before = slow.and_then(|at| at.checked_sub(1)).filter(|at| *at >= from);
             let found = planes.next(from, |block, next| block.mark >> 1 | next.mark << 63).filter(|_| slow > Some(from));
             prop_assert_eq!(found, before);
-        }
-
-        #[test]
-        fn every_run_is_found_whole(text in "([a-z]{0,70}[ é]{1,3}){0,9}") {
-            let slow = |least: u32| -> Vec<_> {
-                text.split(|c: char| !c.is_ascii_lowercase())
-                    .filter(|run| run.len() >= least as usize)
-                    .map(|run| run.as_ptr().addr() - text.as_ptr().addr())
-                    .map(|start| (start, text.bytes().skip(start).take_while(u8::is_ascii_lowercase).count()))
-                    .map(|(start, size)| start..start + size)
-                    .collect()
-            };
-            let planes = Planes::of(&text);
-            let word = |block: &Block| block.word;
-            prop_assert_eq!(planes.runs::<1>(word).collect::<Vec<_>>(), slow(1));
-            prop_assert_eq!(planes.runs::<16>(word).collect::<Vec<_>>(), slow(16));
-            prop_assert_eq!(planes.runs::<20>(word).collect::<Vec<_>>(), slow(20));
-            prop_assert_eq!(planes.runs::<64>(word).collect::<Vec<_>>(), slow(64));
         }
 
         #[test]

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Level, dispatch};
+use fearless_simd::{Level, Simd, dispatch};
 
 use crate::planes::Planes;
 
@@ -38,7 +38,7 @@ const TOKEN: [bool; 256] = {
 pub(crate) fn find(text: &str, planes: &Planes, found: &mut Vec<Range<usize>>) {
     found.clear();
     let bytes = text.as_bytes();
-    dispatch!(Level::new(), _simd => drawn(bytes, planes, found));
+    dispatch!(Level::new(), simd => drawn(simd, bytes, planes, found));
     for run in found {
         // What base64 may go on with, and the character that ends it.
         let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
@@ -49,13 +49,14 @@ pub(crate) fn find(text: &str, planes: &Planes, found: &mut Vec<Range<usize>>) {
 }
 
 #[inline(always)]
-fn drawn(bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
-    for run in planes.runs::<SHORTEST>(|block| block.token) {
+fn drawn<S: Simd>(simd: S, bytes: &[u8], planes: &Planes, found: &mut Vec<Range<usize>>) {
+    let take = |run: Range<usize>| {
         let mixed = || run.len() >= MIXED && bytes.get(run.clone()).is_some_and(is_mixed);
         if planes.any(run.clone(), |block| block.digit) || mixed() {
             found.push(run);
         }
-    }
+    };
+    planes.each_run::<_, SHORTEST>(simd, |block| block.token, take);
 }
 
 /// Whether it has capital letters in great number.

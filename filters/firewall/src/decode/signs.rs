@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::alphabet::BASE64;
 use super::radix::{LEAST, LINE, is_packed};
 use crate::join::Wholes;
@@ -13,13 +15,19 @@ const MARKED: usize = LEAST - 2;
 /// Names a part of each row, at least, in which something is decoded that has letters, in any way in which some of its
 /// pieces stand together.
 pub(crate) fn each_sign(rows: &Wholes<'_>, planes: &Planes, found: &mut dyn FnMut(Range<usize>)) {
+    dispatch!(Level::new(), simd => each_sign_with(simd, rows, planes, found));
+}
+
+#[inline(always)]
+fn each_sign_with<S: Simd>(simd: S, rows: &Wholes<'_>, planes: &Planes, found: &mut dyn FnMut(Range<usize>)) {
     let bytes = rows.text.as_bytes();
-    for run in planes.runs::<LINE>(|block| block.symbol) {
+    let take = |run: Range<usize>| {
         let borders = rows.within(&run);
         if !borders.is_empty() && (goes_on(bytes, planes, &run) || may_say(bytes, &run, borders)) {
             found(run);
         }
-    }
+    };
+    planes.each_run::<_, LINE>(simd, |block| block.symbol, take);
 }
 
 /// Whether more of the row may be read together with a run.

@@ -93,7 +93,12 @@ pub(super) fn given(decode: impl FnOnce(&mut Sink<'_>) -> Result<(), Exhausted>)
 
 /// Every long run of a text, whatever it may say.
 pub(super) fn all_runs(text: &str) -> Vec<Range<usize>> {
-    Planes::of(text).runs::<{ radix::LINE }>(|block| block.symbol).collect()
+    let mut at = 0;
+    let runs = text.as_bytes().split(|byte| !radix::is_symbol(*byte)).map(|run| {
+        at += run.len() + 1;
+        at - run.len() - 1..at - 1
+    });
+    runs.filter(|run| run.len() >= radix::LINE as usize).collect()
 }
 
 /// Those that are kept.

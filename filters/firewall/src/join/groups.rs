@@ -237,7 +237,8 @@ mod tests {
                 if Row::over(source, 0, &steps).is_some() {
                     let (ahead, behind) = (planes.ahead(place, |b| b.word), planes.behind(place, |b| b.word));
                     let (is_row, seen) = Steps::over(ahead, behind);
-                    let seen = Some(Steps { place, ..seen }).filter(|seen| is_row && seen.go_on(bytes));
+                    let seen = Some(Steps { place, ..seen })
+                        .filter(|seen| is_row && seen.goes_on_once(bytes) && seen.go_on(bytes));
                     let seen = seen.map(|steps| (steps.first, steps.gap, steps.group));
                     prop_assert_eq!(seen, Some((steps.first, steps.gap, steps.group)), "{:?} at {}", text, place);
                 }

@@ -216,12 +216,10 @@ impl Steps {
         bytes.get(first.wrapping_add_signed(steps * step)).copied().unwrap_or(!mark) == mark
     }
 
-    /// Whether as many gaps as a row has begin in the same way: that is asked before it is walked along.
+    /// Whether as many gaps as a row has begin in the same way, of those that [go on once](Self::goes_on_once): that is asked
+    /// before it is walked along.
     #[inline(always)]
     pub(super) fn go_on(&self, bytes: &[u8]) -> bool {
-        if !self.goes_on_once(bytes) {
-            return false;
-        }
         let mark = bytes.get(self.place + self.first).copied().unwrap_or(0);
         if self.least(mark) < WORDS - 1 {
             return true;
@@ -244,7 +242,8 @@ impl Steps {
 
 /// Whether groups of this size with a space between them are words: people cut by one, two or four.
 fn is_word(group: usize) -> bool {
-    !matches!(group, 1 | 2 | 4)
+    const CUT: usize = 1 << 1 | 1 << 2 | 1 << 4;
+    CUT >> (group & 63) & 1 == 0
 }
 
 #[cfg(test)]

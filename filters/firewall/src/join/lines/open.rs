@@ -66,9 +66,10 @@ fn each_line(source: Source<'_>, borders: &mut Borders, found: &mut dyn FnMut(us
         for place in ends.places() {
             let mut end = first * BLOCK + usize::from(*place);
             let next = end + 1;
-            let mut tail = planes.behind(end, |block| !block.stop).leading_ones() as usize;
-            let indent = planes.ahead(next, |block| block.blank).trailing_ones();
-            let head = planes.ahead(next, |block| !block.stop).unbounded_shr(indent).trailing_ones();
+            let near = planes.near(end);
+            let mut tail = near.behind(|block| !block.stop).leading_ones() as usize;
+            let indent = near.ahead(|block| block.blank).trailing_ones();
+            let head = near.ahead(|block| !block.stop).unbounded_shr(indent).trailing_ones();
             let (indent, mut head) = (indent as usize, head as usize);
             let mut begin = next + indent;
             if MARKS.has(byte(bytes, begin)) | (indent + head >= BLOCK) {

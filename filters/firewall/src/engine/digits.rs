@@ -96,11 +96,15 @@ struct Kinds {
 
 impl Kinds {
     fn of(bytes: &[u8]) -> Self {
-        let mut block = [0; BLOCK];
-        match bytes.first_chunk() {
-            Some(whole) => block = *whole,
-            None => block.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte),
+        if let Some(whole) = bytes.first_chunk() {
+            return Self::of_all(whole);
         }
+        let mut block = [0; BLOCK];
+        block.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+        Self::of_all(&block)
+    }
+
+    fn of_all(block: &[u8; BLOCK]) -> Self {
         let mut kinds = Self { digit: 0, line: 0, blank: 0 };
         for (number, part) in (0u32..).zip(block.as_chunks::<16>().0) {
             let part = u8x16::new(*part);

@@ -35,7 +35,7 @@ impl Folded {
         let mut rest = text.get(part).unwrap_or_default();
         while let Some(byte) = rest.bytes().next() {
             let size = if byte.is_ascii() {
-                let ascii = rest.bytes().take_while(u8::is_ascii).count();
+                let ascii = count_ascii(rest.as_bytes());
                 self.push_all(rest.as_bytes().get(..ascii).unwrap_or_default(), at);
                 ascii
             } else {
@@ -114,6 +114,13 @@ impl Folded {
             self.bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
+}
+
+/// How many bytes of ASCII come first: many are looked at at once.
+fn count_ascii(bytes: &[u8]) -> usize {
+    const PART: usize = 32;
+    let whole = bytes.as_chunks::<PART>().0.iter().take_while(|part| part.is_ascii()).count() * PART;
+    whole + bytes.iter().skip(whole).take_while(|byte| byte.is_ascii()).count()
 }
 
 /// Whether it is a letter that is folded to itself, as most are of texts in some alphabets.
@@ -281,6 +288,13 @@ fn fold_small(char: char, push: &mut impl FnMut(char)) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ascii_is_counted_as_byte_by_byte(text in "[ -~]{0,150}(é|中)?[ -~é]{0,40}") {
+            prop_assert_eq!(count_ascii(text.as_bytes()), text.bytes().take_while(u8::is_ascii).count());
+        }
+    }
 
     #[test]
     fn reads_as_the_lexicon_is_written() {

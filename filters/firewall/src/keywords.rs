@@ -154,7 +154,7 @@ impl Keywords {
     }
 
     /// The places in what is left of a text, as if something that no keyword has stood behind it.
-    #[cold]
+    #[inline(never)]
     fn last_places(&self, level: Level, rest: &[u8], rows: &mut Rows) -> Bits {
         let mut seen = [PAD; SEEN];
         if let Some(begin) = seen.get_mut(..rest.len()) {
@@ -185,12 +185,17 @@ impl Keywords {
         let mut pairs = Pairs::NONE;
         for at in places.listed() {
             let gram = gram(text, base + usize::from(*at));
-            for entries in [self.of_four.of(gram | SMALL), self.of_three.of(first_three(gram))] {
-                let mut rest = pairs.add(*at, entries);
-                while !rest.is_empty() {
+            let (four, three) = (self.of_four.of(gram | SMALL), self.of_three.of(first_three(gram)));
+            // Hardly ever there are some of both.
+            let (some, mut others) = if four.is_empty() { (three, 0..0) } else { (four, three) };
+            let mut rest = pairs.add(*at, some);
+            while !rest.is_empty() || !others.is_empty() {
+                if rest.is_empty() {
+                    rest = std::mem::take(&mut others);
+                } else {
                     self.find(text, base, &mut pairs, found)?;
-                    rest = pairs.add(*at, rest);
                 }
+                rest = pairs.add(*at, rest);
             }
         }
         self.find(text, base, &mut pairs, found)

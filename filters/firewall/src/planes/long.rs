@@ -14,11 +14,8 @@ const AT_ONCE: usize = 8;
 /// No run is looked for that is shorter.
 const SHORTEST: usize = 15;
 
-/// Places in [`MANY`] blocks, counted from where these begin: no more than there are such runs.
-struct Places {
-    list: [u16; MANY * BLOCK / (SHORTEST + 1) + 1],
-    count: usize,
-}
+/// As many places at which such runs begin or end are in [`MANY`] blocks at most, and one more is written down.
+const PLACES: usize = 2 * (MANY * BLOCK / (SHORTEST + 1) + 1) + 1;
 
 /// Calls `found` with every run of at least `LEAST` bytes of one kind; `LEAST` is 64 at most.
 #[inline(always)]
@@ -29,84 +26,69 @@ pub(super) fn each<S: Simd, const LEAST: u32>(
     mut found: impl FnMut(Range<usize>),
 ) {
     const { assert!(LEAST as usize >= SHORTEST && LEAST <= u64::BITS) };
-    let (mut starts, mut ends) = (Places::NONE, Places::NONE);
-    // Where the run began that goes on, which one does at no end of a text, and what is known of the block before.
+    // Where runs begin and end, in turn: those of many blocks are listed before anything is done with them.
+    let (mut places, mut count) = ([0u16; PLACES], 0);
+    // Where the run began that goes on, and what is known of the block before.
     let (mut open, mut before) = (None, 0);
     for first in (0..blocks.len()).step_by(MANY) {
         let (whole, mut some) = begins::<_, LEAST>(simd, blocks.get(first..).unwrap_or_default(), plane);
         // A run ends in the block behind the last place where one begins.
         some |= some << 1 | before >> (BLOCK - 1);
-        (starts.count, ends.count) = (0, 0);
         while some != 0 {
             let number = some.trailing_zeros() as usize;
             some &= some - 1;
             let of = |number: usize| whole.get(number).copied().unwrap_or(0);
             let (here, last) = (of(number), number.checked_sub(1).map_or(before, of));
-            let shifted = here << 1 | last >> (BLOCK - 1);
-            starts.add(number, here & !shifted);
-            ends.add(number, shifted & !here);
-        }
-        before = whole.last().copied().unwrap_or(0);
-        let place = |place: &u16| first * BLOCK + usize::from(*place);
-        let mut begun = starts.places().iter();
-        for end in ends.places() {
-            let Some(start) = open.take().or_else(|| begun.next().map(place)) else { break };
-            // It begins at the last place, too, from which `LEAST` bytes are of it.
-            found(start..place(end) + LEAST as usize - 1);
-        }
-        open = open.or_else(|| begun.next().map(place));
-    }
-}
-
-impl Places {
-    const NONE: Self = Self { list: [0; MANY * BLOCK / (SHORTEST + 1) + 1], count: 0 };
-
-    /// Goes on with those of a block. Nearly always there is none or one, and that is not guessed.
-    #[inline(always)]
-    fn add(&mut self, number: usize, places: u64) {
-        let mut left = places;
-        loop {
-            let place = (number * BLOCK) as u16 + left.trailing_zeros() as u16;
-            self.list.get_mut(self.count).into_iter().for_each(|slot| *slot = place);
-            self.count += usize::from(left != 0);
-            left &= left.wrapping_sub(1);
-            if left == 0 {
-                return;
+            let mut left = here ^ (here << 1 | last >> (BLOCK - 1));
+            // Nearly always there is one or none, and that is not guessed.
+            loop {
+                let place = (number * BLOCK) as u16 + left.trailing_zeros() as u16;
+                places.get_mut(count).into_iter().for_each(|slot| *slot = place);
+                count += usize::from(left != 0);
+                left &= left.wrapping_sub(1);
+                if left == 0 {
+                    break;
+                }
             }
         }
-    }
-
-    #[inline(always)]
-    fn places(&self) -> &[u16] {
-        self.list.get(..self.count).unwrap_or_default()
+        before = whole.get(MANY - 1).copied().unwrap_or(0);
+        for place in places.iter().take(count) {
+            let place = first * BLOCK + usize::from(*place);
+            match open.take() {
+                // It begins at the last place, too, from which `LEAST` bytes are of it.
+                Some(start) => found(start..place + LEAST as usize - 1),
+                None => open = Some(place),
+            }
+        }
+        count = 0;
     }
 }
 
 /// Of the first [`MANY`] blocks: the places from which on `LEAST` bytes are of one kind, and in which blocks there are any.
 #[inline(always)]
-fn begins<S: Simd, const LEAST: u32>(simd: S, blocks: &[Block], plane: impl Fn(&Block) -> u64) -> ([u64; MANY], u64) {
+fn begins<S: Simd, const LEAST: u32>(
+    simd: S,
+    blocks: &[Block],
+    plane: impl Fn(&Block) -> u64,
+) -> ([u64; MANY + AT_ONCE], u64) {
     // With the block behind the last, and nothing where there is none.
     let mut bits = [0; MANY + AT_ONCE];
     // Loops, since what a closure does would be compiled for the least processor.
     for (bits, block) in bits.iter_mut().zip(blocks.iter().take(MANY + 1)) {
         *bits = plane(block);
     }
-    let (mut whole, mut some) = ([0; MANY], 0);
-    for (number, whole) in whole.as_chunks_mut::<AT_ONCE>().0.iter_mut().enumerate() {
-        let first = number * AT_ONCE;
-        if first >= blocks.len() {
-            break;
-        }
-        let rest = bits.get(first..).unwrap_or_default();
-        if let (Some(here), Some(next)) = (rest.first_chunk(), rest.get(1..).and_then(|rest| rest.first_chunk())) {
-            let (here, next) = (u64x8::load_array_ref(simd, here), u64x8::load_array_ref(simd, next));
-            let begins = in_eight::<_, LEAST>(here, next);
-            begins.store_array(whole);
-            some |= (!begins.simd_eq(0).to_bitmask() & 0xFF) << first;
-        }
+    let mut some = 0;
+    for first in (0..blocks.len().min(MANY)).step_by(AT_ONCE) {
+        let rest = bits.get_mut(first..).unwrap_or_default();
+        let Some(next) = rest.get(1..).and_then(|rest| rest.first_chunk()) else { break };
+        let next = u64x8::load_array_ref(simd, next);
+        let Some(here) = rest.first_chunk_mut() else { break };
+        let begins = in_eight::<_, LEAST>(u64x8::load_array_ref(simd, here), next);
+        begins.store_array(here);
+        some |= (!begins.simd_eq(0).to_bitmask() & 0xFF) << first;
     }
     // What is behind the last block has none.
-    (whole, some & u64::MAX.unbounded_shr(MANY.saturating_sub(blocks.len()) as u32))
+    (bits, some & u64::MAX.unbounded_shr(MANY.saturating_sub(blocks.len()) as u32))
 }
 
 /// From which places of eight blocks so many bits are set, by the blocks behind them, too: of twice as many with each step.

@@ -3,7 +3,11 @@
 //! A unit is some nanoseconds: about one of plain stepping, up to six where much is tried. What takes more than its texts' size allows is not judged; that is
 //! refused, and so stuffing a text with keywords gains nothing.
 
+mod time;
+
 use crate::scan::{Exhausted, Standing};
+use time::Time;
+pub(crate) use time::cost;
 
 /// Units for each byte that is scanned, of the first `SMALL` ones, beyond, and beyond `HUGE` ones: the largest texts would
 /// take seconds otherwise. Logs, tables, prose and sources take up to 14.
@@ -64,15 +68,21 @@ pub(crate) struct Budget {
     beside: usize,
     clears: usize,
     settled: bool,
+    time: Time,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: FLOOR, patience: 1, bytes: 0, beside: 0, clears: CLEARS, settled: false }
+        Self { left: FLOOR, patience: 1, bytes: 0, beside: 0, clears: CLEARS, settled: false, time: Time::default() }
     }
 }
 
 impl Budget {
+    /// For texts of so many bytes, on which somebody waits.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self { time: Time::of(bytes), ..Self::default() }
+    }
+
     /// For whoever can wait, and wants to know all that is in a text.
     pub(crate) fn patient() -> Self {
         Self { left: FLOOR * PATIENCE, patience: PATIENCE, ..Self::default() }
@@ -104,10 +114,13 @@ impl Budget {
         self.bytes = self.bytes.saturating_add(bytes);
         let fixed = fixed(small, beyond, every);
         self.add(own.saturating_add(fixed));
+        self.time.add(bytes.saturating_add(AHEAD), every);
+        self.time.add_text();
     }
 
     /// Spends what it takes to look at a text once more, as it looks or decoded.
     pub(crate) fn look_again(&mut self, bytes: usize, every: usize) -> Result<(), Exhausted> {
+        self.time.add(bytes.saturating_add(AHEAD), every);
         if self.bytes > HUGE {
             return self.look_beside(bytes, PER_BYTE_AGAIN_HUGE).and_then(|()| self.spend(AGAIN));
         }
@@ -139,9 +152,21 @@ impl Budget {
         self.spend((bytes - free).saturating_mul(units))
     }
 
+    /// What is left.
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Says what a step [takes](cost), as often as it is done. If that is too long, the next units are not spent.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, tenths: usize, times: usize) {
+        self.time.take(tenths.saturating_mul(times));
+    }
+
     /// Spends units.
     pub(crate) fn spend(&mut self, units: usize) -> Result<(), Exhausted> {
-        let left = self.left.checked_sub(units);
+        let left = self.left.checked_sub(units).filter(|_| !self.time.is_over());
         // What is exhausted stays so.
         self.left = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Exhausted)

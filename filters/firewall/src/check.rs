@@ -32,6 +32,19 @@ pub struct Candidate<'t> {
     pub start: usize,
 }
 
+impl<'t> Candidate<'t> {
+    /// What of the match stands before the secret.
+    fn head(&self) -> &'t str {
+        let Self { secret, matched, .. } = *self;
+        let at = secret.as_ptr().addr().wrapping_sub(matched.as_ptr().addr());
+        // To look for the secret takes longer than to see that it is where it is said to be.
+        match matched.get(at..).filter(|rest| rest.starts_with(secret)) {
+            Some(_) => part(matched, 0..at),
+            None => matched.split(secret).next().unwrap_or_default(),
+        }
+    }
+}
+
 /// A check: whether a candidate holds up.
 pub(crate) type Check = fn(&Candidate<'_>) -> bool;
 

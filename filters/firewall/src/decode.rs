@@ -61,12 +61,18 @@ pub(crate) type Sink<'s> = dyn FnMut(Piece<'_>) -> Result<(), Exhausted> + 's;
 pub(crate) struct Budget {
     left: Cell<usize>,
     room: Cell<Runs>,
+    /// What reading symbols took since that was asked last, in tenths of a nanosecond.
+    time: Cell<usize>,
 }
 
 impl Budget {
     /// Four times the text, for what is wrapped more than once, and a little for small ones.
     pub(crate) fn of(size: usize) -> Self {
-        Self { left: Cell::new(size.saturating_mul(4).saturating_add(64 << 10)), room: Cell::default() }
+        Self {
+            left: Cell::new(size.saturating_mul(4).saturating_add(64 << 10)),
+            room: Cell::default(),
+            time: Cell::new(0),
+        }
     }
 
     /// With room from an earlier text.
@@ -77,6 +83,16 @@ impl Budget {
     /// What it leaves for the next one.
     pub(crate) fn into_room(self) -> Runs {
         self.room.into_inner()
+    }
+
+    /// Says what a step [takes](cost), as often as it is done.
+    fn take(&self, tenths: usize, times: usize) {
+        self.time.set(self.time.get().saturating_add(tenths.saturating_mul(times)));
+    }
+
+    /// What reading symbols took since this was asked last.
+    pub(crate) fn time(&self) -> usize {
+        self.time.take()
     }
 
     pub(crate) fn left(&self) -> usize {

@@ -6,11 +6,13 @@ mod beginning;
 mod compiled;
 mod digits;
 mod gate;
+mod hits;
 mod looking;
 mod plan;
 mod signs;
 mod split;
 mod starts;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,8 +20,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use regex_automata::util::pool::Pool;
 
-use crate::budget::Budget;
-use crate::decode::{Begin, Disguised, Marked, Runs};
+use crate::budget::cost;
+use crate::decode::{Begin, Disguised, Marked};
 use crate::keywords::{Keyword, Keywords};
 use crate::planes::Planes;
 use crate::rule::Rule;
@@ -30,6 +32,8 @@ use automaton::Cache;
 pub(crate) use beginning::Beginning;
 use compiled::Reach;
 pub(crate) use compiled::{Compiled, Statement};
+use hits::MOST_CUES;
+pub(crate) use hits::{Cue, CueHit, Hits};
 use signs::Signs;
 use starts::Starts;
 
@@ -63,7 +67,11 @@ type ByKeyword = BTreeMap<Keyword, Vec<Target>>;
 
 /// What the rules' automata reuse from text to text, once for each thread at work.
 type Caches = Pool<OfRules, Box<dyn Fn() -> OfRules + Send + Sync + UnwindSafe + RefUnwindSafe>>;
-type OfRules = Vec<Option<Box<Cache>>>;
+struct OfRules {
+    caches: Vec<Option<Box<Cache>>>,
+    /// How many passes over texts they were used in.
+    passes: u64,
+}
 
 /// Who a keyword is for.
 #[derive(Clone, Copy)]
@@ -74,56 +82,11 @@ enum Target {
     Cue(u32),
 }
 
-/// A literal that somebody else than a rule wants to know the places of, from the same pass.
-#[derive(Clone, Debug)]
-pub(crate) struct Cue {
-    pub(crate) text: String,
-    /// Whether in any ASCII case; other letters are as they are written.
-    pub(crate) any_case: bool,
-}
-
-/// Where a cue stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CueHit {
-    pub(crate) at: usize,
-    /// Its number, in the order in which the cues were given.
-    pub(crate) cue: u32,
-}
-
-/// As many cues are kept of one view of a text.
-const MOST_CUES: usize = 1 << 20;
-
-/// What is reused from text to text, and what is left to spend on those of one request.
-#[derive(Default)]
-pub(crate) struct Hits {
-    pub(crate) budget: Budget,
-    /// The path of the file that the texts are from, if they are from one.
-    pub(crate) path: Option<String>,
-    cues: Vec<CueHit>,
-    /// Whether only rules look whose findings can be sure.
-    only_sure: bool,
-    /// Whether what is scanned is a text in another way, and not the text itself.
-    pub(crate) again: bool,
-    /// Whether nobody waits for an answer.
-    pub(crate) patient: bool,
-    /// Where rules look that have no keyword.
-    places: Vec<Range<usize>>,
-    /// Of the view that was scanned last.
-    pub(crate) planes: Planes,
-    /// Room for the long runs in a view, while nobody looks at one.
-    pub(crate) runs: Runs,
-    marks: Vec<Mark>,
-    turn: u64,
-}
-
-/// How far a rule has come in a text.
-#[derive(Clone, Copy, Default)]
-struct Mark {
-    turn: u64,
-    /// Where it need not look again.
-    done: usize,
-    /// Where it has just tried, and one more.
-    tried: usize,
+/// A view of a text, and what its bytes are.
+#[derive(Clone, Copy)]
+struct Seen<'t> {
+    text: &'t str,
+    planes: &'t Planes,
 }
 
 /// A match in one view of a text.
@@ -151,28 +114,6 @@ impl Anchors {
     fn of(&self, keyword: u32) -> &[Target] {
         let of = |keyword: u32| self.starts.get(keyword as usize).map_or(0, |start| *start as usize);
         self.targets.get(of(keyword)..of(keyword + 1)).unwrap_or_default()
-    }
-}
-
-impl Hits {
-    /// Begins with the texts of another request.
-    pub(crate) fn begin(&mut self) {
-        self.budget = if self.patient { Budget::patient() } else { Budget::default() };
-        self.again = false;
-    }
-
-    /// Where the cues stand in the view that was scanned last, roughly in its order.
-    pub(crate) fn cues(&self) -> &[CueHit] {
-        &self.cues
-    }
-
-    fn mark(&mut self, number: u32) -> Option<&mut Mark> {
-        let turn = self.turn;
-        let mark = self.marks.get_mut(number as usize)?;
-        if mark.turn != turn {
-            *mark = Mark { turn, done: 0, tried: 0 };
-        }
-        Some(mark)
     }
 }
 
@@ -233,7 +174,10 @@ impl Engine {
         let anywhere = always.iter().any(|number| is_sure(*number)) || goes_over_lines;
         let signs = Signs::new(&rules, is_sure, anywhere);
         let count = rules.len();
-        let caches: Caches = Pool::new(Box::new(move || std::iter::repeat_with(|| None).take(count).collect()));
+        let caches: Caches = Pool::new(Box::new(move || OfRules {
+            caches: std::iter::repeat_with(|| None).take(count).collect(),
+            passes: 0,
+        }));
         Self { all: Anchors::new(all), of_sure, sure, always, at_runs, signs, disguised, rules, caches }
     }
 
@@ -254,7 +198,7 @@ impl Engine {
     /// Whether the rule of this name finds anything in a text.
     pub(crate) fn finds(&self, rule: &str, text: &str, hits: &mut Hits) -> Result<bool, Exhausted> {
         let mut found = false;
-        hits.begin();
+        hits.begin(text.len());
         self.scan(text, hits, &mut |hit| {
             found |= *hit.rule.id == *rule;
             Standing::Open
@@ -337,18 +281,37 @@ impl Engine {
     ) -> Result<(), Exhausted> {
         hits.cues.clear();
         hits.turn += 1;
-        hits.planes.read(text);
-        hits.marks.resize(self.rules.len().max(hits.marks.len()), Mark::default());
+        let mut planes = std::mem::take(&mut hits.planes);
+        planes.read(text);
+        let done = self.pass_over(Seen { text, planes: &planes }, hits, found);
+        hits.planes = planes;
+        done
+    }
+
+    fn pass_over<'r>(
+        &'r self,
+        seen: Seen<'_>,
+        hits: &mut Hits,
+        found: &mut dyn FnMut(Match<'r>) -> Standing,
+    ) -> Result<(), Exhausted> {
+        let text = seen.text;
+        hits.budget.take(cost::PASS, 1);
+        if hits.again && !hits.only_sure {
+            hits.budget.take(cost::PASSED, text.len());
+        }
+        hits.marks.resize(self.rules.len().max(hits.marks.len()), hits::Mark::default());
         let mut caches = self.caches.get();
+        caches.passes += 1;
         self.look_everywhere(text, hits, &mut caches, found)?;
-        self.look_at_runs(text, hits, &mut caches, found)?;
+        self.look_at_runs(seen, hits, &mut caches, found)?;
         let anchors = if hits.only_sure { &self.of_sure } else { &self.all };
         anchors.keywords.each(text.as_bytes(), &mut |at, keyword| {
+            hits.budget.take(cost::KEYWORD, 1);
             for target in anchors.of(keyword) {
                 match *target {
                     Target::Rule { number, least, most } => {
                         let Some(last) = at.checked_sub(least as usize) else { continue };
-                        self.look(text, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
+                        self.look(seen, number, at.saturating_sub(most as usize)..last, hits, &mut caches, found)?;
                     }
                     Target::Cue(cue) if hits.cues.len() < MOST_CUES => hits.cues.push(CueHit { at, cue }),
                     Target::Cue(_) => return Err(Exhausted),
@@ -369,13 +332,13 @@ impl Engine {
         &'r self,
         text: &str,
         hits: &mut Hits,
-        caches: &mut [Option<Box<Cache>>],
+        caches: &mut OfRules,
         found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let mut places = std::mem::take(&mut hits.places);
         let mut placed = None;
         for number in &self.always {
-            let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.get_mut(*number)) else { continue };
+            let (Some(rule), Some(cache)) = (self.rules.get(*number), caches.caches.get_mut(*number)) else { continue };
             if !self.looks(*number, rule, hits) {
                 continue;
             }
@@ -390,6 +353,7 @@ impl Engine {
             }
             let Hits { budget, path, .. } = &mut *hits;
             let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
+            cache.go_on_in(caches.passes);
             let mut looking = rule.looking(text, path.as_deref(), cache, budget);
             for place in places.iter().cloned() {
                 looking.each(place, found)?;
@@ -402,48 +366,60 @@ impl Engine {
     /// Lets the rules look that begin with nothing that would do as a keyword.
     fn look_at_runs<'r>(
         &'r self,
-        text: &str,
+        seen: Seen<'_>,
         hits: &mut Hits,
-        caches: &mut [Option<Box<Cache>>],
+        caches: &mut OfRules,
         found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         if self.at_runs.is_empty() {
             return Ok(());
         }
-        let planes = std::mem::take(&mut hits.planes);
+        let Seen { text, planes } = seen;
         let mut places = std::mem::take(&mut hits.places);
-        runs::find(text, &planes, &mut places);
+        runs::find(text, planes, &mut places);
         let mut done = Ok(());
-        for run in places.drain(..) {
+        let mut runs = places.drain(..).peekable();
+        while let Some(run) = runs.next() {
+            // What it goes on with may be a run of its own.
+            let until = runs.peek().map_or(run.end, |next| next.start.clamp(run.start, run.end));
+            hits.budget.take(cost::RUN, until - run.start);
             done = hits.budget.spend(run.len()).and_then(|()| {
-                let look = &mut |at, number| self.look(text, number, at..at, hits, caches, found);
-                self.at_runs.each(text.as_bytes(), &planes, run, look)
+                let look = &mut |at, number| self.look(seen, number, at..at, hits, caches, found);
+                self.at_runs.each(text.as_bytes(), planes, (run, until), look)
             });
             if done.is_err() {
                 break;
             }
         }
-        (hits.planes, hits.places) = (planes, places);
+        drop(runs);
+        hits.places = places;
         done
     }
 
     /// Lets one rule look at a text, of whose matches one may begin within a range.
     fn look<'r>(
         &'r self,
-        text: &str,
+        seen: Seen<'_>,
         number: u32,
         begins: Range<usize>,
         hits: &mut Hits,
-        caches: &mut [Option<Box<Cache>>],
+        caches: &mut OfRules,
         found: &mut dyn FnMut(Match<'r>) -> Standing,
     ) -> Result<(), Exhausted> {
         let Some(rule) = self.rules.get(number as usize) else { return Ok(()) };
+        hits.budget.take(cost::ASKED, 1);
         // Most of what has a keyword is something else, and shows so in its first bytes.
-        if rule.reach == Reach::Here && !rule.may_match(text.as_bytes(), begins.end) {
-            return Ok(());
-        }
-        let Some(cache) = caches.get_mut(number as usize) else { return Ok(()) };
+        let Seen { text, planes } = seen;
         let Some(mark) = hits.mark(number) else { return Ok(()) };
+        if rule.reach == Reach::Here {
+            let mut between = mark.between.0..mark.between.1;
+            let may_match = rule.may_match_in(text.as_bytes(), planes, begins.end, &mut between);
+            mark.between = (between.start, between.end);
+            if !may_match {
+                return Ok(());
+            }
+        }
+        let Some(cache) = caches.caches.get_mut(number as usize) else { return Ok(()) };
         let mut done = mark.done;
         if mark.tried == begins.end + 1 || begins.end < done {
             return Ok(());
@@ -453,6 +429,7 @@ impl Engine {
             return Ok(());
         }
         let cache = cache.get_or_insert_with(|| Box::new(rule.cache()));
+        cache.go_on_in(caches.passes);
         let Hits { budget, path, .. } = hits;
         let mut looking = rule.looking(text, path.as_deref(), cache, &mut *budget);
         if rule.automaton.asks_before() && !looking.may_come_to_keyword(begins.start.max(done)..begins.end)? {
@@ -475,11 +452,13 @@ impl Engine {
                 }
             }
             Reach::Window { longest } => {
-                let end = begins.end.saturating_add(longest).min(text.len());
-                looking.each(begins.start.max(done)..end, &mut |hit| {
-                    done = hit.span.end;
-                    found(hit)
-                })?;
+                let range = begins.start.max(done)..begins.end.saturating_add(longest).min(text.len());
+                if !looking.has_none(range.clone())? {
+                    looking.each(range, &mut |hit| {
+                        done = hit.span.end;
+                        found(hit)
+                    })?;
+                }
             }
             Reach::Whole => {
                 looking.each(0..text.len(), found)?;

@@ -59,6 +59,8 @@ pub(crate) struct InjectionScratch {
     folded: Folded,
     hits: Vec<Hit>,
     tally: Tally,
+    /// Around how many places it was looked.
+    pub(crate) looked: usize,
 }
 
 /// A text that reached the threshold.
@@ -154,11 +156,14 @@ impl Injection {
     /// Finds where there may be reason to look closer: links that carry something, other alphabets, and what is near
     /// triggers, which are only pieces of cues, the cues of which there is one in every sign.
     fn find_places(&self, view: &str, seen: &Hits, scratch: &mut InjectionScratch) {
-        let InjectionScratch { windows, near, accents, links, .. } = scratch;
+        let InjectionScratch { windows, near, accents, links, looked, .. } = scratch;
         if !seen.planes.are_plain() {
             windows::foreign(view, &mut |at, kind| match kind {
                 Foreign::Script => windows.add_script(at.start, view.len()),
-                Foreign::Accent => accents.put(place::around(view, at, windows::ACCENTED + windows::BESIDE)),
+                Foreign::Accent => {
+                    *looked += 1;
+                    accents.put(place::around(view, at, windows::ACCENTED + windows::BESIDE));
+                }
             });
             accents.settle();
             // Of a text in another language, all is looked at: to ask before would take as long.
@@ -176,7 +181,10 @@ impl Injection {
                 if !is_known(hit.at) {
                     self.lexicon.each_reason(view, hit, &mut |at| match at {
                         Some(at) => links.add(at, view.len()),
-                        None => near.put(place::around(view, hit.at..hit.at, place::CUE)),
+                        None => {
+                            *looked += 1;
+                            near.put(place::around(view, hit.at..hit.at, place::CUE));
+                        }
                     });
                 }
             } else if link::carries(view, hit.at).is_some() {

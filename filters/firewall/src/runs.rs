@@ -41,10 +41,22 @@ pub(crate) fn find(text: &str, planes: &Planes, found: &mut Vec<Range<usize>>) {
     dispatch!(Level::new(), simd => drawn(simd, bytes, planes, found));
     for run in found {
         // What base64 may go on with, and the character that ends it.
-        let rest = bytes.get(run.end..).unwrap_or_default().iter().take(SPARE);
-        let more = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
+        let more = more(bytes, planes, run.end);
         let behind = text.get(run.end + more..).and_then(|rest| rest.chars().next());
         run.end += more + behind.map_or(0, char::len_utf8);
+    }
+}
+
+/// As many bytes from a place on may be base64, [at most](SPARE).
+fn more(bytes: &[u8], planes: &Planes, from: usize) -> usize {
+    const { assert!(SPARE == u64::BITS as usize) };
+    let count = planes.ahead(from, |block| block.symbol | block.token).trailing_ones() as usize;
+    match bytes.get(from + count) {
+        Some(b'=') if count < SPARE => {
+            let rest = bytes.get(from..).unwrap_or_default().iter().take(SPARE);
+            rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count()
+        }
+        _ => count,
     }
 }
 
@@ -74,6 +86,14 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn base64_goes_on_as_far_as_its_bytes(text in "[a-z0-9+/=_.~:-]{0,80}([ é=][a-z+/=]{0,70})?", from in 0usize..90) {
+            let from = from.min(text.len());
+            let rest = text.as_bytes()[from..].iter().take(SPARE);
+            let slow = rest.take_while(|byte| is_token(**byte) || b"+/=".contains(byte)).count();
+            prop_assert_eq!(more(text.as_bytes(), &Planes::of(&text), from), slow);
+        }
+
         /// The same as looking at every byte.
         #[test]
         fn no_run_is_left_out(text in "(([a-zA-Z0-9_.]{0,45}|[a-z]{19,30}[0-9]?)[ (,é]{1,2}){0,6}") {

@@ -83,7 +83,7 @@ fn stages(name: &str, rules: &Rules, texts: &[String]) {
     let bytes: usize = texts.iter().map(String::len).sum();
     println!("    one keyword in {:.0} bytes", bytes as f64 / count.max(1) as f64);
     report(&format!("{name}: engine"), texts, |text| {
-        hits.begin();
+        hits.begin(text.len());
         let _ = black_box(rules.engine.scan(text, &mut hits, &mut |_| {
             visits += 1;
             Standing::Open

@@ -8,7 +8,7 @@ use portcullis_firewall::{Direction, Origin, Rules, Scratch, Selection, Standing
 /// Lines of such lists; `@` is a word and `#` a number, others in every line.
 const LINES: &[&str] = &[
     "@_URL=postgres://@:${DB_PASSWORD}@db#:5432/@",
-    "@_PASSWORD=changeme#",
+    "@_HOST=@.example.net\n@_PORT=#\n@_USER=@\n@_PASSWORD=changeme#",
     "variable \"@_password\" {\n  type = string\n  default = \"changeme\"\n}",
     "ENV @_TOKEN ${@_TOKEN}",
     "machine @.example.net login @ password <password>",
@@ -58,6 +58,22 @@ fn lists_of_everyday_things_are_judged() {
             let texts = [Text { text: &text, origin: Origin::User, flows: false }];
             let judged = rules.scan_until_settled(&texts, Direction::Request, &mut scratch, &mut |_| Standing::Open);
             assert_eq!(judged, Ok(()), "{bytes} bytes of {line}");
+        }
+    }
+}
+
+/// The names and descriptions of a hundred tools, a text each.
+#[test]
+fn many_short_texts_are_judged() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    let words = ["get_weather", "function", "object", "The city to look in", "string", "unit", "celsius", "é", "9"];
+    for count in [30, 400, 2000] {
+        for origin in [Origin::User, Origin::System] {
+            let texts: Vec<_> =
+                words.iter().cycle().take(count).map(|text| Text { text, origin, flows: false }).collect();
+            let judged =
+                rules.scan_until_settled(&texts, Direction::Request, &mut Scratch::default(), &mut |_| Standing::Open);
+            assert_eq!(judged, Ok(()), "{count} texts");
         }
     }
 }

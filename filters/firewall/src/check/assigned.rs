@@ -180,7 +180,7 @@ pub(super) fn may_be_named(candidate: &Candidate<'_>) -> bool {
 /// Whether a value beside the word for a password is a day, or the name of what keeps passwords.
 fn is_no_password(candidate: &Candidate<'_>, value: &str) -> bool {
     let before = part(candidate.text, 0..candidate.start);
-    told::is_date(value) || told::is_keeper(before, head_of(candidate), value)
+    told::is_date(value) || told::is_keeper(before, candidate.head(), value)
 }
 
 /// A value behind an option's name: `--db-password x`.
@@ -227,13 +227,13 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let value = Value { text, quoted: false };
     if !may_be_named(candidate)
         || value.stands_for_another()
-        || is_harmless_name(head_of(candidate))
+        || is_harmless_name(candidate.head())
         || is_address(text)
         || is_uuid(text)
         || is_no_password(candidate, text)
         // The second half of a path: `Secrets::Aes128Gcm`.
         || text.starts_with(':')
-        || told::is_type(head_of(candidate), text)
+        || told::is_type(candidate.head(), text)
     {
         return false;
     }
@@ -241,14 +241,14 @@ pub(super) fn told(candidate: &Candidate<'_>) -> bool {
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     // Where nothing says that the word before it names it, only what nobody would write counts.
     let bare =
-        !head_of(candidate).trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
-            && head_of(candidate).is_ascii();
+        !candidate.head().trim_end_matches(['"', '\'', '`', '(', '*', '_']).trim_end().contains([' ', ':', '\t'])
+            && candidate.head().is_ascii();
     if bare {
         return text.len() >= 16 && digits > 0 && letters > 3 && surprise(text) >= 0.6 * text.len() as f32;
     }
     let before = || part(candidate.text, 0..candidate.start);
     is_unwritten(text)
-        || (digits > 0 && text.len() >= 8 && told::is_password(before(), head_of(candidate), candidate.secret))
+        || (digits > 0 && text.len() >= 8 && told::is_password(before(), candidate.head(), candidate.secret))
 }
 
 /// A value of which a short word, or the sentence around it, says that it is a password.
@@ -270,6 +270,7 @@ fn is_unwritten(text: &str) -> bool {
 
 /// The password of a URL or of a line of logins.
 pub(super) fn userinfo(candidate: &Candidate<'_>) -> bool {
+    // A token may be both; then its first place tells nothing of the second.
     let before = candidate.matched.split(candidate.secret).next().unwrap_or_default();
     let user = before.trim_end_matches([':', '/', ' ']).rsplit([':', '/', ' ']).next().unwrap_or_default();
     !candidate.matched.contains("${") && is_login_password(user, candidate.secret)
@@ -351,7 +352,7 @@ struct Value<'t> {
 
 impl<'t> Value<'t> {
     fn of(candidate: &Candidate<'t>) -> Self {
-        let before = candidate.matched.split(candidate.secret).next().unwrap_or_default();
+        let before = candidate.head();
         let quoted = before.ends_with(['"', '\'', '`', '>']);
         let mut text = candidate.secret;
         if !quoted {
@@ -461,7 +462,7 @@ fn is_chained(candidate: &Candidate<'_>) -> bool {
 
 /// Whether two colons lead to a variant or a function, as in `PrivateKeyDer::Pkcs8(key)`.
 fn is_path(candidate: &Candidate<'_>) -> bool {
-    let sign = candidate.matched.split(candidate.secret).next().unwrap_or_default();
+    let sign = candidate.head();
     let called = candidate.secret.strip_prefix(':').and_then(|path| path.split_once('('));
     sign.ends_with(':')
         && called
@@ -503,18 +504,13 @@ pub(super) fn end_in_query(candidate: &Candidate<'_>) -> Option<usize> {
     let before = candidate.text.as_bytes().get(..candidate.start).unwrap_or_default();
     let name = before.iter().rev().take(64).take_while(is_name).count();
     let asked = before.iter().rev().nth(name).is_some_and(|byte| b"?&".contains(byte));
-    candidate.secret.find('&').filter(|_| asked && head_of(candidate).ends_with('='))
+    candidate.secret.find('&').filter(|_| asked && candidate.head().ends_with('='))
 }
 
 /// Whether a person chooses what it names.
 fn is_chosen(name: &str) -> bool {
     static CHOSEN: LazyLock<Words> = LazyLock::new(|| Words::new(PASSWORDS));
     CHOSEN.any(name)
-}
-
-/// What of the match stands before the value.
-fn head_of<'t>(candidate: &Candidate<'t>) -> &'t str {
-    candidate.matched.split(candidate.secret).next().unwrap_or_default()
 }
 
 fn is_harmless_name(name: &str) -> bool {

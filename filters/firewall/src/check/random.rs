@@ -5,6 +5,8 @@
 //! about two bits a character. It knows better than entropy does: `getElementById` has more entropy than
 //! many a password.
 
+use std::sync::LazyLock;
+
 /// How likely a letter follows another in code and prose, against chance: `s` is as likely as by
 /// chance, each step is half a bit. One row for each letter that goes before. Counted in some million
 /// words of published source text.
@@ -42,18 +44,30 @@ const CHANCE: f32 = b's' as f32;
 const CLASSES: [[f32; 3]; 3] = [[0.85, 0.124, 0.026], [0.014, 0.96, 0.027], [0.014, 0.11, 0.875]];
 const SIZES: [f32; 3] = [10.0, 26.0, 26.0];
 
+/// How many bits a digit, a small or a capital letter behind each of them speaks for chance, of a text in which some of
+/// them are: its number has a bit for each.
+static STEPS: LazyLock<[[[f32; 3]; 3]; 8]> = LazyLock::new(|| {
+    std::array::from_fn(|kinds| {
+        let present = SIZES.iter().enumerate().filter(|(class, _)| kinds >> class & 1 != 0);
+        let all: f32 = present.map(|(_, size)| size).sum();
+        CLASSES.map(|row| {
+            let mut sizes = SIZES.iter();
+            row.map(|written| (sizes.next().copied().unwrap_or(all) / all / written).log2())
+        })
+    })
+});
+
 /// By how many bits a text is more likely drawn than written. Only letters and digits that touch count.
 pub(crate) fn surprise(text: &str) -> f32 {
-    let present = |class| text.bytes().any(|byte| class_of(byte) == Some(class));
-    let kinds = [present(0), present(1), present(2)];
-    let all: f32 = SIZES.iter().zip(kinds).filter(|(_, present)| *present).map(|(size, _)| size).sum();
+    let kinds = text.bytes().filter_map(class_of).fold(0, |kinds, class| kinds | 1 << class);
+    let Some(steps) = STEPS.get(kinds) else { return 0.0 };
     let mut bits = 0.0;
     let mut last: Option<(usize, u8)> = None;
     for byte in text.bytes() {
         let this = class_of(byte).map(|class| (class, byte));
         if let (Some((before, first)), Some((class, second))) = (last, this) {
-            let written = CLASSES.get(before).and_then(|row| row.get(class)).copied().unwrap_or(1.0);
-            bits += (SIZES.get(class).copied().unwrap_or(all) / all / written).log2() - pair(first, second);
+            let step = steps.get(before).and_then(|row| row.get(class)).copied().unwrap_or(0.0);
+            bits += step - pair(first, second);
         }
         last = this;
     }

@@ -103,7 +103,16 @@ impl Alphabet {
                 }
                 rest
             }
-            _ => symbols,
+            _ => {
+                let (eights, rest) = symbols.as_chunks::<8>();
+                bytes.resize(eights.len() * 5, 0);
+                for (five, eight) in bytes.as_chunks_mut::<5>().0.iter_mut().zip(eights) {
+                    let all = eight.iter().fold(0, |all, symbol| all << 5 | u64::from(of(*symbol)));
+                    let [_, _, _, whole @ ..] = all.to_be_bytes();
+                    *five = whole;
+                }
+                rest
+            }
         };
         let (mut held, mut count) = (0u32, 0);
         for symbol in rest {

@@ -6,6 +6,7 @@ use wide::u8x16;
 
 use super::alphabet::{Alphabet, BASE32, BASE64, HEX};
 use super::{Budget, From, Piece, Sink, says};
+use crate::budget::cost;
 use crate::scan::Exhausted;
 use says::Said;
 
@@ -150,6 +151,8 @@ fn decode(
     give: &mut dyn FnMut(&str, &'static str) -> Result<(), Exhausted>,
 ) -> Result<Option<&'static str>, Exhausted> {
     for alphabet in alphabets(symbols).into_iter().flatten() {
+        budget.take(cost::READ, 1);
+        budget.take(cost::READ_SYMBOL, symbols.len());
         if read(alphabet, symbols, budget, give)? {
             return Ok(Some(alphabet.name));
         }
@@ -175,6 +178,8 @@ fn read(
     };
     let (mut known, mut said_any) = (None, false);
     for start in starts {
+        budget.take(cost::UNPACKED, 1);
+        budget.take(cost::UNPACKED_SYMBOL, symbols.len());
         let bytes = alphabet.unpack(symbols.get(start..).unwrap_or_default());
         let said = match alphabet.name {
             name @ "base32" => says::text(&bytes).map(|text| Said { text, name, whole: true }),

@@ -45,22 +45,24 @@ fn goes_on(bytes: &[u8], planes: &Planes, run: &Range<usize>) -> bool {
 fn may_say(bytes: &[u8], run: &Range<usize>, borders: &[usize]) -> bool {
     let Some(symbols) = bytes.get(run.clone()).filter(|symbols| symbols.len() >= LEAST) else { return false };
     let begins = |border: &usize| bytes.get(*border..run.end).is_some_and(is_packed);
-    let is_long = |kind: u8| longest(symbols, kind) >= MARKED;
-    (is_long(HEX) && symbols.iter().any(u8::is_ascii_alphabetic))
-        || is_long(UPPER)
-        || is_long(LOWER)
+    let [hex, upper, lower] = longest(symbols).map(|size| size >= MARKED);
+    (hex && symbols.iter().any(u8::is_ascii_alphabetic))
+        || upper
+        || lower
         || BASE64.first_text(symbols).is_some()
         || is_packed(symbols)
         || borders.iter().any(begins)
 }
 
-/// How many symbols in a row are of a kind, at most.
-fn longest(symbols: &[u8], kind: u8) -> usize {
-    let (mut most, mut here) = (0, 0);
+/// How many symbols in a row are of each [kind](HEX), at most.
+fn longest(symbols: &[u8]) -> [usize; 3] {
+    let (mut most, mut here) = ([0; 3], [0; 3]);
     for symbol in symbols {
-        let is_of_kind = KINDS.get(usize::from(*symbol)).is_some_and(|kinds| kinds & kind != 0);
-        here = (here + 1) * usize::from(is_of_kind);
-        most = most.max(here);
+        let kinds = KINDS.get(usize::from(*symbol)).copied().unwrap_or(0);
+        for ((here, most), kind) in here.iter_mut().zip(&mut most).zip([HEX, UPPER, LOWER]) {
+            *here = (*here + 1) * usize::from(kinds & kind != 0);
+            *most = (*most).max(*here);
+        }
     }
     most
 }

@@ -4,14 +4,16 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_automata::dfa::onepass;
-use regex_automata::hybrid::dfa;
+use regex_automata::hybrid::{LazyStateID, dfa};
 use regex_automata::nfa::thompson::{self, WhichCaptures, backtrack::BoundedBacktracker, pikevm::PikeVM};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
+use super::plan;
 use super::split::Split;
-use crate::budget::Budget;
+use super::trail::{self, Trail};
+use crate::budget::{Budget, cost};
 use crate::scan::Exhausted;
 
 /// How large an expression may become, and how much memory its automaton may take while it matches.
@@ -38,6 +40,8 @@ pub(super) struct Automaton {
     before: Option<dfa::DFA>,
     nfa: thompson::NFA,
     split: Option<Split>,
+    /// Whether much is tried at each byte of a part of its matches.
+    tries_much: bool,
     groups: Option<BoundedBacktracker>,
     /// Finds the groups in one pass, where no place of a match can belong to two of them. Built when first needed.
     one_pass: OnceLock<Option<onepass::DFA>>,
@@ -52,6 +56,37 @@ pub(super) struct Cache {
     groups: Option<regex_automata::nfa::thompson::backtrack::Cache>,
     one_pass: Option<onepass::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
+    /// Of which pass over a text the trail is.
+    pass: u64,
+    trail: Trail,
+    /// Of the match that is looked for.
+    fresh: Trail,
+    open: Option<Open>,
+}
+
+/// What was not over where a range ended in which nothing matched.
+struct Open {
+    range: Range<usize>,
+    state: LazyStateID,
+    /// How often the memory had been cleared.
+    since: usize,
+}
+
+impl Cache {
+    /// Begins with another text.
+    pub(super) fn forget(&mut self) {
+        self.trail.clear();
+        self.open = None;
+    }
+
+    /// Goes on in a pass over a text, which another one may have come before.
+    #[inline]
+    pub(super) fn go_on_in(&mut self, pass: u64) {
+        if self.pass != pass {
+            self.pass = pass;
+            self.forget();
+        }
+    }
 }
 
 /// A whole match, and its group.
@@ -71,14 +106,17 @@ impl Automaton {
             ..=1 => None,
             _ => Some(BoundedBacktracker::new_from_nfa(nfa.clone()).map_err(|error| error.to_string())?),
         };
-        Ok(Self { dfa, reverse, before, nfa, split, groups, one_pass: OnceLock::new() })
+        let tries_much = plan::ends_in_many_ways(hir);
+        Ok(Self { dfa, reverse, before, nfa, split, tries_much, groups, one_pass: OnceLock::new() })
     }
 
     pub(super) fn cache(&self) -> Cache {
         let slots = vec![None; self.nfa.group_info().slot_len().max(2)];
         let [reverse, before] = [&self.reverse, &self.before].map(|dfa| dfa.as_ref().map(dfa::DFA::create_cache));
         let split = self.split.as_ref().map(Split::cache);
-        Cache { dfa: self.dfa.create_cache(), reverse, before, split, groups: None, one_pass: None, slots }
+        let (trail, fresh) = Default::default();
+        let dfa = self.dfa.create_cache();
+        Cache { dfa, reverse, before, split, groups: None, one_pass: None, slots, pass: 0, trail, fresh, open: None }
     }
 
     /// Where the match ends that begins at a place.
@@ -95,18 +133,32 @@ impl Automaton {
         let mut state = self.dfa.start_state_forward(&mut cache.dfa, &input).map_err(|_| Exhausted)?;
         let mut end = None;
         let mut next = at;
-        for byte in text.get(at..).unwrap_or_default() {
-            state = self.dfa.next_state(&mut cache.dfa, state, *byte).map_err(|_| Exhausted)?;
-            if state.is_tagged() {
-                if state.is_match() {
-                    end = Some(next);
-                } else if state.is_dead() {
-                    break;
-                } else if state.is_quit() {
-                    return Err(Exhausted);
+        let mut known = false;
+        cache.fresh.clear();
+        'steps: loop {
+            let stop = text.len().min((next / trail::STEP + 1) * trail::STEP);
+            for byte in text.get(next..stop).unwrap_or_default() {
+                state = self.dfa.next_state(&mut cache.dfa, state, *byte).map_err(|_| Exhausted)?;
+                if state.is_tagged() {
+                    if state.is_match() {
+                        end = Some(next);
+                    } else if state.is_dead() {
+                        break 'steps;
+                    } else if state.is_quit() {
+                        return Err(Exhausted);
+                    }
                 }
+                next += 1;
             }
-            next += 1;
+            if next >= text.len() {
+                break;
+            }
+            let cleared = cache.dfa.clear_count();
+            if let Some(from) = cache.trail.from(next, state, cleared) {
+                (end, known) = (from.or(end), true);
+                break;
+            }
+            cache.fresh.add(next, state, cleared);
         }
         if next >= text.len() && !state.is_dead() {
             state = self.dfa.next_eoi_state(&mut cache.dfa, state).map_err(|_| Exhausted)?;
@@ -114,6 +166,12 @@ impl Automaton {
                 end = Some(text.len());
             }
         }
+        if !known && !cache.fresh.is_empty() {
+            cache.fresh.end(end);
+            std::mem::swap(&mut cache.trail, &mut cache.fresh);
+        }
+        budget.take(cost::BEGUN, 1);
+        budget.take(cost::STEPPED, next - at);
         budget.spend(ATTEMPT + STEPPED * (next - at))?;
         budget.clear(cache.dfa.clear_count() - cleared)?;
         Ok(end)
@@ -149,6 +207,52 @@ impl Automaton {
         Ok(Some((start..end, true)))
     }
 
+    /// Whether nothing matches within a range, if that is known once each of its bytes has been looked at. Of ranges that go on over the
+    /// same bytes, each after the one before, none is looked at again: what was not over at the end of one is followed from there on.
+    pub(super) fn has_none(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        cache: &mut Cache,
+        budget: &mut Budget,
+    ) -> Result<bool, Exhausted> {
+        let Cache { dfa, open, .. } = cache;
+        let cleared = dfa.clear_count();
+        // What begins before the ranges that were looked at is none of what was followed.
+        let known = open.take().filter(|open| open.since == cleared && open.range.contains(&range.start));
+        let (mut state, begin, next) = match known {
+            Some(known) if range.end <= known.range.end => {
+                *open = Some(known);
+                return Ok(true);
+            }
+            Some(known) => (known.state, known.range.start, known.range.end),
+            None => {
+                let input = Input::new(text).range(range.clone());
+                (self.dfa.start_state_forward(dfa, &input).map_err(|_| Exhausted)?, range.start, range.start)
+            }
+        };
+        budget.take(cost::SEARCHED, 1);
+        budget.take(cost::STEPPED, range.end.saturating_sub(next));
+        budget.spend(ATTEMPT + STEPPED * range.end.saturating_sub(next))?;
+        for byte in text.get(next..range.end).unwrap_or_default() {
+            state = self.dfa.next_state(dfa, state, *byte).map_err(|_| Exhausted)?;
+            if state.is_tagged() && (state.is_match() || state.is_dead() || state.is_quit()) {
+                return Ok(false);
+            }
+        }
+        let last = match text.get(range.end) {
+            Some(byte) => self.dfa.next_state(dfa, state, *byte),
+            None => self.dfa.next_eoi_state(dfa, state),
+        };
+        let last = last.map_err(|_| Exhausted)?;
+        let times = dfa.clear_count() - cleared;
+        budget.clear(times)?;
+        let none = !last.is_match() && !last.is_quit();
+        // Where the memory was full, states are others now.
+        *open = (none && times == 0).then_some(Open { range: begin..range.end, state, since: cleared });
+        Ok(none)
+    }
+
     /// Whether what must stand before a keyword ends with a range, and is in it.
     #[inline(never)]
     pub(super) fn stands_before(
@@ -177,6 +281,8 @@ impl Automaton {
             };
             state = next.map_err(|_| Exhausted)?;
         }
+        budget.take(cost::BEFORE, 1);
+        budget.take(cost::BEFORE_BYTE, steps);
         budget.clear(cache.clear_count() - cleared)?;
         if state.is_quit() { Err(Exhausted) } else { Ok(state.is_match()) }
     }
@@ -214,6 +320,8 @@ impl Automaton {
         }
         let size = range.len();
         if let (true, Some(split), Some(cache)) = (anchored, &self.split, &mut cache.split) {
+            budget.take(cost::SPLIT, 1);
+            budget.take(cost::SPLIT_BYTE, size);
             budget.spend(ATTEMPT + STEPPED * size)?;
             if let Some(place) = split.place(text, range.clone(), cache, budget)? {
                 return Ok(Some((range.clone(), place..range.end)));
@@ -222,6 +330,13 @@ impl Automaton {
         let one_pass = self.one_pass().filter(|_| anchored);
         let quick = self.groups.as_ref().filter(|groups| size < groups.max_haystack_len());
         let (each, long) = if one_pass.is_some() { (ONE_PASSED, ONE_PASSED) } else { (GROUPED, GROUPED_LONG) };
+        let (once, byte) = match one_pass {
+            Some(_) => (cost::ONE_PASS, cost::ONE_PASS_BYTE),
+            None if self.tries_much => (cost::TRIED, cost::TRIED_MUCH_BYTE),
+            None => (cost::TRIED, cost::TRIED_BYTE),
+        };
+        budget.take(once, 1);
+        budget.take(byte, size);
         budget.spend(size.min(LONG) * each + size.saturating_sub(LONG) * long)?;
         let anchor = if anchored { Anchored::Yes } else { Anchored::No };
         let input = Input::new(text).range(range).anchored(anchor);
@@ -255,6 +370,8 @@ impl Automaton {
 
 /// Pays for a search of a range.
 pub(super) fn pay(range: Range<usize>, budget: &mut Budget) -> Result<(), Exhausted> {
+    budget.take(cost::SEARCHED, 1);
+    budget.take(cost::SEARCHED_BYTE, range.len());
     budget.spend(ATTEMPT + STEPPED * range.len())
 }
 
@@ -276,6 +393,61 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Expressions whose matches go on over the same bytes.
+    const LONG: &str = "([ab:=]|a\\*\\??|\\[ab:\\]\\{0,2\\}|\\[ab\\]\\{3,9\\}|\\(\\?::\\|=\\|\\)|\\[\\^:\\]\\*\\??|\\[ab \\]\\+|\\\\b){1,6}";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        /// What is known of one match changes nothing of the next, wherever that begins.
+        #[test]
+        fn a_match_is_the_same_behind_others(
+            expression in LONG,
+            text in "([ab]{1,40}|[ab:= ]{0,9}|[a ]{15,17}){0,8}",
+            places in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+            in_order: bool,
+        ) {
+            let hir = crate::expression::parse(&expression).unwrap();
+            let automaton = Automaton::new(&hir, false, None).unwrap();
+            let mut places: Vec<_> = places.iter().map(|place| place.index(text.len() + 1)).collect();
+            if in_order {
+                places = (0..text.len()).collect();
+            }
+            let (mut cache, mut budget) = (automaton.cache(), Budget::patient());
+            for at in places {
+                let fast = automaton.longest(text.as_bytes(), at, &mut cache, &mut budget).unwrap();
+                let slow = automaton.longest(text.as_bytes(), at, &mut automaton.cache(), &mut Budget::patient()).unwrap();
+                prop_assert_eq!(fast, slow, "{} at {} of {:?}", expression, at, text);
+            }
+        }
+
+        /// No match is overlooked in ranges that go on over each other.
+        #[test]
+        fn none_is_none_behind_others(
+            expression in LONG,
+            text in "([ab]{1,40}|[ab:= ]{0,9}|[a ]{15,17}){0,8}",
+            ranges in prop::collection::vec((any::<prop::sample::Index>(), 0usize..50), 1..20),
+            in_order: bool,
+        ) {
+            let hir = crate::expression::parse(&expression).unwrap();
+            let automaton = Automaton::new(&hir, true, None).unwrap();
+            let range = |(begin, size): &(prop::sample::Index, usize)| {
+                let begin = begin.index(text.len() + 1);
+                begin..text.len().min(begin + size)
+            };
+            let mut ranges: Vec<_> = ranges.iter().map(range).collect();
+            if in_order {
+                ranges.sort_by_key(|range| range.start);
+            }
+            let (mut cache, mut budget) = (automaton.cache(), Budget::patient());
+            for range in ranges {
+                let none = automaton.has_none(text.as_bytes(), range.clone(), &mut cache, &mut budget).unwrap();
+                let first = automaton.first(text.as_bytes(), range.clone(), &mut automaton.cache(), &mut Budget::patient());
+                prop_assert!(!none || first.unwrap().is_none(), "{} in {:?} of {:?}", expression, range, text);
+            }
+        }
+    }
 
     proptest! {
         /// The same as finding the groups.

@@ -20,6 +20,7 @@ use crate::check::{Behind, Check, End, Glance};
 use crate::decode::{Begin, Marked};
 use crate::expression;
 use crate::keywords::Keyword;
+use crate::planes::Planes;
 use crate::rule::Rule;
 use crate::scan::{Exhausted, Standing};
 use crate::trigger::Trigger;
@@ -242,6 +243,7 @@ impl Compiled {
     ) -> Result<(), Exhausted> {
         let left = self.spare.lock().ok().and_then(|mut spare| spare.take());
         let mut cache = left.unwrap_or_else(|| Box::new(self.cache()));
+        cache.forget();
         let mut budget = Budget::default();
         // The range is short: an automaton whose memory is full must not take all that it may cost.
         budget.earn(range.len(), PLACE);
@@ -268,25 +270,41 @@ impl Compiled {
     #[inline]
     pub(super) fn may_match(&self, text: &[u8], at: usize) -> bool {
         let rest = text.get(at..).unwrap_or_default();
+        self.may_stand(text, at)
+            && self.gate().is_none_or(|gate| gate.is_open(rest))
+            && self.lines.is_none_or(|lines| digits::any_ahead(rest, lines))
+    }
+
+    /// The same in a text of these planes, where looks one after the other go on over the same bytes, of which one
+    /// [remembers](Gate::is_open_at) something.
+    #[inline]
+    pub(super) fn may_match_in(&self, text: &[u8], planes: &Planes, at: usize, between: &mut Range<usize>) -> bool {
+        let any_ahead = |lines| match planes.are_plain() {
+            true => digits::any_ahead_in(planes, at, text.len(), lines),
+            false => digits::any_ahead(text.get(at..).unwrap_or_default(), lines),
+        };
+        self.may_stand(text, at)
+            && self.gate().is_none_or(|gate| gate.is_open_at(text, at, between))
+            && self.lines.is_none_or(any_ahead)
+    }
+
+    /// Whether what begins a match may stand at a place.
+    #[inline]
+    fn may_stand(&self, text: &[u8], at: usize) -> bool {
         let before = at.checked_sub(1).and_then(|last| text.get(last));
         (!self.at_edge || is_edge(text, at))
             && before.is_none_or(|byte| self.statement.behind.iter().all(|behind| behind(*byte)))
-            && self.beginning.may_be(rest, self.known)
-            && self.may_begin(rest)
+            && self.beginning.may_be(text.get(at..).unwrap_or_default(), self.known)
     }
 
-    /// Whether a match may begin with these bytes, as far as shows without its automaton.
-    pub(super) fn may_begin(&self, bytes: &[u8]) -> bool {
-        let told = || Gate::new(self.automaton.nfa(), self.known);
-        self.gate.get_or_init(told).as_ref().is_none_or(|gate| gate.is_open(bytes))
-            && self.lines.is_none_or(|lines| digits::any_ahead(bytes, lines))
+    fn gate(&self) -> Option<&Gate> {
+        self.gate.get_or_init(|| Gate::new(self.automaton.nfa(), self.known)).as_ref()
     }
 
     /// Whether anything is looked at before its automaton.
     #[cfg(test)]
     pub(super) fn looks_before(&self) -> bool {
-        self.may_begin(b"");
-        self.gate.get().is_some_and(Option::is_some)
+        self.gate().is_some()
             || self.lines.is_some()
             || !self.statement.named.is_empty()
             || !self.statement.behind.is_empty()

@@ -5,8 +5,9 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 use wide::u8x16;
 
-/// As many bytes are looked at together, and so many times; what goes on as long may have one.
-const BLOCK: usize = 64;
+use crate::planes::{BLOCK, Block, Planes};
+
+/// As many times 64 bytes are looked at; what goes on as long may have one.
 const MOST: usize = 4;
 
 /// Over how many ends of lines a match may go, empty lines counted with the one before; `None` for many.
@@ -60,12 +61,29 @@ fn is_blank(class: &Class) -> bool {
 }
 
 /// Whether a digit stands before the text goes on over more ends of lines than so many.
-pub(super) fn any_ahead(text: &[u8], mut lines: u32) -> bool {
-    let mut blocks = text.chunks(BLOCK);
+pub(super) fn any_ahead(text: &[u8], lines: u32) -> bool {
+    any_in(text.len(), lines, |from| Kinds::of(text.get(from..).unwrap_or_default()))
+}
+
+/// The same from a place on, of a text of so many bytes that is [plain](Planes::are_plain).
+pub(super) fn any_ahead_in(planes: &Planes, at: usize, size: usize, lines: u32) -> bool {
+    any_in(size.saturating_sub(at), lines, |from| {
+        let ahead = |plane: fn(&Block) -> u64| planes.ahead(at + from, plane);
+        Kinds {
+            digit: ahead(|block| block.digit),
+            line: ahead(|block| block.line),
+            blank: ahead(|block| block.blank | block.line),
+        }
+    })
+}
+
+/// The same of so many bytes, of which `kinds` tells the next 64.
+#[inline(always)]
+fn any_in(size: usize, mut lines: u32, kinds: impl Fn(usize) -> Kinds) -> bool {
     // Whether nothing but blanks has stood since the end of a line.
     let mut ended = false;
-    for bytes in blocks.by_ref().take(MOST) {
-        let Kinds { digit, line, blank } = Kinds::of(bytes);
+    for from in (0..size).step_by(BLOCK).take(MOST) {
+        let Kinds { digit, line, blank } = kinds(from);
         let mut open = if ended { u64::MAX.unbounded_shl(blank.trailing_ones()) } else { u64::MAX };
         loop {
             let end = (line & open).trailing_zeros();
@@ -83,7 +101,7 @@ pub(super) fn any_ahead(text: &[u8], mut lines: u32) -> bool {
             ended = true;
         }
     }
-    blocks.next().is_some()
+    size > MOST * BLOCK
 }
 
 /// Of 64 bytes, which are of which kind; the first is the lowest bit.
@@ -159,6 +177,16 @@ mod tests {
     }
 
     proptest! {
+        /// The same, however it is told which bytes are digits.
+        #[test]
+        fn planes_tell_the_same(text in "([ab]{1,3}|[ab]{20,70}|[ \n]{1,3}|[ \r\n\t]{50,80}|[0-9]){0,12}", lines in 0u32..3) {
+            let planes = Planes::of(&text);
+            for at in 0..=text.len() {
+                let slow = any_ahead(&text.as_bytes()[at..], lines);
+                prop_assert_eq!(any_ahead_in(&planes, at, text.len(), lines), slow, "{:?} at {}", text, at);
+            }
+        }
+
         /// No match with a digit in it begins where none is told to be ahead.
         #[test]
         fn no_digit_of_a_match_is_passed_over(

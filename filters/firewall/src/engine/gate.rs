@@ -4,6 +4,8 @@
 //! Told from the expression alone. Of some signs (`@`, or `:` and `=`) it is asked what a match may have before the
 //! first of them; where it cannot do without one, whatever else comes first ends it.
 
+use std::ops::Range;
+
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::StateID;
 
@@ -46,14 +48,27 @@ impl Gate {
     /// Whether these bytes may begin a match.
     #[inline]
     pub(super) fn is_open(&self, bytes: &[u8]) -> bool {
-        let mut rest = bytes.iter().skip(self.skip);
-        for byte in rest.by_ref().take(FAR) {
-            match self.kinds.get(usize::from(*byte)) {
-                Some(Kind::Between) => {}
-                kind => return kind == Some(&Kind::Sign),
-            }
+        self.is_open_at(bytes, 0, &mut (0..0))
+    }
+
+    /// Whether a match may begin at a place of a text. `between` is where nothing but what may stand before a sign was seen last: where one
+    /// look after the other goes on over the same bytes, each is looked at once.
+    #[inline]
+    pub(super) fn is_open_at(&self, text: &[u8], at: usize, between: &mut Range<usize>) -> bool {
+        let begin = at + self.skip;
+        let far = begin.saturating_add(FAR);
+        let known = if between.contains(&begin) { between.end } else { begin };
+        if known == begin {
+            *between = begin..begin;
         }
-        rest.next().is_some()
+        let more = text.get(known..far.max(known).min(text.len())).unwrap_or_default();
+        let count = more.iter().take_while(|byte| self.kinds.get(usize::from(**byte)) == Some(&Kind::Between)).count();
+        between.end = known + count;
+        match text.get(between.end.min(far)) {
+            Some(_) if between.end >= far => true,
+            Some(byte) => self.kinds.get(usize::from(*byte)) == Some(&Kind::Sign),
+            None => false,
+        }
     }
 
     /// How likely it is, in percent, that what comes first is no sign.
@@ -194,6 +209,29 @@ mod tests {
                     let open = kinds.is_none_or(|kinds| Gate { skip, kinds }.is_open(text.as_bytes()));
                     prop_assert!(!is_match || open, "{signs:?}");
                 }
+            }
+        }
+
+        #[test]
+        fn what_was_seen_is_not_forgotten(
+            text in "[a:=@]{0,9}([a ]{0,90}[:=]?){0,4}", skip in 0usize..4, places in prop::collection::vec(0usize..300, 1..9), ordered: bool,
+        ) {
+            let kinds = |byte: usize| match byte as u8 {
+                b':' => Kind::Sign,
+                b'=' | b'@' => Kind::Other,
+                _ => Kind::Between,
+            };
+            let gate = Gate { skip, kinds: Box::new(std::array::from_fn(kinds)) };
+            let mut places = places;
+            if ordered {
+                places.sort_unstable();
+            }
+            let mut between = 0..0;
+            for at in places {
+                let rest = text.as_bytes().get(at..).unwrap_or_default();
+                let first = rest.iter().skip(skip).take(FAR).position(|byte| *byte != b'a' && *byte != b' ');
+                let slow = first.map_or(rest.len() > skip + FAR, |first| rest[skip + first] == b':');
+                prop_assert_eq!(gate.is_open_at(text.as_bytes(), at, &mut between), slow, "{:?} at {}", text, at);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::Match;
 use super::automaton::{self, Cache};
 use super::compiled::{Compiled, Reach};
 use super::plan;
-use crate::budget::Budget;
+use crate::budget::{Budget, cost};
 use crate::check::{Candidate, entropy, part};
 use crate::scan::{Exhausted, Standing};
 
@@ -51,6 +51,7 @@ impl<'r> Looking<'r, '_> {
     /// What matches at a place at which a match [may](Compiled::may_match) begin.
     pub(super) fn matching(&mut self, begin: usize) -> Result<Option<Match<'r>>, Exhausted> {
         let end = self.rule.automaton.longest(self.text.as_bytes(), begin, self.cache, self.budget)?;
+        self.budget.take(cost::MATCHED, end.map_or(0, |end| end - begin));
         let Some(end) = end.filter(|end| self.may_hold(begin..*end)) else { return Ok(None) };
         if !self.may_be_named(begin..end) {
             self.budget.spend(CHECKED)?;
@@ -81,6 +82,11 @@ impl<'r> Looking<'r, '_> {
         self.rule.statement.named.iter().all(|named| named(&candidate))
     }
 
+    /// Whether nothing matches within a range.
+    pub(super) fn has_none(&mut self, range: Range<usize>) -> Result<bool, Exhausted> {
+        self.rule.automaton.has_none(self.text.as_bytes(), range, self.cache, self.budget)
+    }
+
     /// All that matches within a range.
     pub(super) fn each(
         &mut self,
@@ -108,6 +114,8 @@ impl<'r> Looking<'r, '_> {
         let group = statement.secret_group;
         let groups = automaton.groups(self.text.as_bytes(), range, anchored, group, self.cache, self.budget)?;
         let Some((span, secret)) = groups else { return Ok(None) };
+        self.budget.take(cost::CHECKED, statement.checks.len());
+        self.budget.take(cost::CHECKED_BYTE, statement.checks.len() * secret.len());
         self.budget.spend(JUDGED + CHECKED * statement.checks.len())?;
         let candidate = Candidate {
             secret: part(self.text, secret.clone()),

@@ -96,7 +96,27 @@ pub(super) fn is_in_run(part: &Hir) -> bool {
 
 /// What stands in a value without quotes.
 pub(super) fn is_in_word(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"\"'`<>\\".contains(&byte)
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\')
+}
+
+/// As many ways to go on are many.
+const MANY: usize = 4;
+
+/// Whether a part of what an expression matches ends as soon as it can, in one of many ways: all are tried at each of
+/// its bytes.
+pub(super) fn ends_in_many_ways(part: &Hir) -> bool {
+    let is_open = |part: &Hir| matches!(part.kind(), HirKind::Repetition(part) if !part.greedy && part.max.is_none());
+    let is_many = |part: &Hir| matches!(part.kind(), HirKind::Alternation(ways) if ways.len() >= MANY);
+    match part.kind() {
+        HirKind::Repetition(repetition) => ends_in_many_ways(&repetition.sub),
+        HirKind::Capture(capture) => ends_in_many_ways(&capture.sub),
+        HirKind::Concat(parts) => {
+            parts.windows(2).any(|next| matches!(next, [part, next] if is_open(part) && is_many(next)))
+                || parts.iter().any(ends_in_many_ways)
+        }
+        HirKind::Alternation(parts) => parts.iter().any(ends_in_many_ways),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
+    }
 }
 
 fn is_lazy(part: &Hir) -> bool {

@@ -99,7 +99,7 @@ mod tests {
             for (row, seen) in rows.iter().zip(seen) {
                 for (first, last) in (0..row.len()).flat_map(|first| (first + 2..=row.len()).map(move |last| (first, last))) {
                     let way = row[first..last].concat() + "\n\n";
-                    hits.begin();
+                    hits.begin(way.len());
                     let mut any = false;
                     let scanned = engine.scan_sure(&way, &mut hits, &mut |found| {
                         any |= is_sure(&way, &found);

@@ -106,17 +106,17 @@ impl Starts {
         self.groups.is_empty()
     }
 
-    /// Calls `found` with each place in a run, and each rule that may begin there, until it says no.
+    /// Calls `found` with each place in a run, up to one, and each rule that may begin there, until it says no.
     pub(super) fn each<E>(
         &self,
         text: &[u8],
         planes: &Planes,
-        range: Range<usize>,
+        (range, until): (Range<usize>, usize),
         found: &mut impl FnMut(usize, u32) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut run = Run { text, place: range.clone(), may_be_issued: None };
-        for from in range.clone().step_by(BLOCK) {
-            let (mut places, edges) = self.places(planes, from, range.end);
+        for from in (range.start..until).step_by(BLOCK) {
+            let (mut places, edges) = self.places(planes, from, until);
             while places != 0 {
                 let place = places.trailing_zeros();
                 places &= places - 1;
@@ -271,13 +271,14 @@ mod tests {
         let text = "k07abcd ak08abcd k99abcd k12abc k13abc1 ax1 k14abc";
         let (planes, text) = (Planes::of(text), text.as_bytes());
         let mut found = Vec::new();
-        let each = starts.each(text, &planes, 0..text.len(), &mut |at, rule| {
+        let each = starts.each(text, &planes, (0..text.len(), text.len()), &mut |at, rule| {
             found.push((at, rule));
             Ok::<_, Infallible>(())
         });
         each.unwrap();
         assert_eq!(found, [(0, 7), (17, 99), (41, 100)]);
-        let stopped = starts.each(text, &planes, 0..text.len(), &mut |at, _| if at > 0 { Err(at) } else { Ok(()) });
+        let stopped =
+            starts.each(text, &planes, (0..text.len(), text.len()), &mut |at, _| if at > 0 { Err(at) } else { Ok(()) });
         assert_eq!(stopped, Err(17));
     }
 
@@ -299,7 +300,8 @@ mod tests {
                 })
                 .collect();
             let mut fast = Vec::new();
-            let each = Starts::new(&rules).each(text.as_bytes(), &Planes::of(&text), range, &mut |at, rule| {
+            let until = range.end;
+            let each = Starts::new(&rules).each(text.as_bytes(), &Planes::of(&text), (range, until), &mut |at, rule| {
                 fast.push((at, rule));
                 Ok::<_, Infallible>(())
             });
@@ -323,7 +325,7 @@ mod tests {
                 let (mut cache, mut budget) = (rule.cache(), crate::budget::Budget::patient());
                 let mut looking = rule.looking(&text, None, &mut cache, &mut budget);
                 let mut tried = Vec::new();
-                let each = starts.each(text.as_bytes(), &Planes::of(&text), 0..text.len(), &mut |at, _| {
+                let each = starts.each(text.as_bytes(), &Planes::of(&text), (0..text.len(), text.len()), &mut |at, _| {
                     tried.push(at);
                     Ok::<_, Infallible>(())
                 });

@@ -32,7 +32,7 @@ impl Judge {
     }
 
     fn of(&mut self, text: &str, origin: Origin) -> (u8, String, Range<usize>) {
-        self.hits.begin();
+        self.hits.begin(text.len());
         self.engine.scan(text, &mut self.hits, &mut |_| Standing::Open).unwrap();
         let judged = self.injection.scan(text, origin, &self.hits, &mut self.scratch);
         judged.map_or((0, String::new(), 0..0), |judged| (judged.score, judged.rule.id.to_string(), judged.span))

@@ -86,6 +86,11 @@ impl Joined {
         self.size
     }
 
+    /// As many pieces there are in all of them.
+    pub(crate) fn count(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Goes on with a row.
     pub(super) fn add(&mut self, source: &str, pieces: Pieces<'_>) {
         let Self { text, rows, pieces: all, borders, size, .. } = self;

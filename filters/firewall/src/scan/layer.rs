@@ -8,6 +8,7 @@ use super::seen::Seen;
 use super::sure::is_sure;
 use super::told::{Found, Told};
 use super::{Exhausted, Origin, Scratch, Standing, Text};
+use crate::budget::cost;
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
@@ -90,7 +91,12 @@ impl<'r, 's> Layers<'r, 's> {
             self.text(number)?;
             self.border(number)?;
         }
-        if count > 1 { self.seams() } else { Ok(()) }
+        if count > 1 {
+            self.seams()?;
+        }
+        self.take_time();
+        // What took too long is refused, also where that was the last that was done.
+        self.hits.budget.spend(0)
     }
 
     /// Looks at one of the texts.
@@ -134,12 +140,20 @@ impl<'r, 's> Layers<'r, 's> {
     ) -> Result<Option<Another>, Exhausted> {
         self.scan(text, place, through, None)?;
         // Most texts are seen as they stand.
-        let view = if self.hits.planes.are_plain() { None } else { view::of(text) };
+        let view = if self.hits.planes.are_plain() { None } else { self.seen_of(text) };
         let same = view.as_ref().is_some_and(|view| self.injected.is_seen_in(text, view));
         if !same {
             self.judge_scanned(text, place, through);
         }
         Ok(view.map(|view| Another { view, same }))
+    }
+
+    /// What a reader sees of a text that is not plain.
+    fn seen_of(&mut self, text: &str) -> Option<View> {
+        let foreign = text.bytes().map(|byte| usize::from(!byte.is_ascii())).sum();
+        self.hits.budget.take(cost::SEEN, text.len());
+        self.hits.budget.take(cost::SEEN_FOREIGN, foreign);
+        view::of(text)
     }
 
     /// Looks at what a reader sees of a text that was scanned last, and below that.
@@ -177,6 +191,11 @@ impl<'r, 's> Layers<'r, 's> {
         self.spare.shrink();
     }
 
+    /// Takes the time that reading symbols took.
+    fn take_time(&mut self) {
+        self.hits.budget.take(1, self.budget.time());
+    }
+
     /// Looks at what is encoded in a text.
     fn encoded(
         &mut self,
@@ -186,10 +205,12 @@ impl<'r, 's> Layers<'r, 's> {
         (place, through, depth): (&Place<'_>, Through, Depth),
     ) -> Result<(), Exhausted> {
         runs.read(text, planes);
-        decode::each(text, planes, runs, self.budget, &mut |piece: Piece<'_>| {
+        let done = decode::each(text, planes, runs, self.budget, &mut |piece: Piece<'_>| {
             let through = outermost(through, piece.name);
             self.decoded(&piece, place, through, depth)
-        })
+        });
+        self.take_time();
+        done
     }
 
     /// Looks at what is in pieces or encoded in a text.
@@ -238,6 +259,7 @@ impl<'r, 's> Layers<'r, 's> {
                 self.decoded(&piece, &place, through, depth)
             });
             self.take_up(planes);
+            self.take_time();
             done
         })
     }
@@ -255,6 +277,8 @@ impl<'r, 's> Layers<'r, 's> {
             return self.judge(piece.text, &place, through);
         }
         let below = depth.below(piece)?;
+        self.hits.budget.take(cost::DECODED, piece.text.len());
+        self.take_time();
         if below.layers > DEPTH {
             // Nobody wraps anything so often who does not hide it.
             return if piece.text.len() > ABYSS { Err(Exhausted) } else { Ok(()) };
@@ -274,6 +298,9 @@ impl<'r, 's> Layers<'r, 's> {
     /// found where it stands.
     fn joined(&mut self, text: &str, joined: &mut Joined, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
         let size = joined.size();
+        self.hits.budget.take(cost::JOINED, 1);
+        self.hits.budget.take(cost::JOINED_BYTE, size);
+        self.hits.budget.take(cost::PIECE, joined.count());
         self.hits.budget.look_together(size)?;
         joined.look(|rows, found| {
             self.rules.engine.each_sign(rows, self.hits, found);
@@ -314,6 +341,7 @@ impl<'r, 's> Layers<'r, 's> {
             self.decoded(&piece, &place, Through::Joined, depth)
         });
         self.take_up(planes);
+        self.take_time();
         done
     }
 
@@ -409,7 +437,9 @@ impl<'r, 's> Layers<'r, 's> {
     /// Judges one view of a text, which was scanned last.
     fn judge_scanned(&mut self, view: &str, place: &Place<'_>, through: Through) {
         if let Some(text) = self.told.texts.get(self.told.number) {
-            self.injected.judge(view, text.origin, self.hits, place, through);
+            let looked = self.injected.judge(view, text.origin, self.hits, place, through);
+            self.hits.budget.take(cost::JUDGED, view.len());
+            self.hits.budget.take(cost::AROUND, looked);
         }
     }
 

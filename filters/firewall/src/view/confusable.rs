@@ -1,18 +1,38 @@
 //! Characters of other scripts that look like ASCII ones (after Unicode's confusables, for ASCII targets).
 
+use std::sync::LazyLock;
+
 /// The letter or digit that a character looks like.
 pub(super) fn letter(c: char) -> Option<char> {
-    Some(match u32::from(c) {
+    match u32::from(c) {
         // The tables are for letters outside Latin-1.
-        ..0x100 => return None,
-        0x1F1E6..=0x1F1FF => upper(c, 0x1F1E6)?,
-        _ => cyrillic(c).or_else(|| greek(c)).or_else(|| rare(c)).or_else(|| latin(c))?,
-    })
+        ..0x100 => None,
+        0x1F1E6..=0x1F1FF => upper(c, 0x1F1E6),
+        _ => listed(c).map(|known| char::from(known & !FOREIGN)),
+    }
 }
 
 /// Whether a look-alike belongs to a script of its own, not to an extension of Latin.
 pub(super) fn is_foreign(c: char) -> bool {
-    cyrillic(c).or_else(|| greek(c)).or_else(|| rare(c)).is_some()
+    listed(c).is_some_and(|known| known & FOREIGN != 0)
+}
+
+/// What says that a character is no letter of Latin.
+const FOREIGN: u8 = 0x80;
+
+/// Of each character of the first plane what it looks like, [marked](FOREIGN) if it is foreign, or 0: to look for it in lists takes as long as
+/// everything else that is done with a letter.
+static LISTED: LazyLock<Box<[u8]>> = LazyLock::new(|| {
+    let of = |c: char| {
+        let foreign = cyrillic(c).or_else(|| greek(c)).or_else(|| rare(c));
+        let known = foreign.map(|letter| (letter, FOREIGN)).or_else(|| latin(c).map(|letter| (letter, 0)));
+        known.and_then(|(letter, mark)| Some(u8::try_from(letter).ok()? | mark)).unwrap_or(0)
+    };
+    (0..=u32::from(u16::MAX)).map(|code| char::from_u32(code).map_or(0, of)).collect()
+});
+
+fn listed(c: char) -> Option<u8> {
+    LISTED.get(u32::from(c) as usize).copied().filter(|known| *known != 0)
 }
 
 /// The quote, dash or other mark that a character looks like, wherever it stands.

@@ -132,7 +132,7 @@ static TEMPLATES: LazyLock<Vec<String>> =
 /// What is found in the words of a text as they are read.
 fn found(text: &str, engine: &Engine) -> Vec<(String, String, &'static str)> {
     let mut hits = Hits::default();
-    hits.begin();
+    hits.begin(usize::MAX);
     let mut found = Vec::new();
     crate::decode::each_hidden(text, &mut kept_runs(text), engine.disguised(), &mut |piece| {
         engine.scan_sure(piece.text, &mut hits, &mut |hit| {

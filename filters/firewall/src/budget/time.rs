@@ -1,0 +1,144 @@
+//! How long a short text may take.
+//!
+//! Somebody waits while a prompt is judged. So what each step takes is estimated, and what would keep them waiting for longer than a
+//! prompt of its size may is not judged, however little the [work](super::Budget) is. Estimated, and not measured: what is refused must not depend on
+//! the machine, nor on what else it does.
+//!
+//! The costs were fitted, by least squares without negative ones, to the times that some 10,000 texts took: prompts, lists that people paste, and the worst that was found.
+//! Of nine in ten of them the estimate is within 0.6 and 1.4 times what they take.
+
+/// What a step takes, in tenths of a nanosecond.
+pub(crate) mod cost {
+    /// A pass over a view of a text, and each byte of it but for the text itself.
+    pub(crate) const PASS: usize = 14_000;
+    pub(crate) const PASSED: usize = 28;
+    /// A keyword that is found.
+    pub(crate) const KEYWORD: usize = 350;
+    /// A rule that is asked at one.
+    pub(crate) const ASKED: usize = 150;
+    /// A byte of a run in which rules look that have no keyword.
+    pub(crate) const RUN: usize = 20;
+    /// An automaton that is begun with, and each byte that it takes.
+    pub(crate) const BEGUN: usize = 420;
+    pub(crate) const STEPPED: usize = 25;
+    /// One that is looked for in a range, and each byte of that.
+    pub(crate) const SEARCHED: usize = 100;
+    pub(crate) const SEARCHED_BYTE: usize = 3;
+    /// What must stand before a keyword, and each byte of it.
+    pub(crate) const BEFORE: usize = 50;
+    pub(crate) const BEFORE_BYTE: usize = 10;
+    /// A byte of a match.
+    pub(crate) const MATCHED: usize = 15;
+    /// A match of which it is told where its secret begins, in one of four ways, and each of its bytes.
+    pub(crate) const SPLIT: usize = 4_900;
+    pub(crate) const SPLIT_BYTE: usize = 15;
+    pub(crate) const ONE_PASS: usize = 5_000;
+    pub(crate) const ONE_PASS_BYTE: usize = 25;
+    pub(crate) const TRIED: usize = 2_000;
+    pub(crate) const TRIED_BYTE: usize = 110;
+    pub(crate) const TRIED_MUCH_BYTE: usize = 760;
+    /// A check of a match, and each byte of its secret.
+    pub(crate) const CHECKED: usize = 2_000;
+    pub(crate) const CHECKED_BYTE: usize = 60;
+    /// A byte of a text that may be seen as something else, and more for each that is not ASCII.
+    pub(crate) const SEEN: usize = 30;
+    pub(crate) const SEEN_FOREIGN: usize = 228;
+    /// What stood in pieces, each of them, and each byte of that in all ways in which they may stand together.
+    pub(crate) const JOINED: usize = 26_000;
+    pub(crate) const PIECE: usize = 300;
+    pub(crate) const JOINED_BYTE: usize = 20;
+    /// A byte of what was decoded.
+    pub(crate) const DECODED: usize = 60;
+    /// A run of symbols that is read in an alphabet, and each of them; and one of which bytes are made.
+    pub(crate) const READ: usize = 1_000;
+    pub(crate) const READ_SYMBOL: usize = 16;
+    pub(crate) const UNPACKED: usize = 2_300;
+    pub(crate) const UNPACKED_SYMBOL: usize = 2;
+    /// A byte that is judged for injections, and a place around which it is looked closer.
+    pub(crate) const JUDGED: usize = 14;
+    pub(crate) const AROUND: usize = 3_200;
+}
+
+/// What texts of up to so many bytes may take together, and each byte beyond. With what one text has of its own: 292 us.
+const FLOOR: usize = 2_850_000;
+const SHORT: usize = 4 << 10;
+const PER_BYTE_BEYOND: usize = 2_560;
+
+/// For each text, however short: to look at it, at the border before it, and at what is between.
+const PER_TEXT: usize = 5 * cost::PASS;
+
+/// For each byte and each rule that looks at it whatever it says.
+const PER_BYTE_AND_RULE: usize = 400;
+
+/// The time that is left for the texts of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time {
+    /// Below zero once it is over.
+    left: i64,
+}
+
+impl Default for Time {
+    /// As long as it takes.
+    fn default() -> Self {
+        Self { left: i64::MAX }
+    }
+}
+
+impl Time {
+    /// Of texts of so many bytes.
+    pub(super) fn of(bytes: usize) -> Self {
+        let beyond = bytes.saturating_sub(SHORT).saturating_mul(PER_BYTE_BEYOND);
+        Self { left: narrow(FLOOR.saturating_add(beyond)) }
+    }
+
+    /// Adds what rules take that look at each of so many bytes, whatever they say.
+    pub(super) fn add(&mut self, bytes: usize, rules: usize) {
+        self.left = self.left.saturating_add(narrow(bytes.saturating_mul(rules).saturating_mul(PER_BYTE_AND_RULE)));
+    }
+
+    /// Adds what it takes to look at one text more.
+    pub(super) fn add_text(&mut self) {
+        self.left = self.left.saturating_add(narrow(PER_TEXT));
+    }
+
+    /// Takes as much of it.
+    #[inline(always)]
+    pub(super) fn take(&mut self, tenths: usize) {
+        self.left = self.left.saturating_sub(narrow(tenths));
+    }
+
+    /// Whether all of it has been taken.
+    #[inline]
+    pub(super) fn is_over(self) -> bool {
+        self.left < 0
+    }
+}
+
+#[inline(always)]
+fn narrow(tenths: usize) -> i64 {
+    i64::try_from(tenths).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_texts_may_take_longer() {
+        let left = |bytes: usize| Time::of(bytes).left;
+        assert_eq!((left(0), left(SHORT)), (2_850_000, 2_850_000));
+        assert!((SHORT..99_999).all(|bytes| left(bytes) < left(bytes + 1)));
+        assert_eq!(left(usize::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn what_is_over_stays_so() {
+        let mut time = Time::of(0);
+        time.take(FLOOR);
+        assert!(!time.is_over());
+        time.take(1);
+        assert!(time.is_over());
+        time.take(0);
+        assert!(time.is_over());
+    }
+}

@@ -1,6 +1,6 @@
 //! How long a short text may take.
 //!
-//! Somebody waits while a prompt is judged. So what each step takes is estimated, and what would keep them waiting for longer than a
+//! Somebody waits while a prompt is judged, and not while an answer is, which takes far longer to come. So what each step takes is estimated, and what would keep them waiting for longer than a
 //! prompt of its size may is not judged, however little the [work](super::Budget) is. Estimated, and not measured: what is refused must not depend on
 //! the machine, nor on what else it does.
 //!

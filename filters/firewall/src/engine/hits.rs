@@ -61,7 +61,7 @@ pub(super) struct Mark {
 }
 
 impl Hits {
-    /// Begins with the texts of another request, which have so many bytes.
+    /// Begins with other texts, on which somebody waits who sent so many bytes.
     pub(crate) fn begin(&mut self, bytes: usize) {
         self.budget = if self.patient { Budget::patient() } else { Budget::of(bytes) };
         self.again = false;

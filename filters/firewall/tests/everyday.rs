@@ -84,7 +84,6 @@ fn an_answer_may_take_longer_than_a_prompt() {
     let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
     let text = list("@_PASSWORD=changeme#", 4 << 10);
     let texts = [Text { text: &text, origin: Origin::Answer, flows: false }];
-    let mut judged =
-        |way| rules.scan_until_settled(&texts, way, &mut Scratch::default(), &mut |_| Standing::Open).is_ok();
+    let judged = |way| rules.scan_until_settled(&texts, way, &mut Scratch::default(), &mut |_| Standing::Open).is_ok();
     assert!(!judged(Direction::Request) && judged(Direction::Response));
 }

@@ -87,3 +87,18 @@ fn an_answer_may_take_longer_than_a_prompt() {
     let judged = |way| rules.scan_until_settled(&texts, way, &mut Scratch::default(), &mut |_| Standing::Open).is_ok();
     assert!(!judged(Direction::Request) && judged(Direction::Response));
 }
+
+/// A value that goes on to the end of a text is read again from each name for a secret in it: that is paid for in an answer
+/// as in a prompt, although an automaton follows it once.
+#[test]
+fn long_values_are_paid_for_from_each_of_their_names() {
+    let rules = Rules::load(true, &[], &Selection::default()).map_err(|wrong| format!("{wrong:?}")).unwrap();
+    for name in [":_auth", "pass:", "oapi.dingtalk.com/robot/send?access_token="] {
+        let text = name.repeat((1 << 20) / name.len());
+        let texts = [Text { text: &text, origin: Origin::Answer, flows: false }];
+        for way in [Direction::Request, Direction::Response] {
+            let judged = rules.scan_until_settled(&texts, way, &mut Scratch::default(), &mut |_| Standing::Open);
+            assert!(judged.is_err(), "{name} {way:?}");
+        }
+    }
+}

@@ -172,7 +172,9 @@ impl Automaton {
         }
         budget.take(cost::BEGUN, 1);
         budget.take(cost::STEPPED, next - at);
-        budget.spend(ATTEMPT + STEPPED * (next - at))?;
+        // What matches is read again by whoever judges it, from the first byte to the last, also where it was known.
+        let read = end.map_or(next, |end| end.max(next)) - at;
+        budget.spend(ATTEMPT + STEPPED * read)?;
         budget.clear(cache.dfa.clear_count() - cleared)?;
         Ok(end)
     }

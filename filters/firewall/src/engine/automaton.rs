@@ -224,6 +224,7 @@ impl Automaton {
         let known = open.take().filter(|open| open.since == cleared && open.range.contains(&range.start));
         let (mut state, begin, next) = match known {
             Some(known) if range.end <= known.range.end => {
+                budget.spend(ATTEMPT)?;
                 *open = Some(known);
                 return Ok(true);
             }

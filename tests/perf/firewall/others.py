@@ -12,6 +12,9 @@ import time
 # detect-secrets reads files, some hundred a second: of unlabelled prompts it is shown the first ones.
 DETECT_SECRETS_PROMPTS = 300
 
+# Of unlabelled prompts each is judged so often, its fastest is its time: as our own are.
+ROUNDS = {"detect-secrets": 1, "LLMesh": 5}
+
 
 def detect_secrets():
     from detect_secrets.core.scan import scan_file
@@ -61,12 +64,14 @@ def corpus(items, judge):
     }
 
 
-def prompts(items, judge):
-    times, flagged = [], 0
-    for item in items:
-        began = time.perf_counter()
-        flagged += judge(item["text"])
-        times.append(time.perf_counter() - began)
+def prompts(items, judge, rounds):
+    times = [float("inf")] * len(items)
+    for _ in range(rounds):
+        flagged = 0
+        for number, item in enumerate(items):
+            began = time.perf_counter()
+            flagged += judge(item["text"])
+            times[number] = min(times[number], time.perf_counter() - began)
     size = sum(len(item["text"].encode()) for item in items)
     total = sum(times)
     times.sort()
@@ -91,7 +96,7 @@ def main():
             outcome[name] = corpus(items, judge)
         else:
             some = items[:DETECT_SECRETS_PROMPTS] if name == "detect-secrets" else items
-            outcome[name] = prompts(some, judge)
+            outcome[name] = prompts(some, judge, ROUNDS[name])
     print(json.dumps(outcome))
 
 

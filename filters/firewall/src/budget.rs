@@ -5,6 +5,7 @@
 
 mod time;
 
+use crate::keywords::Looked;
 use crate::scan::{Exhausted, Standing};
 use time::Time;
 pub(crate) use time::cost;
@@ -162,6 +163,12 @@ impl Budget {
     #[inline(always)]
     pub(crate) fn take(&mut self, tenths: usize, times: usize) {
         self.time.take(tenths.saturating_mul(times));
+    }
+
+    /// Says what finding keywords took.
+    pub(crate) fn take_looked(&mut self, Looked { places, pairs }: Looked) {
+        self.take(cost::PLACE, places);
+        self.take(cost::COMPARED, pairs);
     }
 
     /// Spends units.

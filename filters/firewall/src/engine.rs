@@ -100,15 +100,18 @@ pub(crate) struct Match<'r> {
 }
 
 impl Anchors {
-    fn new(by_keyword: ByKeyword) -> Self {
+    /// Of these, some of whose targets only need those that stand at the edge of a word.
+    fn new(by_keyword: ByKeyword, at_edge: impl Fn(&Target) -> bool) -> Self {
         let mut starts = vec![0u32];
         let mut targets = Vec::new();
         for of_one in by_keyword.values() {
             targets.extend(of_one);
             starts.push(targets.len() as u32);
         }
+        let at_edges: Vec<bool> = by_keyword.values().map(|of_one| of_one.iter().all(&at_edge)).collect();
         let keywords: Vec<Keyword> = by_keyword.into_keys().collect();
-        Self { keywords: Keywords::new(&keywords), starts, targets }
+        let keywords = Keywords::with_edges(&keywords, |number| at_edges.get(number as usize) == Some(&true));
+        Self { keywords, starts, targets }
     }
 
     fn of(&self, keyword: u32) -> &[Target] {
@@ -169,7 +172,11 @@ impl Engine {
         let disguised = Disguised::new(marked(&rules, &of_sure), unmarked(&rules));
         let at_runs = Starts::of(&rules, |_| true);
         let goes_over_lines = of_sure.keys().any(|keyword| keyword.text.contains(&b'\n'));
-        let of_sure = Anchors::new(of_sure);
+        let at_edge = |target: &Target| match *target {
+            Target::Rule { number, .. } => rules.get(number as usize).is_some_and(Compiled::needs_edge),
+            Target::Cue(_) => false,
+        };
+        let (all, of_sure) = (Anchors::new(all, at_edge), Anchors::new(of_sure, at_edge));
         let is_sure = |number: usize| sure.get(number).is_some_and(|sure| *sure);
         let anywhere = always.iter().any(|number| is_sure(*number)) || goes_over_lines;
         let signs = Signs::new(&rules, is_sure, anywhere);
@@ -178,7 +185,7 @@ impl Engine {
             caches: std::iter::repeat_with(|| None).take(count).collect(),
             passes: 0,
         }));
-        Self { all: Anchors::new(all), of_sure, sure, always, at_runs, signs, disguised, rules, caches }
+        Self { all, of_sure, sure, always, at_runs, signs, disguised, rules, caches }
     }
 
     /// What gives away a token that is written backwards or with other letters.
@@ -305,7 +312,7 @@ impl Engine {
         self.look_everywhere(text, hits, &mut caches, found)?;
         self.look_at_runs(seen, hits, &mut caches, found)?;
         let anchors = if hits.only_sure { &self.of_sure } else { &self.all };
-        anchors.keywords.each(text.as_bytes(), &mut |at, keyword| {
+        let looked = anchors.keywords.each(text.as_bytes(), &mut |at, keyword| {
             hits.budget.take(cost::KEYWORD, 1);
             for target in anchors.of(keyword) {
                 match *target {
@@ -318,7 +325,9 @@ impl Engine {
                 }
             }
             Ok(())
-        })
+        })?;
+        hits.budget.take_looked(looked);
+        Ok(())
     }
 
     /// Whether a rule looks at the text at all.
@@ -471,3 +480,6 @@ impl Engine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,13 +25,14 @@ use std::ops::Range;
 
 use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, Hits};
+use crate::keywords::Looked;
 use crate::rule::Rule;
 use crate::scan::Origin;
 use crate::view::View;
 
 use fold::Folded;
 pub(crate) use fold::reads_the_same;
-use lexicon::{Hit, Known, Lexicon, Special};
+use lexicon::{Found, Known, Lexicon, Special};
 use tally::{Cue, Tally};
 use windows::{Foreign, Windows};
 
@@ -57,10 +58,28 @@ pub(crate) struct InjectionScratch {
     /// What is around links that carry something.
     links: Windows,
     folded: Folded,
-    hits: Vec<Hit>,
+    found: Found,
     tally: Tally,
     /// Around how many places it was looked.
-    pub(crate) looked: usize,
+    looked: usize,
+}
+
+/// What judging a text took.
+pub(crate) struct Work {
+    /// Around how many places it was looked.
+    pub(crate) around: usize,
+    /// Finding keywords there.
+    pub(crate) looked: Looked,
+    /// How many cues were found.
+    pub(crate) cues: usize,
+}
+
+impl InjectionScratch {
+    /// What judging texts took since this was asked last.
+    pub(crate) fn work(&mut self) -> Work {
+        let (looked, cues) = self.found.work();
+        Work { around: std::mem::take(&mut self.looked), looked, cues }
+    }
 }
 
 /// A text that reached the threshold.
@@ -212,7 +231,7 @@ impl Injection {
 
     /// Looks closer: no part of the text twice.
     fn find_reasons(&self, view: &str, scratch: &mut InjectionScratch) {
-        let InjectionScratch { windows, near, accents, folded, hits, .. } = scratch;
+        let InjectionScratch { windows, near, accents, folded, found: cues, .. } = scratch;
         windows.settle();
         near.settle();
         accents.settle();
@@ -227,9 +246,9 @@ impl Injection {
             };
             if accents {
                 let accented = |at: &Range<usize>| folded.is_accented(view, at);
-                self.lexicon.each_accented(folded.bytes(), hits, &accented, found);
+                self.lexicon.each_accented(folded.bytes(), cues, &accented, found);
             } else {
-                self.lexicon.each_marked(folded.bytes(), hits, found);
+                self.lexicon.each_marked(folded.bytes(), cues, found);
             }
         }
         windows.settle();
@@ -251,8 +270,8 @@ impl Injection {
     }
 
     fn add_up(&self, view: &str, origin: Origin, scratch: &mut InjectionScratch) {
-        let InjectionScratch { folded, hits, tally, .. } = scratch;
-        for (known, at) in self.lexicon.find(folded.bytes(), hits) {
+        let InjectionScratch { folded, found, tally, .. } = scratch;
+        for (known, at) in self.lexicon.find(folded.bytes(), found) {
             let span = folded.place(at.start)..folded.place(at.end);
             let concept = match known.special {
                 None => known.concept,

@@ -14,6 +14,7 @@
 mod allow;
 mod budget;
 mod check;
+mod count;
 mod decode;
 mod document;
 mod engine;

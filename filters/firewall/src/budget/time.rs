@@ -10,62 +10,71 @@
 /// What a step takes, in tenths of a nanosecond.
 pub(crate) mod cost {
     /// A pass over a view of a text, and each byte of it but for the text itself.
-    pub(crate) const PASS: usize = 14_000;
-    pub(crate) const PASSED: usize = 28;
+    pub(crate) const PASS: usize = 7_300;
+    pub(crate) const PASSED: usize = 9;
+    /// A place at which a keyword may stand, and one that is compared there.
+    pub(crate) const PLACE: usize = 110;
+    pub(crate) const COMPARED: usize = 60;
     /// A keyword that is found.
-    pub(crate) const KEYWORD: usize = 350;
+    pub(crate) const KEYWORD: usize = 50;
     /// A rule that is asked at one.
-    pub(crate) const ASKED: usize = 150;
+    pub(crate) const ASKED: usize = 140;
     /// A byte of a run in which rules look that have no keyword.
-    pub(crate) const RUN: usize = 20;
+    pub(crate) const RUN: usize = 10;
     /// An automaton that is begun with, and each byte that it takes.
-    pub(crate) const BEGUN: usize = 420;
-    pub(crate) const STEPPED: usize = 25;
+    pub(crate) const BEGUN: usize = 600;
+    pub(crate) const STEPPED: usize = 22;
     /// One that is looked for in a range, and each byte of that.
-    pub(crate) const SEARCHED: usize = 100;
+    pub(crate) const SEARCHED: usize = 50;
     pub(crate) const SEARCHED_BYTE: usize = 3;
     /// What must stand before a keyword, and each byte of it.
-    pub(crate) const BEFORE: usize = 50;
+    pub(crate) const BEFORE: usize = 30;
     pub(crate) const BEFORE_BYTE: usize = 10;
     /// A byte of a match.
-    pub(crate) const MATCHED: usize = 15;
+    pub(crate) const MATCHED: usize = 12;
     /// A match of which it is told where its secret begins, in one of four ways, and each of its bytes.
-    pub(crate) const SPLIT: usize = 4_900;
-    pub(crate) const SPLIT_BYTE: usize = 15;
-    pub(crate) const ONE_PASS: usize = 5_000;
+    pub(crate) const SPLIT: usize = 5_900;
+    pub(crate) const SPLIT_BYTE: usize = 10;
+    pub(crate) const ONE_PASS: usize = 9_000;
     pub(crate) const ONE_PASS_BYTE: usize = 25;
-    pub(crate) const TRIED: usize = 2_000;
-    pub(crate) const TRIED_BYTE: usize = 110;
-    pub(crate) const TRIED_MUCH_BYTE: usize = 760;
+    pub(crate) const TRIED: usize = 1_200;
+    pub(crate) const TRIED_BYTE: usize = 120;
+    pub(crate) const TRIED_MUCH_BYTE: usize = 800;
     /// A check of a match, and each byte of its secret.
-    pub(crate) const CHECKED: usize = 2_000;
-    pub(crate) const CHECKED_BYTE: usize = 60;
+    pub(crate) const CHECKED: usize = 1_200;
+    pub(crate) const CHECKED_BYTE: usize = 40;
+    /// And more for each byte of what is long: some checks read on in it that are over soon in what is short.
+    pub(crate) const CHECKED_FAR: usize = 100;
     /// A byte of a text that may be seen as something else, and more for each that is not ASCII.
-    pub(crate) const SEEN: usize = 30;
-    pub(crate) const SEEN_FOREIGN: usize = 228;
+    pub(crate) const SEEN: usize = 15;
+    pub(crate) const SEEN_FOREIGN: usize = 250;
+    /// A part of what a reader sees of it.
+    pub(crate) const CHANGED: usize = 390;
     /// What stood in pieces, each of them, and each byte of that in all ways in which they may stand together.
-    pub(crate) const JOINED: usize = 26_000;
-    pub(crate) const PIECE: usize = 300;
-    pub(crate) const JOINED_BYTE: usize = 20;
+    pub(crate) const JOINED: usize = 28_000;
+    pub(crate) const PIECE: usize = 450;
+    pub(crate) const JOINED_BYTE: usize = 9;
     /// A byte of what was decoded.
-    pub(crate) const DECODED: usize = 60;
+    pub(crate) const DECODED: usize = 80;
     /// A run of symbols that is read in an alphabet, and each of them; and one of which bytes are made.
-    pub(crate) const READ: usize = 1_000;
-    pub(crate) const READ_SYMBOL: usize = 16;
-    pub(crate) const UNPACKED: usize = 2_300;
+    pub(crate) const READ: usize = 2_500;
+    pub(crate) const READ_SYMBOL: usize = 2;
+    pub(crate) const UNPACKED: usize = 1_600;
     pub(crate) const UNPACKED_SYMBOL: usize = 2;
     /// A byte that is judged for injections, and a place around which it is looked closer.
-    pub(crate) const JUDGED: usize = 14;
-    pub(crate) const AROUND: usize = 3_200;
+    pub(crate) const JUDGED: usize = 7;
+    pub(crate) const AROUND: usize = 2_800;
+    /// A cue that is found there.
+    pub(crate) const CUE: usize = 600;
 }
 
-/// What texts of up to so many bytes may take together, and each byte beyond. With what one text has of its own: 292 us.
-const FLOOR: usize = 2_850_000;
+/// What texts of up to so many bytes may take together, and each byte beyond. With what one text has of its own: 275 us.
+const FLOOR: usize = 2_680_000;
 const SHORT: usize = 4 << 10;
 const PER_BYTE_BEYOND: usize = 2_560;
 
 /// For each text, however short: to look at it, at the border before it, and at what is between.
-const PER_TEXT: usize = 5 * cost::PASS;
+const PER_TEXT: usize = 10 * cost::PASS;
 
 /// For each byte and each rule that looks at it whatever it says.
 const PER_BYTE_AND_RULE: usize = 400;
@@ -126,7 +135,7 @@ mod tests {
     #[test]
     fn longer_texts_may_take_longer() {
         let left = |bytes: usize| Time::of(bytes).left;
-        assert_eq!((left(0), left(SHORT)), (2_850_000, 2_850_000));
+        assert_eq!((left(0), left(SHORT)), (2_680_000, 2_680_000));
         assert!((SHORT..99_999).all(|bytes| left(bytes) < left(bytes + 1)));
         assert_eq!(left(usize::MAX), i64::MAX);
     }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use memchr::memchr2;
 
-use super::alphabet::BASE64;
 use super::{From, Piece, Set, Sink, radix};
 use crate::engine::Beginning;
 use crate::keywords::{Keyword, Keywords};
@@ -203,11 +202,11 @@ impl Words {
             }
             floor = end;
         }
-        self.find_encoded(bytes, planes, runs);
+        self.find_encoded(bytes, runs);
     }
 
     /// Sees which of them may be encoded, read in which way.
-    fn find_encoded(&mut self, bytes: &[u8], planes: &Planes, runs: &[Range<usize>]) {
+    fn find_encoded(&mut self, bytes: &[u8], runs: &[Range<usize>]) {
         let Self { all, said, .. } = self;
         let mut words = all.iter_mut().peekable();
         for run in runs.iter().filter(|run| run.len() >= radix::LEAST) {
@@ -216,11 +215,8 @@ impl Words {
             let symbols = bytes.get(run.clone()).unwrap_or_default();
             let packed = are_packed(symbols).into_iter().zip(&mut word.counts);
             packed.for_each(|(is_packed, counts)| *counts |= is_packed);
-            // Neither hex nor base32 has such symbols.
-            let is_base64 = planes.any(run.clone(), |block| block.symbol & !block.word) || symbols.contains(&b'_');
-            let may_say = if is_base64 { BASE64.may_be_text_read(symbols, &OTHERS) } else { [true; WAYS.len()] };
-            let ways = may_say.into_iter().zip([back, moved_bytes]).zip(&mut word.counts);
-            for ((_, read), counts) in ways.filter(|((may_say, _), counts)| *may_say && !**counts) {
+            let ways = [back, moved_bytes].into_iter().zip(&mut word.counts).filter(|(_, counts)| !**counts);
+            for (read, counts) in ways {
                 said.clear();
                 read(symbols, said);
                 *counts = radix::may_say(said);
@@ -242,7 +238,7 @@ impl Words {
         let mut there = There { written, known: bit(b'\n'), absent: 0 };
         let mut last = 0;
         let mut go_on = [false; WAYS.len()];
-        let Ok(()) = disguised.marks.each(small, &mut |at, mark| {
+        let Ok(_) = disguised.marks.each(small, &mut |at, mark| {
             for shown in disguised.shown.get(mark as usize).into_iter().flatten() {
                 if !there.has(shown.needed) {
                     continue;

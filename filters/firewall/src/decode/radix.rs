@@ -206,13 +206,14 @@ pub(super) fn may_say(run: &[u8]) -> bool {
 
 /// What a run says apart from what was read from `known` on: something else may stand right before it.
 fn elsewhere(alphabet: &Alphabet, symbols: &[u8], known: Option<usize>) -> Option<String> {
-    if !alphabet.may_be_text(symbols, known) {
+    if !alphabet.is_elsewhere(symbols, known) {
         return None;
     }
-    let read = known.map(|start| alphabet.streaks(symbols, start)).unwrap_or_default();
+    let groups = alphabet.groups(symbols);
+    let read: Vec<_> = known.into_iter().flat_map(|start| groups.streaks(start)).collect();
     let mut all = String::new();
     for start in (0..alphabet.group).filter(|start| Some(*start) != known) {
-        for streak in alphabet.streaks(symbols, start) {
+        for streak in groups.streaks(start) {
             let before = read.get(..read.partition_point(|other| other.start <= streak.start));
             if before.and_then(|before| before.last()).is_some_and(|other| other.end >= streak.end) {
                 continue;

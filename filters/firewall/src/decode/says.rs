@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 
 use super::inflate::{inflate, is_packed};
 use super::{Budget, KEY, Set, runs};
+use crate::count::count;
 use crate::scan::Exhausted;
 
 /// As many printable characters in a row are a text, even inside something else.
@@ -48,18 +49,17 @@ pub(super) fn may_say(bytes: &[u8]) -> bool {
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
     // Most that is decoded is not text, and that shows at once.
     let begin = bytes.get(..bytes.len().min(64))?;
-    let zeros = begin.iter().filter(|byte| **byte == 0).count();
+    let zeros = count(begin, |byte| byte == 0);
     if zeros * 3 > begin.len() && bytes.len() >= 2 * STRETCH {
         return utf16(bytes);
     }
-    let odd = |bytes: &[u8]| bytes.iter().filter(|byte| is_odd(**byte)).count();
-    if odd(begin) * 8 > begin.len() || odd(bytes) * 20 > bytes.len() {
+    if count(begin, is_odd) * 8 > begin.len() || count(bytes, is_odd) * 20 > bytes.len() {
         return None;
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text.to_owned()),
         Err(_) => {
-            let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
+            let ascii = count(bytes, |byte| byte.is_ascii());
             (ascii * 20 >= bytes.len() * 17).then(|| String::from_utf8_lossy(bytes).into_owned())
         }
     }
@@ -72,7 +72,12 @@ fn is_odd(byte: u8) -> bool {
 
 fn utf16(bytes: &[u8]) -> Option<String> {
     let high = |at: usize| bytes.iter().skip(at).step_by(2).take(32).filter(|byte| **byte == 0).count();
-    let big = high(0) > high(1);
+    let (first, second) = (high(0), high(1));
+    // Of letters that are in ASCII one byte is zero, and always the same. Bytes that are zero here and there are no text.
+    if first.min(second) * 4 > first.max(second) {
+        return None;
+    }
+    let big = first > second;
     let units = bytes
         .as_chunks::<2>()
         .0

@@ -126,7 +126,7 @@ mod tests {
             let borders: Vec<usize> =
                 row.iter().scan(0, |next, piece| Some(std::mem::replace(next, *next + piece.len()))).collect();
             let mut seen = false;
-            each_sign(&Wholes { text: &text, borders: &borders }, &Planes::of(&text), &mut |_| seen = true);
+            each_sign(&Wholes { text: &text, borders: &borders, ends: &[] }, &Planes::of(&text), &mut |_| seen = true);
             let ways = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2)];
             for (first, last) in ways.into_iter().filter(|(first, last)| first + last + 2 <= row.len()) {
                 let row = &row[first..row.len() - last];

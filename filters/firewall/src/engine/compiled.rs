@@ -221,6 +221,13 @@ impl Compiled {
         self.statement.trigger
     }
 
+    /// Whether its keywords only count at the edge of a word: each of its matches begins there, and with one of them. Where
+    /// pieces [may stand together](super::Engine::each_sign), any of them may be an edge. What begins a run tells of all
+    /// of it there, but not of what stands around a later piece.
+    pub(super) fn needs_edge(&self) -> bool {
+        self.at_edge && self.reach == Reach::Here && self.statement.around == 0
+    }
+
     /// Whether its expression is about a value that something of any name is set to.
     pub(crate) fn is_assignment(&self) -> bool {
         self.stripped
@@ -286,6 +293,11 @@ impl Compiled {
         self.may_stand(text, at)
             && self.gate().is_none_or(|gate| gate.is_open_at(text, at, between))
             && self.lines.is_none_or(any_ahead)
+    }
+
+    /// Whether a match may begin with these bytes, by what stands before its first sign.
+    pub(super) fn gate_is_open(&self, bytes: &[u8]) -> bool {
+        self.gate().is_none_or(|gate| gate.is_open(bytes))
     }
 
     /// Whether what begins a match may stand at a place.

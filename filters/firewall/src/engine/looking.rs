@@ -13,6 +13,8 @@ use crate::scan::{Exhausted, Standing};
 /// What it takes to judge a match, and for each of its checks.
 const JUDGED: usize = 100;
 const CHECKED: usize = 250;
+/// As many bytes has a secret that people write by hand.
+const NEAR: usize = 128;
 
 /// What the beginning of imported expressions takes in at most, which is stripped of them.
 const STRIPPED: usize = 50;
@@ -116,6 +118,7 @@ impl<'r> Looking<'r, '_> {
         let Some((span, secret)) = groups else { return Ok(None) };
         self.budget.take(cost::CHECKED, statement.checks.len());
         self.budget.take(cost::CHECKED_BYTE, statement.checks.len() * secret.len());
+        self.budget.take(cost::CHECKED_FAR, statement.checks.len() * secret.len().saturating_sub(NEAR));
         self.budget.spend(JUDGED + CHECKED * statement.checks.len())?;
         let candidate = Candidate {
             secret: part(self.text, secret.clone()),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::beginning::{AHEAD, Beginning, Bytes, FAR};
 use super::compiled::Compiled;
 use crate::check;
+use crate::join::{APART, Wholes};
 use crate::planes::{BLOCK, Planes};
 use crate::trigger::Trigger;
 
@@ -83,12 +84,20 @@ impl Starts {
         Self::new(&starts.collect::<Vec<_>>())
     }
 
-    /// Whether any of them may begin in a run, in whichever part of the text that begins or ends at one of the `borders`
-    /// within it.
-    pub(super) fn may_begin(&self, text: &[u8], planes: &Planes, run: &Range<usize>, borders: &[usize]) -> bool {
-        let may_begin = |at: usize, is_edge: bool| self.groups.iter().any(|group| group.at(text, at, is_edge) != 0);
+    /// Whether any of them may begin in a run of rows of pieces, in whichever way those stand together.
+    pub(super) fn may_begin(&self, rows: &Wholes<'_>, planes: &Planes, run: &Range<usize>) -> bool {
+        let may_begin = |at: usize, is_edge: bool| {
+            self.groups.iter().any(|group| {
+                let cut = rows.ends.get(rows.ends.partition_point(|cut| cut.end <= at)..).unwrap_or_default();
+                let near = cut.iter().take_while(|cut| cut.start <= at && cut.end < at + FAR);
+                let bytes = rows.text.as_bytes();
+                let whole = bytes.get(at..).unwrap_or_default().iter();
+                let ways = near.map(|cut| bytes.get(at..cut.end).unwrap_or_default().iter().chain(APART.as_bytes()));
+                group.may_begin_with(whole, is_edge) || ways.into_iter().any(|way| group.may_begin_with(way, is_edge))
+            })
+        };
         self.may_be_short
-            || borders.iter().any(|border| may_begin(*border, true))
+            || rows.within(run).iter().any(|border| may_begin(*border, true))
             || run.clone().step_by(BLOCK).any(|from| {
                 let (mut places, edges) = self.places(planes, from, run.end);
                 while places != 0 {
@@ -202,6 +211,19 @@ impl Group {
             }
         }
         group
+    }
+
+    /// Whether any of them may begin with these bytes, whatever follows them.
+    fn may_begin_with<'b>(&self, mut bytes: impl Iterator<Item = &'b u8> + Clone, is_edge: bool) -> bool {
+        let mut left = if is_edge { u64::MAX } else { !self.at_edge };
+        for (table, byte) in self.may_have.iter().zip(bytes.by_ref()) {
+            left &= table.get(usize::from(*byte)).copied().unwrap_or_default();
+            if left == 0 {
+                return false;
+            }
+        }
+        let fits = |rule: &Rule| bytes.clone().zip(&rule.farther).all(|(byte, set)| set.has(*byte));
+        (0..).zip(&self.rules).any(|(bit, rule)| left >> bit & 1 != 0 && fits(rule))
     }
 
     /// The rules that may begin at a place.

@@ -14,7 +14,7 @@ use super::link::Carries;
 use super::place;
 use crate::document::Diagnostic;
 use crate::engine::{Cue as Literal, CueHit};
-use crate::keywords::{Keyword, Keywords};
+use crate::keywords::{Keyword, Keywords, Looked};
 use crate::rule::Rule;
 use cue::{Beginnings, Endings, Gathered, Meaning, ends_in_word, is_word, list};
 use file::{File, Wrong};
@@ -33,10 +33,26 @@ pub(super) const SIGNALS: usize = 32;
 
 /// Where a cue stands in a folded text, and its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hit {
+struct Hit {
     end: usize,
     start: usize,
     number: u32,
+}
+
+/// Cues that were found, and what that took. Reused from text to text.
+#[derive(Default)]
+pub(super) struct Found {
+    hits: Vec<Hit>,
+    /// All that was looked at, and found, since that was asked last.
+    looked: Looked,
+    cues: usize,
+}
+
+impl Found {
+    /// What finding keywords took since this was asked last, and how many cues were found.
+    pub(super) fn work(&mut self) -> (Looked, usize) {
+        (std::mem::take(&mut self.looked), std::mem::take(&mut self.cues))
+    }
 }
 
 /// All cues and signs, ready to use.
@@ -169,15 +185,15 @@ impl Lexicon {
         });
     }
 
-    /// Every cue in a folded text, in the order in which they end; `hits` is reused.
+    /// Every cue in a folded text, in the order in which they end; `found` is reused.
     pub(super) fn find<'t>(
         &'t self,
         folded: &'t [u8],
-        hits: &'t mut Vec<Hit>,
+        found: &'t mut Found,
     ) -> impl Iterator<Item = (&'t Known, Range<usize>)> + 't {
-        self.hits(&self.keywords, &|number| number, folded, hits);
-        hits.sort_unstable();
-        hits.iter().filter_map(|hit| {
+        self.hits(&self.keywords, &|number| number, folded, found);
+        found.hits.sort_unstable();
+        found.hits.iter().filter_map(|hit| {
             let (known, at) = self.known(hit)?;
             let counts = !(known.negated && self.is_negated(known, folded, &at));
             counts.then_some((known, at))
@@ -185,10 +201,10 @@ impl Lexicon {
     }
 
     /// Calls `found` with every cue in a folded text of which there is one in every sign.
-    pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Vec<Hit>, found: &mut dyn FnMut(&Known, usize)) {
+    pub(super) fn each_marked(&self, folded: &[u8], hits: &mut Found, found: &mut dyn FnMut(&Known, usize)) {
         let number = |number: u32| self.marked_cues.get(number as usize).copied().unwrap_or(u32::MAX);
         self.hits(&self.marked, &number, folded, hits);
-        hits.iter().filter_map(|hit| self.known(hit)).for_each(|(known, at)| found(known, at.start));
+        hits.hits.iter().filter_map(|hit| self.known(hit)).for_each(|(known, at)| found(known, at.start));
     }
 
     /// The same, and with those that `accented` says are written with accents, by their places: no trigger may be
@@ -196,12 +212,12 @@ impl Lexicon {
     pub(super) fn each_accented(
         &self,
         folded: &[u8],
-        hits: &mut Vec<Hit>,
+        hits: &mut Found,
         accented: &dyn Fn(&Range<usize>) -> bool,
         found: &mut dyn FnMut(&Known, usize),
     ) {
         self.hits(&self.keywords, &|number| number, folded, hits);
-        for (known, at) in hits.iter().filter_map(|hit| self.known(hit)) {
+        for (known, at) in hits.hits.iter().filter_map(|hit| self.known(hit)) {
             if known.marked || accented(&at) {
                 found(known, at.start);
             }
@@ -209,7 +225,8 @@ impl Lexicon {
     }
 
     /// Where keywords stand that are words by themselves, as their cues ask, and of which cue each is.
-    fn hits(&self, keywords: &Keywords, number: &dyn Fn(u32) -> u32, folded: &[u8], hits: &mut Vec<Hit>) {
+    fn hits(&self, keywords: &Keywords, number: &dyn Fn(u32) -> u32, folded: &[u8], found: &mut Found) {
+        let Found { hits, looked, cues } = found;
         hits.clear();
         let each = keywords.each(folded, &mut |start, keyword| {
             let number = number(keyword);
@@ -222,7 +239,10 @@ impl Lexicon {
             }
             Ok::<_, Infallible>(())
         });
-        each.unwrap_or_else(|never| match never {});
+        let Ok(Looked { places, pairs }) = each;
+        looked.places += places;
+        looked.pairs += pairs;
+        *cues += hits.len();
     }
 
     fn known(&self, hit: &Hit) -> Option<(&Known, Range<usize>)> {

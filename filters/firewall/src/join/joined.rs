@@ -20,6 +20,8 @@ pub(crate) struct Joined {
     pieces: Vec<Range<usize>>,
     /// Where in the text each piece begins.
     borders: Vec<usize>,
+    /// Where each row begins, and where it ends in each of the ways but as a whole.
+    ends: Vec<Range<usize>>,
     /// As many bytes they have in all of their ways.
     size: usize,
     given: Given,
@@ -48,6 +50,9 @@ pub(crate) struct Wholes<'j> {
     pub(crate) text: &'j str,
     /// Where in it each piece begins, in order.
     pub(crate) borders: &'j [usize],
+    /// Where rows begin, and where they are cut off in the ways in which pieces stand together, in that order: what follows is an
+    /// empty line.
+    pub(crate) ends: &'j [Range<usize>],
 }
 
 impl Wholes<'_> {
@@ -66,6 +71,7 @@ impl Joined {
         self.rows.clear();
         self.pieces.clear();
         self.borders.clear();
+        self.ends.clear();
         self.size = 0;
     }
 
@@ -93,7 +99,7 @@ impl Joined {
 
     /// Goes on with a row.
     pub(super) fn add(&mut self, source: &str, pieces: Pieces<'_>) {
-        let Self { text, rows, pieces: all, borders, size, .. } = self;
+        let Self { text, rows, pieces: all, borders, ends, size, .. } = self;
         if !rows.is_empty() {
             text.push_str(BETWEEN);
             *size += BETWEEN.len();
@@ -112,14 +118,19 @@ impl Joined {
         let at = |piece: usize| begins.get(piece).copied().unwrap_or(whole.end);
         let more: usize =
             ways.iter().filter(|way| way.len() >= 2).map(|way| at(way.end) - at(way.start) + APART.len()).sum();
+        let known = ends.len();
+        let cut = ways.iter().filter(|way| way.len() >= 2).map(|way| begin..at(way.end));
+        ends.extend(cut.filter(|way| way.end < whole.end));
+        ends.get_mut(known..).unwrap_or_default().sort_unstable_by_key(|way| way.end);
+        ends.dedup();
         *size += whole.len() + APART.len() + more;
         rows.push(Row { whole, pieces: first..all.len(), ways, counts: false });
     }
 
     /// Has somebody look at all rows. Those count into which a part reaches that is found.
     pub(crate) fn look(&mut self, look: impl FnOnce(&Wholes<'_>, &mut dyn FnMut(Range<usize>))) {
-        let Self { text, rows, borders, .. } = self;
-        look(&Wholes { text, borders }, &mut |part| {
+        let Self { text, rows, borders, ends, .. } = self;
+        look(&Wholes { text, borders, ends }, &mut |part| {
             let after = rows.partition_point(|row| row.whole.start <= part.start);
             let there = rows.iter_mut().skip(after.saturating_sub(1)).take_while(|row| row.whole.start <= part.end);
             there.for_each(|row| row.counts = true);

@@ -33,6 +33,8 @@ pub(super) struct Entry {
     any_case: bool,
     /// Whether there is more of it than the bytes around.
     longer: bool,
+    /// Whether it is a letter over and over, and only counts where a run of that begins.
+    begins: bool,
 }
 
 /// The eight bytes from a place on, and the eight before it.
@@ -90,8 +92,15 @@ impl<const HASHES: usize> Groups<HASHES> {
 }
 
 impl Entry {
-    /// Of a keyword that stands in the bytes of all from a place on.
-    pub(super) fn new(number: u32, hashed: usize, Keyword { text, any_case }: &Keyword, from: usize) -> Self {
+    /// Of a keyword that stands in the bytes of all from a place on. If it is a letter over and over, it may be one that only
+    /// counts where a run of that `begins`.
+    pub(super) fn new(
+        number: u32,
+        hashed: usize,
+        Keyword { text, any_case }: &Keyword,
+        from: usize,
+        begins: bool,
+    ) -> Self {
         let (before, rest) = text.split_at_checked(hashed).unwrap_or_default();
         let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         Self {
@@ -105,6 +114,7 @@ impl Entry {
             length: narrow(text.len()),
             any_case: *any_case,
             longer: before.len() > 8 || rest.len() > 8,
+            begins,
         }
     }
 
@@ -116,7 +126,8 @@ impl Entry {
 
     /// Where it begins, if it stands where its hashed bytes may. `all` are the bytes of all keywords.
     pub(super) fn begin(&self, text: &[u8], at: usize, here: &Around, all: &[u8]) -> Option<usize> {
-        let begin = at.checked_sub(self.hashed as usize).filter(|_| self.around.is(here))?;
+        let is = self.around.is(here) && !(self.begins && here.goes_on(self.any_case));
+        let begin = at.checked_sub(self.hashed as usize).filter(|_| is)?;
         let length = self.length as usize;
         let there = text.get(begin..begin + length)?;
         if !self.longer {
@@ -166,6 +177,12 @@ impl Around {
     #[inline(always)]
     fn is(&self, here: &Self) -> bool {
         (here.on.value & self.on.mask == self.on.value) & (here.back.value & self.back.mask == self.back.value)
+    }
+
+    /// Whether the letter at the place stands before it, too.
+    fn goes_on(&self, any_case: bool) -> bool {
+        let difference = self.back.value >> 56 ^ self.on.value & 0xFF;
+        difference == 0 || (any_case && difference == 0x20)
     }
 
     fn common(&self, other: &Self) -> Self {

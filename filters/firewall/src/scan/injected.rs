@@ -6,7 +6,7 @@ use super::Origin;
 use super::place::Place;
 use crate::engine::Hits;
 use crate::finding::Through;
-use crate::injection::{self, Injection, InjectionScratch};
+use crate::injection::{self, Injection, InjectionScratch, Work};
 use crate::rule::Rule;
 use crate::view::View;
 
@@ -30,15 +30,14 @@ impl<'r, 's> Injected<'r, 's> {
         self.injection.is_none() || injection::reads_the_same(text, view)
     }
 
-    /// Judges one view of the text, which was scanned last. Says around how many places it was looked.
-    pub(super) fn judge(&mut self, view: &str, by: Origin, seen: &Hits, place: &Place<'_>, through: Through) -> usize {
-        let judged = self.injection.and_then(|injection| injection.scan(view, by, seen, self.scratch));
-        let looked = std::mem::take(&mut self.scratch.looked);
-        let Some(judged) = judged else { return looked };
-        if self.strongest.as_ref().is_none_or(|(.., score)| judged.score > *score) {
+    /// Judges one view of the text, which was scanned last. Says what that took.
+    pub(super) fn judge(&mut self, view: &str, by: Origin, seen: &Hits, place: &Place<'_>, through: Through) -> Work {
+        if let Some(judged) = self.injection.and_then(|injection| injection.scan(view, by, seen, self.scratch))
+            && self.strongest.as_ref().is_none_or(|(.., score)| judged.score > *score)
+        {
             self.strongest = Some((judged.rule, place.source(judged.span), through, judged.score));
         }
-        looked
+        self.scratch.work()
     }
 
     /// The strongest of its views, when all have been judged.

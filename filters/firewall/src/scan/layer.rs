@@ -9,9 +9,11 @@ use super::sure::is_sure;
 use super::told::{Found, Told};
 use super::{Exhausted, Origin, Scratch, Standing, Text};
 use crate::budget::cost;
+use crate::count::count;
 use crate::decode::{self, Budget, From, KEY, Piece, Runs};
 use crate::engine::{Hits, Match};
 use crate::finding::{Finding, Through};
+use crate::injection::Work;
 use crate::join::{self, Border, Given, Joined, Seams};
 use crate::planes::Planes;
 use crate::rule::Direction;
@@ -150,10 +152,12 @@ impl<'r, 's> Layers<'r, 's> {
 
     /// What a reader sees of a text that is not plain.
     fn seen_of(&mut self, text: &str) -> Option<View> {
-        let foreign = text.bytes().map(|byte| usize::from(!byte.is_ascii())).sum();
+        let foreign = count(text.as_bytes(), |byte| !byte.is_ascii());
         self.hits.budget.take(cost::SEEN, text.len());
         self.hits.budget.take(cost::SEEN_FOREIGN, foreign);
-        view::of(text)
+        let view = view::of(text);
+        self.hits.budget.take(cost::CHANGED, view.as_ref().map_or(0, View::parts));
+        view
     }
 
     /// Looks at what a reader sees of a text that was scanned last, and below that.
@@ -437,9 +441,12 @@ impl<'r, 's> Layers<'r, 's> {
     /// Judges one view of a text, which was scanned last.
     fn judge_scanned(&mut self, view: &str, place: &Place<'_>, through: Through) {
         if let Some(text) = self.told.texts.get(self.told.number) {
-            let looked = self.injected.judge(view, text.origin, self.hits, place, through);
-            self.hits.budget.take(cost::JUDGED, view.len());
-            self.hits.budget.take(cost::AROUND, looked);
+            let Work { around, looked, cues } = self.injected.judge(view, text.origin, self.hits, place, through);
+            let budget = &mut self.hits.budget;
+            budget.take(cost::JUDGED, view.len());
+            budget.take(cost::AROUND, around);
+            budget.take(cost::CUE, cues);
+            budget.take_looked(looked);
         }
     }
 

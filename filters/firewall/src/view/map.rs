@@ -44,6 +44,11 @@ impl View {
         self.map.clear();
     }
 
+    /// Of how many parts it was made.
+    pub(crate) fn parts(&self) -> usize {
+        self.map.runs.len()
+    }
+
     /// Keeps no more room than common texts take.
     pub(crate) fn shrink(&mut self) {
         if self.text.capacity() > ROOM {

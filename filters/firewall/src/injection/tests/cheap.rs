@@ -8,7 +8,7 @@ use proptest::sample::select;
 
 use super::{JUDGE, Judge};
 use crate::injection::fold::Folded;
-use crate::injection::lexicon::Special;
+use crate::injection::lexicon::{Found, Special};
 use crate::injection::windows::{Foreign, Windows};
 use crate::injection::{link, marks, place, windows};
 
@@ -87,7 +87,7 @@ fn everywhere(judge: &Judge, text: &str) -> Windows {
     folded.fold(text, 0..text.len());
     let lexicon = &judge.injection.lexicon;
     let accented = |at: &Range<usize>| folded.is_accented(text, at);
-    lexicon.each_accented(folded.bytes(), &mut Vec::new(), &accented, &mut |known, at| {
+    lexicon.each_accented(folded.bytes(), &mut Found::default(), &accented, &mut |known, at| {
         let place = folded.place(at);
         if known.special != Some(Special::Line) || place::begins_line(text, place) {
             reasons.add(place, text.len());

@@ -2,6 +2,7 @@
 //! a secret is a type, a variable or a sentence, and ends here, before it is looked at in parts.
 
 use super::{Candidate, Check, assigned, structure, unknown};
+use crate::count::any;
 
 /// Whether a secret may hold that lies within these bytes.
 pub(crate) type Glance = fn(&[u8]) -> bool;
@@ -73,7 +74,7 @@ pub(crate) fn is_issued(check: &str) -> bool {
 }
 
 fn has_digit(bytes: &[u8]) -> bool {
-    bytes.iter().any(u8::is_ascii_digit)
+    any(bytes, |byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

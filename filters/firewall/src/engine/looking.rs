@@ -8,6 +8,7 @@ use super::compiled::{Compiled, Reach};
 use super::plan;
 use crate::budget::{Budget, cost};
 use crate::check::{Candidate, entropy, part};
+use crate::count::count_last;
 use crate::scan::{Exhausted, Standing};
 
 /// What it takes to judge a match, and for each of its checks.
@@ -70,7 +71,7 @@ impl<'r> Looking<'r, '_> {
         }
         let mut bytes = self.text.as_bytes().get(matched).unwrap_or_default();
         if *ends_in_word {
-            let word = bytes.iter().rev().take_while(|byte| plan::is_in_word(**byte)).count();
+            let word = count_last(bytes, plan::is_in_word);
             bytes = bytes.get(bytes.len() - word..).unwrap_or_default();
         }
         statement.glances.iter().all(|glance| glance(bytes))

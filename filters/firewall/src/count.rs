@@ -39,7 +39,7 @@ mod tests {
         #[test]
         fn all_are_looked_at(bytes in prop::collection::vec(0u8..3, 0..200), of in 1u8..4) {
             let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte / of).collect();
-            prop_assert_eq!(any(&bytes, |byte| byte > 0), bytes.iter().any(|byte| *byte > 0));
+            prop_assert_eq!(super::any(&bytes, |byte| byte > 0), bytes.iter().any(|byte| *byte > 0));
             let last = bytes.iter().rev().take_while(|byte| **byte == 0).count();
             prop_assert_eq!(count_last(&bytes, |byte| byte == 0), last);
         }

@@ -67,18 +67,19 @@ struct Sink<'s> {
     take: &'s mut dyn FnMut(&mut Joined),
 }
 
-/// Joins whatever stands in pieces in a text.
-pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn FnMut(&mut Joined)) {
+/// Joins whatever stands in pieces in a text. Says how many lines it has read one by one.
+pub(crate) fn each(text: &str, planes: &Planes, room: &mut Room, take: &mut dyn FnMut(&mut Joined)) -> usize {
     let Room { signs, pieces, lines, joined } = room;
     signs.read(text);
     let source = Source::of(text, planes, signs);
     let sink = &mut Sink { joined, take };
     literals::each(source, pieces, sink);
-    lines::each(source, lines, sink);
+    let read = lines::each(source, lines, sink);
     marks::each(source, pieces, sink);
     groups::each(source, pieces, sink);
     sink.flush();
     joined.shrink();
+    read
 }
 
 impl Sink<'_> {

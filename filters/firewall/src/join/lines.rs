@@ -23,8 +23,9 @@ pub(super) struct Room {
     cut: Vec<Range<usize>>,
 }
 
-/// Joins every row of lines that are one word each, or of one width, if something goes on in it that may hide a secret.
-pub(super) fn each(source: Source<'_>, room: &mut Room, sink: &mut Sink<'_>) {
+/// Joins every row of lines that are one word each, or of one width, if something goes on in it that may hide a secret. Says
+/// how many lines it has read.
+pub(super) fn each(source: Source<'_>, room: &mut Room, sink: &mut Sink<'_>) -> usize {
     let Room { borders, words, cut } = room;
     let mut rows = Rows::new(words, cut);
     if !source.has_key {
@@ -34,6 +35,7 @@ pub(super) fn each(source: Source<'_>, room: &mut Room, sink: &mut Sink<'_>) {
         rows.next(source, sink);
     }
     rows.end(source, sink);
+    rows.read
 }
 
 /// The rows that go on where a text has been read to.
@@ -47,13 +49,15 @@ struct Rows<'r> {
     last: Range<usize>,
     /// Where the next line begins.
     at: usize,
+    /// How many have been read.
+    read: usize,
 }
 
 impl<'r> Rows<'r> {
     fn new(words: &'r mut Vec<Range<usize>>, cut: &'r mut Vec<Range<usize>>) -> Self {
         words.clear();
         cut.clear();
-        Self { words, cut, width: 0, spaced: false, last: 0..0, at: 0 }
+        Self { words, cut, width: 0, spaced: false, last: 0..0, at: 0, read: 0 }
     }
 
     fn are_idle(&self) -> bool {
@@ -99,7 +103,8 @@ impl<'r> Rows<'r> {
     /// Reads a line.
     fn next(&mut self, source: Source<'_>, sink: &mut Sink<'_>) {
         let bytes = source.bytes();
-        let Self { words, cut, width, spaced, last, at } = self;
+        let Self { words, cut, width, spaced, last, at, read } = self;
+        *read += 1;
         let rest = bytes.get(*at..).unwrap_or_default();
         let end = memchr(b'\n', rest).map_or(bytes.len(), |size| *at + size);
         let line = inner(bytes, *at..end);

@@ -225,11 +225,12 @@ impl<'r, 's> Layers<'r, 's> {
         self.encoded(text, &planes, &mut runs, (place, through, depth))?;
         let mut done = Ok(());
         let mut room = std::mem::take(self.joining);
-        join::each(text, &planes, &mut room, &mut |joined: &mut Joined| {
+        let lines = join::each(text, &planes, &mut room, &mut |joined: &mut Joined| {
             if done.is_ok() {
                 done = self.joined(text, joined, place, depth);
             }
         });
+        self.hits.budget.take(cost::LINE, lines);
         *self.joining = room;
         done?;
         self.take_up(planes);

@@ -53,9 +53,9 @@ pub(crate) mod cost {
     /// What stood in pieces, each of them, and each byte of that in all ways in which they may stand together.
     pub(crate) const JOINED: usize = 28_000;
     pub(crate) const PIECE: usize = 450;
+    pub(crate) const JOINED_BYTE: usize = 9;
     /// A line that is read in rows of them.
     pub(crate) const LINE: usize = 350;
-    pub(crate) const JOINED_BYTE: usize = 9;
     /// A byte of what was decoded.
     pub(crate) const DECODED: usize = 80;
     /// A run of symbols that is read in an alphabet, and each of them; and one of which bytes are made.

@@ -71,10 +71,11 @@ fn is_odd(byte: u8) -> bool {
 }
 
 fn utf16(bytes: &[u8]) -> Option<String> {
-    let high = |at: usize| bytes.iter().skip(at).step_by(2).take(32).filter(|byte| **byte == 0).count();
-    let (first, second) = (high(0), high(1));
-    // Of letters that are in ASCII one byte is zero, and always the same. Bytes that are zero here and there are no text.
-    if first.min(second) * 4 > first.max(second) {
+    // Of letters that are in ASCII one byte is zero, and always the same. Bytes that are zero here and there are no text; units that
+    // are say nothing.
+    let zeros = |at: usize| bytes.as_chunks::<2>().0.iter().filter(|unit| is_zero(unit, at)).count();
+    let (first, second) = (zeros(0), zeros(1));
+    if first.min(second) * 2 > first.max(second) {
         return None;
     }
     let big = first > second;
@@ -87,6 +88,12 @@ fn utf16(bytes: &[u8]) -> Option<String> {
     let odd =
         text.chars().filter(|c| c.is_control() && !c.is_whitespace() || *c == char::REPLACEMENT_CHARACTER).count();
     (odd * 10 <= text.len()).then_some(text)
+}
+
+/// Whether one of two bytes is zero, and the other is not.
+fn is_zero(unit: &[u8; 2], at: usize) -> bool {
+    let [first, second] = unit.map(|byte| byte == 0);
+    if at == 0 { first && !second } else { second && !first }
 }
 
 /// A private key without the lines around it, written with them, so that the rules for key files see it.

@@ -12,6 +12,9 @@ use crate::planes::Planes;
 /// What may stand before so much is no symbol of it: `0x`.
 const MARKED: usize = LEAST - 2;
 
+/// As many characters has the shortest token that may be digits alone in hex.
+const PRINTED: usize = 16;
+
 /// Names a part of each row, at least, in which something is decoded that has letters, in any way in which some of its
 /// pieces stand together.
 pub(crate) fn each_sign(rows: &Wholes<'_>, planes: &Planes, found: &mut dyn FnMut(Range<usize>)) {
@@ -46,12 +49,24 @@ fn may_say(bytes: &[u8], run: &Range<usize>, borders: &[usize]) -> bool {
     let Some(symbols) = bytes.get(run.clone()).filter(|symbols| symbols.len() >= LEAST) else { return false };
     let begins = |border: &usize| bytes.get(*border..run.end).is_some_and(is_packed);
     let [hex, upper, lower] = longest(symbols).map(|size| size >= MARKED);
-    (hex && symbols.iter().any(u8::is_ascii_alphabetic))
+    (hex && (symbols.iter().any(u8::is_ascii_alphabetic) || are_printed(symbols)))
         || upper
         || lower
         || BASE64.first_text(symbols).is_some()
         || is_packed(symbols)
         || borders.iter().any(begins)
+}
+
+/// Whether digits alone may be hex of a token: as many pairs in a row stand for what is printed.
+fn are_printed(digits: &[u8]) -> bool {
+    (0..2).any(|start| {
+        let mut row = 0;
+        digits.get(start..).unwrap_or_default().as_chunks().0.iter().any(|[high, low]| {
+            let is_printed = matches!(high, b'2'..=b'7') && low.is_ascii_digit();
+            row = if is_printed { row + 1 } else { 0 };
+            row >= PRINTED
+        })
+    })
 }
 
 /// How many symbols in a row are of each [kind](HEX), at most.
@@ -134,7 +149,8 @@ mod tests {
                 let begin = borders[first];
                 let wanted = |run: &Range<usize>| {
                     (run.len() >= LEAST || !way[run.end..].starts_with(APART))
-                        && way[run.clone()].contains(|c: char| c.is_ascii_alphabetic())
+                        && (way[run.clone()].contains(|c: char| c.is_ascii_alphabetic())
+                            || are_printed(way[run.clone()].as_bytes()))
                         && borders.iter().any(|at| run.start + begin < *at && *at < run.end + begin)
                 };
                 let mut any = false;

@@ -71,29 +71,23 @@ fn is_odd(byte: u8) -> bool {
 }
 
 fn utf16(bytes: &[u8]) -> Option<String> {
-    // Of letters that are in ASCII one byte is zero, and always the same. Bytes that are zero here and there are no text; units that
-    // are say nothing.
-    let zeros = |at: usize| bytes.as_chunks::<2>().0.iter().filter(|unit| is_zero(unit, at)).count();
-    let (first, second) = (zeros(0), zeros(1));
-    if first.min(second) * 2 > first.max(second) {
-        return None;
-    }
-    let big = first > second;
-    let units = bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
+    let units = bytes.as_chunks::<2>().0;
+    // What stands behind it may go on in the other order, and what stands before it may be numbers.
+    let big = is_big(units.get(..units.len().min(32))?).or_else(|| is_big(units))?;
+    let units = units.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
     let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     let odd =
         text.chars().filter(|c| c.is_control() && !c.is_whitespace() || *c == char::REPLACEMENT_CHARACTER).count();
     (odd * 10 <= text.len()).then_some(text)
 }
 
-/// Whether one of two bytes is zero, and the other is not.
-fn is_zero(unit: &[u8; 2], at: usize) -> bool {
-    let [first, second] = unit.map(|byte| byte == 0);
-    if at == 0 { first && !second } else { second && !first }
+/// Whether the first byte of units is the higher one. Of letters that are in ASCII it is zero, and the other one never is; bytes
+/// that are zero here and there are no text.
+fn is_big(units: &[[u8; 2]]) -> Option<bool> {
+    let zeros = |is: fn(&[u8; 2]) -> bool| units.iter().filter(|unit| is(unit)).count();
+    let first = zeros(|[first, second]| *first == 0 && *second != 0);
+    let second = zeros(|[first, second]| *second == 0 && *first != 0);
+    (first.min(second) * 2 <= first.max(second)).then_some(first > second)
 }
 
 /// A private key without the lines around it, written with them, so that the rules for key files see it.

@@ -6,17 +6,16 @@
 //! processor that has guessed wrongly loses more time than a few places take.
 
 mod groups;
+mod lists;
 mod rarity;
 mod repeated;
 mod short;
 mod sieve;
 
-use std::ops::Range;
-
-use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, mask16x32, u16x32};
+use fearless_simd::{Level, dispatch};
 
 use groups::{Around, Entry, Groups};
+use lists::{Pairs, Places};
 use rarity::Shared;
 use repeated::Repeated;
 use short::Shorts;
@@ -31,11 +30,6 @@ const BLOCK: usize = 64;
 /// The places of so many bytes are listed together.
 const CHUNK: usize = 512;
 
-/// As many places of a block are listed without asking whether they are any.
-const UNASKED: usize = 6;
-/// As many are, where a processor lists those of half a block at once.
-const AT_ONCE: usize = BLOCK / 2;
-
 /// If a chunk has more places, most of them may be in runs of one letter.
 const CROWDED: usize = 96;
 
@@ -43,8 +37,6 @@ const CROWDED: usize = 96;
 const WAITING: usize = 192;
 /// None of them is so far from the first chunk.
 const FAR: usize = 1 << 15;
-/// As many keywords at places are compared together.
-const PAIRS: usize = 128;
 
 /// Keywords are known by so many hashes: of four bytes, and of three.
 const OF_FOUR: usize = 1 << 14;
@@ -80,18 +72,6 @@ pub(crate) struct Looked {
     pub(crate) places: usize,
     /// So many keywords at places were compared.
     pub(crate) pairs: usize,
-}
-
-/// Places in a part of a text, counted from where that begins.
-struct Places {
-    list: [u16; WAITING + CHUNK + AT_ONCE],
-    count: usize,
-}
-
-/// Keywords that may stand at places.
-struct Pairs {
-    list: [(u16, u32); PAIRS + 2],
-    count: usize,
 }
 
 impl Keyword {
@@ -265,108 +245,6 @@ impl Keywords {
         }
         pairs.count = 0;
         Ok(count)
-    }
-}
-
-impl Places {
-    const NONE: Self = Self { list: [0; WAITING + CHUNK + AT_ONCE], count: 0 };
-
-    /// Lists the places of all blocks of a chunk, which begins at one.
-    #[inline(always)]
-    fn read<S: Simd>(&mut self, simd: S, begin: u16, all: &[u64]) {
-        let steps = u16x32::from_fn(simd, |step| step as u16);
-        for (block, here) in (0u16..).zip(all) {
-            let begin = begin + block * BLOCK as u16;
-            if S::u8s::LEN == BLOCK {
-                self.add_at_once(steps + begin, *here as u32);
-                self.add_at_once(steps + (begin + AT_ONCE as u16), (*here >> AT_ONCE) as u32);
-            } else {
-                self.add(begin, *here);
-            }
-        }
-    }
-
-    /// Adds those of half a block, where a processor picks them at once.
-    #[inline(always)]
-    fn add_at_once<S: Simd>(&mut self, places: u16x32<S>, here: u32) {
-        let listed = places.compress(mask16x32::from_bitmask(places.token(), here.into()));
-        let rest = self.list.get_mut(self.count..).unwrap_or_default();
-        rest.first_chunk_mut::<AT_ONCE>().into_iter().for_each(|room| listed.store_array(room));
-        self.count += here.count_ones() as usize;
-    }
-
-    /// Adds those of a block.
-    #[inline(always)]
-    fn add(&mut self, begin: u16, here: u64) {
-        let mut left = here;
-        let mut next = || {
-            let place = begin + left.trailing_zeros() as u16;
-            left &= left.wrapping_sub(1);
-            place
-        };
-        let rest = self.list.get_mut(self.count..).unwrap_or_default();
-        if let Some(unasked) = rest.first_chunk_mut::<UNASKED>() {
-            unasked.iter_mut().for_each(|slot| *slot = next());
-        }
-        let count = here.count_ones() as usize;
-        if count > UNASKED {
-            rest.iter_mut().take(count).skip(UNASKED).for_each(|slot| *slot = next());
-        }
-        self.count += count;
-    }
-
-    /// Leaves those of which this is true, but for so many that are known already.
-    #[inline(always)]
-    fn keep(&mut self, known: usize, is: impl Fn(usize) -> bool) {
-        let mut left = known;
-        for number in known..self.count.min(self.list.len()) {
-            let place = self.list.get(number).copied().unwrap_or(0);
-            self.list.get_mut(left).into_iter().for_each(|slot| *slot = place);
-            left += usize::from(is(usize::from(place)));
-        }
-        self.count = left;
-    }
-
-    fn listed(&self) -> &[u16] {
-        self.list.get(..self.count).unwrap_or_default()
-    }
-}
-
-impl Pairs {
-    const NONE: Self = Self { list: [(0, 0); PAIRS + 2], count: 0 };
-
-    /// Adds some keywords at a place, as many as there is room for. Returns those that are left. Two are written down without
-    /// asking how many there are.
-    #[inline(always)]
-    fn add(&mut self, at: u16, Range { start, end }: Range<u32>) -> Range<u32> {
-        let count = ((end - start) as usize).min(PAIRS.saturating_sub(self.count));
-        let rest = self.list.get_mut(self.count..).unwrap_or_default();
-        if let [first, second, ..] = rest {
-            (*first, *second) = ((at, start), (at, start + 1));
-        }
-        if count > 2 {
-            for (slot, number) in rest.iter_mut().zip(start..end).take(count).skip(2) {
-                *slot = (at, number);
-            }
-        }
-        self.count += count;
-        start + count as u32..end
-    }
-
-    /// Leaves those of which this is true.
-    #[inline(always)]
-    fn keep(&mut self, is: impl Fn(usize, u32) -> bool) {
-        let mut left = 0;
-        for number in 0..self.count.min(self.list.len()) {
-            let (at, entry) = self.list.get(number).copied().unwrap_or_default();
-            self.list.get_mut(left).into_iter().for_each(|slot| *slot = (at, entry));
-            left += usize::from(is(usize::from(at), entry));
-        }
-        self.count = left;
-    }
-
-    fn listed(&self) -> &[(u16, u32)] {
-        self.list.get(..self.count).unwrap_or_default()
     }
 }
 

@@ -92,8 +92,9 @@ impl Starts {
                 let near = cut.iter().take_while(|cut| cut.start <= at && cut.end < at + FAR);
                 let bytes = rows.text.as_bytes();
                 let whole = bytes.get(at..).unwrap_or_default().iter();
-                let ways = near.map(|cut| bytes.get(at..cut.end).unwrap_or_default().iter().chain(APART.as_bytes()));
-                group.may_begin_with(whole, is_edge) || ways.into_iter().any(|way| group.may_begin_with(way, is_edge))
+                let mut ways =
+                    near.map(|cut| bytes.get(at..cut.end).unwrap_or_default().iter().chain(APART.as_bytes()));
+                group.may_begin_with(whole, is_edge) || ways.any(|way| group.may_begin_with(way, is_edge))
             })
         };
         self.may_be_short

@@ -321,7 +321,7 @@ impl<'r, 's> Layers<'r, 's> {
     fn given(&mut self, given: &Given, size: usize, place: &Place<'_>, depth: Depth) -> Result<(), Exhausted> {
         let view = &given.view;
         let place = Place::Parts(&view.map, place);
-        let across = |part: &Range<usize>| view.map.source(part.clone()).len() != part.len();
+        let across = |part: &Range<usize>| !view.map.is_copied(part);
         let Self { rules, hits, told, .. } = &mut *self;
         hits.again = true;
         rules.engine.scan_paid(&view.text, hits, &mut |found| {

@@ -149,6 +149,7 @@ impl Map {
         self.next = (from + bytes) as u32;
     }
 
+    /// Goes on, at a place of the view, as in a part of it that is not empty.
     fn repeat(&mut self, at: usize, part: Range<usize>) {
         let first = self.runs.partition_point(|run| run.at as usize <= part.start);
         let end = self.runs.partition_point(|run| (run.at as usize) < part.end).max(first);
@@ -162,7 +163,16 @@ impl Map {
         for run in self.runs.iter_mut().skip(known) {
             run.at = run.at.wrapping_add((at - part.start) as u32);
         }
-        self.next = self.source(part).end as u32;
+        let last = (at + part.len()).saturating_sub(1);
+        self.next = self.runs.last().map_or(0, |run| run.block(last).end as u32);
+    }
+
+    /// Whether a part of the view was copied as it stands, from one place.
+    pub(crate) fn is_copied(&self, part: &Range<usize>) -> bool {
+        let after = self.runs.partition_point(|run| run.at as usize <= part.start);
+        let run = after.checked_sub(1).and_then(|run| self.runs.get(run));
+        run.is_some_and(|run| run.made == 1 && run.given == 1)
+            && self.runs.get(after).is_none_or(|next| next.at as usize >= part.end)
     }
 
     /// The part of the source that a part of the view came from.
@@ -225,6 +235,12 @@ mod tests {
             for view in [&mut view, &mut slow] {
                 view.put_char('é', 12..14);
                 view.put_char('é', 14..16);
+            }
+            let parts = (0..slow.text.len()).flat_map(|a| (a + 1..=slow.text.len()).map(move |b| a..b));
+            for part in parts.filter(|part| slow.text.get(part.clone()).is_some_and(str::is_ascii)) {
+                let copied =
+                    slow.map.source(part.clone()).len() == part.len() && !slow.text[part.clone()].contains('\n');
+                assert_eq!(slow.map.is_copied(&part), copied, "{part:?} of {:?}", slow.text);
             }
             assert_eq!((view.text, view.map.runs), (slow.text, slow.map.runs), "{first} to {last}");
         }
